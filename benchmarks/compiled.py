@@ -1,0 +1,81 @@
+"""Whole works, compiled: Tessella eager and compiled, PyTorch eager and compiled, and JAX."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from report import Table
+from timer import compare, readable
+
+WORKS = {
+    # name: (what it is, how it is asked for, what must be reached)
+    "split": ("MLP 2-100-100-1, batch 10, train", (), "≤ 1/10 PyTorch, ≤ 1/6 JAX"),
+    "mlp": ("MLP 784-512-512-10, batch 128, train", (), "≤ 1/1.4 best"),
+    "cnn": ("CNN 28×28, batch 64, Adam, train", (), "≤ 1/1.3 best"),
+    "softmax": ("softmax 4096×1024", (), "≤ 1.0 × best"),
+    "gelu_layer_norm": ("GELU(LayerNorm) 4096×1024", (), "≤ 1/1.5 best"),
+    "chain": ("elementwise chain 4096×1024", (), "≤ 1/1.3 best"),
+    "convolution": ("conv 64→64 3×3, 56×56, batch 8, ReLU", (), "≤ 1.0 × best"),
+    "matrix_vector": ("linear 4096→4096, batch 1", (), ""),
+    "product 256": ("matmul 256³", (256,), ""),
+    "product 512": ("matmul 512³", (512,), "≤ 1/1.15 best"),
+    "product 1024": ("matmul 1024³", (1024,), "≤ 1/1.15 best"),
+    "product 2048": ("matmul 2048³", (2048,), "≤ 1/1.15 best"),
+    "embedding": ("embedding 10000×256 and its gradient, 8192 tokens", (), ""),
+    "lstm": ("LSTM language model 256, T 64, batch 32, Adam, train", (), ""),
+    "bert": ("BERT-base, batch 1, 128 tokens", (), "≤ 1/1.15 best"),
+    "gpt": ("GPT 6×384, T 128, batch 8, AdamW, train", (), "≤ 1/1.3 best"),
+    "resnet": ("ResNet-18 32×32, batch 64, train", (), ""),
+}
+
+
+def compiled(names: list[str] | None = None) -> Table:
+    """The same work in every framework, in turns."""
+    columns = [
+        "work",
+        "Tessella",
+        "eager",
+        "PyTorch",
+        "torch.compile",
+        "JAX",
+        "ratio to the best",
+        "must reach",
+    ]
+    table = Table("compiled", columns)
+    chosen = names or list(WORKS)
+    for name in chosen:
+        title, arguments, target = WORKS[name]
+        found = compare(contenders(name.split()[0], arguments), rounds=_rounds(name))
+        rivals = [n for n in found if n not in ("Tessella", "eager")]
+        table.add(title, found, target, rivals)
+        print("   ", {n: readable(m.median) for n, m in found.items()})
+    return table
+
+
+def _rounds(name: str) -> int:
+    return 5 if name in ("gpt", "bert", "resnet") else 9
+
+
+def contenders(name: str, arguments: tuple[int, ...]) -> dict[str, Callable[[], Any]]:
+    """The work as functions of no arguments; each waits until its result is there."""
+    import torch
+    from works import own, pytorch, with_jax
+
+    import tessella as ts
+
+    found: dict[str, Callable[[], Any]] = {}
+    step, data = getattr(own, name)(*arguments)
+    jitted = ts.jit(step)
+    found["Tessella"] = lambda: jitted(*data)
+    eager_step, eager_data = getattr(own, name)(*arguments)
+    found["eager"] = lambda: eager_step(*eager_data)
+    torch_step, torch_data = getattr(pytorch, name)(*arguments)
+    found["PyTorch"] = lambda: torch_step(*torch_data)
+    other_step, other_data = getattr(pytorch, name)(*arguments)
+    faster = torch.compile(other_step)
+    found["torch.compile"] = lambda: faster(*other_data)
+    if hasattr(with_jax, name):
+        jax_step, jax_data = getattr(with_jax, name)(*arguments)
+        found["JAX"] = lambda: jax_step(*jax_data).block_until_ready()
+    return found

@@ -1,0 +1,179 @@
+"""Eager mode: the cost of one small operation, and of the operations that people wait for."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from report import Table
+from timer import compare
+
+import tessella as ts
+from tessella.nn import functional as F
+
+COLUMNS = ["work", "Tessella", "PyTorch", "NumPy", "ratio to the best", "must reach"]
+MILLIONS = 4 * 1024 * 1024
+
+
+def small() -> Table:
+    """One elementwise operation on ten numbers: what Python and the dispatch cost."""
+    table = Table(
+        "small", ["work", "Tessella", "PyTorch", "NumPy", "ratio to the best", "must reach"]
+    )
+    x, m = np.random.rand(10).astype(np.float32), np.random.rand(10, 10).astype(np.float32)
+    a, b, ma, mb = ts.asarray(x), torch.tensor(x), ts.asarray(m), torch.tensor(m)
+    ag, bg = ts.asarray(x).requires_grad_(), torch.tensor(x, requires_grad=True)
+    limit = "≤ 8 µs"
+    table.add(
+        "`a + a`",
+        compare({"Tessella": lambda: a + a, "PyTorch": lambda: b + b, "NumPy": lambda: x + x}),
+        limit,
+    )
+    table.add(
+        "`a * 2.0`",
+        compare(
+            {"Tessella": lambda: a * 2.0, "PyTorch": lambda: b * 2.0, "NumPy": lambda: x * 2.0}
+        ),
+        limit,
+    )
+    table.add(
+        "`exp(a)`",
+        compare(
+            {
+                "Tessella": lambda: ts.exp(a),
+                "PyTorch": lambda: torch.exp(b),
+                "NumPy": lambda: np.exp(x),
+            }
+        ),
+        limit,
+    )
+    table.add(
+        "`a + a`, recorded",
+        compare({"Tessella": lambda: ag + ag, "PyTorch": lambda: bg + bg}),
+        limit,
+    )
+    table.add(
+        "`a.sum()`",
+        compare(
+            {"Tessella": lambda: a.sum(), "PyTorch": lambda: b.sum(), "NumPy": lambda: x.sum()}
+        ),
+        "",
+    )
+    table.add(
+        "`m @ m`, 10×10",
+        compare({"Tessella": lambda: ma @ ma, "PyTorch": lambda: mb @ mb, "NumPy": lambda: m @ m}),
+        "",
+    )
+    table.add(
+        "`m[1:, ::2]`",
+        compare(
+            {
+                "Tessella": lambda: ma[1:, ::2],
+                "PyTorch": lambda: mb[1:, ::2],
+                "NumPy": lambda: m[1:, ::2],
+            }
+        ),
+        "",
+    )
+    return table
+
+
+def large() -> Table:
+    """Elementwise operations and reductions on 4 Mi numbers, in float32."""
+    table = Table("large", COLUMNS)
+    x = np.random.rand(MILLIONS).astype(np.float32)
+    y = np.random.rand(MILLIONS).astype(np.float32)
+    m = x.reshape(4096, 1024)
+    a, a2, am = ts.asarray(x), ts.asarray(y), ts.asarray(m)
+    b, b2, bm = torch.tensor(x), torch.tensor(y), torch.tensor(m)
+    level = "≤ 1.0 × PyTorch"
+    works = {
+        "`a + b`": (lambda: a + a2, lambda: b + b2, lambda: x + y),
+        "`a * 2`": (lambda: a * 2.0, lambda: b * 2.0, lambda: x * np.float32(2)),
+        "`exp(a)`": (lambda: ts.exp(a), lambda: torch.exp(b), lambda: np.exp(x)),
+        "`tanh(a)`": (lambda: ts.tanh(a), lambda: torch.tanh(b), lambda: np.tanh(x)),
+        "`sigmoid(a)`": (lambda: ts.sigmoid(a), lambda: torch.sigmoid(b), None),
+        "`log(a)`": (lambda: ts.log(a), lambda: torch.log(b), lambda: np.log(x)),
+        "`sin(a)`": (lambda: ts.sin(a), lambda: torch.sin(b), lambda: np.sin(x)),
+        "`sqrt(a)`": (lambda: ts.sqrt(a), lambda: torch.sqrt(b), lambda: np.sqrt(x)),
+        "`erf(a)`": (lambda: ts.erf(a), lambda: torch.erf(b), None),
+        "`relu(a)`": (lambda: ts.relu(a), lambda: torch.relu(b), lambda: np.maximum(x, 0)),
+        "`where(a > b, a, b)`": (
+            lambda: ts.where(a > a2, a, a2), lambda: torch.where(b > b2, b, b2), lambda: np.where(x > y, x, y),
+        ),
+        "`m + row`, 4096×1024": (lambda: am + am[0], lambda: bm + bm[0], lambda: m + m[0]),
+        "`m.T + 0` (a copy)": (
+            lambda: am.T + 0.0, lambda: (bm.T + 0.0).contiguous(), lambda: np.ascontiguousarray(m.T + np.float32(0)),
+        ),
+        "`a.astype(float64)`": (lambda: a.astype(ts.float64), lambda: b.double(), lambda: x.astype(np.float64)),
+        "`a ** 1.7`": (lambda: a**1.7, lambda: b**1.7, lambda: x ** np.float32(1.7)),
+        "`a // b`": (lambda: a // a2, lambda: b // b2, lambda: x // y),
+        "`asin(a)`": (lambda: ts.asin(a), lambda: torch.asin(b), lambda: np.arcsin(x)),
+        "`tan(a)`": (lambda: ts.tan(a), lambda: torch.tan(b), lambda: np.tan(x)),
+        "`lgamma(a)`": (lambda: ts.lgamma(a), lambda: torch.lgamma(b), None),
+        "`gelu(a)`": (lambda: F.gelu(a), lambda: torch.nn.functional.gelu(b), None),
+        "`sum(a)`": (lambda: a.sum(), lambda: b.sum(), lambda: x.sum()),
+        "`max(a)`": (lambda: ts.max(a), lambda: b.max(), lambda: x.max()),
+        "`mean(m, axis=0)`": (lambda: am.mean(axis=0), lambda: bm.mean(dim=0), lambda: m.mean(axis=0)),
+        "`sum(m, axis=1)`": (lambda: am.sum(axis=1), lambda: bm.sum(dim=1), lambda: m.sum(axis=1)),
+        "`max(m, axis=0)`": (lambda: ts.max(am, axis=0), lambda: bm.amax(dim=0), lambda: m.max(axis=0)),
+        "`max(m, axis=1)`": (lambda: ts.max(am, axis=1), lambda: bm.amax(dim=1), lambda: m.max(axis=1)),
+        "`argmax(m, axis=1)`": (lambda: ts.argmax(am, axis=1), lambda: bm.argmax(dim=1), lambda: m.argmax(axis=1)),
+        "`std(a)`": (lambda: ts.std(a), lambda: b.std(correction=0), lambda: x.std()),
+        "`var(m, axis=1)`": (lambda: ts.var(am, axis=1), lambda: bm.var(dim=1, correction=0), lambda: m.var(axis=1)),
+        "`cumulative_sum(m, axis=1)`": (
+            lambda: ts.cumulative_sum(am, axis=1), lambda: bm.cumsum(dim=1), lambda: m.cumsum(axis=1),
+        ),
+    }  # fmt: skip
+    for work, (own, peer, numpy) in works.items():
+        contenders = {"Tessella": own, "PyTorch": peer}
+        if numpy is not None:
+            contenders["NumPy"] = numpy
+        table.add(work, compare(contenders), level, rivals=["PyTorch"])
+    return table
+
+
+def products() -> Table:
+    """Matrix products and convolutions, in float32."""
+    table = Table("products", COLUMNS)
+    for size in (64, 128, 256, 512, 1024, 2048):
+        x, y = (np.random.rand(size, size).astype(np.float32) for _ in range(2))
+        a, a2, b, b2 = ts.asarray(x), ts.asarray(y), torch.tensor(x), torch.tensor(y)
+        contenders = {"Tessella": lambda: a @ a2, "PyTorch": lambda: b @ b2, "NumPy": lambda: x @ y}
+        found = compare(contenders)
+        rate = 2 * size**3 / found["Tessella"].median / 1e9
+        table.add(f"{size}³ ({rate:.0f} GFLOP/s)", found, "≤ 1.0 ×" if size == 1024 else "")
+    for m, k, n in ((128, 784, 512), (64, 9216, 128), (1, 1024, 1024)):
+        x, y = np.random.rand(m, k).astype(np.float32), np.random.rand(k, n).astype(np.float32)
+        a, a2, b, b2 = ts.asarray(x), ts.asarray(y), torch.tensor(x), torch.tensor(y)
+        contenders = {"Tessella": lambda: a @ a2, "PyTorch": lambda: b @ b2, "NumPy": lambda: x @ y}
+        table.add(f"{m}×{k} @ {k}×{n}", compare(contenders), "")
+    images = np.random.rand(8, 64, 56, 56).astype(np.float32)
+    weights = np.random.rand(64, 64, 3, 3).astype(np.float32)
+    a, a2, b, b2 = (
+        ts.asarray(images),
+        ts.asarray(weights),
+        torch.tensor(images),
+        torch.tensor(weights),
+    )
+    contenders = {
+        "Tessella": lambda: F.conv2d(a, a2, padding=1),
+        "PyTorch": lambda: torch.nn.functional.conv2d(b, b2, padding=1),
+    }
+    table.add("conv 64→64 3×3, 56×56, batch 8", compare(contenders), "≤ 1.3 ×")
+    table.add("the same, with both gradients", compare(_convolution_step(a, a2, b, b2)), "")
+    return table
+
+
+def _convolution_step(a: ts.Tensor, a2: ts.Tensor, b: torch.Tensor, b2: torch.Tensor) -> dict:
+    a, a2 = a.copy().requires_grad_(), a2.copy().requires_grad_()
+    b, b2 = b.clone().requires_grad_(), b2.clone().requires_grad_()
+
+    def own() -> None:
+        a.grad = a2.grad = None
+        F.conv2d(a, a2, padding=1).sum().backward()
+
+    def peer() -> None:
+        b.grad = b2.grad = None
+        torch.nn.functional.conv2d(b, b2, padding=1).sum().backward()
+
+    return {"Tessella": own, "PyTorch": peer}

@@ -1,0 +1,40 @@
+"""What the machine can do at most: multiply-adds of its processors, and its memory."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+from report import Table
+from timer import compare
+
+import tessella as ts
+from tessella.backends.cpu import threads
+from tessella.backends.cpu.limits import CHAINS, peak_kernel
+
+
+def limits() -> Table:
+    """The peak of fused multiply-adds, without memory; and large copies and reads."""
+    table = Table("limits", ["limit", "one thread", "all threads"])
+    address, flops = peak_kernel()
+    work = np.zeros(64 * CHAINS, np.float32)
+    args = np.array([work.ctypes.data], np.int64).tobytes()
+    _add(
+        table, "float32 fused multiply-adds", "GFLOP/s", 8 * flops / 1e9,
+        lambda: threads.parallel(address, args, 8, 1),
+    )  # fmt: skip
+    large = ts.asarray(np.zeros(64 << 20, np.float32))
+    _add(table, "copy of 256 MiB, read and written", "GB/s", 2 * large.nbytes / 1e9, large.copy)
+    small = ts.asarray(np.zeros(4 << 20, np.float32))
+    _add(table, "sum of 16 MiB, read", "GB/s", small.nbytes / 1e9, small.sum)
+    return table
+
+
+def _add(table: Table, name: str, unit: str, amount: float, function: Callable[[], object]) -> None:
+    rates = []
+    for count in (1, threads.count()):
+        with threads.limited(count):
+            rates.append(amount / compare({"all": function}, rounds=7)["all"].median)
+    table.rows.append([name, *(f"{rate:.0f} {unit}" for rate in rates)])
+    table.raw.append({"limit": name, "unit": unit, "one": rates[0], "all": rates[1]})
+    print(f"  {name}: {rates[0]:.0f} {rates[1]:.0f} {unit}")

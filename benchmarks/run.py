@@ -1,0 +1,58 @@
+"""Run benchmarks and write what they find: `python benchmarks/run.py [name ...]`.
+
+Each one writes benchmarks/results/<name>.json and its table in the documents. Without names, all run.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import report
+
+
+def _suites() -> dict[str, tuple[str, Callable[[], report.Table]]]:
+    """Name -> (document, function); imported late, so that one needs only its own peers."""
+    import accuracy
+    import compiled
+    import demo
+    import eager
+    import first_calls
+    import limits
+    import networks
+    import scaling
+    import startup
+    import threads
+
+    return {
+        "limits": ("performance.md", limits.limits),
+        "small": ("performance.md", eager.small),
+        "large": ("performance.md", eager.large),
+        "products": ("performance.md", eager.products),
+        "networks": ("performance.md", networks.networks),
+        "compiled": ("performance.md", compiled.compiled),
+        "first_calls": ("performance.md", first_calls.first_calls),
+        "scaling": ("performance.md", scaling.scaling),
+        "threads": ("performance.md", threads.threads),
+        "startup": ("performance.md", startup.startup),
+        "demo": ("performance.md", demo.demo),
+        "accuracy": ("mathematics.md", accuracy.accuracy),
+    }
+
+
+def main(names: list[str]) -> None:
+    suites = _suites()
+    unknown = set(names) - set(suites)
+    if unknown:
+        raise SystemExit(
+            f"no benchmark {', '.join(sorted(unknown))}; there are {', '.join(suites)}"
+        )
+    for name in names or suites:
+        document, function = suites[name]
+        print(f"{name}: {(function.__doc__ or '').splitlines()[0]}")
+        report.write(function(), Path(__file__).parents[1] / "docs" / document)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,156 @@
+"""Write the API reference, docs/api/*.md, from the docstrings: `python docs/build_api.py`.
+
+With `--check` nothing is written, and the exit status is 1 if a page is out of date.
+"""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import re
+import sys
+from pathlib import Path
+from typing import Any
+
+FOLDER = Path(__file__).parent / "api"
+PAGES = {
+    "tensor": ("Tensor", ["tessella.tensors.tensor"]),
+    "creation": ("Creation and interchange", ["tessella.tensors.creation", "tessella.tensors.interchange"]),
+    "elementwise": ("Elementwise functions", ["tessella.tensors.elementwise"]),
+    "manipulation": ("Shapes, views and joining", ["tessella.tensors.manipulation"]),
+    "statistical": ("Reductions and scans", ["tessella.tensors.statistical"]),
+    "linear": ("Products", ["tessella.tensors.linear"]),
+    "indexing": ("Indexing, sorting and searching", ["tessella.tensors.indexing", "tessella.tensors.sorting"]),
+    "random": ("Random numbers", ["tessella.tensors.random"]),
+    "autodiff": ("Differentiation", ["tessella.autodiff"]),
+    "transforms": ("Transformations", ["tessella.transforms.jit"]),
+    "nn": ("Modules and layers", ["tessella.nn.module", "tessella.nn.layers", "tessella.nn.recurrent", "tessella.nn.activations", "tessella.nn.losses"]),
+    "functional": ("Functions of networks", [f"tessella.nn.functional.{room}" for room in ("activations", "attention", "convolution", "pooling", "normalisation", "losses")]),
+    "init": ("Initialisation", ["tessella.nn.init"]),
+    "optim": ("Optimisers", ["tessella.optim.optimiser", "tessella.optim.sgd", "tessella.optim.adam"]),
+    "scalar": (
+        "Scalars",
+        [
+            "tessella.scalar.expression", "tessella.scalar.function", "tessella.scalar.trace",
+            "tessella.scalar.derivative", "tessella.scalar.value", "tessella.scalar.functions",
+            "tessella.scalar.higher_order",
+        ],
+    ),
+    "primitives": (
+        "Primitives",
+        [
+            "tessella.primitives.base", "tessella.primitives.elementwise",
+            "tessella.primitives.reduce", "tessella.primitives.function_reduce", "tessella.primitives.movement",
+            "tessella.primitives.window", "tessella.primitives.contraction",
+            "tessella.primitives.indexing", "tessella.primitives.scan", "tessella.primitives.softmax",
+            "tessella.primitives.random", "tessella.primitives.generate",
+            "tessella.primitives.host", "tessella.primitives.fused", "tessella.primitives.graph",
+        ],
+    ),
+    "dtypes": ("Dtypes", ["tessella.dtypes", "tessella.tensors.inspection"]),
+    "errors": ("Errors", ["tessella.errors"]),
+}  # fmt: skip
+
+
+def members(module: Any) -> list[tuple[str, Any]]:
+    """What a module defines and offers, in the order of its source."""
+    names = getattr(module, "__all__", None)
+    found = []
+    for name, value in vars(module).items():
+        offered = name in names if names is not None else not name.startswith("_")
+        own = getattr(value, "__module__", None) == module.__name__
+        if offered and own and (inspect.isclass(value) or callable(value)):
+            found.append((name, value))
+    return found
+
+
+def signature(value: Any) -> str:
+    try:
+        text = str(inspect.signature(value))
+    except (TypeError, ValueError):
+        return "(...)"
+    text = re.sub(r" at 0x[0-9a-f]+", "", text)
+    text = re.sub(r"ForwardRef\('([^']*)'[^)]*\)", r"\1", text)
+    return re.sub(r"(: |-> )'([^']*)'", r"\1\2", text)
+
+
+def _heading(line: str) -> str:
+    """`Raises:` and `Shapes: ...` in bold, in paragraphs of their own."""
+    line = re.sub(r"^([A-Z][a-z]+):$", r"**\1**\n", line)
+    return re.sub(r"^(Shapes|Dtypes|Units|Source|Initialisation): ", r"\n**\1**: ", line)
+
+
+def described(docstring: str | None) -> str:
+    """A docstring as Markdown: its examples and indented parts fenced."""
+    lines = inspect.cleandoc(docstring or "").splitlines()
+    out: list[str] = []
+    fenced = False
+    for line in lines:
+        example = line.startswith(">>>") or (fenced and line.strip() != "")
+        if example and not fenced:
+            out.append("```pycon")
+        if not example and fenced:
+            out.append("```")
+        fenced = example
+        out.append(line if fenced else _heading(line))
+    if fenced:
+        out.append("```")
+    return "\n".join(re.sub(r"^    (\w[\w, *`]*):", r"- `\1`:", line) for line in out)
+
+
+def entry(name: str, value: Any, level: int) -> list[str]:
+    kind = "class " if inspect.isclass(value) else ""
+    text = [f"{'#' * level} `{kind}{name}{signature(value)}`", "", described(value.__doc__), ""]
+    if inspect.isclass(value):
+        for method, function in vars(value).items():
+            if isinstance(function, property):
+                if not method.startswith("_") and function.__doc__:
+                    text += [
+                        f"{'#' * (level + 1)} `{name}.{method}`",
+                        "",
+                        described(function.__doc__),
+                        "",
+                    ]
+                continue
+            function = getattr(function, "__func__", function)
+            if not method.startswith("_") and inspect.isfunction(function) and function.__doc__:
+                text += entry(f"{name}.{method}", function, level + 1)
+    return text
+
+
+def page(title: str, modules: list[str]) -> str:
+    text = [f"# {title}", "", "*Made from the docstrings by `docs/build_api.py`.*", ""]
+    for module_name in modules:
+        module = importlib.import_module(module_name)
+        text += [f"## `{module_name}`", "", described(module.__doc__), ""]
+        for name, value in members(module):
+            text += entry(name, value, 3)
+    return "\n".join(text).rstrip() + "\n"
+
+
+def pages() -> dict[str, str]:
+    """Every page of the reference: file name to text."""
+    found = {f"{name}.md": page(*spec) for name, spec in PAGES.items()}
+    index = ["# API reference", "", "*Made from the docstrings by `docs/build_api.py`.*", ""]
+    index += [f"- [{title}]({name}.md)" for name, (title, _) in PAGES.items()]
+    return {"README.md": "\n".join(index) + "\n", **found}
+
+
+def main() -> int:
+    stale = [
+        name
+        for name, text in pages().items()
+        if not (FOLDER / name).exists() or (FOLDER / name).read_text(encoding="utf8") != text
+    ]
+    if "--check" in sys.argv:
+        print("\n".join(f"docs/api/{name} is out of date" for name in stale))
+        return 1 if stale else 0
+    FOLDER.mkdir(exist_ok=True)
+    for name, text in pages().items():
+        (FOLDER / name).write_text(text, encoding="utf8")
+    print(f"{len(stale)} pages changed")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,231 @@
+"""The tape and the chain rule, for scalars and tensors alike.
+
+Each operation on a value that needs gradients leaves a `Node`: where its inputs came from, and a
+`pullback` that turns the gradients of its outputs into those of its inputs. `backward` walks the
+nodes from the last to the first, and adds up what reaches each of them. It knows nothing of
+scalars or tensors: gradients need only `+`.
+
+Source: Griewank & Walther, *Evaluating Derivatives* (2008), chapter 3 (reverse mode).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+from tessella.errors import GradientError
+
+Edge = tuple["Node", int]  # a node, and which of its outputs
+Hook = Callable[[Any], Any]
+
+
+class HookHandle:
+    """What registering a hook gives: `remove()` takes the hook away, the end of a `with` block too."""
+
+    __slots__ = ("_hooks", "_key")
+
+    def __init__(self, hooks: dict[int, Any], hook: Any) -> None:
+        self._hooks = hooks
+        self._key = max(hooks, default=0) + 1
+        hooks[self._key] = hook
+
+    def remove(self) -> None:
+        """Do not call the hook any more."""
+        self._hooks.pop(self._key, None)
+
+    def __enter__(self) -> HookHandle:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.remove()
+
+
+class Node:
+    """One recorded operation.
+
+    Args:
+        name: of the operation, for messages.
+        parents: for each input the edge it came by, or None if it needs no gradient.
+        pullback: gradients of the outputs (None for zero) to gradients of the inputs.
+    """
+
+    __slots__ = ("__weakref__", "hooks", "name", "parents", "pullback")
+
+    def __init__(
+        self,
+        name: str,
+        parents: tuple[Edge | None, ...],
+        pullback: Callable[[list[Any]], Sequence[Any]] | None,
+    ) -> None:
+        self.name = name
+        self.parents = parents
+        self.pullback = pullback
+        self.hooks: dict[int, dict[int, Hook]] | None = None  # by output, in order
+
+    def add_hook(self, output: int, hook: Hook) -> HookHandle:
+        """Call `hook(gradient)` when that of an output is known."""
+        if self.hooks is None:
+            self.hooks = {}
+        return HookHandle(self.hooks.setdefault(output, {}), hook)
+
+    def pull(self, cotangents: list[Any]) -> Sequence[Any]:
+        """The gradients of the inputs.
+
+        Raises:
+            GradientError: the history was freed by an earlier backward pass.
+        """
+        if self.pullback is None:
+            raise GradientError(
+                f"backward: the history of {self.name} is gone, because backward() has already "
+                "gone through it; call the first one with retain_graph=True to go twice"
+            )
+        return self.pullback(cotangents)
+
+    def release(self) -> None:
+        """Forget what was kept for the backward pass."""
+        self.pullback = None
+
+
+class Leaf(Node):
+    """The end of a history: a value that keeps its gradient."""
+
+    __slots__ = ()
+
+    def __init__(self, accumulate: Callable[[Any], None]) -> None:
+        def pullback(cotangents: list[Any]) -> Sequence[Any]:
+            accumulate(cotangents[0])
+            return ()
+
+        super().__init__("leaf", (), pullback)
+
+    def release(self) -> None:
+        """A leaf can always take another gradient."""
+
+
+class _Mode(threading.local):
+    enabled = True
+    trace: Any = None  # what writes operations down instead of doing them (`tensors/tracing.py`)
+
+
+_mode = _Mode()
+
+
+def is_enabled() -> bool:
+    """Whether operations are being recorded in this thread."""
+    return _mode.enabled
+
+
+@contextlib.contextmanager
+def set_enabled(enabled: bool) -> Iterator[None]:
+    """Record operations, or not, inside a `with` block (or a decorated function)."""
+    before = _mode.enabled
+    _mode.enabled = enabled
+    try:
+        yield
+    finally:
+        _mode.enabled = before
+
+
+def no_grad() -> contextlib.AbstractContextManager[None]:
+    """Do not record what is done inside; for inference and updates of parameters."""
+    return set_enabled(False)
+
+
+def enable_grad() -> contextlib.AbstractContextManager[None]:
+    """Record again inside a `no_grad` block."""
+    return set_enabled(True)
+
+
+def backward(roots: Sequence[tuple[Edge, Any]], retain_graph: bool = False) -> None:
+    """Carry the gradients of the roots back to every leaf.
+
+    Args:
+        roots: edges with their gradients.
+        retain_graph: keep the history, to go through it again.
+
+    Raises:
+        GradientError: the history is gone.
+    """
+    _walk(roots, retain_graph, None)
+
+
+def gradients(
+    roots: Sequence[tuple[Edge, Any]], targets: Sequence[Edge], retain_graph: bool = False
+) -> list[Any]:
+    """The gradients at some edges (None where none arrives); leaves keep what they have."""
+    found = _walk(roots, retain_graph, {node for node, _ in targets})
+    return [found.get((node, output)) for node, output in targets]
+
+
+def _walk(
+    roots: Sequence[tuple[Edge, Any]], retain_graph: bool, targets: set[Node] | None
+) -> dict[Edge, Any]:
+    order = _topological([edge[0] for edge, _ in roots])
+    needed = None if targets is None else _leads_to(order, targets)
+    pending: dict[Node, dict[int, Any]] = {}
+    reached: dict[Edge, Any] = {}
+    for (node, output), cotangent in roots:
+        _add(pending, node, output, cotangent)
+    for node in order:
+        cotangents = pending.pop(node, None)
+        if cotangents is None or (needed is not None and node not in needed):
+            continue
+        if node.hooks:
+            _run_hooks(node, cotangents)
+        if targets is not None and node in targets:
+            reached.update({(node, output): ct for output, ct in cotangents.items()})
+            if isinstance(node, Leaf):
+                continue
+        last = max(cotangents)
+        pulled = node.pull([cotangents.get(output) for output in range(last + 1)])
+        for edge, cotangent in zip(node.parents, pulled, strict=False):
+            if edge is not None and cotangent is not None:
+                _add(pending, edge[0], edge[1], cotangent)
+        if not retain_graph:
+            node.release()
+    return reached
+
+
+def _add(pending: dict[Node, dict[int, Any]], node: Node, output: int, cotangent: Any) -> None:
+    slot = pending.setdefault(node, {})
+    slot[output] = slot[output] + cotangent if output in slot else cotangent
+
+
+def _run_hooks(node: Node, cotangents: dict[int, Any]) -> None:
+    assert node.hooks is not None
+    for output, hooks in node.hooks.items():
+        for hook in list(hooks.values()):
+            if output in cotangents:
+                changed = hook(cotangents[output])
+                if changed is not None:
+                    cotangents[output] = changed
+
+
+def _topological(roots: Sequence[Node]) -> list[Node]:
+    """Every node below the roots, each before its parents. Iterative: histories are long."""
+    order: list[Node] = []
+    seen: set[Node] = set()
+    stack: list[tuple[Node, bool]] = [(root, False) for root in roots]
+    while stack:
+        node, finished = stack.pop()
+        if finished:
+            order.append(node)
+        elif node not in seen:
+            seen.add(node)
+            stack.append((node, True))
+            for edge in node.parents:
+                if edge is not None and edge[0] not in seen:
+                    stack.append((edge[0], False))
+    order.reverse()
+    return order
+
+
+def _leads_to(order: Sequence[Node], targets: set[Node]) -> set[Node]:
+    """The nodes from which a target can be reached; the others need no work."""
+    needed: set[Node] = set()
+    for node in reversed(order):
+        if node in targets or any(edge is not None and edge[0] in needed for edge in node.parents):
+            needed.add(node)
+    return needed

@@ -1,0 +1,1 @@
+"""The loop-nest IR and what turns it into machine code."""

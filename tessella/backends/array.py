@@ -1,0 +1,176 @@
+"""Arrays: concrete data. A buffer, where the first element is, and a layout."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from tessella import dtypes
+from tessella.backends.cpu import buffers
+from tessella.dtypes import DType
+from tessella.errors import ArgumentError, OutOfMemoryError, ShapeError
+
+Shape = tuple[int, ...]
+_LARGEST = 1 << 62
+
+
+class Layout:
+    """Shape, strides (in elements) and dtype. Equal layouts are one object: keys of plan caches."""
+
+    __slots__ = ("contiguous", "dtype", "ndim", "shape", "size", "strides")
+
+    shape: Shape
+    strides: Shape
+    dtype: DType
+    size: int
+    ndim: int
+    contiguous: bool
+
+
+_layouts: dict[tuple[Shape, Shape, DType], Layout] = {}
+_contiguous_layouts: dict[tuple[Shape, DType], Layout] = {}
+
+
+def layout_of(shape: Shape, strides: Shape, dtype: DType) -> Layout:
+    """The one layout of this shape, strides and dtype."""
+    key = (shape, strides, dtype)
+    found = _layouts.get(key)
+    if found is None:
+        if len(_layouts) > 100_000:  # plans that refer to them are dropped with their own cache
+            _layouts.clear()
+            _contiguous_layouts.clear()
+        found = Layout()
+        found.shape, found.strides, found.dtype = shape, strides, dtype
+        found.ndim, found.size = len(shape), int(np.prod(shape, dtype=object)) if shape else 1
+        found.contiguous = found.size == 0 or all(
+            n == 1 or stride == expected
+            for n, stride, expected in zip(shape, strides, row_major(shape), strict=True)
+        )
+        found = _layouts.setdefault(key, found)
+    return found
+
+
+def contiguous_layout(shape: Shape, dtype: DType) -> Layout:
+    """The row-major layout of a shape."""
+    key = (shape, dtype)
+    found = _contiguous_layouts.get(key)
+    if found is None:
+        found = layout_of(shape, row_major(shape), dtype)
+        _contiguous_layouts[key] = found
+    return found
+
+
+def row_major(shape: Shape) -> Shape:
+    """The strides of a contiguous array.
+
+    >>> row_major((2, 3, 4))
+    (12, 4, 1)
+    """
+    strides, step = [], 1
+    for extent in reversed(shape):
+        strides.append(step)
+        step *= max(extent, 1)
+    return tuple(reversed(strides))
+
+
+class Array:
+    """Concrete data: the address of the first element, its layout, and what keeps it alive."""
+
+    __slots__ = ("address", "buffer", "layout")
+
+    def __init__(self, buffer: Any, address: int, layout: Layout) -> None:
+        self.buffer = buffer
+        self.address = address
+        self.layout = layout
+
+    @property
+    def shape(self) -> Shape:
+        return self.layout.shape
+
+    @property
+    def dtype(self) -> DType:
+        return self.layout.dtype
+
+
+def empty(layout: Layout) -> Array:
+    """An array with unknown contents; `layout` is contiguous.
+
+    Raises:
+        OutOfMemoryError: the machine has no such amount of memory.
+    """
+    nbytes = layout.size * layout.dtype.itemsize
+    if nbytes > _LARGEST:
+        raise OutOfMemoryError(
+            f"an array of shape {layout.shape} and dtype {layout.dtype.name} would take {nbytes} "
+            "bytes, more than any machine can address; use a smaller shape"
+        )
+    buffer = buffers.allocate(nbytes)
+    return Array(buffer, buffer.address, layout)
+
+
+def from_numpy(x: np.ndarray[Any, Any], copy: bool = False) -> Array:
+    """An array on NumPy's memory if its strides allow it, else on a copy."""
+    dtype = dtypes.as_dtype(x.dtype)
+    item = x.dtype.itemsize
+    if not x.dtype.isnative:
+        x = x.astype(x.dtype.newbyteorder("="))
+    whole = all(stride % item == 0 for stride in x.strides)
+    if copy or not whole or not x.flags.aligned:
+        result = empty(contiguous_layout(x.shape, dtype))
+        to_numpy(result)[...] = x
+        return result
+    address = x.__array_interface__["data"][0]
+    layout = layout_of(x.shape, tuple(stride // item for stride in x.strides), dtype)
+    return Array(buffers.wrap(x, address, x.nbytes), address, layout)
+
+
+class _Window:
+    """What NumPy needs to look at an array's memory; keeps the buffer alive."""
+
+    __slots__ = ("__array_interface__", "buffer")
+
+    def __init__(self, array: Array) -> None:
+        layout = array.layout
+        item = layout.dtype.itemsize
+        self.buffer = array.buffer
+        self.__array_interface__ = {
+            "shape": layout.shape,
+            "strides": tuple(stride * item for stride in layout.strides),
+            "typestr": "<u2" if layout.dtype is dtypes.bfloat16 else layout.dtype.numpy.str,
+            "data": (array.address, False),
+            "version": 3,
+        }
+
+
+def to_numpy(array: Array) -> np.ndarray[Any, Any]:
+    """A writable NumPy view of an array's memory, without copying."""
+    if array.layout.size == 0:
+        return np.zeros(array.layout.shape, array.layout.dtype.numpy)
+    view = np.asarray(_Window(array))
+    return view.view(array.dtype.numpy) if array.dtype is dtypes.bfloat16 else view
+
+
+def check_shape(shape: Any, name: str) -> Shape:
+    """A shape as a tuple of Python integers.
+
+    Raises:
+        ShapeError: a size is negative or no integer.
+
+    >>> check_shape(3, "zeros"), check_shape([2, 3], "zeros")
+    ((3,), (2, 3))
+    """
+    if isinstance(shape, (int, np.integer)):
+        shape = (shape,)
+    try:
+        sizes = tuple(shape)
+    except TypeError:
+        raise ArgumentError(
+            f"{name}: shape is {shape!r}; expected an integer or a tuple of integers"
+        ) from None
+    for extent in sizes:
+        if not isinstance(extent, (int, np.integer)) or isinstance(extent, bool):
+            raise ShapeError(f"{name}: shape {sizes} holds {extent!r}; sizes must be integers")
+        if extent < 0:
+            raise ShapeError(f"{name}: shape {sizes} holds {extent}; sizes must not be negative")
+    return tuple(int(extent) for extent in sizes)

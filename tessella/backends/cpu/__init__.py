@@ -1,0 +1,1 @@
+"""The CPU: machine code, threads, memory and the cache of compiled kernels."""

@@ -1,0 +1,177 @@
+"""Memory for arrays: aligned blocks that are used again.
+
+A fresh block of a megabyte costs a page fault every 4 KiB, more than most operations on it. So a
+block that nobody needs goes to the free list of its size class and the next array of about that
+size takes it. Size classes are powers of two with three steps between, so at most a quarter of a
+block is wasted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from tessella.backends.cpu import machine
+from tessella.errors import ArgumentError, OutOfMemoryError
+
+ALIGNMENT = 64
+_SMALLEST = 64
+_CAREFUL_ABOVE = 1 << 28  # from here on, ask the system what is available first
+_LARGEST = 1 << 62
+
+_free: dict[int, list[tuple[int, Any]]] = {}  # capacity -> [(address, owner of the memory)]
+_cached_bytes = 0
+
+
+def _cache_limit() -> int:
+    return machine.physical_memory() // 4
+
+
+def _capacity(nbytes: int) -> int:
+    """The size class: the next of 2^k, 1.25, 1.5 and 1.75 x 2^k."""
+    if nbytes <= _SMALLEST:
+        return _SMALLEST
+    step = 1 << max(6, (nbytes - 1).bit_length() - 3)
+    return -(-nbytes // step) * step
+
+
+def _release(
+    capacity: int,
+    address: int,
+    owner: Any,
+    # bound early: at the end of the interpreter the module's names may be gone
+    _free: dict[int, list[tuple[int, Any]]] = _free,
+    _cache_limit: Callable[[], int] = _cache_limit,
+) -> None:
+    global _cached_bytes
+    if capacity == 0 or _cached_bytes is None:
+        return
+    blocks = _free.get(capacity)
+    if blocks is None:
+        blocks = _free.setdefault(capacity, [])
+    if capacity >= 65536:
+        if _cached_bytes + capacity > _cache_limit():
+            return
+        _cached_bytes += capacity
+    elif len(blocks) > 4096:
+        return
+    blocks.append((address, owner))
+
+
+class Buffer:
+    """A block of memory; it goes back to its free list when nothing refers to it."""
+
+    __slots__ = ("__weakref__", "_capacity", "_owner", "address", "nbytes")
+
+    address: int
+    nbytes: int
+
+    def __init__(self, address: int, nbytes: int, capacity: int, owner: Any) -> None:
+        self.address = address
+        self.nbytes = nbytes
+        self._capacity = capacity  # 0 for memory that is not ours
+        self._owner = owner
+
+    def __del__(self, _release: Callable[[int, int, Any], None] = _release) -> None:
+        _release(self._capacity, self.address, self._owner)
+
+    @property
+    def __array_interface__(self) -> dict[str, Any]:
+        """NumPy's view of the bytes; it keeps this buffer alive."""
+        return {
+            "shape": (self.nbytes,),
+            "typestr": "|u1",
+            "data": (self.address, False),
+            "version": 3,
+        }
+
+
+def allocate(nbytes: int) -> Buffer:
+    """A buffer of at least `nbytes` bytes, aligned to 64, with unknown contents.
+
+    Raises:
+        OutOfMemoryError: the machine has no such amount of memory.
+    """
+    global _cached_bytes
+    capacity = _capacity(nbytes)
+    blocks = _free.get(capacity)
+    if blocks:
+        try:
+            address, owner = blocks.pop()
+        except IndexError:  # another thread took the last one
+            return _fresh(nbytes, capacity)
+        if capacity >= 65536:
+            _cached_bytes -= capacity
+        return Buffer(address, nbytes, capacity, owner)
+    return _fresh(nbytes, capacity)
+
+
+def _fresh(nbytes: int, capacity: int) -> Buffer:
+    if nbytes < 0:
+        raise ArgumentError(f"allocate: nbytes is {nbytes}; it must not be negative")
+    if capacity > _CAREFUL_ABOVE:
+        _require_available(capacity)
+    try:
+        owner = np.empty(capacity + ALIGNMENT, np.uint8)
+    except MemoryError:
+        release_cached()
+        try:
+            owner = np.empty(capacity + ALIGNMENT, np.uint8)
+        except MemoryError:
+            raise _refusal(nbytes) from None
+    address = owner.__array_interface__["data"][0]
+    return Buffer(-(-address // ALIGNMENT) * ALIGNMENT, nbytes, capacity, owner)
+
+
+def _require_available(nbytes: int) -> None:
+    if nbytes > machine.available_memory():
+        release_cached()
+        if nbytes > machine.available_memory():
+            raise _refusal(nbytes)
+
+
+def _refusal(nbytes: int) -> OutOfMemoryError:
+    return OutOfMemoryError(
+        f"{_readable(nbytes)} of memory were asked for, but only "
+        f"{_readable(machine.available_memory())} of {_readable(machine.physical_memory())} are "
+        "available; use a smaller size or dtype, or work in parts"
+    )
+
+
+def _readable(nbytes: int) -> str:
+    size = float(nbytes)
+    for unit in ("bytes", "KiB", "MiB", "GiB", "TiB", "PiB"):
+        if size < 1024 or unit == "PiB":
+            return f"{size:.0f} {unit}" if unit == "bytes" else f"{size:.1f} {unit}"
+        size /= 1024
+    raise AssertionError
+
+
+def wrap(owner: Any, address: int, nbytes: int) -> Buffer:
+    """A buffer on memory that belongs to `owner`, which is kept alive."""
+    return Buffer(address, nbytes, 0, owner)
+
+
+@dataclass(frozen=True)
+class Statistics:
+    """Bytes held in free lists, and how many blocks they are."""
+
+    cached_bytes: int
+    cached_blocks: int
+
+
+def statistics() -> Statistics:
+    """What the free lists hold now."""
+    sizes = [(capacity, len(blocks)) for capacity, blocks in list(_free.items())]
+    return Statistics(sum(c * n for c, n in sizes), sum(n for _, n in sizes))
+
+
+def release_cached() -> None:
+    """Give all free blocks back to the system."""
+    global _cached_bytes
+    for blocks in list(_free.values()):
+        blocks.clear()
+    _cached_bytes = 0

@@ -1,0 +1,162 @@
+"""From LLVM IR to native functions, through the cache on disk.
+
+A kernel's native function is ``void name(ptr args, i64 begin, i64 end)``; see
+`tessella.backends.loops`.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import functools
+import hashlib
+import itertools
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from tessella.backends.cpu import cache, machine
+
+VERSION = "1"  # of the code generator; a change makes cached objects stale
+
+_lock = threading.RLock()
+_compiled: dict[str, dict[str, int]] = {}
+_libraries: list[Any] = []  # keeps machine code alive for the life of the process
+_links = itertools.count()
+
+
+@functools.cache
+def _llvm() -> Any:
+    import llvmlite.binding as llvm
+
+    llvm.initialize_native_target()
+    llvm.initialize_native_asmprinter()
+    return llvm
+
+
+class _Machines(threading.local):
+    machine: Any = None
+
+
+_machines = _Machines()
+
+
+def _target_machine() -> Any:
+    """LLVM's model of this machine; each thread has its own."""
+    if _machines.machine is None:
+        _machines.machine = _new_target_machine()
+    return _machines.machine
+
+
+def _new_target_machine() -> Any:
+    llvm = _llvm()
+    name, features = machine.host()
+    target = llvm.Target.from_default_triple()
+    return target.create_target_machine(cpu=name, features=features, opt=2, reloc="pic", jit=True)
+
+
+@functools.cache
+def _linker() -> Any:
+    return _llvm().create_lljit_compiler(_target_machine())
+
+
+@functools.cache
+def _fingerprint() -> str:
+    """What machine code depends on besides the kernel: compiler and processor."""
+    import llvmlite
+
+    return "|".join((VERSION, llvmlite.__version__, *machine.host()))
+
+
+def compile(llvm_ir: str, symbols: Sequence[str]) -> dict[str, int]:
+    """Compile LLVM IR and give the native addresses of its functions.
+
+    The same text is compiled once in a process, and once on a machine if the cache can be used.
+    """
+    key = _key(llvm_ir)
+    with _lock:
+        known = _compiled.get(key)
+        if known is None:
+            known = _compiled[key] = _link(key, _object_code(key, llvm_ir), symbols)
+    return known
+
+
+def compile_all(modules: Sequence[tuple[str, Sequence[str]]]) -> None:
+    """Compile several modules side by side; LLVM lets the interpreter lock go meanwhile."""
+    missing = []
+    for llvm_ir, symbols in modules:
+        key = _key(llvm_ir)
+        if key not in _compiled:
+            missing.append((key, llvm_ir, symbols))
+    if len(missing) < 2:
+        for _, llvm_ir, symbols in missing:
+            compile(llvm_ir, symbols)
+        return
+    _target_machine()  # made before the threads need it
+    _linker()
+    with ThreadPoolExecutor(machine.usable_processors()) as pool:
+        codes = list(pool.map(lambda entry: _object_code(entry[0], entry[1]), missing))
+    with _lock:
+        for (key, _, symbols), code in zip(missing, codes, strict=True):
+            if key not in _compiled:
+                _compiled[key] = _link(key, code, symbols)
+
+
+def _key(llvm_ir: str) -> str:
+    return hashlib.sha256(f"{_fingerprint()}\n{llvm_ir}".encode()).hexdigest()
+
+
+def _object_code(key: str, llvm_ir: str) -> bytes:
+    """Machine code from the cache, or made and put there."""
+    code = cache.load(key)
+    if code is None:
+        code = _target_machine().emit_object(_optimise(llvm_ir))
+        cache.store(key, code)
+    return code
+
+
+def _optimise(llvm_ir: str) -> Any:
+    """Run LLVM's passes, without its vectorisers: kernels come in vectors already."""
+    llvm = _llvm()
+    module = llvm.parse_assembly(llvm_ir)
+    module.verify()  # a mistake is then an error here, and not a crash in some pass
+    options = llvm.create_pipeline_tuning_options(speed_level=2)
+    options.loop_vectorization = False
+    options.slp_vectorization = False
+    options.loop_unrolling = False
+    builder = llvm.create_pass_builder(_target_machine(), options)
+    builder.getModulePassManager().run(module, builder)
+    return module
+
+
+def _link(key: str, code: bytes, symbols: Sequence[str]) -> dict[str, int]:
+    library = _llvm().JITLibraryBuilder().add_object_img(code).add_current_process()
+    for symbol in symbols:
+        library.export_symbol(symbol)
+    # a name of its own each time: one that failed to link stays taken
+    tracker = library.link(_linker(), f"{key}-{next(_links)}")
+    _libraries.append(tracker)
+    return {symbol: tracker[symbol] for symbol in symbols}
+
+
+def optimised(llvm_ir: str) -> str:
+    """The LLVM IR after optimisation, for reading."""
+    return str(_optimise(llvm_ir))
+
+
+def assembly(llvm_ir: str) -> str:
+    """The machine code as assembly, for reading."""
+    text: str = _target_machine().emit_assembly(_optimise(llvm_ir))
+    return text
+
+
+Native = Callable[[bytes, int, int], None]
+# PYFUNCTYPE keeps the interpreter lock: letting it go and taking it back costs more than a small
+# kernel. Long work goes through `threads.parallel`, which lets it go.
+_PROTOTYPE = ctypes.PYFUNCTYPE(None, ctypes.c_char_p, ctypes.c_ssize_t, ctypes.c_ssize_t)
+
+
+def function(address: int) -> Native:
+    """A native kernel as a Python callable: (packed arguments, begin, end)."""
+    native: Native = _PROTOTYPE(address)
+    return native

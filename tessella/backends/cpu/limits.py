@@ -1,0 +1,109 @@
+"""What the machine can do at most: multiply-adds of its processors, and its memory."""
+
+from __future__ import annotations
+
+import functools
+import time
+from collections.abc import Callable
+
+import numpy as np
+
+from tessella.backends.cpu import engine, machine, threads
+from tessella.backends.llvm import to_llvm
+from tessella.backends.loops import Kernel, Loop, Pointer, Store, index_variable, load
+from tessella.dtypes import float32
+
+CHAINS = 12  # independent multiply-adds: more than their latency needs
+STEPS = 1 << 20  # turns of one item of `peak`
+_COPIED = 1 << 26  # bytes: more than the caches hold
+
+
+def peak_kernel(steps: int = STEPS) -> tuple[int, float]:
+    """The address of a native function of multiply-adds alone, and the operations of one item."""
+    lanes = machine.vector_bytes() // 4
+    address = engine.compile(_multiply_adds(lanes, steps), ("peak",))["peak"]
+    return address, 2.0 * CHAINS * lanes * steps
+
+
+@functools.cache
+def multiply_adds_per_second() -> float:
+    """float32 operations per second of all threads, when nothing has to be fetched."""
+    address, operations = peak_kernel(1 << 16)
+    work = np.zeros(64 * CHAINS, np.float32)
+    args = np.array([work.ctypes.data], np.int64).tobytes()
+    items = 16 * threads.count()
+    return items * operations / _best(lambda: threads.parallel(address, args, items, 1))
+
+
+@functools.cache
+def bytes_per_second() -> float:
+    """Bytes that a large copy reads and writes in a second, on all threads."""
+    source, target = np.ones(_COPIED // 4, np.float32), np.ones(_COPIED // 4, np.float32)
+    address = engine.compile(to_llvm(_copy_kernel(), machine.function_attributes()), ("copy",))[
+        "copy"
+    ]
+    args = np.array([source.ctypes.data, target.ctypes.data], np.int64).tobytes()
+    items = _COPIED // 4
+    return 2 * _COPIED / _best(lambda: threads.parallel(address, args, items, items // 32))
+
+
+def _copy_kernel() -> Kernel:
+    source, target = Pointer("source", float32), Pointer("target", float32, written=True)
+    i = index_variable("i")
+    lanes = machine.vector_bytes() // 4
+    body = Loop(i, None, (Store(target, i, load(source, i)),), parallel=True, lanes=lanes)
+    return Kernel("copy", (source, target), (), (body,))
+
+
+def _best(function: Callable[[], object], rounds: int = 5) -> float:
+    times = []
+    for _ in range(rounds):
+        start = time.perf_counter()
+        function()
+        times.append(time.perf_counter() - start)
+    return min(times)
+
+
+def _multiply_adds(lanes: int, turns: int) -> str:
+    """LLVM IR: chains of multiply-adds in registers, for each item of begin to end."""
+    vector = f"<{lanes} x float>"
+    fma = f"@llvm.fma.v{lanes}f32"
+    phis = "\n".join(
+        f"  %c{i} = phi {vector} [ zeroinitializer, %item ], [ %n{i}, %loop ]"
+        for i in range(CHAINS)
+    )
+    steps = "\n".join(
+        f"  %n{i} = call {vector} {fma}({vector} %c{i}, {vector} splat (float 0x3FEFFFFFE0000000), "
+        f"{vector} splat (float 1.0))"
+        for i in range(CHAINS)
+    )
+    sums = "\n".join(
+        f"  %s{i} = fadd {vector} %{'n0' if i == 1 else f's{i - 1}'}, %n{i}"
+        for i in range(1, CHAINS)
+    )
+    return f"""
+declare {vector} {fma}({vector}, {vector}, {vector})
+define void @peak(ptr %args, i64 %begin, i64 %end) nounwind {machine.function_attributes()} {{
+entry:
+  %out = load ptr, ptr %args
+  br label %item
+item:
+  %it = phi i64 [ %begin, %entry ], [ %it.next, %done ]
+  br label %loop
+loop:
+  %k = phi i64 [ 0, %item ], [ %k.next, %loop ]
+{phis}
+{steps}
+  %k.next = add i64 %k, 1
+  %more = icmp slt i64 %k.next, {turns}
+  br i1 %more, label %loop, label %done
+done:
+{sums}
+  store {vector} %s{CHAINS - 1}, ptr %out, align 4
+  %it.next = add i64 %it, 1
+  %again = icmp slt i64 %it.next, %end
+  br i1 %again, label %item, label %leave
+leave:
+  ret void
+}}
+"""

@@ -1,0 +1,81 @@
+"""What this machine is: its vectors, caches and memory."""
+
+from __future__ import annotations
+
+import functools
+import os
+import platform
+from pathlib import Path
+
+
+@functools.cache
+def host() -> tuple[str, str]:
+    """The processor's name and its features, as LLVM writes them."""
+    import llvmlite.binding as llvm
+
+    return llvm.get_host_cpu_name(), llvm.get_host_cpu_features().flatten()
+
+
+@functools.cache
+def vector_bytes() -> int:
+    """The width of a vector register: 64 with AVX-512, 32 with AVX2, else 16."""
+    features = set(host()[1].split(","))
+    if "+avx512f" in features and "+avx512vl" in features:
+        return 64
+    return 32 if "+avx2" in features else 16
+
+
+def function_attributes() -> str:
+    """LLVM attributes of every kernel: use the whole width of the vector registers."""
+    return f'"prefer-vector-width"="{8 * vector_bytes()}"'
+
+
+@functools.cache
+def physical_memory() -> int:
+    """All the memory of the machine, in bytes."""
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+
+
+def available_memory() -> int:
+    """What can be allocated now without swapping, in bytes."""
+    try:
+        for line in Path("/proc/meminfo").read_text().splitlines():
+            if line.startswith("MemAvailable:"):
+                return int(line.split()[1]) * 1024
+    except OSError:
+        pass  # not Linux
+    return physical_memory()
+
+
+@functools.cache
+def cache_bytes(level: int, default: int) -> int:
+    """The size of the data cache of a level, in bytes."""
+    for index in range(5):
+        folder = Path(f"/sys/devices/system/cpu/cpu0/cache/index{index}")
+        try:
+            kind = (folder / "type").read_text().strip()
+            if int((folder / "level").read_text()) == level and kind != "Instruction":
+                text = (folder / "size").read_text().strip()
+                return int(text[:-1]) * {"K": 1024, "M": 1024**2}[text[-1]]
+        except (OSError, ValueError, KeyError):
+            continue
+    return default
+
+
+def usable_processors() -> int:
+    """The processors this process may run on."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+@functools.cache
+def processor_name() -> str:
+    """The processor's name for people."""
+    try:
+        for line in Path("/proc/cpuinfo").read_text().splitlines():
+            if line.startswith("model name"):
+                return line.split(":", 1)[1].strip()
+    except OSError:
+        pass
+    return platform.processor() or platform.machine()

@@ -1,0 +1,184 @@
+"""The loop-nest IR: the one low-level language of Tessella, on one screen.
+
+A `Kernel` is a list of statements over pointers and sizes. There are two statements: `Loop` and
+`Store`. Everything else (what is read, from where, and what is computed) is a scalar expression:
+loop variables and sizes are int64 variables, reading memory is the operator `load`.
+
+    for i in parallel(rows):                        Loop(i, rows, parallel=True, body=
+        for j in range(columns), total = 0:             Loop(j, columns, carried=[total], body=
+            total = total + x[i * columns + j]              next: total + load(x, i * columns + j)
+        y[i] = total                                    Store(y, i, total)
+
+A loop may carry values from one turn to the next (`Carried`); after the loop the carried variable
+stands for the last value. A loop with `lanes` > 1 does that many turns at once in vector
+registers, and the rest one by one. A carried value of such a loop is kept once per lane, and the
+lanes are brought together by `combine` at the end, always in the same order.
+
+The native function of a kernel is ``void name(ptr args, i64 begin, i64 end)``: `args` holds the
+addresses of the pointers and then the sizes, 8 bytes each, and the outermost parallel loop runs
+from `begin` to `end`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+from tessella import dtypes
+from tessella.dtypes import DType
+from tessella.scalar.expression import Expression, Operand, Operator, apply, constant, variable
+
+
+@dataclass(frozen=True)
+class Pointer:
+    """An array that a kernel reads or writes; the address comes as an argument.
+
+    One with `local`, a number of elements, is no argument: every call has its own, on the stack.
+    """
+
+    name: str
+    dtype: DType
+    written: bool = False
+    local: Expression | None = None
+
+
+@dataclass(frozen=True)
+class Store:
+    """Write a value at an index (in elements) of an array; where `mask` is false, leave it."""
+
+    pointer: Pointer
+    index: Expression
+    value: Expression
+    mask: Expression | None = None
+
+
+@dataclass(frozen=True)
+class Carried:
+    """A value that goes from one turn of a loop to the next; `variable` names it."""
+
+    variable: Expression
+    start: Expression
+    next: Expression
+
+
+@dataclass(frozen=True)
+class Combine:
+    """How two lanes' carried values become one: expressions in the `left` and `right` variables."""
+
+    left: tuple[Expression, ...]
+    right: tuple[Expression, ...]
+    results: tuple[Expression, ...]
+
+
+@dataclass(frozen=True)
+class Loop:
+    """Run the body for `variable` from 0 to `extent` (from `begin` to `end` if parallel)."""
+
+    variable: Expression
+    extent: Expression | None  # None: a parallel loop is told from where to where
+    body: tuple[Statement, ...] = ()
+    parallel: bool = False
+    lanes: int = 1
+    carried: tuple[Carried, ...] = ()
+    combine: Combine | None = None
+
+
+Statement: TypeAlias = Loop | Store
+
+
+@dataclass(frozen=True)
+class Kernel:
+    """A compiled unit: statements over pointers and sizes (int64 variables)."""
+
+    name: str
+    pointers: tuple[Pointer, ...]
+    sizes: tuple[Expression, ...]
+    body: tuple[Statement, ...]
+    attributes: dict[str, str] = field(default_factory=dict, hash=False, compare=False)
+
+
+def index_variable(name: str) -> Expression:
+    """A loop variable or a size: an int64."""
+    return variable(name, dtypes.int64)
+
+
+def index_constant(value: int) -> Expression:
+    return constant(value, dtypes.int64)
+
+
+def _pointer_dtype(*_: DType, static: Pointer) -> DType:
+    return static.dtype
+
+
+LOAD = Operator(
+    "load",
+    1,
+    evaluate=None,  # type: ignore[arg-type]  # memory exists only in compiled code
+    result=_pointer_dtype,
+    promotes=False,
+    folds=False,
+)
+MASKED_LOAD = Operator(
+    "masked_load",
+    3,
+    evaluate=None,  # type: ignore[arg-type]
+    result=_pointer_dtype,
+    promotes=False,
+    folds=False,
+)
+
+
+def load(
+    pointer: Pointer,
+    index: Operand,
+    mask: Expression | None = None,
+    other: Operand = 0,
+) -> Expression:
+    """Read the element at an index; where `mask` is false, nothing is read and `other` is given."""
+    if not isinstance(index, Expression):
+        index = index_constant(int(index))
+    if mask is None or (mask.is_constant and mask.static):
+        return apply(LOAD, (index,), static=pointer)
+    if not isinstance(other, Expression):
+        other = constant(other, pointer.dtype)
+    return apply(MASKED_LOAD, (index, mask, other), static=pointer)
+
+
+def source(kernel: Kernel) -> str:
+    """The loop nest as text people read.
+
+    >>> i, n = index_variable("i"), index_variable("n")
+    >>> x, y = Pointer("x", dtypes.float32), Pointer("y", dtypes.float32, written=True)
+    >>> body = Loop(i, n, (Store(y, i, load(x, i) * 2),), parallel=True, lanes=16)
+    >>> print(source(Kernel("double", (x, y), (n,), (body,))))
+    kernel double(x: float32, y: float32, n)
+      for i in n [parallel, 16 lanes]
+        y[i] = load(i, x) * 2.0
+    """
+    pointers = [f"{p.name}: {p.dtype.name}" for p in kernel.pointers if p.local is None]
+    sizes = [str(size) for size in kernel.sizes]
+    lines = [f"kernel {kernel.name}({', '.join(pointers + sizes)})"]
+    lines += [
+        f"  local {p.name}[{p.local}]: {p.dtype.name}"
+        for p in kernel.pointers
+        if p.local is not None
+    ]
+    for statement in kernel.body:
+        lines += _lines(statement, 1)
+    return "\n".join(lines)
+
+
+def _lines(statement: Statement, depth: int) -> list[str]:
+    indent = "  " * depth
+    if isinstance(statement, Store):
+        mask = "" if statement.mask is None else f" where {statement.mask}"
+        return [f"{indent}{statement.pointer.name}[{statement.index}] = {statement.value}{mask}"]
+    notes = ["parallel"] if statement.parallel else []
+    notes += [f"{statement.lanes} lanes"] if statement.lanes > 1 else []
+    extent = "its share" if statement.extent is None else statement.extent
+    head = f"{indent}for {statement.variable} in {extent}"
+    lines = [head + (f" [{', '.join(notes)}]" if notes else "")]
+    lines += [f"{indent}  carry {c.variable} = {c.start}" for c in statement.carried]
+    for inner in statement.body:
+        lines += _lines(inner, depth + 1)
+    return lines + [f"{indent}  {c.variable} <- {c.next}" for c in statement.carried]

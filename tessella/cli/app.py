@@ -1,0 +1,208 @@
+"""The commands and their options."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+
+import tessella
+
+app = typer.Typer(
+    name="tessella",
+    help="A deep-learning system from the chain rule down to the machine code.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+)
+INTERRUPTED = 130
+BAD_INPUT = 2
+
+
+def _version(value: bool) -> None:
+    if value:
+        typer.echo(f"tessella {tessella.__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def common(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
+    ] = False,
+) -> None:
+    """A deep-learning system from the chain rule down to the machine code."""
+
+
+def _fail(message: str) -> Any:
+    Console(stderr=True, highlight=False, soft_wrap=True).print(f"[red]error:[/red] {message}")
+    raise typer.Exit(BAD_INPUT)
+
+
+def _prepared(out: Path) -> Path:
+    """The folder for the report, made and tried before any time is spent."""
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        probe = out / ".tessella-probe"
+        probe.write_text("")
+        probe.unlink()
+    except OSError as error:
+        _fail(
+            f"--out: {out} cannot be written to ({error.strerror or error}); name a folder of your "
+            "own, for example --out /tmp/demo"
+        )
+    return out
+
+
+@app.command()
+def demo(
+    epochs: Annotated[int, typer.Option(help="How often to go through the digits.")] = 25,
+    seed: Annotated[int, typer.Option(help="Decides the split, the start and the order.")] = 0,
+    out: Annotated[Path, typer.Option(help="Folder for report.html.")] = Path("tessella-demo"),
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print one JSON object and nothing else.")
+    ] = False,
+) -> None:
+    """Train a convolutional network to read 1,797 handwritten digits."""
+    if epochs < 1:
+        _fail(f"--epochs: {epochs} was given; expected a whole number of at least 1")
+    if seed < 0:
+        _fail(f"--seed: {seed} was given; expected a whole number of at least 0")
+    folder = _prepared(out)
+    from tessella.cli import demo as work
+    from tessella.cli import report
+
+    digits = work.load_digits(seed)
+    if as_json:
+        history = work.train(digits, epochs, seed, lambda *_: None)
+    else:
+        history = _train_with_bar(digits, epochs, seed)
+        _show(history, digits)
+    written: str | None = None
+    try:
+        written = str(report.write(history, digits, folder))
+    except OSError as error:
+        Console(stderr=True).print(f"[red]error:[/red] the report could not be written: {error}")
+    if as_json:
+        sys.stdout.write(json.dumps(_summary(history, digits, written)) + "\n")
+    elif written is not None:
+        Console(highlight=False, soft_wrap=True).print(f"\nThe report is in [bold]{written}[/bold]")
+    if history.interrupted:
+        raise typer.Exit(INTERRUPTED)
+    if written is None:
+        raise typer.Exit(1)
+
+
+@app.command()
+def explain(
+    target: Annotated[str, typer.Argument(metavar="FILE:FUNCTION", help="What to compile.")],
+    shape: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="One for each argument: 8,128 or int64:8,128 (normal numbers, or zeros)."
+        ),
+    ] = None,
+    html: Annotated[Path | None, typer.Option(help="Write a page, too.")] = None,
+    source: Annotated[
+        str | None, typer.Option(help="Show the program instead: graph, loops, llvm or asm.")
+    ] = None,
+) -> None:
+    """Compile a function and show what its kernels do, how long they take, and what limits them."""
+    from tessella.cli import explain as work
+
+    try:
+        function, arguments = work.load(target), work.tensors(shape or [])
+        if source is not None:
+            typer.echo(function.source(source, *arguments))
+            return
+        found = function.explain(*arguments)
+    except tessella.TessellaError as error:
+        _fail(f"explain: {error}")
+    typer.echo(str(found))
+    if html is not None:
+        try:
+            found.to_html(html)
+        except OSError as error:
+            _fail(f"--html: {html} cannot be written ({error.strerror or error})")
+        Console(highlight=False, soft_wrap=True).print(f"\nThe page is in [bold]{html}[/bold]")
+
+
+def _summary(history: Any, digits: Any, written: str | None) -> dict[str, Any]:
+    from tessella.cli import report
+
+    return {
+        "accuracy": history.accuracy,
+        "epochs": len(history.losses),
+        "seconds": round(history.seconds, 3),
+        "images_per_second": round(history.images_seen / max(history.seconds, 1e-9), 1),
+        "seed": history.seed,
+        "losses": history.losses,
+        "train_accuracies": history.train_accuracies,
+        "test_accuracies": history.test_accuracies,
+        "held_out": len(digits.test_labels),
+        "interrupted": history.interrupted,
+        "report": written,
+        "machine": report.machine_facts(),
+    }
+
+
+def _train_with_bar(digits: Any, epochs: int, seed: int) -> Any:
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+    from tessella.cli import demo as work
+
+    steps = -(-len(digits.train_labels) // work.BATCH)
+    columns = (
+        TextColumn("epoch {task.fields[epoch]:>2}/" + str(epochs)),
+        BarColumn(bar_width=28),
+        TextColumn("loss {task.fields[loss]:.3f}  accuracy {task.fields[accuracy]:5.1%}"),
+        TextColumn("{task.fields[speed]:>6,.0f} images/s"),
+        TimeElapsedColumn(),
+    )
+    console = Console(highlight=False)
+    console.print(
+        f"Training on {len(digits.train_labels):,} digits, {len(digits.test_labels)} held out "
+        "(Ctrl-C ends it with what it has)"
+    )
+    with Progress(*columns, console=console) as bars:
+        task = bars.add_task(
+            "train", total=epochs * steps, epoch=0, loss=0.0, accuracy=0.0, speed=0.0
+        )
+
+        def progress(epoch: int, step: int, loss: float, accuracy: float, speed: float) -> None:
+            bars.update(
+                task, completed=epoch * steps + step + 1, epoch=epoch + 1, loss=loss,
+                accuracy=accuracy, speed=speed,
+            )  # fmt: skip
+
+        return work.train(digits, epochs, seed, progress)
+
+
+def _show(history: Any, digits: Any) -> None:
+    """The result, and some digits drawn: mistakes first."""
+    from tessella.cli import demo as work
+    from tessella.cli.drawing import digit_strip
+
+    console = Console(highlight=False)
+    wrong = round((1 - history.accuracy) * len(digits.test_labels))
+    if history.interrupted:
+        console.print(f"[yellow]Interrupted[/yellow] after {len(history.losses)} epochs.")
+    console.print(
+        f"Held-out accuracy [bold green]{history.accuracy:.1%}[/bold green]: {wrong} of "
+        f"{len(digits.test_labels)} misread, {history.seconds:.1f} s of training.\n"
+    )
+    per_row = max(1, min(8, (console.width - 2) // 10))
+    order = work.mistakes_first(history, digits.test_labels)[: 2 * per_row]
+    predictions = history.predictions.argmax(axis=1)
+    for first in range(0, len(order), per_row):
+        row = order[first : first + per_row]
+        strip = digit_strip(
+            digits.test_images[row], predictions[row], digits.test_labels[row],
+            colour=console.color_system is not None,
+        )  # fmt: skip
+        for line in strip:
+            console.print(line)
+        console.print()

@@ -1,0 +1,92 @@
+"""Primitives that are computed as several simpler ones.
+
+A decomposition is written in primitives and an `apply` that it is given: eager mode passes one that
+runs them, the compiler one that records them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any
+
+from tessella.dtypes import DType, compute_dtype, is_half
+from tessella.primitives.base import Composite, Primitive, Spec
+from tessella.primitives.contraction import Contraction, Geometry
+from tessella.primitives.elementwise import Elementwise
+from tessella.primitives.indexing import Scatter
+from tessella.primitives.movement import Pad, Slice
+from tessella.scalar.function import cast_function
+
+Apply = Callable[[Primitive, Sequence[Any]], Any]
+Decomposition = Callable[[Apply, Sequence[Any]], Any]
+
+
+def decomposition(primitive: Primitive, inputs: Sequence[Spec]) -> Decomposition | None:
+    """How a primitive is computed by others on inputs like these, or None if it runs itself."""
+    if isinstance(primitive, Composite):
+        return primitive.steps
+    if isinstance(primitive, Contraction):
+        if is_half(inputs[0].dtype):
+            return _in_float32(primitive, inputs, count=2)
+        return _prepared(primitive, inputs[0])
+    if isinstance(primitive, Scatter) and primitive.mode == "add" and is_half(inputs[0].dtype):
+        return _in_float32(primitive, inputs, count=2)
+    return None
+
+
+def _cast(dtype: DType) -> Primitive:
+    return Elementwise(cast_function(dtype))
+
+
+def _in_float32(primitive: Primitive, inputs: Sequence[Spec], count: int) -> Decomposition:
+    """Half precision is multiplied and added in float32, and rounded once."""
+    narrow = inputs[0].dtype
+    wide = compute_dtype(narrow)
+
+    def steps(apply: Apply, operands: Sequence[Any]) -> Any:
+        widened = [apply(_cast(wide), (operand,)) for operand in operands[:count]]
+        return apply(_cast(narrow), (apply(primitive, (*widened, *operands[count:])),))
+
+    return steps
+
+
+def _prepared(primitive: Contraction, x: Spec) -> Decomposition | None:
+    """Spread and pad the input of a convolution first, and cut off what is not read."""
+    preparation = _preparation(primitive, x)
+    if not preparation:
+        return None
+    bare = replace(primitive, geometry=tuple(_bare(g) for g in primitive.geometry))
+
+    def steps(apply: Apply, operands: Sequence[Any]) -> Any:
+        x, y = operands
+        for step in preparation:
+            x = apply(step, (x,))
+        return apply(bare, (x, y))
+
+    return steps
+
+
+def _bare(g: Geometry) -> Geometry:
+    return replace(g, low=0, high=0, input_dilation=1)
+
+
+def _preparation(primitive: Contraction, x: Spec) -> list[Primitive]:
+    """Padding and spreading, then what a negative padding leaves out is cut off."""
+    rank = len(x.shape)
+    low, high, interior = [0] * rank, [0] * rank, [0] * rank
+    for g in primitive.geometry:
+        axis = primitive.left.index(g.input)
+        low[axis], high[axis], interior[axis] = g.low, g.high, g.input_dilation - 1
+    steps: list[Primitive] = []
+    pad = Pad(tuple(max(n, 0) for n in low), tuple(max(n, 0) for n in high), tuple(interior))
+    shape = pad._shape(x.shape)
+    if shape != x.shape:
+        steps.append(pad)
+    starts = tuple(max(-n, 0) for n in low)
+    sizes = tuple(
+        max(0, n - start - max(-end, 0)) for n, start, end in zip(shape, starts, high, strict=True)
+    )
+    if sizes != shape:
+        steps.append(Slice(starts, sizes, (1,) * rank))
+    return steps

@@ -1,0 +1,198 @@
+"""Running one primitive on concrete arrays.
+
+The first call with some layouts makes a *plan*: the result's layout, the kernel, and its arguments
+but for the addresses. Later calls look the plan up and make one native call. Kernels take sizes as
+arguments, so a plan for a new shape compiles nothing if a plan of the same form was made before.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import struct
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+
+from tessella.backends.array import Array, Layout, contiguous_layout, empty, from_numpy, to_numpy
+from tessella.backends.cpu.buffers import allocate
+from tessella.compiler.recipe import RESULT, Call, Place, Recipe, View
+from tessella.errors import DeviceError
+from tessella.primitives.base import Primitive, Spec
+from tessella.primitives.host import Host
+from tessella.primitives.indexing import check_bounds
+
+Plan = Callable[[Sequence[Array]], Any]
+BACKENDS = ("cpu", "reference")
+_MOST_PLANS = 16_384
+
+_plans: dict[Any, Plan] = {}
+
+
+class _Choice(threading.local):
+    name = "cpu"
+
+
+_choice = _Choice()
+
+
+def current_backend() -> str:
+    """The backend that runs primitives in this thread."""
+    return _choice.name
+
+
+@contextlib.contextmanager
+def backend(name: str) -> Iterator[None]:
+    """Run everything inside on a backend: "cpu", or "reference" (NumPy: slow and obvious).
+
+    Raises:
+        DeviceError: there is no such backend.
+    """
+    if name not in BACKENDS:
+        raise DeviceError(
+            f"backend: there is no backend {name!r}; choose one of {', '.join(BACKENDS)}"
+        )
+    before = _choice.name
+    _choice.name = name
+    try:
+        yield
+    finally:
+        _choice.name = before
+
+
+def run(primitive: Primitive, arrays: Sequence[Array]) -> Any:
+    """Apply a primitive to concrete arrays: an array, or a tuple of them."""
+    key = (_choice.name, primitive, *[array.layout for array in arrays])
+    plan = _plans.get(key)
+    if plan is None:
+        plan = _make_plan(primitive, [array.layout for array in arrays])
+        if len(_plans) >= _MOST_PLANS:
+            _plans.clear()
+        _plans[key] = plan
+    return plan(arrays)
+
+
+def _make_plan(primitive: Primitive, layouts: list[Layout]) -> Plan:
+    specs = [Spec(layout.shape, layout.dtype) for layout in layouts]
+    result = primitive.result(*specs)  # complains about what does not fit
+    complex_ = any(layout.dtype.is_complex for layout in layouts)
+    if _choice.name == "reference" or isinstance(primitive, Host):
+        return _reference_plan(primitive)
+    from tessella.compiler.decompositions import decomposition
+    from tessella.compiler.lowering import lower, lower_view
+
+    if complex_:
+        view = lower_view(primitive, layouts, result)
+        return _reference_plan(primitive) if view is None else _view_plan(view)
+    steps = decomposition(primitive, specs)
+    if steps is not None:
+        return functools.partial(steps, run)
+    recipe = lower(primitive, layouts, result)
+    return _view_plan(recipe) if isinstance(recipe, View) else _recipe_plan(recipe)
+
+
+def _view_plan(view: View) -> Plan:
+    layout, offset, bounds = view
+    if bounds:
+        return functools.partial(_checked_view, view)
+
+    def plan(arrays: Sequence[Array]) -> Array:
+        array = arrays[0]
+        return Array(array.buffer, array.address + offset, layout)
+
+    return plan
+
+
+def _checked_view(view: View, arrays: Sequence[Array]) -> Array:
+    for bound in view.bounds:
+        check_bounds(to_numpy(arrays[bound.operand]), bound.extent, bound.axis)
+    return Array(arrays[0].buffer, arrays[0].address + view.offset, view.layout)
+
+
+def _recipe_plan(recipe: Recipe) -> Plan:
+    """The recipe as a Python function; the common forms are written out: microseconds count."""
+    simple = len(recipe.calls) == 1 and not recipe.scratch and not recipe.bounds
+    if simple and recipe.shown is None:
+        (only,) = recipe.calls
+        run, out = _native(only), recipe.result
+        if only.places == (Place(0), Place(RESULT)):
+
+            def one(arrays: Sequence[Array]) -> Array:
+                result = empty(out)
+                run(arrays[0].address, result.address)
+                return result
+
+            return one
+        if only.places == (Place(0), Place(1), Place(RESULT)):
+
+            def two(arrays: Sequence[Array]) -> Array:
+                result = empty(out)
+                run(arrays[0].address, arrays[1].address, result.address)
+                return result
+
+            return two
+    return functools.partial(_follow, recipe, [(_native(c), c.places) for c in recipe.calls])
+
+
+def _follow(
+    recipe: Recipe, calls: list[tuple[Callable[..., None], Any]], arrays: Sequence[Array]
+) -> Array:
+    for bound in recipe.bounds:
+        check_bounds(to_numpy(arrays[bound.operand]), bound.extent, bound.axis)
+    result = empty(recipe.result)
+    scratch = [allocate(nbytes) for nbytes in recipe.scratch]
+    # buffer numbers are indices: operands from the front, the result last, scratch before it
+    addresses = [array.address for array in arrays]
+    addresses += [buffer.address for buffer in reversed(scratch)]
+    addresses.append(result.address)
+    for run, places in calls:
+        run(*[addresses[buffer] + offset for buffer, offset in places])
+    if recipe.shown is not None:
+        return Array(result.buffer, result.address, recipe.shown)
+    return result
+
+
+def _native(call: Call) -> Callable[..., None]:
+    """A call as a function of addresses."""
+    from tessella.backends.cpu import engine, threads
+    from tessella.compiler.lowering.kernels import address_of
+
+    address = address_of(call.kernel)
+    pack, numbers, total = struct.Struct(f"<{len(call.places)}q").pack, call.numbers, call.total
+    if call.chunk == 0:
+        native = engine.function(address)
+
+        def direct(*addresses: int) -> None:
+            native(pack(*addresses) + numbers, 0, total)
+
+        return direct
+    chunk, parallel = call.chunk, threads.parallel
+
+    def shared(*addresses: int) -> None:
+        parallel(address, pack(*addresses) + numbers, total, chunk)
+
+    return shared
+
+
+def _reference_plan(primitive: Primitive) -> Plan:
+    def plan(arrays: Sequence[Array]) -> Any:
+        values = primitive.reference(*[to_numpy(array) for array in arrays])
+        if primitive.multiple_results:
+            return tuple(_own(value) for value in values)
+        return _own(values)
+
+    return plan
+
+
+def _own(value: Any) -> Array:
+    """The result as an array of its own: what NumPy gives may be a view of an operand."""
+    return from_numpy(np.asarray(value), copy=True)
+
+
+def fill(value: Any, shape: tuple[int, ...], dtype: Any) -> Array:
+    """An array of one value."""
+    result = empty(contiguous_layout(shape, dtype))
+    to_numpy(result)[...] = value
+    return result

@@ -1,0 +1,298 @@
+"""Looking at a program: what each of its kernels does, how long it takes, and how far that is from
+what the machine can do."""
+
+from __future__ import annotations
+
+import ctypes
+import html
+import math
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tessella.backends.array import Array
+from tessella.backends.cpu import limits, threads
+from tessella.backends.llvm import core
+from tessella.backends.loops import Kernel, source
+from tessella.compiler.lowering.kernels import llvm_of
+from tessella.compiler.program import HostStep, Program, Step
+from tessella.primitives.base import size_of
+from tessella.primitives.contraction import Contraction
+from tessella.primitives.elementwise import Elementwise
+from tessella.primitives.fused import Fused
+from tessella.primitives.graph import Node, Where, describe
+from tessella.scalar.expression import postorder
+
+ROUNDS = 3
+SHORT = 3e-4  # seconds; what takes less is timed several times at once
+REPEATS = 12
+
+
+@dataclass
+class Row:
+    """One kernel on operands of some shapes, and all its calls together.
+
+    Units: seconds; floating point operations; bytes that must be moved at least.
+    """
+
+    name: str
+    shapes: str
+    where: Where | None
+    calls: int = 0
+    seconds: float = 0.0
+    flops: float = 0.0
+    nbytes: float = 0.0
+    threads: bool = False
+
+    @property
+    def limit(self) -> float:
+        """The seconds that the machine needs at least, for the arithmetic or the memory."""
+        arithmetic = self.flops / limits.multiply_adds_per_second()
+        return max(arithmetic, self.nbytes / limits.bytes_per_second())
+
+    @property
+    def bound(self) -> str:
+        """What limits it: arithmetic or memory."""
+        arithmetic = self.flops / limits.multiply_adds_per_second()
+        return "FMA" if arithmetic > self.nbytes / limits.bytes_per_second() else "memory"
+
+
+class Explanation:
+    """What `Jitted.explain` gives; print it, or write it as a page."""
+
+    def __init__(
+        self, title: str, traces: Sequence[str], program: Program, rows: list[Row]
+    ) -> None:
+        self.title, self.traces, self.program, self.rows = title, list(traces), program, rows
+
+    @property
+    def seconds(self) -> float:
+        """All kernels together, each timed by itself."""
+        return sum(row.seconds for row in self.rows)
+
+    def facts(self) -> list[tuple[str, str]]:
+        """What there is to say about the whole program."""
+        plan = self.program.arena_plan
+        native = sum(isinstance(step, Step) for step in self.program.steps)
+        host = sum(isinstance(step, HostStep) for step in self.program.steps)
+        facts = [
+            ("traced", "; ".join(f"{i + 1}. {why}" for i, why in enumerate(self.traces))),
+            ("native calls", f"{native}, of {len(self.rows)} kinds"),
+            ("memory of intermediate values", f"{_bytes(plan.nbytes)} "
+             f"({_bytes(plan.unshared)} if each had its own)"),
+        ]  # fmt: skip
+        if self.program.prepared:
+            kept = _bytes(self.program.kept_plan.nbytes)
+            facts.append(("done only once", f"{self.program.prepared} calls, {kept} kept"))
+        if host:
+            facts.append(("by NumPy, between native calls", str(host)))
+        peak, memory = limits.multiply_adds_per_second(), limits.bytes_per_second()
+        flops = sum(row.flops for row in self.rows)
+        facts.append(
+            ("limits of this machine", f"{peak / 1e9:.0f} GFLOP/s, {memory / 1e9:.0f} GB/s")
+        )
+        facts.append(("time of all kernels", f"{_time(self.seconds)}, "
+                      f"{flops / max(self.seconds, 1e-12) / 1e9:.0f} GFLOP/s"))  # fmt: skip
+        return facts
+
+    def __str__(self) -> str:
+        lines = [self.title]
+        lines += [f"  {name}: {value}" for name, value in self.facts()]
+        lines += ["", "      time  share  calls   GFLOP/s     GB/s  of the limit  kernel"]
+        for row in self.rows:
+            lines.append(
+                f"{_time(row.seconds):>10} {row.seconds / max(self.seconds, 1e-12):6.1%} {row.calls:6} "
+                f"{row.flops / row.seconds / 1e9:9.1f} {row.nbytes / row.seconds / 1e9:8.1f} "
+                f"{row.limit / row.seconds:6.0%} {row.bound:<7} {row.name} {row.shapes}"
+            )
+            if row.where is not None:
+                lines.append(f"{'':58}{row.where}")
+        return "\n".join(lines)
+
+    __repr__ = __str__
+
+    def to_html(self, path: str | Path) -> None:
+        """Write a page with everything inside."""
+        Path(path).write_text(_page(self), encoding="utf8")
+
+
+def explain(
+    title: str, traces: Sequence[str], program: Program, inputs: Sequence[Array]
+) -> Explanation:
+    """Time every call of a program on some inputs; results go nowhere."""
+    times = _measure(program, inputs)
+    rows: dict[Any, Row] = {}
+    shared = _calls_of_nodes(program)
+    for number, (step, seconds) in enumerate(zip(program.native_steps, times, strict=True)):
+        if not isinstance(step, Step) or number < program.prepared:
+            continue
+        node = step.nodes[0] if step.nodes else None
+        shapes = "" if node is None else ", ".join(describe(value) for value in node.inputs[:4])
+        name = step.call.kernel.name
+        if step.epilogue is not None:
+            name += f" + {step.epilogue.kernel.name}"
+        row = rows.setdefault((step.call.kernel, name, shapes), Row(name, shapes, step.where))
+        row.calls += 1
+        row.seconds += max(seconds, 1e-9)
+        row.threads |= step.call.chunk > 0
+        if node is not None:
+            row.flops += _flops(node, step) / shared[id(node), _is_product(step)]
+            row.nbytes += _nbytes(node) / shared[id(node), _is_product(step)]
+    return Explanation(title, traces, program, sorted(rows.values(), key=lambda row: -row.seconds))
+
+
+def _measure(program: Program, inputs: Sequence[Array]) -> list[float]:
+    """The best time of each native step."""
+    base = ctypes.addressof(program._steps)
+    patches = program.patch_count
+    best = [math.inf] * len(program.native_steps)
+    with program.lock:
+        program.set_inputs(inputs)
+        held = program.fresh_results()
+        program.prepare()
+        program.execute()
+        for _ in range(ROUNDS):
+            for number in range(len(best)):
+                head = (ctypes.c_int64 * 6)(
+                    base + 32 * number, 1, ctypes.addressof(program._patches), patches,
+                    ctypes.addressof(program._slots), -1,
+                )  # fmt: skip
+                best[number] = min(best[number], _timed(head))
+                if best[number] < SHORT:  # without the time it takes to wake a thread
+                    rows = (ctypes.c_int64 * 4 * REPEATS)()
+                    for turn in range(REPEATS):
+                        ctypes.memmove(rows[turn], base + 32 * number, 32)
+                    head[0], head[1] = ctypes.addressof(rows), REPEATS
+                    best[number] = min(best[number], _timed(head) / REPEATS)
+        del held
+    return best
+
+
+def _timed(head: Any) -> float:
+    start = time.perf_counter()
+    threads.run_program(ctypes.addressof(head))
+    return time.perf_counter() - start
+
+
+def _is_product(step: Step) -> bool:
+    return step.call.kernel.name.startswith(("product", "contraction"))
+
+
+def _calls_of_nodes(program: Program) -> dict[tuple[int, bool], int]:
+    """Among how many calls the work of a node is shared; packing counts apart."""
+    counts: dict[tuple[int, bool], int] = {}
+    for step in program.native_steps:
+        if isinstance(step, Step) and step.nodes:
+            key = id(step.nodes[0]), _is_product(step)
+            counts[key] = counts.get(key, 0) + 1
+    return counts
+
+
+def _flops(node: Node, step: Step) -> float:
+    primitive: Any = node.primitive
+    if isinstance(primitive, Contraction):
+        sizes = primitive.sizes(*node.inputs)  # type: ignore[arg-type]
+        labels = {*primitive.left, *primitive.right, *primitive.output}
+        labels -= {g.input for g in primitive.geometry}
+        return 2.0 * math.prod(sizes[label] for label in labels) if _is_product(step) else 0.0
+    members = primitive.graph.nodes if isinstance(primitive, Fused) else [node]
+    return float(sum(_operations(member) for member in members))
+
+
+def _operations(node: Node) -> int:
+    """Simple operations on elements, roughly."""
+    if isinstance(node.primitive, Elementwise):
+        kinds = tuple(value.dtype for value in node.inputs)
+        each = sum(
+            bool(n.arguments) for n in postorder(core(node.primitive.function.expression(kinds)))
+        )
+        return each * size_of(node.output.shape)
+    return size_of(node.inputs[0].shape) if hasattr(node.primitive, "monoid") else 0
+
+
+def _nbytes(node: Node) -> float:
+    values = {*node.inputs, *node.outputs}
+    return float(sum(size_of(value.shape) * value.dtype.itemsize for value in values))
+
+
+def sources(program: Program, kind: str) -> str:
+    """The distinct kernels of a program as text: "loops", "llvm" or "asm"."""
+    from tessella.backends.cpu import engine
+
+    kernels = list(
+        dict.fromkeys(step.call.kernel for step in program.steps if isinstance(step, Step))
+    )
+    parts = []
+    for kernel in kernels:
+        if kind == "loops":
+            shown = (
+                source(kernel) if isinstance(kernel, Kernel) else f"kernel {kernel.name}: LLVM IR"
+            )
+        elif kind == "llvm":
+            shown = engine.optimised(llvm_of(kernel))
+        else:
+            shown = engine.assembly(llvm_of(kernel))
+        parts.append(shown)
+    return "\n\n".join(parts)
+
+
+def _bytes(count: float) -> str:
+    for unit in ("bytes", "KiB", "MiB", "GiB"):
+        if count < 1024 or unit == "GiB":
+            return f"{count:.0f} {unit}" if unit == "bytes" else f"{count:.1f} {unit}"
+        count /= 1024
+    raise AssertionError
+
+
+def _time(seconds: float) -> str:
+    if seconds >= 1e-3:
+        return f"{seconds * 1e3:.2f} ms"
+    return f"{seconds * 1e6:.2f} µs"
+
+
+_STYLE = """
+:root { color-scheme: light dark; --ink: #1c2230; --soft: #667085; --line: #d8dde6;
+  --paper: #fff; --bar: #2563eb33; --good: #15803d; --poor: #b45309; }
+@media (prefers-color-scheme: dark) { :root { --ink: #e6e9ef; --soft: #98a2b3; --line: #344054;
+  --paper: #12161f; --bar: #60a5fa44; --good: #4ade80; --poor: #fbbf24; } }
+body { margin: 0 auto; max-width: 1200px; padding: 24px 16px; background: var(--paper);
+  color: var(--ink); font: 15px/1.5 system-ui, sans-serif; }
+table { border-collapse: collapse; width: 100%; } td, th { padding: 4px 10px; text-align: right;
+  border-bottom: 1px solid var(--line); vertical-align: top; white-space: nowrap; }
+td:last-child, th:last-child, .facts td { text-align: left; white-space: normal; }
+.facts { width: auto; } .facts td:first-child, small { color: var(--soft); }
+.share { background: linear-gradient(90deg, var(--bar) var(--p), transparent var(--p)); }
+.good { color: var(--good); } .poor { color: var(--poor); }
+pre { overflow-x: auto; border: 1px solid var(--line); border-radius: 8px; padding: 12px; }
+"""
+
+
+def _page(found: Explanation) -> str:
+    facts = "".join(
+        f"<tr><td>{html.escape(name)}</td><td>{html.escape(value)}</td></tr>"
+        for name, value in found.facts()
+    )
+    rows = []
+    for row in found.rows:
+        share = row.seconds / max(found.seconds, 1e-12)
+        reached = row.limit / row.seconds
+        quality = "good" if reached > 0.7 else "poor" if reached < 0.3 and share > 0.02 else ""
+        where = f"<br><small>{html.escape(str(row.where))}</small>" if row.where else ""
+        rows.append(
+            f'<tr><td>{_time(row.seconds)}</td><td class="share" style="--p:{share:.1%}">{share:.1%}</td>'
+            f"<td>{row.calls}</td><td>{row.flops / row.seconds / 1e9:.1f}</td>"
+            f"<td>{row.nbytes / row.seconds / 1e9:.1f}</td>"
+            f'<td class="{quality}">{reached:.0%} {row.bound}</td>'
+            f"<td>{html.escape(row.name)} <small>{html.escape(row.shapes)}</small>{where}</td></tr>"
+        )
+    heads = ("time", "share", "calls", "GFLOP/s", "GB/s", "of the limit", "kernel")
+    head = "".join(f"<th>{name}</th>" for name in heads)
+    graph = html.escape(str(found.program.graph))
+    return (
+        f"<!doctype html><html lang=en><meta charset=utf-8><title>{html.escape(found.title)}</title>"
+        f"<style>{_STYLE}</style><h1>{html.escape(found.title)}</h1>"
+        f"<table class=facts>{facts}</table><h2>Kernels</h2><table><tr>{head}</tr>{''.join(rows)}</table>"
+        f"<h2>The fused graph</h2><pre>{graph}</pre></html>\n"
+    )

@@ -1,0 +1,473 @@
+"""Fusion: which primitives become one kernel.
+
+The nodes are gone through in order. Each joins the group of one of its producers if the two can share
+their loops, else it starts a group of its own. Two can share loops if every element that one of them
+makes is used by the other at the very same place of the loops (or, for what a reduction gives, of the
+row). Movement belongs to no group: a group reads through it.
+
+A group is not joined if its own results would come back to it by another way, as nothing can be
+computed before what it needs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from tessella.backends.llvm import core
+from tessella.compiler import index as maps
+from tessella.compiler.index import Dim, Index
+from tessella.compiler.lowering.access import MAPS, unrolls
+from tessella.compiler.lowering.passes import splits
+from tessella.primitives.base import Shape, size_of
+from tessella.primitives.elementwise import Elementwise
+from tessella.primitives.fused import Fused
+from tessella.primitives.generate import Full, Iota
+from tessella.primitives.graph import Graph, Node, Value
+from tessella.primitives.movement import Concatenate, Expand, Permute, Reshape, Slice
+from tessella.primitives.reduce import Reduce
+from tessella.primitives.window import Window
+from tessella.scalar.expression import postorder
+
+TRANSPARENT = (Reshape, Permute, Expand, Slice, Window, Full, Iota)
+MOST_NODES = 120  # of a group: larger kernels take long to compile, and registers run out
+MOST_INPUTS = 48
+MOST_PIECES = 4  # of a concatenation
+CHEAP = 4  # operations that are rather done again than kept in memory
+SHARED_FROM = 1 << 12  # elements of a value that is worth reading only once
+
+
+class Group:
+    """Nodes that are computed together, or one node that cannot be fused."""
+
+    def __init__(self, number: int, node: Node, space: Shape | None, axes: tuple[int, ...]) -> None:
+        self.number = number
+        self.nodes = [node]
+        self.space = space  # None: not to be joined
+        self.axes = axes
+        self.needs: set[Group] = set()
+        self.full: set[Value] = set()
+        self.rows: set[Value] = set()
+
+    @property
+    def kept(self) -> Shape:
+        assert self.space is not None
+        return tuple(n for axis, n in enumerate(self.space) if axis not in self.axes)
+
+
+def fuse(graph: Graph) -> Graph:
+    """Put nodes into `Fused` primitives.
+
+    Before: every node is a view, has a lowering, or runs on the host.
+    """
+    return _Fusion(graph).run()
+
+
+class _Fusion:
+    def __init__(self, graph: Graph) -> None:
+        self.graph = graph
+        self.producers = graph.producers()
+        self.uses = graph.uses()
+        self.outputs = set(graph.outputs)
+        self.group_of: dict[Value, Group] = {}
+        self.groups: list[Group] = []
+        self.inlined: dict[Node, int] = {}  # cheap nodes, and how many operations they are
+
+    def run(self) -> Graph:
+        for node in self.graph.nodes:
+            if isinstance(node.primitive, TRANSPARENT):
+                continue
+            cost = self._cost(node)
+            if cost <= CHEAP and self._is_read_by_groups(node):
+                self.inlined[node] = cost
+            else:
+                self._place(node)
+        self._merge_neighbours()
+        return self._rebuild()
+
+    # --- cheap nodes are computed where they are needed ------------------------------------------
+
+    def _is_read_through(self, node: Node | None) -> bool:
+        """Whether groups read through a node instead of reading its result."""
+        return node is not None and (
+            isinstance(node.primitive, TRANSPARENT) or node in self.inlined
+        )
+
+    def _cost(self, node: Node) -> int:
+        """The operations of an elementwise node and of what is computed on the way to it."""
+        if not isinstance(node.primitive, Elementwise) or _space(node)[0] is None:
+            return CHEAP + 1
+        kinds = tuple(value.dtype for value in node.inputs)
+        expression = core(node.primitive.function.expression(kinds))
+        own = sum(bool(part.arguments) for part in postorder(expression))
+        large = sum(size_of(value.shape) == size_of(node.output.shape) for value in node.inputs)
+        if large > 2:
+            return CHEAP + 1
+        below = {n for value in node.inputs for n in self._inlined_below(value)}
+        return own + sum(self.inlined[n] for n in below)
+
+    def _inlined_below(self, value: Value) -> Iterator[Node]:
+        node = self.producers.get(value)
+        if node in self.inlined:
+            yield node
+        elif node is not None and isinstance(node.primitive, TRANSPARENT):
+            for source in node.inputs:
+                yield from self._inlined_below(source)
+
+    def _is_read_by_groups(self, node: Node) -> bool:
+        """Whether all that read a node's result can compute it themselves."""
+        if node.output in self.outputs:
+            return False
+        for use in self.uses.get(node.output, ()):
+            if isinstance(use.primitive, TRANSPARENT):
+                if not self._is_read_by_groups(use):
+                    return False
+            elif _space(use)[0] is None:
+                return False
+        return True
+
+    # --- forming groups -------------------------------------------------------------------------
+
+    def _place(self, node: Node) -> None:
+        sources = dict.fromkeys(s for value in node.inputs for s in self._bases(value))
+        needed = {self.group_of[s] for s in sources if s in self.group_of}
+        space, axes = _space(node)
+        if space is not None:
+            for group in sorted(needed, key=lambda g: -g.number):
+                if self._joins(group, node, space, axes, needed):
+                    for other in sorted(needed - {group}, key=lambda g: -g.number):
+                        self._merge(other, group)
+                    return
+        group = Group(len(self.groups), node, space, axes)
+        group.needs = set(needed)
+        self._add_value(group, node)
+        self.groups.append(group)
+
+    def _add_value(self, group: Group, node: Node) -> None:
+        for value in node.outputs:
+            self.group_of[value] = group
+        if group.space is not None:
+            row = isinstance(node.primitive, Reduce) and not unrolls(node)
+            if row or size_of(node.output.shape) != size_of(group.space):
+                group.rows.add(node.output)
+            else:
+                group.full.add(node.output)
+
+    def _bases(self, value: Value) -> Iterator[Value]:
+        """The values that are not movement from which a value is read."""
+        node = self.producers.get(value)
+        if node is None or not self._is_read_through(node):
+            yield value
+            return
+        for source in node.inputs:
+            yield from self._bases(source)
+
+    def _joins(
+        self, group: Group, node: Node, space: Shape, axes: tuple[int, ...], needed: set[Group]
+    ) -> bool:
+        """Let a node join a group, if it can."""
+        if group.space is None or len(group.nodes) >= MOST_NODES:
+            return False
+        joined = self._shared_space(group, node, space, axes)
+        if joined is None:
+            return False
+        if any(other is not group and _reaches(other, group) for other in needed):
+            return False
+        if len(self._outside([*group.nodes, node], group)) > MOST_INPUTS:
+            return False
+        shared, shared_axes, is_row = joined
+        if not self._aligned(group, node, shared, shared_axes, is_row):
+            return False
+        group.space, group.axes = shared, shared_axes
+        group.nodes.append(node)
+        group.needs |= needed - {group}
+        for value in node.outputs:
+            self.group_of[value] = group
+        (group.rows if is_row else group.full).add(node.output)
+        return True
+
+    def _merge(self, other: Group, group: Group) -> bool:
+        """Put two groups together that walk the same loops, if neither needs a third in between."""
+        if other.space is None or group.space is None or other is group:
+            return False
+        if len(other.nodes) + len(group.nodes) > MOST_NODES:
+            return False
+        joined = _common_space(other, group)
+        if joined is None:
+            return False
+        if _reaches(other, group) or any(
+            _reaches(third, other) for third in group.needs if third is not other
+        ):
+            return False
+        reads = self._outside(other.nodes, other) | self._outside(group.nodes, group)
+        if len(reads - other.full - other.rows) > MOST_INPUTS:
+            return False
+        space, axes = joined
+        for node in group.nodes:
+            is_row = node.output in group.rows
+            if not self._aligned(other, node, space, axes, is_row):
+                return False
+        group.space, group.axes = space, axes
+        group.nodes = other.nodes + group.nodes
+        group.needs = (group.needs | other.needs) - {other, group}
+        group.full |= other.full
+        group.rows |= other.rows
+        for node in other.nodes:
+            self.group_of[node.output] = group
+        for third in self.groups:
+            if other in third.needs:
+                third.needs = (third.needs - {other}) | {group}
+                third.needs.discard(third)
+        self.groups.remove(other)
+        return True
+
+    def _outside(self, nodes: Sequence[Node], group: Group) -> set[Value]:
+        """What nodes read that their group does not make."""
+        reads = {s for node in nodes for value in node.inputs for s in self._bases(value)}
+        return reads - group.full - group.rows
+
+    def _merge_neighbours(self) -> None:
+        """Put groups together that read the same large values in the same loops."""
+        readers: dict[Value, list[Group]] = {}
+        for group in list(self.groups):
+            if group.space is None:
+                continue
+            for value in self._outside(group.nodes, group):
+                if size_of(value.shape) == size_of(group.space) >= SHARED_FROM:
+                    readers.setdefault(value, []).append(group)
+        for groups in readers.values():
+            for i, first in enumerate(groups):
+                for second in groups[i + 1 :]:
+                    if first in self.groups and second in self.groups:
+                        self._merge(first, second)
+
+    def _shared_space(
+        self, group: Group, node: Node, space: Shape, axes: tuple[int, ...]
+    ) -> tuple[Shape, tuple[int, ...], bool] | None:
+        """The loops of the group with the node in it, and whether the node is one value a row."""
+        assert group.space is not None
+        if axes:  # a reduction: its result is one value a row
+            if not group.axes and size_of(group.space) == size_of(space):
+                return space, axes, True
+            return (space, axes, True) if (space, axes) == (group.space, group.axes) else None
+        split = splits(group.space, group.axes)
+        if size_of(space) == size_of(group.space):
+            return group.space, group.axes, False
+        if group.axes and size_of(space) == size_of(group.kept) and not split:
+            return group.space, group.axes, True
+        return None
+
+    def _aligned(
+        self, group: Group, node: Node, space: Shape, axes: tuple[int, ...], is_row: bool
+    ) -> bool:
+        """Whether the node uses what the group makes at the place where the group makes it."""
+        full = [maps.loop(Dim(axis, n)) for axis, n in enumerate(space)]
+        kept = [axis for axis in range(len(space)) if axis not in axes]
+        position = maps.flatten(full, space)
+        row = maps.flatten([full[axis] for axis in kept], tuple(space[axis] for axis in kept))
+        reduces = bool(axes) and isinstance(node.primitive, Reduce) and not unrolls(node)
+        chunked = splits(space, axes)
+        for value in node.inputs:
+            if reduces:
+                where: Sequence[Index] | None = full if value.shape == space else None
+            else:
+                shape = node.output.shape
+                own = maps.unflatten(row if is_row else position, shape)
+                where = _operand_index(node, value, own)
+            for source, index in self._reads(value, where):
+                if self.group_of.get(source) is not group:
+                    continue
+                if index is None:
+                    return False
+                place = maps.flatten(index, source.shape)
+                if source in group.rows:
+                    if chunked or place != row:
+                        return False
+                elif place != position or (is_row and not reduces):
+                    return False
+        return True
+
+    def _reads(
+        self, value: Value, where: Sequence[Index] | None
+    ) -> Iterator[tuple[Value, Sequence[Index] | None]]:
+        """What a value is read from, through movement, and at which index (None: unknown)."""
+        node = self.producers.get(value)
+        if node is None or not self._is_read_through(node):
+            yield value, where
+            return
+        for source in node.inputs:
+            inner = None if where is None else _through(node, source, where)
+            yield from self._reads(source, inner)
+
+    # --- the new graph --------------------------------------------------------------------------
+
+    def _rebuild(self) -> Graph:
+        """Groups in an order in which they can run, each as one node."""
+        nodes: list[Node] = []
+        made: set[Value] = {*self.graph.inputs, *self.graph.constants}
+        for group in _in_order(self.groups):
+            for member in group.nodes:
+                for value in member.inputs:
+                    self._show(value, nodes, made, group)
+            if group.space is None:
+                nodes.append(group.nodes[0])
+                made.update(group.nodes[0].outputs)
+            else:
+                nodes.append(self._fused(group))
+                made.update(nodes[-1].outputs)
+        for value in self.graph.outputs:
+            self._show(value, nodes, made, None)
+        return Graph(self.graph.inputs, nodes, self.graph.outputs, self.graph.constants)
+
+    def _show(self, value: Value, nodes: list[Node], made: set[Value], group: Group | None) -> None:
+        """Add the movement that leads to a value, for those who cannot read through it."""
+        if value in made or (group is not None and group.space is not None):
+            return
+        node = self.producers[value]
+        if isinstance(node.primitive, TRANSPARENT):
+            for source in node.inputs:
+                self._show(source, nodes, made, group)
+            nodes.append(node)
+            made.add(value)
+
+    def _fused(self, group: Group) -> Node:
+        members = set(group.nodes)
+        nodes: list[Node] = []
+        inputs: dict[Value, None] = {}
+        seen: set[Value] = set()
+
+        def collect(value: Value) -> None:
+            if value in seen:
+                return
+            seen.add(value)
+            node = self.producers.get(value)
+            if node is None or not (node in members or self._is_read_through(node)):
+                inputs[value] = None
+                return
+            for source in node.inputs:
+                collect(source)
+            nodes.append(node)
+
+        outputs = [v for node in group.nodes for v in node.outputs if self._leaves(v, group)]
+        for value in outputs:
+            collect(value)
+        inner = Graph(list(inputs), nodes, outputs)
+        shown = [node for node in nodes if not isinstance(node.primitive, TRANSPARENT)]
+        label = "_".join(_names(shown))
+        assert group.space is not None
+        primitive = Fused(inner, group.space, group.axes, label)
+        return Node(primitive, list(inputs), outputs, group.nodes[-1].where)
+
+    def _leaves(self, value: Value, group: Group) -> bool:
+        """Whether anything outside the group reads a value."""
+        if value in self.outputs:
+            return True
+        for node in self.uses.get(value, ()):
+            if self._is_read_through(node):
+                if self._leaves(node.output, group):
+                    return True
+            elif self.group_of[node.outputs[0]] is not group:
+                return True
+        return False
+
+
+def _common_space(a: Group, b: Group) -> tuple[Shape, tuple[int, ...]] | None:
+    """The loops in which two groups could run together."""
+    assert a.space is not None
+    assert b.space is not None
+    if (a.space, a.axes) == (b.space, b.axes):
+        return a.space, a.axes
+    if size_of(a.space) != size_of(b.space) or (a.axes and b.axes):
+        return None
+    return (a.space, a.axes) if a.axes else (b.space, b.axes)
+
+
+def _names(nodes: Sequence[Node]) -> list[str]:
+    """The names of what a kernel does, shortened in the middle."""
+    names = [node.primitive.name for node in nodes]
+    distinct = list(dict.fromkeys(names))
+    return distinct if len(distinct) <= 6 else [*distinct[:3], "to", *distinct[-2:]]
+
+
+def _space(node: Node) -> tuple[Shape | None, tuple[int, ...]]:
+    """The loops of a node, or None if it cannot be fused."""
+    if len(node.outputs) != 1:
+        return None, ()
+    values = (*node.inputs, node.output)
+    if any(value.dtype.is_complex or 0 in value.shape for value in values):
+        return None, ()
+    if isinstance(node.primitive, Reduce) and not unrolls(node):
+        if not node.primitive.axes:
+            return None, ()
+        return node.inputs[0].shape, node.primitive.axes
+    if isinstance(node.primitive, Concatenate) and len(node.inputs) > MOST_PIECES:
+        return None, ()  # one copy for each piece is better than asking everywhere which one it is
+    if isinstance(node.primitive, MAPS) or unrolls(node):
+        return node.output.shape, ()
+    return None, ()
+
+
+def _operand_index(node: Node, value: Value, own: Sequence[Index]) -> Sequence[Index] | None:
+    """Where a map reads an operand, if that is one place only."""
+    if isinstance(node.primitive, Elementwise):
+        missing = len(own) - len(value.shape)
+        return [
+            maps.number(0) if n == 1 else index
+            for n, index in zip(value.shape, own[missing:], strict=True)
+        ]
+    return None
+
+
+def _through(node: Node, x: Value, where: Sequence[Index]) -> Sequence[Index] | None:
+    """The index in an operand of a movement or a cheap node."""
+    primitive: Any = node.primitive
+    if isinstance(primitive, Elementwise):
+        return _operand_index(node, x, where)
+    if isinstance(primitive, Reshape):
+        return maps.unflatten(maps.flatten(where, node.output.shape), x.shape)
+    if isinstance(primitive, Permute):
+        return [where[primitive.order.index(axis)] for axis in range(len(primitive.order))]
+    if isinstance(primitive, Expand):
+        missing = len(where) - len(x.shape)
+        return [
+            maps.number(0) if n == 1 else index
+            for n, index in zip(x.shape, where[missing:], strict=True)
+        ]
+    return None
+
+
+def _reaches(start: Group, target: Group) -> bool:
+    """Whether a group needs another, directly or through others."""
+    waiting, seen = [start], {start}
+    while waiting:
+        group = waiting.pop()
+        if group is target:
+            return True
+        for other in group.needs:
+            if other not in seen:
+                seen.add(other)
+                waiting.append(other)
+    return False
+
+
+def _in_order(groups: Sequence[Group]) -> list[Group]:
+    """The groups, each after those it needs; otherwise as they were formed."""
+    done: dict[Group, None] = {}
+
+    def visit(root: Group) -> None:
+        stack = [(root, iter(sorted(root.needs, key=lambda g: g.number)))]
+        opened = {root}
+        while stack:
+            group, needs = stack[-1]
+            following = next((g for g in needs if g not in done and g not in opened), None)
+            if following is None:
+                stack.pop()
+                done[group] = None
+            else:
+                opened.add(following)
+                stack.append((following, iter(sorted(following.needs, key=lambda g: g.number))))
+
+    for group in groups:
+        if group not in done:
+            visit(group)
+    return list(done)

@@ -1,0 +1,178 @@
+"""Index maps: where an element comes from, as a function of the loops around it.
+
+An `Index` is a sum of terms: a number times a loop's position, or times a quotient or remainder that
+no rule could take apart. Following a value back through reshapes, slices and transposes composes such
+maps, and most of them stay plain sums, which loops walk without dividing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple, TypeAlias
+
+
+class Dim(NamedTuple):
+    """The position of a loop: its number among the loops of a nest, and how many turns it makes."""
+
+    number: int
+    size: int
+
+
+class Part(NamedTuple):
+    """The quotient or the remainder of an index by a number."""
+
+    kind: str  # "//" or "%"
+    of: Index
+    divisor: int
+
+
+Atom: TypeAlias = "Dim | Part"
+
+
+class Index(NamedTuple):
+    """constant + the sum of factor * atom."""
+
+    terms: tuple[tuple[Atom, int], ...]
+    constant: int
+
+    def bounds(self) -> tuple[int, int]:
+        """The least and the greatest value."""
+        low = high = self.constant
+        for atom, factor in self.terms:
+            first, last = _bounds(atom)
+            low += factor * (first if factor > 0 else last)
+            high += factor * (last if factor > 0 else first)
+        return low, high
+
+    def dims(self) -> set[Dim]:
+        """The loops it depends on."""
+        found: set[Dim] = set()
+        for atom, _ in self.terms:
+            found |= {atom} if isinstance(atom, Dim) else atom.of.dims()
+        return found
+
+    @property
+    def is_constant(self) -> bool:
+        return not self.terms
+
+    @property
+    def is_affine(self) -> bool:
+        """Whether it is a plain sum of loops."""
+        return all(isinstance(atom, Dim) for atom, _ in self.terms)
+
+    def factor(self, dim: Dim) -> int:
+        """How far one turn of a loop moves it, for a plain sum."""
+        return dict(self.terms).get(dim, 0)
+
+
+def _bounds(atom: Atom) -> tuple[int, int]:
+    if isinstance(atom, Dim):
+        return 0, max(0, atom.size - 1)
+    low, high = atom.of.bounds()
+    if atom.kind == "%":
+        return 0, atom.divisor - 1
+    return low // atom.divisor, high // atom.divisor
+
+
+def number(value: int) -> Index:
+    return Index((), value)
+
+
+def loop(dim: Dim) -> Index:
+    """The position of a loop; a loop of one turn stands at 0."""
+    return Index(((dim, 1),), 0) if dim.size != 1 else number(0)
+
+
+def add(*indices: Index) -> Index:
+    """The sum of indices."""
+    factors: dict[Atom, int] = {}
+    constant = 0
+    for index in indices:
+        constant += index.constant
+        for atom, factor in index.terms:
+            factors[atom] = factors.get(atom, 0) + factor
+    _rejoin(factors)
+    terms = tuple((atom, factor) for atom, factor in factors.items() if factor)
+    return Index(tuple(sorted(terms, key=_order)), constant)
+
+
+def _rejoin(factors: dict[Atom, int]) -> None:
+    """Put an index together again whose quotient and remainder are both there."""
+    rests = [atom for atom in factors if isinstance(atom, Part) and atom.kind == "%"]
+    for atom in rests:
+        whole = Part("//", atom.of, atom.divisor)
+        factor = factors[atom]
+        if factor and factors.get(whole) == factor * whole.divisor and not whole.of.constant:
+            del factors[atom], factors[whole]
+            for inner, times in whole.of.terms:
+                factors[inner] = factors.get(inner, 0) + factor * times
+
+
+def _order(term: tuple[Atom, int]) -> tuple[bool, str]:
+    return isinstance(term[0], Part), repr(term[0])
+
+
+def scale(index: Index, factor: int) -> Index:
+    if factor == 0:
+        return number(0)
+    return Index(tuple((atom, f * factor) for atom, f in index.terms), index.constant * factor)
+
+
+def shift(index: Index, offset: int) -> Index:
+    return index._replace(constant=index.constant + offset)
+
+
+def _split(index: Index, divisor: int) -> tuple[Index, Index]:
+    """An index as divisor * whole + rest, rest >= 0, with what is surely a multiple in `whole`."""
+    whole = tuple((atom, f // divisor) for atom, f in index.terms if f % divisor == 0)
+    rest = Index(tuple((a, f) for a, f in index.terms if f % divisor), index.constant % divisor)
+    low, _ = rest.bounds()
+    borrowed = -(low // divisor) if low < 0 else 0
+    rest = shift(rest, borrowed * divisor)
+    return Index(whole, index.constant // divisor - borrowed), rest
+
+
+def quotient(index: Index, divisor: int) -> Index:
+    """index // divisor, rounded down.
+
+    >>> i, j = loop(Dim(0, 8)), loop(Dim(1, 4))
+    >>> quotient(add(scale(i, 4), j), 4) == i
+    True
+    """
+    if divisor == 1:
+        return index
+    whole, rest = _split(index, divisor)
+    low, high = rest.bounds()
+    if low >= 0 and high < divisor:
+        return whole
+    return add(whole, Index(((Part("//", rest, divisor), 1),), 0))
+
+
+def remainder(index: Index, divisor: int) -> Index:
+    """index mod divisor."""
+    if divisor == 1:
+        return number(0)
+    _, rest = _split(index, divisor)
+    low, high = rest.bounds()
+    if low >= 0 and high < divisor:
+        return rest
+    return Index(((Part("%", rest, divisor), 1),), 0)
+
+
+def flatten(indices: Sequence[Index], shape: Sequence[int]) -> Index:
+    """The position in row-major order of an element with these indices."""
+    total = number(0)
+    step = 1
+    for index, size in zip(reversed(indices), reversed(shape), strict=True):
+        total = add(total, scale(index, step))
+        step *= size
+    return total
+
+
+def unflatten(position: Index, shape: Sequence[int]) -> list[Index]:
+    """The indices of the element at a position in row-major order."""
+    indices: list[Index] = []
+    for axis in range(len(shape) - 1, 0, -1):
+        indices.append(remainder(position, shape[axis]))
+        position = quotient(position, shape[axis])
+    return [*([position] if shape else []), *reversed(indices)]

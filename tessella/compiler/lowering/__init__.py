@@ -1,0 +1,90 @@
+"""How each family of primitives runs on the CPU: views cost nothing, the rest are kernels.
+
+A lowering is given the primitive, the layouts of its operands and the result's shape and dtype, and
+gives a `Recipe`: the native calls that compute the result; or a `View`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from tessella.backends.array import Layout
+from tessella.compiler.lowering import (
+    contraction,
+    elementwise,
+    indexing,
+    movement,
+    random,
+    reduce,
+    scan,
+    views,
+)
+from tessella.compiler.recipe import Recipe, View
+from tessella.errors import MissingRuleError
+from tessella.primitives.base import Primitive, Spec
+from tessella.primitives.contraction import Contraction
+from tessella.primitives.elementwise import Elementwise
+from tessella.primitives.generate import Full, Iota
+from tessella.primitives.indexing import Gather, InRange, Scatter
+from tessella.primitives.movement import (
+    Concatenate,
+    Expand,
+    Pad,
+    Permute,
+    Reshape,
+    Slice,
+    UpdateSlice,
+)
+from tessella.primitives.random import RandomBits
+from tessella.primitives.reduce import Reduce
+from tessella.primitives.scan import Scan
+from tessella.primitives.window import Fold, Window
+
+VIEWS: dict[type[Primitive], Callable[[Any, list[Layout], Spec], View | None]] = {
+    Reshape: views.reshape,
+    Permute: views.permute,
+    Expand: views.expand,
+    Slice: views.slice_,
+    Window: views.window,
+    InRange: indexing.in_range,
+}
+KERNELS: dict[type[Primitive], Callable[[Any, list[Layout], Spec], Recipe]] = {
+    Elementwise: elementwise.lower,
+    Reduce: reduce.lower,
+    Reshape: movement.reshape,
+    Pad: movement.pad,
+    Concatenate: movement.concatenate,
+    UpdateSlice: movement.update_slice,
+    Fold: movement.fold,
+    Contraction: contraction.lower,
+    Gather: indexing.gather,
+    Scatter: indexing.scatter,
+    Scan: scan.lower,
+    RandomBits: random.bits,
+    Iota: random.iota,
+    Full: movement.full,
+}
+
+
+def lower_view(primitive: Primitive, layouts: list[Layout], result: Spec) -> View | None:
+    """Only a new layout, or None if elements must move."""
+    rule = VIEWS.get(type(primitive))
+    return None if rule is None else rule(primitive, layouts, result)
+
+
+def lower(primitive: Primitive, layouts: list[Layout], result: Spec) -> Recipe | View:
+    """The recipe of a primitive on the CPU.
+
+    Raises:
+        MissingRuleError: its family has no lowering.
+    """
+    view = lower_view(primitive, layouts, result)
+    if view is not None:
+        return view
+    for kind in type(primitive).__mro__:
+        if kind in KERNELS:
+            return KERNELS[kind](primitive, layouts, result)
+    raise MissingRuleError(
+        f"{primitive.name} has no lowering; add its family to tessella/compiler/lowering"
+    )

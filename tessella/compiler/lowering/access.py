@@ -1,0 +1,379 @@
+"""Where the elements of a value come from: the index map of every primitive that groups read through.
+
+Each rule is given the index of an element of the result, and asks for the elements of the operands that
+it is made of. What comes out is a scalar expression in placeholders: for reads of operands in memory, and
+for positions that take part in the computation (a mask, a count).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, NamedTuple
+
+from tessella import dtypes
+from tessella.backends.array import Layout
+from tessella.backends.loops import (
+    index_constant,
+)
+from tessella.compiler import index as maps
+from tessella.compiler.index import Dim, Index, Part
+from tessella.compiler.lowering.elementwise import value_of
+from tessella.dtypes import DType
+from tessella.errors import MissingRuleError
+from tessella.primitives.base import Shape
+from tessella.primitives.elementwise import Elementwise
+from tessella.primitives.fused import Fused
+from tessella.primitives.generate import Full, Iota
+from tessella.primitives.graph import Node, Value
+from tessella.primitives.movement import (
+    Concatenate,
+    Expand,
+    Pad,
+    Permute,
+    Reshape,
+    Slice,
+    UpdateSlice,
+)
+from tessella.primitives.reduce import Reduce, neutral
+from tessella.primitives.window import Window
+from tessella.scalar import operators
+from tessella.scalar.expression import Expression, constant, variable
+
+UNROLLED = 16  # elements of a reduction that is written out instead of looped over
+
+
+def unrolls(node: Node) -> bool:
+    """Whether a reduction is so short that it is written out, element by element."""
+    if not isinstance(node.primitive, Reduce):
+        return False
+    axes = node.primitive.axes
+    count = math.prod(node.inputs[0].shape[axis] for axis in axes)
+    most = UNROLLED if len(axes) > 1 else 4
+    return 0 < count <= most and len(node.primitive.monoid.accumulator(dtypes.float32)) == 1
+
+
+Splits = dict[Dim, int]  # loops that are two: by how many turns the inner one goes
+
+
+def _split_axis(axis: int, size: int, splits: Splits) -> list[Dim]:
+    """The loops of an axis, outer ones first."""
+    return list(_parts_of(Dim((axis << 32) + 1, size), splits))
+
+
+def _parts_of(dim: Dim, splits: Splits) -> Iterator[Dim]:
+    if dim not in splits:
+        yield dim
+        return
+    base, below = dim.number >> 32 << 32, dim.number & 0xFFFFFFFF
+    yield from _parts_of(Dim(base + 2 * below, dim.size // splits[dim]), splits)
+    yield from _parts_of(Dim(base + 2 * below + 1, splits[dim]), splits)
+
+
+def wanted_splits(indices: Sequence[Index], splits: Splits) -> Splits:
+    """Loops that are divided into parts by some index map: the parts become loops."""
+    found = dict(splits)
+    for index in indices:
+        for atom, _ in index.terms:
+            if isinstance(atom, Part):
+                terms = atom.of.terms
+                whole = terms[0][0] if len(terms) == 1 and terms[0][1] == 1 else None
+                if isinstance(whole, Dim) and not atom.of.constant:
+                    if whole.size % atom.divisor == 0 and whole not in found:
+                        found[whole] = atom.divisor
+                else:
+                    found = wanted_splits([atom.of], found)
+    return found
+
+
+class Access(NamedTuple):
+    """A read of an operand: which, where, and under which condition."""
+
+    operand: int
+    where: Index
+    mask: Expression | None
+
+
+class Evaluator:
+    """Gives the scalar expression of a value at an index, in placeholders for reads and positions."""
+
+    def __init__(self, fused: Fused, layouts: Sequence[Layout], splits: Splits) -> None:
+        graph = fused.graph
+        self.operands = {value: number for number, value in enumerate(graph.inputs)}
+        self.layouts = layouts
+        self.producers = graph.producers()
+        self.space, self.axes = fused.space, fused.axes
+        self.dims = [_split_axis(axis, n, splits) for axis, n in enumerate(fused.space)]
+        self.full = [
+            maps.flatten([maps.loop(dim) for dim in dims], [dim.size for dim in dims])
+            for dims in self.dims
+        ]
+        kept = [axis for axis in range(len(fused.space)) if axis not in fused.axes]
+        self.kept_shape = tuple(fused.space[axis] for axis in kept)
+        self.position = maps.flatten(self.full, fused.space)
+        self.row = maps.flatten([self.full[axis] for axis in kept], self.kept_shape)
+        self.accesses: dict[Access, Expression] = {}
+        self.positions: dict[Index, Expression] = {}
+        self.known: dict[Value, Expression] = {}  # reductions and rows that are done
+        self.kept: dict[Value, Expression] = {}  # full values read back in this pass
+        self.memo: dict[Any, Expression] = {}
+        self.wishes: Splits = {}
+
+    def wish(self, index: Index, size: int) -> None:
+        """Ask for a loop to be split into blocks of a size, if an index walks along it."""
+        if len(index.terms) == 1 and index.constant % size == 0:
+            dim, factor = index.terms[0]
+            if (
+                isinstance(dim, Dim)
+                and factor == 1
+                and dim.size % size == 0
+                and 1 < size < dim.size
+            ):
+                self.wishes[dim] = size
+
+    def next_pass(self) -> None:
+        """Forget what was computed: loops that are over."""
+        self.memo.clear()
+
+    def number(self, index: Index) -> Expression:
+        """An index as an expression."""
+        if index.is_constant:
+            return index_constant(index.constant)
+        found = self.positions.get(index)
+        if found is None:
+            name = f"position{len(self.positions)}"
+            found = self.positions[index] = variable(name, dtypes.int64)
+        return found
+
+    def at(self, value: Value, where: Sequence[Index], mask: Expression | None) -> Expression:
+        """The element of a value at some indices; where the mask is false anything will do."""
+        key = value, tuple(where), mask
+        found = self.memo.get(key)
+        if found is None:
+            found = self.memo[key] = self._at(value, where, mask)
+        return found
+
+    def _at(self, value: Value, where: Sequence[Index], mask: Expression | None) -> Expression:
+        if value in self.known:
+            return self.known[value]
+        if value in self.kept and maps.flatten(where, value.shape) == self.position:
+            return self.kept[value]
+        if value in self.operands:
+            return self._read(value, where, mask)
+        node = self.producers[value]
+        rule = _RULES.get(type(node.primitive))
+        if rule is None and isinstance(node.primitive, Reduce):
+            rule = _written_out
+        if rule is None:
+            raise MissingRuleError(
+                f"{node.primitive.name} has no index map; add one to _RULES in "
+                "tessella/compiler/lowering/access.py"
+            )
+        return rule(self, node, where, mask)
+
+    def _read(self, value: Value, where: Sequence[Index], mask: Expression | None) -> Expression:
+        number = self.operands[value]
+        strides = self.layouts[number].strides
+        parts = [maps.scale(i, s) for i, s in zip(where, strides, strict=True)]
+        access = Access(number, maps.add(maps.number(0), *parts), mask)
+        found = self.accesses.get(access)
+        if found is None:
+            name = f"read{len(self.accesses)}"
+            found = self.accesses[access] = variable(name, value.dtype)
+        return found
+
+
+Where = Sequence[Index]
+Mask = Expression | None
+
+
+def _elementwise(of: Evaluator, node: Node, where: Where, mask: Mask) -> Expression:
+    shape = node.output.shape
+    operands = [of.at(v, _broadcast(v.shape, shape, where), mask) for v in node.inputs]
+    kinds = tuple(value.dtype for value in node.inputs)
+    return value_of(node.primitive.function, kinds, operands)  # type: ignore[attr-defined]
+
+
+def _broadcast(shape: Shape, target: Shape, where: Where) -> list[Index]:
+    missing = len(target) - len(shape)
+    return [
+        maps.number(0) if n == 1 else index for n, index in zip(shape, where[missing:], strict=True)
+    ]
+
+
+def _reshape(of: Evaluator, node: Node, where: Where, mask: Mask) -> Expression:
+    (x,) = node.inputs
+    position = maps.flatten(where, node.output.shape)
+    return of.at(x, maps.unflatten(position, x.shape), mask)
+
+
+def _permute(of: Evaluator, node: Node, where: Where, mask: Mask) -> Expression:
+    order = node.primitive.order  # type: ignore[attr-defined]
+    source = [where[order.index(axis)] for axis in range(len(order))]
+    return of.at(node.inputs[0], source, mask)
+
+
+def _expand(of: Evaluator, node: Node, where: Where, mask: Mask) -> Expression:
+    (x,) = node.inputs
+    return of.at(x, _broadcast(x.shape, node.output.shape, where), mask)
+
+
+def _slice(of: Evaluator, node: Node, where: Where, mask: Mask) -> Expression:
+    primitive: Any = node.primitive
+    return of.at(node.inputs[0], _stepped(where, primitive.starts, primitive.steps), mask)
+
+
+def _stepped(where: Where, starts: Sequence[int], steps: Sequence[int]) -> list[Index]:
+    return [
+        maps.shift(maps.scale(i, step), start)
+        for i, start, step in zip(where, starts, steps, strict=True)
+    ]
+
+
+def _window(of: Evaluator, node: Node, where: Where, mask: Mask) -> Expression:
+    primitive: Any = node.primitive
+    rank = primitive.rank
+    outer = list(where[: len(where) - 2 * rank])
+    places, inside = where[len(outer) : len(outer) + rank], where[len(outer) + rank :]
+    for i, k, step, gap in zip(places, inside, primitive.steps, primitive.dilations, strict=True):
+        outer.append(maps.add(maps.scale(i, step), maps.scale(k, gap)))
+    return of.at(node.inputs[0], outer, mask)
+
+
+def _both(a: Mask, b: Mask) -> Mask:
+    if a is None or b is None:
+        return a if b is None else b
+    return a & b
+
+
+def _inside(of: Evaluator, index: Index, step: int, size: int) -> tuple[Index, Mask]:
+    """index / step, and the condition that it is a whole number in [0, size)."""
+    low, high = index.bounds()
+    if step == 1 and (low < 0 or high >= size):
+        of.wish(index, size)
+        block, place = maps.quotient(index, size), maps.remainder(index, size)
+        if block.is_affine and place.is_affine:  # blocks of this size: one of them is inside
+            return place, operators.equal(of.number(block), 0)
+    conditions: list[Expression] = []
+    if low < 0:
+        conditions.append(operators.greater_equal(of.number(index), 0))
+    if high > (size - 1) * step:
+        conditions.append(operators.less_equal(of.number(index), (size - 1) * step))
+    if step > 1:
+        conditions.append(operators.equal(of.number(maps.remainder(index, step)), 0))
+    mask: Mask = None
+    for condition in conditions:
+        mask = _both(mask, condition)
+    return maps.quotient(index, step), mask
+
+
+def _inside_box(
+    of: Evaluator, where: Where, starts: Sequence[int], steps: Sequence[int], shape: Shape
+) -> tuple[list[Index], Mask]:
+    """The indices in a box that is spread over a larger one, and whether they are in it."""
+    inner, mask = [], None
+    for index, start, step, size in zip(where, starts, steps, shape, strict=True):
+        shifted = maps.shift(index, -start)
+        place, condition = _inside(of, maps.scale(shifted, 1 if step > 0 else -1), abs(step), size)
+        inner.append(place)
+        mask = _both(mask, condition)
+    return inner, mask
+
+
+def _choose(condition: Mask, x: Expression, y: Callable[[], Expression]) -> Expression:
+    return x if condition is None else operators.select(condition, x, y())
+
+
+def _pad(of: Evaluator, node: Node, where: Where, mask: Mask) -> Expression:
+    primitive: Any = node.primitive
+    (x,) = node.inputs
+    fill = constant(primitive.value, node.output.dtype)
+    if 0 in x.shape:
+        return fill
+    steps = [between + 1 for between in primitive.interior]
+    inner, condition = _inside_box(of, where, primitive.low, steps, x.shape)
+    return _choose(condition, of.at(x, inner, _both(mask, condition)), lambda: fill)
+
+
+def _concatenate(of: Evaluator, node: Node, where: Where, mask: Mask) -> Expression:
+    axis = node.primitive.axis  # type: ignore[attr-defined]
+    result: Expression | None = None
+    end = node.output.shape[axis]
+    for x in reversed(node.inputs):
+        size = x.shape[axis]
+        if size == 0:
+            continue
+        source = list(where)
+        source[axis] = maps.shift(where[axis], size - end)
+        low, high = source[axis].bounds()
+        after: Mask = None if low >= 0 else operators.greater_equal(of.number(source[axis]), 0)
+        before: Mask = None if high < size else operators.less(of.number(source[axis]), size)
+        value = of.at(x, source, _both(mask, _both(after, before)))
+        if result is None or before is None:
+            result = value
+        else:
+            result = operators.select(before, value, result)
+        end -= size
+    assert result is not None
+    return result
+
+
+def _update_slice(of: Evaluator, node: Node, where: Where, mask: Mask) -> Expression:
+    primitive: Any = node.primitive
+    x, updates = node.inputs
+    inner, condition = _inside_box(of, where, primitive.starts, primitive.steps, updates.shape)
+    new = of.at(updates, inner, _both(mask, condition))
+    return _choose(condition, new, lambda: of.at(x, where, mask))
+
+
+def _full(of: Evaluator, node: Node, where: Where, mask: Mask) -> Expression:
+    return constant(node.primitive.value, node.output.dtype)  # type: ignore[attr-defined]
+
+
+def _iota(of: Evaluator, node: Node, where: Where, mask: Mask) -> Expression:
+    return operators.convert(of.number(where[0]), node.output.dtype)
+
+
+def _written_out(of: Evaluator, node: Node, where: Where, mask: Mask) -> Expression:
+    """A short reduction, element after element."""
+    primitive: Any = node.primitive
+    (x,) = node.inputs
+    monoid, kinds = primitive.monoid, primitive.monoid.accumulator(x.dtype)
+    kept = iter(where)
+    source = [None if axis in primitive.axes else next(kept) for axis in range(len(x.shape))]
+    total = neutral(monoid, x.dtype)
+    for position, place in enumerate(_places([x.shape[axis] for axis in primitive.axes])):
+        inner = iter(place)
+        whole = [maps.number(next(inner)) if index is None else index for index in source]
+        item = cast_parts(monoid.lift(of.at(x, whole, mask), index_constant(position)), kinds)
+        total = item if position == 0 else cast_parts(monoid.combine(total, item), kinds)
+    return operators.convert(total[monoid.output], node.output.dtype)
+
+
+def _places(shape: Sequence[int]) -> Iterator[tuple[int, ...]]:
+    if not shape:
+        yield ()
+        return
+    for first in range(shape[0]):
+        for rest in _places(shape[1:]):
+            yield (first, *rest)
+
+
+def cast_parts(parts: Sequence[Expression], kinds: Sequence[DType]) -> tuple[Expression, ...]:
+    return tuple(operators.convert(p, kind) for p, kind in zip(parts, kinds, strict=True))
+
+
+_RULES: dict[Any, Callable[[Evaluator, Node, Where, Mask], Expression]] = {
+    Elementwise: _elementwise,
+    Reshape: _reshape,
+    Permute: _permute,
+    Expand: _expand,
+    Slice: _slice,
+    Window: _window,
+    Pad: _pad,
+    Concatenate: _concatenate,
+    UpdateSlice: _update_slice,
+    Full: _full,
+    Iota: _iota,
+}
+MAPS = tuple(_RULES)

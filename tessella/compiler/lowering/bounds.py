@@ -1,0 +1,60 @@
+"""Checking indices before they are used: a flag that is not zero if one is out of range."""
+
+from __future__ import annotations
+
+import functools
+
+from tessella import dtypes
+from tessella.backends.array import Layout, contiguous_layout
+from tessella.backends.loops import (
+    Carried,
+    Combine,
+    Kernel,
+    Loop,
+    Pointer,
+    Store,
+    index_constant,
+    index_variable,
+    load,
+)
+from tessella.compiler.lowering.kernels import decode, dot, sizes, values
+from tessella.compiler.recipe import RESULT, Call, Place, Recipe
+from tessella.dtypes import DType
+from tessella.scalar import operators
+from tessella.scalar.expression import constant, variable
+
+
+def lower(layout: Layout, extent: int) -> Recipe:
+    """How many of the indices do not lie in [-extent, extent)."""
+    from tessella.compiler.lowering.kernels import call
+
+    flag = contiguous_layout((), dtypes.int64)
+    kernel = _kernel(layout.dtype, layout.ndim)
+    numbers = {
+        "count": layout.size, "extent": extent, **values("o", layout.shape),
+        **values("s", layout.strides),
+    }  # fmt: skip
+    only: Call = call(kernel, numbers, 1, layout.size, Place(0), RESULT)
+    return Recipe(flag, (only._replace(chunk=0),))
+
+
+@functools.cache
+def _kernel(dtype: DType, rank: int) -> Kernel:
+    index, flag = Pointer("index", dtype), Pointer("flag", dtypes.int64, written=True)
+    count, extent = index_variable("count"), index_variable("extent")
+    o, s = sizes("o", rank), sizes("s", rank)
+    once, i = index_variable("once"), index_variable("i")
+    value = operators.convert(load(index, dot(decode(i, o), s)), dtypes.int64)
+    wrong = operators.less(value, index_constant(0) - extent) | operators.greater_equal(
+        value, extent
+    )
+    found = variable("found", dtypes.int64)
+    one = operators.select(wrong, constant(1, dtypes.int64), constant(0, dtypes.int64))
+    left, right = variable("left", dtypes.int64), variable("right", dtypes.int64)
+    carried = Carried(found, constant(0, dtypes.int64), found | one)
+    loop = Loop(
+        i, count, (), lanes=8 if rank <= 1 else 1, carried=(carried,),
+        combine=Combine((left,), (right,), (left | right,)) if rank <= 1 else None,
+    )  # fmt: skip
+    body = Loop(once, None, (loop, Store(flag, index_constant(0), found)), parallel=True)
+    return Kernel("check_bounds", (index, flag), (count, extent, *o, *s), (body,))

@@ -1,0 +1,68 @@
+"""Contractions: tiles where they pay, plain loops elsewhere."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from tessella.backends.array import Layout
+from tessella.compiler.lowering import plain_contraction, tiled_contraction
+from tessella.compiler.lowering.kernels import MOST_KERNELS
+from tessella.compiler.lowering.plain_contraction import axes_of
+from tessella.compiler.lowering.tiled_contraction import Groups
+from tessella.compiler.recipe import Recipe
+from tessella.primitives.base import Spec
+from tessella.primitives.contraction import Contraction
+
+
+def lower(
+    primitive: Contraction, layouts: list[Layout], result: Spec,
+    fixed: tuple[bool, bool] = (False, False),
+) -> Recipe:  # fmt: skip
+    """The recipe of a contraction whose operands need no preparation.
+
+    Args:
+        fixed: operands that stay the same from call to call: they are packed whole, and only once.
+    """
+    key = primitive, *layouts, fixed
+    found = _recipes.get(key)
+    if found is None:
+        if len(_recipes) >= MOST_KERNELS:
+            _recipes.clear()
+        found = _recipes[key] = _lowered(primitive, layouts, result, fixed)
+    return found
+
+
+_recipes: dict[Any, Recipe] = {}  # equal products, as in the places of a sequence, pack alike
+
+
+def _lowered(
+    primitive: Contraction, layouts: list[Layout], result: Spec, fixed: tuple[bool, bool]
+) -> Recipe:
+    x, y = layouts
+    groups, swapped = _groups(primitive, x, y)
+    if x.dtype.is_float and _worth_tiling(groups):
+        return tiled_contraction.lower(groups, swapped, x.dtype, result, fixed)
+    return plain_contraction.lower(primitive, layouts, result)
+
+
+def _groups(primitive: Contraction, x: Layout, y: Layout) -> tuple[Groups, bool]:
+    """The axes by their part; columns are those that the result's last axis belongs to."""
+    kept, summed = axes_of(primitive, x, y)
+    batch = [axis for axis in kept if axis.member == (True, True, True)]
+    left = [axis for axis in kept if axis.member == (True, False, True)]
+    right = [axis for axis in kept if axis.member == (False, True, True)]
+    summed = sorted(summed, key=lambda axis: -max(map(abs, axis.strides)))
+    swapped = bool(kept) and kept[-1].member == (True, False, True)
+    rows, columns = (right, left) if swapped else (left, right)
+    return Groups(batch, rows, columns, summed), swapped
+
+
+def _worth_tiling(groups: Groups) -> bool:
+    """Whether packing is repaid: enough rows and columns to reuse what is packed."""
+    rows, columns, inner = (
+        math.prod(axis.size for axis in group)
+        for group in (groups.rows, groups.columns, groups.inner)
+    )
+    batch = math.prod(axis.size for axis in groups.batch)
+    return rows >= 4 and columns >= 8 and inner >= 4 and batch * rows * columns * inner >= 1 << 15

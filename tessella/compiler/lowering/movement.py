@@ -1,0 +1,225 @@
+"""Movement that cannot be a view: every element of the result is read from its place."""
+
+from __future__ import annotations
+
+import functools
+
+from tessella.backends.array import Layout, contiguous_layout
+from tessella.backends.loops import (
+    Carried,
+    Kernel,
+    Loop,
+    Pointer,
+    Store,
+    index_constant,
+    index_variable,
+    load,
+)
+from tessella.compiler.lowering import elementwise
+from tessella.compiler.lowering.kernels import (
+    MOST_KERNELS,
+    Dimension,
+    call,
+    collapse,
+    decode,
+    dot,
+    lanes_of,
+    sizes,
+    values,
+)
+from tessella.compiler.recipe import RESULT, Call, Place, Recipe
+from tessella.dtypes import DType, compute_dtype
+from tessella.primitives.base import Spec
+from tessella.primitives.elementwise import Elementwise
+from tessella.primitives.generate import Full
+from tessella.primitives.movement import Concatenate, Pad, Reshape, UpdateSlice
+from tessella.primitives.window import Fold
+from tessella.scalar import operators
+from tessella.scalar.expression import Expression, constant, variable
+from tessella.scalar.function import cast_function
+
+
+def copy(layout: Layout) -> Recipe:
+    """Copy an array into row-major order."""
+    identity = Elementwise(cast_function(layout.dtype))
+    return elementwise.lower(identity, [layout], Spec(layout.shape, layout.dtype))
+
+
+def filled(out: Layout, value: float) -> Recipe:
+    """One value everywhere."""
+    kernel = _fill_kernel(out.dtype, value)
+    return Recipe(out, (call(kernel, {"n": out.size}, out.size, out.size, RESULT),))
+
+
+@functools.lru_cache(maxsize=MOST_KERNELS)
+def _fill_kernel(dtype: DType, value: float) -> Kernel:
+    out, i, n = Pointer("out", dtype, written=True), index_variable("i"), index_variable("n")
+    store = Store(out, i, constant(value, dtype))
+    body = Loop(i, n, (store,), parallel=True, lanes=lanes_of(dtype))
+    return Kernel("fill", (out,), (n,), (body,))
+
+
+def full(primitive: Full, layouts: list[Layout], result: Spec) -> Recipe:
+    out = contiguous_layout(result.shape, result.dtype)
+    return filled(out, primitive.value) if out.size else Recipe(out, ())
+
+
+def reshape(primitive: Reshape, layouts: list[Layout], result: Spec) -> Recipe:
+    """Copy, then look at the copy in the new shape."""
+    return copy(layouts[0])._replace(shown=contiguous_layout(result.shape, result.dtype))
+
+
+def pad(primitive: Pad, layouts: list[Layout], result: Spec) -> Recipe:
+    """Read where there is an element, fill where there is none."""
+    (layout,) = layouts
+    out = contiguous_layout(result.shape, result.dtype)
+    if out.size == 0:
+        return Recipe(out, ())
+    if layout.size == 0:
+        return filled(out, primitive.value)
+    spread = tuple(between > 0 for between in primitive.interior)
+    kernel = _pad_kernel(
+        layout.dtype, layout.ndim, spread, layout.strides[-1] == 1, primitive.value
+    )
+    steps = [between + 1 for between in primitive.interior]
+    numbers = {
+        **values("o", result.shape), **values("n", layout.shape), **values("s", layout.strides),
+        **values("low", primitive.low), **values("step", steps),
+    }  # fmt: skip
+    rows = out.size // result.shape[-1]
+    return Recipe(out, (call(kernel, numbers, rows, 2 * out.size, 0, RESULT),))
+
+
+@functools.cache
+def _pad_kernel(
+    dtype: DType, rank: int, spread: tuple[bool, ...], unit: bool, value: float
+) -> Kernel:
+    x, out = Pointer("x", dtype), Pointer("out", dtype, written=True)
+    o, n, s = sizes("o", rank), sizes("n", rank), sizes("s", rank)
+    low, step = sizes("low", rank), sizes("step", rank)
+    row, j = index_variable("row"), index_variable("j")
+    places = [*decode(row, o[:-1]), j]
+    inside: Expression = constant(True)
+    index = index_constant(0)
+    for axis, place in enumerate(places):
+        shifted = place - low[axis]
+        inside = inside & operators.greater_equal(shifted, 0)
+        if spread[axis]:
+            inside = inside & operators.equal(operators.remainder(shifted, step[axis]), 0)
+            shifted = operators.floor_divide(shifted, step[axis])
+        inside = inside & operators.less(shifted, n[axis])
+        index = index + shifted * (1 if unit and axis == rank - 1 else s[axis])
+    read = load(x, index, inside, constant(value, dtype))
+    lanes = 1 if spread[-1] else lanes_of(dtype)
+    store = Store(out, row * o[-1] + j, read)
+    body = Loop(row, None, (Loop(j, o[-1], (store,), lanes=lanes),), parallel=True)
+    return Kernel("pad", (x, out), (*o, *n, *s, *low, *step), (body,))
+
+
+def concatenate(primitive: Concatenate, layouts: list[Layout], result: Spec) -> Recipe:
+    """One copy for each operand, into its part of the result."""
+    out = contiguous_layout(result.shape, result.dtype)
+    pieces = []
+    start = 0
+    for position, layout in enumerate(layouts):
+        if layout.size:
+            offset = start * out.strides[primitive.axis] * out.dtype.itemsize
+            pieces.append(_copy_into(layout, out.strides, position, offset))
+        start += layout.shape[primitive.axis]
+    return Recipe(out, tuple(pieces))
+
+
+def update_slice(primitive: UpdateSlice, layouts: list[Layout], result: Spec) -> Recipe:
+    """Copy the array, then the updates into their place."""
+    x, updates = layouts
+    duplicate = copy(x)
+    if updates.size == 0:
+        return duplicate
+    out = contiguous_layout(result.shape, result.dtype)
+    strides = tuple(a * b for a, b in zip(primitive.steps, out.strides, strict=True))
+    start = sum(a * b for a, b in zip(primitive.starts, out.strides, strict=True))
+    piece = _copy_into(updates, strides, 1, start * out.dtype.itemsize)
+    return Recipe(out, (*duplicate.calls, piece))
+
+
+def _copy_into(layout: Layout, target: tuple[int, ...], operand: int, offset: int) -> Call:
+    """A call that copies an operand to a place in the result with other strides."""
+    dimensions = collapse(layout.shape, [layout.strides, target]) or [Dimension(1, (1, 1))]
+    *outer, inner = dimensions
+    kernel = _copy_kernel(layout.dtype, len(outer), inner.strides[0] == 1, inner.strides[1] == 1)
+    numbers = {
+        "n": inner.size, "x_inner": inner.strides[0], "y_inner": inner.strides[1],
+        **values("o", [d.size for d in outer]),
+        **values("x", [d.strides[0] for d in outer]),
+        **values("y", [d.strides[1] for d in outer]),
+    }  # fmt: skip
+    rows = layout.size // inner.size
+    return call(kernel, numbers, rows, layout.size, operand, Place(RESULT, offset))
+
+
+@functools.cache
+def _copy_kernel(dtype: DType, outer: int, x_unit: bool, y_unit: bool) -> Kernel:
+    x, y = Pointer("x", dtype), Pointer("y", dtype, written=True)
+    n, o = index_variable("n"), sizes("o", outer)
+    x_inner, y_inner = index_variable("x_inner"), index_variable("y_inner")
+    row, j = index_variable("row"), index_variable("j")
+    indices = decode(row, o)
+    xs, ys = sizes("x", outer), sizes("y", outer)
+    read = load(x, dot(indices, xs) + j * (1 if x_unit else x_inner))
+    store = Store(y, dot(indices, ys) + j * (1 if y_unit else y_inner), read)
+    body = Loop(row, None, (Loop(j, n, (store,), lanes=lanes_of(dtype)),), parallel=True)
+    return Kernel("copy", (x, y), (n, x_inner, y_inner, *o, *xs, *ys), (body,))
+
+
+def fold(primitive: Fold, layouts: list[Layout], result: Spec) -> Recipe:
+    """Each element of the result adds up the windows it was seen in."""
+    (layout,) = layouts
+    out = contiguous_layout(result.shape, result.dtype)
+    if out.size == 0 or layout.size == 0:
+        return filled(out, 0.0) if out.size else Recipe(out, ())
+    rank = primitive.rank
+    outer = layout.ndim - 2 * rank
+    kernel = _fold_kernel(layout.dtype, outer, rank)
+    numbers = {
+        **values("o", result.shape), **values("s", layout.strides),
+        **values("places", layout.shape[outer : outer + rank]),
+        **values("size", primitive.sizes), **values("step", primitive.steps),
+        **values("dilation", primitive.dilations),
+    }  # fmt: skip
+    work = out.size * 4
+    for size in primitive.sizes:
+        work *= size
+    return Recipe(out, (call(kernel, numbers, out.size, work, 0, RESULT),))
+
+
+@functools.cache
+def _fold_kernel(dtype: DType, outer: int, rank: int) -> Kernel:
+    x, out = Pointer("x", dtype), Pointer("out", dtype, written=True)
+    o, s = sizes("o", outer + rank), sizes("s", outer + 2 * rank)
+    places, size = sizes("places", rank), sizes("size", rank)
+    step, dilation = sizes("step", rank), sizes("dilation", rank)
+    element = index_variable("element")
+    indices = decode(element, o)
+    kernel_places = [index_variable(f"k{axis}") for axis in range(rank)]
+    inside: Expression = constant(True)
+    index = dot(indices[:outer], s[:outer])
+    for axis, k in enumerate(kernel_places):
+        shifted = indices[outer + axis] - k * dilation[axis]
+        place = operators.floor_divide(shifted, step[axis])
+        inside = inside & operators.equal(operators.remainder(shifted, step[axis]), 0)
+        inside = inside & operators.greater_equal(shifted, 0)
+        inside = inside & operators.less(place, places[axis])
+        index = index + place * s[outer + axis] + k * s[outer + rank + axis]
+    wide = compute_dtype(dtype)
+    item: Expression = operators.convert(load(x, index, inside), wide)
+    loop: Loop | None = None
+    for axis in reversed(range(rank)):
+        total = variable(f"total{axis}", wide)
+        carried = Carried(total, constant(0, wide), total + item)
+        body = () if loop is None else (loop,)
+        loop = Loop(kernel_places[axis], size[axis], body, carried=(carried,))
+        item = total
+    assert loop is not None
+    body_ = Loop(element, None, (loop, Store(out, element, item)), parallel=True)
+    names = (*o, *s, *places, *size, *step, *dilation)
+    return Kernel("fold", (x, out), names, (body_,))

@@ -1,0 +1,49 @@
+"""From a traced graph to a program: the passes, in order.
+
+Each pass is a function from graph to graph. `PASSES` is the whole list; what a pass needs and what
+it leaves true stands in its docstring.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+
+from tessella.backends.array import Layout
+from tessella.compiler import fusion, simplify
+from tessella.compiler.program import Program
+from tessella.primitives.graph import Graph, verify
+
+PASSES: tuple[Callable[[Graph], Graph], ...] = (
+    simplify.decompose,
+    simplify.drop_unused_operands,
+    simplify.remove_dead_code,
+    simplify.share_common_subexpressions,
+    simplify.join_padded_pieces,
+    simplify.permute_contractions,
+    simplify.remove_dead_code,
+    fusion.fuse,
+)
+
+
+def optimise(graph: Graph) -> Graph:
+    """Run all passes."""
+    checked = os.environ.get("TESSELLA_VERIFY") == "1"
+    for step in PASSES:
+        graph = step(graph)
+        if checked:
+            verify(graph)
+    return graph
+
+
+def compile(
+    graph: Graph, layouts: Sequence[Layout], in_place: dict[int, int], fixed: frozenset[int]
+) -> Program:
+    """Optimise a graph and make it a program.
+
+    Args:
+        layouts: those of the inputs.
+        in_place: for some outputs, the input whose memory they may take.
+        fixed: inputs that mostly stay the same from call to call.
+    """
+    return Program(optimise(graph), layouts, in_place, fixed)

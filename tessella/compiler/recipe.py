@@ -1,0 +1,107 @@
+"""A recipe: the native calls that compute one result, written down.
+
+A lowering gives a recipe. Eager mode makes a Python function of it (`tessella.compiler.eager`), a
+compiled program puts the calls of many recipes into one table (`tessella.compiler.program`).
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from tessella.backends.array import Layout
+from tessella.backends.loops import Kernel
+
+RESULT = -1  # the buffer of the result; operands count from 0, scratch buffers from -2 down
+
+
+class Native(NamedTuple):
+    """A kernel written as LLVM IR: the text, and the name of its function."""
+
+    name: str
+    text: str
+
+
+class Place(NamedTuple):
+    """A buffer of a recipe, and how many bytes into it."""
+
+    buffer: int
+    offset: int = 0
+
+
+class Call(NamedTuple):
+    """One call of a kernel over [0, total).
+
+    Args:
+        kernel: a loop nest, or LLVM IR.
+        places: what its pointers point at.
+        numbers: the values of its sizes, 8 bytes each.
+        chunk: items that one thread takes at a time; 0 for all on the calling thread.
+        completes: whether blocks of the result are final after it, and an epilogue may follow.
+        packs: whether all it does is to pack an operand whole; equal calls need be made only once.
+    """
+
+    kernel: Kernel | Native
+    places: tuple[Place, ...]
+    numbers: bytes
+    total: int
+    chunk: int
+    completes: bool = False
+    packs: bool = False
+
+
+class Blocks(NamedTuple):
+    """How a product is cut into blocks: (size, stride in the result) of the axes of each kind."""
+
+    batch: tuple[tuple[int, int], ...]
+    rows: tuple[tuple[int, int], ...]
+    columns: tuple[tuple[int, int], ...]
+
+
+class Bound(NamedTuple):
+    """An operand that holds indices, and the axis they must lie in."""
+
+    operand: int
+    axis: int
+    extent: int
+
+
+class Recipe(NamedTuple):
+    """Everything that computes one result.
+
+    Args:
+        result: the layout of the result as the calls write it.
+        scratch: the bytes of each scratch buffer.
+        bounds: what must hold before the calls may run.
+        shown: the layout the result is looked at with, if another one.
+        keep: objects whose memory the numbers point at.
+        blocks: of a product, for an epilogue.
+    """
+
+    result: Layout
+    calls: tuple[Call, ...]
+    scratch: tuple[int, ...] = ()
+    bounds: tuple[Bound, ...] = ()
+    shown: Layout | None = None
+    keep: Any = None
+    blocks: Blocks | None = None
+
+
+class View(NamedTuple):
+    """A recipe without calls: the first operand with another layout, some bytes further on."""
+
+    layout: Layout
+    offset: int = 0
+    bounds: tuple[Bound, ...] = ()
+
+
+class FusedRecipe(NamedTuple):
+    """What computes the results of a `Fused`: buffers count operands, then results, then scratch.
+
+    Args:
+        in_step: operands that are only read at the very elements that are written.
+    """
+
+    results: tuple[Layout, ...]
+    calls: tuple[Call, ...]
+    scratch: tuple[int, ...] = ()
+    in_step: frozenset[int] = frozenset()

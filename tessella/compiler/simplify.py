@@ -1,0 +1,214 @@
+"""Passes that leave less to compute. Each is a pure function from graph to graph."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any, NamedTuple
+
+from tessella.compiler.decompositions import decomposition
+from tessella.dtypes import DType
+from tessella.primitives import graph as graphs
+from tessella.primitives.base import Primitive, broadcast_shapes
+from tessella.primitives.contraction import Contraction
+from tessella.primitives.elementwise import Elementwise
+from tessella.primitives.generate import Full
+from tessella.primitives.graph import Graph, Node, Value, rewrite
+from tessella.primitives.movement import Concatenate, Pad, Permute
+from tessella.scalar.expression import Expression, postorder, substitute
+from tessella.scalar.function import ScalarFunction
+
+
+def decompose(graph: Graph) -> Graph:
+    """Write primitives that are computed as several others as those others.
+
+    Afterwards: every primitive has a lowering, or is a view, or runs on the host.
+    """
+
+    def rule(node: Node, inputs: tuple[Value, ...], nodes: list[Node]) -> Any:
+        steps = decomposition(node.primitive, inputs)  # type: ignore[arg-type]
+        if steps is None:
+            return None
+
+        def apply(primitive: Primitive, operands: Sequence[Any]) -> Any:
+            inner = decomposition(primitive, operands)
+            if inner is not None:
+                return inner(apply, operands)
+            return graphs.apply(nodes, primitive, operands, node.where)
+
+        return (steps(apply, inputs),)
+
+    return rewrite(graph, rule)
+
+
+def remove_dead_code(graph: Graph) -> Graph:
+    """Drop nodes and constants that no output needs."""
+    needed = set(graph.outputs)
+    kept: list[Node] = []
+    for node in reversed(graph.nodes):
+        if any(value in needed for value in node.outputs):
+            needed.update(node.inputs)
+            kept.append(node)
+    constants = {value: data for value, data in graph.constants.items() if value in needed}
+    return Graph(graph.inputs, kept[::-1], graph.outputs, constants)
+
+
+def drop_unused_operands(graph: Graph) -> Graph:
+    """Let elementwise nodes read only what their expressions need.
+
+    The derivative of a selection is given both choices, and uses neither: without them, they need not
+    be kept for the backward pass.
+    """
+
+    def rule(node: Node, inputs: tuple[Value, ...], nodes: list[Node]) -> Any:
+        if not isinstance(node.primitive, Elementwise):
+            return None
+        if any(value.dtype.is_complex for value in inputs):
+            return None
+        function, kinds = node.primitive.function, tuple(value.dtype for value in inputs)
+        used = set(postorder(function.expression(kinds)))
+        kept = tuple(i for i, v in enumerate(function.variables(kinds)) if v in used)
+        shapes = [inputs[i].shape for i in kept]
+        if len(kept) == len(inputs) or not kept:
+            return None
+        if broadcast_shapes(shapes, node.primitive.name) != node.output.shape:
+            return None
+        fewer = Elementwise(_without(function, kinds, kept))
+        return (graphs.apply(nodes, fewer, [inputs[i] for i in kept], node.where),)
+
+    return rewrite(graph, rule)
+
+
+@functools.lru_cache(maxsize=4096)
+def _without(
+    function: ScalarFunction, kinds: tuple[DType, ...], kept: tuple[int, ...]
+) -> ScalarFunction:
+    """A function of only some operands; the others do not matter."""
+    variables = [function.variables(kinds)[i] for i in kept]
+
+    def fewer(*operands: Expression) -> Expression:
+        return substitute(function.expression(kinds), dict(zip(variables, operands, strict=True)))
+
+    fewer.makes_expression = True  # type: ignore[attr-defined]
+    return ScalarFunction(fewer, function.name, [function.parameters[i] for i in kept])
+
+
+class _Pieces(NamedTuple):
+    """An array that is zero but for pieces along an axis: where each starts, and what it is."""
+
+    axis: int
+    parts: tuple[tuple[int, Value], ...]
+
+    def merged(self, other: _Pieces) -> _Pieces | None:
+        """Both together, if they do not overlap."""
+        parts = sorted((*self.parts, *other.parts), key=lambda part: part[0])
+        ends = [start + value.shape[self.axis] for start, value in parts]
+        apart = all(end <= start for end, (start, _) in zip(ends, parts[1:], strict=False))
+        return _Pieces(self.axis, tuple(parts)) if self.axis == other.axis and apart else None
+
+
+def join_padded_pieces(graph: Graph) -> Graph:
+    """Write the sum of arrays that are padded with zeros, each in another place, as a concatenation.
+
+    The gradients of the parts of an array (the places of a sequence; query, key and value) come so.
+    """
+    pieces: dict[Value, _Pieces] = {}
+    for node in graph.nodes:
+        found = _pieces_of(node, pieces)
+        if found is not None:
+            pieces[node.output] = found
+    inner = {
+        v for node in graph.nodes if _is_add(node) and node.output in pieces for v in node.inputs
+    }
+    renamed: dict[Value, Value] = {}
+
+    def rule(node: Node, inputs: tuple[Value, ...], nodes: list[Node]) -> Any:
+        if not _is_add(node) or node.output not in pieces or node.output in inner:
+            return None
+        joined = _joined(pieces[node.output], node, renamed, nodes)
+        renamed[node.output] = joined
+        return (joined,)
+
+    return rewrite(graph, rule)
+
+
+def _is_add(node: Node) -> bool:
+    return isinstance(node.primitive, Elementwise) and node.primitive.name == "add"
+
+
+def _pieces_of(node: Node, known: dict[Value, _Pieces]) -> _Pieces | None:
+    primitive = node.primitive
+    if isinstance(primitive, Pad) and primitive.value == 0 and not any(primitive.interior):
+        (x,) = node.inputs
+        axes = [a for a in range(len(x.shape)) if primitive.low[a] or primitive.high[a]]
+        if len(axes) == 1 and min(*primitive.low, *primitive.high) >= 0:
+            return _Pieces(axes[0], ((primitive.low[axes[0]], x),))
+    elif _is_add(node) and all(value in known for value in node.inputs):
+        x, y = node.inputs
+        if x.shape == y.shape and x.dtype is y.dtype:
+            return known[x].merged(known[y])
+    return None
+
+
+def _joined(found: _Pieces, node: Node, renamed: dict[Value, Value], nodes: list[Node]) -> Value:
+    """The concatenation of the pieces, with zeros where there is none."""
+    axis, shape = found.axis, node.output.shape
+    parts: list[Value] = []
+    end = 0
+
+    def fill(until: int) -> None:
+        if until > end:
+            gap = (*shape[:axis], until - end, *shape[axis + 1 :])
+            parts.append(graphs.apply(nodes, Full(gap, node.output.dtype, 0), (), node.where))
+
+    for start, value in found.parts:
+        fill(start)
+        parts.append(renamed.get(value, value))
+        end = start + value.shape[axis]
+    fill(shape[axis])
+    joined: Value = graphs.apply(nodes, Concatenate(axis), parts, node.where)
+    return joined
+
+
+def permute_contractions(graph: Graph) -> Graph:
+    """Let a contraction write its result with the axes in the order in which it is used.
+
+    A weight's gradient is needed as the weight lies, but the rule of the product gives it transposed.
+    """
+    uses = graph.uses()
+    outputs = set(graph.outputs)
+    orders: dict[Node, tuple[int, ...]] = {}
+    for node in graph.nodes:
+        if isinstance(node.primitive, Contraction) and node.output not in outputs:
+            wanted = {use.primitive for use in uses.get(node.output, ())}
+            if len(wanted) == 1 and isinstance(permute := wanted.pop(), Permute):
+                orders[node] = permute.order
+    permuted: dict[Value, Value] = {}
+
+    def rule(node: Node, inputs: tuple[Value, ...], nodes: list[Node]) -> Any:
+        if node in orders:
+            primitive: Any = node.primitive
+            output = tuple(primitive.output[axis] for axis in orders[node])
+            made = graphs.apply(nodes, replace(primitive, output=output), inputs, node.where)
+            permuted[node.output] = made
+            return (made,)
+        if node.inputs and node.inputs[0] in permuted:
+            return (permuted[node.inputs[0]],)
+        return None
+
+    return rewrite(graph, rule)
+
+
+def share_common_subexpressions(graph: Graph) -> Graph:
+    """Compute what is computed twice only once: equal primitives on the same values."""
+    known: dict[Any, Sequence[Value]] = {}
+
+    def rule(node: Node, inputs: tuple[Value, ...], nodes: list[Node]) -> Any:
+        key = (node.primitive, inputs)
+        found = known.get(key)
+        if found is None:
+            known[key] = node.outputs
+        return found
+
+    return rewrite(graph, rule)

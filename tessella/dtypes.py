@@ -1,0 +1,269 @@
+"""Data types and how they promote.
+
+The rules are the Python Array API standard's (section *Type promotion rules*), completed where the
+standard is silent and users of NumPy, PyTorch and JAX agree: an integer array meeting a floating
+one takes the floating dtype, and a Python scalar takes the dtype of the array it meets.
+"""
+
+from __future__ import annotations
+
+import functools
+from typing import Any, Literal
+
+import numpy as np
+
+from tessella.errors import DTypeError
+
+Kind = Literal["bool", "int", "uint", "float", "complex"]
+
+
+class DType:
+    """One element type; there is exactly one object for each, so `is` compares them.
+
+    >>> float32.itemsize, float32.kind
+    (4, 'float')
+    """
+
+    __slots__ = ("bits", "code", "itemsize", "kind", "name")
+
+    name: str
+    kind: Kind
+    bits: int
+    itemsize: int
+    code: int
+
+    def __init__(self, name: str, kind: Kind, bits: int, code: int) -> None:
+        self.name = name
+        self.kind = kind
+        self.bits = bits
+        self.itemsize = max(1, bits // 8)
+        self.code = code
+
+    def __repr__(self) -> str:
+        return f"tessella.{self.name}"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (as_dtype, (self.name,))  # pickling and copying keep the identity
+
+    @property
+    def is_float(self) -> bool:
+        return self.kind == "float"
+
+    @property
+    def is_complex(self) -> bool:
+        return self.kind == "complex"
+
+    @property
+    def is_inexact(self) -> bool:
+        """Can carry a gradient: floating or complex."""
+        return self.kind in ("float", "complex")
+
+    @property
+    def is_integer(self) -> bool:
+        """Signed or unsigned integer (not bool)."""
+        return self.kind in ("int", "uint")
+
+    @property
+    def is_bool(self) -> bool:
+        return self.kind == "bool"
+
+    @property
+    def numpy(self) -> np.dtype[Any]:
+        """The NumPy dtype of the same bits (bfloat16 is that of `ml_dtypes`)."""
+        return _numpy_dtype(self.name)
+
+
+@functools.cache
+def _numpy_dtype(name: str) -> np.dtype[Any]:
+    if name == "bfloat16":
+        import ml_dtypes  # here, because importing it takes longer than the rest of this package
+
+        return np.dtype(ml_dtypes.bfloat16)
+    return np.dtype(name)
+
+
+bool_ = DType("bool", "bool", 1, 0)
+int8 = DType("int8", "int", 8, 1)
+int16 = DType("int16", "int", 16, 2)
+int32 = DType("int32", "int", 32, 3)
+int64 = DType("int64", "int", 64, 4)
+uint8 = DType("uint8", "uint", 8, 5)
+uint16 = DType("uint16", "uint", 16, 6)
+uint32 = DType("uint32", "uint", 32, 7)
+uint64 = DType("uint64", "uint", 64, 8)
+float16 = DType("float16", "float", 16, 9)
+bfloat16 = DType("bfloat16", "float", 16, 10)
+float32 = DType("float32", "float", 32, 11)
+float64 = DType("float64", "float", 64, 12)
+complex64 = DType("complex64", "complex", 64, 13)
+complex128 = DType("complex128", "complex", 128, 14)
+
+ALL = (
+    bool_,
+    int8,
+    int16,
+    int32,
+    int64,
+    uint8,
+    uint16,
+    uint32,
+    uint64,
+    float16,
+    bfloat16,
+    float32,
+    float64,
+    complex64,
+    complex128,
+)
+SIGNED = (int8, int16, int32, int64)
+UNSIGNED = (uint8, uint16, uint32, uint64)
+INTEGERS = SIGNED + UNSIGNED
+FLOATS = (float16, bfloat16, float32, float64)
+COMPLEX = (complex64, complex128)
+REAL = (bool_, *INTEGERS, *FLOATS)
+
+DEFAULT_FLOAT = float32
+DEFAULT_INT = int64
+DEFAULT_COMPLEX = complex64
+
+_BY_NAME = {dtype.name: dtype for dtype in ALL}
+_PYTHON_TYPES: dict[Any, DType] = {
+    bool: bool_,
+    int: DEFAULT_INT,
+    float: DEFAULT_FLOAT,
+    complex: DEFAULT_COMPLEX,
+}
+
+
+def as_dtype(dtype: Any) -> DType:
+    """The `DType` that a name, a Python type, a NumPy dtype or a `DType` stands for.
+
+    Raises:
+        DTypeError: nothing of that name is known.
+
+    >>> as_dtype("float32") is float32, as_dtype(int)
+    (True, tessella.int64)
+    """
+    return dtype if isinstance(dtype, DType) else _found(dtype)
+
+
+@functools.lru_cache(maxsize=1024)
+def _found(dtype: Any) -> DType:
+    if isinstance(dtype, type) and dtype in _PYTHON_TYPES:
+        return _PYTHON_TYPES[dtype]
+    try:
+        name = dtype if isinstance(dtype, str) else np.dtype(dtype).name
+    except TypeError:
+        name = str(dtype)
+    found = _BY_NAME.get(name)
+    if found is None:
+        known = ", ".join(_BY_NAME)
+        raise DTypeError(
+            f"dtype: {dtype!r} is not a data type that Tessella knows; use one of {known}"
+        )
+    return found
+
+
+def python_scalar_dtype(value: bool | int | float | complex, like: DType) -> DType:
+    """The dtype a Python scalar takes when it meets an array of dtype `like`.
+
+    The scalar is *weak*: it keeps the array's dtype unless its kind is higher (a float meeting an
+    integer array becomes the default float).
+
+    Source: Python Array API standard, *Mixing arrays with Python scalars*.
+
+    >>> python_scalar_dtype(2.0, float16), python_scalar_dtype(2.0, int32)
+    (tessella.float16, tessella.float32)
+    """
+    if isinstance(value, (bool, np.bool_)):
+        return bool_ if like.is_bool else like
+    if isinstance(value, int):
+        return DEFAULT_INT if like.is_bool else like
+    if isinstance(value, float):
+        return like if like.is_inexact else DEFAULT_FLOAT
+    if like.is_complex:
+        return like
+    return complex128 if like is float64 else DEFAULT_COMPLEX
+
+
+def promote(*dtypes: DType) -> DType:
+    """The dtype in which an operation on these dtypes is done.
+
+    Raises:
+        DTypeError: the dtypes have no common one (uint64 with a signed integer).
+
+    Source: Python Array API standard, *Type promotion rules*.
+
+    >>> promote(int8, uint8), promote(float16, bfloat16), promote(int64, float32)
+    (tessella.int16, tessella.float32, tessella.float32)
+    """
+    return functools.reduce(_promote_two, dtypes)
+
+
+@functools.cache
+def _promote_two(a: DType, b: DType) -> DType:
+    if a is b:
+        return a
+    if a.code > b.code:  # the table is symmetric; `code` grows with kind and size
+        a, b = b, a
+    if a.is_bool:
+        return b
+    if a.is_integer and b.is_inexact:
+        return b
+    if a.kind == b.kind:
+        return _same_kind(a, b)
+    if a.is_integer and b.is_integer:
+        return _mixed_sign(a, b)
+    # a is floating, b complex
+    return complex128 if a is float64 else b
+
+
+def _same_kind(a: DType, b: DType) -> DType:
+    if {a, b} == {float16, bfloat16}:
+        return float32  # neither holds the other's values
+    return a if a.bits > b.bits else b
+
+
+def _mixed_sign(signed: DType, unsigned: DType) -> DType:
+    if unsigned is uint64:
+        raise DTypeError(
+            f"cannot mix {signed.name} and uint64: no integer dtype holds both; convert one of them "
+            f"first, for example x.astype(ts.int64)"
+        )
+    bits = max(signed.bits, 2 * unsigned.bits)
+    return _BY_NAME[f"int{bits}"]
+
+
+def can_cast(source: DType, target: DType) -> bool:
+    """Whether promotion allows `source` to become `target` without losing its kind.
+
+    >>> can_cast(int32, float32), can_cast(float32, int64)
+    (True, False)
+    """
+    try:
+        return promote(source, target) is target
+    except DTypeError:
+        return False
+
+
+def is_half(dtype: DType) -> bool:
+    """Whether values take 16 bits of floating point (float16, bfloat16)."""
+    return dtype is float16 or dtype is bfloat16
+
+
+def compute_dtype(dtype: DType) -> DType:
+    """The dtype arithmetic on `dtype` is done in: half precision is computed in float32.
+
+    >>> compute_dtype(bfloat16), compute_dtype(float64)
+    (tessella.float32, tessella.float64)
+    """
+    return float32 if is_half(dtype) else dtype
+
+
+def result_float(dtype: DType) -> DType:
+    """The floating dtype of a maths function on `dtype`: itself, or the default for integers.
+
+    >>> result_float(int8), result_float(float64)
+    (tessella.float32, tessella.float64)
+    """
+    return dtype if dtype.is_inexact else DEFAULT_FLOAT

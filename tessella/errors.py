@@ -1,0 +1,83 @@
+"""Every mistake a user can make has one class here, under `TessellaError`.
+
+Each class also derives from the built-in exception a Python programmer would expect, so that
+``except ValueError`` keeps working. Messages say what was given, what was expected and what to do.
+"""
+
+from __future__ import annotations
+
+
+class TessellaError(Exception):
+    """The root of everything Tessella raises on purpose."""
+
+
+class ShapeError(TessellaError, ValueError):
+    """Shapes that do not fit together, or sizes that make no sense."""
+
+
+class AxisError(TessellaError, IndexError, ValueError):
+    """An axis that the array does not have, or that is named twice."""
+
+
+class DTypeError(TessellaError, TypeError):
+    """A dtype that an operation does not take, or two that do not promote."""
+
+
+class IndexingError(TessellaError, IndexError):
+    """An index out of range, of the wrong kind, or too many of them."""
+
+
+class ArgumentError(TessellaError, ValueError):
+    """An argument whose value makes no sense."""
+
+
+class ArgumentTypeError(TessellaError, TypeError):
+    """An argument of a type that cannot serve."""
+
+
+class DeviceError(TessellaError, ValueError):
+    """A device or backend that does not exist."""
+
+
+class GradientError(TessellaError, RuntimeError):
+    """A backward pass that cannot be done, or history that is gone."""
+
+
+class TracingError(TessellaError, TypeError):
+    """A Python function that cannot become an expression; names the line and the cure."""
+
+
+class TracedValueError(TracingError):
+    """The elements of a tensor were asked for while its function was being traced."""
+
+
+class SideEffectError(TracingError):
+    """A traced function does something that a compiled program could not do at every call."""
+
+
+class MissingRuleError(TessellaError, NotImplementedError):
+    """A primitive without the rule that was needed; names the file and the method to add."""
+
+
+class OutOfMemoryError(TessellaError, MemoryError):
+    """A request for more memory than the machine has."""
+
+
+class ConfigurationError(TessellaError, ValueError):
+    """An environment variable or setting whose value makes no sense."""
+
+
+class StateDictError(TessellaError, RuntimeError, KeyError):
+    """A checkpoint whose names or shapes do not fit the module."""
+
+    def __str__(self) -> str:
+        """Show the message as it is (`KeyError` would quote it)."""
+        return str(self.args[0]) if self.args else ""
+
+
+class RetraceWarning(UserWarning):
+    """A function is traced and compiled again and again."""
+
+
+class CacheWarning(UserWarning):
+    """The cache of compiled kernels cannot be used; work goes on without it."""

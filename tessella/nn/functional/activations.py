@@ -1,0 +1,197 @@
+"""Activations: each is one ordinary scalar function, which the system differentiates and compiles."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+from tessella.errors import ArgumentError
+from tessella.primitives.base import normalise_axis
+from tessella.primitives.softmax import LogSoftmax, Softmax
+from tessella.scalar.function import ScalarFunction
+from tessella.scalar.mathematics import sigmoid as scalar_sigmoid
+from tessella.scalar.mathematics import softplus as scalar_softplus
+from tessella.tensors.elementwise import zip_with
+from tessella.tensors.tensor import Tensor, apply, unary
+
+
+def _operation(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
+    return zip_with(ScalarFunction(function, name))
+
+
+def relu(x: Tensor) -> Tensor:
+    """max(x, 0); its derivative at 0 is 0.
+
+    >>> import tessella as ts
+    >>> relu(ts.asarray([-1.0, 2.0]))
+    tensor([0., 2.])
+    """
+    return unary("relu", x)
+
+
+def sigmoid(x: Tensor) -> Tensor:
+    """1 / (1 + e^-x).
+
+    >>> import tessella as ts
+    >>> sigmoid(ts.asarray([0.0]))
+    tensor([0.5])
+    """
+    return unary("sigmoid", x)
+
+
+def tanh(x: Tensor) -> Tensor:
+    """The hyperbolic tangent.
+
+    >>> import tessella as ts
+    >>> tanh(ts.asarray([0.0]))
+    tensor([0.])
+    """
+    return unary("tanh", x)
+
+
+def softplus(x: Tensor) -> Tensor:
+    """log(1 + e^x), without overflow.
+
+    >>> import tessella as ts
+    >>> softplus(ts.asarray([0.0, 100.0]))
+    tensor([  0.6931, 100.    ])
+    """
+    return unary("softplus", x)
+
+
+def logsigmoid(x: Tensor) -> Tensor:
+    """log(1 / (1 + e^-x)), without underflow.
+
+    >>> import tessella as ts
+    >>> logsigmoid(ts.asarray([0.0, -100.0]))
+    tensor([  -0.6931, -100.    ])
+    """
+    return unary("log_sigmoid", x)
+
+
+_leaky_relu = _operation("leaky_relu", lambda x, slope: x if x > 0 else slope * x)
+_elu = _operation("elu", lambda x, alpha: x if x > 0 else alpha * math.expm1(min(x, 0)))
+_silu = _operation("silu", lambda x: x * scalar_sigmoid(x))
+_gelu = _operation("gelu", lambda x: 0.5 * x * (1 + math.erf(x * math.sqrt(0.5))))
+_gelu_tanh = _operation(
+    "gelu_tanh",
+    lambda x: 0.5 * x * (1 + math.tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * x * x * x))),
+)
+_mish = _operation("mish", lambda x: x * math.tanh(scalar_softplus(x)))
+_softsign = _operation("softsign", lambda x: x / (1 + abs(x)))
+_hardtanh = _operation("hardtanh", lambda x, low, high: min(max(x, low), high))
+
+
+def leaky_relu(x: Tensor, negative_slope: float = 0.01) -> Tensor:
+    """x where it is positive, else slope x.
+
+    >>> import tessella as ts
+    >>> leaky_relu(ts.asarray([-1.0, 2.0]))
+    tensor([-0.01,  2.  ])
+    """
+    result: Tensor = _leaky_relu(x, negative_slope)
+    return result
+
+
+def elu(x: Tensor, alpha: float = 1.0) -> Tensor:
+    """x where it is positive, else alpha (e^x - 1).
+
+    Source: Clevert, Unterthiner & Hochreiter, *Exponential linear units* (2016).
+
+    >>> import tessella as ts
+    >>> elu(ts.asarray([-1.0, 2.0]))
+    tensor([-0.6321,  2.    ])
+    """
+    result: Tensor = _elu(x, alpha)
+    return result
+
+
+def silu(x: Tensor) -> Tensor:
+    """x sigmoid(x), also called swish.
+
+    >>> import tessella as ts
+    >>> silu(ts.asarray([0.0, 1.0]))
+    tensor([0.    , 0.7311])
+    """
+    result: Tensor = _silu(x)
+    return result
+
+
+def gelu(x: Tensor, approximate: str = "none") -> Tensor:
+    """x times the normal distribution function of x (or its tanh approximation).
+
+    Raises:
+        ArgumentError: `approximate` is neither 'none' nor 'tanh'.
+
+    Source: Hendrycks & Gimpel, *Gaussian error linear units* (2016).
+
+    >>> import tessella as ts
+    >>> gelu(ts.asarray([0.0, 1.0]))
+    tensor([0.    , 0.8413])
+    """
+    if approximate not in ("none", "tanh"):
+        raise ArgumentError(f"gelu: approximate {approximate!r}; expected 'none' or 'tanh'")
+    result: Tensor = (_gelu_tanh if approximate == "tanh" else _gelu)(x)
+    return result
+
+
+def mish(x: Tensor) -> Tensor:
+    """x tanh(softplus(x)).
+
+    Source: Misra, *Mish* (2019).
+
+    >>> import tessella as ts
+    >>> mish(ts.asarray([0.0, 1.0]))
+    tensor([0.    , 0.8651])
+    """
+    result: Tensor = _mish(x)
+    return result
+
+
+def softsign(x: Tensor) -> Tensor:
+    """x / (1 + |x|).
+
+    >>> import tessella as ts
+    >>> softsign(ts.asarray([-1.0, 3.0]))
+    tensor([-0.5 ,  0.75])
+    """
+    result: Tensor = _softsign(x)
+    return result
+
+
+def hardtanh(x: Tensor, min_val: float = -1.0, max_val: float = 1.0) -> Tensor:
+    """x, but at least `min_val` and at most `max_val`.
+
+    >>> import tessella as ts
+    >>> hardtanh(ts.asarray([-3.0, 0.5, 3.0]))
+    tensor([-1. ,  0.5,  1. ])
+    """
+    result: Tensor = _hardtanh(x, min_val, max_val)
+    return result
+
+
+def softmax(x: Tensor, dim: int = -1) -> Tensor:
+    """e^x, divided by its sum along an axis.
+
+    Shapes: any of at least one axis; the same.
+
+    >>> import tessella as ts
+    >>> softmax(ts.zeros((1, 4)))
+    tensor([[0.25, 0.25, 0.25, 0.25]])
+    """
+    result: Tensor = apply(Softmax(normalise_axis(dim, x.ndim, "softmax")), (x,))
+    return result
+
+
+def log_softmax(x: Tensor, dim: int = -1) -> Tensor:
+    """The logarithm of `softmax`, without overflow.
+
+    Shapes: any of at least one axis; the same.
+
+    >>> import tessella as ts
+    >>> log_softmax(ts.asarray([0.0, 1000.0]))
+    tensor([-1000.,     0.])
+    """
+    result: Tensor = apply(LogSoftmax(normalise_axis(dim, x.ndim, "log_softmax")), (x,))
+    return result

@@ -1,0 +1,62 @@
+"""Attention: each place of a sequence takes a weighted mean of all places."""
+
+from __future__ import annotations
+
+import math
+
+from tessella.errors import ArgumentError, ShapeError
+from tessella.nn.functional.activations import softmax
+from tessella.nn.functional.normalisation import dropout
+from tessella.tensors.creation import arange
+from tessella.tensors.elementwise import where
+from tessella.tensors.manipulation import reshape
+from tessella.tensors.tensor import Tensor
+
+
+def scaled_dot_product_attention(
+    query: Tensor, key: Tensor, value: Tensor, attn_mask: Tensor | None = None,
+    dropout_p: float = 0.0, is_causal: bool = False, scale: float | None = None,
+) -> Tensor:  # fmt: skip
+    """softmax(scale Q Kᵀ + mask) V, for each head.
+
+    `attn_mask` is added, or, if it is bool, says which keys each query sees. `is_causal` lets each
+    query see the keys up to its own place. `scale` is 1 / sqrt(E) unless given.
+
+    Shapes: (..., L, E), (..., S, E) and (..., S, Ev) -> (..., L, Ev); the mask broadcasts to
+        (..., L, S).
+
+    Raises:
+        ShapeError: queries and keys, or keys and values, do not fit.
+        ArgumentError: both a mask and `is_causal` are given.
+
+    Source: Vaswani et al., *Attention is all you need* (2017), section 3.2.1.
+
+    >>> import tessella as ts
+    >>> x = ts.asarray([[1.0, 0.0], [0.0, 1.0]])
+    >>> scaled_dot_product_attention(x, x, x, is_causal=True)
+    tensor([[1.    , 0.    ],
+            [0.3302, 0.6698]])
+    """
+    if min(query.ndim, key.ndim, value.ndim) < 2 or query.shape[-1] != key.shape[-1]:
+        raise ShapeError(
+            f"scaled_dot_product_attention: query {query.shape} and key {key.shape}; their last "
+            "sizes must be equal"
+        )
+    if key.shape[-2] != value.shape[-2]:
+        raise ShapeError(
+            f"scaled_dot_product_attention: key {key.shape} and value {value.shape}; the sizes "
+            "before their last must be equal"
+        )
+    if attn_mask is not None and is_causal:
+        raise ArgumentError("scaled_dot_product_attention: give attn_mask or is_causal, not both")
+    factor = 1.0 / math.sqrt(query.shape[-1]) if scale is None else scale
+    scores = (query @ key.mT) * factor  # (..., L, S)
+    if is_causal:
+        rows = reshape(arange(scores.shape[-2]), (-1, 1))
+        scores = where(rows >= arange(scores.shape[-1]), scores, -math.inf)
+    elif attn_mask is not None and attn_mask.dtype.is_bool:
+        scores = where(attn_mask, scores, -math.inf)
+    elif attn_mask is not None:
+        scores = scores + attn_mask
+    weights = softmax(scores, -1)
+    return dropout(weights, dropout_p) @ value

@@ -1,0 +1,205 @@
+"""Linear layers and convolutions as functions, and the lookup in a table."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tessella import dtypes
+from tessella.errors import ArgumentError, IndexingError, ShapeError
+from tessella.primitives.contraction import Contraction, Geometry, promote_pair
+from tessella.tensors.creation import arange
+from tessella.tensors.indexing import get_item
+from tessella.tensors.linear import matmul
+from tessella.tensors.manipulation import reshape, swapaxes
+from tessella.tensors.tensor import Tensor, apply
+
+
+def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+    """x weight^T + bias.
+
+    Shapes: (..., in) and (out, in) and (out,) -> (..., out).
+
+    >>> import tessella as ts
+    >>> linear(ts.ones((1, 3)), ts.ones((2, 3)), ts.asarray([0.0, 1.0]))
+    tensor([[3., 4.]])
+    """
+    if x.ndim == 0 or x.shape[-1] != weight.shape[-1]:
+        raise ShapeError(
+            f"linear: the input has shape {x.shape}, the weight {weight.shape}; the last axis of "
+            f"the input must have size {weight.shape[-1]}"
+        )
+    result = matmul(x, swapaxes(weight, 0, 1))
+    return result if bias is None else result + bias
+
+
+def per_axis(value: Any, rank: int, name: str) -> tuple[int, ...]:
+    """One whole number for each spatial axis; a single one stands for all."""
+    if isinstance(value, int):
+        return (value,) * rank
+    numbers = tuple(value)
+    if len(numbers) != rank or not all(isinstance(n, int) for n in numbers):
+        raise ArgumentError(f"{name}: {value!r}; expected an integer or {rank} integers")
+    return numbers
+
+
+def _padding(
+    padding: Any,
+    rank: int,
+    kernel: tuple[int, ...],
+    dilation: tuple[int, ...],
+    stride: tuple[int, ...],
+) -> list[tuple[int, int]]:
+    """(before, after) for each axis."""
+    if padding == "valid":
+        return [(0, 0)] * rank
+    if padding == "same":
+        if any(step != 1 for step in stride):
+            raise ArgumentError("conv: padding 'same' needs stride 1")
+        spans = [(k - 1) * d for k, d in zip(kernel, dilation, strict=True)]
+        return [(span // 2, span - span // 2) for span in spans]
+    if isinstance(padding, str):
+        raise ArgumentError(f"conv: padding {padding!r}; expected numbers, 'same' or 'valid'")
+    return [(p, p) for p in per_axis(padding, rank, "padding")]
+
+
+def convolution(
+    x: Tensor, weight: Tensor, bias: Tensor | None, stride: Any, padding: Any, dilation: Any,
+    groups: int, rank: int,
+) -> Tensor:  # fmt: skip
+    """`conv1d`, `conv2d`, `conv3d` for `rank` spatial axes.
+
+    Raises:
+        ShapeError: channels do not fit, or the kernel is larger than the padded input.
+    """
+    name = f"conv{rank}d"
+    unbatched = x.ndim == rank + 1
+    x = reshape(x, (1, *x.shape)) if unbatched else x
+    if x.ndim != rank + 2 or weight.ndim != rank + 2:
+        raise ShapeError(
+            f"{name}: the input has shape {x.shape}, the weight {weight.shape}; expected "
+            f"{rank + 2} axes each: (N, C, ...) and (out, C / groups, ...)"
+        )
+    if groups < 1 or x.shape[1] % groups or weight.shape[0] % groups:
+        raise ShapeError(
+            f"{name}: groups={groups} does not divide the channels {x.shape[1]}, {weight.shape[0]}"
+        )
+    if x.shape[1] // groups != weight.shape[1]:
+        raise ShapeError(
+            f"{name}: the input has {x.shape[1]} channels, the weight expects "
+            f"{weight.shape[1] * groups} (weight {weight.shape}, groups {groups})"
+        )
+    steps, spacing = per_axis(stride, rank, "stride"), per_axis(dilation, rank, "dilation")
+    if min(steps) < 1 or min(spacing) < 1:
+        raise ArgumentError(f"{name}: stride {stride} and dilation {dilation} must be at least 1")
+    pads = _padding(padding, rank, weight.shape[2:], spacing, steps)
+    x, weight = promote_pair(x, weight)
+    result = _contract(x, weight, steps, pads, spacing, groups, rank)
+    if min(result.shape[2:]) < 1:
+        raise ShapeError(
+            f"{name}: the kernel {weight.shape[2:]} is larger than the padded input {x.shape[2:]}"
+        )
+    if bias is not None:
+        result = result + reshape(bias, (1, -1, *(1,) * rank))
+    return reshape(result, result.shape[1:]) if unbatched else result
+
+
+def _contract(
+    x: Tensor, weight: Tensor, steps: tuple[int, ...], pads: list[tuple[int, int]],
+    spacing: tuple[int, ...], groups: int, rank: int,
+) -> Tensor:  # fmt: skip
+    """The convolution as a contraction; groups are a batch label."""
+    n, c, o, g = 0, 1, 2, 3
+    places = tuple(range(4, 4 + rank))
+    inside = tuple(range(4 + rank, 4 + 2 * rank))
+    outside = tuple(range(4 + 2 * rank, 4 + 3 * rank))
+    geometry = tuple(
+        Geometry(place, kernel, out, step, low, high, 1, gap)
+        for place, kernel, out, step, (low, high), gap in zip(
+            places, inside, outside, steps, pads, spacing, strict=True
+        )
+    )
+    if groups == 1:
+        product = Contraction((n, c, *places), (o, c, *inside), (n, o, *outside), geometry)
+        return apply(product, (x, weight))
+    left = reshape(x, (x.shape[0], groups, -1, *x.shape[2:]))
+    right = reshape(weight, (groups, -1, *weight.shape[1:]))
+    product = Contraction((n, g, c, *places), (g, o, c, *inside), (n, g, o, *outside), geometry)
+    result = apply(product, (left, right))
+    return reshape(result, (x.shape[0], weight.shape[0], *result.shape[3:]))
+
+
+def conv1d(
+    x: Tensor, weight: Tensor, bias: Tensor | None = None, stride: Any = 1, padding: Any = 0,
+    dilation: Any = 1, groups: int = 1,
+) -> Tensor:  # fmt: skip
+    """Correlation with a bank of kernels along one axis.
+
+    Shapes: (N, C, L) and (out, C / groups, K) -> (N, out, L').
+
+    >>> import tessella as ts
+    >>> conv1d(ts.ones((1, 1, 4)), ts.ones((1, 1, 2)))
+    tensor([[[2., 2., 2.]]])
+    """
+    return convolution(x, weight, bias, stride, padding, dilation, groups, 1)
+
+
+def conv2d(
+    x: Tensor, weight: Tensor, bias: Tensor | None = None, stride: Any = 1, padding: Any = 0,
+    dilation: Any = 1, groups: int = 1,
+) -> Tensor:  # fmt: skip
+    """Correlation with a bank of kernels over images.
+
+    Shapes: (N, C, H, W) and (out, C / groups, KH, KW) -> (N, out, H', W').
+
+    >>> import tessella as ts
+    >>> conv2d(ts.ones((1, 1, 3, 3)), ts.ones((1, 1, 2, 2)))
+    tensor([[[[4., 4.],
+              [4., 4.]]]])
+    """
+    return convolution(x, weight, bias, stride, padding, dilation, groups, 2)
+
+
+def conv3d(
+    x: Tensor, weight: Tensor, bias: Tensor | None = None, stride: Any = 1, padding: Any = 0,
+    dilation: Any = 1, groups: int = 1,
+) -> Tensor:  # fmt: skip
+    """Correlation with a bank of kernels over volumes.
+
+    Shapes: (N, C, D, H, W) and (out, C / groups, KD, KH, KW) -> (N, out, D', H', W').
+
+    >>> import tessella as ts
+    >>> conv3d(ts.ones((1, 1, 2, 2, 2)), ts.ones((1, 1, 2, 2, 2)))
+    tensor([[[[[8.]]]]])
+    """
+    return convolution(x, weight, bias, stride, padding, dilation, groups, 3)
+
+
+def one_hot(x: Tensor, num_classes: int) -> Tensor:
+    """1 at the class number, 0 elsewhere, as int64.
+
+    Shapes: (...) -> (..., num_classes).
+
+    >>> import tessella as ts
+    >>> one_hot(ts.asarray([0, 2]), 3)
+    tensor([[1, 0, 0],
+            [0, 0, 1]])
+    """
+    if x.size and not 0 <= int(x.min()) <= int(x.max()) < num_classes:
+        raise IndexingError(
+            f"one_hot: classes from {int(x.min())} to {int(x.max())}; expected 0 to {num_classes - 1}"
+        )
+    return (reshape(x, (*x.shape, 1)) == arange(num_classes)).astype(dtypes.int64)
+
+
+def embedding(x: Tensor, weight: Tensor) -> Tensor:
+    """The rows of a table at some places.
+
+    Shapes: (...) and (V, D) -> (..., D).
+    Dtypes: integers, and any.
+
+    >>> import tessella as ts
+    >>> embedding(ts.asarray([1, 1]), ts.asarray([[0.0, 1.0], [2.0, 3.0]]))
+    tensor([[2., 3.],
+            [2., 3.]])
+    """
+    return get_item(weight, x)

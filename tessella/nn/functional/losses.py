@@ -1,0 +1,295 @@
+"""Losses: one number for how far a network is from what it should say.
+
+All take `reduction`: 'mean', 'sum', or 'none' for one loss for each element or example.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+from tessella.errors import ArgumentError, DTypeError, IndexingError, ShapeError
+from tessella.nn.functional.activations import log_softmax
+from tessella.primitives.indexing import InRange
+from tessella.scalar.function import ScalarFunction
+from tessella.scalar.mathematics import softplus as scalar_softplus
+from tessella.tensors.creation import arange
+from tessella.tensors.elementwise import where, zip_with
+from tessella.tensors.indexing import get_item
+from tessella.tensors.manipulation import expand_dims, moveaxis, reshape
+from tessella.tensors.tensor import Tensor, apply, is_traced
+
+# --- numbers -------------------------------------------------------------------------------------
+
+
+def _operation(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
+    return zip_with(ScalarFunction(function, name))
+
+
+_squared_error = _operation("squared_error", lambda x, y: (x - y) * (x - y))
+_huber = _operation(
+    "huber", lambda d, delta: 0.5 * d * d if abs(d) < delta else delta * (abs(d) - 0.5 * delta)
+)
+_bce_with_logits = _operation("bce_with_logits", lambda x, y: scalar_softplus(x) - x * y)
+_bce = zip_with(
+    ScalarFunction(
+        lambda x, y: -(y * max(math.log(x), -100) + (1 - y) * max(math.log1p(-x), -100)),
+        "bce",
+        derivatives=(  # finite at 0 and 1, where the slopes of the logarithms are not
+            lambda x, y: (x - y) / max(x * (1 - x), 1e-12),
+            lambda x, y: max(math.log1p(-x), -100) - max(math.log(x), -100),
+        ),
+    )
+)
+
+
+def mse_loss(x: Tensor, target: Tensor, reduction: str = "mean") -> Tensor:
+    """The squared difference.
+
+    Shapes: any, and the same.
+
+    >>> import tessella as ts
+    >>> mse_loss(ts.asarray([1.0, 4.0]), ts.asarray([1.0, 2.0]))
+    tensor(2.)
+    """
+    _same_shape(x, target, "mse_loss")
+    return _reduced(_squared_error(x, target), reduction)
+
+
+def l1_loss(x: Tensor, target: Tensor, reduction: str = "mean") -> Tensor:
+    """The absolute difference.
+
+    Shapes: any, and the same.
+
+    >>> import tessella as ts
+    >>> l1_loss(ts.asarray([1.0, 4.0]), ts.asarray([1.0, 2.0]))
+    tensor(1.)
+    """
+    _same_shape(x, target, "l1_loss")
+    return _reduced(abs(x - target), reduction)
+
+
+def huber_loss(x: Tensor, target: Tensor, delta: float = 1.0, reduction: str = "mean") -> Tensor:
+    """Quadratic near zero, linear beyond delta.
+
+    Shapes: any, and the same.
+
+    Source: Huber, *Robust estimation of a location parameter* (1964).
+
+    >>> import tessella as ts
+    >>> huber_loss(ts.asarray([1.0, 4.0]), ts.asarray([0.0, 0.0]), reduction="none")
+    tensor([0.5, 3.5])
+    """
+    _same_shape(x, target, "huber_loss")
+    if delta <= 0:
+        raise ArgumentError(f"huber_loss: delta is {delta}; expected more than 0")
+    return _reduced(_huber(x - target, delta), reduction)
+
+
+def smooth_l1_loss(x: Tensor, target: Tensor, beta: float = 1.0, reduction: str = "mean") -> Tensor:
+    """The Huber loss divided by beta; the absolute difference for beta 0.
+
+    Shapes: any, and the same.
+
+    >>> import tessella as ts
+    >>> smooth_l1_loss(ts.asarray([1.0, 4.0]), ts.asarray([0.0, 0.0]), 2.0, reduction="none")
+    tensor([0.25, 3.  ])
+    """
+    _same_shape(x, target, "smooth_l1_loss")
+    if beta == 0:
+        return l1_loss(x, target, reduction)
+    return huber_loss(x, target, beta, reduction) / beta
+
+
+def binary_cross_entropy_with_logits(x: Tensor, target: Tensor, reduction: str = "mean") -> Tensor:
+    """The cross entropy of independent yes-or-no answers, from their logits.
+
+    Shapes: any, and the same.
+
+    >>> import tessella as ts
+    >>> binary_cross_entropy_with_logits(ts.asarray([0.0]), ts.asarray([1.0]))
+    tensor(0.6931)
+    """
+    _same_shape(x, target, "binary_cross_entropy_with_logits")
+    return _reduced(_bce_with_logits(x, target), reduction)
+
+
+def binary_cross_entropy(x: Tensor, target: Tensor, reduction: str = "mean") -> Tensor:
+    """The cross entropy of independent yes-or-no answers; logarithms are at least -100.
+
+    Shapes: any, and the same.
+
+    >>> import tessella as ts
+    >>> binary_cross_entropy(ts.asarray([0.5, 0.0]), ts.asarray([1.0, 1.0]), reduction="none")
+    tensor([  0.6931, 100.    ])
+    """
+    _same_shape(x, target, "binary_cross_entropy")
+    return _reduced(_bce(x, target), reduction)
+
+
+# --- classes -------------------------------------------------------------------------------------
+
+
+def nll_loss(
+    x: Tensor, target: Tensor, weight: Tensor | None = None, ignore_index: int = -100,
+    reduction: str = "mean",
+) -> Tensor:  # fmt: skip
+    """Minus the log probability of the right class.
+
+    Shapes: (N, C, ...) and (N, ...), or (C,) and (). `weight` is (C,).
+
+    Raises:
+        DTypeError: the target is not made of integers.
+        IndexingError: there is no such class.
+
+    >>> import tessella as ts
+    >>> nll_loss(ts.asarray([[-1.0, -0.5]]), ts.asarray([1]))
+    tensor(0.5)
+    """
+    loss, factor = _nll(x, target, weight, ignore_index, "nll_loss")
+    return _weighted(loss, factor, reduction)
+
+
+def cross_entropy(
+    x: Tensor, target: Tensor, weight: Tensor | None = None, ignore_index: int = -100,
+    reduction: str = "mean", label_smoothing: float = 0.0,
+) -> Tensor:  # fmt: skip
+    """Minus the log of the probability that `softmax(x)` gives to the right class.
+
+    Shapes: (N, C, ...) and class numbers (N, ...), or probabilities of x's shape; or (C,) and ().
+
+    Raises:
+        IndexingError: there is no such class.
+
+    >>> import tessella as ts
+    >>> cross_entropy(ts.zeros((1, 4)), ts.asarray([2]))
+    tensor(1.3863)
+    """
+    if not 0.0 <= label_smoothing <= 1.0:
+        raise ArgumentError(f"cross_entropy: label_smoothing is {label_smoothing}; expected 0 to 1")
+    axis = 1 if x.ndim > 1 else 0
+    if target.dtype.is_float:
+        return _soft_cross_entropy(x, target, weight, reduction, label_smoothing, axis)
+    logs = log_softmax(x, axis)
+    loss, factor = _nll(logs, target, weight, ignore_index, "cross_entropy")
+    hard = _weighted(loss, factor, reduction)
+    if label_smoothing == 0.0:
+        return hard
+    even = -_by_class(logs, weight, axis).sum(axis=axis)
+    if factor is not None:
+        even = even * (target != ignore_index).astype(x.dtype)
+    smooth = (
+        even.sum() / (target.size if factor is None else factor.sum())
+        if reduction == "mean"
+        else _reduced(even, reduction)
+    )
+    return hard * (1.0 - label_smoothing) + smooth * (label_smoothing / x.shape[axis])
+
+
+def _nll(
+    logs: Tensor, target: Tensor, weight: Tensor | None, ignore_index: int, name: str
+) -> tuple[Tensor, Tensor | None]:
+    """The loss of each example, and what it counts in a mean (None if all count 1)."""
+    target = _checked_classes(logs, target, name)
+    counted = target != ignore_index
+    ignored = is_traced() or not bool(counted.all())
+    safe = where(counted, target, 0) if ignored else target
+    classes = logs.shape[min(1, logs.ndim - 1)]
+    if is_traced():
+        loss = -_matching(logs, apply(InRange(classes, name), (safe,)))
+    else:
+        _check_range(safe, classes, name)
+        loss = -_picked(logs, safe)
+    if weight is None and not ignored:
+        return loss, None
+    factor = counted.astype(loss.dtype)
+    if weight is not None:
+        factor = factor * get_item(weight, safe)
+    return loss * factor, factor
+
+
+def _picked(logs: Tensor, target: Tensor) -> Tensor:
+    """The entry of each example's class: (N, C, ...) and (N, ...) -> (N, ...)."""
+    classes = logs.shape[min(1, logs.ndim - 1)]
+    rows = reshape(moveaxis(logs, 1, -1) if logs.ndim > 2 else logs, (target.size, classes))
+    found: Tensor = get_item(rows, (arange(target.size), reshape(target, (target.size,))))
+    return reshape(found, target.shape)
+
+
+def _matching(logs: Tensor, target: Tensor) -> Tensor:
+    """The same without indexing, for compiled programs: it becomes a part of the softmax's loops."""
+    axis = 1 if logs.ndim > 1 else 0
+    shape = [1] * logs.ndim
+    shape[axis] = logs.shape[axis]
+    classes = reshape(arange(logs.shape[axis]), tuple(shape))
+    return where(expand_dims(target, axis=axis) == classes, logs, 0.0).sum(axis=axis)
+
+
+def _checked_classes(logs: Tensor, target: Tensor, name: str) -> Tensor:
+    if not target.dtype.is_integer:
+        raise DTypeError(
+            f"{name}: the target is {target.dtype.name}; class numbers are integers: "
+            "target.astype(ts.int64)"
+        )
+    expected = () if logs.ndim == 1 else (*logs.shape[:1], *logs.shape[2:])
+    if logs.ndim == 0 or target.shape != expected:
+        raise ShapeError(
+            f"{name}: the input has shape {logs.shape}, the target {target.shape}; expected (N, C, "
+            "...) and (N, ...)"
+        )
+    return target
+
+
+def _check_range(target: Tensor, count: int, name: str) -> None:
+    if target.size == 0:
+        return
+    low, high = int(target.min()), int(target.max())
+    if low < 0 or high >= count:
+        wrong = low if low < 0 else high
+        raise IndexingError(f"{name}: class {wrong} is out of range for {count} classes")
+
+
+def _soft_cross_entropy(
+    x: Tensor, target: Tensor, weight: Tensor | None, reduction: str, smoothing: float, axis: int
+) -> Tensor:
+    """The target is a distribution over the classes; the mean is over examples."""
+    _same_shape(x, target, "cross_entropy")
+    if smoothing:
+        target = target * (1.0 - smoothing) + smoothing / x.shape[axis]
+    logs = _by_class(log_softmax(x, axis), weight, axis)
+    return _reduced(-(logs * target).sum(axis=axis), reduction)
+
+
+def _by_class(logs: Tensor, weight: Tensor | None, axis: int) -> Tensor:
+    if weight is None:
+        return logs
+    return logs * reshape(weight, tuple(-1 if i == axis else 1 for i in range(logs.ndim)))
+
+
+# --- what all share ------------------------------------------------------------------------------
+
+
+def _same_shape(x: Tensor, target: Tensor, name: str) -> None:
+    if x.shape != target.shape:
+        raise ShapeError(
+            f"{name}: the input has shape {x.shape}, the target {target.shape}; they must be the "
+            "same: reshape one of them"
+        )
+
+
+def _weighted(loss: Tensor, factor: Tensor | None, reduction: str) -> Tensor:
+    """A mean counts each example by its factor."""
+    if factor is None or reduction != "mean":
+        return _reduced(loss, reduction)
+    return loss.sum() / factor.sum()
+
+
+def _reduced(loss: Tensor, reduction: str) -> Tensor:
+    if reduction == "mean":
+        return loss.mean()
+    if reduction == "sum":
+        return loss.sum()
+    if reduction == "none":
+        return loss
+    raise ArgumentError(f"reduction: {reduction!r}; expected 'mean', 'sum' or 'none'")

@@ -1,0 +1,120 @@
+"""Normalisation and dropout as functions."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tessella.errors import ArgumentError, ShapeError
+from tessella.scalar.function import ScalarFunction
+from tessella.tensors import random
+from tessella.tensors.elementwise import zip_with
+from tessella.tensors.manipulation import reshape
+from tessella.tensors.tensor import Tensor, unary
+
+
+def batch_norm(
+    x: Tensor, running_mean: Tensor | None, running_var: Tensor | None,
+    weight: Tensor | None = None, bias: Tensor | None = None, training: bool = False,
+    momentum: float | Tensor = 0.1, eps: float = 1e-5,
+) -> Tensor:  # fmt: skip
+    """Each channel with mean 0 and variance 1, then scaled and shifted.
+
+    Running statistics (the variance without bias) are updated in training.
+
+    Shapes: (N, C, ...); the same. Weight, bias and statistics are (C,).
+
+    Raises:
+        ShapeError: in training, there is one value for each channel.
+
+    Source: Ioffe & Szegedy, *Batch normalization* (2015).
+
+    >>> import tessella as ts
+    >>> batch_norm(ts.asarray([[1.0], [3.0]]), None, None, eps=0.0)
+    tensor([[-1.],
+            [ 1.]])
+    """
+    axes = tuple(axis for axis in range(x.ndim) if axis != 1)
+    shape = (1, -1, *(1,) * (x.ndim - 2))
+    if training or running_mean is None or running_var is None:
+        mean = x.mean(axis=axes, keepdims=True)
+        centred = x - mean
+        variance = (centred * centred).mean(axis=axes, keepdims=True)
+        if training and running_mean is not None and running_var is not None:
+            count = x.size // x.shape[1]
+            if count < 2:
+                raise ShapeError(
+                    f"batch_norm: shape {x.shape} has one value for each channel; training needs "
+                    "at least two"
+                )
+            _update(running_mean, mean, momentum, 1.0)
+            _update(running_var, variance, momentum, count / (count - 1))
+    else:
+        centred = x - reshape(running_mean, shape)
+        variance = reshape(running_var, shape)
+    factor = unary("rsqrt", variance + eps)
+    if weight is not None:
+        factor = factor * reshape(weight, shape)
+    result = centred * factor
+    return result if bias is None else result + reshape(bias, shape)
+
+
+def _update(running: Tensor, now: Tensor, momentum: float | Tensor, scale: float) -> None:
+    fresh = reshape(now.detach(), running.shape) * scale
+    running.assign((running.detach() * (1 - momentum) + fresh * momentum).astype(running.dtype))
+
+
+def layer_norm(
+    x: Tensor, normalized_shape: Any, weight: Tensor | None = None, bias: Tensor | None = None,
+    eps: float = 1e-5,
+) -> Tensor:  # fmt: skip
+    """The last axes with mean 0 and variance 1, then scaled and shifted.
+
+    Shapes: (..., *normalized_shape); the same.
+
+    Source: Ba, Kiros & Hinton, *Layer normalization* (2016).
+
+    >>> import tessella as ts
+    >>> layer_norm(ts.asarray([1.0, 3.0]), 2, eps=0.0)
+    tensor([-1.,  1.])
+    """
+    shape = (normalized_shape,) if isinstance(normalized_shape, int) else tuple(normalized_shape)
+    if x.shape[x.ndim - len(shape) :] != shape:
+        raise ShapeError(
+            f"layer_norm: the input has shape {x.shape}, which does not end in {shape}"
+        )
+    axes = tuple(range(x.ndim - len(shape), x.ndim))
+    centred = x - x.mean(axis=axes, keepdims=True)
+    variance = (centred * centred).mean(axis=axes, keepdims=True)
+    result = centred * unary("rsqrt", variance + eps)
+    result = result if weight is None else result * weight
+    return result if bias is None else result + bias
+
+
+def _drop_below(x: Any, uniform: Any, limit: Any, scale: Any) -> Any:
+    return x * 0 if uniform < limit else x * scale
+
+
+_drop = zip_with(ScalarFunction(_drop_below, "dropout"))
+
+
+def dropout(x: Tensor, p: float = 0.5, training: bool = True) -> Tensor:
+    """Zero with probability p, the rest scaled by 1 / (1 - p); nothing outside training.
+
+    Raises:
+        ArgumentError: p is no probability.
+
+    Source: Srivastava et al., *Dropout* (2014).
+
+    >>> import tessella as ts
+    >>> dropout(ts.ones(3), training=False)
+    tensor([1., 1., 1.])
+    """
+    if not 0.0 <= p <= 1.0:
+        raise ArgumentError(f"dropout: p is {p}; expected a probability from 0 to 1")
+    if not training or p == 0.0:
+        return x
+    if p == 1.0:
+        return x * 0.0
+    uniform = random.default.uniform(x.shape)
+    result: Tensor = _drop(x, uniform, p, 1.0 / (1.0 - p))
+    return result

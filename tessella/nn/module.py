@@ -1,0 +1,421 @@
+"""`Module` and `Parameter`: a tree of layers with names, as in PyTorch."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, NamedTuple, TypeVar
+
+import numpy as np
+
+from tessella import autodiff, dtypes
+from tessella.dtypes import as_dtype
+from tessella.errors import ArgumentError, ArgumentTypeError, DTypeError, StateDictError
+from tessella.tensors.creation import asarray, checked_device
+from tessella.tensors.tensor import Tensor, guarded
+
+M = TypeVar("M", bound="Module")
+
+
+class Parameter(Tensor):
+    """A tensor that a module trains: a leaf that requires a gradient.
+
+    >>> import tessella as ts
+    >>> Parameter(ts.zeros(2)).requires_grad
+    True
+    """
+
+    __slots__ = ()
+
+    def __new__(cls, data: Tensor, requires_grad: bool = True) -> Parameter:
+        parameter = object.__new__(cls)
+        parameter._value = data._value
+        parameter._node = None
+        parameter._output = 0
+        parameter._grad = None
+        if requires_grad:
+            parameter.requires_grad_()
+        return parameter
+
+    def __init__(self, data: Tensor, requires_grad: bool = True) -> None:
+        pass  # all is done in __new__
+
+    def __repr__(self) -> str:
+        return "Parameter containing:\n" + super().__repr__()
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Parameter:
+        fresh = Parameter(self.detach().copy(), self.requires_grad)
+        if self.grad is not None:
+            fresh.grad = self.grad.detach().copy()
+        memo[id(self)] = fresh
+        return fresh
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (_rebuild_parameter, (self.detach(), self.requires_grad))
+
+
+def _rebuild_parameter(data: Tensor, requires_grad: bool) -> Parameter:
+    return Parameter(data, requires_grad)
+
+
+class IncompatibleKeys(NamedTuple):
+    """What a checkpoint lacked, and what it had too much."""
+
+    missing_keys: list[str]
+    unexpected_keys: list[str]
+
+
+class Module:
+    """The base of all layers. Write `__init__` and `forward`; the rest follows.
+
+    Parameters, buffers and modules that are assigned as attributes are found again by their names.
+
+    >>> class Double(Module):
+    ...     def forward(self, x):
+    ...         return x * 2
+    >>> import tessella as ts
+    >>> Double()(ts.ones(2))
+    tensor([2., 2.])
+    """
+
+    _training: bool
+    _parameters: dict[str, Parameter | None]
+    _buffers: dict[str, Tensor | None]
+    _modules: dict[str, Module | None]
+
+    def __init__(self) -> None:
+        fields: dict[str, Any] = {
+            "_training": True,
+            "_parameters": {},
+            "_buffers": {},
+            "_transient": set(),
+            "_modules": {},
+            "_forward_hooks": {},
+            "_forward_pre_hooks": {},
+        }
+        for name, value in fields.items():
+            object.__setattr__(self, name, value)
+
+    def forward(self, *inputs: Any, **options: Any) -> Any:
+        """What the layer computes."""
+        raise NotImplementedError(
+            f"{type(self).__name__} has no forward; define forward(self, x) in it"
+        )
+
+    def __call__(self, *inputs: Any, **options: Any) -> Any:
+        for before in list(self._forward_pre_hooks.values()):
+            changed = before(self, inputs)
+            if changed is not None:
+                inputs = changed if isinstance(changed, tuple) else (changed,)
+        result = self.forward(*inputs, **options)
+        for after in list(self._forward_hooks.values()):
+            changed = after(self, inputs, result)
+            if changed is not None:
+                result = changed
+        return result
+
+    # --- attributes -------------------------------------------------------------------------------
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if "_parameters" not in self.__dict__:
+            if isinstance(value, (Parameter, Module)):
+                raise ArgumentError(
+                    f"{type(self).__name__}.{name}: call super().__init__() before assigning "
+                    "parameters and modules"
+                )
+            object.__setattr__(self, name, value)
+            return
+        home = self._home_of(name, value)
+        for other in (self._parameters, self._buffers, self._modules):
+            if other is not home:
+                other.pop(name, None)
+        if home is None:
+            object.__setattr__(self, name, value)
+        else:
+            self.__dict__.pop(name, None)
+            home[name] = value
+
+    def _home_of(self, name: str, value: Any) -> dict[str, Any] | None:
+        if isinstance(value, Parameter):
+            return self._parameters
+        if isinstance(value, Module):
+            return self._modules
+        if name in self._parameters:
+            if value is None:
+                return self._parameters
+            raise ArgumentTypeError(
+                f"{type(self).__name__}.{name} is a parameter; assign an nn.Parameter or None, not "
+                f"{type(value).__name__}"
+            )
+        if name in self._buffers and (value is None or isinstance(value, Tensor)):
+            return self._buffers
+        if name in self._modules and value is None:
+            return self._modules
+        return None
+
+    def __getattr__(self, name: str) -> Any:
+        for table in ("_parameters", "_buffers", "_modules"):
+            found = self.__dict__.get(table)
+            if found is not None and name in found:
+                return found[name]
+        raise AttributeError(f"{type(self).__name__} has no attribute {name!r}")
+
+    def __delattr__(self, name: str) -> None:
+        for table in (self._parameters, self._buffers, self._modules):
+            if name in table:
+                del table[name]
+                return
+        object.__delattr__(self, name)
+
+    def __dir__(self) -> list[str]:
+        return [*super().__dir__(), *self._parameters, *self._buffers, *self._modules]
+
+    def register_parameter(self, name: str, parameter: Parameter | None) -> None:
+        """Add a parameter (or None, for one that is left out)."""
+        self._parameters[name] = parameter
+
+    def register_buffer(self, name: str, tensor: Tensor | None, persistent: bool = True) -> None:
+        """Add a tensor that belongs to the module but is not trained, such as running means."""
+        self._buffers[name] = tensor
+        (self._transient.discard if persistent else self._transient.add)(name)
+
+    def add_module(self, name: str, module: Module | None) -> None:
+        """Add a module under a name."""
+        if module is not None and not isinstance(module, Module):
+            raise ArgumentTypeError(f"add_module: {type(module).__name__} is no Module")
+        self._modules[name] = module
+
+    # --- the tree -----------------------------------------------------------------------------------
+
+    def children(self) -> Iterator[Module]:
+        """The modules right below this one."""
+        return (module for _, module in self.named_children())
+
+    def named_children(self) -> Iterator[tuple[str, Module]]:
+        """The modules right below this one, with their names."""
+        return ((name, m) for name, m in self._modules.items() if m is not None)
+
+    def modules(self) -> Iterator[Module]:
+        """This module and all below it, each once."""
+        return (module for _, module in self.named_modules())
+
+    def named_modules(
+        self, memo: set[int] | None = None, prefix: str = ""
+    ) -> Iterator[tuple[str, Module]]:
+        """This module and all below it, with dotted names."""
+        memo = set() if memo is None else memo
+        if id(self) in memo:
+            return
+        memo.add(id(self))
+        yield prefix, self
+        for name, child in self.named_children():
+            yield from child.named_modules(memo, f"{prefix}.{name}" if prefix else name)
+
+    def _named(self, table: str, recurse: bool) -> Iterator[tuple[str, Tensor]]:
+        seen: set[int] = set()
+        modules = self.named_modules() if recurse else iter([("", self)])
+        for prefix, module in modules:
+            for name, tensor in getattr(module, table).items():
+                if tensor is not None and id(tensor) not in seen:
+                    seen.add(id(tensor))
+                    yield f"{prefix}.{name}" if prefix else name, tensor
+
+    def named_parameters(self, recurse: bool = True) -> Iterator[tuple[str, Parameter]]:
+        """All parameters with dotted names; a shared one once."""
+        return self._named("_parameters", recurse)  # type: ignore[return-value]
+
+    def parameters(self, recurse: bool = True) -> Iterator[Parameter]:
+        """All parameters; a shared one once."""
+        return (parameter for _, parameter in self.named_parameters(recurse))
+
+    def named_buffers(self, recurse: bool = True) -> Iterator[tuple[str, Tensor]]:
+        """All buffers with dotted names."""
+        return self._named("_buffers", recurse)
+
+    def buffers(self, recurse: bool = True) -> Iterator[Tensor]:
+        """All buffers."""
+        return (buffer for _, buffer in self.named_buffers(recurse))
+
+    def get_submodule(self, target: str) -> Module:
+        """The module of a dotted name."""
+        found = self
+        for part in filter(None, target.split(".")):
+            child = found._modules.get(part)
+            if child is None:
+                names = ", ".join(found._modules) or "none"
+                raise ArgumentError(f"get_submodule: {target!r}: no {part!r}; there is: {names}")
+            found = child
+        return found
+
+    def apply(self: M, function: Callable[[Module], Any]) -> M:
+        """Call a function on every module below and on this one, for initialising."""
+        for child in self.children():
+            child.apply(function)
+        function(self)
+        return self
+
+    # --- modes ----------------------------------------------------------------------------------------
+
+    @property
+    def training(self) -> bool:
+        """Whether the module is in training mode."""
+        mode: bool = guarded(self, "_training", self._training)
+        return mode
+
+    @training.setter
+    def training(self, mode: bool) -> None:
+        object.__setattr__(self, "_training", bool(mode))
+
+    def train(self: M, mode: bool = True) -> M:
+        """Training mode: dropout drops, batch normalisation learns its statistics."""
+        for module in self.modules():
+            module.training = mode
+        return self
+
+    def eval(self: M) -> M:
+        """Evaluation mode."""
+        return self.train(False)
+
+    def requires_grad_(self: M, requires_grad: bool = True) -> M:
+        """Train all parameters, or freeze them."""
+        for parameter in self.parameters():
+            parameter.requires_grad_(requires_grad)
+        return self
+
+    def zero_grad(self, set_to_none: bool = True) -> None:
+        """Forget all gradients."""
+        for parameter in self.parameters():
+            if set_to_none or parameter.grad is None:
+                parameter.grad = None
+            else:
+                parameter.grad = parameter.grad.detach() * 0
+
+    def to(self: M, *to: Any, dtype: Any = None, device: Any = None) -> M:
+        """Convert all floating parameters and buffers to a dtype, or go to a device.
+
+        >>> import tessella as ts
+        >>> from tessella import nn
+        >>> nn.Linear(2, 1).to("cpu").to(ts.float64).weight.dtype
+        tessella.float64
+        """
+        for one in to:
+            if isinstance(one, str) and one not in {known.name for known in dtypes.ALL}:
+                device = one
+            else:
+                dtype = one
+        checked_device(device)
+        if dtype is None:
+            return self
+        if not as_dtype(dtype).is_float:
+            raise DTypeError(f"to: {as_dtype(dtype).name} given; parameters are floating")
+        with autodiff.no_grad():
+            for module in self.modules():
+                for table in (module._parameters, module._buffers):
+                    for tensor in table.values():
+                        if tensor is not None and tensor.dtype.is_float:
+                            tensor._value = tensor.detach().astype(dtype)._value
+        return self
+
+    # --- hooks ----------------------------------------------------------------------------------------
+
+    def register_forward_hook(
+        self, hook: Callable[[Module, tuple[Any, ...], Any], Any]
+    ) -> autodiff.HookHandle:
+        """Call `hook(module, inputs, output)` after forward; what it returns replaces the output."""
+        return autodiff.HookHandle(self._forward_hooks, hook)
+
+    def register_forward_pre_hook(
+        self, hook: Callable[[Module, tuple[Any, ...]], Any]
+    ) -> autodiff.HookHandle:
+        """Call `hook(module, inputs)` before forward; what it returns replaces the inputs."""
+        return autodiff.HookHandle(self._forward_pre_hooks, hook)
+
+    # --- checkpoints ----------------------------------------------------------------------------------
+
+    def state_dict(self) -> OrderedDict[str, Tensor]:
+        """All parameters and persistent buffers by dotted name, without history."""
+        state: OrderedDict[str, Tensor] = OrderedDict()
+        for name, tensor, _ in self._entries():
+            state[name] = tensor.detach()
+        return state
+
+    def _entries(self, prefix: str = "") -> Iterator[tuple[str, Tensor, Module]]:
+        for name, parameter in self._parameters.items():
+            if parameter is not None:
+                yield prefix + name, parameter, self
+        for name, buffer in self._buffers.items():
+            if buffer is not None and name not in self._transient:
+                yield prefix + name, buffer, self
+        for name, child in self.named_children():
+            yield from child._entries(f"{prefix}{name}.")
+
+    def load_state_dict(
+        self, state_dict: Mapping[str, Any], strict: bool = True
+    ) -> IncompatibleKeys:
+        """Take parameters and buffers from a checkpoint; nothing is changed if it does not fit.
+
+        Args:
+            state_dict: names to tensors (or anything `ts.asarray` takes).
+            strict: complain about names that are missing or unknown.
+
+        Raises:
+            StateDictError: says which names and shapes do not fit.
+        """
+        if not isinstance(state_dict, Mapping):
+            raise ArgumentTypeError(
+                f"load_state_dict: {type(state_dict).__name__} was given; expected a mapping of "
+                "names to tensors"
+            )
+        own = {name: tensor for name, tensor, _ in self._entries()}
+        missing = [name for name in own if name not in state_dict]
+        unexpected = [name for name in state_dict if name not in own]
+        problems = []
+        if strict and missing:
+            problems.append(f"missing: {', '.join(missing)}")
+        if strict and unexpected:
+            problems.append(f"unexpected: {', '.join(unexpected)}")
+        found = {name: _as_tensor(state_dict[name]) for name in own if name in state_dict}
+        problems += [
+            f"size of {name}: the checkpoint has {value.shape}, the module {own[name].shape}"
+            for name, value in found.items()
+            if value.shape != own[name].shape
+        ]
+        if problems:
+            raise StateDictError(
+                f"load_state_dict: the checkpoint does not fit {type(self).__name__}:\n  "
+                + "\n  ".join(problems)
+                + "\nLoad it with strict=False to leave out names, or build the module it was made for."
+            )
+        with autodiff.no_grad():
+            for name, value in found.items():
+                own[name]._value = value.astype(own[name].dtype).detach().copy()._value
+        return IncompatibleKeys(missing, unexpected)
+
+    # --- looking at it --------------------------------------------------------------------------------
+
+    def extra_repr(self) -> str:
+        """What `repr` shows between the brackets."""
+        return ""
+
+    def __repr__(self) -> str:
+        children = [f"({name}): {_indented(repr(child))}" for name, child in self.named_children()]
+        extra = self.extra_repr()
+        if not children:
+            return f"{type(self).__name__}({extra})"
+        lines = [*([extra] if extra else []), *children]
+        return f"{type(self).__name__}(\n  " + "\n  ".join(lines) + "\n)"
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+
+
+def _indented(text: str) -> str:
+    return text.replace("\n", "\n  ")
+
+
+def _as_tensor(value: Any) -> Tensor:
+    if isinstance(value, Tensor):
+        return value
+    if hasattr(value, "detach"):  # another framework's tensor that has a history
+        value = value.detach()
+    return asarray(value if not isinstance(value, (int, float)) else np.asarray(value))

@@ -1,0 +1,126 @@
+"""Adam and AdamW."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from typing import Any
+
+from tessella import dtypes
+from tessella.optim.optimiser import Optimizer, check_range, fresh_state, setting
+from tessella.scalar.function import ScalarFunction
+from tessella.scalar.mathematics import expm1
+from tessella.scalar.operators import sqrt
+from tessella.tensors.creation import zeros
+from tessella.tensors.elementwise import zip_with
+from tessella.tensors.tensor import Tensor, number_in
+from tessella.tensors.tracing import suspended
+
+
+def _average(m: Any, g: Any, beta: Any) -> Any:
+    return m + (g - m) * (1 - beta)
+
+
+def _average_of_squares(v: Any, g: Any, beta: Any) -> Any:
+    return v * beta + g * g * (1 - beta)
+
+
+def _missing(step: Any, log_beta: Any) -> Any:
+    """1 - beta^step: what a running average that started at zero has by now."""
+    return -expm1(step * log_beta)
+
+
+def _step(p: Any, m: Any, v: Any, rate: Any, first: Any, second: Any, eps: Any, decay: Any) -> Any:
+    """One step; `first` and `second` are what m and v have by now."""
+    return p - p * (rate * decay) - rate / first * m / (sqrt(v) / sqrt(second) + eps)
+
+
+_first = zip_with(ScalarFunction(_average, "adam_first_moment"))
+_second = zip_with(ScalarFunction(_average_of_squares, "adam_second_moment"))
+_has = zip_with(ScalarFunction(_missing, "adam_correction"))
+_move = zip_with(ScalarFunction(_step, "adam_step"))
+
+
+def _counter() -> Tensor:
+    """How many steps there were: float32, as in PyTorch's checkpoints."""
+    with suspended():
+        return zeros(())
+
+
+class Adam(Optimizer):
+    """Steps scaled by running averages of the gradient and of its square.
+
+    m = beta1 m + (1 - beta1) g;  v = beta2 v + (1 - beta2) g^2
+    p = p - lr m' / (sqrt(v') + eps), with m' and v' corrected for their start at zero.
+
+    Source: Kingma & Ba, *Adam* (2015), algorithm 1.
+    """
+
+    decoupled = False
+
+    def __init__(
+        self, params: Iterable[Any], lr: float = 1e-3, betas: tuple[float, float] = (0.9, 0.999),
+        eps: float = 1e-8, weight_decay: float = 0.0, amsgrad: bool = False,
+        maximize: bool = False,
+    ) -> None:  # fmt: skip
+        check_range("lr", lr)
+        check_range("eps", eps)
+        check_range("betas[0]", betas[0], 0.0, 1.0)
+        check_range("betas[1]", betas[1], 0.0, 1.0)
+        check_range("weight_decay", weight_decay)
+        super().__init__(params, {
+            "lr": lr, "betas": betas, "eps": eps, "weight_decay": weight_decay,
+            "amsgrad": amsgrad, "maximize": maximize,
+        })  # fmt: skip
+
+    def _update(
+        self, parameter: Tensor, gradient: Tensor, state: dict[str, Any], options: dict[str, Any]
+    ) -> None:
+        gradient = -gradient.detach() if setting(options, "maximize") else gradient.detach()
+        decay = setting(options, "weight_decay")
+        if decay and not self.decoupled:
+            gradient = gradient + parameter.detach() * decay
+        if not state:
+            state.update(
+                step=_counter(), exp_avg=fresh_state(parameter),
+                exp_avg_sq=fresh_state(parameter),
+            )  # fmt: skip
+        beta1, beta2 = setting(options, "betas")
+        step, m, v = state["step"], state["exp_avg"], state["exp_avg_sq"]
+        step.assign(step + 1.0)
+        m.assign(_first(m, gradient, beta1))
+        v.assign(_second(v, gradient, beta2))
+        second = self._largest(state, v) if setting(options, "amsgrad") else v
+        count = step.astype(dtypes.compute_dtype(parameter.dtype))
+        moved = _move(
+            parameter.detach(), m, second, number_in(options, "lr", parameter),
+            _has(count, math.log(beta1) if beta1 else -math.inf),
+            _has(count, math.log(beta2) if beta2 else -math.inf),
+            setting(options, "eps"), decay if self.decoupled else 0.0,
+        )  # fmt: skip
+        parameter.assign(moved.astype(parameter.dtype))
+
+    @staticmethod
+    def _largest(state: dict[str, Any], second: Tensor) -> Tensor:
+        from tessella.tensors.elementwise import maximum
+
+        if "max_exp_avg_sq" not in state:
+            state["max_exp_avg_sq"] = fresh_state(second)
+        largest: Tensor = state["max_exp_avg_sq"]
+        return largest.assign(maximum(largest, second))
+
+
+class AdamW(Adam):
+    """Adam with weight decay apart from the gradient.
+
+    Source: Loshchilov & Hutter, *Decoupled weight decay regularization* (2019).
+    """
+
+    decoupled = True
+
+    def __init__(
+        self, params: Iterable[Any], lr: float = 1e-3, betas: tuple[float, float] = (0.9, 0.999),
+        eps: float = 1e-8, weight_decay: float = 1e-2, amsgrad: bool = False,
+        maximize: bool = False,
+    ) -> None:  # fmt: skip
+        super().__init__(params, lr, betas, eps, weight_decay, amsgrad, maximize)

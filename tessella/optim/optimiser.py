@@ -1,0 +1,150 @@
+"""`Optimizer`: groups of parameters, their options and state, as in PyTorch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from tessella import autodiff
+from tessella.errors import ArgumentError, ArgumentTypeError, StateDictError
+from tessella.tensors.creation import asarray, zeros
+from tessella.tensors.tensor import Tensor, guarded
+from tessella.tensors.tracing import suspended
+
+
+class Optimizer:
+    """The base of all optimisers. Subclasses give `_update` for one parameter.
+
+    Groups of parameters with options of their own are given as dicts:
+    `SGD([{"params": a}, {"params": b, "lr": 0.01}], lr=0.1)`.
+    """
+
+    def __init__(self, params: Iterable[Any], defaults: dict[str, Any]) -> None:
+        self.defaults = defaults
+        self.state: dict[Tensor, dict[str, Any]] = {}
+        self.param_groups: list[dict[str, Any]] = []
+        if isinstance(params, Tensor):
+            raise ArgumentTypeError(
+                "params: a single tensor was given; expected an iterable of parameters, for "
+                "example model.parameters()"
+            )
+        groups = list(params)
+        if not groups:
+            raise ArgumentError("params: no parameters were given; does the model have any?")
+        if not isinstance(groups[0], dict):
+            groups = [{"params": groups}]
+        for group in groups:
+            self.add_param_group(group)
+
+    def add_param_group(self, group: dict[str, Any]) -> None:
+        """Add parameters with options of their own."""
+        parameters = group["params"]
+        parameters = [parameters] if isinstance(parameters, Tensor) else list(parameters)
+        for parameter in parameters:
+            if not isinstance(parameter, Tensor):
+                raise ArgumentTypeError(
+                    f"params: {type(parameter).__name__} among the parameters; expected tensors"
+                )
+            if not parameter.is_leaf:
+                raise ArgumentError("params: a tensor with a history cannot be optimised")
+        known = {id(p) for other in self.param_groups for p in other["params"]}
+        if any(id(p) in known for p in parameters):
+            raise ArgumentError("params: a parameter is in two groups")
+        self.param_groups.append({**self.defaults, **group, "params": parameters})
+
+    def zero_grad(self, set_to_none: bool = True) -> None:
+        """Forget all gradients."""
+        for group in self.param_groups:
+            for parameter in group["params"]:
+                if set_to_none or parameter.grad is None:
+                    parameter.grad = None
+                else:
+                    parameter.grad = parameter.grad.detach() * 0
+
+    def step(self, closure: Any = None) -> Any:
+        """Move every parameter that has a gradient; `closure` computes the loss anew if given."""
+        loss = None
+        if closure is not None:
+            with autodiff.enable_grad():
+                loss = closure()
+        with autodiff.no_grad():
+            for group in self.param_groups:
+                for parameter in group["params"]:
+                    if parameter.grad is not None:
+                        state = self.state.setdefault(parameter, {})
+                        self._update(parameter, parameter.grad, state, group)
+        return loss
+
+    def _update(
+        self, parameter: Tensor, gradient: Tensor, state: dict[str, Any], options: dict[str, Any]
+    ) -> None:
+        raise NotImplementedError(f"{type(self).__name__} has no _update")
+
+    def state_dict(self) -> dict[str, Any]:
+        """Options and state, with parameters by number."""
+        numbers = {id(p): i for i, p in enumerate(self._all())}
+        groups = [
+            {**group, "params": [numbers[id(p)] for p in group["params"]]}
+            for group in self.param_groups
+        ]
+        return {
+            "state": {numbers[id(p)]: dict(s) for p, s in self.state.items()},
+            "param_groups": groups,
+        }
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Take options and state from a checkpoint.
+
+        Raises:
+            StateDictError: the groups do not match.
+        """
+        sizes = [len(group["params"]) for group in state_dict["param_groups"]]
+        own = [len(group["params"]) for group in self.param_groups]
+        if sizes != own:
+            raise StateDictError(
+                f"load_state_dict: the checkpoint has groups of {sizes} parameters, the optimiser "
+                f"of {own}"
+            )
+        for group, saved in zip(self.param_groups, state_dict["param_groups"], strict=True):
+            group.update({name: value for name, value in saved.items() if name != "params"})
+        parameters = list(self._all())
+        self.state = {
+            parameters[int(i)]: {name: _own(value) for name, value in state.items()}
+            for i, state in state_dict["state"].items()
+        }
+
+    def _all(self) -> Iterable[Tensor]:
+        return (p for group in self.param_groups for p in group["params"])
+
+    def __repr__(self) -> str:
+        options = ", ".join(f"{k}={v}" for k, v in self.defaults.items())
+        return f"{type(self).__name__}({options})"
+
+
+def _own(value: Any) -> Any:
+    """A value of a checkpoint as this library keeps it: tensors, counts of steps too."""
+    if hasattr(value, "detach"):  # a tensor, perhaps another framework's
+        value = value.detach()
+    if isinstance(value, (int, float)) and not isinstance(value, bool):
+        return asarray(float(value))
+    return asarray(value, copy=True) if hasattr(value, "shape") else value
+
+
+def fresh_state(parameter: Tensor) -> Tensor:
+    """Zeros to remember something in from step to step, made once even if the step is compiled."""
+    with suspended():
+        return zeros(parameter.shape, dtype=parameter.dtype)
+
+
+def setting(options: dict[str, Any], name: str) -> Any:
+    """An option that shapes the computation: compiled steps are compiled again when it changes."""
+    return guarded(options, name, options[name])
+
+
+def check_range(name: str, value: float, low: float = 0.0, high: float = float("inf")) -> None:
+    """Complain about an option outside [low, high)."""
+    if not isinstance(value, (int, float)):
+        raise ArgumentTypeError(f"{name}: {value!r} was given; expected a number")
+    if not low <= value < high:
+        limit = "" if high == float("inf") else f" and below {high}"
+        raise ArgumentError(f"{name}: {value} was given; expected at least {low}{limit}")

@@ -1,0 +1,94 @@
+"""Primitives: the array operations the system knows, one file per family."""
+
+from tessella.primitives.base import Primitive, Sample, Spec
+from tessella.primitives.contraction import Contraction, Geometry
+from tessella.primitives.elementwise import Elementwise, elementwise
+from tessella.primitives.function_reduce import FunctionReduce
+from tessella.primitives.generate import Iota
+from tessella.primitives.host import ArgSort, Host, NumPyCall
+from tessella.primitives.indexing import Gather, InRange, Scatter
+from tessella.primitives.movement import (
+    Concatenate,
+    Expand,
+    Pad,
+    Permute,
+    Reshape,
+    Slice,
+    UpdateSlice,
+)
+from tessella.primitives.random import RandomBits
+from tessella.primitives.reduce import Monoid, Reduce
+from tessella.primitives.scan import (
+    CumulativeMaximum,
+    CumulativeMinimum,
+    CumulativeProduct,
+    CumulativeSum,
+)
+from tessella.primitives.softmax import LogSoftmax, Softmax
+from tessella.primitives.window import Fold, Window
+
+ALL = (
+    Elementwise,
+    Reduce,
+    FunctionReduce,
+    Reshape,
+    Permute,
+    Expand,
+    Slice,
+    Pad,
+    Concatenate,
+    UpdateSlice,
+    Window,
+    Fold,
+    Contraction,
+    Gather,
+    InRange,
+    Scatter,
+    CumulativeSum,
+    CumulativeProduct,
+    CumulativeMaximum,
+    CumulativeMinimum,
+    RandomBits,
+    Iota,
+    ArgSort,
+    NumPyCall,
+    Softmax,
+    LogSoftmax,
+)
+
+__all__ = [
+    "ALL",
+    "ArgSort",
+    "Concatenate",
+    "Contraction",
+    "CumulativeMaximum",
+    "CumulativeMinimum",
+    "CumulativeProduct",
+    "CumulativeSum",
+    "Elementwise",
+    "Expand",
+    "Fold",
+    "FunctionReduce",
+    "Gather",
+    "Geometry",
+    "Host",
+    "InRange",
+    "Iota",
+    "LogSoftmax",
+    "Monoid",
+    "NumPyCall",
+    "Pad",
+    "Permute",
+    "Primitive",
+    "RandomBits",
+    "Reduce",
+    "Reshape",
+    "Sample",
+    "Scatter",
+    "Slice",
+    "Softmax",
+    "Spec",
+    "UpdateSlice",
+    "Window",
+    "elementwise",
+]

@@ -1,0 +1,180 @@
+"""What a primitive is: one array operation, with all its rules in one class."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any, ClassVar, NamedTuple
+
+import numpy as np
+
+from tessella.dtypes import DType
+from tessella.errors import AxisError, MissingRuleError, ShapeError
+
+Shape = tuple[int, ...]
+NumPyArray = np.ndarray[Any, Any]
+
+
+class Spec(NamedTuple):
+    """The shape and dtype of an array; anything with these two attributes can stand for one."""
+
+    shape: Shape
+    dtype: DType
+
+
+class Sample(NamedTuple):
+    """One case for the generated tests: a primitive, and arrays to apply it to."""
+
+    primitive: Primitive
+    inputs: tuple[NumPyArray, ...]
+    differentiable: bool = True
+
+
+class Primitive:
+    """One array operation. Subclasses are frozen dataclasses: their fields are its parameters.
+
+    A subclass gives `result` and `reference`, and the rules it can: `vjp` (reverse mode), `jvp`
+    (forward mode), `batch` (one more axis), `samples` (cases for tests). Rules use operators,
+    methods and primitives only, never a class of tensors, so that they can be recorded and
+    differentiated themselves.
+    """
+
+    multiple_results: ClassVar[bool] = False
+
+    def __call__(self, *inputs: Any) -> Any:
+        """Apply to tensors (or whatever stands for them): run now, or be recorded."""
+        return inputs[0].__tessella_apply__(self, inputs)
+
+    @property
+    def name(self) -> str:
+        return type(self).__name__
+
+    def result(self, *inputs: Spec) -> Any:
+        """Shape and dtype of the result (or a tuple of them), from those of the inputs.
+
+        Raises:
+            ShapeError, AxisError, DTypeError: the inputs do not fit.
+        """
+        raise self._missing("result")
+
+    def reference(self, *inputs: NumPyArray) -> Any:
+        """The meaning, in NumPy: the oracle of every test."""
+        raise self._missing("reference")
+
+    def vjp(
+        self, cotangents: tuple[Any, ...], inputs: tuple[Any, ...], outputs: tuple[Any, ...]
+    ) -> Sequence[Any]:
+        """For each input the gradient, given those of the outputs; None where there is none."""
+        raise self._missing("vjp")
+
+    def jvp(self, inputs: tuple[Any, ...], tangents: tuple[Any, ...]) -> Any:
+        """The tangent of the result (or a tuple), given those of the inputs (None for zero)."""
+        raise self._missing("jvp")
+
+    def batch(
+        self, inputs: tuple[Any, ...], axes: tuple[int | None, ...], size: int
+    ) -> tuple[Any, Any]:
+        """Apply to a batch: `axes` says where each input has its batch axis, or None.
+
+        Gives the result (or a tuple) and where its batch axis is.
+        """
+        raise self._missing("batch")
+
+    @classmethod
+    def samples(cls) -> Iterable[Sample]:
+        """Cases from which tests are generated."""
+        return ()
+
+    def _missing(self, rule: str) -> MissingRuleError:
+        module = type(self).__module__.replace(".", "/") + ".py"
+        return MissingRuleError(
+            f"{self.name} has no rule `{rule}`; add the method {self.name}.{rule} in {module}"
+        )
+
+
+class Composite(Primitive):
+    """A primitive that is computed by others, and has rules of its own where they are better.
+
+    `steps` is given a function that applies a primitive to operands: eager mode runs it, the compiler
+    writes it down.
+    """
+
+    def steps(self, apply: Any, operands: Sequence[Any]) -> Any:
+        """The result, made of other primitives."""
+        raise self._missing("steps")
+
+
+def normalise_axis(axis: int, rank: int, name: str) -> int:
+    """An axis counted from the front.
+
+    Raises:
+        AxisError: the array has no such axis.
+
+    >>> normalise_axis(-1, 3, "sum")
+    2
+    """
+    if not isinstance(axis, (int, np.integer)) or isinstance(axis, bool):
+        raise AxisError(f"{name}: axis {axis!r} is not an integer")
+    if not -rank <= axis < rank:
+        allowed = f"from {-rank} to {rank - 1}" if rank else "none: it has no axes"
+        raise AxisError(
+            f"{name}: axis {axis} is out of range for an array of {rank} dimensions (allowed: "
+            f"{allowed})"
+        )
+    return int(axis) % rank
+
+
+def normalise_axes(axes: int | Sequence[int] | None, rank: int, name: str) -> tuple[int, ...]:
+    """Axes counted from the front, in order; None stands for all of them.
+
+    Raises:
+        AxisError: an axis does not exist, or is named twice.
+
+    >>> normalise_axes((-1, 0), 3, "sum"), normalise_axes(None, 2, "sum")
+    ((0, 2), (0, 1))
+    """
+    if axes is None:
+        return tuple(range(rank))
+    if isinstance(axes, (int, np.integer)):
+        axes = (int(axes),)
+    if not isinstance(axes, Iterable):
+        raise AxisError(f"{name}: axis {axes!r} is neither an integer nor several")
+    found = sorted(normalise_axis(axis, rank, name) for axis in axes)
+    if len(set(found)) != len(found):
+        raise AxisError(f"{name}: axes {tuple(axes)} name one axis twice")
+    return tuple(found)
+
+
+def broadcast_shapes(shapes: Sequence[Shape], name: str) -> Shape:
+    """The shape that arrays of these shapes have together, by NumPy's rules.
+
+    Raises:
+        ShapeError: two sizes differ and neither is 1.
+
+    >>> broadcast_shapes([(3, 1), (4,)], "add")
+    (3, 4)
+    """
+    first = shapes[0]
+    if all(shape == first for shape in shapes):
+        return first
+    rank = max(len(shape) for shape in shapes)
+    result = [1] * rank
+    for shape in shapes:
+        for axis, size in enumerate(shape, start=rank - len(shape)):
+            if size == 1 or size == result[axis]:
+                continue
+            if result[axis] != 1:
+                raise ShapeError(
+                    f"{name}: shapes {' and '.join(map(str, shapes))} do not broadcast: axis "
+                    f"{axis - rank} has the sizes {result[axis]} and {size}; they must be equal, "
+                    "or one of them 1"
+                )
+            result[axis] = size
+    return tuple(result)
+
+
+def size_of(shape: Shape) -> int:
+    """The number of elements of an array of this shape."""
+    total = 1
+    for extent in shape:
+        total *= extent
+    return total

@@ -1,0 +1,210 @@
+"""Elementwise operations: one scalar function, applied to every element.
+
+Operands are broadcast and promoted together. Everything else follows from the scalar function: its
+derivative gives `vjp` and `jvp`, its expression gives the kernel.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from tessella import dtypes
+from tessella.errors import DTypeError
+from tessella.primitives.base import (
+    NumPyArray,
+    Primitive,
+    Sample,
+    Shape,
+    Spec,
+    broadcast_shapes,
+)
+from tessella.scalar import operators
+from tessella.scalar.expression import evaluate
+from tessella.scalar.function import ScalarFunction, cast_function, scalar_function
+from tessella.scalar.precision import widen
+
+# NumPy orders complex numbers by their real parts; here they have no order, as in the Array API
+_NEEDS_ORDER = ("less", "less_equal", "greater", "greater_equal", "maximum", "minimum")
+
+
+@dataclass(frozen=True, eq=False)
+class Elementwise(Primitive):
+    """function(x, y, ...) for every element of the operands, broadcast together.
+
+    Shapes: any that broadcast; the result has the broadcast shape.
+    Dtypes: real; the result's is that of the scalar expression.
+    """
+
+    function: ScalarFunction
+
+    def __eq__(self, other: object) -> bool:
+        return self is other or (type(other) is Elementwise and other.function is self.function)
+
+    def __hash__(self) -> int:
+        return id(self.function) >> 4
+
+    @property
+    def name(self) -> str:
+        return self.function.name
+
+    def result(self, *inputs: Spec) -> Spec:
+        shape = broadcast_shapes([spec.shape for spec in inputs], self.name)
+        kinds = tuple(spec.dtype for spec in inputs)
+        if any(kind.is_complex for kind in kinds):
+            return Spec(shape, self._complex_result(kinds))
+        try:
+            return Spec(shape, self.function.result_dtype(kinds))
+        except DTypeError as error:
+            text = str(error)
+            named = text if text.startswith(self.name) else f"{self.name}: {text}"
+            raise DTypeError(named) from None
+
+    def _complex_result(self, kinds: tuple[dtypes.DType, ...]) -> dtypes.DType:
+        """Complex numbers are computed by NumPy, so NumPy says what comes out."""
+        ones = [np.ones((), kind.numpy) for kind in kinds]
+        return dtypes.as_dtype(np.asarray(self._complex(*ones)).dtype)
+
+    def _complex(self, *inputs: NumPyArray) -> NumPyArray:
+        found: Any = np.where if self.name == "select" else getattr(np, self.name, None)
+        if self.name in _NEEDS_ORDER or not (found is np.where or isinstance(found, np.ufunc)):
+            raise DTypeError(f"{self.name}: takes real numbers; complex ones were given")
+        try:
+            return np.asarray(found(*inputs))
+        except TypeError as error:
+            text = str(error)
+            named = text if text.startswith(self.name) else f"{self.name}: {text}"
+            raise DTypeError(named) from None
+
+    def reference(self, *inputs: NumPyArray) -> NumPyArray:
+        kinds = tuple(dtypes.as_dtype(x.dtype) for x in inputs)
+        with np.errstate(all="ignore"):
+            if any(kind.is_complex for kind in kinds):
+                return self._complex(*inputs)
+        expression = widen(self.function.expression(kinds))
+        variables = self.function.variables(kinds)
+        shape = np.broadcast_shapes(*(x.shape for x in inputs))
+        value = evaluate(expression, dict(zip(variables, inputs, strict=True)))
+        return np.broadcast_to(value, shape).astype(expression.dtype.numpy)
+
+    def vjp(
+        self, cotangents: tuple[Any, ...], inputs: tuple[Any, ...], outputs: tuple[Any, ...]
+    ) -> list[Any]:
+        kinds = tuple(x.dtype for x in inputs)
+        return [
+            None if not x.dtype.is_inexact else self._pull(i, cotangents[0], inputs, kinds)
+            for i, x in enumerate(inputs)
+        ]
+
+    def _pull(self, index: int, ct: Any, inputs: tuple[Any, ...], kinds: Any) -> Any:
+        slope = self.function.constant_derivative(index, kinds)
+        if slope == 0:
+            return None
+        if slope == 1:
+            pulled = ct
+        elif slope is not None:
+            pulled = -ct if slope == -1 else ct * slope
+        else:
+            pulled = Elementwise(self.function.partial(index))(ct, *inputs)
+        return reduce_to(pulled, inputs[index].shape, kinds[index])
+
+    def jvp(self, inputs: tuple[Any, ...], tangents: tuple[Any, ...]) -> Any:
+        spec = self.result(*inputs)
+        total = None
+        for index, tangent in enumerate(tangents):
+            if tangent is None:
+                continue
+            part = Elementwise(self.function.partial(index))(tangent, *inputs)
+            total = part if total is None else total + part
+        return total if total is None else reduce_to(total, spec.shape, spec.dtype)
+
+    def batch(
+        self, inputs: tuple[Any, ...], axes: tuple[int | None, ...], size: int
+    ) -> tuple[Any, Any]:
+        """Bring the batch axes to the front, above the broadcast shape."""
+        from tessella.primitives.movement import move_axis, reshape
+
+        rank = max(len(x.shape) - (axis is not None) for x, axis in zip(inputs, axes, strict=True))
+        aligned = []
+        for x, axis in zip(inputs, axes, strict=True):
+            if axis is not None:
+                x = move_axis(x, axis, 0)
+                inner = x.shape[1:]
+                x = reshape(x, (x.shape[0], *(1,) * (rank - len(inner)), *inner))
+            aligned.append(x)
+        return self(*aligned), 0
+
+    @classmethod
+    def samples(cls) -> Iterable[Sample]:
+        random = np.random.default_rng(0)
+        for name in ("add", "subtract", "multiply", "divide", "maximum", "minimum"):
+            primitive = elementwise(name)
+            x = random.uniform(0.5, 2.0, (3, 1, 4))
+            y = random.uniform(2.1, 3.0, (5, 1))
+            yield Sample(primitive, (x, y))
+            yield Sample(primitive, (x.astype(np.float32), y.astype(np.float32)))
+        for name in ("negative", "absolute", "sqrt", "square", "reciprocal"):
+            yield Sample(elementwise(name), (random.uniform(0.5, 2.0, (2, 3)),))
+        integers = random.integers(1, 9, (4, 3))
+        for name in ("add", "remainder", "floor_divide", "bitwise_and", "left_shift"):
+            yield Sample(elementwise(name), (integers, integers[:1] % 3), differentiable=False)
+        yield Sample(elementwise("select"), (random.random((3, 4)) > 0.5, x[0], np.zeros(4) + 2))
+
+
+def _select(condition: Any, x: Any, y: Any) -> Any:
+    return operators.select(condition, x, y)
+
+
+_primitives: dict[str, Elementwise] = {}
+
+
+def elementwise(name: str) -> Elementwise:
+    """The elementwise primitive of a scalar operator, by its name."""
+    found = _primitives.get(name)
+    if found is None:
+        from tessella.scalar.expression import OPERATORS
+
+        function: Callable[..., Any] = _select if name == "select" else OPERATORS[name]
+        if name == "select":
+            _select.makes_expression = True  # type: ignore[attr-defined]
+            _select.__name__ = "select"
+        found = _primitives[name] = Elementwise(scalar_function(function))
+    return found
+
+
+def cast_to(dtype: dtypes.DType) -> Primitive:
+    """The conversion to a dtype; NumPy does it for complex ones."""
+    if not dtype.is_complex:
+        return Elementwise(cast_function(dtype))
+    from tessella.primitives.host import NumPyCall
+
+    return NumPyCall("array", (("dtype", dtype.numpy),))
+
+
+def cast(x: Any, dtype: dtypes.DType) -> Any:
+    """x as another dtype (x itself if it has it)."""
+    return x if x.dtype is dtype else cast_to(dtype)(x)
+
+
+def reduce_to(x: Any, shape: Shape, dtype: dtypes.DType) -> Any:
+    """Sum over the axes along which an operand was broadcast; the adjoint of broadcasting."""
+    from tessella.primitives.movement import expand, reshape
+    from tessella.primitives.reduce import sum_over
+
+    if x.shape != shape:
+        if len(x.shape) < len(shape) or (
+            x.shape != shape and np.broadcast_shapes(x.shape, shape) == shape
+        ):
+            x = expand(x, shape)
+        else:
+            extra = len(x.shape) - len(shape)
+            axes = [
+                axis
+                for axis in range(len(x.shape))
+                if axis < extra or (shape[axis - extra] == 1 and x.shape[axis] != 1)
+            ]
+            x = reshape(sum_over(x, tuple(axes)), shape)
+    return cast(x, dtype)

@@ -1,0 +1,67 @@
+"""Arrays from nothing: counting, and one value everywhere."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from tessella.dtypes import DType
+from tessella.primitives.base import NumPyArray, Primitive, Sample, Shape, Spec
+
+
+@dataclass(frozen=True)
+class Iota(Primitive):
+    """0, 1, ..., size - 1. The one input only says where the result is to live."""
+
+    size: int
+    dtype: DType
+
+    def result(self, *inputs: Spec) -> Spec:
+        return Spec((self.size,), self.dtype)
+
+    def reference(self, *inputs: NumPyArray) -> NumPyArray:
+        return np.arange(self.size).astype(self.dtype.numpy)
+
+    def vjp(self, cotangents: Any, inputs: Any, outputs: Any) -> list[Any]:
+        return [None]
+
+    def jvp(self, inputs: Any, tangents: Any) -> Any:
+        return None
+
+    def batch(self, inputs: Any, axes: Any, size: int) -> tuple[Any, Any]:
+        return self(inputs[0]), None
+
+    @classmethod
+    def samples(cls) -> Iterable[Sample]:
+        from tessella import dtypes
+
+        yield Sample(cls(7, dtypes.int64), (np.zeros(()),), differentiable=False)
+        yield Sample(cls(40, dtypes.float32), (np.zeros(3),), differentiable=False)
+        yield Sample(cls(0, dtypes.int32), (np.zeros(()),), differentiable=False)
+
+
+@dataclass(frozen=True, eq=False)
+class Full(Primitive):
+    """One value everywhere; it has no inputs, and exists only while programs are traced."""
+
+    shape: Shape
+    dtype: DType
+    value: bool | int | float
+
+    def _key(self) -> tuple[object, ...]:
+        return self.shape, self.dtype, repr(self.value)  # 0.0 and -0.0 are equal, NaN is not
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Full) and self._key() == other._key()
+
+    def __hash__(self) -> int:
+        return hash(self._key())
+
+    def result(self, *inputs: Spec) -> Spec:
+        return Spec(self.shape, self.dtype)
+
+    def reference(self, *inputs: NumPyArray) -> NumPyArray:
+        return np.full(self.shape, self.value, self.dtype.numpy)

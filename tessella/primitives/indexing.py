@@ -1,0 +1,230 @@
+"""Indexing by integer arrays: gather reads, scatter writes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+
+from tessella.errors import DTypeError, IndexingError
+from tessella.primitives.base import NumPyArray, Primitive, Sample, Shape, Spec, broadcast_shapes
+from tessella.primitives.movement import batch_front, expand, reshape
+
+
+def _check(shape: Shape, axes: tuple[int, ...], indices: tuple[Spec, ...], name: str) -> Shape:
+    """The shape of the indices together."""
+    for index in indices:
+        if not index.dtype.is_integer:
+            raise DTypeError(f"{name}: indices must be integers, not {index.dtype.name}")
+    del shape
+    return broadcast_shapes([index.shape for index in indices], name)
+
+
+def check_bounds(index: NumPyArray, extent: int, axis: int) -> None:
+    """Complain about an index outside its axis (negative ones count from the end).
+
+    Raises:
+        IndexingError: names the index, the axis and its size.
+    """
+    if index.size == 0:
+        return
+    low, high = int(index.min()), int(index.max())
+    if low < -extent or high >= extent:
+        wrong = low if low < -extent else high
+        raise IndexingError(f"index {wrong} is out of range for axis {axis} of size {extent}")
+
+
+@dataclass(frozen=True)
+class InRange(Primitive):
+    """The indices themselves, once it is sure that all lie in [-extent, extent).
+
+    Raises:
+        IndexingError: one does not; `purpose` says who asked.
+    """
+
+    extent: int
+    purpose: str
+
+    def result(self, *inputs: Spec) -> Spec:
+        _check((self.extent,), (0,), inputs, self.purpose)
+        return Spec(tuple(inputs[0].shape), inputs[0].dtype)
+
+    def reference(self, *inputs: NumPyArray) -> NumPyArray:
+        check_bounds(inputs[0], self.extent, 0)
+        return inputs[0]
+
+    def vjp(self, cotangents: Any, inputs: Any, outputs: Any) -> list[Any]:
+        return [None]
+
+    def jvp(self, inputs: Any, tangents: Any) -> Any:
+        return None
+
+    def batch(self, inputs: Any, axes: Any, size: int) -> tuple[Any, Any]:
+        return self(batch_front(inputs[0], axes[0], size)), 0
+
+    @classmethod
+    def samples(cls) -> Iterator[Sample]:
+        yield Sample(cls(4, "test"), (np.array([[0, 3], [-4, 1]]),), differentiable=False)
+
+
+@dataclass(frozen=True)
+class Gather(Primitive):
+    """x[..., indices, ...]: the indexed axes go, those of the indices come in front.
+
+    Inputs: x, and one integer array for each of `axes`; these broadcast together.
+    Shapes: (indices' shape, x's other axes).
+    """
+
+    axes: tuple[int, ...]
+
+    def result(self, *inputs: Spec) -> Spec:
+        x, *indices = inputs
+        common = _check(x.shape, self.axes, tuple(indices), "gather")
+        rest = tuple(n for axis, n in enumerate(x.shape) if axis not in self.axes)
+        return Spec((*common, *rest), x.dtype)
+
+    def reference(self, *inputs: NumPyArray) -> NumPyArray:
+        x, *indices = inputs
+        for index, axis in zip(indices, self.axes, strict=True):
+            check_bounds(index, x.shape[axis], axis)
+        front = np.moveaxis(x, self.axes, range(len(self.axes)))
+        return front[tuple(indices)]
+
+    def vjp(self, cotangents: Any, inputs: Any, outputs: Any) -> list[Any]:
+        x, *indices = inputs
+        zeros = expand(x.__tessella_zero__(), x.shape)
+        pulled = Scatter(self.axes, "add")(zeros, cotangents[0], *indices)
+        return [pulled, *(None for _ in indices)]
+
+    def jvp(self, inputs: Any, tangents: Any) -> Any:
+        _, *indices = inputs
+        return None if tangents[0] is None else self(tangents[0], *indices)
+
+    def batch(self, inputs: Any, axes: Any, size: int) -> tuple[Any, Any]:
+        """A batch of arrays is indexed by one more index, which counts the batch."""
+        x, *indices = inputs
+        if axes[0] is None:
+            rank = max(
+                len(i.shape) - (a is not None) for i, a in zip(indices, axes[1:], strict=True)
+            )
+            return self(x, *_aligned(indices, axes[1:], size, rank)), 0
+        x = batch_front(x, axes[0], size)
+        shifted = tuple(axis + 1 for axis in self.axes)
+        rank = max(len(i.shape) - (a is not None) for i, a in zip(indices, axes[1:], strict=True))
+        aligned = _aligned(indices, axes[1:], size, rank)
+        return Gather((0, *shifted))(x, _counter(aligned[0], size, rank), *aligned), 0
+
+    @classmethod
+    def samples(cls) -> Iterator[Sample]:
+        x = np.random.default_rng(6).standard_normal((4, 5, 6))
+        rows, columns = np.array([0, 3, -1, 0]), np.array([[1], [-5]])
+        yield Sample(cls((0,)), (x, rows))
+        yield Sample(cls((2,)), (x, columns))
+        yield Sample(cls((0, 1)), (x, rows, columns))
+        yield Sample(cls((1,)), (x, np.zeros((0,), np.int64)))
+
+
+@dataclass(frozen=True)
+class Scatter(Primitive):
+    """A copy of x with updates written at (or added to) x[..., indices, ...].
+
+    Inputs: x, updates (shaped as `Gather` would give), and one integer array for each of `axes`.
+    Where an element is named twice, additions are done in the indices' order, and of several
+    writes the last one stays.
+    """
+
+    axes: tuple[int, ...]
+    mode: Literal["set", "add"]
+
+    def result(self, *inputs: Spec) -> Spec:
+        x, updates, *indices = inputs
+        expected = Gather(self.axes).result(x, *indices)
+        if tuple(updates.shape) != expected.shape or updates.dtype is not x.dtype:
+            raise IndexingError(
+                f"scatter: updates {updates.shape} {updates.dtype.name}; expected "
+                f"{expected.shape} {x.dtype.name}"
+            )
+        return Spec(tuple(x.shape), x.dtype)
+
+    def reference(self, *inputs: NumPyArray) -> NumPyArray:
+        x, updates, *indices = inputs
+        for index, axis in zip(indices, self.axes, strict=True):
+            check_bounds(index, x.shape[axis], axis)
+        half = x.dtype.kind not in "iub" and x.dtype.itemsize == 2
+        result = np.array(x, dtype=np.float32 if half else None, copy=True)
+        front = np.moveaxis(result, self.axes, range(len(self.axes)))
+        if self.mode == "add":
+            np.add.at(front, tuple(indices), updates)
+        else:
+            front[tuple(indices)] = updates
+        return result.astype(x.dtype)
+
+    def vjp(self, cotangents: Any, inputs: Any, outputs: Any) -> list[Any]:
+        (ct,), (_, updates, *indices) = cotangents, inputs
+        none = [None] * len(indices)
+        taken = Gather(self.axes)(ct, *indices)
+        if self.mode == "add":
+            return [ct, taken, *none]
+        zeros = expand(updates.__tessella_zero__(), updates.shape)
+        return [Scatter(self.axes, "set")(ct, zeros, *indices), taken * self._wins(inputs), *none]
+
+    def _wins(self, inputs: Any) -> Any:
+        """1 for the updates that stay, 0 for those that a later one overwrites."""
+        from tessella import dtypes
+        from tessella.primitives.elementwise import cast, elementwise
+        from tessella.primitives.generate import Iota
+
+        x, updates, *indices = inputs
+        count = int(np.prod(updates.shape, dtype=np.int64))
+        order = reshape(Iota(count, dtypes.int64)(updates), tuple(updates.shape))
+        blank = expand(order.__tessella_zero__(), tuple(x.shape))
+        written = Gather(self.axes)(Scatter(self.axes, "set")(blank, order, *indices), *indices)
+        return cast(elementwise("equal")(written, order), updates.dtype)
+
+    def jvp(self, inputs: Any, tangents: Any) -> Any:
+        (x, updates, *indices), (tx, tu, *_) = inputs, tangents
+        if tx is None and tu is None:
+            return None
+        tx = expand(x.__tessella_zero__(), tuple(x.shape)) if tx is None else tx
+        tu = expand(updates.__tessella_zero__(), tuple(updates.shape)) if tu is None else tu
+        return self(tx, tu, *indices)
+
+    def batch(self, inputs: Any, axes: Any, size: int) -> tuple[Any, Any]:
+        x, updates, *indices = inputs
+        rank = max(len(i.shape) - (a is not None) for i, a in zip(indices, axes[2:], strict=True))
+        x, updates = batch_front(x, axes[0], size), batch_front(updates, axes[1], size)
+        aligned = _aligned(indices, axes[2:], size, rank)
+        shifted = (0, *(axis + 1 for axis in self.axes))
+        counter = _counter(aligned[0], size, rank)
+        return Scatter(shifted, self.mode)(x, updates, counter, *aligned), 0
+
+    @classmethod
+    def samples(cls) -> Iterator[Sample]:
+        random = np.random.default_rng(7)
+        x = random.standard_normal((4, 5, 6))
+        rows, columns = np.array([0, 3, -1, 0]), np.array([[1], [-5]])
+        for mode in ("add", "set"):
+            yield Sample(cls((0,), mode), (x, random.standard_normal((4, 5, 6)), rows))
+            yield Sample(
+                cls((0, 1), mode),
+                (x, random.standard_normal((2, 4, 6)), rows, columns),
+            )
+
+
+def _aligned(indices: Any, axes: Any, size: int, rank: int) -> list[Any]:
+    """Index arrays with a batch axis in front of `rank` others."""
+    result = []
+    for index, axis in zip(indices, axes, strict=True):
+        index = batch_front(index, axis, size)
+        inner = tuple(index.shape[1:])
+        result.append(reshape(index, (size, *(1,) * (rank - len(inner)), *inner)))
+    return result
+
+
+def _counter(like: Any, size: int, rank: int) -> Any:
+    from tessella import dtypes
+    from tessella.primitives.generate import Iota
+
+    return reshape(Iota(size, dtypes.int64)(like), (size, *(1,) * rank))

@@ -1,0 +1,88 @@
+"""Random bits from a counter: the same on every device, in any order of computation.
+
+Source: Salmon, Moraes, Dror & Shaw, *Parallel random numbers: as easy as 1, 2, 3* (2011),
+Threefry-2x32 with 20 rounds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from tessella import dtypes
+from tessella.errors import DTypeError
+from tessella.primitives.base import NumPyArray, Primitive, Sample, Shape, Spec, size_of
+
+ROTATIONS = ((13, 15, 26, 6), (17, 29, 16, 24))
+PARITY = 0x1BD11BDA
+
+
+def threefry(key: tuple[Any, Any], counter: tuple[Any, Any]) -> tuple[Any, Any]:
+    """20 rounds of Threefry-2x32 on anything with the operators of uint32: arrays, expressions.
+
+    >>> zero = np.zeros(1, np.uint32)
+    >>> [hex(int(word[0])) for word in threefry((zero, zero), (zero, zero))]
+    ['0x6b200159', '0x99ba4efe']
+    """
+    keys = (key[0], key[1], key[0] ^ key[1] ^ PARITY)
+    x, y = counter[0] + keys[0], counter[1] + keys[1]
+    for block in range(5):
+        for turn in ROTATIONS[block % 2]:
+            x = x + y
+            y = ((y << turn) | (y >> (32 - turn))) ^ x
+        x = x + keys[(block + 1) % 3]
+        y = y + keys[(block + 2) % 3] + (block + 1)
+    return x, y
+
+
+@dataclass(frozen=True)
+class RandomBits(Primitive):
+    """32 random bits for every element, from a key of two uint32 words.
+
+    Element i is the first word of Threefry for the counter (i mod 2^32, i div 2^32).
+    """
+
+    shape: Shape
+
+    def result(self, *inputs: Spec) -> Spec:
+        (key,) = inputs
+        if key.dtype is not dtypes.uint32 or tuple(key.shape) != (2,):
+            raise DTypeError(
+                f"random bits: the key is {key.dtype.name} {key.shape}; expected uint32 (2,)"
+            )
+        return Spec(self.shape, dtypes.uint32)
+
+    def reference(self, *inputs: NumPyArray) -> NumPyArray:
+        (key,) = inputs
+        index = np.arange(size_of(self.shape), dtype=np.uint64)
+        low, high = index.astype(np.uint32), (index >> np.uint64(32)).astype(np.uint32)
+        with np.errstate(over="ignore"):
+            words = threefry((key[0], key[1]), (low, high))
+        return words[0].reshape(self.shape)
+
+    def vjp(self, cotangents: Any, inputs: Any, outputs: Any) -> list[Any]:
+        return [None]
+
+    def jvp(self, inputs: Any, tangents: Any) -> Any:
+        return None
+
+    def batch(self, inputs: Any, axes: Any, size: int) -> tuple[Any, Any]:
+        """One key for each member of the batch: their bits one after the other."""
+        from tessella.primitives.movement import Concatenate, Slice, move_axis, reshape
+
+        keys = move_axis(inputs[0], axes[0], 0)
+        rows = [
+            reshape(self(reshape(Slice((i, 0), (1, 2), (1, 1))(keys), (2,))), (1, *self.shape))
+            for i in range(size)
+        ]
+        return Concatenate(0)(*rows), 0
+
+    @classmethod
+    def samples(cls) -> Iterator[Sample]:
+        key = np.array([17, 4_000_000_000], np.uint32)
+        yield Sample(cls((3, 50)), (key,), differentiable=False)
+        yield Sample(cls(()), (key,), differentiable=False)
+        yield Sample(cls((0,)), (key,), differentiable=False)

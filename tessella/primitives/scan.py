@@ -1,0 +1,163 @@
+"""Scans: running sums, products and extremes along an axis."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+
+from tessella import dtypes
+from tessella.primitives.base import NumPyArray, Primitive, Sample, Spec
+from tessella.primitives.movement import flip, move_axis
+from tessella.primitives.reduce import MAXIMUM, MINIMUM, PRODUCT, SUM, Monoid
+
+
+@dataclass(frozen=True)
+class Scan(Primitive):
+    """Element i of the result reduces elements 0 to i of the input along an axis.
+
+    Dtypes: as for the reduction of the same name.
+    """
+
+    axis: int
+    monoid: ClassVar[Monoid]
+
+    def result(self, *inputs: Spec) -> Spec:
+        (x,) = inputs
+        return Spec(x.shape, self.monoid.result(x.dtype))
+
+    def reference(self, *inputs: NumPyArray) -> NumPyArray:
+        (x,) = inputs
+        dtype = self.monoid.result(dtypes.as_dtype(x.dtype))
+        wide = np.dtype(np.float64) if dtype.is_float else dtype.numpy
+        ufunc = {SUM: np.add, PRODUCT: np.multiply, MAXIMUM: np.maximum, MINIMUM: np.minimum}
+        with np.errstate(all="ignore"):
+            return ufunc[self.monoid].accumulate(x.astype(wide), axis=self.axis).astype(dtype.numpy)
+
+    def batch(self, inputs: Any, axes: Any, size: int) -> tuple[Any, Any]:
+        return type(self)(self.axis + 1)(move_axis(inputs[0], axes[0], 0)), 0
+
+    @classmethod
+    def samples(cls) -> Iterable[Sample]:
+        if cls is Scan:
+            return
+        x = np.random.default_rng(2).standard_normal((4, 5, 3))
+        for axis in range(3):
+            yield Sample(cls(axis), (x,))
+        yield Sample(cls(0), (np.zeros((0, 2)),))
+
+
+@dataclass(frozen=True)
+class CumulativeSum(Scan):
+    """Running sums along an axis."""
+
+    monoid = SUM
+
+    def vjp(self, cotangents: Any, inputs: Any, outputs: Any) -> list[Any]:
+        ct = flip(cotangents[0], (self.axis,))
+        return [flip(CumulativeSum(self.axis)(ct), (self.axis,))]
+
+    def jvp(self, inputs: Any, tangents: Any) -> Any:
+        return None if tangents[0] is None else self(tangents[0])
+
+
+@dataclass(frozen=True)
+class CumulativeProduct(Scan):
+    """Running products along an axis."""
+
+    monoid = PRODUCT
+
+    def vjp(self, cotangents: Any, inputs: Any, outputs: Any) -> list[Any]:
+        """Element j gathers from every i >= j; by pairs, so that zeros are no exception."""
+        from tessella.primitives.reduce import sum_over
+
+        ct, (x,) = cotangents[0], inputs
+        products = self._leave_one_out(x)  # (..., i, j)
+        rank = len(x.shape)
+        ct = move_axis(ct, self.axis, rank - 1)
+        weighted = products * _new_axis(ct, rank)
+        return [move_axis(sum_over(weighted, (rank - 1,)), rank - 1, self.axis)]
+
+    def jvp(self, inputs: Any, tangents: Any) -> Any:
+        from tessella.primitives.reduce import sum_over
+
+        (x,), (t,) = inputs, tangents
+        if t is None:
+            return None
+        rank = len(x.shape)
+        t = move_axis(t, self.axis, rank - 1)
+        weighted = self._leave_one_out(x) * _new_axis(t, rank - 1)
+        return move_axis(sum_over(weighted, (rank,)), rank - 1, self.axis)
+
+    def _leave_one_out(self, x: Any) -> Any:
+        """For each i and j <= i the product of elements 0 to i without element j."""
+        from tessella.primitives.elementwise import cast, elementwise
+        from tessella.primitives.generate import Iota
+        from tessella.primitives.movement import expand
+
+        rank, n = len(x.shape), x.shape[self.axis]
+        x = move_axis(x, self.axis, rank - 1)
+        shape = (*x.shape, n)  # (..., i, j)
+        count = Iota(n, dtypes.int64)(x)
+        diagonal = elementwise("equal")(_new_axis(count, 1), _new_axis(count, 0))
+        spread = expand(_new_axis(x, rank), shape)
+        one = cast(diagonal, x.dtype)
+        factors = elementwise("select")(diagonal, one, spread)
+        running = CumulativeProduct(rank - 1)(factors)
+        lower = elementwise("greater_equal")(_new_axis(count, 1), _new_axis(count, 0))
+        return running * cast(lower, x.dtype)
+
+
+def _new_axis(x: Any, axis: int) -> Any:
+    from tessella.primitives.movement import reshape
+
+    return reshape(x, (*x.shape[:axis], 1, *x.shape[axis:]))
+
+
+class _Extreme(Scan):
+    def vjp(self, cotangents: Any, inputs: Any, outputs: Any) -> list[Any]:
+        """The gradient goes to the first element that reached the extreme."""
+        from tessella.primitives.reduce import sum_over
+
+        ct, (x,), (y,) = cotangents[0], inputs, outputs
+        rank = len(x.shape)
+        picked = self._picked(x, y)
+        ct = _new_axis(move_axis(ct, self.axis, rank - 1), rank)
+        return [move_axis(sum_over(picked * ct, (rank - 1,)), rank - 1, self.axis)]
+
+    def jvp(self, inputs: Any, tangents: Any) -> Any:
+        from tessella.primitives.reduce import sum_over
+
+        (x,), (t,) = inputs, tangents
+        if t is None:
+            return None
+        rank = len(x.shape)
+        picked = self._picked(x, self(x))
+        t = _new_axis(move_axis(t, self.axis, rank - 1), rank - 1)
+        return move_axis(sum_over(picked * t, (rank,)), rank - 1, self.axis)
+
+    def _picked(self, x: Any, y: Any) -> Any:
+        """(..., i, j): 1 where element j is the first that equals the extreme of 0 to i."""
+        from tessella.primitives.elementwise import cast, elementwise
+
+        rank = len(x.shape)
+        x, y = (move_axis(value, self.axis, rank - 1) for value in (x, y))
+        same = cast(elementwise("equal")(_new_axis(x, rank - 1), _new_axis(y, rank)), x.dtype)
+        seen = CumulativeSum(rank)(same)
+        return same * cast(elementwise("equal")(seen, same), x.dtype)
+
+
+@dataclass(frozen=True)
+class CumulativeMaximum(_Extreme):
+    """Running maxima along an axis."""
+
+    monoid = MAXIMUM
+
+
+@dataclass(frozen=True)
+class CumulativeMinimum(_Extreme):
+    """Running minima along an axis."""
+
+    monoid = MINIMUM

@@ -1,0 +1,487 @@
+"""Symbolic scalar expressions: a small DAG of operators.
+
+An expression says how one number is computed from others. It can be evaluated (`evaluate`),
+differentiated (`tessella.scalar.derivative`), printed, and compiled to machine code. Expressions
+are interned: building the same expression twice gives the same object, so common subexpressions
+are shared by construction and `is` compares structure.
+
+An `Operator` holds everything the system knows about one scalar operation, in one place: its dtype
+rule, its meaning in NumPy, its partial derivatives, its identities, and, for the functions of the
+maths library, how it is written in simpler operators.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import weakref
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from contextvars import ContextVar
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from tessella import dtypes
+from tessella.dtypes import DType
+from tessella.errors import ArgumentTypeError, DTypeError
+
+Number: TypeAlias = "bool | int | float"
+Operand: TypeAlias = "Expression | bool | int | float"
+Partial: TypeAlias = "Expression | bool | int | float | None"
+
+
+OPERATORS: dict[str, Operator] = {}  # every operator, by name
+
+
+class Operator:
+    """One scalar operator and all its rules.
+
+    Args:
+        name: what it is called, in printed expressions and generated code.
+        result: dtype rule, from the operands' dtypes (and the static parameter) to the result's.
+        evaluate: its meaning, on NumPy arrays.
+        partials: given the result and the operands (as expressions), its partial derivatives;
+            None stands for a derivative that is zero everywhere.
+        simplify: given the operands, an equal simpler expression, or None. Only identities that
+            hold for every value, signed zeros and NaN included.
+        expand: given the operands, the same function in simpler operators (maths library only).
+        promotes: whether operands are first brought to one dtype.
+        folds: whether it can be computed now when its operands are constants.
+    """
+
+    __slots__ = (
+        "arity", "documentation", "evaluate", "expand", "folds", "name", "partials", "promotes",
+        "result", "simplify",
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        name: str,
+        arity: int,
+        *,
+        evaluate: Callable[..., Any],
+        result: Callable[..., DType] | None = None,
+        partials: Callable[..., Sequence[Partial]] | None = None,
+        simplify: Callable[..., Expression | None] | None = None,
+        expand: Callable[..., Operand] | None = None,
+        promotes: bool = True,
+        folds: bool = True,
+        documentation: str = "",
+    ) -> None:
+        self.name = name
+        self.arity = arity
+        self.evaluate = evaluate
+        self.result = result or dtypes.promote
+        self.partials = partials
+        self.simplify = simplify
+        self.expand = expand
+        self.promotes = promotes
+        self.folds = folds
+        self.documentation = documentation
+        OPERATORS[name] = self
+
+    def __repr__(self) -> str:
+        return f"<operator {self.name}>"
+
+    def __call__(self, *operands: Any) -> Any:
+        """Apply to expressions (giving one), to scalars with history, or to plain numbers.
+
+        Raises:
+            ArgumentTypeError: a wrong number of operands, or one that is no scalar.
+        """
+        if len(operands) != self.arity:
+            raise ArgumentTypeError(
+                f"{self.name}: {len(operands)} operands given, {self.arity} expected"
+            )
+        for operand in operands:
+            if isinstance(operand, Expression):
+                return apply(self, operands)
+            bind = getattr(operand, "__tessella_scalar__", None)
+            if bind is not None:
+                return bind(self, operands)
+        with weak_floats(dtypes.float64):  # as Python computes
+            return apply(self, operands).number()
+
+
+class Expression:
+    """A node of a scalar expression: an operator, its operands, and the dtype of its value.
+
+    >>> x = variable("x", dtypes.float32)
+    >>> (x * x + 1).dtype, str(x * x + 1)
+    (tessella.float32, 'x * x + 1.0')
+    """
+
+    __slots__ = ("__weakref__", "arguments", "dtype", "operator", "static")
+
+    operator: Operator
+    arguments: tuple[Expression, ...]
+    dtype: DType
+    static: Any
+
+    def __str__(self) -> str:
+        from tessella.scalar.printing import infix
+
+        return infix(self)
+
+    def __repr__(self) -> str:
+        return f"Expression({self}, {self.dtype.name})"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        raise TypeError("expressions are interned and cannot be pickled; pickle the function")
+
+    @property
+    def is_constant(self) -> bool:
+        return self.operator is CONSTANT
+
+    @property
+    def is_variable(self) -> bool:
+        return self.operator is VARIABLE
+
+    def number(self) -> Number:
+        """The Python number of a constant expression."""
+        if not self.is_constant:
+            raise ArgumentTypeError(f"number: {self} is not a constant")
+        value: Number = self.static
+        return value
+
+    def __add__(self, other: Operand) -> Expression:
+        return _binary("add", self, other)
+
+    def __radd__(self, other: Operand) -> Expression:
+        return _binary("add", other, self)
+
+    def __sub__(self, other: Operand) -> Expression:
+        return _binary("subtract", self, other)
+
+    def __rsub__(self, other: Operand) -> Expression:
+        return _binary("subtract", other, self)
+
+    def __mul__(self, other: Operand) -> Expression:
+        return _binary("multiply", self, other)
+
+    def __rmul__(self, other: Operand) -> Expression:
+        return _binary("multiply", other, self)
+
+    def __truediv__(self, other: Operand) -> Expression:
+        return _binary("divide", self, other)
+
+    def __rtruediv__(self, other: Operand) -> Expression:
+        return _binary("divide", other, self)
+
+    def __floordiv__(self, other: Operand) -> Expression:
+        return _binary("floor_divide", self, other)
+
+    def __rfloordiv__(self, other: Operand) -> Expression:
+        return _binary("floor_divide", other, self)
+
+    def __mod__(self, other: Operand) -> Expression:
+        return _binary("remainder", self, other)
+
+    def __rmod__(self, other: Operand) -> Expression:
+        return _binary("remainder", other, self)
+
+    def __pow__(self, other: Operand) -> Expression:
+        return _binary("pow", self, other)
+
+    def __rpow__(self, other: Operand) -> Expression:
+        return _binary("pow", other, self)
+
+    def __and__(self, other: Operand) -> Expression:
+        return _binary("bitwise_and", self, other)
+
+    def __rand__(self, other: Operand) -> Expression:
+        return _binary("bitwise_and", other, self)
+
+    def __or__(self, other: Operand) -> Expression:
+        return _binary("bitwise_or", self, other)
+
+    def __ror__(self, other: Operand) -> Expression:
+        return _binary("bitwise_or", other, self)
+
+    def __xor__(self, other: Operand) -> Expression:
+        return _binary("bitwise_xor", self, other)
+
+    def __rxor__(self, other: Operand) -> Expression:
+        return _binary("bitwise_xor", other, self)
+
+    def __lshift__(self, other: Operand) -> Expression:
+        return _binary("left_shift", self, other)
+
+    def __rlshift__(self, other: Operand) -> Expression:
+        return _binary("left_shift", other, self)
+
+    def __rshift__(self, other: Operand) -> Expression:
+        return _binary("right_shift", self, other)
+
+    def __rrshift__(self, other: Operand) -> Expression:
+        return _binary("right_shift", other, self)
+
+    def __lt__(self, other: Operand) -> Expression:
+        return _binary("less", self, other)
+
+    def __le__(self, other: Operand) -> Expression:
+        return _binary("less_equal", self, other)
+
+    def __gt__(self, other: Operand) -> Expression:
+        return _binary("greater", self, other)
+
+    def __ge__(self, other: Operand) -> Expression:
+        return _binary("greater_equal", self, other)
+
+    # `==` stays identity: expressions are keys of dictionaries. Use `operators.equal(x, y)`.
+
+    def __neg__(self) -> Expression:
+        return _unary("negative", self)
+
+    def __pos__(self) -> Expression:
+        return self
+
+    def __abs__(self) -> Expression:
+        return _unary("absolute", self)
+
+    def __invert__(self) -> Expression:
+        return _unary("bitwise_invert", self)
+
+    def __bool__(self) -> bool:
+        raise ArgumentTypeError(
+            f"the truth of the expression {self} is not known while it is being built; "
+            "use scalar.select(condition, x, y)"
+        )
+
+
+def _binary(name: str, x: Operand, y: Operand) -> Expression:
+    if not isinstance(x, (Expression, bool, int, float)):
+        return NotImplemented
+    if not isinstance(y, (Expression, bool, int, float)):
+        return NotImplemented
+    return apply(_named(name), (x, y))
+
+
+def _unary(name: str, x: Expression) -> Expression:
+    return apply(_named(name), (x,))
+
+
+def _named(name: str) -> Operator:
+    return OPERATORS[name]
+
+
+def _no_rule(*_: Any, **__: Any) -> Any:
+    raise AssertionError("variables, constants and loads have no rule of this kind")
+
+
+VARIABLE = Operator("variable", 0, evaluate=_no_rule, result=_no_rule)
+CONSTANT = Operator("constant", 0, evaluate=_no_rule, result=_no_rule)
+
+# Interned expressions. A key holds the operands alive, the entry goes when the expression does.
+_interned: weakref.WeakValueDictionary[Hashable, Expression] = weakref.WeakValueDictionary()
+
+
+def _intern(
+    operator: Operator, arguments: tuple[Expression, ...], dtype: DType, static: Any
+) -> Expression:
+    # repr tells -0.0 from 0.0 and finds NaN equal to itself, as `==` on floats does not
+    identity = repr(static) if operator is CONSTANT else static
+    key = (operator, arguments, dtype, identity)
+    node = _interned.get(key)
+    if node is None:
+        node = object.__new__(Expression)
+        node.operator = operator
+        node.arguments = arguments
+        node.dtype = dtype
+        node.static = static
+        _interned[key] = node
+    return node
+
+
+def variable(name: str, dtype: DType) -> Expression:
+    """A named input of an expression."""
+    return _intern(VARIABLE, (), dtype, name)
+
+
+# What a Python float becomes that meets no expression with a float dtype.
+_weak_float: ContextVar[DType] = ContextVar("weak_float", default=dtypes.DEFAULT_FLOAT)
+
+
+@contextlib.contextmanager
+def weak_floats(dtype: DType) -> Iterator[None]:
+    """Inside the block, Python floats that meet no float expression have this dtype.
+
+    >>> with weak_floats(dtypes.float64):
+    ...     constant(0.1)
+    Expression(0.1, float64)
+    """
+    token = _weak_float.set(dtype)
+    try:
+        yield
+    finally:
+        _weak_float.reset(token)
+
+
+def constant(value: Any, dtype: DType | None = None) -> Expression:
+    """A constant; without a dtype, the default one of the Python number (see `weak_floats`).
+
+    >>> constant(2.5)
+    Expression(2.5, float32)
+    """
+    if isinstance(value, Expression):
+        return value
+    if not isinstance(value, (bool, int, float, np.bool_, np.integer, np.floating)):
+        raise ArgumentTypeError(
+            f"a scalar expression is made of real numbers; {type(value).__name__} was given"
+        )
+    if dtype is None:
+        dtype = _dtype_alone(value)
+    return _intern(CONSTANT, (), dtype, _normalised(value, dtype))
+
+
+def _dtype_alone(value: Any) -> DType:
+    if isinstance(value, np.generic):
+        return dtypes.as_dtype(value.dtype)
+    return _weak_float.get() if isinstance(value, float) else dtypes.as_dtype(type(value))
+
+
+def _normalised(value: Any, dtype: DType) -> Number:
+    """The Python number that `value` is once it has been stored as `dtype`."""
+    if dtype.is_bool:
+        return bool(value)
+    if dtype.is_integer:
+        wrapped = int(value) & ((1 << dtype.bits) - 1)
+        negative = dtype.kind == "int" and wrapped >> (dtype.bits - 1)
+        return wrapped - (1 << dtype.bits) if negative else wrapped
+    if dtype is dtypes.float32:
+        with np.errstate(over="ignore"):
+            return float(np.float32(value))
+    return float(value)  # half precision is computed in float32, so its constants are not rounded
+
+
+def apply(operator: Operator, operands: Sequence[Operand], static: Any = None) -> Expression:
+    """The expression of an operator applied to operands, simplified.
+
+    Raises:
+        DTypeError: the operands' dtypes do not promote, or the operator does not take them.
+    """
+    arguments = _as_expressions(operands)
+    if operator.promotes and len(arguments) > 1:
+        common = dtypes.promote(*(argument.dtype for argument in arguments))
+        arguments = tuple(_cast(argument, common) for argument in arguments)
+    kinds = [argument.dtype for argument in arguments]
+    rule: Any = operator.result
+    dtype = rule(*kinds) if static is None else rule(*kinds, static=static)
+    if operator.simplify is not None:
+        simpler = (
+            operator.simplify(*arguments)
+            if static is None
+            else operator.simplify(*arguments, static=static)
+        )
+        if simpler is not None:
+            return simpler
+    node = _intern(operator, arguments, dtype, static)
+    if operator.folds and arguments and all(argument.is_constant for argument in arguments):
+        return _fold(node)
+    return node
+
+
+def _as_expressions(operands: Sequence[Operand]) -> tuple[Expression, ...]:
+    """Give weak Python numbers the dtype of the expressions they meet."""
+    strong = [operand.dtype for operand in operands if isinstance(operand, Expression)]
+    if not strong:
+        return tuple(constant(operand) for operand in operands)
+    numeric = [dtype for dtype in strong if not dtype.is_bool]
+    try:
+        like = dtypes.promote(*(numeric or strong))
+    except DTypeError:
+        like = strong[-1]
+    return tuple(
+        operand if isinstance(operand, Expression) else constant(operand, weak_dtype(operand, like))
+        for operand in operands
+    )
+
+
+def weak_dtype(value: Number, like: DType) -> DType:
+    """The dtype of a Python number that meets an expression of dtype `like`."""
+    if isinstance(value, float) and not like.is_float:
+        return _weak_float.get()
+    return dtypes.python_scalar_dtype(value, like)
+
+
+def _cast(argument: Expression, dtype: DType) -> Expression:
+    if argument.dtype is dtype:
+        return argument
+    return apply(OPERATORS["cast"], (argument,), static=dtype)
+
+
+def _fold(node: Expression) -> Expression:
+    """Compute an expression of constants now."""
+    value = evaluate(node, {})
+    return _intern(CONSTANT, (), node.dtype, _normalised(value.item(), node.dtype))
+
+
+def postorder(*roots: Expression) -> Iterator[Expression]:
+    """Every node below the roots once, operands before the nodes that use them."""
+    seen: set[Expression] = set()
+    stack: list[tuple[Expression, bool]] = [(root, False) for root in reversed(roots)]
+    while stack:
+        node, expanded = stack.pop()
+        if expanded:
+            yield node
+        elif node not in seen:
+            seen.add(node)
+            stack.append((node, True))
+            stack.extend((argument, False) for argument in reversed(node.arguments))
+
+
+def variables(*roots: Expression) -> list[Expression]:
+    """The variables an expression reads, in the order they are met."""
+    return [node for node in postorder(*roots) if node.is_variable]
+
+
+def substitute(root: Expression, values: Mapping[Expression, Expression]) -> Expression:
+    """The expression with variables (or whole subexpressions) replaced, simplified again.
+
+    >>> x, y = variable("x", dtypes.float32), variable("y", dtypes.float32)
+    >>> str(substitute(x * x, {x: y + 1}))
+    '(y + 1.0) * (y + 1.0)'
+    """
+    return rewrite(root, lambda node, arguments: values.get(node))
+
+
+def rewrite(
+    root: Expression,
+    rule: Callable[[Expression, tuple[Expression, ...]], Expression | None],
+) -> Expression:
+    """Rebuild from the leaves: `rule(node, new_arguments)` gives a replacement or None."""
+    done: dict[Expression, Expression] = {}
+    for node in postorder(root):
+        arguments = tuple(done[argument] for argument in node.arguments)
+        replaced = rule(node, arguments)
+        if replaced is not None:
+            done[node] = replaced
+        elif arguments == node.arguments:
+            done[node] = node
+        else:
+            done[node] = apply(node.operator, arguments, node.static)
+    return done[root]
+
+
+def evaluate(root: Expression, values: Mapping[Expression, Any]) -> np.ndarray[Any, Any]:
+    """The value of an expression, in NumPy; `values` gives arrays (or numbers) for variables.
+
+    Half precision is computed in float32 and rounded at the end, as compiled code does.
+
+    >>> x = variable("x", dtypes.float64)
+    >>> float(evaluate(x * x + 1, {x: 3.0}))
+    10.0
+    """
+    results: dict[Expression, Any] = {}
+    with np.errstate(all="ignore"):
+        for node in postorder(root):
+            if node.is_variable:
+                results[node] = np.asarray(values[node], dtype=node.dtype.numpy)
+            elif node.is_constant:
+                results[node] = np.asarray(node.static).astype(node.dtype.numpy)
+            else:
+                operands = [results[argument] for argument in node.arguments]
+                static = () if node.static is None else (node.static,)
+                value = node.operator.evaluate(*operands, *static)
+                results[node] = np.asarray(value).astype(node.dtype.numpy, copy=False)
+    found: np.ndarray[Any, Any] = results[root]
+    return found

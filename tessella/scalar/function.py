@@ -1,0 +1,197 @@
+"""Ordinary Python functions of numbers, ready to be differentiated and compiled."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import types
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from tessella.dtypes import DType
+from tessella.errors import ArgumentTypeError, DTypeError
+from tessella.scalar.derivative import derivative
+from tessella.scalar.expression import Expression, Number, Operator, constant, substitute, variable
+from tessella.scalar.operators import convert
+from tessella.scalar.trace import trace
+
+DTypes = tuple[DType, ...]
+
+
+class ScalarFunction:
+    """A scalar function as an expression for any operand dtypes, with its derivatives.
+
+    Two of them are equal only if they are one object: they are keys of the caches of kernels. Use
+    `scalar_function` to get the one of a Python function.
+
+    >>> from tessella import dtypes
+    >>> square = ScalarFunction(lambda x: x * x, name="square")
+    >>> str(square.expression((dtypes.float32,)))
+    'x * x'
+    >>> str(square.derivative(0).expression((dtypes.float32,)))
+    'x + x'
+    """
+
+    def __init__(
+        self,
+        function: Callable[..., Any],
+        name: str | None = None,
+        parameters: Sequence[str] | None = None,
+        derivatives: Sequence[Callable[..., Any]] | None = None,
+    ) -> None:
+        self.function = function
+        self.name = name or getattr(function, "name", None) or function.__name__
+        self.parameters = tuple(parameters or _parameters(function))
+        self._given = derivatives
+        self._expressions: dict[DTypes, Expression] = {}
+        self._derivatives: dict[int, ScalarFunction] = {}
+        self._partials: dict[int, ScalarFunction] = {}
+
+    def __repr__(self) -> str:
+        return f"ScalarFunction({self.name})"
+
+    def __call__(self, *arguments: Any) -> Any:
+        """Apply to expressions, scalars with history or numbers."""
+        return self.function(*arguments)
+
+    @property
+    def arity(self) -> int:
+        return len(self.parameters)
+
+    def variables(self, kinds: DTypes) -> tuple[Expression, ...]:
+        """The inputs of `expression(kinds)`."""
+        return tuple(
+            variable(name, kind) for name, kind in zip(self.parameters, kinds, strict=True)
+        )
+
+    def expression(self, kinds: DTypes) -> Expression:
+        """The function as an expression of operands of these dtypes."""
+        found = self._expressions.get(kinds)
+        if found is None:
+            if len(kinds) != self.arity:
+                raise ArgumentTypeError(
+                    f"{self.name}: {len(kinds)} operands given, {self.arity} expected"
+                )
+            found = self._expressions[kinds] = trace(self.function, self.variables(kinds))
+        return found
+
+    def result_dtype(self, kinds: DTypes) -> DType:
+        return self.expression(kinds).dtype
+
+    def derivative(self, index: int) -> ScalarFunction:
+        """The derivative by operand `index`, a function of the same operands."""
+        found = self._derivatives.get(index)
+        if found is None:
+            found = self._derivatives[index] = self._make_derivative(index)
+        return found
+
+    def _make_derivative(self, index: int) -> ScalarFunction:
+        name = f"{self.name}_derivative_{index}"
+        if self._given is not None:
+            return ScalarFunction(self._given[index], name, self.parameters)
+
+        def slope(*arguments: Expression) -> Expression:
+            kinds = tuple(argument.dtype for argument in arguments)
+            inputs = self.variables(kinds)
+            root = derivative(self.expression(kinds), inputs[index])
+            return substitute(root, dict(zip(inputs, arguments, strict=True)))
+
+        return ScalarFunction(_untraced(slope), name, self.parameters)
+
+    def partial(self, index: int) -> ScalarFunction:
+        """cotangent x derivative, as one function of (cotangent, *operands)."""
+        found = self._partials.get(index)
+        if found is None:
+            slope = self.derivative(index)
+
+            def scaled(cotangent: Expression, *arguments: Expression) -> Expression:
+                kinds = tuple(argument.dtype for argument in arguments)
+                inputs = slope.variables(kinds)
+                root = substitute(
+                    slope.expression(kinds), dict(zip(inputs, arguments, strict=True))
+                )
+                if not root.dtype.is_float:
+                    root = convert(root, cotangent.dtype)
+                return cotangent * root
+
+            name = f"{self.name}_partial_{index}"
+            cotangent_name = "cotangent"  # variables of one name would be one variable
+            while cotangent_name in self.parameters:
+                cotangent_name += "_"
+            parameters = (cotangent_name, *self.parameters)
+            found = self._partials[index] = ScalarFunction(_untraced(scaled), name, parameters)
+        return found
+
+    def constant_derivative(self, index: int, kinds: DTypes) -> Number | None:
+        """The derivative if it is one number for all operands, else None."""
+        root = self.derivative(index).expression(kinds)
+        return root.number() if root.is_constant else None
+
+
+def _untraced(function: Callable[..., Expression]) -> Callable[..., Expression]:
+    """Mark a function that makes expressions itself, so that it is called and not traced."""
+    function.makes_expression = True  # type: ignore[attr-defined]
+    return function
+
+
+def _parameters(function: Callable[..., Any]) -> tuple[str, ...]:
+    if isinstance(function, Operator):
+        return tuple("xyzw"[: function.arity])
+    try:
+        parameters = inspect.signature(function).parameters.values()
+    except (TypeError, ValueError):
+        raise ArgumentTypeError(
+            f"{function!r} is no function of a known number of numbers; wrap it in a lambda"
+        ) from None
+    required = [
+        p.name
+        for p in parameters
+        if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD) and p.default is p.empty
+    ]
+    if any(p.kind is p.VAR_POSITIONAL for p in parameters):
+        raise ArgumentTypeError(
+            f"{function.__name__} takes any number of operands; name each of them"
+        )
+    return tuple(required)
+
+
+_of_others: dict[Any, ScalarFunction] = {}  # of operators and builtins, which live for ever
+_ATTRIBUTE = "__tessella_scalar_function__"
+
+
+def scalar_function(function: Callable[..., Any]) -> ScalarFunction:
+    """The `ScalarFunction` of a Python function or operator; always the same one for the same.
+
+    >>> def cube(x):
+    ...     return x * x * x
+    >>> scalar_function(cube) is scalar_function(cube)
+    True
+    """
+    if isinstance(function, ScalarFunction):
+        return function
+    if not callable(function):
+        raise ArgumentTypeError(
+            f"a function of numbers was expected, {type(function).__name__} was given"
+        )
+    if isinstance(function, types.FunctionType):
+        # kept with the function, so that it goes when the function goes; a decorator may have
+        # copied the attribute from the function that it wraps
+        found = function.__dict__.get(_ATTRIBUTE)
+        if found is None or found.function is not function:
+            found = function.__dict__[_ATTRIBUTE] = ScalarFunction(function)
+        return found
+    if isinstance(function, Operator | types.BuiltinFunctionType):
+        if function not in _of_others:
+            _of_others[function] = ScalarFunction(function)
+        return _of_others[function]
+    return ScalarFunction(function)
+
+
+@functools.cache
+def cast_function(dtype: DType) -> ScalarFunction:
+    """Conversion to a dtype, as a scalar function."""
+    if dtype.is_complex:
+        raise DTypeError(f"{dtype.name} has no scalar expressions")
+    return ScalarFunction(
+        _untraced(lambda x: convert(constant(x), dtype)), f"cast_{dtype.name}", ("x",)
+    )

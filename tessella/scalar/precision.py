@@ -1,0 +1,88 @@
+"""Passes that bring an expression to what a target computes: wide arithmetic, core operators."""
+
+from __future__ import annotations
+
+from tessella import dtypes
+from tessella.errors import MissingRuleError
+from tessella.scalar.expression import (
+    CONSTANT,
+    Expression,
+    apply,
+    constant,
+    rewrite,
+)
+from tessella.scalar.operators import cast
+
+
+def _to(node: Expression, dtype: dtypes.DType) -> Expression:
+    return apply(cast, (node,), static=dtype)
+
+
+def widen(root: Expression) -> Expression:
+    """The expression with half-precision arithmetic done in float32 and rounded once at the end.
+
+    Inputs (variables, loads) and explicit casts keep their half precision.
+
+    >>> from tessella.scalar.expression import variable
+    >>> x = variable("x", dtypes.float16)
+    >>> str(widen(x * x + x))
+    'cast(cast(x, float32) * cast(x, float32) + cast(x, float32), float16)'
+    """
+
+    def rule(node: Expression, arguments: tuple[Expression, ...]) -> Expression | None:
+        if node.operator is CONSTANT:
+            wide = dtypes.compute_dtype(node.dtype)
+            return None if wide is node.dtype else constant(node.static, wide)
+        if not node.arguments:
+            return None
+        if node.operator is cast:
+            return _to(_to(_wide(arguments[0]), node.static), dtypes.compute_dtype(node.static))
+        if node.operator.promotes and node.operator.expand is None and node.static is None:
+            arguments = tuple(_operand(argument, node.dtype) for argument in arguments)
+        if not any(dtypes.is_half(argument.dtype) for argument in arguments):
+            same = arguments == node.arguments
+            return None if same else apply(node.operator, arguments, node.static)
+        return apply(node.operator, [_wide(argument) for argument in arguments], node.static)
+
+    return _to(rewrite(root, rule), root.dtype)
+
+
+def _operand(argument: Expression, result: dtypes.DType) -> Expression:
+    """Integers that become a float, as in a division, are floats from the start."""
+    if result.is_float and not argument.dtype.is_float:
+        return _to(argument, dtypes.compute_dtype(result))
+    return argument
+
+
+def _wide(node: Expression) -> Expression:
+    return _to(node, dtypes.compute_dtype(node.dtype))
+
+
+def expand(root: Expression) -> Expression:
+    """The expression in core operators: functions of the maths library are written out.
+
+    >>> from tessella.scalar.expression import variable
+    >>> from tessella.scalar.operators import square
+    >>> x = variable("x", dtypes.float32)
+    >>> str(expand(square(x)))
+    'x * x'
+    """
+
+    def rule(node: Expression, arguments: tuple[Expression, ...]) -> Expression | None:
+        if node.operator.expand is None:
+            return None
+        return expand(constant(node.operator.expand(*arguments)))
+
+    return rewrite(root, rule)
+
+
+def require_core(root: Expression) -> None:
+    """Complain about an operator that a code generator was not given.
+
+    Raises:
+        MissingRuleError: always; called where a target finds an operator it does not know.
+    """
+    raise MissingRuleError(
+        f"no code can be generated for the operator {root.operator.name}: give it an `expand` "
+        "in tessella/scalar, or an instruction in tessella/backends/llvm.py"
+    )

@@ -1,0 +1,278 @@
+"""Making tensors from data and from nothing."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from tessella import dtypes
+from tessella.backends.array import (
+    check_shape,
+    contiguous_layout,
+    from_numpy,
+    to_numpy,
+)
+from tessella.backends.array import (
+    empty as empty_array,
+)
+from tessella.dtypes import DType, as_dtype
+from tessella.errors import ArgumentError, ArgumentTypeError, DeviceError, DTypeError
+from tessella.primitives.generate import Iota
+from tessella.tensors.interchange import from_dlpack
+from tessella.tensors.tensor import Tensor, apply, filled, from_array, is_traced
+
+Shape = "int | Sequence[int]"
+
+
+def checked_device(device: Any) -> str:
+    """The name of a device; None stands for the CPU."""
+    if device not in (None, "cpu"):
+        raise DeviceError(f"device: there is no device {device!r}; the only one is 'cpu'")
+    return "cpu"
+
+
+def asarray(
+    obj: Any, /, *, dtype: Any = None, device: Any = None, copy: bool | None = None
+) -> Tensor:
+    """A tensor from numbers, nested sequences, NumPy arrays, or anything with DLPack.
+
+    Data is copied, unless `copy=False`: then it is shared, or an error says why it cannot be.
+    Python floats become float32, integers int64; NumPy arrays keep their dtype.
+
+    >>> asarray([[1, 2], [3, 4]]).dtype
+    tessella.int64
+    >>> asarray([1.0, 2.0])
+    tensor([1., 2.])
+    """
+    checked_device(device)
+    target = None if dtype is None else as_dtype(dtype)
+    if isinstance(obj, Tensor):
+        result = obj if target is None else obj.astype(target)
+        return result.copy() if copy and result is obj else result
+    data = _as_numpy(obj, target)
+    if target is not None and data.dtype != target.numpy:
+        if copy is False:
+            raise ArgumentError(f"asarray: {data.dtype} to {target.name} needs a copy")
+        if target.is_integer and data.dtype.kind in "iu" and not _holds_numpy(obj):
+            _check_fits(data, target)
+        with np.errstate(all="ignore"):
+            data = data.astype(target.numpy)
+    return from_array(from_numpy(data, copy=copy is not False))
+
+
+def tensor(
+    data: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False
+) -> Tensor:
+    """A new tensor with a copy of the data, as `repr` prints tensors.
+
+    >>> tensor([1.0, 2.0], requires_grad=True)
+    tensor([1., 2.], requires_grad=True)
+    """
+    made = asarray(data, dtype=dtype, device=device, copy=True).detach()
+    return made.requires_grad_() if requires_grad else made
+
+
+def _as_numpy(obj: Any, target: DType | None) -> np.ndarray[Any, Any]:
+    if isinstance(obj, (np.ndarray, np.generic)):
+        return _supported(np.asarray(obj))
+    if hasattr(obj, "__dlpack__") and not isinstance(obj, (list, tuple)):
+        return from_dlpack(obj).numpy()
+    if hasattr(obj, "__array__"):
+        return _supported(np.asarray(obj))
+    obj = _plain(obj)
+    try:
+        data = np.asarray(obj)
+    except ValueError as error:
+        raise ArgumentError(f"asarray: the nested lists are not a box: {error}") from None
+    except OverflowError as error:
+        raise ArgumentError(f"asarray: {error}") from None
+    if data.dtype == object or data.dtype.kind in "USMm":
+        raise ArgumentTypeError(
+            f"asarray: {type(obj).__name__} of {data.dtype} cannot become a tensor; numbers were "
+            "expected"
+        )
+    if target is None and data.dtype == np.float64 and not _holds_numpy(obj):
+        return data.astype(np.float32)
+    if target is None and data.dtype == np.complex128 and not _holds_numpy(obj):
+        return data.astype(np.complex64)
+    return data
+
+
+def _supported(data: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    as_dtype(data.dtype)  # complains about what we have no dtype for
+    return data
+
+
+def _check_fits(data: np.ndarray[Any, Any], target: DType) -> None:
+    """Python integers are exact: none of them is wrapped around."""
+    limits = np.iinfo(target.numpy)
+    if data.size and not limits.min <= int(data.min()) <= int(data.max()) <= limits.max:
+        raise ArgumentError(
+            f"asarray: numbers from {data.min()} to {data.max()} do not fit in {target.name} "
+            f"({limits.min} to {limits.max}); take a wider dtype"
+        )
+
+
+def _plain(obj: Any) -> Any:
+    """Nested sequences with tensors in them, as NumPy understands them."""
+    if isinstance(obj, Tensor):
+        return obj.numpy()
+    if isinstance(obj, (list, tuple)):
+        return [_plain(item) for item in obj]
+    return obj
+
+
+def _holds_numpy(obj: Any) -> bool:
+    while isinstance(obj, (list, tuple)):
+        if not obj:
+            return False
+        obj = obj[0]
+    return isinstance(obj, (np.ndarray, np.generic))
+
+
+def full(
+    shape: Any, fill_value: bool | int | float | complex, *, dtype: Any = None, device: Any = None
+) -> Tensor:
+    """A tensor of one value.
+
+    >>> full((2,), 7)
+    tensor([7, 7])
+    """
+    checked_device(device)
+    kind = as_dtype(type(fill_value)) if dtype is None else as_dtype(dtype)
+    return filled(fill_value, check_shape(shape, "full"), kind)
+
+
+def zeros(shape: Any, *, dtype: Any = None, device: Any = None) -> Tensor:
+    """A tensor of zeros (float32 by default)."""
+    checked_device(device)
+    kind = as_dtype(dtype or dtypes.DEFAULT_FLOAT)
+    return filled(0, check_shape(shape, "zeros"), kind)
+
+
+def ones(shape: Any, *, dtype: Any = None, device: Any = None) -> Tensor:
+    """A tensor of ones (float32 by default)."""
+    checked_device(device)
+    kind = as_dtype(dtype or dtypes.DEFAULT_FLOAT)
+    return filled(1, check_shape(shape, "ones"), kind)
+
+
+def empty(shape: Any, *, dtype: Any = None, device: Any = None) -> Tensor:
+    """A tensor whose elements are whatever was in memory."""
+    checked_device(device)
+    kind = as_dtype(dtype or dtypes.DEFAULT_FLOAT)
+    return from_array(empty_array(contiguous_layout(check_shape(shape, "empty"), kind)))
+
+
+def zeros_like(x: Tensor, /, *, dtype: Any = None, device: Any = None) -> Tensor:
+    """Zeros of x's shape and dtype."""
+    return zeros(x.shape, dtype=dtype or x.dtype, device=device)
+
+
+def ones_like(x: Tensor, /, *, dtype: Any = None, device: Any = None) -> Tensor:
+    """Ones of x's shape and dtype."""
+    return ones(x.shape, dtype=dtype or x.dtype, device=device)
+
+
+def empty_like(x: Tensor, /, *, dtype: Any = None, device: Any = None) -> Tensor:
+    """A tensor of x's shape and dtype with unknown elements."""
+    return empty(x.shape, dtype=dtype or x.dtype, device=device)
+
+
+def full_like(
+    x: Tensor, /, fill_value: bool | int | float, *, dtype: Any = None, device: Any = None
+) -> Tensor:
+    """One value in x's shape and dtype."""
+    return full(x.shape, fill_value, dtype=dtype or x.dtype, device=device)
+
+
+def arange(
+    start: float, /, stop: float | None = None, step: float = 1, *, dtype: Any = None,
+    device: Any = None,
+) -> Tensor:  # fmt: skip
+    """start, start + step, ... below stop.
+
+    >>> arange(3)
+    tensor([0, 1, 2])
+    """
+    checked_device(device)
+    if stop is None:
+        start, stop = 0, start
+    if step == 0:
+        raise ArgumentError("arange: step is 0; the range would never end")
+    if not all(math.isfinite(number) for number in (start, stop, step)):
+        raise ArgumentError(f"arange: from {start} to {stop} by {step}; expected finite numbers")
+    kind = as_dtype(dtype) if dtype is not None else _range_dtype(start, stop, step)
+    count = max(0, math.ceil((stop - start) / step))
+    if is_traced() and kind.is_integer:
+        counted: Tensor = apply(Iota(count, kind), (filled(0, (), kind),))
+        counted = counted if step == 1 else counted * int(step)
+        return counted if start == 0 else counted + int(start)
+    result = empty_array(contiguous_layout((count,), kind))
+    if count:
+        to_numpy(result)[...] = (start + step * np.arange(count)).astype(kind.numpy)
+    return from_array(result)
+
+
+def _range_dtype(*numbers: float) -> DType:
+    whole = all(isinstance(number, (int, np.integer)) for number in numbers)
+    return dtypes.DEFAULT_INT if whole else dtypes.DEFAULT_FLOAT
+
+
+def linspace(
+    start: float, stop: float, /, num: int, *, dtype: Any = None, device: Any = None,
+    endpoint: bool = True,
+) -> Tensor:  # fmt: skip
+    """`num` evenly spaced numbers from start to stop.
+
+    >>> linspace(0, 1, 3)
+    tensor([0. , 0.5, 1. ])
+    """
+    checked_device(device)
+    if num < 0:
+        raise ArgumentError(f"linspace: num is {num}; it must not be negative")
+    kind = as_dtype(dtype or dtypes.DEFAULT_FLOAT)
+    values = np.linspace(start, stop, num, endpoint=endpoint).astype(kind.numpy)
+    return from_array(from_numpy(values, copy=True))
+
+
+def eye(
+    n_rows: int, n_cols: int | None = None, /, *, k: int = 0, dtype: Any = None, device: Any = None
+) -> Tensor:
+    """Ones on diagonal k, zeros elsewhere.
+
+    >>> eye(2, 3)
+    tensor([[1., 0., 0.],
+            [0., 1., 0.]])
+    """
+    checked_device(device)
+    check_shape((n_rows, n_rows if n_cols is None else n_cols), "eye")
+    kind = as_dtype(dtype or dtypes.DEFAULT_FLOAT)
+    return from_array(from_numpy(np.eye(n_rows, n_cols, k, dtype=kind.numpy), copy=True))
+
+
+def meshgrid(*arrays: Tensor, indexing: str = "xy") -> list[Tensor]:
+    """Coordinate matrices from coordinate vectors."""
+    if indexing not in ("xy", "ij"):
+        raise ArgumentError(f"meshgrid: indexing {indexing!r}; expected 'xy' or 'ij'")
+    for x in arrays:
+        if x.ndim != 1:
+            raise ArgumentError(f"meshgrid: shape {x.shape}; expected vectors")
+    if len({x.dtype for x in arrays}) > 1:
+        raise DTypeError("meshgrid: the vectors must have one dtype")
+    from tessella.tensors.manipulation import broadcast_to, reshape, swapaxes
+
+    sizes = tuple(x.size for x in arrays)
+    grids = [
+        broadcast_to(reshape(x, (1,) * i + (-1,) + (1,) * (len(sizes) - i - 1)), sizes)
+        for i, x in enumerate(arrays)
+    ]
+    return [swapaxes(g, 0, 1) for g in grids] if indexing == "xy" and len(grids) > 1 else grids
+
+
+__all__ = [
+    "arange", "asarray", "empty", "empty_like", "eye", "from_dlpack", "full", "full_like",
+    "linspace", "meshgrid", "ones", "ones_like", "zeros", "zeros_like",
+]  # fmt: skip

@@ -1,0 +1,357 @@
+"""Elementwise functions of the Array API standard, and `map` and `zip_with` for your own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from tessella import dtypes
+from tessella.errors import ArgumentTypeError
+from tessella.primitives.elementwise import Elementwise, elementwise
+from tessella.primitives.host import NumPyCall
+from tessella.scalar.expression import OPERATORS
+from tessella.scalar.function import scalar_function
+from tessella.tensors.tensor import Operand, Tensor, apply, binary, operand
+
+
+def _require(x: Any, name: str) -> Tensor:
+    if not isinstance(x, Tensor):
+        raise ArgumentTypeError(
+            f"{name}: a Tensor was expected, {type(x).__name__} was given; use ts.asarray(...)"
+        )
+    return x
+
+
+def _unary_function(public: str, name: str) -> Callable[[Tensor], Tensor]:
+    def function(x: Tensor, /) -> Tensor:
+        return apply(elementwise(name), (_require(x, public),))
+
+    return _named(function, public, f"{_describe(name)} Elementwise; shapes: any.")
+
+
+def _binary_function(public: str, name: str) -> Callable[[Operand, Operand], Tensor]:
+    def function(x1: Operand, x2: Operand, /) -> Tensor:
+        if not isinstance(x1, Tensor) and not isinstance(x2, Tensor):
+            _require(x1, public)
+        result = binary(elementwise(name), x1, x2)
+        if result is NotImplemented:
+            _require(x1, public), _require(x2, public)
+        return result
+
+    return _named(function, public, f"{_describe(name)} Elementwise; shapes: any that broadcast.")
+
+
+def _describe(name: str) -> str:
+    found = OPERATORS[name].documentation
+    return found or f"The scalar operator `{name}`."
+
+
+def _named(function: Any, name: str, documentation: str) -> Any:
+    function.__name__ = function.__qualname__ = name
+    function.__doc__ = documentation
+    function.__module__ = __name__
+    return function
+
+
+# Names are the standard's; the second is the scalar operator's.
+abs = _unary_function("abs", "absolute")
+acos = _unary_function("acos", "acos")
+acosh = _unary_function("acosh", "acosh")
+asin = _unary_function("asin", "asin")
+asinh = _unary_function("asinh", "asinh")
+atan = _unary_function("atan", "atan")
+atanh = _unary_function("atanh", "atanh")
+bitwise_invert = _unary_function("bitwise_invert", "bitwise_invert")
+ceil = _unary_function("ceil", "ceil")
+cos = _unary_function("cos", "cos")
+cosh = _unary_function("cosh", "cosh")
+digamma = _unary_function("digamma", "digamma")
+erf = _unary_function("erf", "erf")
+erfc = _unary_function("erfc", "erfc")
+exp = _unary_function("exp", "exp")
+exp2 = _unary_function("exp2", "exp2")
+expm1 = _unary_function("expm1", "expm1")
+floor = _unary_function("floor", "floor")
+isfinite = _unary_function("isfinite", "isfinite")
+isinf = _unary_function("isinf", "isinf")
+isnan = _unary_function("isnan", "isnan")
+lgamma = _unary_function("lgamma", "lgamma")
+log = _unary_function("log", "log")
+log10 = _unary_function("log10", "log10")
+log1p = _unary_function("log1p", "log1p")
+log2 = _unary_function("log2", "log2")
+logical_not = _unary_function("logical_not", "logical_not")
+negative = _unary_function("negative", "negative")
+reciprocal = _unary_function("reciprocal", "reciprocal")
+relu = _unary_function("relu", "relu")
+round = _unary_function("round", "round")
+rsqrt = _unary_function("rsqrt", "rsqrt")
+sigmoid = _unary_function("sigmoid", "sigmoid")
+sign = _unary_function("sign", "sign")
+signbit = _unary_function("signbit", "signbit")
+sin = _unary_function("sin", "sin")
+sinh = _unary_function("sinh", "sinh")
+softplus = _unary_function("softplus", "softplus")
+sqrt = _unary_function("sqrt", "sqrt")
+square = _unary_function("square", "square")
+tan = _unary_function("tan", "tan")
+tanh = _unary_function("tanh", "tanh")
+trunc = _unary_function("trunc", "trunc")
+
+add = _binary_function("add", "add")
+atan2 = _binary_function("atan2", "atan2")
+bitwise_and = _binary_function("bitwise_and", "bitwise_and")
+bitwise_left_shift = _binary_function("bitwise_left_shift", "left_shift")
+bitwise_or = _binary_function("bitwise_or", "bitwise_or")
+bitwise_right_shift = _binary_function("bitwise_right_shift", "right_shift")
+bitwise_xor = _binary_function("bitwise_xor", "bitwise_xor")
+nextafter = _binary_function("nextafter", "nextafter")
+copysign = _binary_function("copysign", "copysign")
+divide = _binary_function("divide", "divide")
+equal = _binary_function("equal", "equal")
+floor_divide = _binary_function("floor_divide", "floor_divide")
+fmod = _binary_function("fmod", "fmod")
+greater = _binary_function("greater", "greater")
+greater_equal = _binary_function("greater_equal", "greater_equal")
+hypot = _binary_function("hypot", "hypot")
+less = _binary_function("less", "less")
+less_equal = _binary_function("less_equal", "less_equal")
+logaddexp = _binary_function("logaddexp", "logaddexp")
+logical_and = _binary_function("logical_and", "logical_and")
+logical_or = _binary_function("logical_or", "logical_or")
+logical_xor = _binary_function("logical_xor", "logical_xor")
+maximum = _binary_function("maximum", "maximum")
+minimum = _binary_function("minimum", "minimum")
+multiply = _binary_function("multiply", "multiply")
+not_equal = _binary_function("not_equal", "not_equal")
+remainder = _binary_function("remainder", "remainder")
+subtract = _binary_function("subtract", "subtract")
+
+
+def pow(x1: Operand, x2: Operand, /) -> Tensor:
+    """x1 to the power of x2.
+
+    Small whole exponents are products, which is quicker and exact; the rest is the maths library's
+    `pow`.
+
+    >>> import tessella as ts
+    >>> ts.pow(ts.asarray([2.0, 3.0]), 2)
+    tensor([4., 9.])
+    """
+    if isinstance(x1, Tensor) and x1.dtype.is_float and isinstance(x2, (int, float)):
+        if x2 == 2:
+            return apply(elementwise("square"), (x1,))
+        if x2 == 1:
+            return x1.copy()
+        if x2 == 0.5:
+            return apply(elementwise("sqrt"), (x1,))
+        if x2 == -1:
+            return apply(elementwise("reciprocal"), (x1,))
+    return binary(elementwise("pow"), x1, x2)
+
+
+def positive(x: Tensor, /) -> Tensor:
+    """x itself."""
+    return _require(x, "positive")
+
+
+def where(condition: Tensor, x1: Operand, x2: Operand, /) -> Tensor:
+    """x1 where the condition holds, else x2.
+
+    Shapes: any that broadcast.
+
+    >>> import tessella as ts
+    >>> ts.where(ts.asarray([True, False]), ts.asarray([1.0, 2.0]), 0.0)
+    tensor([1., 0.])
+    """
+    like = next((x for x in (x1, x2) if isinstance(x, Tensor)), None)
+    like = _default_like(x1) if like is None else like
+    first, second = operand(x1, like), operand(x2, like)
+    if condition.dtype is not dtypes.bool_:
+        condition = condition != 0
+    if first.dtype.is_complex or second.dtype.is_complex:
+        return apply(NumPyCall("where"), (condition, first, second))
+    return apply(elementwise("select"), (condition, first, second))
+
+
+def _default_like(value: Any) -> Tensor:
+    from tessella.tensors.creation import asarray
+
+    return asarray(value)
+
+
+def clip(x: Tensor, /, min: Operand | None = None, max: Operand | None = None) -> Tensor:
+    """x, but at least `min` and at most `max`.
+
+    >>> import tessella as ts
+    >>> ts.clip(ts.asarray([-1.0, 0.5, 3.0]), 0.0, 1.0)
+    tensor([0. , 0.5, 1. ])
+    """
+    result = _require(x, "clip")
+    if min is not None:
+        result = maximum(result, min)
+    if max is not None:
+        result = minimum(result, max)
+    return result if result is not x else x.copy()
+
+
+def isclose(
+    x1: Tensor, x2: Operand, /, rtol: float = 1e-5, atol: float = 1e-8, equal_nan: bool = False
+) -> Tensor:
+    """Whether |x1 - x2| <= atol + rtol |x2|."""
+    second = operand(x2, x1)
+    close = abs(x1 - second) <= atol + rtol * abs(second)
+    finite = apply(elementwise("isfinite"), (x1,)) & apply(elementwise("isfinite"), (second,))
+    result = (close & finite) | (x1 == second)
+    if equal_nan:
+        result = result | ((x1 != x1) & (second != second))
+    return result
+
+
+def allclose(
+    x1: Tensor, x2: Operand, /, rtol: float = 1e-5, atol: float = 1e-8, equal_nan: bool = False
+) -> bool:
+    """Whether `isclose` holds everywhere."""
+    return bool(isclose(x1, x2, rtol, atol, equal_nan).all())
+
+
+def map(function: Callable[..., Any], /) -> Callable[[Tensor], Tensor]:
+    """An elementwise operation from a scalar function of your own.
+
+    The function is traced once: it may branch, and it is differentiated and compiled.
+
+    >>> import tessella as ts
+    >>> double = ts.map(lambda x: x + x)
+    >>> double(ts.asarray([1.0, 2.0]))
+    tensor([2., 4.])
+    """
+    return zip_with(function)
+
+
+def zip_with(function: Callable[..., Any], /) -> Callable[..., Tensor]:
+    """An elementwise operation of several tensors from a scalar function of your own.
+
+    >>> import tessella as ts
+    >>> blend = ts.zip_with(lambda x, y: 0.5 * x + 0.5 * y)
+    >>> blend(ts.asarray([1.0, 2.0]), 4.0)
+    tensor([2.5, 3. ])
+    """
+    primitive = Elementwise(scalar_function(function))
+
+    def mapped(*operands: Operand) -> Tensor:
+        like = next((x for x in operands if isinstance(x, Tensor)), None)
+        if like is None:
+            raise ArgumentTypeError(f"{primitive.name}: one operand must be a Tensor")
+        return apply(primitive, tuple(operand(x, like) for x in operands))
+
+    return _named(mapped, primitive.name, f"{primitive.name}, for every element.")
+
+
+def conj(x: Tensor, /) -> Tensor:
+    """The complex conjugate."""
+    return apply(NumPyCall("conj"), (x,)) if x.dtype.is_complex else x
+
+
+def real(x: Tensor, /) -> Tensor:
+    """The real part."""
+    return apply(NumPyCall("real"), (x,)) if x.dtype.is_complex else x
+
+
+def imag(x: Tensor, /) -> Tensor:
+    """The imaginary part."""
+    return apply(NumPyCall("imag"), (x,)) if x.dtype.is_complex else x * 0
+
+
+def nan_to_num(x: Tensor, /, nan: float = 0.0) -> Tensor:
+    """x with `nan` for NaN, and the largest numbers for infinities."""
+    limit = float(np.finfo(x.dtype.numpy).max) if not dtypes.is_half(x.dtype) else 65504.0
+    return where(x != x, nan, clip(x, -limit, limit))
+
+
+__all__ = [
+    "abs",
+    "acos",
+    "acosh",
+    "add",
+    "allclose",
+    "asin",
+    "asinh",
+    "atan",
+    "atan2",
+    "atanh",
+    "bitwise_and",
+    "bitwise_invert",
+    "bitwise_left_shift",
+    "bitwise_or",
+    "bitwise_right_shift",
+    "bitwise_xor",
+    "ceil",
+    "clip",
+    "conj",
+    "copysign",
+    "cos",
+    "cosh",
+    "digamma",
+    "divide",
+    "equal",
+    "erf",
+    "erfc",
+    "exp",
+    "exp2",
+    "expm1",
+    "floor",
+    "floor_divide",
+    "fmod",
+    "greater",
+    "greater_equal",
+    "hypot",
+    "imag",
+    "isclose",
+    "isfinite",
+    "isinf",
+    "isnan",
+    "less",
+    "less_equal",
+    "lgamma",
+    "log",
+    "log1p",
+    "log2",
+    "log10",
+    "logaddexp",
+    "logical_and",
+    "logical_not",
+    "logical_or",
+    "logical_xor",
+    "map",
+    "maximum",
+    "minimum",
+    "multiply",
+    "nan_to_num",
+    "negative",
+    "nextafter",
+    "not_equal",
+    "positive",
+    "pow",
+    "real",
+    "reciprocal",
+    "relu",
+    "remainder",
+    "round",
+    "rsqrt",
+    "sigmoid",
+    "sign",
+    "signbit",
+    "sin",
+    "sinh",
+    "softplus",
+    "sqrt",
+    "square",
+    "subtract",
+    "tan",
+    "tanh",
+    "trunc",
+    "where",
+    "zip_with",
+]

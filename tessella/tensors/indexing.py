@@ -1,0 +1,320 @@
+"""Indexing: slices are views, integer and boolean tensors gather, assignment rebinds.
+
+An index is read once, from left to right, into one `_Part` for each axis of the tensor and each
+new axis; then slices are taken, new axes put in, and index arrays gathered. NumPy's rules decide
+where the axes of index arrays go.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from tessella import dtypes
+from tessella.errors import ArgumentTypeError, DTypeError, IndexingError
+from tessella.primitives.base import broadcast_shapes, normalise_axis
+from tessella.primitives.indexing import Gather, Scatter
+from tessella.primitives.movement import Slice, UpdateSlice
+from tessella.tensors.creation import arange, asarray
+from tessella.tensors.manipulation import broadcast_to, moveaxis, reshape
+from tessella.tensors.tensor import Tensor, apply, operand
+
+
+@dataclass
+class _Part:
+    """One entry of an index: a range of an axis, a new axis, one place, or an index array."""
+
+    kind: str  # "slice", "new", "integer" or "array"
+    start: int = 0
+    size: int = 1
+    step: int = 1
+    array: Tensor | None = None
+
+
+def get_item(x: Tensor, key: Any) -> Tensor:
+    """x[key]."""
+    if x.dtype is not dtypes.bool_ and isinstance(key, Tensor) and key.dtype.is_bool:
+        _check_mask(x, key, 0)
+    parts = _parse(x, key)
+    if any(part.kind == "array" for part in parts):
+        return _advanced(x, parts)
+    return _basic(x, parts)
+
+
+def _basic(x: Tensor, parts: list[_Part]) -> Tensor:
+    """Take the ranges, then drop the single places and put in the new axes."""
+    axes = [part for part in parts if part.kind != "new"]
+    taken = _sliced(x, axes)
+    shape = tuple(1 if p.kind == "new" else p.size for p in parts if p.kind != "integer")
+    return reshape(taken, shape) if shape != taken.shape else taken
+
+
+def _sliced(x: Tensor, axes: list[_Part]) -> Tensor:
+    whole = all(
+        p.start == 0 and p.step == 1 and p.size == n for p, n in zip(axes, x.shape, strict=True)
+    )
+    if whole:
+        # a handle of its own: rebinding it must not touch x
+        return apply(Slice((0,) * x.ndim, x.shape, (1,) * x.ndim), (x,))
+    starts = tuple(part.start for part in axes)
+    return apply(
+        Slice(starts, tuple(part.size for part in axes), tuple(part.step for part in axes)), (x,)
+    )
+
+
+def _parse(x: Tensor, key: Any) -> list[_Part]:
+    """One part for every axis and new axis."""
+    entries = list(key) if isinstance(key, tuple) else [key]
+    entries = [_normalised(entry) for entry in entries]
+    used = sum(_axes_used(entry) for entry in entries)
+    dots = [i for i, entry in enumerate(entries) if entry is Ellipsis]
+    if len(dots) > 1:
+        raise IndexingError("an index can hold one ellipsis (...), several were given")
+    if used > x.ndim:
+        raise IndexingError(
+            f"too many indices: {used} for a tensor of {x.ndim} dimensions (shape {x.shape})"
+        )
+    fill = [slice(None)] * (x.ndim - used)
+    place = dots[0] if dots else len(entries)
+    entries = entries[:place] + fill + entries[place + bool(dots) :]
+    parts: list[_Part] = []
+    axis = 0
+    for entry in entries:
+        found = _part(x, entry, axis)
+        parts += found
+        axis += _axes_used(entry)
+    return parts
+
+
+def _normalised(entry: Any) -> Any:
+    """Lists and NumPy arrays as tensors; 0-d integer tensors as integers."""
+    if isinstance(entry, (list, np.ndarray)):
+        entry = asarray(entry)
+        if entry.size == 0 and entry.dtype.is_float:
+            entry = entry.astype(dtypes.int64)  # an empty list has no dtype of its own
+    if isinstance(entry, np.bool_):
+        return bool(entry)
+    if isinstance(entry, np.integer):
+        return int(entry)
+    if isinstance(entry, Tensor) and entry.ndim == 0 and entry.dtype.is_integer:
+        return int(entry)
+    if isinstance(entry, bool):
+        return asarray(entry)
+    return entry
+
+
+def _axes_used(entry: Any) -> int:
+    if entry is None or entry is Ellipsis:
+        return 0
+    if isinstance(entry, Tensor) and entry.dtype.is_bool:
+        return entry.ndim
+    return 1
+
+
+def _part(x: Tensor, entry: Any, axis: int) -> list[_Part]:
+    if entry is None:
+        return [_Part("new")]
+    if isinstance(entry, slice):
+        return [_range(x, entry, axis)]
+    if isinstance(entry, int):
+        size = x.shape[axis]
+        if not -size <= entry < size:
+            raise IndexingError(
+                f"index {entry} is out of range for axis {axis} of size {size} (shape {x.shape})"
+            )
+        return [_Part("integer", start=entry % size)]
+    if isinstance(entry, Tensor):
+        return _arrays(x, entry, axis)
+    raise ArgumentTypeError(
+        f"an index must be an integer, a slice, None, ..., or a tensor of integers or bool; "
+        f"{type(entry).__name__} was given"
+    )
+
+
+def _range(x: Tensor, entry: slice, axis: int) -> _Part:
+    try:
+        start, stop, step = entry.indices(x.shape[axis])
+    except TypeError:
+        raise IndexingError(f"slice {entry}: its bounds must be integers or None") from None
+    except ValueError:
+        raise IndexingError(f"slice {entry}: its step must not be 0") from None
+    size = len(range(start, stop, step))
+    return _Part("slice", start if size else 0, size, step)
+
+
+def _arrays(x: Tensor, entry: Tensor, axis: int) -> list[_Part]:
+    if entry.dtype.is_bool:
+        _check_mask(x, entry, axis)
+        if entry.ndim == 0:
+            raise IndexingError("a zero-dimensional bool is no index; use x[None][mask] forms")
+        places = np.nonzero(entry.numpy())
+        return [_Part("array", array=asarray(place)) for place in places]
+    if not entry.dtype.is_integer:
+        raise DTypeError(f"an index must be of integers or bool, not {entry.dtype.name}")
+    return [_Part("array", array=entry)]
+
+
+def _check_mask(x: Tensor, mask: Tensor, axis: int) -> None:
+    covered = x.shape[axis : axis + mask.ndim]
+    if covered != mask.shape:
+        raise IndexingError(
+            f"a bool index has shape {mask.shape}, but the axes it covers have {covered}"
+        )
+
+
+def _advanced(x: Tensor, parts: list[_Part]) -> Tensor:
+    """Slices first, then the index arrays; single places count as index arrays."""
+    axes = [part for part in parts if part.kind != "new"]
+    ranges = [
+        part if part.kind == "slice" else _Part("slice", 0, n, 1)
+        for part, n in zip(axes, x.shape, strict=True)
+    ]
+    x = _sliced(x, ranges)
+    places = [i for i, part in enumerate(axes) if part.kind in ("array", "integer")]
+    indices = [_index_array(axes[i]) for i in places]
+    gathered: Tensor = apply(Gather(tuple(places)), (x, *indices))
+    rank = len(broadcast_shapes([index.shape for index in indices], "index"))
+    return _arranged(gathered, parts, rank)
+
+
+def _index_array(part: _Part) -> Tensor:
+    return asarray(part.start) if part.array is None else part.array
+
+
+def _arranged(gathered: Tensor, parts: list[_Part], rank: int) -> Tensor:
+    """Put in the new axes, and the indexed axes where NumPy has them."""
+    where = [i for i, p in enumerate(parts) if p.kind in ("array", "integer")]
+    adjacent = where[-1] - where[0] + 1 == len(where)
+    front = gathered.shape[:rank]
+    rest = iter(gathered.shape[rank:])
+    others = [(1 if p.kind == "new" else next(rest)) for p in parts if p.kind in ("new", "slice")]
+    result = reshape(gathered, (*front, *others))
+    before = sum(1 for p in parts[: where[0]] if p.kind in ("new", "slice")) if adjacent else 0
+    if before == 0 or rank == 0:
+        return result
+    return moveaxis(result, tuple(range(rank)), tuple(range(before, before + rank)))
+
+
+# --- assignment ----------------------------------------------------------------------------------------
+
+
+def set_item(x: Tensor, key: Any, value: Any) -> Tensor:
+    """x with x[key] replaced by a value, which is broadcast and converted to x's dtype."""
+    found = operand(value, x)
+    if found is NotImplemented:
+        found = asarray(value)
+    if not dtypes.can_cast(found.dtype, x.dtype) and isinstance(value, Tensor):
+        raise DTypeError(
+            f"assignment: {found.dtype.name} values do not fit in a {x.dtype.name} tensor; convert "
+            f"them first: value.astype(ts.{x.dtype.name})"
+        )
+    updates = found.astype(x.dtype)
+    parts = _parse(x, key)
+    if any(part.kind == "array" for part in parts):
+        return _scattered(x, parts, updates)
+    axes = [part for part in parts if part.kind != "new"]
+    shape = tuple(1 if p.kind == "new" else p.size for p in parts if p.kind != "integer")
+    region = reshape(_broadcast(updates, shape), tuple(part.size for part in axes))
+    starts, steps = tuple(p.start for p in axes), tuple(p.step for p in axes)
+    return apply(UpdateSlice(starts, steps), (x, region))
+
+
+def _broadcast(updates: Tensor, shape: tuple[int, ...]) -> Tensor:
+    extra = updates.ndim - len(shape)
+    if extra > 0 and all(n == 1 for n in updates.shape[:extra]):
+        updates = reshape(updates, updates.shape[extra:])
+    return broadcast_to(updates, shape)
+
+
+def _scattered(x: Tensor, parts: list[_Part], updates: Tensor) -> Tensor:
+    """Every axis by an index array: ranges become counting arrays on axes of their own."""
+    axes = [part for part in parts if part.kind != "new"]
+    target = get_item_shape(x, parts)
+    updates = _broadcast(updates, target)
+    places = [i for i, part in enumerate(axes) if part.kind != "slice"]
+    ranges = [i for i, part in enumerate(axes) if part.kind == "slice"]
+    indices = [_index_array(axes[i]) for i in places]
+    common = broadcast_shapes([index.shape for index in indices], "index")
+    updates = _indices_first(updates, parts, len(common))
+    arrays: dict[int, Tensor] = {}
+    for i, index in zip(places, indices, strict=True):
+        arrays[i] = reshape(broadcast_to(index, common), (*common, *(1,) * len(ranges)))
+    for position, i in enumerate(ranges):
+        part = axes[i]
+        count = arange(part.size) * part.step + part.start
+        after = len(ranges) - position - 1
+        arrays[i] = (
+            reshape(count, (1,) * (len(common) + position) + (-1,) + (1,) * after)
+            if part.size
+            else reshape(count, (1,) * (len(common) + position) + (0,) + (1,) * after)
+        )
+    ordered = [arrays[i] for i in range(x.ndim)]
+    return apply(Scatter(tuple(range(x.ndim)), "set"), (x, updates, *ordered))
+
+
+def get_item_shape(x: Tensor, parts: list[_Part]) -> tuple[int, ...]:
+    """The shape of x[key]."""
+    return _advanced(x.detach(), parts).shape
+
+
+def _indices_first(updates: Tensor, parts: list[_Part], rank: int) -> Tensor:
+    """Undo `_arranged`: index axes in front, new axes gone."""
+    where = [i for i, p in enumerate(parts) if p.kind in ("array", "integer")]
+    adjacent = where[-1] - where[0] + 1 == len(where)
+    before = sum(1 for p in parts[: where[0]] if p.kind in ("new", "slice")) if adjacent else 0
+    if before and rank:
+        updates = moveaxis(updates, tuple(range(before, before + rank)), tuple(range(rank)))
+    sizes = tuple(p.size for p in parts if p.kind == "slice")
+    return reshape(updates, (*updates.shape[:rank], *sizes))
+
+
+# --- functions -------------------------------------------------------------------------------------------
+
+
+def take(x: Tensor, indices: Tensor, /, *, axis: int | None = None) -> Tensor:
+    """The elements of an axis at some places.
+
+    >>> import tessella as ts
+    >>> take(ts.asarray([5.0, 6.0, 7.0]), ts.asarray([2, 0]))
+    tensor([7., 5.])
+    """
+    if axis is None:
+        if x.ndim != 1:
+            raise IndexingError(f"take: shape {x.shape}; say along which axis")
+        axis = 0
+    place = normalise_axis(axis, x.ndim, "take")
+    if not isinstance(indices, Tensor):
+        indices = asarray(indices)
+    taken: Tensor = apply(Gather((place,)), (x, indices))
+    rank = indices.ndim
+    return moveaxis(taken, tuple(range(rank)), tuple(range(place, place + rank))) if rank else taken
+
+
+def take_along_axis(x: Tensor, indices: Tensor, /, *, axis: int = -1) -> Tensor:
+    """For each row along an axis, its elements at the places of the same row of indices."""
+    place = normalise_axis(axis, x.ndim, "take_along_axis")
+    shape = broadcast_shapes(
+        [
+            tuple(1 if i == place else n for i, n in enumerate(x.shape)),
+            tuple(1 if i == place else n for i, n in enumerate(indices.shape)),
+        ],
+        "take_along_axis",
+    )
+    full = tuple(indices.shape[place] if i == place else n for i, n in enumerate(shape))
+    arrays = []
+    for i, n in enumerate(full):
+        if i == place:
+            arrays.append(broadcast_to(indices, full))
+        else:
+            arrays.append(reshape(arange(n), (1,) * i + (n,) + (1,) * (x.ndim - i - 1)))
+    return apply(Gather(tuple(range(x.ndim))), (x, *arrays))
+
+
+def nonzero(x: Tensor, /) -> tuple[Tensor, ...]:
+    """Where the elements are not zero: one index array for each axis."""
+    return tuple(asarray(place) for place in np.nonzero(x.numpy()))
+
+
+__all__ = ["nonzero", "take", "take_along_axis"]

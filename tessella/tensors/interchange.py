@@ -1,0 +1,105 @@
+"""Sharing memory with other libraries, by DLPack."""
+
+from __future__ import annotations
+
+import ctypes
+from typing import Any
+
+import numpy as np
+
+from tessella import dtypes
+from tessella.backends.array import from_numpy, to_numpy
+from tessella.errors import ArgumentTypeError, DeviceError
+from tessella.tensors.tensor import Tensor, from_array
+
+_CPU = 1  # the codes of DLPack's devices and types
+_UNSIGNED, _BFLOAT = 1, 4
+
+
+def to_dlpack(
+    tensor: Tensor, stream: Any, max_version: Any, dl_device: Any, copy: bool | None
+) -> Any:
+    """The DLPack capsule of a tensor's memory.
+
+    Source: Python Array API standard, `__dlpack__`; NumPy writes the capsule.
+
+    Raises:
+        BufferError: another device was asked for.
+    """
+    if stream is not None:
+        raise BufferError("dlpack: a CPU tensor has no stream; pass stream=None")
+    if dl_device is not None and dl_device[0] != _CPU:
+        raise BufferError(f"dlpack: the tensor is on the CPU, not on device {dl_device}")
+    data = to_numpy(tensor._value)
+    if copy:
+        data = np.array(data)
+    if tensor.dtype is not dtypes.bfloat16:
+        return data.__dlpack__(max_version=max_version)
+    capsule = data.view(np.uint16).__dlpack__(max_version=max_version)
+    _type_code(capsule).value = _BFLOAT
+    return capsule
+
+
+def from_dlpack(x: Any, *, device: Any = None, copy: bool | None = None) -> Tensor:
+    """A tensor on the memory of another library's array, without copying.
+
+    Raises:
+        ArgumentTypeError: the object does not speak DLPack.
+        DeviceError: the array is not on the CPU.
+
+    >>> from_dlpack(np.arange(3.0))
+    tensor([0., 1., 2.], dtype=float64)
+    """
+    if device not in (None, "cpu"):
+        raise DeviceError(f"from_dlpack: there is no device {device!r}; the only one is 'cpu'")
+    if not hasattr(x, "__dlpack__"):
+        raise ArgumentTypeError(
+            f"from_dlpack: {type(x).__name__} has no __dlpack__; use ts.asarray for other data"
+        )
+    if x.__dlpack_device__()[0] != _CPU:
+        raise DeviceError("from_dlpack: the array is on another device; bring it to the CPU first")
+    exported = _Exported(x)
+    data = np.from_dlpack(exported)
+    data = data.view(dtypes.bfloat16.numpy) if exported.is_bfloat else data
+    return from_array(from_numpy(data, copy=bool(copy)))
+
+
+# --- bfloat16: NumPy does not know it, so it passes as uint16, and the code of its type is changed ---
+
+
+class _Exported:
+    """An array that shows its bfloat16 numbers as uint16."""
+
+    def __init__(self, array: Any) -> None:
+        self.array = array
+        self.is_bfloat = False
+
+    def __dlpack__(self, **options: Any) -> Any:
+        capsule = self.array.__dlpack__(**options)
+        code = _type_code(capsule)
+        if code.value == _BFLOAT:
+            self.is_bfloat = True
+            code.value = _UNSIGNED
+        return capsule
+
+    def __dlpack_device__(self) -> Any:
+        return self.array.__dlpack_device__()
+
+
+def _type_code(capsule: Any) -> ctypes.c_uint8:
+    """Where a capsule says whether its elements are integers, floats, bfloats.
+
+    Source: DLPack 1.0, `DLManagedTensor` and `DLManagedTensorVersioned`: the versioned one has four
+    words (version, context, deleter, flags) before its `DLTensor`, whose type follows the address,
+    the device and the number of axes.
+    """
+    name = _capsule_name(capsule)
+    start = _capsule_pointer(capsule, name)
+    return ctypes.c_uint8.from_address(start + (32 if name == b"dltensor_versioned" else 0) + 20)
+
+
+_capsule_name = ctypes.pythonapi.PyCapsule_GetName
+_capsule_name.restype, _capsule_name.argtypes = ctypes.c_char_p, [ctypes.py_object]
+_capsule_pointer = ctypes.pythonapi.PyCapsule_GetPointer
+_capsule_pointer.restype = ctypes.c_void_p
+_capsule_pointer.argtypes = [ctypes.py_object, ctypes.c_char_p]

@@ -1,0 +1,331 @@
+"""Changing shapes, joining and splitting. Most of these are views and cost nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from tessella import dtypes
+from tessella.backends.array import check_shape
+from tessella.errors import ArgumentError, ArgumentTypeError, AxisError, ShapeError
+from tessella.primitives import Concatenate, Pad, Slice
+from tessella.primitives import movement as moves
+from tessella.primitives.base import Shape, normalise_axes, normalise_axis, size_of
+from tessella.primitives.base import broadcast_shapes as _broadcast_shapes
+from tessella.primitives.window import Window
+from tessella.tensors.tensor import Axes, Tensor, apply
+
+
+def reshape(x: Tensor, /, shape: int | Sequence[int], *, copy: bool | None = None) -> Tensor:
+    """The same elements in another shape; one size may be -1 and is worked out.
+
+    Raises:
+        ShapeError: the number of elements differs.
+
+    >>> import tessella as ts
+    >>> ts.reshape(ts.arange(6), (2, -1)).shape
+    (2, 3)
+    """
+    target = _inferred(x.shape, shape)
+    result: Tensor = moves.reshape(x, target)
+    return result.copy() if copy else result
+
+
+def _inferred(old: Shape, shape: int | Sequence[int]) -> Shape:
+    sizes = [shape] if isinstance(shape, (int, np.integer)) else list(shape)
+    if sizes.count(-1) > 1:
+        raise ShapeError(
+            f"reshape: shape {tuple(sizes)} has several -1; only one can be worked out"
+        )
+    if -1 in sizes:
+        place = sizes.index(-1)
+        others = size_of(tuple(int(n) for i, n in enumerate(sizes) if i != place))
+        total = size_of(old)
+        if others == 0 or total % others:
+            raise ShapeError(
+                f"reshape: {old} has {total} elements, which {tuple(sizes)} cannot hold for any -1"
+            )
+        sizes[place] = total // others
+    return check_shape(sizes, "reshape")
+
+
+def permute_dims(x: Tensor, /, axes: Sequence[int]) -> Tensor:
+    """The axes in another order.
+
+    >>> import tessella as ts
+    >>> ts.permute_dims(ts.zeros((2, 3, 4)), (2, 0, 1)).shape
+    (4, 2, 3)
+    """
+    order = tuple(normalise_axis(axis, x.ndim, "permute_dims") for axis in axes)
+    if sorted(order) != list(range(x.ndim)):
+        raise AxisError(
+            f"permute_dims: axes {tuple(axes)} are not an order of the {x.ndim} axes of shape "
+            f"{x.shape}"
+        )
+    result: Tensor = moves.permute(x, order)
+    return result
+
+
+def moveaxis(x: Tensor, source: int | Sequence[int], destination: int | Sequence[int], /) -> Tensor:
+    """Axes elsewhere, the others in their order."""
+    sources = [source] if isinstance(source, int) else list(source)
+    targets = [destination] if isinstance(destination, int) else list(destination)
+    from_ = [normalise_axis(axis, x.ndim, "moveaxis") for axis in sources]
+    to = [normalise_axis(axis, x.ndim, "moveaxis") for axis in targets]
+    if len(set(from_)) != len(from_) or len(set(to)) != len(to) or len(from_) != len(to):
+        raise AxisError(f"moveaxis: {source} and {destination} do not match axis for axis")
+    order = [axis for axis in range(x.ndim) if axis not in from_]
+    for place, axis in sorted(zip(to, from_, strict=True)):
+        order.insert(place, axis)
+    return permute_dims(x, order)
+
+
+def swapaxes(x: Tensor, a: int, b: int, /) -> Tensor:
+    """Two axes exchanged."""
+    order = list(range(x.ndim))
+    a, b = normalise_axis(a, x.ndim, "swapaxes"), normalise_axis(b, x.ndim, "swapaxes")
+    order[a], order[b] = order[b], order[a]
+    return permute_dims(x, order)
+
+
+def broadcast_to(x: Tensor, /, shape: int | Sequence[int]) -> Tensor:
+    """x repeated to a shape, by NumPy's rules; what is repeated is stored once."""
+    result: Tensor = moves.expand(x, check_shape(shape, "broadcast_to"))
+    return result
+
+
+def broadcast_shapes(*shapes: Shape) -> Shape:
+    """The shape that arrays of these shapes have together."""
+    return _broadcast_shapes(shapes, "broadcast_shapes") if shapes else ()
+
+
+def broadcast_arrays(*arrays: Tensor) -> list[Tensor]:
+    """Tensors broadcast against each other."""
+    shape = _broadcast_shapes([x.shape for x in arrays], "broadcast_arrays")
+    return [broadcast_to(x, shape) for x in arrays]
+
+
+def expand_dims(x: Tensor, /, axis: int | Sequence[int] = 0) -> Tensor:
+    """A new axis of size 1 at each of these places of the result."""
+    axes = [axis] if isinstance(axis, int) else list(axis)
+    rank = x.ndim + len(axes)
+    places = normalise_axes(tuple(axes), rank, "expand_dims")
+    sizes = iter(x.shape)
+    return reshape(x, tuple(1 if i in places else next(sizes) for i in range(rank)))
+
+
+def squeeze(x: Tensor, /, axis: int | Sequence[int]) -> Tensor:
+    """x without these axes, which must have size 1."""
+    axes = normalise_axes(axis, x.ndim, "squeeze")
+    for place in axes:
+        if x.shape[place] != 1:
+            raise ShapeError(
+                f"squeeze: axis {place} of shape {x.shape} has size {x.shape[place]}; only axes of "
+                "size 1 can be removed"
+            )
+    return reshape(x, tuple(n for i, n in enumerate(x.shape) if i not in axes))
+
+
+def flatten(x: Tensor, /, start: int = 0, end: int = -1) -> Tensor:
+    """The axes from `start` to `end` as one."""
+    if x.ndim == 0:
+        return reshape(x, (1,))
+    first = normalise_axis(start, x.ndim, "flatten")
+    last = normalise_axis(end, x.ndim, "flatten")
+    if first > last:
+        raise AxisError(f"flatten: start {start} comes after end {end}")
+    middle = size_of(x.shape[first : last + 1])
+    return reshape(x, (*x.shape[:first], middle, *x.shape[last + 1 :]))
+
+
+def flip(x: Tensor, /, *, axis: Axes = None) -> Tensor:
+    """The elements of some axes (all by default) backwards."""
+    result: Tensor = moves.flip(x, normalise_axes(axis, x.ndim, "flip"))
+    return result
+
+
+def roll(x: Tensor, /, shift: int | Sequence[int], *, axis: Axes = None) -> Tensor:
+    """Elements moved along axes; those that leave at the end come back at the start."""
+    if axis is None:
+        if not isinstance(shift, int):
+            raise ArgumentError("roll: several shifts need as many axes")
+        return (
+            reshape(roll(reshape(x, (-1,)) if x.size else x, shift, axis=0), x.shape)
+            if x.size
+            else x
+        )
+    axes = [axis] if isinstance(axis, int) else list(axis)
+    shifts = [shift] * len(axes) if isinstance(shift, int) else list(shift)
+    if len(shifts) != len(axes):
+        raise ArgumentError(f"roll: {len(shifts)} shifts for {len(axes)} axes; give one for each")
+    for place, amount in zip(axes, shifts, strict=True):
+        place = normalise_axis(place, x.ndim, "roll")
+        extent = x.shape[place]
+        if extent and amount % extent:
+            cut = extent - amount % extent
+            x = concat([_range(x, place, cut, extent), _range(x, place, 0, cut)], axis=place)
+    return x
+
+
+def _range(x: Tensor, axis: int, start: int, stop: int) -> Tensor:
+    starts = tuple(start if i == axis else 0 for i in range(x.ndim))
+    sizes = tuple(stop - start if i == axis else n for i, n in enumerate(x.shape))
+    return apply(Slice(starts, sizes, (1,) * x.ndim), (x,))
+
+
+def _all_tensors(arrays: Sequence[Tensor], name: str) -> list[Tensor]:
+    found = list(arrays)
+    if not found:
+        raise ArgumentError(f"{name}: no tensors were given; at least one is needed")
+    for x in found:
+        if not isinstance(x, Tensor):
+            raise ArgumentTypeError(f"{name}: {type(x).__name__} among the tensors; use ts.asarray")
+    common = dtypes.promote(*(x.dtype for x in found))
+    return [x.astype(common) for x in found]
+
+
+def concat(arrays: Sequence[Tensor], /, *, axis: int | None = 0) -> Tensor:
+    """Tensors one after the other along an axis (flattened first if it is None).
+
+    >>> import tessella as ts
+    >>> ts.concat([ts.zeros(2), ts.ones(1)])
+    tensor([0., 0., 1.])
+    """
+    found = _all_tensors(arrays, "concat")
+    if axis is None:
+        found, axis = [reshape(x, (x.size,)) for x in found], 0
+    place = normalise_axis(axis, found[0].ndim, "concat")
+    return found[0] if len(found) == 1 else apply(Concatenate(place), tuple(found))
+
+
+def stack(arrays: Sequence[Tensor], /, *, axis: int = 0) -> Tensor:
+    """Tensors of one shape beside each other along a new axis."""
+    found = _all_tensors(arrays, "stack")
+    for x in found:
+        if x.shape != found[0].shape:
+            raise ShapeError(f"stack: shapes differ: {found[0].shape} and {x.shape}")
+    place = normalise_axis(axis, found[0].ndim + 1, "stack")
+    return concat([expand_dims(x, place) for x in found], axis=place)
+
+
+def unstack(x: Tensor, /, *, axis: int = 0) -> tuple[Tensor, ...]:
+    """The slices of a tensor along an axis."""
+    place = normalise_axis(axis, x.ndim, "unstack")
+    return tuple(squeeze(_range(x, place, i, i + 1), place) for i in range(x.shape[place]))
+
+
+def split(x: Tensor, sizes: int | Sequence[int], /, *, axis: int = 0) -> tuple[Tensor, ...]:
+    """A tensor cut along an axis: pieces of one size (the last may be smaller), or of given sizes."""
+    place = normalise_axis(axis, x.ndim, "split")
+    extent = x.shape[place]
+    if isinstance(sizes, int):
+        if sizes < 1:
+            raise ArgumentError(f"split: size {sizes}; it must be at least 1")
+        sizes = [min(sizes, extent - start) for start in range(0, extent, sizes)]
+    if builtins_sum(sizes) != extent:
+        raise ShapeError(
+            f"split: sizes {tuple(sizes)} add up to {builtins_sum(sizes)}, not {extent}"
+        )
+    pieces, start = [], 0
+    for size in sizes:
+        pieces.append(_range(x, place, start, start + size))
+        start += size
+    return tuple(pieces)
+
+
+builtins_sum = sum
+
+
+def tile(x: Tensor, repetitions: Sequence[int], /) -> Tensor:
+    """x repeated whole along each axis."""
+    times = tuple(repetitions)
+    if any(not isinstance(count, int) or count < 0 for count in times):
+        raise ArgumentError(f"tile: repetitions {times}; expected whole numbers of at least 0")
+    rank = max(x.ndim, len(times))
+    times = (1,) * (rank - len(times)) + times
+    x = reshape(x, (1,) * (rank - x.ndim) + x.shape)
+    for axis, count in enumerate(times):
+        x = concat([x] * count, axis=axis) if count else _range(x, axis, 0, 0)
+    return x
+
+
+def repeat(x: Tensor, repeats: int | Tensor, /, *, axis: int | None = None) -> Tensor:
+    """Each element (along an axis) several times in a row."""
+    if axis is None:
+        x, axis = reshape(x, (x.size,)), 0
+    place = normalise_axis(axis, x.ndim, "repeat")
+    counts = np.asarray(repeats.numpy() if isinstance(repeats, Tensor) else repeats)
+    if counts.dtype.kind not in "iu" or (counts < 0).any():
+        raise ArgumentError(f"repeat: repeats {repeats}; expected whole numbers of at least 0")
+    if counts.ndim and counts.shape != (x.shape[place],) and counts.size != 1:
+        raise ShapeError(
+            f"repeat: {counts.size} repeats for axis {place} of size {x.shape[place]}; give one "
+            "number, or one for each element"
+        )
+    order = np.repeat(np.arange(x.shape[place]), counts)
+    from tessella.tensors.creation import asarray
+    from tessella.tensors.indexing import take
+
+    return take(x, asarray(order), axis=place)
+
+
+def pad(x: Tensor, widths: Sequence[Sequence[int]], /, value: float = 0.0) -> Tensor:
+    """x with `value` around it: (before, after) for each axis.
+
+    >>> import tessella as ts
+    >>> ts.pad(ts.ones(2), [(1, 2)])
+    tensor([0., 1., 1., 0., 0.])
+    """
+    pairs = [tuple(pair) for pair in widths]
+    if len(pairs) != x.ndim or any(len(pair) != 2 for pair in pairs):
+        raise ShapeError(f"pad: {len(pairs)} pairs of widths for {x.ndim} axes")
+    low, high = tuple(a for a, _ in pairs), tuple(b for _, b in pairs)
+    return apply(Pad(low, high, (0,) * x.ndim, float(value)), (x,))
+
+
+def sliding_window(
+    x: Tensor,
+    sizes: Sequence[int],
+    /,
+    steps: Sequence[int] | None = None,
+    dilations: Sequence[int] | None = None,
+) -> Tensor:
+    """A view of every window of the last axes: (..., *places, *sizes).
+
+    >>> import tessella as ts
+    >>> ts.sliding_window(ts.arange(4), (2,)).tolist()
+    [[0, 1], [1, 2], [2, 3]]
+    """
+    ones = (1,) * len(sizes)
+    window = Window(tuple(sizes), tuple(steps or ones), tuple(dilations or ones))
+    return apply(window, (x,))
+
+
+def tril(x: Tensor, /, *, k: int = 0) -> Tensor:
+    """The lower triangle of each matrix; zeros above diagonal k."""
+    return _triangle(x, lambda rows, columns: columns - rows <= k, "tril")
+
+
+def triu(x: Tensor, /, *, k: int = 0) -> Tensor:
+    """The upper triangle of each matrix; zeros below diagonal k."""
+    return _triangle(x, lambda rows, columns: columns - rows >= k, "triu")
+
+
+def _triangle(x: Tensor, inside: Any, name: str) -> Tensor:
+    from tessella.tensors.creation import arange
+    from tessella.tensors.elementwise import where
+
+    if x.ndim < 2:
+        raise ShapeError(f"{name}: shape {x.shape} holds no matrices; two axes are needed")
+    rows, columns = arange(x.shape[-2]), arange(x.shape[-1])
+    mask = inside(expand_dims(rows, 1), expand_dims(columns, 0))
+    return where(mask, x, x.__tessella_zero__())
+
+
+__all__ = [
+    "broadcast_arrays", "broadcast_shapes", "broadcast_to", "concat", "expand_dims", "flatten",
+    "flip", "moveaxis", "pad", "permute_dims", "repeat", "reshape", "roll", "sliding_window",
+    "split", "squeeze", "stack", "swapaxes", "tile", "tril", "triu", "unstack",
+]  # fmt: skip

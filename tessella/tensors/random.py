@@ -1,0 +1,230 @@
+"""Random numbers from a seed and a counter: the same on every machine.
+
+Every draw takes the next number of the counter, mixes it with the seed into a key (Threefry), and
+makes its bits from that key. So what is drawn depends on the seed and on how many draws came
+before, and on nothing else.
+"""
+
+from __future__ import annotations
+
+import math
+import secrets
+import threading
+from typing import Any
+
+import numpy as np
+
+from tessella import dtypes
+from tessella.backends.array import check_shape, from_numpy
+from tessella.dtypes import DType, as_dtype
+from tessella.errors import ArgumentError, DTypeError
+from tessella.primitives.base import Shape
+from tessella.primitives.random import RandomBits, threefry
+from tessella.scalar import operators
+from tessella.scalar.function import ScalarFunction
+from tessella.tensors.creation import asarray
+from tessella.tensors.elementwise import zip_with
+from tessella.tensors.manipulation import stack
+from tessella.tensors.sorting import argsort
+from tessella.tensors.tensor import Tensor, _make, _mode, apply
+
+
+class Generator:
+    """A seed and a counter of draws.
+
+    >>> Generator(0).uniform((2,)).tolist() == Generator(0).uniform((2,)).tolist()
+    True
+    """
+
+    def __init__(self, seed: int) -> None:
+        self._lock = threading.Lock()
+        self.seed(seed)
+
+    def seed(self, seed: int) -> None:
+        """Start again from a seed.
+
+        Raises:
+            ArgumentError: not an integer.
+        """
+        if not isinstance(seed, (int, np.integer)) or isinstance(seed, bool):
+            raise ArgumentError(f"seed: {seed!r} was given; expected an integer")
+        self._seed = int(seed) & (2**64 - 1)
+        self._counter = 0
+
+    @property
+    def state(self) -> tuple[int, int]:
+        """The seed and how many draws there were; assign it to go back."""
+        return self._seed, self._counter
+
+    @state.setter
+    def state(self, state: tuple[int, int]) -> None:
+        self._seed, self._counter = state
+
+    def key(self) -> Tensor:
+        """The key of the next draw: two uint32 words."""
+        if _mode.trace is not None:
+            return self._traced_key(_mode.trace)
+        with self._lock:
+            count = self._counter
+            self._counter += 1
+        seed, number = _words(self._seed), _words(count)
+        with np.errstate(over="ignore"):
+            words = threefry((seed[0], seed[1]), (number[0], number[1]))
+        return asarray(np.array(words, np.uint32))
+
+    def _traced_key(self, trace: Any) -> Tensor:
+        """The same in a traced function: seed and counter are read at every call of its program."""
+
+        def read() -> Any:
+            return from_numpy(np.array([self._seed, self._counter], np.uint64))
+
+        state = _make(trace.number(("generator", id(self)), read, read()), None, 0)
+        if self not in trace.counts:
+            trace.after.append(lambda: self._advance(trace.counts[self]))
+        number = trace.counts.get(self, 0)
+        trace.counts[self] = number + 1
+        seed, count = state[0], state[1] + number
+        return stack([_key_word_0(seed, count), _key_word_1(seed, count)])
+
+    def _advance(self, draws: int) -> None:
+        with self._lock:
+            self._counter += draws
+
+    def bits(self, shape: Any) -> Tensor:
+        """32 random bits for each element, as uint32."""
+        return apply(RandomBits(check_shape(shape, "random")), (self.key(),))
+
+    def uniform(self, shape: Any, low: float = 0.0, high: float = 1.0, dtype: Any = None) -> Tensor:
+        """Numbers spread evenly over [low, high)."""
+        kind = _floating(dtype)
+        unit = self._unit(check_shape(shape, "uniform"), kind)
+        return unit if (low, high) == (0.0, 1.0) else unit * (high - low) + low
+
+    def _unit(self, shape: Shape, dtype: DType) -> Tensor:
+        if dtype is dtypes.float64:
+            return _unit_float64(self.bits(shape), self.bits(shape))
+        return _unit_float32(self.bits(shape)).astype(dtype)
+
+    def normal(self, shape: Any, mean: float = 0.0, std: float = 1.0, dtype: Any = None) -> Tensor:
+        """Normally distributed numbers.
+
+        Source: Box & Muller, *A note on the generation of random normal deviates* (1958).
+        """
+        kind = _floating(dtype)
+        wide = dtypes.compute_dtype(kind)
+        sizes = check_shape(shape, "normal")
+        value = _box_muller(self._unit(sizes, wide), self._unit(sizes, wide)).astype(kind)
+        return value if (mean, std) == (0.0, 1.0) else value * std + mean
+
+    def integers(self, low: int, high: int, shape: Any, dtype: Any = None) -> Tensor:
+        """Whole numbers from low to high - 1, spread evenly.
+
+        Raises:
+            ArgumentError: there is no number in the range.
+        """
+        if high <= low:
+            raise ArgumentError(f"integers: there is no number from {low} to below {high}")
+        kind = as_dtype(dtype or dtypes.DEFAULT_INT)
+        sizes = check_shape(shape, "integers")
+        words = self.bits(sizes).astype(dtypes.uint64) << 32 | self.bits(sizes).astype(
+            dtypes.uint64
+        )
+        return ((words >> 1).astype(dtypes.int64) % (high - low) + low).astype(kind)
+
+    def permutation(self, n: int) -> Tensor:
+        """0 to n - 1 in random order."""
+        return argsort(self.uniform((n,), dtype=dtypes.float64))
+
+    def bernoulli(self, probability: float, shape: Any) -> Tensor:
+        """True with a probability, for each element."""
+        if not 0.0 <= probability <= 1.0:
+            raise ArgumentError(f"bernoulli: probability is {probability}; expected 0 to 1")
+        return self.uniform(shape) < probability
+
+
+def _words(number: int) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
+    return np.array(number & 0xFFFFFFFF, np.uint32), np.array(number >> 32 & 0xFFFFFFFF, np.uint32)
+
+
+def _floating(dtype: Any) -> DType:
+    kind = as_dtype(dtype or dtypes.DEFAULT_FLOAT)
+    if not kind.is_float:
+        raise DTypeError(f"random: {kind.name} is no floating dtype")
+    return kind
+
+
+def _expression(name: str, function: Any, *parameters: str) -> Any:
+    function.makes_expression = True
+    return zip_with(ScalarFunction(function, name, parameters))
+
+
+_unit_float32 = _expression(
+    "uniform_float32",
+    lambda bits: operators.convert(bits >> 8, dtypes.float32) * 2.0**-24,
+    "bits",
+)
+_unit_float64 = _expression(
+    "uniform_float64",
+    lambda a, b: (
+        operators.convert(
+            (operators.convert(a, dtypes.uint64) << 21)
+            | (operators.convert(b, dtypes.uint64) >> 11),
+            dtypes.float64,
+        )
+        * 2.0**-53
+    ),
+    "a",
+    "b",
+)
+
+
+def _key_words(seed: Any, count: Any) -> tuple[Any, Any]:
+    """Threefry of seed and counter, two uint64, as `Generator.key` computes it."""
+    words = [operators.convert(x, dtypes.uint32) for x in (seed, seed >> 32, count, count >> 32)]
+    return threefry((words[0], words[1]), (words[2], words[3]))
+
+
+_key_word_0 = _expression("key_word_0", lambda s, c: _key_words(s, c)[0], "seed", "count")
+_key_word_1 = _expression("key_word_1", lambda s, c: _key_words(s, c)[1], "seed", "count")
+
+
+def _box_muller(u: Tensor, v: Tensor) -> Tensor:
+    from tessella.tensors.elementwise import cos
+
+    radius = ((1.0 - u).log() * -2.0).sqrt()
+    return radius * cos(v * (2.0 * math.pi))
+
+
+default = Generator(secrets.randbits(64))
+
+
+def manual_seed(seed: int) -> None:
+    """Start the default generator again from a seed, so that what follows can be repeated."""
+    default.seed(seed)
+
+
+def rand(*shape: Any, dtype: Any = None) -> Tensor:
+    """Numbers spread evenly over [0, 1)."""
+    return default.uniform(_shape(shape), dtype=dtype)
+
+
+def randn(*shape: Any, dtype: Any = None) -> Tensor:
+    """Normally distributed numbers."""
+    return default.normal(_shape(shape), dtype=dtype)
+
+
+def randint(low: int, high: int, shape: Any, dtype: Any = None) -> Tensor:
+    """Whole numbers from low to high - 1."""
+    return default.integers(low, high, shape, dtype)
+
+
+def randperm(n: int) -> Tensor:
+    """0 to n - 1 in random order."""
+    return default.permutation(n)
+
+
+def _shape(shape: tuple[Any, ...]) -> Any:
+    return shape[0] if len(shape) == 1 else shape
+
+
+__all__ = ["Generator", "manual_seed", "rand", "randint", "randn", "randperm"]

@@ -1,0 +1,137 @@
+"""Sorting, searching and sets: NumPy does the sorting, gradients follow the order."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from tessella import dtypes
+from tessella.errors import ArgumentError, ShapeError
+from tessella.primitives.base import normalise_axis
+from tessella.primitives.host import ArgSort
+from tessella.tensors.creation import asarray
+from tessella.tensors.indexing import take_along_axis
+from tessella.tensors.tensor import Tensor, apply
+
+
+def argsort(
+    x: Tensor, /, *, axis: int = -1, descending: bool = False, stable: bool = True
+) -> Tensor:
+    """The order that sorts an axis; NaN comes last."""
+    return apply(ArgSort(normalise_axis(axis, x.ndim, "argsort"), descending), (x,))
+
+
+def sort(x: Tensor, /, *, axis: int = -1, descending: bool = False, stable: bool = True) -> Tensor:
+    """The elements of an axis in order.
+
+    >>> import tessella as ts
+    >>> sort(ts.asarray([3.0, 1.0, 2.0]))
+    tensor([1., 2., 3.])
+    """
+    return take_along_axis(x, argsort(x, axis=axis, descending=descending), axis=axis)
+
+
+class TopK(NamedTuple):
+    """The largest elements and where they are."""
+
+    values: Tensor
+    indices: Tensor
+
+
+def top_k(x: Tensor, k: int, /, *, axis: int = -1) -> TopK:
+    """The k largest elements of an axis, largest first."""
+    place = normalise_axis(axis, x.ndim, "top_k")
+    if not isinstance(k, int) or not 0 <= k <= x.shape[place]:
+        raise ArgumentError(f"top_k: k is {k!r}; expected 0 to {x.shape[place]}, the axis' size")
+    order = argsort(x, axis=place, descending=True)
+    index = order[(slice(None),) * place + (slice(0, k),)]
+    return TopK(take_along_axis(x, index, axis=place), index)
+
+
+def searchsorted(
+    x1: Tensor, x2: Tensor, /, *, side: str = "left", sorter: Tensor | None = None
+) -> Tensor:
+    """Where elements of x2 belong in the sorted vector x1.
+
+    >>> import tessella as ts
+    >>> searchsorted(ts.asarray([1.0, 2.0, 4.0]), ts.asarray([3.0, 0.0]))
+    tensor([2, 0])
+    """
+    if x1.ndim != 1:
+        raise ShapeError(f"searchsorted: x1 has shape {x1.shape}; expected a vector")
+    if side not in ("left", "right"):
+        raise ArgumentError(f"searchsorted: side {side!r}; expected 'left' or 'right'")
+    order = None if sorter is None else sorter.numpy()
+    return asarray(np.searchsorted(x1.numpy(), x2.numpy(), side=side, sorter=order))  # type: ignore[call-overload]
+
+
+def isin(x1: Tensor, x2: Tensor, /, *, invert: bool = False) -> Tensor:
+    """Which elements of x1 are somewhere in x2 (or, inverted, nowhere); NaN equals nothing.
+
+    Shapes: x1's; x2 is any.
+
+    >>> import tessella as ts
+    >>> isin(ts.asarray([1, 2, 3]), ts.asarray([3, 1]))
+    tensor([ True, False,  True])
+    """
+    common = dtypes.promote(x1.dtype, x2.dtype)
+    found = np.isin(x1.astype(common).numpy(), x2.astype(common).numpy(), invert=invert)
+    return asarray(found)
+
+
+class UniqueAll(NamedTuple):
+    """Distinct values, where each is first, which one each element is, how often each is there."""
+
+    values: Tensor
+    indices: Tensor
+    inverse_indices: Tensor
+    counts: Tensor
+
+
+def unique_all(x: Tensor, /) -> UniqueAll:
+    """The distinct values and all about them."""
+    found = np.unique(
+        x.numpy(), return_index=True, return_inverse=True, return_counts=True, equal_nan=False
+    )
+    values, first, inverse, counts = found
+    return UniqueAll(
+        asarray(values), asarray(first), asarray(inverse.reshape(x.shape)), asarray(counts)
+    )
+
+
+class UniqueCounts(NamedTuple):
+    """Distinct values and how often each is there."""
+
+    values: Tensor
+    counts: Tensor
+
+
+def unique_counts(x: Tensor, /) -> UniqueCounts:
+    """The distinct values and how often each is there."""
+    found = unique_all(x)
+    return UniqueCounts(found.values, found.counts)
+
+
+class UniqueInverse(NamedTuple):
+    """Distinct values and which one each element is."""
+
+    values: Tensor
+    inverse_indices: Tensor
+
+
+def unique_inverse(x: Tensor, /) -> UniqueInverse:
+    """The distinct values and which one each element is."""
+    found = unique_all(x)
+    return UniqueInverse(found.values, found.inverse_indices)
+
+
+def unique_values(x: Tensor, /) -> Tensor:
+    """The distinct values, in order."""
+    return asarray(np.unique(x.numpy(), equal_nan=False))
+
+
+__all__ = [
+    "argsort", "isin", "searchsorted", "sort", "top_k", "unique_all", "unique_counts", "unique_inverse",
+    "unique_values",
+]  # fmt: skip

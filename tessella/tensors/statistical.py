@@ -1,0 +1,255 @@
+"""Reductions and running reductions."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+from tessella.errors import ArgumentError, ArgumentTypeError, DTypeError
+from tessella.primitives import reduce as monoids
+from tessella.primitives.base import normalise_axis
+from tessella.primitives.function_reduce import FunctionReduce, monoid_of
+from tessella.primitives.reduce import Monoid, Reduce
+from tessella.primitives.scan import (
+    CumulativeMaximum,
+    CumulativeMinimum,
+    CumulativeProduct,
+    CumulativeSum,
+)
+from tessella.scalar.function import scalar_function
+from tessella.tensors.creation import full
+from tessella.tensors.elementwise import not_equal, zip_with
+from tessella.tensors.manipulation import concat, reshape
+from tessella.tensors.tensor import Axes, Tensor, apply, axes_of
+
+
+def _reduce(x: Tensor, monoid: Monoid, axis: Axes, keepdims: bool) -> Tensor:
+    axes = axes_of(x, axis, monoid.name)
+    result: Tensor = apply(Reduce(monoid, axes), (x,))
+    return _restored(result, x, axes) if keepdims else result
+
+
+def _restored(result: Tensor, x: Tensor, axes: tuple[int, ...]) -> Tensor:
+    return reshape(result, tuple(1 if i in axes else n for i, n in enumerate(x.shape)))
+
+
+def sum(x: Tensor, /, *, axis: Axes = None, dtype: Any = None, keepdims: bool = False) -> Tensor:
+    """The sum over axes (all by default); 0 for none.
+
+    Dtypes: small integers are summed in 64 bits; half precision is accumulated in float32.
+
+    >>> import tessella as ts
+    >>> ts.sum(ts.asarray([[1.0, 2.0], [3.0, 4.0]]), axis=0)
+    tensor([4., 6.])
+    """
+    x = x if dtype is None else x.astype(dtype)
+    result = _reduce(x, monoids.SUM, axis, keepdims)
+    return result if dtype is None else result.astype(dtype)
+
+
+def prod(x: Tensor, /, *, axis: Axes = None, dtype: Any = None, keepdims: bool = False) -> Tensor:
+    """The product over axes (all by default); 1 for none."""
+    x = x if dtype is None else x.astype(dtype)
+    result = _reduce(x, monoids.PRODUCT, axis, keepdims)
+    return result if dtype is None else result.astype(dtype)
+
+
+def max(x: Tensor, /, *, axis: Axes = None, keepdims: bool = False) -> Tensor:
+    """The largest element along axes; NaN if there is one. Equal ones share the gradient."""
+    return _reduce(x, monoids.MAXIMUM, axis, keepdims)
+
+
+def min(x: Tensor, /, *, axis: Axes = None, keepdims: bool = False) -> Tensor:
+    """The smallest element along axes; NaN if there is one. Equal ones share the gradient."""
+    return _reduce(x, monoids.MINIMUM, axis, keepdims)
+
+
+def any(x: Tensor, /, *, axis: Axes = None, keepdims: bool = False) -> Tensor:
+    """Whether some element along axes is true (not zero)."""
+    return _reduce(x, monoids.ANY, axis, keepdims)
+
+
+def all(x: Tensor, /, *, axis: Axes = None, keepdims: bool = False) -> Tensor:
+    """Whether every element along axes is true (not zero)."""
+    return _reduce(x, monoids.ALL, axis, keepdims)
+
+
+def _argument(x: Tensor, monoid: Monoid, axis: int | None, keepdims: bool) -> Tensor:
+    if axis is None:
+        flat = apply(Reduce(monoid, (0,)), (reshape(x, (x.size,)),))
+        return reshape(flat, (1,) * x.ndim) if keepdims else flat
+    place = normalise_axis(axis, x.ndim, monoid.name)
+    return _reduce(x, monoid, place, keepdims)
+
+
+def argmax(x: Tensor, /, *, axis: int | None = None, keepdims: bool = False) -> Tensor:
+    """Where the largest element is (the first of equal ones; NaN counts as largest)."""
+    return _argument(x, monoids.ARGMAX, axis, keepdims)
+
+
+def argmin(x: Tensor, /, *, axis: int | None = None, keepdims: bool = False) -> Tensor:
+    """Where the smallest element is (the first of equal ones; NaN counts as smallest)."""
+    return _argument(x, monoids.ARGMIN, axis, keepdims)
+
+
+def _inexact(x: Tensor, name: str) -> Tensor:
+    if not x.dtype.is_inexact:
+        raise DTypeError(
+            f"{name}: {x.dtype.name} has no fractions; convert first: x.astype(ts.float32)"
+        )
+    return x
+
+
+def mean(x: Tensor, /, *, axis: Axes = None, keepdims: bool = False) -> Tensor:
+    """The arithmetic mean along axes; NaN of nothing."""
+    count = _count(_inexact(x, "mean"), axis)
+    return sum(x, axis=axis, keepdims=keepdims) / (count if count else math.nan)
+
+
+def _count(x: Tensor, axis: Axes) -> float:
+    return float(math.prod(x.shape[i] for i in axes_of(x, axis, "mean")))
+
+
+def var(
+    x: Tensor, /, *, axis: Axes = None, correction: float = 0.0, keepdims: bool = False
+) -> Tensor:
+    """The variance along axes, by two passes; divided by the count less `correction`."""
+    centred = _inexact(x, "var") - mean(x, axis=axis, keepdims=True)
+    divisor = _count(x, axis) - correction
+    total = sum(centred * centred, axis=axis, keepdims=keepdims)
+    return total / (divisor if divisor > 0 else math.nan)
+
+
+def std(
+    x: Tensor, /, *, axis: Axes = None, correction: float = 0.0, keepdims: bool = False
+) -> Tensor:
+    """The standard deviation along axes."""
+    from tessella.tensors.tensor import unary
+
+    return unary("sqrt", var(x, axis=axis, correction=correction, keepdims=keepdims))
+
+
+def logsumexp(x: Tensor, /, *, axis: Axes = None, keepdims: bool = False) -> Tensor:
+    """log(sum(exp(x))) along axes, without overflow."""
+    from tessella.tensors.elementwise import where
+
+    top = max(x, axis=axis, keepdims=True).detach()
+    top = where(top - top == 0, top, 0.0)  # an infinite maximum would make NaN of itself
+    total = (x - top).exp()
+    result = sum(total, axis=axis, keepdims=True).log() + top
+    return result if keepdims else reshape(result, sum(x.detach(), axis=axis).shape)
+
+
+def count_nonzero(x: Tensor, /, *, axis: Axes = None, keepdims: bool = False) -> Tensor:
+    """How many elements along axes are not zero."""
+    return sum(x != 0, axis=axis, keepdims=keepdims)
+
+
+def _scan(x: Tensor, kind: Any, axis: int | None, name: str) -> Tensor:
+    if axis is None:
+        if x.ndim != 1:
+            raise ArgumentError(f"{name}: shape {x.shape}; say along which axis")
+        axis = 0
+    return apply(kind(normalise_axis(axis, x.ndim, name)), (x,))
+
+
+def cumulative_sum(
+    x: Tensor, /, *, axis: int | None = None, dtype: Any = None, include_initial: bool = False
+) -> Tensor:
+    """Running sums along an axis.
+
+    >>> import tessella as ts
+    >>> ts.cumulative_sum(ts.asarray([1.0, 2.0, 3.0]))
+    tensor([1., 3., 6.])
+    """
+    x = x if dtype is None else x.astype(dtype)
+    result = _scan(x, CumulativeSum, axis, "cumulative_sum")
+    return _with_initial(result, axis, 0) if include_initial else result
+
+
+def cumulative_prod(
+    x: Tensor, /, *, axis: int | None = None, dtype: Any = None, include_initial: bool = False
+) -> Tensor:
+    """Running products along an axis."""
+    x = x if dtype is None else x.astype(dtype)
+    result = _scan(x, CumulativeProduct, axis, "cumulative_prod")
+    return _with_initial(result, axis, 1) if include_initial else result
+
+
+def _with_initial(result: Tensor, axis: int | None, value: int) -> Tensor:
+    place = normalise_axis(axis or 0, result.ndim, "scan")
+    shape = tuple(1 if i == place else n for i, n in enumerate(result.shape))
+    return concat([full(shape, value, dtype=result.dtype), result], axis=place)
+
+
+def cumulative_max(x: Tensor, /, *, axis: int | None = None) -> Tensor:
+    """Running maxima along an axis."""
+    return _scan(x, CumulativeMaximum, axis, "cumulative_max")
+
+
+def cumulative_min(x: Tensor, /, *, axis: int | None = None) -> Tensor:
+    """Running minima along an axis."""
+    return _scan(x, CumulativeMinimum, axis, "cumulative_min")
+
+
+def reduce(function: Callable[..., Any], start: float, /) -> Callable[..., Tensor]:
+    """A reduction from a scalar function of your own, of two numbers.
+
+    Elements are combined in any order and grouping, so the function must be associative and
+    commutative. `start` counts once, as in `functools.reduce`, and is the result for no elements.
+
+    >>> import tessella as ts
+    >>> longest = ts.reduce(lambda x, y: x if x > y else y, -1.0)
+    >>> longest(ts.asarray([[1.0, 5.0], [3.0, 2.0]]), axis=1)
+    tensor([5., 3.])
+    """
+    scalar = scalar_function(function)
+    if scalar.arity != 2:
+        raise ArgumentTypeError(
+            f"reduce: {scalar.name} takes {scalar.arity} numbers; expected a function of two"
+        )
+    monoid = monoid_of(scalar)
+    combine = zip_with(scalar)
+
+    def reduced(x: Tensor, /, *, axis: Axes = None, keepdims: bool = False) -> Tensor:
+        axes = axes_of(x, axis, monoid.name)
+        if 0 in (x.shape[i] for i in axes):
+            kept = tuple(n for i, n in enumerate(x.shape) if i not in axes)
+            result = full(kept, start, dtype=x.dtype)
+        else:
+            result = combine(start, apply(FunctionReduce(monoid, axes, scalar), (x,)))
+        return _restored(result, x, axes) if keepdims else result
+
+    return reduced
+
+
+def diff(
+    x: Tensor, /, *, axis: int = -1, n: int = 1, prepend: Tensor | None = None,
+    append: Tensor | None = None,
+) -> Tensor:  # fmt: skip
+    """The differences of neighbours along an axis, n times over.
+
+    Shapes: the axis becomes n shorter (not below 0).
+
+    >>> import tessella as ts
+    >>> diff(ts.asarray([1.0, 4.0, 9.0]))
+    tensor([3., 5.])
+    """
+    if not isinstance(n, int) or n < 0:
+        raise ArgumentError(f"diff: n is {n!r}; expected a whole number of at least 0")
+    place = normalise_axis(axis, x.ndim, "diff")
+    parts = [part for part in (prepend, x, append) if part is not None]
+    x = concat(parts, axis=place) if len(parts) > 1 else x
+    before = (slice(None),) * place
+    for _ in range(n):
+        later, earlier = x[(*before, slice(1, None))], x[(*before, slice(None, -1))]
+        x = not_equal(later, earlier) if x.dtype.is_bool else later - earlier
+    return x
+
+
+__all__ = [
+    "all", "any", "argmax", "argmin", "count_nonzero", "cumulative_max", "cumulative_min",
+    "cumulative_prod", "cumulative_sum", "diff", "logsumexp", "max", "mean", "min", "prod", "reduce",
+    "std", "sum", "var",
+]  # fmt: skip

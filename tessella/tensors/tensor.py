@@ -1,0 +1,963 @@
+"""`Tensor`: what users hold. A handle on data, with its gradient and its place on the tape."""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from tessella import autodiff, dtypes
+from tessella.autodiff import Leaf, Node
+from tessella.backends.array import Array, from_numpy, to_numpy
+from tessella.compiler.eager import fill, run
+from tessella.dtypes import DType, as_dtype
+from tessella.errors import (
+    ArgumentError,
+    ArgumentTypeError,
+    DTypeError,
+    GradientError,
+    ShapeError,
+)
+from tessella.primitives.base import Primitive, Shape, normalise_axes
+from tessella.primitives.elementwise import Elementwise, cast_to, elementwise
+
+Number: TypeAlias = "bool | int | float | complex"
+Operand: TypeAlias = "Tensor | Number"
+Axes: TypeAlias = "int | tuple[int, ...] | None"
+
+_ADD, _SUBTRACT = elementwise("add"), elementwise("subtract")
+_MULTIPLY, _DIVIDE = elementwise("multiply"), elementwise("divide")
+_mode = autodiff._mode
+
+
+class TensorNode(Node):
+    """A primitive applied to tensors, with what its gradient needs."""
+
+    __slots__ = ("outputs", "primitive", "saved")
+
+    def __init__(self, primitive: Primitive, inputs: Sequence[Tensor], outputs: Any) -> None:
+        self.name = primitive.name
+        self.parents = tuple(None if x._node is None else (x._node, x._output) for x in inputs)
+        self.pullback = None
+        self.hooks = None
+        self.primitive = primitive
+        # the handles may be rebound later, so what they hold now is kept
+        self.saved: Any = tuple((x._value, x._node, x._output) for x in inputs)
+        self.outputs: Any = outputs
+
+    def pull(self, cotangents: list[Any]) -> Sequence[Any]:
+        if self.saved is None:
+            return super().pull(cotangents)  # explains that the history is gone
+        inputs = tuple(_make(*saved) for saved in self.saved)
+        outputs = tuple(_make(value, self, i) for i, value in enumerate(self.outputs))
+        return self.primitive.vjp(tuple(cotangents), inputs, outputs)
+
+    def release(self) -> None:
+        self.saved = self.outputs = None
+
+
+class Tensor:
+    """An n-dimensional array that can remember how it was computed.
+
+    Make one with `tessella.asarray`, `zeros`, `randn`, ...
+
+    >>> import tessella as ts
+    >>> x = ts.asarray([1.0, 2.0, 3.0]).requires_grad_()
+    >>> (x * x).sum().backward()
+    >>> x.grad
+    tensor([2., 4., 6.])
+    """
+
+    __slots__ = ("__weakref__", "_grad", "_node", "_output", "_value")
+    __array_priority__ = 1000  # NumPy arrays leave mixed operations to us
+
+    _value: Array
+    _node: Node | None
+    _output: int
+    _grad: Tensor | None
+
+    def __init__(self, *_: Any) -> None:
+        raise ArgumentTypeError(
+            "a Tensor is not made by its class; use ts.asarray(data), ts.zeros(shape), ..."
+        )
+
+    # --- what it is -----------------------------------------------------------------------------
+
+    @property
+    def shape(self) -> Shape:
+        return self._value.layout.shape
+
+    @property
+    def dtype(self) -> DType:
+        return self._value.layout.dtype
+
+    @property
+    def ndim(self) -> int:
+        return self._value.layout.ndim
+
+    @property
+    def size(self) -> int:
+        """The number of elements."""
+        return self._value.layout.size
+
+    @property
+    def device(self) -> str:
+        return "cpu"
+
+    @property
+    def strides(self) -> Shape:
+        """How many elements further the next one along each axis is."""
+        return self._value.layout.strides
+
+    @property
+    def nbytes(self) -> int:
+        """The bytes its elements take, were each stored once."""
+        return self.size * self.dtype.itemsize
+
+    def __len__(self) -> int:
+        if not self.shape:
+            raise ArgumentTypeError("len: a zero-dimensional tensor has no length")
+        return self.shape[0]
+
+    def __repr__(self) -> str:
+        from tessella.tensors.formatting import represent
+
+        return represent(self)
+
+    def __format__(self, specification: str) -> str:
+        if specification and self.ndim == 0:
+            return format(self.item(), specification)
+        return str(self)
+
+    # --- leaving Tessella -------------------------------------------------------------------------
+
+    def numpy(self) -> np.ndarray[Any, Any]:
+        """The elements as a NumPy array: a read-only view, without copying."""
+        view = to_numpy(self._value)
+        view.flags.writeable = False
+        return view
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray[Any, Any]:
+        view = self.numpy()
+        if dtype is not None and np.dtype(dtype) != view.dtype:
+            if copy is False:
+                raise ArgumentError(f"numpy: {self.dtype.name} to {dtype} needs a copy")
+            return view.astype(dtype)
+        return np.array(view) if copy else view
+
+    def item(self) -> Any:
+        """The only element, as a Python number.
+
+        Raises:
+            ArgumentError: the tensor has none or several.
+        """
+        if self.size != 1:
+            raise ArgumentError(
+                f"item: the tensor has {self.size} elements (shape {self.shape}); exactly one can "
+                "become a Python number; use tolist() for more"
+            )
+        return self.numpy().reshape(()).astype(_python_kind(self.dtype)).item()
+
+    def tolist(self) -> Any:
+        """The elements as nested lists of Python numbers."""
+        return self.numpy().astype(_python_kind(self.dtype)).tolist()
+
+    def __float__(self) -> float:
+        return float(self.item())
+
+    def __int__(self) -> int:
+        return int(self.item())
+
+    def __complex__(self) -> complex:
+        return complex(self.item())
+
+    def __index__(self) -> int:
+        if not self.dtype.is_integer:
+            raise ArgumentTypeError(f"an index must be an integer, not {self.dtype.name}")
+        return int(self.item())
+
+    def __bool__(self) -> bool:
+        if self.size != 1:
+            raise ArgumentError(
+                f"the truth of a tensor of {self.size} elements is not one answer; use any() or "
+                "all()"
+            )
+        return bool(self.item())
+
+    def __dlpack__(
+        self,
+        *,
+        stream: Any = None,
+        max_version: Any = None,
+        dl_device: Any = None,
+        copy: bool | None = None,
+    ) -> Any:
+        from tessella.tensors.interchange import to_dlpack
+
+        return to_dlpack(self, stream, max_version, dl_device, copy)
+
+    def __dlpack_device__(self) -> tuple[int, int]:
+        return (1, 0)  # kDLCPU
+
+    def __array_namespace__(self, *, api_version: str | None = None) -> Any:
+        import tessella
+
+        return tessella
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        data = np.array(self.numpy())
+        if self.dtype is dtypes.bfloat16:
+            data = data.view(np.uint16)
+        return (_rebuild, (data, self.dtype.name, isinstance(self._node, Leaf)))
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Tensor:
+        if self._node is not None and not isinstance(self._node, Leaf):
+            raise GradientError(
+                "deepcopy: the tensor has a history, and only leaves can be copied; copy x.detach()"
+            )
+        fresh = self.detach().copy()
+        if self._node is not None:
+            fresh.requires_grad_()
+        if self.grad is not None:
+            fresh.grad = self.grad.detach().copy()
+        memo[id(self)] = fresh
+        return fresh
+
+    # --- gradients ----------------------------------------------------------------------------------
+
+    @property
+    def grad(self) -> Tensor | None:
+        """What backward passes have added up so far; None if none came by."""
+        return self._grad if _mode.trace is None else _mode.trace.gradient(self)
+
+    @grad.setter
+    def grad(self, gradient: Tensor | None) -> None:
+        if gradient is not None:
+            _check_gradient(self, gradient)
+        if _mode.trace is None:
+            self._grad = gradient
+        else:
+            _mode.trace.set_gradient(self, gradient)
+
+    @property
+    def requires_grad(self) -> bool:
+        """Whether operations on it are recorded."""
+        return self._node is not None
+
+    @requires_grad.setter
+    def requires_grad(self, value: bool) -> None:
+        self.requires_grad_(value)
+
+    @property
+    def is_leaf(self) -> bool:
+        """Whether it was made by the user, not computed from what needs gradients."""
+        return self._node is None or isinstance(self._node, Leaf)
+
+    def requires_grad_(self, requires_grad: bool = True) -> Tensor:
+        """Keep a gradient for this tensor from now on (or no longer).
+
+        Raises:
+            GradientError: integers and bool have no gradients; only a leaf can be switched off.
+        """
+        if not requires_grad:
+            if not self.is_leaf:
+                raise GradientError(
+                    "requires_grad_(False): the tensor was computed from others; use detach()"
+                )
+            self._node = None
+        elif self._node is None:
+            if not self.dtype.is_float:
+                raise GradientError(
+                    f"requires_grad_: only floating point tensors have gradients, and this one is "
+                    f"{self.dtype.name}; convert it first: x.astype(ts.float32)"
+                )
+            self._node, self._output = _leaf(self), 0
+        return self
+
+    def retain_grad(self) -> None:
+        """Keep the gradient of a tensor that is not a leaf, too."""
+        if not self.is_leaf:
+            reference = weakref.ref(self)
+
+            def keep(gradient: Tensor) -> None:
+                target = reference()
+                if target is not None:
+                    _accumulate(target, gradient)
+
+            self.register_hook(keep)
+
+    def register_hook(self, hook: Callable[[Tensor], Tensor | None]) -> autodiff.HookHandle:
+        """Call `hook(gradient)` in the backward pass; what it returns replaces the gradient.
+
+        >>> import tessella as ts
+        >>> x = ts.ones(2).requires_grad_()
+        >>> with x.register_hook(lambda gradient: gradient * 10):
+        ...     x.sum().backward()
+        >>> x.grad
+        tensor([10., 10.])
+        """
+        if not callable(hook):
+            raise ArgumentTypeError(f"register_hook: {hook!r} cannot be called")
+        if self._node is None:
+            raise GradientError(
+                "register_hook: the tensor needs no gradient; call requires_grad_() first"
+            )
+        return self._node.add_hook(self._output, hook)
+
+    def detach(self) -> Tensor:
+        """The same data without history."""
+        if _mode.trace is not None:
+            _mode.trace.value_of(self)
+        return _make(self._value, None, 0)
+
+    def backward(
+        self,
+        gradient: Tensor | None = None,
+        retain_graph: bool | None = None,
+        create_graph: bool = False,
+    ) -> None:
+        """Add the gradient of this tensor to `grad` of every leaf it was computed from.
+
+        Args:
+            gradient: that of this tensor; may be left out for a single element (it is 1).
+            retain_graph: keep the history, to go through it again (default: `create_graph`).
+            create_graph: record the backward pass too, for higher derivatives.
+
+        Raises:
+            GradientError: no history, history gone, or several elements and no gradient.
+        """
+        retain = create_graph if retain_graph is None else retain_graph
+        root = _root(self, gradient, "backward")
+        with autodiff.set_enabled(create_graph):
+            autodiff.backward([root], retain)
+
+    # --- the dispatch -------------------------------------------------------------------------------
+
+    def __tessella_apply__(self, primitive: Primitive, inputs: Sequence[Tensor]) -> Any:
+        return apply(primitive, inputs)
+
+    def __tessella_zero__(self) -> Tensor:
+        """A zero of this tensor's dtype."""
+        return _scalar(0, self.dtype)
+
+    # --- operators ----------------------------------------------------------------------------------
+
+    def __add__(self, other: Operand) -> Tensor:
+        return binary(_ADD, self, other)
+
+    def __radd__(self, other: Operand) -> Tensor:
+        return binary(_ADD, other, self)
+
+    def __sub__(self, other: Operand) -> Tensor:
+        return binary(_SUBTRACT, self, other)
+
+    def __rsub__(self, other: Operand) -> Tensor:
+        return binary(_SUBTRACT, other, self)
+
+    def __mul__(self, other: Operand) -> Tensor:
+        return binary(_MULTIPLY, self, other)
+
+    def __rmul__(self, other: Operand) -> Tensor:
+        return binary(_MULTIPLY, other, self)
+
+    def __truediv__(self, other: Operand) -> Tensor:
+        return binary(_DIVIDE, self, other)
+
+    def __rtruediv__(self, other: Operand) -> Tensor:
+        return binary(_DIVIDE, other, self)
+
+    def __floordiv__(self, other: Operand) -> Tensor:
+        return binary(elementwise("floor_divide"), self, other)
+
+    def __rfloordiv__(self, other: Operand) -> Tensor:
+        return binary(elementwise("floor_divide"), other, self)
+
+    def __mod__(self, other: Operand) -> Tensor:
+        return binary(elementwise("remainder"), self, other)
+
+    def __rmod__(self, other: Operand) -> Tensor:
+        return binary(elementwise("remainder"), other, self)
+
+    def __pow__(self, other: Operand) -> Tensor:
+        from tessella.tensors.elementwise import pow
+
+        return pow(self, other)
+
+    def __rpow__(self, other: Operand) -> Tensor:
+        return binary(elementwise("pow"), other, self)
+
+    def __matmul__(self, other: Tensor) -> Tensor:
+        from tessella.tensors.linear import matmul
+
+        return matmul(self, other) if isinstance(other, Tensor) else NotImplemented
+
+    def __rmatmul__(self, other: Tensor) -> Tensor:
+        from tessella.tensors.linear import matmul
+
+        return matmul(other, self) if isinstance(other, Tensor) else NotImplemented
+
+    def __and__(self, other: Operand) -> Tensor:
+        return binary(elementwise("bitwise_and"), self, other)
+
+    def __rand__(self, other: Operand) -> Tensor:
+        return binary(elementwise("bitwise_and"), other, self)
+
+    def __or__(self, other: Operand) -> Tensor:
+        return binary(elementwise("bitwise_or"), self, other)
+
+    def __ror__(self, other: Operand) -> Tensor:
+        return binary(elementwise("bitwise_or"), other, self)
+
+    def __xor__(self, other: Operand) -> Tensor:
+        return binary(elementwise("bitwise_xor"), self, other)
+
+    def __rxor__(self, other: Operand) -> Tensor:
+        return binary(elementwise("bitwise_xor"), other, self)
+
+    def __lshift__(self, other: Operand) -> Tensor:
+        return binary(elementwise("left_shift"), self, other)
+
+    def __rlshift__(self, other: Operand) -> Tensor:
+        return binary(elementwise("left_shift"), other, self)
+
+    def __rshift__(self, other: Operand) -> Tensor:
+        return binary(elementwise("right_shift"), self, other)
+
+    def __rrshift__(self, other: Operand) -> Tensor:
+        return binary(elementwise("right_shift"), other, self)
+
+    def __lt__(self, other: Operand) -> Tensor:
+        return binary(elementwise("less"), self, other)
+
+    def __le__(self, other: Operand) -> Tensor:
+        return binary(elementwise("less_equal"), self, other)
+
+    def __gt__(self, other: Operand) -> Tensor:
+        return binary(elementwise("greater"), self, other)
+
+    def __ge__(self, other: Operand) -> Tensor:
+        return binary(elementwise("greater_equal"), self, other)
+
+    def __eq__(self, other: object) -> Tensor:  # type: ignore[override]
+        return binary(elementwise("equal"), self, other)
+
+    def __ne__(self, other: object) -> Tensor:  # type: ignore[override]
+        return binary(elementwise("not_equal"), self, other)
+
+    __hash__ = object.__hash__  # by identity, as == compares elements
+
+    def __neg__(self) -> Tensor:
+        return apply(elementwise("negative"), (self,))
+
+    def __pos__(self) -> Tensor:
+        return self
+
+    def __abs__(self) -> Tensor:
+        return apply(elementwise("absolute"), (self,))
+
+    def __invert__(self) -> Tensor:
+        return apply(elementwise("bitwise_invert"), (self,))
+
+    # --- in place: the handle is rebound, data is never written over ----------------------------------
+
+    def _rebind(self, result: Tensor, operation: str) -> Tensor:
+        """Let this handle stand for a result from now on.
+
+        Raises:
+            GradientError: a leaf that needs a gradient would lose its place on the tape.
+            DTypeError, ArgumentError: the result has another dtype or shape.
+        """
+        if result is NotImplemented:
+            return result
+        if _mode.enabled and isinstance(self._node, Leaf):
+            raise GradientError(
+                f"{operation}: a leaf tensor that requires a gradient cannot be changed in place "
+                "while operations are recorded; do it in `with ts.no_grad():`, or make a new tensor"
+            )
+        if result.shape != self.shape:
+            raise ShapeError(
+                f"{operation}: the result has shape {result.shape}, the tensor {self.shape}; write "
+                "x = x + y to let the shape change"
+            )
+        if result.dtype is not self.dtype:
+            if not dtypes.can_cast(result.dtype, self.dtype):
+                raise DTypeError(
+                    f"{operation}: the result is {result.dtype.name}, the tensor "
+                    f"{self.dtype.name}; write x = x + y to let the dtype change"
+                )
+            result = result.astype(self.dtype)
+        if _mode.trace is not None:
+            _mode.trace.value_of(self)  # captured first, so that it is seen to change
+            _mode.trace.value_of(result)
+        self._value = result._value
+        if not isinstance(self._node, Leaf):
+            self._node, self._output = result._node, result._output
+        return self
+
+    def assign(self, other: Tensor) -> Tensor:
+        """Let this handle stand for other data of the same shape and dtype; no history."""
+        with autodiff.no_grad():
+            return self._rebind(other.detach(), "assign")
+
+    def __iadd__(self, other: Operand) -> Tensor:
+        return self._rebind(self + other, "+=")
+
+    def __isub__(self, other: Operand) -> Tensor:
+        return self._rebind(self - other, "-=")
+
+    def __imul__(self, other: Operand) -> Tensor:
+        return self._rebind(self * other, "*=")
+
+    def __itruediv__(self, other: Operand) -> Tensor:
+        return self._rebind(self / other, "/=")
+
+    def __ifloordiv__(self, other: Operand) -> Tensor:
+        return self._rebind(self // other, "//=")
+
+    def __imod__(self, other: Operand) -> Tensor:
+        return self._rebind(self % other, "%=")
+
+    def __ipow__(self, other: Operand) -> Tensor:
+        return self._rebind(self**other, "**=")
+
+    def __imatmul__(self, other: Tensor) -> Tensor:
+        return self._rebind(self @ other, "@=")
+
+    def __iand__(self, other: Operand) -> Tensor:
+        return self._rebind(self & other, "&=")
+
+    def __ior__(self, other: Operand) -> Tensor:
+        return self._rebind(self | other, "|=")
+
+    def __ixor__(self, other: Operand) -> Tensor:
+        return self._rebind(self ^ other, "^=")
+
+    def __ilshift__(self, other: Operand) -> Tensor:
+        return self._rebind(self << other, "<<=")
+
+    def __irshift__(self, other: Operand) -> Tensor:
+        return self._rebind(self >> other, ">>=")
+
+    # --- indexing -------------------------------------------------------------------------------------
+
+    def __getitem__(self, key: Any) -> Tensor:
+        from tessella.tensors.indexing import get_item
+
+        return get_item(self, key)
+
+    def __setitem__(self, key: Any, value: Any) -> None:
+        from tessella.tensors.indexing import set_item
+
+        self._rebind(set_item(self, key, value), "x[...] =")
+
+    def __iter__(self) -> Iterator[Tensor]:
+        if not self.shape:
+            raise ArgumentTypeError("a zero-dimensional tensor cannot be iterated over")
+        return (self[i] for i in range(self.shape[0]))
+
+    def __contains__(self, value: object) -> bool:
+        same = self == value
+        return isinstance(same, Tensor) and bool(same.any())
+
+    # --- methods that mirror functions ----------------------------------------------------------------
+
+    def astype(self, dtype: Any, copy: bool = True) -> Tensor:
+        """The elements as another dtype."""
+        target = as_dtype(dtype)
+        if target is self.dtype:
+            return self
+        return apply(cast_to(target), (self,))
+
+    def to_device(self, device: Any, /, *, stream: Any = None) -> Tensor:
+        """The tensor on a device; there is only 'cpu' yet.
+
+        Raises:
+            DeviceError: there is no such device.
+        """
+        from tessella.tensors.creation import checked_device
+
+        checked_device(device)
+        return self
+
+    def copy(self) -> Tensor:
+        """The same elements in memory of their own, in row-major order."""
+        return apply(cast_to(self.dtype), (self,))
+
+    def contiguous(self) -> Tensor:
+        """The tensor itself if its elements lie in row-major order, else a copy that does."""
+        return self if self._value.layout.contiguous else self.copy()
+
+    @property
+    def T(self) -> Tensor:
+        """A matrix with rows and columns exchanged."""
+        if self.ndim != 2:
+            raise ArgumentError(f"T: {self.ndim} dimensions; use mT or permute_dims")
+        return self.permute_dims((1, 0))
+
+    @property
+    def mT(self) -> Tensor:
+        """Every matrix (the last two axes) transposed."""
+        from tessella.tensors.linear import matrix_transpose
+
+        return matrix_transpose(self)
+
+    def reshape(self, *shape: Any) -> Tensor:
+        from tessella.tensors.manipulation import reshape
+
+        return reshape(self, shape[0] if len(shape) == 1 else shape)
+
+    def permute_dims(self, axes: tuple[int, ...]) -> Tensor:
+        from tessella.tensors.manipulation import permute_dims
+
+        return permute_dims(self, axes)
+
+    def flatten(self, start: int = 0, end: int = -1) -> Tensor:
+        from tessella.tensors.manipulation import flatten
+
+        return flatten(self, start, end)
+
+    def squeeze(self, axis: Axes = None) -> Tensor:
+        from tessella.tensors.manipulation import squeeze
+
+        chosen = axis
+        if axis is None:
+            chosen = tuple(i for i, n in enumerate(self.shape) if n == 1)
+        assert chosen is not None
+        return squeeze(self, chosen)
+
+    def sum(self, axis: Axes = None, keepdims: bool = False) -> Tensor:
+        from tessella.tensors.statistical import sum
+
+        return sum(self, axis=axis, keepdims=keepdims)
+
+    def prod(self, axis: Axes = None, keepdims: bool = False) -> Tensor:
+        from tessella.tensors.statistical import prod
+
+        return prod(self, axis=axis, keepdims=keepdims)
+
+    def mean(self, axis: Axes = None, keepdims: bool = False) -> Tensor:
+        from tessella.tensors.statistical import mean
+
+        return mean(self, axis=axis, keepdims=keepdims)
+
+    def var(self, axis: Axes = None, correction: float = 0.0, keepdims: bool = False) -> Tensor:
+        from tessella.tensors.statistical import var
+
+        return var(self, axis=axis, correction=correction, keepdims=keepdims)
+
+    def std(self, axis: Axes = None, correction: float = 0.0, keepdims: bool = False) -> Tensor:
+        from tessella.tensors.statistical import std
+
+        return std(self, axis=axis, correction=correction, keepdims=keepdims)
+
+    def max(self, axis: Axes = None, keepdims: bool = False) -> Tensor:
+        from tessella.tensors.statistical import max
+
+        return max(self, axis=axis, keepdims=keepdims)
+
+    def min(self, axis: Axes = None, keepdims: bool = False) -> Tensor:
+        from tessella.tensors.statistical import min
+
+        return min(self, axis=axis, keepdims=keepdims)
+
+    def argmax(self, axis: int | None = None, keepdims: bool = False) -> Tensor:
+        from tessella.tensors.statistical import argmax
+
+        return argmax(self, axis=axis, keepdims=keepdims)
+
+    def argmin(self, axis: int | None = None, keepdims: bool = False) -> Tensor:
+        from tessella.tensors.statistical import argmin
+
+        return argmin(self, axis=axis, keepdims=keepdims)
+
+    def any(self, axis: Axes = None, keepdims: bool = False) -> Tensor:
+        from tessella.tensors.statistical import any
+
+        return any(self, axis=axis, keepdims=keepdims)
+
+    def all(self, axis: Axes = None, keepdims: bool = False) -> Tensor:
+        from tessella.tensors.statistical import all
+
+        return all(self, axis=axis, keepdims=keepdims)
+
+    def exp(self) -> Tensor:
+        return unary("exp", self)
+
+    def log(self) -> Tensor:
+        return unary("log", self)
+
+    def tanh(self) -> Tensor:
+        return unary("tanh", self)
+
+    def sigmoid(self) -> Tensor:
+        return unary("sigmoid", self)
+
+    def relu(self) -> Tensor:
+        return unary("relu", self)
+
+    def sqrt(self) -> Tensor:
+        return unary("sqrt", self)
+
+    def abs(self) -> Tensor:
+        return unary("absolute", self)
+
+
+# --- making tensors ----------------------------------------------------------------------------------
+
+
+def _make(value: Array, node: Node | None, output: int) -> Tensor:
+    tensor = object.__new__(Tensor)
+    tensor._value = value
+    tensor._node = node
+    tensor._output = output
+    tensor._grad = None
+    return tensor
+
+
+def from_array(value: Array) -> Tensor:
+    """A tensor on concrete data."""
+    if _mode.trace is not None and isinstance(value, Array):
+        value = _mode.trace.constant(value)
+    return _make(value, None, 0)
+
+
+def filled(value: Number, shape: Shape, dtype: DType) -> Tensor:
+    """A tensor of one value."""
+    if _mode.trace is not None and not dtype.is_complex:
+        return _make(_mode.trace.full(value, shape, dtype), None, 0)
+    return from_array(fill(value, shape, dtype))
+
+
+def _rebuild(data: np.ndarray[Any, Any], dtype: str, requires_grad: bool) -> Tensor:
+    """Unpickle."""
+    tensor = from_array(from_numpy(data.view(as_dtype(dtype).numpy), copy=True))
+    return tensor.requires_grad_() if requires_grad else tensor
+
+
+_scalars: dict[Any, Tensor] = {}
+
+
+def _scalar(value: Number, dtype: DType) -> Tensor:
+    """A zero-dimensional tensor of a Python number; common ones are made once."""
+    if _mode.trace is not None:
+        return filled(_fitting(value, dtype), (), dtype)
+    key = (value, type(value), dtype)
+    found = _scalars.get(key) if value else None  # 0.0 and -0.0 are equal keys
+    if found is None:
+        found = from_array(fill(_fitting(value, dtype), (), dtype))
+        if value:
+            if len(_scalars) > 4096:
+                _scalars.clear()
+            _scalars[key] = found
+    return found
+
+
+def _fitting(value: Number, dtype: DType) -> Number:
+    if dtype.is_integer and isinstance(value, int):
+        low = -(1 << (dtype.bits - 1)) if dtype.kind == "int" else 0
+        high = (1 << (dtype.bits - (dtype.kind == "int"))) - 1
+        if not low <= value <= high:
+            raise ArgumentError(
+                f"the number {value} does not fit in {dtype.name} ({low} to {high}); convert the "
+                "tensor to a wider dtype first"
+            )
+    return value
+
+
+def operand(value: Any, like: Tensor) -> Any:
+    """A Python number or NumPy array as a tensor beside `like`; NotImplemented for others."""
+    if isinstance(value, Tensor):
+        return value
+    if isinstance(value, (bool, int, float, complex)):
+        return _scalar(value, dtypes.python_scalar_dtype(value, like.dtype))
+    if isinstance(value, (np.ndarray, np.generic)):
+        return from_array(from_numpy(np.asarray(value), copy=True))
+    return NotImplemented
+
+
+def binary(primitive: Elementwise, x: Any, y: Any) -> Tensor:
+    """An elementwise primitive of two operands, one of which is a tensor."""
+    if not isinstance(y, Tensor):
+        y = operand(y, x)
+        if y is NotImplemented:
+            return NotImplemented
+    elif not isinstance(x, Tensor):
+        x = operand(x, y)
+        if x is NotImplemented:
+            return NotImplemented
+    return apply(primitive, (x, y))
+
+
+def unary(name: str, x: Tensor) -> Tensor:
+    """An elementwise function of one tensor, by its name."""
+    return apply(elementwise(name), (x,))
+
+
+# --- running and recording -----------------------------------------------------------------------------
+
+
+def apply(primitive: Primitive, inputs: Sequence[Tensor]) -> Any:
+    """Run a primitive on tensors, and record it if one of them needs a gradient."""
+    if _mode.trace is None:
+        value = run(primitive, [x._value for x in inputs])
+    else:
+        value = _mode.trace.record(primitive, inputs)
+    if _mode.enabled:
+        for x in inputs:
+            if x._node is not None:
+                return _record(primitive, inputs, value)
+    tensor = object.__new__(Tensor)
+    tensor._value = value
+    tensor._node = None
+    tensor._output = 0
+    tensor._grad = None
+    return tensor
+
+
+def _record(primitive: Primitive, inputs: Sequence[Tensor], value: Array) -> Tensor:
+    dtype = value.layout.dtype
+    if dtype.is_complex:
+        raise GradientError(
+            f"{primitive.name}: the result is {dtype.name}, and gradients do not pass through complex "
+            "numbers; use detach() on the operands, or compute with real and imaginary parts"
+        )
+    if not dtype.is_float:
+        return _make(value, None, 0)  # integers have no gradient: the history ends here
+    return _make(value, TensorNode(primitive, inputs, (value,)), 0)
+
+
+def number_in(owner: dict[str, Any], name: str, like: Tensor) -> Any:
+    """A number in a dict: itself, or, in a traced function, an input that is read at every call.
+
+    So a program follows a learning rate that changes, and need not be compiled again.
+    """
+    value = owner[name]
+    if _mode.trace is None or isinstance(value, Tensor):
+        return value
+    dtype = like.dtype
+    last: list[Any] = [None, None]
+
+    def read() -> Array:
+        now = owner[name]
+        if now != last[0]:
+            last[:] = now, fill(now, (), dtype)
+        array: Array = last[1]
+        return array
+
+    return _make(_mode.trace.number((id(owner), name, dtype), read, read()), None, 0)
+
+
+def is_traced() -> bool:
+    """Whether a function is being traced in this thread."""
+    return _mode.trace is not None
+
+
+def guarded(owner: Any, name: Any, value: Any) -> Any:
+    """A setting that a traced function depends on: another value makes another program."""
+    if _mode.trace is not None:
+        _mode.trace.guard(owner, name, value)
+    return value
+
+
+def after_call(action: Callable[[], Any]) -> None:
+    """Do something now, or, in a traced function, after every call of its program."""
+    if _mode.trace is None:
+        action()
+    else:
+        _mode.trace.after.append(action)
+
+
+def _check_gradient(tensor: Tensor, gradient: Any) -> None:
+    if not isinstance(gradient, Tensor):
+        raise ArgumentTypeError(
+            f"grad: {type(gradient).__name__} was given; expected a Tensor or None"
+        )
+    if gradient.shape != tensor.shape or gradient.dtype is not tensor.dtype:
+        raise GradientError(
+            f"grad: {gradient.dtype.name} {gradient.shape} was given for a tensor of "
+            f"{tensor.dtype.name} {tensor.shape}; they must be equal"
+        )
+
+
+def _leaf(tensor: Tensor) -> Leaf:
+    """The node of a leaf; it does not keep the tensor alive."""
+    reference = weakref.ref(tensor)
+
+    def accumulate(gradient: Tensor) -> None:
+        target = reference()
+        if target is not None:
+            _accumulate(target, gradient)
+
+    return Leaf(accumulate)
+
+
+def _accumulate(target: Tensor, gradient: Tensor) -> None:
+    target.grad = gradient if target.grad is None else target.grad + gradient
+
+
+def _root(tensor: Tensor, gradient: Tensor | None, name: str) -> tuple[autodiff.Edge, Tensor]:
+    """Where a backward pass starts, and with what."""
+    if tensor._node is None:
+        why = (
+            f"{tensor.dtype.name} values have no gradients, so the history ended before them"
+            if not tensor.dtype.is_inexact
+            else "nothing it was computed from requires a gradient, or it was made in no_grad()"
+        )
+        raise GradientError(
+            f"{name}: the tensor has no history: {why}; call requires_grad_() on the inputs first"
+        )
+    if gradient is None:
+        if tensor.size != 1:
+            raise GradientError(
+                f"{name}: the tensor has shape {tensor.shape}; its gradient can only be left out "
+                "for a single element; reduce it first (for example .sum()), or pass gradient="
+            )
+        gradient = filled(1, tensor.shape, tensor.dtype)
+    if not isinstance(gradient, Tensor):
+        raise ArgumentTypeError(
+            f"{name}: gradient is a {type(gradient).__name__}; expected a Tensor"
+        )
+    if gradient.shape != tensor.shape:
+        raise GradientError(
+            f"{name}: gradient has shape {gradient.shape}, the tensor {tensor.shape}; they must be "
+            "equal"
+        )
+    return (tensor._node, tensor._output), gradient.astype(tensor.dtype)
+
+
+def gradients(
+    outputs: Sequence[Tensor],
+    inputs: Sequence[Tensor],
+    cotangents: Sequence[Tensor | None] | None = None,
+    retain_graph: bool | None = None,
+    create_graph: bool = False,
+) -> list[Tensor | None]:
+    """The gradients of outputs by inputs, without touching `grad`; None where they do not depend.
+
+    >>> import tessella as ts
+    >>> x = ts.asarray([3.0]).requires_grad_()
+    >>> ts.gradients([x * x], [x])
+    [tensor([6.])]
+    """
+    cotangents = cotangents or [None] * len(outputs)
+    roots = [_root(y, ct, "gradients") for y, ct in zip(outputs, cotangents, strict=True)]
+    targets = []
+    for x in inputs:
+        if x._node is None:
+            raise GradientError("gradients: an input requires no gradient; use requires_grad_()")
+        targets.append((x._node, x._output))
+    retain = create_graph if retain_graph is None else retain_graph
+    with autodiff.set_enabled(create_graph):
+        return autodiff.gradients(roots, targets, retain)
+
+
+def _python_kind(dtype: DType) -> Any:
+    """A NumPy dtype whose items are Python numbers."""
+    return np.float64 if dtype.is_float else dtype.numpy
+
+
+def axes_of(x: Tensor, axis: Axes, name: str) -> tuple[int, ...]:
+    """The axes an argument names, counted from the front."""
+    return normalise_axes(axis, x.ndim, name)

@@ -1,0 +1,266 @@
+"""Tracing: what tensors do is written down as a graph instead of being done.
+
+While a trace is active in a thread, every primitive is recorded. A tensor from outside that the
+traced function touches is *captured*: it becomes an implicit input of the graph, read again at every
+call of the program. If the function gives it other data (`p.assign(...)`, `x += 1`), what it stands
+for at the end is an implicit output. The same holds for gradients (`p.grad`).
+
+During the trace a captured tensor holds a `Traced` value. Other threads can go on with it, because a
+`Traced` that stands for a captured array can be used as that array. When the trace ends, for
+whatever reason, every captured tensor holds its own array again.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+from tessella import autodiff
+from tessella.autodiff import Leaf
+from tessella.backends.array import Array, Layout, contiguous_layout
+from tessella.dtypes import DType
+from tessella.errors import TracedValueError
+from tessella.primitives import graph as graphs
+from tessella.primitives.base import Primitive, Shape
+from tessella.primitives.generate import Full
+from tessella.primitives.graph import Node, Value, Where
+
+_mode = autodiff._mode
+_PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
+
+
+class Traced:
+    """What a tensor holds while a function is traced: a value of the graph."""
+
+    __slots__ = ("array", "layout", "trace", "value")
+
+    def __init__(
+        self, trace: Trace, value: Value, layout: Layout, array: Array | None = None
+    ) -> None:
+        self.trace = trace
+        self.value = value
+        self.layout = layout
+        self.array = array  # what it stands for outside the trace
+
+    def _concrete(self) -> Array:
+        if self.array is not None and _mode.trace is not self.trace:
+            return self.array
+        if self.trace.active:
+            raise TracedValueError(
+                f"{user_line()}: the elements of a tensor of shape {self.layout.shape} were asked "
+                "for (by item(), bool(), int(), numpy(), print or an `if`) while its function is "
+                "being traced, when they are not known yet; choose with ts.where(condition, x, y), "
+                "pass what decides as a static argument, or take this part out of the function"
+            )
+        raise TracedValueError(
+            f"a tensor of shape {self.layout.shape} was kept from a traced function that has ended; "
+            "it never had elements: return it from the function instead"
+        )
+
+    @property
+    def address(self) -> int:
+        return self._concrete().address
+
+    @property
+    def buffer(self) -> Any:
+        return self._concrete().buffer
+
+    @property
+    def shape(self) -> Shape:
+        return self.layout.shape
+
+    @property
+    def dtype(self) -> DType:
+        return self.layout.dtype
+
+
+class Capture:
+    """A tensor from outside, its array, and the value that stands for it."""
+
+    __slots__ = ("array", "tensor", "traced", "value")
+
+    def __init__(self, tensor: Any, array: Array, value: Value, traced: Traced) -> None:
+        self.tensor = tensor
+        self.array = array
+        self.value = value
+        self.traced = traced
+
+
+class Gradient:
+    """The `grad` of a tensor from outside, as the trace sees it.
+
+    `initial` is what it was: None, or the value that stands for it; it is only known if it was read
+    before it was written.
+    """
+
+    __slots__ = ("current", "initial", "read", "tensor", "written")
+
+    def __init__(self, tensor: Any) -> None:
+        self.tensor = tensor
+        self.read = self.written = False
+        self.initial: Value | None = None
+        self.current: Any = None
+
+
+class Trace:
+    """The graph of what a thread does, while it is written."""
+
+    def __init__(self) -> None:
+        self.active = True
+        self.nodes: list[Node] = []
+        self.constants: dict[Value, Array] = {}
+        self.arguments: list[Value] = []
+        self.captures: dict[int, Capture] = {}
+        self.gradients: dict[int, Gradient] = {}
+        self.numbers: dict[Any, tuple[Value, Callable[[], Any]]] = {}
+        self.guards: dict[tuple[int, Any], tuple[Any, Any, Any]] = {}
+        self.counts: dict[Any, int] = {}  # draws from each random generator
+        self.after: list[Callable[[], None]] = []  # to be done after every call
+
+    # --- values ---------------------------------------------------------------------------------
+
+    def traced(self, value: Value) -> Traced:
+        return Traced(self, value, contiguous_layout(value.shape, value.dtype))
+
+    def argument(self, layout: Layout, hint: str) -> Traced:
+        """A new explicit input."""
+        value = Value(layout.shape, layout.dtype, hint)
+        self.arguments.append(value)
+        return self.traced(value)
+
+    def value_of(self, tensor: Any) -> Value:
+        """The graph's value for what a tensor holds; one from outside is captured."""
+        held = tensor._value
+        if type(held) is not Traced:
+            return self.capture(tensor).value
+        if held.trace is self:
+            return held.value
+        if held.array is not None:  # captured by a trace of another thread
+            return self.capture(tensor).value
+        held._concrete()  # complains
+        raise AssertionError
+
+    def capture(self, tensor: Any) -> Traced:
+        """Let a tensor from outside stand for an implicit input."""
+        node = tensor._node
+        if node is not None and not isinstance(node, Leaf) and _mode.enabled:
+            raise TracedValueError(
+                f"{user_line()}: a tensor of shape {tensor.shape} that was computed outside, with a "
+                "history, is used inside a traced function; gradients cannot go through it to the "
+                "outside: pass it as an argument, or use x.detach()"
+            )
+        held: Any = tensor._value
+        array: Any = held.array if type(held) is Traced else held
+        value = Value(array.layout.shape, array.layout.dtype, "captured")
+        traced = Traced(self, value, array.layout, array)
+        self.captures[id(tensor)] = Capture(tensor, array, value, traced)
+        tensor._value = traced
+        return traced
+
+    def constant(self, array: Array) -> Traced:
+        """Data made during the trace."""
+        value = Value(array.layout.shape, array.layout.dtype, "constant")
+        self.constants[value] = array
+        return Traced(self, value, array.layout)
+
+    def full(self, value: Any, shape: Shape, dtype: DType) -> Traced:
+        """One number everywhere."""
+        made: Value = graphs.apply(self.nodes, Full(shape, dtype, value), (), None)
+        return self.traced(made)
+
+    def number(self, key: Any, read: Callable[[], Any], like: Array) -> Traced:
+        """An implicit input that `read` gives anew for every call, of the layout of `like`."""
+        found = self.numbers.get(key)
+        if found is None:
+            value = Value(like.layout.shape, like.layout.dtype, "number")
+            found = self.numbers[key] = value, read
+        return self.traced(found[0])
+
+    # --- operations -----------------------------------------------------------------------------
+
+    def record(self, primitive: Primitive, tensors: Sequence[Any]) -> Any:
+        """Write down a primitive; gives what stands for its result (or a tuple)."""
+        inputs = [self.value_of(tensor) for tensor in tensors]
+        made = graphs.apply(self.nodes, primitive, inputs, user_line())
+        if primitive.multiple_results:
+            return tuple(self.traced(value) for value in made)
+        return self.traced(made)
+
+    # --- gradients of tensors from outside ------------------------------------------------------
+
+    def _is_outside(self, tensor: Any) -> bool:
+        return type(tensor._value) is not Traced or id(tensor) in self.captures
+
+    def gradient(self, tensor: Any) -> Any:
+        """What `tensor.grad` is here."""
+        if not self._is_outside(tensor):
+            return tensor._grad
+        entry = self.gradients.get(id(tensor))
+        if entry is None:
+            entry = self.gradients[id(tensor)] = Gradient(tensor)
+        if not entry.written and not entry.read:
+            from tessella.tensors.tensor import from_array
+
+            entry.read = True
+            before = tensor._grad
+            if before is not None:
+                array = before._value
+                entry.initial = Value(array.layout.shape, array.layout.dtype, "gradient")
+                traced: Any = Traced(self, entry.initial, array.layout)
+                entry.current = from_array(traced)
+        return entry.current
+
+    def set_gradient(self, tensor: Any, gradient: Any) -> None:
+        """Let `tensor.grad` be a tensor, or None."""
+        if not self._is_outside(tensor):
+            tensor._grad = gradient
+            return
+        entry = self.gradients.get(id(tensor))
+        if entry is None:
+            entry = self.gradients[id(tensor)] = Gradient(tensor)
+        entry.written = True
+        entry.current = gradient
+
+    # --- what else a program depends on ---------------------------------------------------------
+
+    def guard(self, owner: Any, name: Any, value: Any) -> None:
+        """The program is only right while an attribute (or an item of a dict) has this value."""
+        self.guards.setdefault((id(owner), name), (owner, name, value))
+
+    def end(self) -> None:
+        """Give every captured tensor its array back."""
+        self.active = False
+        for capture in self.captures.values():
+            capture.tensor._value = capture.array
+            capture.traced.array = None  # who counts references is not to find this one
+
+    def rebound(self) -> Iterator[tuple[Capture, Any]]:
+        """The captured tensors that stand for something else by now, and for what."""
+        for capture in self.captures.values():
+            held = capture.tensor._value
+            if held is not capture.traced:
+                yield capture, held
+
+
+@contextlib.contextmanager
+def suspended() -> Iterator[None]:
+    """Inside the block things are done at once, even in a traced function: state is made this way."""
+    before, _mode.trace = _mode.trace, None
+    try:
+        yield
+    finally:
+        _mode.trace = before
+
+
+def user_line() -> Where:
+    """The line of the caller that is no part of this package."""
+    frame: Any = sys._getframe(1)
+    while frame is not None and frame.f_code.co_filename.startswith(_PACKAGE):
+        frame = frame.f_back
+    if frame is None:
+        return Where("<unknown>", 0, "?")
+    code = frame.f_code
+    return Where(code.co_filename, frame.f_lineno, code.co_name)

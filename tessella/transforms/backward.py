@@ -1,0 +1,105 @@
+"""Gradients through a compiled function.
+
+If what a compiled function returns depends on tensors that need gradients, its backward pass is traced
+right after it, in the same trace. What that pass reads of the forward pass, the *residuals*, become
+further outputs of the program, and the pass itself a program of its own, compiled when it is first
+needed. On the tape the whole function is one node.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from tessella import autodiff
+from tessella.autodiff import Node
+from tessella.backends.array import Array
+from tessella.compiler.eager import fill
+from tessella.compiler.program import Program
+from tessella.errors import GradientError
+from tessella.primitives.graph import Graph, Value
+from tessella.tensors.tensor import Tensor, _make
+from tessella.tensors.tracing import Trace
+
+
+class Backward:
+    """The backward pass of a traced function.
+
+    Args:
+        results: the tensors that the function returned and that have a history.
+        targets: the tensors whose gradients are asked for: inner arguments, then captured leaves.
+    """
+
+    def __init__(self, trace: Trace, results: Sequence[Tensor], targets: Sequence[Tensor]) -> None:
+        count = len(trace.nodes)
+        self.cotangents = [Value(y.shape, y.dtype, "cotangent") for y in results]
+        roots = [
+            ((y._node, y._output), _make(trace.traced(ct), None, 0))  # type: ignore[arg-type]
+            for y, ct in zip(results, self.cotangents, strict=True)
+        ]
+        edges = [(x._node, x._output) for x in targets]
+        try:
+            with autodiff.set_enabled(False):
+                found = autodiff.gradients(roots, edges, retain_graph=True)  # type: ignore[arg-type]
+            self.gradients = [None if g is None else trace.value_of(g) for g in found]
+        finally:
+            self.nodes = trace.nodes[count:]
+            del trace.nodes[count:]
+        made = {value for node in self.nodes for value in node.outputs} | {*self.cotangents}
+        read = [value for node in self.nodes for value in node.inputs]
+        read += [value for value in self.gradients if value is not None]
+        self.constants = {v: trace.constants[v] for v in read if v in trace.constants}
+        self.residuals = [
+            v for v in dict.fromkeys(read) if v not in made and v not in self.constants
+        ]
+        self.program: Program | None = None
+
+    def node(
+        self,
+        name: str,
+        results: Sequence[Array],
+        targets: Sequence[Tensor],
+        residuals: Sequence[Array],
+    ) -> Node:
+        """The node of one call on the tape."""
+        parents = tuple(None if x._node is None else (x._node, x._output) for x in targets)
+        layouts = [array.layout for array in results]
+
+        def pullback(cotangents: list[Any]) -> Sequence[Any]:
+            if autodiff.is_enabled():
+                raise GradientError(
+                    f"{name}: second derivatives do not go through a compiled function from outside; "
+                    "put jit around the function that takes them"
+                )
+            given = [
+                fill(0, layout.shape, layout.dtype) if ct is None else ct._value
+                for ct, layout in zip(
+                    [*cotangents, *[None] * (len(layouts) - len(cotangents))], layouts, strict=True
+                )
+            ]
+            return self._run([*residuals, *given])
+
+        return Node(name, parents, pullback)
+
+    def _run(self, inputs: Sequence[Array]) -> list[Tensor | None]:
+        wanted = [value for value in self.gradients if value is not None]
+        if self.program is None or [a.layout for a in inputs] != self.program.layouts:
+            from tessella.compiler.pipeline import compile
+
+            graph = Graph([*self.residuals, *self.cotangents], self.nodes, wanted, self.constants)
+            self.program = compile(graph, [a.layout for a in inputs], {}, frozenset())
+        outputs = iter(self.program.run(inputs))
+        return [None if g is None else _make(next(outputs), None, 0) for g in self.gradients]
+
+
+def backward_of(
+    trace: Trace, results: Sequence[Tensor], targets: Sequence[Tensor]
+) -> Backward | None:
+    """The backward pass, or None if there is none: no history, or it has been gone through inside."""
+    if not results or not targets:
+        return None
+    try:
+        found = Backward(trace, results, targets)
+    except GradientError:  # the function called backward() itself: its history is gone
+        return None
+    return found if any(value is not None for value in found.gradients) else None

@@ -1,0 +1,515 @@
+"""`jit`: a Python function on tensors becomes a program, one native call.
+
+The function runs once while its tensors are traced (`tessella.tensors.tracing`). What it did becomes
+a graph, the graph a program (`tessella.compiler`). A later call with arguments of the same shapes,
+dtypes and structure runs the program. Tensors of the surroundings that the function reads are
+implicit inputs; those it gives other data (`p.assign(...)`, `p.grad`, `x += 1`) implicit outputs.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+import warnings
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+import numpy as np
+
+from tessella import autodiff
+from tessella.backends.array import Array, Layout, contiguous_layout, from_numpy
+from tessella.compiler import eager
+from tessella.errors import ArgumentError, ArgumentTypeError, RetraceWarning, SideEffectError
+from tessella.primitives.graph import Graph, Value
+from tessella.tensors.tensor import Tensor, _accumulate, _leaf, _make
+from tessella.tensors.tracing import Trace, Traced, user_line
+from tessella.transforms.backward import Backward, backward_of
+
+VARIABLE = "TESSELLA_JIT"
+_MOST_QUIET_TRACES = 8
+_mode = autodiff._mode
+
+
+def jit(
+    function: Callable[..., Any] | None = None,
+    *,
+    static_argnums: int | Sequence[int] = (),
+    static_argnames: str | Sequence[str] = (),
+) -> Any:
+    """Compile a function of tensors into one native call.
+
+    Arguments may be trees (lists, tuples, dicts, dataclasses) of tensors. Everything in them that is
+    no tensor or NumPy array is static: another value is traced and compiled again. Whole arguments
+    can be declared static too.
+
+    Raises:
+        TracedValueError: the function asks for the elements of a tensor, for example in an `if`.
+        SideEffectError: the function does what a program could not repeat.
+
+    >>> import tessella as ts
+    >>> @ts.jit
+    ... def distance(x, y):
+    ...     return ((x - y) ** 2).sum().sqrt()
+    >>> distance(ts.asarray([0.0, 3.0]), ts.asarray([4.0, 0.0]))
+    tensor(5.)
+    """
+    if function is None:
+        return functools.partial(
+            jit, static_argnums=static_argnums, static_argnames=static_argnames
+        )
+    if not callable(function):
+        raise ArgumentTypeError(f"jit: {type(function).__name__} was given; expected a function")
+    numbers = (static_argnums,) if isinstance(static_argnums, int) else tuple(static_argnums)
+    names = (static_argnames,) if isinstance(static_argnames, str) else tuple(static_argnames)
+    return Jitted(function, numbers, names)
+
+
+class Static:
+    """A part of the arguments that is no tensor: equal if type and value are."""
+
+    __slots__ = ("key", "value")
+
+    def __init__(self, value: Any) -> None:
+        self.value = value
+        try:
+            hash(value)
+            self.key: Any = (type(value), repr(value) if isinstance(value, float) else value)
+        except TypeError:
+            self.key = (type(value), id(value))  # the value is kept, so no other has its id
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Static) and self.key == other.key
+
+    def __hash__(self) -> int:
+        return hash(self.key)
+
+
+class Jitted:
+    """A function that `jit` compiles; call it like the function."""
+
+    def __init__(
+        self, function: Callable[..., Any], static_numbers: tuple[int, ...],
+        static_names: tuple[str, ...],
+    ) -> None:  # fmt: skip
+        self.function = function
+        self.static_numbers = static_numbers
+        self.static_names = static_names
+        self.specialisations: dict[Any, list[Specialisation]] = {}
+        self.traces: list[str] = []  # why each trace was made
+        functools.update_wrapper(self, function)
+
+    def __get__(self, instance: Any, owner: Any = None) -> Any:
+        return self if instance is None else functools.partial(self, instance)
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        if _mode.trace is not None or not _enabled() or eager.current_backend() != "cpu":
+            return self.function(*args, **kwargs)  # inlined, or run as it is
+        arrays, key, tensors = self._flatten(args, kwargs)
+        for found in self.specialisations.get(key, ()):
+            if found.is_settled() or found.misfit() == "":
+                return found.call(arrays, tensors)
+        return self._specialise(args, kwargs, key).call(arrays, tensors)
+
+    def _flatten(
+        self, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> tuple[list[Array], Any, list[Tensor]]:
+        """The arrays among the arguments, what a program depends on, and who needs gradients."""
+        arrays: list[Array] = []
+        tensors: list[Tensor] = []
+        parts: list[Any] = [_mode.enabled]
+        for leaf in _leaves(self._with_statics(args, kwargs), parts):
+            if isinstance(leaf, Tensor):
+                array = leaf._value
+                arrays.append(array)
+                parts.append((array.layout, leaf._node is not None))
+                if leaf._node is not None:
+                    tensors.append(leaf)
+            elif isinstance(leaf, np.ndarray):
+                array = from_numpy(leaf)
+                arrays.append(array)
+                parts.append((array.layout, False))
+            else:
+                parts.append(Static(leaf))
+        return arrays, tuple(parts), tensors
+
+    def _with_statics(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        if not self.static_numbers and not self.static_names:
+            return args, kwargs
+        numbers = {n % len(args) if args else n for n in self.static_numbers}
+        whole = tuple(_Whole(a) if i in numbers else a for i, a in enumerate(args))
+        return whole, {k: _Whole(v) if k in self.static_names else v for k, v in kwargs.items()}
+
+    def _specialise(self, args: Any, kwargs: Any, key: Any) -> Specialisation:
+        self.traces.append(self._reason(key))
+        if len(self.traces) == _MOST_QUIET_TRACES:
+            warnings.warn(
+                f"jit: {getattr(self.function, '__name__', self.function)} has been traced "
+                f"{len(self.traces)} times, each time compiling a program; the last time because "
+                f"{self.traces[-1]}. Pass numbers that change as tensors, and keep shapes the same.",
+                RetraceWarning,
+                stacklevel=3,
+            )
+        made = Specialisation(self.function, args, kwargs, self._with_statics(args, kwargs))
+        self.specialisations.setdefault(key, []).insert(0, made)
+        return made
+
+    def _reason(self, key: Any) -> str:
+        """Why no program fits."""
+        if not self.specialisations:
+            return "it is the first call"
+        known = self.specialisations.get(key)
+        if known:
+            return known[0].misfit()
+        last = next(reversed(self.specialisations))
+        return _difference(last, key)
+
+    # --- looking inside -------------------------------------------------------------------------
+
+    def graph(self, *args: Any, **kwargs: Any) -> Graph:
+        """The graph of the last program, or of the one for some arguments."""
+        return self._program_for(args, kwargs).program.graph
+
+    def source(self, kind: str = "graph", *args: Any, **kwargs: Any) -> str:
+        """The program as text: "graph", "loops", "llvm" or "asm".
+
+        Of the last program, or of the one for the arguments that follow.
+
+        >>> import tessella as ts
+        >>> f = ts.jit(lambda x: ts.relu(x) + 1.0)
+        >>> print(f.source("loops", ts.ones(20)))
+        kernel fused_relu_add(x0: float32, y0: float32, n0)
+          for j in n0 [parallel, 16 lanes]
+            y0[j] = relu(load(j, x0)) + 1.0
+        """
+        from tessella.compiler.explain import sources
+
+        if kind not in ("graph", "loops", "llvm", "asm"):
+            raise ArgumentError(f"source: {kind!r}; expected 'graph', 'loops', 'llvm' or 'asm'")
+        program = self._program_for(args, kwargs).program
+        return str(program.graph) if kind == "graph" else sources(program, kind)
+
+    def explain(self, *args: Any, html: Any = None, **kwargs: Any) -> Any:
+        """What the program does and where its time goes: print the result, or write a page.
+
+        For some arguments, or for those of the last call (filled with zeros). Every kernel is timed
+        by itself; no tensor is changed.
+
+        Args:
+            html: a path; the explanation is written there as a page, too.
+        """
+        from tessella.compiler.explain import explain
+
+        found = self._program_for(args, kwargs)
+        arrays = self._flatten(args, kwargs)[0] if args or kwargs else None
+        name = getattr(self.function, "__qualname__", repr(self.function))
+        explained = explain(name, self.traces, found.program, found.inputs(arrays))
+        if html is not None:
+            explained.to_html(html)
+        return explained
+
+    def _program_for(self, args: Any, kwargs: Any) -> Specialisation:
+        if args or kwargs:
+            _, key, _ = self._flatten(args, kwargs)
+            for found in self.specialisations.get(key, ()):
+                if found.misfit() == "":
+                    return found
+            return self._specialise(args, kwargs, key)
+        if not self.specialisations:
+            raise ArgumentTypeError(
+                "jit: nothing has been compiled yet; call the function first, or give arguments here"
+            )
+        return next(reversed(self.specialisations.values()))[0]
+
+
+def _enabled() -> bool:
+    return os.environ.get(VARIABLE, "1") != "0"
+
+
+class _Whole:
+    """A static argument: its parts do not matter."""
+
+    def __init__(self, value: Any) -> None:
+        self.value = value
+
+
+def _leaves(tree: Any, parts: list[Any]) -> Iterable[Any]:
+    """The leaves of a tree; its structure goes to `parts`."""
+    import optree
+
+    leaves, structure = optree.tree_flatten(tree, none_is_leaf=True, namespace="tessella")
+    parts.append(structure)
+    return [leaf.value if isinstance(leaf, _Whole) else leaf for leaf in leaves]
+
+
+def _difference(old: tuple[Any, ...], new: tuple[Any, ...]) -> str:
+    """What differs between two keys, in words."""
+    if old[0] != new[0]:
+        return f"gradients are {'recorded' if new[0] else 'not recorded'} now"
+    if old[1] != new[1]:
+        return "the structure of the arguments differs"
+    for number, (before, after) in enumerate(zip(old[2:], new[2:], strict=True)):
+        if before == after:
+            continue
+        if isinstance(after, Static) or isinstance(before, Static):
+            return f"the static argument {number} is {getattr(after, 'value', 'a tensor')!r} now"
+        (a, _), (b, _) = before, after
+        return (
+            f"argument {number} is {b.dtype.name}{list(b.shape)} now, it was "
+            f"{a.dtype.name}{list(a.shape)}"
+        )
+    return "an argument changed"
+
+
+class Specialisation:
+    """A program for arguments of one kind, and the surroundings it was traced in."""
+
+    def __init__(self, function: Any, args: Any, kwargs: Any, tree: Any) -> None:
+        import optree
+
+        self.name = getattr(function, "__name__", "jit")
+        trace = Trace()
+        before = _mode.enabled
+        _mode.trace = trace
+        try:
+            inner_args, inner_kwargs = self._arguments(trace, tree)
+            result = function(*inner_args, **inner_kwargs)
+            leaves, self.structure = optree.tree_flatten(
+                result, none_is_leaf=True, namespace="tessella"
+            )
+            self._read_results(trace, leaves)
+            self._differentiate(trace, leaves)
+        finally:
+            trace.end()
+            _mode.trace, _mode.enabled = None, before
+        self._compile(trace)
+
+    def _arguments(self, trace: Trace, tree: Any) -> Any:
+        """The arguments with traced tensors instead of concrete ones."""
+        import optree
+
+        def traced(leaf: Any) -> Any:
+            if isinstance(leaf, _Whole):
+                return leaf.value
+            if isinstance(leaf, np.ndarray):
+                layout = from_numpy(leaf).layout
+                self.layouts.append(layout)
+                return _make(trace.argument(layout, "argument"), None, 0)  # type: ignore[arg-type]
+            if not isinstance(leaf, Tensor):
+                return leaf
+            made = _make(trace.argument(leaf._value.layout, "argument"), None, 0)  # type: ignore[arg-type]
+            if leaf._node is not None:
+                made._node = _leaf(made)
+                self.inner.append(made)
+            self.layouts.append(leaf._value.layout)
+            return made
+
+        self.layouts: list[Layout] = []
+        self.inner: list[Tensor] = []  # arguments that need gradients
+        return optree.tree_map(traced, tree, none_is_leaf=True, namespace="tessella")
+
+    def _read_results(self, trace: Trace, leaves: Sequence[Any]) -> None:
+        """What the function returned, rebound and left as gradients."""
+        self.outputs: list[Value] = []
+        self.returned: list[Any] = []  # numbers of outputs, or values that are no tensors
+        for leaf in leaves:
+            if isinstance(leaf, Tensor):
+                self.returned.append(_Output(len(self.outputs)))
+                self.outputs.append(trace.value_of(leaf))
+            else:
+                self.returned.append(leaf)
+        self.rebound: list[tuple[Any, int]] = []  # captures, and the outputs they become
+        for capture, held in trace.rebound():
+            self.rebound.append((capture.tensor, len(self.outputs)))
+            self.outputs.append(_value_in(trace, held))
+        self.argument_gradients: list[tuple[int, int]] = []  # of arguments, and their outputs
+        for number, argument in enumerate(self.inner):
+            if argument._grad is not None:
+                self.argument_gradients.append((number, len(self.outputs)))
+                self.outputs.append(trace.value_of(argument._grad))
+        self.new_gradients: list[tuple[Any, int | None]] = []
+        for entry in trace.gradients.values():
+            if not entry.written:
+                continue
+            if entry.current is None:
+                self.new_gradients.append((entry.tensor, None))
+            else:
+                self.new_gradients.append((entry.tensor, len(self.outputs)))
+                self.outputs.append(trace.value_of(entry.current))
+
+    def _differentiate(self, trace: Trace, leaves: Sequence[Any]) -> None:
+        """Prepare the gradients of what was returned, if somebody may ask for them."""
+        tensors = [leaf for leaf in leaves if isinstance(leaf, Tensor)]
+        self.differentiable = [i for i, y in enumerate(tensors) if y._node is not None]
+        own = [c.tensor for c in trace.captures.values() if c.tensor._node is not None]
+        results = [tensors[i] for i in self.differentiable] if _mode.enabled else []
+        self.leaves = own
+        self.backward = backward_of(trace, results, [*self.inner, *own])
+        if self.backward is not None:
+            produced = {value for node in trace.nodes for value in node.outputs}
+            known = {value: number for number, value in enumerate(self.outputs)}
+            self.residuals: list[tuple[Value, int | None]] = []  # and the outputs they are
+            for value in self.backward.residuals:
+                if value in produced and value not in known:
+                    known[value] = len(self.outputs)
+                    self.outputs.append(value)
+                self.residuals.append((value, known[value] if value in produced else None))
+
+    def _compile(self, trace: Trace) -> None:
+        import optree
+
+        from tessella.compiler import pipeline
+        from tessella.transforms.state import State
+
+        self.captured = [capture.tensor for capture in trace.captures.values()]
+        self.captured_layouts = [c.array.layout for c in trace.captures.values()]
+        self.leaf_flags = [c.tensor._node is not None for c in trace.captures.values()]
+        self.read_gradients = [e.tensor for e in trace.gradients.values() if e.read]
+        initial = [e.initial for e in trace.gradients.values() if e.read]
+        self.gradient_layouts = [
+            None if value is None else contiguous_layout(value.shape, value.dtype)
+            for value in initial
+        ]
+        self.numbers = [read for _, read in trace.numbers.values()]
+        self.guards = list(trace.guards.values())
+        self.after = trace.after
+        inputs = [
+            *trace.arguments,
+            *[capture.value for capture in trace.captures.values()],
+            *[value for value in initial if value is not None],
+            *[value for value, _ in trace.numbers.values()],
+        ]
+        self.input_numbers = {value: number for number, value in enumerate(inputs)}
+        graph = Graph(inputs, trace.nodes, self.outputs, trace.constants)
+        first = len(trace.arguments)
+        numbers = {id(tensor): first + i for i, tensor in enumerate(self.captured)}
+        in_place = {output: numbers[id(tensor)] for tensor, output in self.rebound}
+        layouts = self._input_layouts(trace, inputs)
+        captured = range(first, first + len(self.captured))
+        fixed = frozenset(captured) - frozenset(in_place.values())
+        self.program = pipeline.compile(graph, layouts, in_place, fixed)
+        for capture in trace.captures.values():
+            del capture.array
+        self.state = State(
+            self.program, first, self.captured, self.read_gradients, self.rebound,
+            self.new_gradients,
+        )  # fmt: skip
+        self.single = self.structure.is_leaf()
+        self.unflatten = optree.tree_unflatten
+        self.surroundings = list(
+            zip(self.captured, self.captured_layouts, self.leaf_flags, strict=True)
+        )
+
+    def _input_layouts(self, trace: Trace, inputs: Sequence[Value]) -> list[Layout]:
+        known = dict(zip(trace.arguments, self.layouts, strict=True))
+        known |= {c.value: c.array.layout for c in trace.captures.values()}
+        return [known.get(v) or contiguous_layout(v.shape, v.dtype) for v in inputs]
+
+    # --- does it fit? ---------------------------------------------------------------------------
+
+    def is_settled(self) -> bool:
+        """Whether it surely fits: nothing has been touched since the last call."""
+        return not self.guards and not self.read_gradients and self.state.is_unchanged()
+
+    def misfit(self) -> str:
+        """What is not as it was, in words; empty if everything is."""
+        for tensor, layout, flag in zip(
+            self.captured, self.captured_layouts, self.leaf_flags, strict=True
+        ):
+            now = tensor._value.layout
+            if now is not layout:
+                return (
+                    f"a captured tensor is {now.dtype.name}{list(now.shape)} now, it was "
+                    f"{layout.dtype.name}{list(layout.shape)}"
+                )
+            if (tensor._node is not None) is not flag:
+                return "a captured tensor requires a gradient now, or no longer"
+        for tensor, expected in zip(self.read_gradients, self.gradient_layouts, strict=True):
+            gradient = tensor._grad
+            found = None if gradient is None else gradient._value.layout
+            if found is not expected:
+                return "a gradient is there now, or gone, or has another layout"
+        for owner, name, value in self.guards:
+            now = owner.get(name) if isinstance(owner, dict) else getattr(owner, name)
+            if now != value:
+                return f"{str(name).strip('_')} of {type(owner).__name__} is {now!r} now, it was {value!r}"
+        return ""
+
+    # --- running --------------------------------------------------------------------------------
+
+    def inputs(self, arguments: Sequence[Array] | None) -> list[Array]:
+        """All inputs of the program as they are now; zeros for arguments that are not given."""
+        if arguments is None:
+            arguments = [_zeros(layout) for layout in self.layouts]
+        inner = [tensor._value for tensor in self.captured]
+        inner += [t._grad._value for t in self.read_gradients if t._grad is not None]
+        return [*arguments, *inner, *[read() for read in self.numbers]]
+
+    def call(self, arguments: Sequence[Array], tensors: Sequence[Tensor]) -> Any:
+        """Run the program on arguments that fit; `tensors` are those that need gradients."""
+        if self.backward is not None:
+            return self._call_recorded(self.backward, arguments, tensors)
+        outputs = self.state.run(arguments, [read() for read in self.numbers])
+        if self.after or self.argument_gradients:
+            self._finish(outputs, tensors)
+        if self.single and type(self.returned[0]) is _Output:
+            return _make(outputs[self.returned[0].number], None, 0)
+        leaves = [
+            _make(outputs[leaf.number], None, 0) if type(leaf) is _Output else leaf
+            for leaf in self.returned
+        ]
+        return self.unflatten(self.structure, leaves)
+
+    def _finish(self, outputs: Sequence[Array], tensors: Sequence[Tensor]) -> None:
+        """What else the function did: gradients of arguments, draws of random numbers."""
+        for number, output in self.argument_gradients:
+            _accumulate(tensors[number], _make(outputs[output], None, 0))
+        for action in self.after:
+            action()
+
+    def _call_recorded(
+        self, backward: Backward, arguments: Sequence[Array], tensors: Sequence[Tensor]
+    ) -> Any:
+        """Run the program, and leave a node on the tape."""
+        inputs = self.inputs(arguments)
+        outputs = self.state.run(arguments, inputs[len(inputs) - len(self.numbers) :])
+        self._finish(outputs, tensors)
+        residuals = [
+            inputs[self.input_numbers[value]] if number is None else outputs[number]
+            for value, number in self.residuals
+        ]
+        numbers = [leaf.number for leaf in self.returned if type(leaf) is _Output]
+        results = [outputs[numbers[i]] for i in self.differentiable]
+        node = backward.node(self.name, results, [*tensors, *self.leaves], residuals)
+        leaves = []
+        for leaf in self.returned:
+            if type(leaf) is not _Output:
+                leaves.append(leaf)
+            elif (place := numbers.index(leaf.number)) in self.differentiable:
+                leaves.append(_make(outputs[leaf.number], node, self.differentiable.index(place)))
+            else:
+                leaves.append(_make(outputs[leaf.number], None, 0))
+        return self.unflatten(self.structure, leaves)
+
+
+def _zeros(layout: Layout) -> Array:
+    """Zeros in a layout, which need not be row-major."""
+    last = sum(max(0, (n - 1) * s) for n, s in zip(layout.shape, layout.strides, strict=True))
+    first = sum(max(0, -(n - 1) * s) for n, s in zip(layout.shape, layout.strides, strict=True))
+    item = layout.dtype.itemsize
+    block = from_numpy(np.zeros((first + last + 1) * item, np.uint8))
+    return Array(block.buffer, block.address + first * item, layout)
+
+
+class _Output:
+    """Stands for an output of the program in the result."""
+
+    __slots__ = ("number",)
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+
+
+def _value_in(trace: Trace, held: Any) -> Value:
+    if type(held) is Traced and held.trace is trace:
+        return held.value
+    raise SideEffectError(f"{user_line()}: a captured tensor was given data from another trace")

@@ -1,0 +1,175 @@
+"""Threads, memory and the cache of compiled kernels, in processes of their own."""
+
+import os
+import subprocess
+import sys
+import textwrap
+
+import numpy as np
+import pytest
+
+import tessella as ts
+from tessella.backends.cpu import buffers, cache, threads
+from tessella.errors import CacheWarning, ConfigurationError
+
+
+def python(code, **environment):
+    """Run code in a fresh interpreter."""
+    return subprocess.run(
+        [sys.executable, "-W", "error", "-c", textwrap.dedent(code)],
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+
+
+WORK = """
+    import numpy as np, tessella as ts
+    random = np.random.default_rng(0)
+    x = ts.asarray(random.standard_normal((500, 700)).astype(np.float32)).requires_grad_()
+    w = ts.asarray(random.standard_normal((700, 300)).astype(np.float32))
+    y = ((x @ w).tanh() * 3).sum() + x.sum(axis=0).exp().sum() + x.max()
+    y.backward()
+    import hashlib
+    print(hashlib.sha256(x.grad.numpy().tobytes() + y.numpy().tobytes()).hexdigest())
+"""
+
+
+def test_results_are_bitwise_equal_for_any_number_of_threads():
+    seen = {python(WORK, TESSELLA_NUM_THREADS=str(n)).stdout for n in (1, 2, 3, 5)}
+    assert len(seen) == 1
+    assert len(seen.pop().strip()) == 64
+
+
+@pytest.mark.parametrize("value", ["0", "-2", "many", "1.5", ""])
+def test_nonsense_number_of_threads(value):
+    result = python(
+        "import tessella as ts; ts.ones((4000, 1000)) + 1.0", TESSELLA_NUM_THREADS=value
+    )
+    assert result.returncode == 1
+    assert "ConfigurationError: TESSELLA_NUM_THREADS" in result.stderr
+    assert "expected a whole number from 1" in result.stderr
+
+
+def test_threads_can_be_changed_and_limited():
+    before = threads.count()
+    with threads.limited(3):
+        assert threads.count() == 3
+        assert (ts.ones((1000, 1000)) + 1).sum().item() == 2e6
+    assert threads.count() == before
+    with pytest.raises(ConfigurationError, match="whole number"):
+        threads.set_count(0)
+
+
+def test_fork_and_exit():
+    result = python(
+        """
+        import os, tessella as ts, warnings
+        warnings.simplefilter("ignore", DeprecationWarning)
+        def work(): return float((ts.ones((2000, 1000)) * 2.0).sum())
+        assert work() == 4e6
+        child = os.fork()
+        if child == 0:
+            os._exit(0 if work() == 4e6 else 1)
+        assert os.waitpid(child, 0)[1] == 0
+        assert work() == 4e6
+        import threading
+        print(sum(t.name.startswith("tessella") for t in threading.enumerate()))
+        """,
+        TESSELLA_NUM_THREADS="3",
+    )
+    assert result.returncode == 0, result.stderr
+    assert result.stdout.strip() == "2"
+
+
+def test_python_threads_share_the_pool():
+    from concurrent.futures import ThreadPoolExecutor
+
+    x = ts.ones((600, 600))
+    with ThreadPoolExecutor(4) as pool:
+        sums = list(pool.map(lambda n: float((x * n).sum()), range(20)))
+    assert sums == [360000.0 * n for n in range(20)]
+
+
+def test_memory_is_used_again_but_never_under_a_view():
+    x = ts.ones(100_000)
+    view = x.numpy()
+    del x
+    other = ts.zeros(100_000)
+    assert view.sum() == 100_000
+    address = other._value.address
+    del other
+    assert ts.zeros(100_000)._value.address == address
+    assert address % 64 == 0
+    buffers.release_cached()
+    assert buffers.statistics().cached_bytes == 0
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    monkeypatch.setenv("TESSELLA_CACHE_DIR", str(tmp_path / "cache"))
+    return tmp_path / "cache"
+
+
+def test_cache_is_private_and_checks_what_it_reads(folder):
+    assert cache.load("key") is None
+    cache.store("key", b"code")
+    assert cache.load("key") == b"code"
+    assert folder.stat().st_mode & 0o777 == 0o700
+    assert (folder / "key").stat().st_mode & 0o777 == 0o600
+    (folder / "key").write_bytes(bytes(50))
+    assert cache.load("key") is None
+    assert not (folder / "key").exists()
+
+
+def test_cache_is_bounded(folder, monkeypatch):
+    monkeypatch.setattr(cache, "LIMIT_BYTES", 1000)
+    monkeypatch.setattr(cache, "_CHECK_EVERY", 1)
+    monkeypatch.setattr(cache, "_stores", 0)
+    for number in range(20):
+        cache.store(f"key{number}", b"x" * 200)
+        os.utime(folder / f"key{number}", (number, number)) if (
+            folder / f"key{number}"
+        ).exists() else None
+    cache._keep_bounded(folder)
+
+    assert sum(f.stat().st_size for f in folder.iterdir()) <= 1300
+
+
+def test_unusable_cache_warns_once_and_work_goes_on(tmp_path):
+    blocked = tmp_path / "file"
+    blocked.write_text("")
+    code = """
+        import warnings
+        with warnings.catch_warnings(record=True) as seen:
+            warnings.simplefilter("always")
+            import tessella as ts
+            assert (ts.ones(3) + 1).tolist() == [2, 2, 2]
+            assert (ts.ones(3) * 3).tolist() == [3, 3, 3]
+        ours = [w for w in seen if w.category.__name__ == "CacheWarning"]
+        print(len(ours), ours[0].message)
+    """
+    result = python(code, TESSELLA_CACHE_DIR=str(blocked / "below"))
+    assert result.stdout.startswith("1 "), result.stderr
+    assert "Set TESSELLA_CACHE_DIR" in result.stdout
+
+
+def test_folder_others_may_write_to_is_not_trusted(folder):
+    folder.mkdir(mode=0o777)
+    folder.chmod(0o777)
+    with pytest.warns(CacheWarning, match="others may write"):
+        cache.store("key", b"code")
+    assert cache.load("key") is None
+
+
+def test_corrupted_objects_are_rebuilt(tmp_path):
+    code = "import tessella as ts; print((ts.ones(5) + 1).sum().item())"
+    place = str(tmp_path / "cache")
+    assert python(code, TESSELLA_CACHE_DIR=place).stdout.strip() == "10.0"
+    entries = list((tmp_path / "cache").iterdir())
+    assert entries
+    for entry in entries:
+        entry.write_bytes(np.random.default_rng(0).bytes(300))
+    assert python(code, TESSELLA_CACHE_DIR=place).stdout.strip() == "10.0"

@@ -1,0 +1,142 @@
+"""Every mistake gets a clear message of the right class."""
+
+import numpy as np
+import pytest
+
+import tessella as ts
+from tessella import errors, nn, optim
+from tessella.nn import functional as F
+
+X = ts.ones((3, 4))
+CASES = [
+    (lambda: X @ ts.ones((5, 6)), errors.ShapeError, "inner sizes differ: (3, 4) @ (5, 6); the 4 and the 5"),
+    (lambda: X + ts.ones((3, 5)), errors.ShapeError, "do not broadcast"),
+    (lambda: nn.LSTM(0, 3), errors.ArgumentError, "all must be at least 1"),
+    (lambda: nn.LSTM(3, 5)(X), errors.ShapeError, "expected (L, N, 3) or (L, 3)"),
+    (lambda: nn.LSTM(4, 5)(X[:, None], (X, X)), errors.ShapeError, "the state h has shape (3, 4); expected (1, 1, 5)"),
+    (lambda: F.scaled_dot_product_attention(X, X[:, :2], X), errors.ShapeError, "their last sizes must be equal"),
+    (lambda: F.scaled_dot_product_attention(X, X, X[:2]), errors.ShapeError, "the sizes before their last"),
+    (lambda: F.scaled_dot_product_attention(X, X, X, X, is_causal=True), errors.ArgumentError, "not both"),
+    (lambda: F.softmax(X.astype(ts.int64)), errors.DTypeError, "takes floating numbers, not int64"),
+    (lambda: setattr(ts.ones(2), "grad", 3), errors.ArgumentTypeError, "expected a Tensor or None"),
+    (lambda: setattr(ts.ones(2), "grad", ts.ones(3)), errors.GradientError, "they must be equal"),
+    (lambda: X.reshape(5, 5), errors.ShapeError, "has 12 elements"),
+    (lambda: X.reshape(-1, -1), errors.ShapeError, "several -1"),
+    (lambda: X.sum(axis=2), errors.AxisError, "axis 2 is out of range"),
+    (lambda: X.sum(axis=(0, 0)), errors.AxisError, "name one axis twice"),
+    (lambda: X[5], errors.IndexingError, "index 5 is out of range for axis 0 of size 3"),
+    (lambda: X[0, 0, 0], errors.IndexingError, "too many indices: 3"),
+    (lambda: X[1.5], errors.ArgumentTypeError, "an index must be an integer"),
+    (lambda: X[ts.asarray([0, 7])], errors.IndexingError, "index 7 is out of range"),
+    (lambda: X[ts.asarray([0.5])], errors.DTypeError, "integers or bool, not float32"),
+    (lambda: X[ts.asarray([True, False])], errors.IndexingError, "a bool index has shape (2,)"),
+    (lambda: ts.zeros(-1), errors.ShapeError, "must not be negative"),
+    (lambda: ts.zeros((2, 2.5)), errors.ShapeError, "sizes must be integers"),
+    (lambda: ts.zeros(2, dtype="float31"), errors.DTypeError, "is not a data type"),
+    (lambda: ts.zeros(2, device="cuda:7"), errors.DeviceError, "no device 'cuda:7'"),
+    (lambda: ts.zeros((1 << 40, 1 << 20)), errors.OutOfMemoryError, "4096.0 PiB of memory were asked for"),
+    (lambda: ts.zeros((1 << 46,)), errors.OutOfMemoryError, "are available"),
+    (lambda: ts.asarray("text"), errors.ArgumentTypeError, "numbers were expected"),
+    (lambda: ts.asarray([[1, 2], [3]]), errors.ArgumentError, "not a box"),
+    (lambda: ts.asarray([1], dtype=ts.uint64) + ts.asarray([1]), errors.DTypeError, "cannot mix int64 and uint64"),
+    (lambda: ts.asarray([1], dtype=ts.int8) + 300, errors.ArgumentError, "300 does not fit in int8"),
+    (lambda: ts.asarray([1.0]) & 1, errors.DTypeError, "takes integers or bool"),
+    (lambda: ts.max(ts.zeros((0, 3)), axis=0), errors.ShapeError, "max of nothing"),
+    (lambda: ts.concat([]), errors.ArgumentError, "no tensors were given"),
+    (lambda: ts.stack([X, ts.ones(2)]), errors.ShapeError, "shapes differ"),
+    (lambda: X.item(), errors.ArgumentError, "exactly one can become a Python number"),
+    (lambda: bool(X), errors.ArgumentError, "use any() or all()"),
+    (lambda: X.backward(), errors.GradientError, "has no history"),
+    (lambda: ts.ones(3).requires_grad_().exp().backward(), errors.GradientError, "reduce it first"),
+    (lambda: ts.asarray([1, 2]).requires_grad_(), errors.GradientError, "only floating point"),
+    (lambda: ts.mean(ts.asarray([1, 2])), errors.DTypeError, "convert first"),
+    (lambda: F.conv2d(ts.ones((1, 3, 5, 5)), ts.ones((2, 4, 3, 3))), errors.ShapeError, "has 3 channels, the weight expects 4"),
+    (lambda: F.conv2d(ts.ones((1, 1, 2, 2)), ts.ones((1, 1, 3, 3))), errors.ShapeError, "larger than the padded input"),
+    (lambda: F.cross_entropy(ts.ones((2, 3)), ts.asarray([0, 3])), errors.IndexingError, "class 3 is out of range for 3 classes"),
+    (lambda: F.dropout(X, 1.5), errors.ArgumentError, "expected a probability"),
+    (lambda: nn.Linear(3, 0), errors.ArgumentError, "at least 1"),
+    (lambda: nn.Linear(3, 2)(X), errors.ShapeError, "last axis of the input must have size 3"),
+    (lambda: optim.SGD([], lr=0.1), errors.ArgumentError, "no parameters"),
+    (lambda: optim.Adam([nn.Parameter(X)], lr=-1), errors.ArgumentError, "lr: -1"),
+    (lambda: ts.backend("tpu").__enter__(), errors.DeviceError, "no backend 'tpu'"),
+    (lambda: ts.manual_seed("x"), errors.ArgumentError, "expected an integer"),
+    (lambda: ts.einsum("ij,jk", X), errors.ArgumentError, "names 2 operands"),
+    (lambda: ts.arange(float("nan")), errors.ArgumentError, "expected finite numbers"),
+    (lambda: ts.eye(-1), errors.ShapeError, "eye: shape (-1, -1)"),
+    (lambda: ts.roll(X, (1, 2), axis=0), errors.ArgumentError, "2 shifts for 1 axes"),
+    (lambda: ts.repeat(X, -1), errors.ArgumentError, "repeats -1; expected whole numbers"),
+    (lambda: ts.repeat(X, ts.asarray([1, 2]), axis=0), errors.ShapeError, "2 repeats for axis 0 of size 3"),
+    (lambda: ts.tile(X, (-1,)), errors.ArgumentError, "repetitions (-1,)"),
+    (lambda: ts.tensordot(X, X, axes=3), errors.AxisError, "axes is 3, the tensors have 2 and 2"),
+    (lambda: X.sum(axis=1.5), errors.AxisError, "axis 1.5 is neither an integer nor several"),
+    (lambda: ts.top_k(X, 9), errors.ArgumentError, "k is 9; expected 0 to 4"),
+    (lambda: ts.searchsorted(X, X), errors.ShapeError, "expected a vector"),
+    (lambda: ts.clip(X, "a"), errors.ArgumentTypeError, "maximum: a Tensor was expected"),
+    (lambda: ts.asarray([300], dtype=ts.uint8), errors.ArgumentError, "from 300 to 300 do not fit in uint8"),
+    (lambda: ts.reduce(lambda a: a, 0.0), errors.ArgumentTypeError, "expected a function of two"),
+    (lambda: F.max_pool2d(ts.ones((1, 1, 4, 4)), 0), errors.ArgumentError, "must be at least 1"),
+    (lambda: F.one_hot(ts.asarray([3]), 2), errors.IndexingError, "classes from 3 to 3; expected 0 to 1"),
+    (lambda: optim.SGD([nn.Parameter(X)], lr="a"), errors.ArgumentTypeError, "lr: 'a' was given; expected a number"),
+    (lambda: X.register_hook(3), errors.ArgumentTypeError, "3 cannot be called"),
+    (lambda: X << 1, errors.DTypeError, "left_shift: takes integers"),
+    (lambda: ts.diff(X, n=-1), errors.ArgumentError, "n is -1"),
+    (lambda: ts.iinfo(ts.float32), errors.DTypeError, "use finfo"),
+    (lambda: ts.isdtype(ts.int8, "whole"), errors.ArgumentError, "'whole'; expected a dtype or one of"),
+    (lambda: ts.Tensor([1]), errors.ArgumentTypeError, "use ts.asarray"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("mistake", "kind", "text"), CASES, ids=[c[2] for c in CASES])
+def test_message(mistake, kind, text):
+    with pytest.raises(kind) as caught:
+        mistake()
+    assert text in str(caught.value)
+    assert isinstance(caught.value, ts.TessellaError)
+
+
+def test_state_dict_names_what_does_not_fit():
+    model = nn.Linear(3, 2)
+    before = model.weight.tolist()
+    with pytest.raises(errors.StateDictError) as caught:
+        model.load_state_dict({"weight": ts.ones((2, 4)), "extra": ts.ones(1)})
+    text = str(caught.value)
+    assert "missing: bias" in text
+    assert "unexpected: extra" in text
+    assert "the checkpoint has (2, 4), the module (2, 3)" in text
+    assert model.weight.tolist() == before
+
+
+def test_history_is_gone_after_backward():
+    x = ts.ones(2).requires_grad_()
+    y = x.exp().sum()
+    y.backward(retain_graph=True)
+    y.backward()
+    assert x.grad.numpy() == pytest.approx(2 * np.e)
+    with pytest.raises(errors.GradientError, match="retain_graph=True"):
+        y.backward()
+
+
+def test_leaf_in_place():
+    x = ts.ones(2).requires_grad_()
+    with pytest.raises(errors.GradientError, match="cannot be changed in place"):
+        x += 1
+    with ts.no_grad():
+        x += 1
+    assert x.tolist() == [2.0, 2.0]
+    assert x.requires_grad
+
+
+def test_nan_and_infinity_pass_through():
+    x = ts.asarray([np.nan, np.inf, -np.inf, -0.0])
+    assert np.isnan(ts.max(x).item())
+    assert ts.exp(x).tolist()[1:] == [np.inf, 0.0, 1.0]
+    assert np.isnan(F.softmax(x).numpy()).all()
+
+
+def test_empty_and_zero_dimensional():
+    empty = ts.zeros((0, 3))
+    assert empty.sum().item() == 0.0
+    assert (empty @ ts.ones((3, 2))).shape == (0, 2)
+    assert (ts.ones((2, 0)) @ ts.ones((0, 3))).tolist() == [[0.0] * 3] * 2
+    assert ts.asarray(3.0).reshape(1, 1).sum().item() == 3.0
+    assert np.isnan(ts.mean(ts.zeros(0)).item())

@@ -1,0 +1,245 @@
+"""The tree of modules: names, modes, hooks, checkpoints, copies, and how it shows itself."""
+
+import copy
+import pickle
+
+import numpy as np
+import pytest
+
+import tessella as ts
+from tessella import errors, nn, optim
+from tessella.nn import functional as F
+
+
+class Block(nn.Module):
+    def __init__(self, size):
+        super().__init__()
+        self.linear = nn.Linear(size, size)
+        self.scale = nn.Parameter(ts.ones(1))
+        self.register_buffer("steps", ts.zeros(1))
+        self.register_buffer("scratch", ts.zeros(1), persistent=False)
+        self.nothing = None
+        self.dropout = nn.Dropout(0.5)
+
+    def forward(self, x):
+        return self.dropout(self.linear(x)) * self.scale
+
+
+def model():
+    return nn.Sequential(Block(3), nn.ReLU(), Block(3))
+
+
+def test_names_in_order():
+    net = model()
+    names = [name for name, _ in net.named_parameters()]
+    assert names == [
+        "0.scale", "0.linear.weight", "0.linear.bias", "2.scale", "2.linear.weight", "2.linear.bias",
+    ]  # fmt: skip
+    assert [name for name, _ in net.named_buffers()] == [
+        "0.steps",
+        "0.scratch",
+        "2.steps",
+        "2.scratch",
+    ]
+    assert list(net.state_dict()) == [
+        "0.scale", "0.steps", "0.linear.weight", "0.linear.bias",
+        "2.scale", "2.steps", "2.linear.weight", "2.linear.bias",
+    ]  # fmt: skip
+    assert [name for name, _ in net.named_modules()][:4] == ["", "0", "0.linear", "0.dropout"]
+    assert net.get_submodule("2.linear") is net[2].linear
+    with pytest.raises(errors.ArgumentError, match="no 'lin'; there is: linear, dropout"):
+        net.get_submodule("2.lin")
+
+
+def test_a_shared_parameter_is_named_once():
+    net = nn.Sequential(nn.Linear(3, 3), nn.Linear(3, 3))
+    net[1].weight = net[0].weight
+    assert [name for name, _ in net.named_parameters()] == ["0.weight", "0.bias", "1.bias"]
+    assert "1.weight" in net.state_dict()
+
+
+def test_attributes_find_their_places():
+    block = Block(2)
+    block.scale = nn.Parameter(ts.zeros(1))
+    assert dict(block.named_parameters())["scale"].item() == 0
+    block.steps = ts.ones(1)
+    assert dict(block.named_buffers())["steps"].item() == 1
+    block.linear = None
+    assert block.linear is None
+    with pytest.raises(errors.ArgumentTypeError, match=r"nn\.Parameter or None, not Tensor"):
+        block.scale = ts.ones(1)
+    del block.scale
+    with pytest.raises(AttributeError, match="Block has no attribute 'scale'"):
+        _ = block.scale
+    assert "dropout" in dir(block)
+
+    class Early(nn.Module):
+        def __init__(self):
+            self.weight = nn.Parameter(ts.ones(1))
+
+    with pytest.raises(errors.ArgumentError, match=r"super\(\).__init__\(\)"):
+        Early()
+    with pytest.raises(NotImplementedError, match="define forward"):
+        nn.Module()(1)
+
+
+def test_training_and_evaluation():
+    net = model()
+    assert all(m.training for m in net.modules())
+    x = ts.ones((4, 3))
+    assert net(x).tolist() != net(x).tolist()
+    assert net.eval() is net
+    assert not any(m.training for m in net.modules())
+    assert net(x).tolist() == net(x).tolist()
+    assert net.train().training
+
+
+def test_dropout_keeps_the_mean_and_is_reproducible():
+    x = ts.ones((200, 200)).requires_grad_()
+    ts.manual_seed(3)
+    y = F.dropout(x, 0.25)
+    ts.manual_seed(3)
+    again = F.dropout(x, 0.25)
+    np.testing.assert_array_equal(y.numpy(), again.numpy())
+    kept = y.numpy() != 0
+    assert kept.mean() == pytest.approx(0.75, abs=0.01)
+    np.testing.assert_allclose(y.numpy()[kept], 1 / 0.75, rtol=1e-6)
+    y.sum().backward()
+    np.testing.assert_allclose(x.grad.numpy(), kept / 0.75, rtol=1e-6)
+    assert F.dropout(x, 1.0).sum().item() == 0
+    assert F.dropout(x, 0.0) is x
+
+
+def test_hooks():
+    net, seen = nn.Linear(2, 2), []
+    before = net.register_forward_pre_hook(lambda m, inputs: (inputs[0] * 0,))
+    after = net.register_forward_hook(lambda m, inputs, output: seen.append(output.shape))
+    assert net(ts.ones((1, 2))).tolist() == [net.bias.tolist()]
+    assert seen == [(1, 2)]
+    before.remove()
+    after.remove()
+    assert net(ts.ones((1, 2))).tolist() != [net.bias.tolist()]
+    assert len(seen) == 1
+    with net.register_forward_hook(lambda m, inputs, output: output + 100):
+        assert net(ts.zeros((1, 2))).min().item() > 50
+
+
+def test_checkpoints():
+    source, target = model(), model()
+    state = source.state_dict()
+    assert not any(t.requires_grad for t in state.values())
+    kept = list(target.parameters())
+    assert target.load_state_dict(state) == ([], [])
+    assert all(p is q for p, q in zip(kept, target.parameters(), strict=True))
+    for p, q in zip(source.parameters(), target.parameters(), strict=True):
+        assert p.tolist() == q.tolist()
+    with ts.no_grad():
+        source[0].linear.weight.assign(source[0].linear.weight * 2)
+    assert target[0].linear.weight.tolist() != source[0].linear.weight.tolist()
+    partly = {"0.scale": np.array([9.0]), "other": ts.ones(1)}
+    missing, unexpected = target.load_state_dict(partly, strict=False)
+    assert unexpected == ["other"]
+    assert "2.scale" in missing
+    assert target[0].scale.item() == 9
+    with pytest.raises(errors.ArgumentTypeError, match="expected a mapping"):
+        target.load_state_dict([1])
+
+
+def test_copies_and_pickles_are_independent():
+    net = model()
+    for other in (copy.deepcopy(net), pickle.loads(pickle.dumps(net))):
+        for p, q in zip(net.parameters(), other.parameters(), strict=True):
+            assert p is not q
+            assert isinstance(q, nn.Parameter)
+            assert p.tolist() == q.tolist()
+        net.eval()
+        assert np.array_equal(net(ts.ones((1, 3))).numpy(), other.eval()(ts.ones((1, 3))).numpy())
+        other(ts.ones((1, 3))).sum().backward()
+        assert net[0].scale.grad is None
+
+
+def test_freezing_and_conversion():
+    net = model()
+    net[0].requires_grad_(False)
+    net(ts.ones((2, 3))).sum().backward()
+    assert net[0].linear.weight.grad is None
+    assert net[2].linear.weight.grad is not None
+    net.zero_grad()
+    assert net[2].linear.weight.grad is None
+    net.to(ts.float64)
+    assert net(ts.ones((2, 3), dtype=ts.float64)).dtype == ts.float64
+    assert net[2].steps.dtype == ts.float64
+    with pytest.raises(errors.DeviceError, match="'cuda'"):
+        net.to("cuda")
+    with pytest.raises(errors.DTypeError, match="floating"):
+        net.to(ts.int32)
+
+
+def test_repr():
+    text = repr(
+        nn.Sequential(nn.Conv2d(1, 4, 3, padding=1), nn.BatchNorm2d(4), nn.Flatten(), Block(2))
+    )
+    assert text == (
+        "Sequential(\n"
+        "  (0): Conv2d(1, 4, kernel_size=(3, 3), stride=(1, 1), padding=(1, 1))\n"
+        "  (1): BatchNorm2d(4, eps=1e-05, momentum=0.1, affine=True, track_running_stats=True)\n"
+        "  (2): Flatten(start_dim=1, end_dim=-1)\n"
+        "  (3): Block(\n"
+        "    (linear): Linear(in_features=2, out_features=2, bias=True)\n"
+        "    (dropout): Dropout(p=0.5)\n"
+        "  )\n"
+        ")"
+    )
+    assert repr(nn.Parameter(ts.ones(1))).startswith("Parameter containing:\ntensor([1.]")
+
+
+def test_sequences():
+    net = nn.Sequential(nn.Linear(2, 3)).append(nn.ReLU())
+    assert len(net) == 2
+    assert isinstance(net[-1], nn.ReLU)
+    assert isinstance(net[:1], nn.Sequential)
+    assert net[0] is net[:1][0]
+    with pytest.raises(errors.IndexingError, match="index 2 for 2 modules"):
+        net[2]
+    items = nn.ModuleList([nn.Linear(1, 1) for _ in range(3)])
+    assert len(list(items.parameters())) == 6
+
+
+def test_optimiser_groups_and_state():
+    net = model()
+    optimiser = optim.SGD(
+        [{"params": net[0].parameters()}, {"params": [net[2].scale], "lr": 0.0}],
+        lr=0.1,
+        momentum=0.9,
+    )
+    before = [p.numpy().copy() for p in net.parameters()]
+    net(ts.ones((2, 3))).sum().backward()
+    optimiser.step()
+    after = [p.numpy() for p in net.parameters()]
+    assert not np.array_equal(before[0], after[0])
+    np.testing.assert_array_equal(before[3], after[3])
+    np.testing.assert_array_equal(before[4], after[4])
+    state = optimiser.state_dict()
+    assert state["param_groups"][1]["params"] == [3]
+    with pytest.raises(errors.StateDictError, match="groups of"):
+        optim.SGD(net.parameters(), lr=1.0).load_state_dict(state)
+    with pytest.raises(errors.ArgumentError, match="two groups"):
+        optimiser.add_param_group({"params": [net[2].scale]})
+    with pytest.raises(errors.ArgumentError, match="history"):
+        optim.SGD([net[0].scale * 2], lr=1.0)
+    assert "lr=0.1" in repr(optimiser)
+
+
+def test_a_closure_is_recorded_again():
+    p = nn.Parameter(ts.asarray([4.0]))
+    optimiser = optim.SGD([p], lr=0.25)
+
+    def closure():
+        optimiser.zero_grad()
+        loss = (p * p).sum()
+        loss.backward()
+        return loss
+
+    with ts.no_grad():
+        assert optimiser.step(closure).item() == 16.0
+    assert p.item() == 2.0
