@@ -1,6 +1,7 @@
 """Threads, memory and the cache of compiled kernels, in processes of their own."""
 
 import os
+import signal
 import subprocess
 import sys
 import textwrap
@@ -173,3 +174,32 @@ def test_corrupted_objects_are_rebuilt(tmp_path):
     for entry in entries:
         entry.write_bytes(np.random.default_rng(0).bytes(300))
     assert python(code, TESSELLA_CACHE_DIR=place).stdout.strip() == "10.0"
+
+
+@pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="needs interval timers")
+def test_no_interrupt_is_lost():
+    class Interrupt(Exception):
+        pass
+
+    raised = caught = 0
+
+    def handler(number, frame):
+        nonlocal raised
+        raised += 1
+        raise Interrupt
+
+    before = signal.signal(signal.SIGALRM, handler)
+    x = ts.ones(10)
+    x + x  # compiled beforehand
+    try:
+        for turn in range(400):
+            try:
+                signal.setitimer(signal.ITIMER_REAL, 2e-4 + turn * 1e-6)
+                for _ in range(2000):
+                    x + x  # its memory comes back at once: a finaliser in Python would swallow some
+            except Interrupt:
+                caught += 1
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+    assert raised == caught == 400

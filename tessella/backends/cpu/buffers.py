@@ -4,11 +4,17 @@ A fresh block of a megabyte costs a page fault every 4 KiB, more than most opera
 block that nobody needs goes to the free list of its size class and the next array of about that
 size takes it. Size classes are powers of two with three steps between, so at most a quarter of a
 block is wasted.
+
+A buffer comes back without a line of Python being run: what is left of it, a weak reference that knows
+the memory, is put on the free list by `deque.append` as the reference's callback. A `__del__` in Python
+would be a place for a signal's handler to run, and a KeyboardInterrupt raised there is lost.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import functools
+import weakref
+from collections import deque
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,14 +26,30 @@ from tessella.errors import ArgumentError, OutOfMemoryError
 ALIGNMENT = 64
 _SMALLEST = 64
 _CAREFUL_ABOVE = 1 << 28  # from here on, ask the system what is available first
+_COUNTED_FROM = 1 << 16  # from here on, look first whether too much is kept
 _LARGEST = 1 << 62
 
-_free: dict[int, list[tuple[int, Any]]] = {}  # capacity -> [(address, owner of the memory)]
-_cached_bytes = 0
+_free: dict[int, deque[_Block]] = {}  # by capacity; the last used is the first to be used again
 
 
+class _Block(weakref.ref["Buffer"]):
+    """The memory of a buffer: its address, and what owns it. It outlives the buffer."""
+
+    __slots__ = ("address", "owner")
+
+    address: int
+    owner: Any
+
+
+@functools.cache
 def _cache_limit() -> int:
     return machine.physical_memory() // 4
+
+
+def _free_list(capacity: int) -> deque[_Block]:
+    """The free blocks of a size class; those that are too many are dropped."""
+    most = min(4096, _cache_limit() // capacity)
+    return _free.setdefault(capacity, deque(maxlen=most))
 
 
 def _capacity(nbytes: int) -> int:
@@ -38,45 +60,18 @@ def _capacity(nbytes: int) -> int:
     return -(-nbytes // step) * step
 
 
-def _release(
-    capacity: int,
-    address: int,
-    owner: Any,
-    # bound early: at the end of the interpreter the module's names may be gone
-    _free: dict[int, list[tuple[int, Any]]] = _free,
-    _cache_limit: Callable[[], int] = _cache_limit,
-) -> None:
-    global _cached_bytes
-    if capacity == 0 or _cached_bytes is None:
-        return
-    blocks = _free.get(capacity)
-    if blocks is None:
-        blocks = _free.setdefault(capacity, [])
-    if capacity >= 65536:
-        if _cached_bytes + capacity > _cache_limit():
-            return
-        _cached_bytes += capacity
-    elif len(blocks) > 4096:
-        return
-    blocks.append((address, owner))
-
-
 class Buffer:
     """A block of memory; it goes back to its free list when nothing refers to it."""
 
-    __slots__ = ("__weakref__", "_capacity", "_owner", "address", "nbytes")
+    __slots__ = ("__weakref__", "_block", "_owner", "address", "nbytes")
 
     address: int
     nbytes: int
 
-    def __init__(self, address: int, nbytes: int, capacity: int, owner: Any) -> None:
+    def __init__(self, address: int, nbytes: int, owner: Any) -> None:
         self.address = address
         self.nbytes = nbytes
-        self._capacity = capacity  # 0 for memory that is not ours
         self._owner = owner
-
-    def __del__(self, _release: Callable[[int, int, Any], None] = _release) -> None:
-        _release(self._capacity, self.address, self._owner)
 
     @property
     def __array_interface__(self) -> dict[str, Any]:
@@ -95,25 +90,30 @@ def allocate(nbytes: int) -> Buffer:
     Raises:
         OutOfMemoryError: the machine has no such amount of memory.
     """
-    global _cached_bytes
     capacity = _capacity(nbytes)
     blocks = _free.get(capacity)
-    if blocks:
-        try:
-            address, owner = blocks.pop()
-        except IndexError:  # another thread took the last one
-            return _fresh(nbytes, capacity)
-        if capacity >= 65536:
-            _cached_bytes -= capacity
-        return Buffer(address, nbytes, capacity, owner)
-    return _fresh(nbytes, capacity)
+    if blocks is None:
+        blocks = _free_list(capacity)
+    try:
+        last = blocks.pop()
+    except IndexError:
+        address, owner = _fresh(nbytes, capacity)
+    else:
+        address, owner = last.address, last.owner
+    buffer = Buffer(address, nbytes, owner)
+    buffer._block = block = _Block(buffer, blocks.append)
+    block.address, block.owner = address, owner
+    return buffer
 
 
-def _fresh(nbytes: int, capacity: int) -> Buffer:
+def _fresh(nbytes: int, capacity: int) -> tuple[int, Any]:
+    """An aligned address in new memory, and its owner."""
     if nbytes < 0:
         raise ArgumentError(f"allocate: nbytes is {nbytes}; it must not be negative")
     if capacity > _CAREFUL_ABOVE:
         _require_available(capacity)
+    if capacity >= _COUNTED_FROM and statistics().cached_bytes > _cache_limit():
+        release_cached()
     try:
         owner = np.empty(capacity + ALIGNMENT, np.uint8)
     except MemoryError:
@@ -123,7 +123,7 @@ def _fresh(nbytes: int, capacity: int) -> Buffer:
         except MemoryError:
             raise _refusal(nbytes) from None
     address = owner.__array_interface__["data"][0]
-    return Buffer(-(-address // ALIGNMENT) * ALIGNMENT, nbytes, capacity, owner)
+    return -(-address // ALIGNMENT) * ALIGNMENT, owner
 
 
 def _require_available(nbytes: int) -> None:
@@ -152,7 +152,7 @@ def _readable(nbytes: int) -> str:
 
 def wrap(owner: Any, address: int, nbytes: int) -> Buffer:
     """A buffer on memory that belongs to `owner`, which is kept alive."""
-    return Buffer(address, nbytes, 0, owner)
+    return Buffer(address, nbytes, owner)
 
 
 @dataclass(frozen=True)
@@ -171,7 +171,5 @@ def statistics() -> Statistics:
 
 def release_cached() -> None:
     """Give all free blocks back to the system."""
-    global _cached_bytes
     for blocks in list(_free.values()):
         blocks.clear()
-    _cached_bytes = 0
