@@ -67,6 +67,7 @@ class Buffer:
 
     address: int
     nbytes: int
+    _block: _Block
 
     def __init__(self, address: int, nbytes: int, owner: Any) -> None:
         self.address = address
