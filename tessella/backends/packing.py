@@ -36,10 +36,9 @@ from tessella.backends.loops import (
     index_variable,
     load,
 )
-from tessella.dtypes import DType, int64, uint16, uint32
+from tessella.dtypes import DType, int64, uint16
 from tessella.scalar.expression import Expression
 from tessella.scalar.operators import (
-    bitcast,
     convert,
     greater_equal,
     less,
@@ -188,7 +187,8 @@ class _Frame:
 
     def __init__(self, elements: Elements, width: int, side: int) -> None:
         self.elements, self.width, self.side = elements, width, side
-        kinds = {"source": elements.source, "target": elements.target}
+        read = uint16 if elements.pairs else elements.source  # pairs are put together as bits
+        kinds = {"source": read, "target": elements.target}
         self.pointers = {
             name: Pointer(name, kinds.get(name, int64), name == "target") for name in POINTERS
         }
@@ -222,22 +222,18 @@ class _Frame:
             step = load(self.pointers["steps"], self.step * 2 + half)
             there = not_equal(step, index_constant(MISSING))
             seen = there if mask is None else there & mask
-            bits = bitcast(self._load(self.batch + step + place, seen, 0), uint16)
-            halves.append(convert(bits, uint32))
+            halves.append(self._load(self.batch + step + place, seen, 0))
         pair = halves[0] | halves[1] << 16
         return select(mask, pair, otherwise) if isinstance(otherwise, Expression) else pair
 
     def _load(self, index: Expression, mask: Expression | None, otherwise: Any) -> Expression:
+        source, target = self.pointers["source"], self.elements.target
         if mask is None:
-            return convert(load(self.pointers["source"], index), self._kept)
-        if self._kept is self.elements.source:
-            return load(self.pointers["source"], index, mask, otherwise)
-        found = convert(load(self.pointers["source"], index, mask, 0), self._kept)
+            return convert(load(source, index), target)
+        if source.dtype is target:
+            return load(source, index, mask, otherwise)
+        found = convert(load(source, index, mask, 0), target)
         return select(mask, found, otherwise) if isinstance(otherwise, Expression) else found
-
-    @property
-    def _kept(self) -> DType:
-        return self.elements.source if self.elements.pairs else self.elements.target
 
     def kernel(self, name: str, value: Expression) -> Kernel:
         store = Store(self.pointers["target"], self.start + self.lane, value)
