@@ -23,7 +23,7 @@ PAGES = {
     "indexing": ("Indexing, sorting and searching", ["tessella.tensors.indexing", "tessella.tensors.sorting"]),
     "random": ("Random numbers", ["tessella.tensors.random"]),
     "autodiff": ("Differentiation", ["tessella.autodiff"]),
-    "transforms": ("Transformations", ["tessella.transforms.jit"]),
+    "transforms": ("Transformations", ["tessella.transforms.jit", "tessella.transforms.tuning"]),
     "nn": ("Modules and layers", ["tessella.nn.module", "tessella.nn.layers", "tessella.nn.recurrent", "tessella.nn.activations", "tessella.nn.losses"]),
     "functional": ("Functions of networks", [f"tessella.nn.functional.{room}" for room in ("activations", "attention", "convolution", "pooling", "normalisation", "losses")]),
     "init": ("Initialisation", ["tessella.nn.init"]),

@@ -74,6 +74,11 @@ def run(primitive: Primitive, arrays: Sequence[Array]) -> Any:
     return plan(arrays)
 
 
+def forget() -> None:
+    """Let every primitive be lowered anew."""
+    _plans.clear()
+
+
 def _make_plan(primitive: Primitive, layouts: list[Layout]) -> Plan:
     specs = [Spec(layout.shape, layout.dtype) for layout in layouts]
     result = primitive.result(*specs)  # complains about what does not fit
@@ -116,7 +121,7 @@ def _recipe_plan(recipe: Recipe) -> Plan:
     simple = len(recipe.calls) == 1 and not recipe.scratch and not recipe.bounds
     if simple and recipe.shown is None:
         (only,) = recipe.calls
-        run, out = _native(only), recipe.result
+        run, out = native_call(only), recipe.result
         if only.places == (Place(0), Place(RESULT)):
 
             def one(arrays: Sequence[Array]) -> Array:
@@ -133,7 +138,7 @@ def _recipe_plan(recipe: Recipe) -> Plan:
                 return result
 
             return two
-    return functools.partial(_follow, recipe, [(_native(c), c.places) for c in recipe.calls])
+    return functools.partial(_follow, recipe, [(native_call(c), c.places) for c in recipe.calls])
 
 
 def _follow(
@@ -154,7 +159,7 @@ def _follow(
     return result
 
 
-def _native(call: Call) -> Callable[..., None]:
+def native_call(call: Call) -> Callable[..., None]:
     """A call as a function of addresses."""
     from tessella.backends.cpu import engine, threads
     from tessella.compiler.lowering.kernels import address_of

@@ -16,6 +16,7 @@ from typing import NamedTuple
 from tessella.backends.cpu import machine
 from tessella.backends.products import AHEAD, ON_THE_WAY
 from tessella.backends.tiles import Tile, tile_for
+from tessella.compiler.lowering import tuned
 from tessella.dtypes import DType
 
 IN_PLACE = "in place"  # the right operand is read where it stands, as far as it can be
@@ -75,12 +76,65 @@ class Blocking(NamedTuple):
     column_panels: int
 
 
+class Choice(NamedTuple):
+    """What is free to be chosen when a product is cut; `ts.tune` tries several.
+
+    Args:
+        left_in_place: whether the left operand is read where it stands.
+        right: when the right operand is packed: `AHEAD`, `ON_THE_WAY`, or `IN_PLACE` if never.
+        most_block: of k, at most.
+        row_panels, column_panels: of one item, at most.
+    """
+
+    left_in_place: bool
+    right: str
+    most_block: int
+    row_panels: int
+    column_panels: int
+
+
 def choose(problem: Problem) -> Blocking:
-    """The blocking that the caches ask for."""
-    tile = tile_for(problem.dtype, problem.rows, _left_in_place(problem), problem.pairs)
+    """The blocking that was found best on this machine, or else the one that the caches ask for."""
+    return cut(problem, tuned.lookup(shape_class(problem)) or choice_for(problem))
+
+
+def cut(problem: Problem, choice: Choice) -> Blocking:
+    """The blocking that a choice means for a product."""
+    tile = tile_for(problem.dtype, problem.rows, choice.left_in_place, problem.pairs)
+    block = _evenly(problem.depth, choice.most_block)
+    rows, columns = _panels(problem, tile)
+    if problem.shared:
+        rows, columns = min(rows, choice.row_panels), min(columns, choice.column_panels)
+    return Blocking(tile, block, choice.right, rows, columns)
+
+
+def shape_class(problem: Problem) -> Problem:
+    """Products that are cut alike: their sizes are rounded up to two leading digits (in binary, three).
+
+    >>> from tessella.dtypes import float32
+    >>> found = shape_class(Problem(float32, False, 1, 100, 1000, 7, True, True, True, False, False))
+    >>> found.rows, found.columns, found.depth
+    (112, 1024, 7)
+    """
+    return problem._replace(
+        batches=_rounded(problem.batches),
+        rows=_rounded(problem.rows),
+        columns=_rounded(problem.columns),
+        depth=_rounded(problem.depth),
+    )
+
+
+def _rounded(size: int) -> int:
+    unit = 1 << max(0, size.bit_length() - 3)
+    return -(-size // unit) * unit
+
+
+def choice_for(problem: Problem) -> Choice:
+    """The choice that the caches ask for."""
+    in_place = _left_in_place(problem)
+    tile = tile_for(problem.dtype, problem.rows, in_place, problem.pairs)
     right = _right(problem, tile)
-    block = _block(tile, problem, right)
-    return Blocking(tile, block, right, *_items(problem, tile, right))
+    return Choice(in_place, right, _most_block(tile, problem, right), *_items(problem, tile, right))
 
 
 def _left_in_place(problem: Problem) -> bool:
@@ -92,19 +146,18 @@ def _left_in_place(problem: Problem) -> bool:
     return nbytes <= (level2 // 2 if problem.left_straight else level1)
 
 
-def _block(tile: Tile, problem: Problem, right: str) -> int:
-    """Of k: a panel of each operand fills L1. Blocks are even, so that the last one is no scrap."""
+def _most_block(tile: Tile, problem: Problem, right: str) -> int:
+    """Of k: a panel of each operand fills L1."""
     far = _right_bytes(problem) > machine.cache_bytes(2, 1 << 19)
     # long sums stay with long blocks: many short ones, added one by one, would lose digits
     if right == IN_PLACE and far and problem.depth <= LEAST_BLOCK * FAR_BLOCK:
-        return min(problem.depth, FAR_BLOCK)
+        return FAR_BLOCK
     level1 = machine.cache_bytes(1, 1 << 15)
-    most = max(LEAST_BLOCK, level1 // ((tile.rows + tile.columns) * tile.dtype.itemsize))
-    return _evenly(problem.depth, most)
+    return max(LEAST_BLOCK, level1 // ((tile.rows + tile.columns) * tile.dtype.itemsize))
 
 
 def _evenly(size: int, most: int) -> int:
-    """The length of equal parts that are at most so long.
+    """The length of equal parts that are at most so long: the last one should be no scrap.
 
     >>> _evenly(512, 352), _evenly(300, 352)
     (256, 300)
@@ -138,8 +191,6 @@ def _panels(problem: Problem, tile: Tile) -> tuple[int, int]:
 def _items(problem: Problem, tile: Tile, right: str) -> tuple[int, int]:
     """Panels of rows and of columns in one item: enough to reuse, enough items to share."""
     rows, columns = _panels(problem, tile)
-    if not problem.shared:
-        return rows, columns
     if right == IN_PLACE:  # long stretches of each row of the right operand
         return rows, max(1, min(32, problem.batches * columns // 4))
     if right == ON_THE_WAY:  # a panel of columns serves all rows

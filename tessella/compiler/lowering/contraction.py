@@ -66,3 +66,8 @@ def _worth_tiling(groups: Groups) -> bool:
     )
     batch = math.prod(axis.size for axis in groups.batch)
     return rows >= 4 and columns >= 8 and inner >= 4 and batch * rows * columns * inner >= 1 << 15
+
+
+def forget() -> None:
+    """Let every product be lowered anew."""
+    _recipes.clear()

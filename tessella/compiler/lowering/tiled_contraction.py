@@ -8,6 +8,7 @@ elements stand in order may be read where it stands. How all this is cut is in `
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import struct
 from collections.abc import Iterator, Sequence
@@ -24,7 +25,7 @@ from tessella.backends.products import AHEAD, ON_THE_WAY, arguments, product_ir
 from tessella.backends.tiles import Tile
 from tessella.backends.transposing import square, transposing_ir
 from tessella.compiler.lowering import blocking
-from tessella.compiler.lowering.blocking import IN_PLACE, Problem
+from tessella.compiler.lowering.blocking import IN_PLACE, Choice, Problem
 from tessella.compiler.lowering.kernels import address_of
 from tessella.compiler.lowering.plain_contraction import Axis
 from tessella.compiler.recipe import RESULT, Blocks, Call, Native, Place, Recipe
@@ -119,25 +120,69 @@ def multiplies_pairs(dtype: DType) -> bool:
     return dtype is bfloat16 and machine.multiplies_bfloat16()
 
 
+class Product(NamedTuple):
+    """A contraction whose groups of axes all have elements.
+
+    Args:
+        swapped: whether the right operand has the rows.
+        dtype: of the operands; the result is in float32 if they are in half precision.
+        fixed: operands that stay the same from call to call.
+    """
+
+    groups: Groups
+    swapped: bool
+    dtype: DType
+    result: Spec
+    fixed: tuple[bool, bool]
+
+    @property
+    def left(self) -> int:
+        """The operand that has the rows."""
+        return 1 if self.swapped else 0
+
+    def operands(self) -> tuple[_Operand, _Operand]:
+        """The one with the rows, and the one with the columns."""
+        groups = self.groups
+        rows, columns = (
+            _Operand(
+                self.dtype, offsets(groups.batch, which), offsets(places, which),
+                offsets(groups.inner, which), self.fixed[which],
+            )
+            for places, which in ((groups.rows, self.left), (groups.columns, 1 - self.left))
+        )  # fmt: skip
+        return rows, columns
+
+
+_watchers: list[list[Product]] = []
+
+
+@contextlib.contextmanager
+def watched() -> Iterator[list[Product]]:
+    """The products that are lowered inside a `with` block."""
+    found: list[Product] = []
+    _watchers.append(found)
+    try:
+        yield found
+    finally:
+        _watchers.remove(found)
+
+
 def lower(
     groups: Groups, swapped: bool, dtype: DType, result: Spec,
     fixed: tuple[bool, bool] = (False, False),
 ) -> Recipe:  # fmt: skip
-    """The recipe of a contraction whose groups of axes all have elements.
+    """The recipe of a product."""
+    product = Product(groups, swapped, dtype, result, fixed)
+    for found in _watchers:
+        found.append(product)
+    return recipe(product)
 
-    `swapped` says that the right operand has the rows. The result is in float32 if the operands are
-    in half precision.
-    """
-    left, right = (1, 0) if swapped else (0, 1)
-    rows, columns = (
-        _Operand(
-            dtype, offsets(groups.batch, which), offsets(places, which),
-            offsets(groups.inner, which), fixed[which],
-        )
-        for places, which in ((groups.rows, left), (groups.columns, right))
-    )  # fmt: skip
-    schedule = _Schedule(rows, columns, groups)
-    return _recipe(schedule, left, contiguous_layout(result.shape, result.dtype))
+
+def recipe(product: Product, choice: Choice | None = None) -> Recipe:
+    """The recipe of a product, cut as is best, or by a choice."""
+    schedule = _Schedule(*product.operands(), product.groups, choice)
+    result = product.result
+    return _recipe(schedule, product.left, contiguous_layout(result.shape, result.dtype))
 
 
 def problem_of(rows: _Operand, columns: _Operand) -> Problem:
@@ -164,10 +209,14 @@ def problem_of(rows: _Operand, columns: _Operand) -> Problem:
 class _Schedule:
     """Into which chunks and items a product is cut: by its sizes alone."""
 
-    def __init__(self, rows: _Operand, columns: _Operand, groups: Groups) -> None:
+    def __init__(
+        self, rows: _Operand, columns: _Operand, groups: Groups, choice: Choice | None
+    ) -> None:
         self.rows, self.columns, self.groups = rows, columns, groups
         self.problem = problem_of(rows, columns)
-        self.blocking = blocking.choose(self.problem)
+        self.blocking = (
+            blocking.cut(self.problem, choice) if choice else blocking.choose(self.problem)
+        )
         self.tile, self.depth = self.blocking.tile, self.problem.depth
         rows.pack_by(self.tile.rows, self.blocking.block, self.problem.pairs)
         columns.pack_by(self.tile.columns, self.blocking.block, self.problem.pairs)
