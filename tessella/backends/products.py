@@ -20,6 +20,8 @@ from tessella.backends.tiles import Tile, micro_kernel
 
 AHEAD, ON_THE_WAY = "ahead", "on the way"  # when the right operand is packed
 
+AHEAD_STEPS = 8  # of k: so far ahead the micro-kernel fetches the right operand
+
 # The arguments of the native function, 8 bytes each; pointers first. Places, steps and offsets count
 # elements. What a product does not need is 0.
 POINTERS = (
@@ -29,7 +31,7 @@ POINTERS = (
 NUMBERS = (
     "rows", "columns", "depth", "block", "row_panels", "column_panels", "rows_per_item",
     "columns_per_item", "row_items", "column_items", "left_batch", "left_step", "right_batch",
-    "right_step", "per_panel", "extra_per_panel", "extra_per_step", "accumulate", "column_base",
+    "right_step", "right_ahead", "per_panel", "extra_per_panel", "extra_per_step", "accumulate", "column_base",
 )  # fmt: skip
 # The last words: a kernel that goes over each block of the result while it is in the cache, its
 # arguments (pointers and sizes), and how many words these are. Before each call the batch, the
@@ -63,6 +65,8 @@ def product_ir(tile: Tile, packed: str, attributes: str) -> str:
         "attributes": attributes,
         "tile_rows": tile.rows,
         "tile_columns": tile.columns,
+        "ahead": AHEAD_STEPS,
+        "packed_ahead": AHEAD_STEPS * tile.columns,
         "steps_of_k": 2 if tile.pairs else 1,
         "frame": MOST_EPILOGUE_ARGUMENTS + 8,
         "arguments": "\n".join(
@@ -114,7 +118,8 @@ _RIGHT = {
   %rpanel = mul i64 %count, {tile_columns}""",
         "panel": """  %pb.offset = mul i64 %cp, %rpanel
   %pb = getelementptr {kind}, ptr %rblock, i64 %pb.offset
-  %b.step = add i64 0, {tile_columns}""",
+  %b.step = add i64 0, {tile_columns}
+  %b.ahead = mul i64 %b.step, {ahead}""",
     },
     ON_THE_WAY: {
         "entry": """  %deepest = icmp slt i64 %depth, %block
@@ -169,7 +174,8 @@ panel.packs:
   br label %panel.ready
 panel.ready:
   %pb = phi ptr [ %stays.here, %panel.stays ], [ %packed, %panel.packs ]
-  %b.step = phi i64 [ %right_step, %panel.stays ], [ {tile_columns}, %panel.packs ]""",
+  %b.step = phi i64 [ %right_step, %panel.stays ], [ {tile_columns}, %panel.packs ]
+  %b.ahead = phi i64 [ %right_ahead, %panel.stays ], [ {packed_ahead}, %panel.packs ]""",
     },
 }
 
@@ -247,7 +253,7 @@ rp.begin:
   %rows.count = select i1 %rows.many, i64 {tile_rows}, i64 %rows.here
   %roffsets = getelementptr i64, ptr %row_offsets, i64 %row
 {left_panel}
-  call void @micro(ptr %pa, ptr %places.row, i64 %left_step, ptr %pb, i64 %b.step, i64 %count, ptr %c, ptr %roffsets, ptr %coffsets, i64 %rows.count, i64 %columns.count, i1 %flagged, i1 %add)
+  call void @micro(ptr %pa, ptr %places.row, i64 %left_step, ptr %pb, i64 %b.step, i64 %b.ahead, i64 %count, ptr %c, ptr %roffsets, ptr %coffsets, i64 %rows.count, i64 %columns.count, i1 %flagged, i1 %add)
   %rp.next = add nsw i64 %rp, 1
   br label %rp.head
 cp.done:

@@ -97,7 +97,7 @@ class _MicroKernel:
             [
                 *self._declarations(),
                 "define internal void @micro(ptr noalias %a, ptr noalias %places, i64 %a.step, "
-                "ptr noalias %b, i64 %b.step, i64 %depth, ptr noalias %c, ptr noalias %row_offsets, "
+                "ptr noalias %b, i64 %b.step, i64 %b.ahead, i64 %depth, ptr noalias %c, ptr noalias %row_offsets, "
                 "ptr noalias %column_offsets, i64 %rows, i64 %columns, i1 %straight, i1 %add) "
                 f"noinline nounwind {attributes} {{",
                 "entry:",
@@ -140,7 +140,6 @@ class _MicroKernel:
     def _loop(self) -> list[str]:
         tile, vector = self.tile, self.vector
         lines = [
-            "  %ahead.step = mul i64 %b.step, 8",
             "  br label %loop",
             "loop:",
             "  %k = phi i64 [ 0, %entry ], [ %k.next, %loop ]",
@@ -157,7 +156,7 @@ class _MicroKernel:
                 f"  %b{j} = load {vector}, ptr %bp{j}, align {self.align}",
             ]
         lines += [
-            f"  %ahead = getelementptr {self.scalar}, ptr %pb, i64 %ahead.step",
+            f"  %ahead = getelementptr {self.scalar}, ptr %pb, i64 %b.ahead",
             "  call void @llvm.prefetch.p0(ptr %ahead, i32 0, i32 3, i32 1)",
         ]
         for i in range(tile.rows):

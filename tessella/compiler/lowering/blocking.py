@@ -22,7 +22,7 @@ from tessella.dtypes import DType
 IN_PLACE = "in place"  # the right operand is read where it stands, as far as it can be
 SERIAL_BELOW = 1 << 19  # multiply-adds that one thread does sooner than two
 LEAST_BLOCK = 256  # of k: shorter ones go over the result too often
-FAR_BLOCK = 32  # of k, where rows of the right operand come from far and are read once
+FAR_BLOCK = 16  # of k, where rows of the right operand come from far and are read once
 ITEMS = 16  # at least, so that threads that started late still find some
 
 
@@ -192,7 +192,7 @@ def _items(problem: Problem, tile: Tile, right: str) -> tuple[int, int]:
     """Panels of rows and of columns in one item: enough to reuse, enough items to share."""
     rows, columns = _panels(problem, tile)
     if right == IN_PLACE:  # long stretches of each row of the right operand
-        return rows, max(1, min(32, problem.batches * columns // 4))
+        return rows, max(1, min(64, problem.batches * columns // 4))
     if right == ON_THE_WAY:  # a panel of columns serves all rows
         return rows, max(1, min(8, problem.batches * columns // (2 * ITEMS)))
     per_row, per_column = 8, 8

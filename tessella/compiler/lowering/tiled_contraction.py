@@ -21,7 +21,7 @@ from tessella.backends.array import Layout, contiguous_layout
 from tessella.backends.cpu import machine
 from tessella.backends.loops import Kernel
 from tessella.backends.packing import Elements, Table
-from tessella.backends.products import AHEAD, ON_THE_WAY, arguments, product_ir
+from tessella.backends.products import AHEAD, AHEAD_STEPS, ON_THE_WAY, arguments, product_ir
 from tessella.backends.tiles import Tile
 from tessella.backends.transposing import square, transposing_ir
 from tessella.compiler.lowering import blocking
@@ -32,6 +32,8 @@ from tessella.compiler.recipe import RESULT, Blocks, Call, Native, Place, Recipe
 from tessella.dtypes import DType, bfloat16, compute_dtype, uint32
 from tessella.primitives.base import Spec
 
+PAGE = 4096  # bytes; rows so long are fetched along, before their next panel is due
+PANELS_AHEAD = 2
 PACK_TOGETHER_FROM = 1 << 16  # elements that two threads pack sooner than one
 
 
@@ -355,4 +357,13 @@ def _right_arguments(schedule: _Schedule, panels: int, depth: int) -> dict[str, 
         "extra_per_panel": how.per_panel if how.kind == "runs" else 0,
         "extra_per_step": 0 if how.kind == "runs" else columns.per_step,
         "right_step": columns.step if right == IN_PLACE else 0,
+        "right_ahead": _ahead(schedule),
     }
+
+
+def _ahead(schedule: _Schedule) -> int:
+    """How far ahead the right operand is fetched where it stands: down its rows, or along a long one."""
+    step = schedule.columns.step
+    if abs(step) * schedule.tile.dtype.itemsize >= PAGE:
+        return PANELS_AHEAD * schedule.tile.columns
+    return AHEAD_STEPS * step
