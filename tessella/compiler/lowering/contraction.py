@@ -15,7 +15,7 @@ from tessella.compiler.recipe import Recipe
 from tessella.primitives.base import Spec
 from tessella.primitives.contraction import Contraction
 
-LEAST_WORK = 1 << 15  # multiply-adds: less is not worth a kernel for each height of tile  # multiply-adds: below, a kernel of its own for each height of tile is too much
+LEAST_WORK = 1 << 15  # multiply-adds: less is not worth a kernel for each height of tile
 
 
 def lower(
