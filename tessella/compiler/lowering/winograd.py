@@ -22,15 +22,17 @@ from __future__ import annotations
 import functools
 import itertools
 import math
+import os
 import struct
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from fractions import Fraction
 from typing import NamedTuple
 
 import numpy as np
 
 from tessella.backends import packing
-from tessella.backends.array import Layout, contiguous_layout, layout_of
+from tessella.backends.array import Layout, contiguous_layout
 from tessella.backends.cpu import machine
 from tessella.backends.loops import (
     Kernel,
@@ -43,7 +45,6 @@ from tessella.backends.loops import (
 )
 from tessella.backends.packing import Table
 from tessella.backends.tiles import ARGUMENTS, tile_for
-from tessella.compiler.lowering import movement
 from tessella.compiler.lowering.kernels import PARALLEL_FROM, chunk_of
 from tessella.compiler.lowering.tiled_contraction import BLOCK, product
 from tessella.compiler.recipe import RESULT, Call, Place, Recipe
@@ -51,14 +52,16 @@ from tessella.compiler.winograd import Matrix, matrices
 from tessella.dtypes import float32, int64
 from tessella.primitives.base import Spec
 from tessella.primitives.contraction import Contraction
-from tessella.primitives.movement import Pad
 from tessella.scalar.expression import Expression, constant
 from tessella.scalar.operators import fma, minimum, modulo, quotient
 
+VARIABLE = "TESSELLA_WINOGRAD"  # 0: not to be used
 TAPS, OUTPUTS = 3, 4  # of a filter along one axis; that one tile of the output takes
 POINTS = TAPS + OUTPUTS - 1
 NUMBERS = POINTS * POINTS
 FEWEST_CHANNELS = 16  # with fewer, the transforms cost more than the products
+FEWEST_TILES = 32
+LEAST_USED = 0.6  # of the tiles
 CHUNK_BYTES = 1 << 23  # of transformed tiles and products at one time
 
 
@@ -77,11 +80,38 @@ class Plan(NamedTuple):
 
 
 def plan(primitive: Contraction, x: Spec, y: Spec) -> Plan | None:
-    """The plan of a contraction, or None where another way is better."""
-    geometry = primitive.geometry
-    if x.dtype is not float32 or len(geometry) != 2:
+    """The plan of a contraction whose tiles are all whole, or None where another way is better."""
+    found = _parts(primitive, x, y)
+    if found is None or any(extent % OUTPUTS for extent in _tiled(primitive, found)):
         return None
-    if any((g.stride, g.low, g.high, g.input_dilation, g.kernel_dilation) != (1, 0, 0, 1, 1)
+    return found if _pays(found, 1.0) else None
+
+
+class Growth(NamedTuple):
+    """By how much both axes must grow so that all tiles are whole: of the input and the result, or
+    (for a gradient) of both operands."""
+
+    axes: tuple[int, int]
+    of_result: bool
+
+
+def growth(primitive: Contraction, x: Spec, y: Spec) -> Growth | None:
+    """What is missing for whole tiles; None where another way is better."""
+    found = _parts(primitive, x, y)
+    if found is None:
+        return None
+    extents = _tiled(primitive, found)
+    used = math.prod(extents) / (math.prod(found.tiles) * OUTPUTS * OUTPUTS)
+    first, second = (-extent % OUTPUTS for extent in extents)
+    return Growth((first, second), found.is_filter) if _pays(found, used) else None
+
+
+def _parts(primitive: Contraction, x: Spec, y: Spec) -> Plan | None:
+    """What a contraction is as a convolution of the kind, if it is one."""
+    geometry = primitive.geometry
+    if x.dtype is not float32 or len(geometry) != 2 or os.environ.get(VARIABLE) == "0":
+        return None
+    if any(replace(g, stride=1, low=0, high=0, input_dilation=1, kernel_dilation=1) != g
            for g in geometry):  # fmt: skip
         return None
     spatial = {label for g in geometry for label in (g.input, g.kernel, g.output)}
@@ -93,28 +123,32 @@ def plan(primitive: Contraction, x: Spec, y: Spec) -> Plan | None:
     is_filter = all(sizes[g.kernel] == TAPS for g in geometry)
     if not is_filter and any(sizes[g.output] != TAPS for g in geometry):
         return None
-    along = [sizes[g.output if is_filter else g.kernel] for g in geometry]
     found = Plan(
         tuple(label for label in primitive.left if label in left & output),
         tuple(label for label in primitive.left if label in left & right),
         tuple(label for label in primitive.right if label in right & output),
-        (-(-along[0] // OUTPUTS), -(-along[1] // OUTPUTS)),
+        (0, 0),
         sizes,
         is_filter,
     )
-    return found if _pays(found, along) else None
+    first, second = (-(-extent // OUTPUTS) for extent in _tiled(primitive, found))
+    return found._replace(tiles=(first, second))
 
 
-def _pays(found: Plan, along: Sequence[int]) -> bool:
+def _tiled(primitive: Contraction, found: Plan) -> list[int]:
+    """The sizes of the axes that are cut into tiles."""
+    return [found.sizes[g.output if found.is_filter else g.kernel] for g in primitive.geometry]
+
+
+def _pays(found: Plan, used: float) -> bool:
     """Whether the transforms cost less than the multiplications that they save."""
     rows, kept, summed = (
         math.prod(found.sizes[label] for label in part)
         for part in (found.rows, found.kept, found.summed)
     )
     images, channels = (kept, summed) if found.is_filter else (summed, kept)
-    used = math.prod(along) / (math.prod(found.tiles) * OUTPUTS * OUTPUTS)
     places = images * math.prod(found.tiles)
-    return min(rows, channels) >= FEWEST_CHANNELS and places >= 32 and used >= 0.6
+    return min(rows, channels) >= FEWEST_CHANNELS and places >= FEWEST_TILES and used >= LEAST_USED
 
 
 # --- tables -------------------------------------------------------------------------------------------
@@ -164,57 +198,17 @@ class _Scratch:
 
 def lower(primitive: Contraction, layouts: list[Layout], result: Spec, found: Plan) -> Recipe:
     """The recipe of a contraction that has a plan."""
-    geometry, scratch, calls = primitive.geometry, _Scratch(), []
-    whole_x, whole_y, whole_out = _whole_shapes(primitive, layouts, result, found)
-    operands = []
-    for number, (layout, shape) in enumerate(zip(layouts, (whole_x, whole_y), strict=True)):
-        buffer = number
-        if shape != layout.shape:
-            buffer = scratch.add(math.prod(shape))
-            calls.append(_padding(layout, shape, number, buffer))
-            layout = contiguous_layout(shape, layout.dtype)
-        operands.append((buffer, layout.strides))
+    geometry, (x, y) = primitive.geometry, layouts
     out = contiguous_layout(result.shape, result.dtype)
-    whole = contiguous_layout(whole_out, result.dtype)
-    target = RESULT if whole is out else scratch.add(whole.size)
     convolution = _Convolution(
         found,
-        _Side(primitive.left, operands[0][1], [g.input for g in geometry]),
-        _Side(primitive.right, operands[1][1], [g.kernel for g in geometry]),
-        _Side(primitive.output, whole.strides, [g.output for g in geometry]),
+        _Side(primitive.left, x.strides, [g.input for g in geometry]),
+        _Side(primitive.right, y.strides, [g.kernel for g in geometry]),
+        _Side(primitive.output, out.strides, [g.output for g in geometry]),
     )
-    calls += convolution.calls(operands[0][0], operands[1][0], target, scratch)
-    if whole is not out:
-        calls.append(_cropping(whole, out, target))
-    return Recipe(out, tuple(calls), tuple(scratch.sizes), keep=convolution)
-
-
-def _whole_shapes(
-    primitive: Contraction, layouts: list[Layout], result: Spec, found: Plan
-) -> list[tuple[int, ...]]:
-    """The shapes of the operands and of the result if the last tiles were whole."""
-    x, y, out = list(layouts[0].shape), list(layouts[1].shape), list(result.shape)
-    for g, tiles in zip(primitive.geometry, found.tiles, strict=True):
-        x[primitive.left.index(g.input)] = tiles * OUTPUTS + TAPS - 1
-        if found.is_filter:
-            out[primitive.output.index(g.output)] = tiles * OUTPUTS
-        else:
-            y[primitive.right.index(g.kernel)] = tiles * OUTPUTS
-    return [tuple(x), tuple(y), tuple(out)]
-
-
-def _padding(layout: Layout, shape: tuple[int, ...], source: int, target: int) -> Call:
-    """Zeros behind an operand."""
-    high = tuple(after - before for before, after in zip(layout.shape, shape, strict=True))
-    none = (0,) * layout.ndim
-    (only,) = movement.pad(Pad(none, high, none), [layout], Spec(shape, layout.dtype)).calls
-    return only._replace(places=(Place(source), Place(target)))
-
-
-def _cropping(whole: Layout, out: Layout, source: int) -> Call:
-    """What belongs to the result."""
-    (only,) = movement.copy(layout_of(out.shape, whole.strides, out.dtype)).calls
-    return only._replace(places=(Place(source), Place(RESULT)))
+    scratch = _Scratch()
+    calls = tuple(convolution.calls(scratch))
+    return Recipe(out, calls, tuple(scratch.sizes), keep=convolution)
 
 
 class _Convolution:
@@ -239,7 +233,7 @@ class _Convolution:
         self.column_panels = len(self.columns) // self.tile.columns
         self.keep: list[Table] = []
 
-    def calls(self, data: int, filters: int, target: int, scratch: _Scratch) -> Iterator[Call]:
+    def calls(self, scratch: _Scratch) -> Iterator[Call]:
         """Chunk by chunk: of the columns for a filter, of the sum for a gradient."""
         panels, depth = self.column_panels, self.depth
         if self.is_filter:
@@ -251,13 +245,13 @@ class _Convolution:
         products = scratch.add(NUMBERS * self.row_count * panels * self.tile.columns)
         for k in range(0, self.depth, depth):
             here = min(depth, self.depth - k)
-            yield self._filters(filters, packed_rows, k, here)
+            yield self._filters(1, packed_rows, k, here)
             for panel in range(0, self.column_panels, panels):
                 count = min(panels, self.column_panels - panel)
-                yield self._data(data, packed_columns, panel, count, k, here)
+                yield self._data(0, packed_columns, panel, count, k, here)
                 yield self._product(packed_rows, packed_columns, products, count, here, k > 0)
                 if k + here == self.depth:
-                    yield self._outputs(products, target, panel, count)
+                    yield self._outputs(products, RESULT, panel, count)
 
     @staticmethod
     def _chunk(total: int, elements: int) -> int:
