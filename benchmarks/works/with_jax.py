@@ -241,3 +241,14 @@ def lstm() -> Any:
         return cross_entropy(dense(p["out"], outputs), y)
 
     return trained(p, loss, adam(), [classes(65, 64, 32), classes(65, 64, 32)])
+
+
+def attention() -> Any:
+    def step(p: Any, q: Any, k: Any, v: Any, ct: Any) -> Any:
+        def attended(q: Any, k: Any, v: Any) -> Any:  # (B, T, heads, E)
+            return jax.nn.dot_product_attention(q, k, v, is_causal=True)
+
+        gradients = jax.vjp(attended, q, k, v)[1](ct)
+        return jnp.concatenate(gradients)
+
+    return inference(step, None, [floats(1, 2048, 12, 64) for _ in range(4)])
