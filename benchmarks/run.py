@@ -20,6 +20,7 @@ def _suites() -> dict[str, tuple[str, Callable[[], report.Table]]]:
     import eager
     import first_calls
     import limits
+    import memory
     import networks
     import scaling
     import startup
@@ -33,6 +34,7 @@ def _suites() -> dict[str, tuple[str, Callable[[], report.Table]]]:
         "networks": ("performance.md", networks.networks),
         "compiled": ("performance.md", compiled.compiled),
         "first_calls": ("performance.md", first_calls.first_calls),
+        "memory": ("performance.md", memory.memory),
         "scaling": ("performance.md", scaling.scaling),
         "threads": ("performance.md", threads.threads),
         "startup": ("performance.md", startup.startup),

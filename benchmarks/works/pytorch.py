@@ -168,6 +168,11 @@ def convolution() -> Any:
     return inference(lambda x: F.relu(layer(x)), [floats(8, 64, 56, 56)])
 
 
+def product_bfloat16(size: int) -> Any:
+    data = [floats(size, size).bfloat16() for _ in range(2)]
+    return inference(lambda x, y: x @ y, data)
+
+
 def product(size: int) -> Any:
     return inference(lambda x, y: x @ y, [floats(size, size), floats(size, size)])
 
@@ -230,3 +235,12 @@ def lstm() -> Any:
     loss = lambda m, x, y: F.cross_entropy(m(x).reshape(-1, 65), y.reshape(-1))  # noqa: E731
     data = [classes(65, 64, 32), classes(65, 64, 32)]
     return trained(model, loss, torch.optim.Adam(model.parameters()), data)
+
+
+def attention() -> Any:
+    def step(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, ct: torch.Tensor) -> Any:
+        y = F.scaled_dot_product_attention(q, k, v, is_causal=True)
+        return torch.autograd.grad(y, (q, k, v), ct)
+
+    data = [floats(1, 12, 2048, 64) for _ in range(4)]
+    return step, [*(x.requires_grad_() for x in data[:3]), data[3]]

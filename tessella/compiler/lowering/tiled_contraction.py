@@ -55,7 +55,8 @@ def offsets(axes: Sequence[Axis], which: int) -> Table:
 
 
 @functools.cache
-def _product(tile: Tile, packed: str) -> Native:
+def product_kernel(tile: Tile, packed: str = AHEAD) -> Native:
+    """The native function that multiplies panels; see `tessella.backends.products`."""
     return Native("product", product_ir(tile, packed, machine.function_attributes()))
 
 
@@ -325,7 +326,7 @@ def _product_call(
         Place(RESULT),
     )
     items = problem.batches * row_items * column_items
-    kernel = _product(tile, AHEAD if blocking_.right == AHEAD else ON_THE_WAY)
+    kernel = product_kernel(tile, AHEAD if blocking_.right == AHEAD else ON_THE_WAY)
     chunk = int(problem.shared and items > 1)
     completes = k + depth == schedule.depth
     return Call(kernel, places, struct.pack(f"<{len(words)}q", *words), items, chunk, completes)
