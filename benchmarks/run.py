@@ -25,6 +25,7 @@ def _suites() -> dict[str, tuple[str, Callable[[], report.Table]]]:
     import scaling
     import startup
     import threads
+    import tuning
 
     return {
         "limits": ("performance.md", limits.limits),
@@ -34,6 +35,7 @@ def _suites() -> dict[str, tuple[str, Callable[[], report.Table]]]:
         "networks": ("performance.md", networks.networks),
         "compiled": ("performance.md", compiled.compiled),
         "first_calls": ("performance.md", first_calls.first_calls),
+        "tuning": ("performance.md", tuning.tuning),
         "memory": ("performance.md", memory.memory),
         "scaling": ("performance.md", scaling.scaling),
         "threads": ("performance.md", threads.threads),

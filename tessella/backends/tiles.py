@@ -102,6 +102,7 @@ class _MicroKernel:
                 f"noinline nounwind {attributes} {{",
                 "entry:",
                 f"  %spare = alloca [{self.tile.rows * self.tile.columns} x {self.scalar}], align 64",
+                *self._fetch_result(),
                 *self._row_addresses(),
                 *self._loop(),
                 *self._store(),
@@ -119,6 +120,21 @@ class _MicroKernel:
         ]
         if t.pairs:
             lines.append(_pairs(t))
+        return lines
+
+    def _fetch_result(self) -> list[str]:
+        """Let the tile of the result come while the loop runs; it is not used before the end."""
+        lines = [
+            "  %first.column = load i64, ptr %column_offsets",
+            f"  %first = getelementptr {self.scalar}, ptr %c, i64 %first.column",
+        ]
+        for i in range(self.tile.rows):
+            lines += [
+                f"  %fetch.at{i} = getelementptr i64, ptr %row_offsets, i64 {i}",
+                f"  %fetch.row{i} = load i64, ptr %fetch.at{i}",
+                f"  %fetch{i} = getelementptr {self.scalar}, ptr %first, i64 %fetch.row{i}",
+                f"  call void @llvm.prefetch.p0(ptr %fetch{i}, i32 0, i32 3, i32 1)",
+            ]
         return lines
 
     # --- the loop over k --------------------------------------------------------------------------
