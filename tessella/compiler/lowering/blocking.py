@@ -23,6 +23,8 @@ IN_PLACE = "in place"  # the right operand is read where it stands, as far as it
 SERIAL_BELOW = 1 << 19  # multiply-adds that one thread does sooner than two
 LEAST_BLOCK = 256  # of k: shorter ones go over the result too often
 FAR_BLOCK = 16  # of k, where rows of the right operand come from far and are read once
+FEW_VECTORS = 16  # of columns: a left operand that so few multiply is not worth packing
+MANY_PANELS = 64
 ITEMS = 16  # at least, so that threads that started late still find some
 
 
@@ -138,12 +140,15 @@ def choice_for(problem: Problem) -> Choice:
 
 
 def _left_in_place(problem: Problem) -> bool:
-    """Whether the left operand is read where it stands: if it stays in a cache without being packed."""
+    """Whether the left operand is read where it stands: if it stays in a cache so, or is read few times."""
     if not problem.left_stays or problem.left_fixed:
         return False
     level1, level2 = machine.cache_bytes(1, 1 << 15), machine.cache_bytes(2, 1 << 19)
     nbytes = problem.rows * problem.depth * problem.dtype.itemsize
-    return nbytes <= (level2 // 2 if problem.left_straight else level1)
+    if not problem.left_straight:
+        return nbytes <= level1
+    few = problem.columns * problem.dtype.itemsize <= FEW_VECTORS * machine.vector_bytes()
+    return few or nbytes <= level2 // 2
 
 
 def _most_block(tile: Tile, problem: Problem, right: str) -> int:
@@ -172,8 +177,10 @@ def _right(problem: Problem, tile: Tile) -> str:
         return AHEAD
     row_panels, column_panels = _panels(problem, tile)
     near = _right_bytes(problem) <= 2 * machine.cache_bytes(1, 1 << 15)
-    if problem.right_stays and (row_panels <= 2 or near):
+    if problem.right_stays and (row_panels <= 2 or (near and row_panels <= MANY_PANELS)):
         return IN_PLACE
+    if near and row_panels > MANY_PANELS:  # packed once, it is read very often
+        return AHEAD
     # a block of all rows goes by for every panel of columns: what L2 does not hold comes from L3 in time
     rows_bytes = row_panels * tile.rows * LEAST_BLOCK * tile.dtype.itemsize
     few = rows_bytes <= 2 * machine.cache_bytes(2, 1 << 19)
