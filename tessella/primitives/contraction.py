@@ -260,7 +260,7 @@ def matmul_labels(left_rank: int, right_rank: int) -> Contraction:
     """The contraction of `matmul` for operands of these ranks, batch axes already equal.
 
     >>> matmul_labels(2, 2)
-    Contraction(left=(0, 1), right=(1, 2), output=(0, 2), geometry=())
+    Contraction(left=(0, 1), right=(1, 2), output=(0, 2), geometry=(), wide=False)
     """
     rows, inner, columns = 0, 1, 2
     batch = tuple(range(3, 3 + max(left_rank, right_rank, 2) - 2))
