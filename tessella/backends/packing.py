@@ -200,16 +200,11 @@ class _Frame:
         batch = quotient(quotient(item, items), blocks)
         first = which * block
         self.count = minimum(block, depth - first)
-        self.panel = first_panel + index_variable("p") if side > 1 else first_panel
+        self.panel = first_panel  # the first of the item
         self.sides = minimum(index_constant(side), panels - first_panel)
         self.batch = load(self.pointers["batches"], batch)
         self.step = first + k
-        self.start = (
-            batch * batch_size
-            + first * panels * width
-            + self.panel * self.count * width
-            + k * width
-        )
+        self.start = batch * batch_size + first * panels * width + k * width
         self.lane = index_variable("w")
 
     def read(self, place: Expression, mask: Expression | None, otherwise: Any) -> Expression:
@@ -235,12 +230,14 @@ class _Frame:
         found = convert(load(source, index, mask, 0), target)
         return select(mask, found, otherwise) if isinstance(otherwise, Expression) else found
 
-    def kernel(self, name: str, value: Expression) -> Kernel:
-        store = Store(self.pointers["target"], self.start + self.lane, value)
-        body = Loop(self.lane, index_constant(self.width), (store,), lanes=self.width)
-        if self.side > 1:  # else masks and places are the same for all k, and leave the loop
-            body = Loop(index_variable("p"), self.sides, (body,))
-        along = Loop(index_variable("k"), self.count, (body,))
+    def row(self, panel: Expression, value: Expression) -> Loop:
+        """The loop that writes one step of k of a panel."""
+        where = self.start + panel * self.count * self.width + self.lane
+        store = Store(self.pointers["target"], where, value)
+        return Loop(self.lane, index_constant(self.width), (store,), lanes=self.width)
+
+    def kernel(self, name: str, body: tuple[Loop, ...]) -> Kernel:
+        along = Loop(index_variable("k"), self.count, body)
         items = Loop(index_variable("item"), None, (along,), parallel=True)
         sizes = tuple(map(index_variable, SIZES))
         return Kernel(name, tuple(self.pointers.values()), sizes, (items,))
@@ -250,11 +247,14 @@ def gather_kernel(elements: Elements, width: int) -> Kernel:
     """Element by element."""
     frame = _Frame(elements, width, 1)
     place = load(frame.pointers["places"], frame.panel * width + frame.lane)
-    return frame.kernel(f"pack_gather_{width}", frame.read(place, None, 0))
+    row = frame.row(frame.panel, frame.read(place, None, 0))
+    return frame.kernel(f"pack_gather_{width}", (row,))
 
 
 def runs_kernel(elements: Elements, width: int, runs: int) -> Kernel:
     """Each run of places by one masked load; lanes after the last run become zero."""
+    if runs == 1:
+        return _single_run_kernel(elements, width)
     frame = _Frame(elements, width, side_by_side("runs", runs))
     value: Any = 0
     for run in reversed(range(runs)):
@@ -264,4 +264,24 @@ def runs_kernel(elements: Elements, width: int, runs: int) -> Kernel:
             mask = mask & greater_equal(frame.lane, load(frame.pointers["extra"], here - 1))
         place = load(frame.pointers["places"], here)
         value = frame.read(place + frame.lane, mask, value)
-    return frame.kernel(f"pack_{runs}_runs_{width}", value)
+    # masks and places are the same for all k, and leave the loop
+    return frame.kernel(f"pack_{runs}_runs_{width}", (frame.row(frame.panel, value),))
+
+
+def _single_run_kernel(elements: Elements, width: int) -> Kernel:
+    """Several panels for each k, so that memory is read straight on; only the last may need a mask."""
+    frame = _Frame(elements, width, side_by_side("runs", 1))
+    extra, places = frame.pointers["extra"], frame.pointers["places"]
+    last = load(extra, frame.panel + frame.sides - 1)
+    whole = frame.sides - convert(less(last, index_constant(width)), int64)
+    p, q = index_variable("p"), index_variable("q")
+    panel = frame.panel + p
+    full = frame.read(load(places, panel) + frame.lane, None, 0)
+    part = frame.panel + whole + q
+    mask = less(frame.lane, load(extra, part))
+    rest = frame.read(load(places, part) + frame.lane, mask, 0)
+    body = (
+        Loop(p, whole, (frame.row(panel, full),)),
+        Loop(q, frame.sides - whole, (frame.row(part, rest),)),
+    )
+    return frame.kernel(f"pack_1_runs_{width}", body)
