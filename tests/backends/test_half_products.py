@@ -101,6 +101,22 @@ def test_no_copy_in_float32_is_made(dtype):
     assert sum(name.startswith("product") for name in names) == 1
 
 
+def test_a_gradient_is_written_as_the_weight_lies():
+    weight = ts.ones((64, 128)).astype(ts.bfloat16).requires_grad_()
+
+    @ts.jit
+    def step(x):
+        weight.grad = None
+        (x @ weight.T).sum().backward()
+        return weight.grad
+
+    graph = step.graph(ts.ones((256, 128)).astype(ts.bfloat16))
+    assert "Permute" not in {node.primitive.name for node in graph.nodes}
+    np.testing.assert_array_equal(
+        step(ts.ones((256, 128)).astype(ts.bfloat16)).numpy(), np.full((64, 128), 256, BFLOAT16)
+    )
+
+
 def test_missing_halves_of_pairs_do_not_spread_nan(pairs):
     x, y = np.zeros((8, 65)), np.zeros((65, 40))
     x[0, 64], y[64, 0] = np.nan, np.inf
