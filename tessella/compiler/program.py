@@ -12,8 +12,9 @@ from __future__ import annotations
 import ctypes
 import struct
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from tessella.backends.array import Array, Layout, contiguous_layout, to_numpy
@@ -321,7 +322,8 @@ class Program:
         self.graph = graph
         self.layouts = list(layouts)
         self.constants = list(graph.constants.values())
-        self.lock = threading.Lock()
+        self.lock = threading.RLock()
+        self.user: Any = None  # who set the slots last, and may rely on them
         builder = Builder(graph, layouts, fixed)
         builder.build()
         self.buffers, self.steps, self.keep = builder.buffers, builder.steps, builder.keep
@@ -556,17 +558,18 @@ class Program:
 
     def set_inputs(self, inputs: Sequence[Array]) -> None:
         """Let the slots of the inputs point at arrays."""
+        self.user = None
         for number, array in enumerate(inputs):
             self._slots[number] = array.address
 
-    def fresh_results(self) -> list[Any]:
-        """A buffer for every result; their slots are set."""
-        fresh = []
-        for slot, buffer in enumerate(self.result_buffers, start=len(self.layouts)):
-            made = allocate(self.buffers[buffer].nbytes)
-            self._slots[slot] = made.address
-            fresh.append(made)
-        return fresh
+    def fresh_results(self, given: Mapping[int | None, Any] = MappingProxyType({})) -> list[Any]:
+        """A buffer for every result, new where none is given; their slots are set."""
+        buffers = []
+        for slot, number in enumerate(self.result_buffers):
+            buffer = given.get(slot) or allocate(self.buffers[number].nbytes)
+            self._slots[len(self.layouts) + slot] = buffer.address
+            buffers.append(buffer)
+        return buffers
 
     def output(self, number: int, inputs: Sequence[Array], fresh: Sequence[Any]) -> Array:
         """An output as an array."""
@@ -586,7 +589,7 @@ class Program:
     def execute(self) -> None:
         """Run all segments; the slots are set."""
         if self.alone_at is not None:
-            stopped = self.native(None, 0, self.alone_at)
+            stopped = self.native(self.alone_at)
             if stopped:
                 self._complain(self.native_steps[stopped - 1])
             return

@@ -13,8 +13,7 @@ maths library, how it is written in simpler operators.
 from __future__ import annotations
 
 import contextlib
-import weakref
-from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextvars import ContextVar
 from typing import Any, TypeAlias
 
@@ -23,6 +22,7 @@ import numpy as np
 from tessella import dtypes
 from tessella.dtypes import DType
 from tessella.errors import ArgumentTypeError, DTypeError
+from tessella.weak import WeakValues
 
 Number: TypeAlias = "bool | int | float"
 Operand: TypeAlias = "Expression | bool | int | float"
@@ -272,7 +272,7 @@ VARIABLE = Operator("variable", 0, evaluate=_no_rule, result=_no_rule)
 CONSTANT = Operator("constant", 0, evaluate=_no_rule, result=_no_rule)
 
 # Interned expressions. A key holds the operands alive, the entry goes when the expression does.
-_interned: weakref.WeakValueDictionary[Hashable, Expression] = weakref.WeakValueDictionary()
+_interned: WeakValues[Expression] = WeakValues()
 
 
 def _intern(
@@ -288,7 +288,7 @@ def _intern(
         node.arguments = arguments
         node.dtype = dtype
         node.static = static
-        _interned[key] = node
+        node = _interned.setdefault(key, node)  # another thread may have been faster
     return node
 
 

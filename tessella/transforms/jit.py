@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import functools
 import os
+import threading
 import warnings
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
@@ -28,6 +29,7 @@ from tessella.transforms.backward import Backward, backward_of
 VARIABLE = "TESSELLA_JIT"
 _MOST_QUIET_TRACES = 8
 _mode = autodiff._mode
+_choice = eager._choice
 
 
 def jit(
@@ -95,20 +97,34 @@ class Jitted:
         self.static_numbers = static_numbers
         self.static_names = static_names
         self.specialisations: dict[Any, list[Specialisation]] = {}
+        self.plain: dict[Any, list[Specialisation]] = {}  # for positional tensors alone, by layouts
         self.traces: list[str] = []  # why each trace was made
+        self.lock = threading.RLock()  # its programs share the tensors they write: one at a time
+        self.compiles = os.environ.get(VARIABLE, "1") != "0"
         functools.update_wrapper(self, function)
 
     def __get__(self, instance: Any, owner: Any = None) -> Any:
         return self if instance is None else functools.partial(self, instance)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        if _mode.trace is not None or not _enabled() or eager.current_backend() != "cpu":
+        if _mode.trace is not None or not self.compiles or _choice.name != "cpu":
             return self.function(*args, **kwargs)  # inlined, or run as it is
+        with self.lock:
+            layouts = [x._value.layout for x in args if type(x) is Tensor and x._node is None]
+            if len(layouts) == len(args) and not kwargs:  # the quick way for what is most common
+                for found in self.plain.get((_mode.enabled, *layouts), ()):
+                    settled = found.state.is_settled()
+                    if found.fits(settled):
+                        return found.call([x._value for x in args], (), settled)
+            return self._call(args, kwargs)
+
+    def _call(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         arrays, key, tensors = self._flatten(args, kwargs)
         for found in self.specialisations.get(key, ()):
-            if found.is_settled() or found.misfit() == "":
-                return found.call(arrays, tensors)
-        return self._specialise(args, kwargs, key).call(arrays, tensors)
+            settled = found.state.is_settled()
+            if found.fits(settled):
+                return found.call(arrays, tensors, settled)
+        return self._specialise(args, kwargs, key).call(arrays, tensors, False)
 
     def _flatten(
         self, args: tuple[Any, ...], kwargs: dict[str, Any]
@@ -150,7 +166,12 @@ class Jitted:
                 stacklevel=3,
             )
         made = Specialisation(self.function, args, kwargs, self._with_statics(args, kwargs))
+        made.program.lock = self.lock
         self.specialisations.setdefault(key, []).insert(0, made)
+        plain = not kwargs and not self.static_numbers and all(type(x) is Tensor for x in args)
+        if plain and not made.inner:
+            layouts = (_mode.enabled, *made.layouts)
+            self.plain.setdefault(layouts, []).insert(0, made)
         return made
 
     def _reason(self, key: Any) -> str:
@@ -219,10 +240,6 @@ class Jitted:
                 "jit: nothing has been compiled yet; call the function first, or give arguments here"
             )
         return next(reversed(self.specialisations.values()))[0]
-
-
-def _enabled() -> bool:
-    return os.environ.get(VARIABLE, "1") != "0"
 
 
 class _Whole:
@@ -358,6 +375,7 @@ class Specialisation:
         import optree
 
         from tessella.compiler import pipeline
+        from tessella.transforms.places import gradient_place_of, place_of
         from tessella.transforms.state import State
 
         self.captured = [capture.tensor for capture in trace.captures.values()]
@@ -383,21 +401,32 @@ class Specialisation:
         first = len(trace.arguments)
         numbers = {id(tensor): first + i for i, tensor in enumerate(self.captured)}
         in_place = {output: numbers[id(tensor)] for tensor, output in self.rebound}
+        present = [t for t, v in zip(self.read_gradients, initial, strict=True) if v is not None]
+        numbers = {id(tensor): first + len(self.captured) + i for i, tensor in enumerate(present)}
+        in_place |= {
+            output: numbers[id(tensor)]
+            for tensor, output in self.new_gradients
+            if output is not None and id(tensor) in numbers
+        }
         layouts = self._input_layouts(trace, inputs)
         captured = range(first, first + len(self.captured))
         fixed = frozenset(captured) - frozenset(in_place.values())
         self.program = pipeline.compile(graph, layouts, in_place, fixed)
         for capture in trace.captures.values():
             del capture.array
+        places = [place_of(tensor) for tensor in self.captured]
+        writes: list[tuple[Any, int]] = [(place_of(t), number) for t, number in self.rebound]
+        writes += [(gradient_place_of(t), n) for t, n in self.new_gradients if n is not None]
         self.state = State(
-            self.program, first, self.captured, self.read_gradients, self.rebound,
-            self.new_gradients,
+            self.program, first,
+            [*places, *[gradient_place_of(tensor) for tensor in self.read_gradients]],
+            [*self.captured_layouts, *self.gradient_layouts],
+            [places[number - first] for number in fixed],
+            writes, [tensor for tensor, number in self.new_gradients if number is None],
         )  # fmt: skip
-        self.single = self.structure.is_leaf()
+        single = self.structure.is_leaf() and type(self.returned[0]) is _Output
+        self.only = self.returned[0].number if single else None
         self.unflatten = optree.tree_unflatten
-        self.surroundings = list(
-            zip(self.captured, self.captured_layouts, self.leaf_flags, strict=True)
-        )
 
     def _input_layouts(self, trace: Trace, inputs: Sequence[Value]) -> list[Layout]:
         known = dict(zip(trace.arguments, self.layouts, strict=True))
@@ -406,9 +435,11 @@ class Specialisation:
 
     # --- does it fit? ---------------------------------------------------------------------------
 
-    def is_settled(self) -> bool:
-        """Whether it surely fits: nothing has been touched since the last call."""
-        return not self.guards and not self.read_gradients and self.state.is_unchanged()
+    def fits(self, settled: bool) -> bool:
+        """Whether the surroundings are what they were; `settled`: nothing has touched the tensors."""
+        if not settled:
+            return self.misfit() == ""
+        return not self.guards or self._changed_guard() == ""
 
     def misfit(self) -> str:
         """What is not as it was, in words; empty if everything is."""
@@ -428,6 +459,9 @@ class Specialisation:
             found = None if gradient is None else gradient._value.layout
             if found is not expected:
                 return "a gradient is there now, or gone, or has another layout"
+        return self._changed_guard()
+
+    def _changed_guard(self) -> str:
         for owner, name, value in self.guards:
             now = owner.get(name) if isinstance(owner, dict) else getattr(owner, name)
             if now != value:
@@ -444,15 +478,15 @@ class Specialisation:
         inner += [t._grad._value for t in self.read_gradients if t._grad is not None]
         return [*arguments, *inner, *[read() for read in self.numbers]]
 
-    def call(self, arguments: Sequence[Array], tensors: Sequence[Tensor]) -> Any:
+    def call(self, arguments: Sequence[Array], tensors: Sequence[Tensor], settled: bool) -> Any:
         """Run the program on arguments that fit; `tensors` are those that need gradients."""
         if self.backward is not None:
-            return self._call_recorded(self.backward, arguments, tensors)
-        outputs = self.state.run(arguments, [read() for read in self.numbers])
+            return self._call_recorded(self.backward, arguments, tensors, settled)
+        outputs = self.state.run(arguments, [read() for read in self.numbers], settled)
         if self.after or self.argument_gradients:
             self._finish(outputs, tensors)
-        if self.single and type(self.returned[0]) is _Output:
-            return _make(outputs[self.returned[0].number], None, 0)
+        if self.only is not None:
+            return _make(outputs[self.only], None, 0)
         leaves = [
             _make(outputs[leaf.number], None, 0) if type(leaf) is _Output else leaf
             for leaf in self.returned
@@ -467,11 +501,16 @@ class Specialisation:
             action()
 
     def _call_recorded(
-        self, backward: Backward, arguments: Sequence[Array], tensors: Sequence[Tensor]
+        self,
+        backward: Backward,
+        arguments: Sequence[Array],
+        tensors: Sequence[Tensor],
+        settled: bool,
     ) -> Any:
         """Run the program, and leave a node on the tape."""
-        inputs = self.inputs(arguments)
-        outputs = self.state.run(arguments, inputs[len(inputs) - len(self.numbers) :])
+        inputs = self.inputs(arguments)  # these arrays are held now, and will not be written over
+        given = inputs[len(inputs) - len(self.numbers) :]
+        outputs = self.state.run(arguments, given, settled and not self.state.writes)
         self._finish(outputs, tensors)
         residuals = [
             inputs[self.input_numbers[value]] if number is None else outputs[number]

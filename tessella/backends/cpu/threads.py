@@ -97,8 +97,8 @@ def parallel(address: int, args: bytes, total: int, chunk: int) -> None:
 
 
 def quick_runner() -> Any:
-    """The native `run_program` for programs without shared work; it keeps the interpreter lock."""
-    return _natives()["run_quickly"]
+    """The native `run_alone`, for programs without shared work: it keeps the interpreter lock."""
+    return _natives()["run_alone"]
 
 
 def run_program(program: int, alone: bool = False) -> int:
@@ -113,8 +113,9 @@ def run_program(program: int, alone: bool = False) -> int:
             return _running_pool().run_program(program)
         finally:
             _lock.release()
-    stopped: int = _natives()["run_program" if not alone else "run_quickly"](None, 0, program)
-    return stopped
+    if alone:
+        return int(_natives()["run_alone"](program))
+    return int(_natives()["run_program"](None, 0, program))
 
 
 # --- the native loops --------------------------------------------------------------------------------
@@ -233,6 +234,12 @@ stop:
   ret i64 %i.next
 done:
   ret i64 0
+}
+
+define i64 @run_alone(ptr %program) {
+entry:
+  %stopped = call i64 @run_program(ptr null, i32 0, ptr %program)
+  ret i64 %stopped
 }
 """
 _ALL = """  %here = call i32 @fork_join(ptr %state, ptr %kernel, ptr %args, i64 %total, i64 %chunk, i32 %workers)
@@ -378,18 +385,18 @@ _native_functions: dict[str, ctypes._CFuncPtr] = {}  # type: ignore[name-defined
 def _natives() -> dict[str, ctypes._CFuncPtr]:  # type: ignore[name-defined]
     """The native loops; calls through CFUNCTYPE let the interpreter lock go."""
     if not _native_functions:
-        text, names = _SERIAL + _PROGRAM.replace("{ALL}", _ALL_SERIAL), ["serial", "run_program"]
+        text = _SERIAL + _PROGRAM.replace("{ALL}", _ALL_SERIAL)
+        names = ["serial", "run_program"]
         if _NATIVE:
             text = _SERIAL + _fork_and_join() + _PROGRAM.replace("{ALL}", _ALL)
             names = list(_types)
-        addresses = engine.compile(text, tuple(names))
+        addresses = engine.compile(text, (*names, "run_alone"))
         for name in names:
             result, *types = _types[name]
             _native_functions[name] = ctypes.CFUNCTYPE(result, *types)(addresses[name])  # type: ignore[arg-type]
-        result, *types = _types["run_program"]
         # keeps the interpreter lock: for programs that are done before it could be given away
-        quick = ctypes.PYFUNCTYPE(result, *types)(addresses["run_program"])  # type: ignore[arg-type]
-        _native_functions["run_quickly"] = quick
+        alone = ctypes.PYFUNCTYPE(ctypes.c_int64, ctypes.c_void_p)(addresses["run_alone"])
+        _native_functions["run_alone"] = alone
     return _native_functions
 
 
