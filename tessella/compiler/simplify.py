@@ -67,8 +67,7 @@ def drop_unused_operands(graph: Graph) -> Graph:
         if any(value.dtype.is_complex for value in inputs):
             return None
         function, kinds = node.primitive.function, tuple(value.dtype for value in inputs)
-        used = set(postorder(function.expression(kinds)))
-        kept = tuple(i for i, v in enumerate(function.variables(kinds)) if v in used)
+        kept = _used(function, kinds)
         shapes = [inputs[i].shape for i in kept]
         if len(kept) == len(inputs) or not kept:
             return None
@@ -78,6 +77,13 @@ def drop_unused_operands(graph: Graph) -> Graph:
         return (graphs.apply(nodes, fewer, [inputs[i] for i in kept], node.where),)
 
     return rewrite(graph, rule)
+
+
+@functools.lru_cache(maxsize=4096)
+def _used(function: ScalarFunction, kinds: tuple[DType, ...]) -> tuple[int, ...]:
+    """The operands that a function's expression needs."""
+    used = set(postorder(function.expression(kinds)))
+    return tuple(i for i, v in enumerate(function.variables(kinds)) if v in used)
 
 
 @functools.lru_cache(maxsize=4096)
