@@ -774,7 +774,8 @@ def operand(value: Any, like: Tensor) -> Any:
         return _scalar(value, dtypes.python_scalar_dtype(value, like.dtype))
     if isinstance(value, (np.ndarray, np.generic)):
         return from_array(from_numpy(np.asarray(value), copy=True))
-    return NotImplemented
+    bind = getattr(value, "__tessella_operand__", None)  # a number among the arguments of a trace
+    return NotImplemented if bind is None else operand(bind(like), like)
 
 
 def binary(primitive: Elementwise, x: Any, y: Any) -> Tensor:
@@ -834,7 +835,8 @@ def number_in(owner: dict[str, Any], name: str, like: Tensor) -> Any:
     So a program follows a learning rate that changes, and need not be compiled again.
     """
     value = owner[name]
-    if _mode.trace is None or isinstance(value, Tensor):
+    traced = isinstance(value, Tensor) or hasattr(value, "__tessella_operand__")
+    if _mode.trace is None or traced:
         return value
     dtype = like.dtype
     last: list[Any] = [None, None]

@@ -119,6 +119,7 @@ class Trace:
         self.guards: dict[tuple[int, Any], tuple[Any, Any, Any]] = {}
         self.counts: dict[Any, int] = {}  # draws from each random generator
         self.after: list[Callable[[], None]] = []  # to be done after every call
+        self.looked: dict[int, Where] = {}  # numbers among the arguments that were looked at, where
 
     # --- values ---------------------------------------------------------------------------------
 
@@ -234,8 +235,13 @@ class Trace:
         """Give every captured tensor its array back."""
         self.active = False
         for capture in self.captures.values():
-            capture.tensor._value = capture.array
+            if capture.tensor._value is not capture.array and self._is_mine(capture.tensor._value):
+                capture.tensor._value = capture.array
             capture.traced.array = None  # who counts references is not to find this one
+
+    def _is_mine(self, held: Any) -> bool:
+        """Whether it stands for something in this trace; another thread may have put data there."""
+        return type(held) is Traced and held.trace is self
 
     def rebound(self) -> Iterator[tuple[Capture, Any]]:
         """The captured tensors that stand for something else by now, and for what."""

@@ -8,20 +8,23 @@ implicit inputs; those it gives other data (`p.assign(...)`, `p.grad`, `x += 1`)
 
 from __future__ import annotations
 
+import ctypes
 import functools
 import os
 import threading
 import warnings
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from tessella import autodiff
+from tessella import autodiff, dtypes
 from tessella.backends.array import Array, Layout, contiguous_layout, from_numpy
+from tessella.backends.cpu.buffers import allocate
 from tessella.compiler import eager
 from tessella.errors import ArgumentError, ArgumentTypeError, RetraceWarning, SideEffectError
 from tessella.primitives.graph import Graph, Value
+from tessella.tensors.numbers import TracedNumber
 from tessella.tensors.tensor import Tensor, _accumulate, _leaf, _make
 from tessella.tensors.tracing import Trace, Traced, user_line
 from tessella.transforms.backward import Backward, backward_of
@@ -40,9 +43,9 @@ def jit(
 ) -> Any:
     """Compile a function of tensors into one native call.
 
-    Arguments may be trees (lists, tuples, dicts, dataclasses) of tensors. Everything in them that is
-    no tensor or NumPy array is static: another value is traced and compiled again. Whole arguments
-    can be declared static too.
+    Arguments may be trees (lists, tuples, dicts, dataclasses) of tensors. A float in them is an input
+    like a tensor, unless the function looks at its value. Everything that is no tensor, NumPy array or
+    float is static: another value is traced and compiled again. Whole arguments can be declared static.
 
     Raises:
         TracedValueError: the function asks for the elements of a tensor, for example in an `if`.
@@ -86,6 +89,25 @@ class Static:
         return hash(self.key)
 
 
+class _Given(NamedTuple):
+    """The arguments of a call.
+
+    Args:
+        arrays: the inputs of the program among them.
+        key: what else a program depends on: structure, layouts, static values.
+        tensors: those that need gradients.
+        numbers: the floats.
+    """
+
+    arrays: list[Array]
+    key: tuple[Any, ...]
+    tensors: list[Tensor]
+    numbers: list[float]
+
+
+_NUMBER = "a float"  # in keys
+
+
 class Jitted:
     """A function that `jit` compiles; call it like the function."""
 
@@ -119,19 +141,17 @@ class Jitted:
             return self._call(args, kwargs)
 
     def _call(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        arrays, key, tensors = self._flatten(args, kwargs)
-        for found in self.specialisations.get(key, ()):
+        given = self._flatten(args, kwargs)
+        for found in self.specialisations.get(given.key, ()):
             settled = found.state.is_settled()
-            if found.fits(settled):
-                return found.call(arrays, tensors, settled)
-        return self._specialise(args, kwargs, key).call(arrays, tensors, False)
+            if found.fits(settled, given.numbers):
+                return found.call(given.arrays, given.tensors, settled)
+        return self._specialise(args, kwargs, given).call(given.arrays, given.tensors, False)
 
-    def _flatten(
-        self, args: tuple[Any, ...], kwargs: dict[str, Any]
-    ) -> tuple[list[Array], Any, list[Tensor]]:
-        """The arrays among the arguments, what a program depends on, and who needs gradients."""
+    def _flatten(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> _Given:
         arrays: list[Array] = []
         tensors: list[Tensor] = []
+        numbers: list[float] = []
         parts: list[Any] = [_mode.enabled]
         for leaf in _leaves(self._with_statics(args, kwargs), parts):
             if isinstance(leaf, Tensor):
@@ -144,9 +164,13 @@ class Jitted:
                 array = from_numpy(leaf)
                 arrays.append(array)
                 parts.append((array.layout, False))
+            elif type(leaf) is float:
+                arrays.append(_number_array(leaf))
+                numbers.append(leaf)
+                parts.append(_NUMBER)
             else:
-                parts.append(Static(leaf))
-        return arrays, tuple(parts), tensors
+                parts.append(Static(leaf.value if isinstance(leaf, _Whole) else leaf))
+        return _Given(arrays, tuple(parts), tensors, numbers)
 
     def _with_statics(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         if not self.static_numbers and not self.static_names:
@@ -155,8 +179,9 @@ class Jitted:
         whole = tuple(_Whole(a) if i in numbers else a for i, a in enumerate(args))
         return whole, {k: _Whole(v) if k in self.static_names else v for k, v in kwargs.items()}
 
-    def _specialise(self, args: Any, kwargs: Any, key: Any) -> Specialisation:
-        self.traces.append(self._reason(key))
+    def _specialise(self, args: Any, kwargs: Any, given: _Given) -> Specialisation:
+        key = given.key
+        self.traces.append(self._reason(given))
         if len(self.traces) == _MOST_QUIET_TRACES:
             warnings.warn(
                 f"jit: {getattr(self.function, '__name__', self.function)} has been traced "
@@ -174,15 +199,15 @@ class Jitted:
             self.plain.setdefault(layouts, []).insert(0, made)
         return made
 
-    def _reason(self, key: Any) -> str:
+    def _reason(self, given: _Given) -> str:
         """Why no program fits."""
         if not self.specialisations:
             return "it is the first call"
-        known = self.specialisations.get(key)
+        known = self.specialisations.get(given.key)
         if known:
-            return known[0].misfit()
+            return known[0].misfit() or known[0].changed_number(given.numbers)
         last = next(reversed(self.specialisations))
-        return _difference(last, key)
+        return _difference(last, given.key)
 
     # --- looking inside -------------------------------------------------------------------------
 
@@ -221,7 +246,7 @@ class Jitted:
         from tessella.compiler.explain import explain
 
         found = self._program_for(args, kwargs)
-        arrays = self._flatten(args, kwargs)[0] if args or kwargs else None
+        arrays = self._flatten(args, kwargs).arrays if args or kwargs else None
         name = getattr(self.function, "__qualname__", repr(self.function))
         explained = explain(name, self.traces, found.program, found.inputs(arrays))
         if html is not None:
@@ -230,11 +255,11 @@ class Jitted:
 
     def _program_for(self, args: Any, kwargs: Any) -> Specialisation:
         if args or kwargs:
-            _, key, _ = self._flatten(args, kwargs)
-            for found in self.specialisations.get(key, ()):
-                if found.misfit() == "":
+            given = self._flatten(args, kwargs)
+            for found in self.specialisations.get(given.key, ()):
+                if found.fits(False, given.numbers):
                     return found
-            return self._specialise(args, kwargs, key)
+            return self._specialise(args, kwargs, given)
         if not self.specialisations:
             raise ArgumentTypeError(
                 "jit: nothing has been compiled yet; call the function first, or give arguments here"
@@ -255,7 +280,7 @@ def _leaves(tree: Any, parts: list[Any]) -> Iterable[Any]:
 
     leaves, structure = optree.tree_flatten(tree, none_is_leaf=True, namespace="tessella")
     parts.append(structure)
-    return [leaf.value if isinstance(leaf, _Whole) else leaf for leaf in leaves]
+    return leaves
 
 
 def _difference(old: tuple[Any, ...], new: tuple[Any, ...]) -> str:
@@ -267,8 +292,16 @@ def _difference(old: tuple[Any, ...], new: tuple[Any, ...]) -> str:
     for number, (before, after) in enumerate(zip(old[2:], new[2:], strict=True)):
         if before == after:
             continue
-        if isinstance(after, Static) or isinstance(before, Static):
-            return f"the static argument {number} is {getattr(after, 'value', 'a tensor')!r} now"
+        if not (isinstance(before, tuple) and isinstance(after, tuple)):
+            now = after.value if isinstance(after, Static) else after
+            shown = (
+                repr(now)
+                if isinstance(after, Static)
+                else _NUMBER
+                if after is _NUMBER
+                else "a tensor"
+            )
+            return f"the static argument {number} is {shown} now"
         (a, _), (b, _) = before, after
         return (
             f"argument {number} is {b.dtype.name}{list(b.shape)} now, it was "
@@ -311,6 +344,11 @@ class Specialisation:
                 layout = from_numpy(leaf).layout
                 self.layouts.append(layout)
                 return _make(trace.argument(layout, "argument"), None, 0)  # type: ignore[arg-type]
+            if type(leaf) is float:
+                self.layouts.append(_NUMBER_LAYOUT)
+                self.numbers_given.append(leaf)
+                tensor = _make(trace.argument(_NUMBER_LAYOUT, "number"), None, 0)  # type: ignore[arg-type]
+                return TracedNumber(trace, leaf, tensor, frozenset([len(self.numbers_given) - 1]))
             if not isinstance(leaf, Tensor):
                 return leaf
             made = _make(trace.argument(leaf._value.layout, "argument"), None, 0)  # type: ignore[arg-type]
@@ -322,6 +360,7 @@ class Specialisation:
 
         self.layouts: list[Layout] = []
         self.inner: list[Tensor] = []  # arguments that need gradients
+        self.numbers_given: list[float] = []  # floats among the arguments, as they were
         return optree.tree_map(traced, tree, none_is_leaf=True, namespace="tessella")
 
     def _read_results(self, trace: Trace, leaves: Sequence[Any]) -> None:
@@ -333,7 +372,7 @@ class Specialisation:
                 self.returned.append(_Output(len(self.outputs)))
                 self.outputs.append(trace.value_of(leaf))
             else:
-                self.returned.append(leaf)
+                self.returned.append(leaf.look() if type(leaf) is TracedNumber else leaf)
         self.rebound: list[tuple[Any, int]] = []  # captures, and the outputs they become
         for capture, held in trace.rebound():
             self.rebound.append((capture.tensor, len(self.outputs)))
@@ -390,6 +429,8 @@ class Specialisation:
         self.numbers = [read for _, read in trace.numbers.values()]
         self.guards = list(trace.guards.values())
         self.after = trace.after
+        # the floats whose values the function asked for: number, value, and where it asked
+        self.looked = [(n, self.numbers_given[n], at) for n, at in trace.looked.items()]
         inputs = [
             *trace.arguments,
             *[capture.value for capture in trace.captures.values()],
@@ -435,11 +476,27 @@ class Specialisation:
 
     # --- does it fit? ---------------------------------------------------------------------------
 
-    def fits(self, settled: bool) -> bool:
-        """Whether the surroundings are what they were; `settled`: nothing has touched the tensors."""
+    def fits(self, settled: bool, numbers: Sequence[float] = ()) -> bool:
+        """Whether it may be called: `settled`, if nothing has touched the tensors around it.
+
+        Args:
+            numbers: the floats among the arguments.
+        """
+        if self.looked and self.changed_number(numbers):
+            return False
         if not settled:
             return self.misfit() == ""
         return not self.guards or self._changed_guard() == ""
+
+    def changed_number(self, numbers: Sequence[float]) -> str:
+        """Which float among the arguments is not what the function saw when it looked at it."""
+        for place, value, where in self.looked:
+            if repr(numbers[place]) != repr(value):  # -0.0 is not 0.0, NaN is NaN
+                return (
+                    f"the float {numbers[place]!r} was {value!r} before, and {where} asks for its "
+                    "value, in an `if` or in Python's own mathematics"
+                )
+        return ""
 
     def misfit(self) -> str:
         """What is not as it was, in words; empty if everything is."""
@@ -528,6 +585,16 @@ class Specialisation:
             else:
                 leaves.append(_make(outputs[leaf.number], None, 0))
         return self.unflatten(self.structure, leaves)
+
+
+_NUMBER_LAYOUT = contiguous_layout((), dtypes.float64)
+
+
+def _number_array(value: float) -> Array:
+    """A Python float as an input of a program."""
+    block = allocate(8)
+    ctypes.c_double.from_address(block.address).value = value
+    return Array(block, block.address, _NUMBER_LAYOUT)
 
 
 def _zeros(layout: Layout) -> Array:
