@@ -8,12 +8,13 @@ implicit inputs; those it gives other data (`p.assign(...)`, `p.grad`, `x += 1`)
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import functools
 import os
 import threading
 import warnings
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -310,6 +311,27 @@ def _difference(old: tuple[Any, ...], new: tuple[Any, ...]) -> str:
     return "an argument changed"
 
 
+# A tensor of the surroundings can stand for something in one trace at a time.
+_tracing = threading.RLock()
+
+
+@contextlib.contextmanager
+def _active(trace: Trace) -> Iterator[None]:
+    """In the block this thread writes down what it does; afterwards all tensors are as they were."""
+    with _tracing:
+        before = _mode.enabled
+        _mode.trace = trace
+        try:
+            yield
+        finally:
+            _mode.trace, _mode.enabled = None, before
+            try:
+                trace.end()
+            except KeyboardInterrupt:  # there is no leaving half-way
+                trace.end()
+                raise
+
+
 class Specialisation:
     """A program for arguments of one kind, and the surroundings it was traced in."""
 
@@ -318,9 +340,7 @@ class Specialisation:
 
         self.name = getattr(function, "__name__", "jit")
         trace = Trace()
-        before = _mode.enabled
-        _mode.trace = trace
-        try:
+        with _active(trace):
             inner_args, inner_kwargs = self._arguments(trace, tree)
             result = function(*inner_args, **inner_kwargs)
             leaves, self.structure = optree.tree_flatten(
@@ -328,9 +348,6 @@ class Specialisation:
             )
             self._read_results(trace, leaves)
             self._differentiate(trace, leaves)
-        finally:
-            trace.end()
-            _mode.trace, _mode.enabled = None, before
         self._compile(trace)
 
     def _arguments(self, trace: Trace, tree: Any) -> Any:
