@@ -21,6 +21,7 @@ def _suites() -> dict[str, tuple[str, Callable[[], report.Table]]]:
     import first_calls
     import limits
     import networks
+    import overhead
     import scaling
     import startup
     import threads
@@ -33,6 +34,7 @@ def _suites() -> dict[str, tuple[str, Callable[[], report.Table]]]:
         "networks": ("performance.md", networks.networks),
         "compiled": ("performance.md", compiled.compiled),
         "first_calls": ("performance.md", first_calls.first_calls),
+        "overhead": ("performance.md", overhead.overhead),
         "scaling": ("performance.md", scaling.scaling),
         "threads": ("performance.md", threads.threads),
         "startup": ("performance.md", startup.startup),
