@@ -120,7 +120,7 @@ class Jitted:
         self.static_numbers = static_numbers
         self.static_names = static_names
         self.specialisations: dict[Any, list[Specialisation]] = {}
-        self.plain: dict[Any, list[Specialisation]] = {}  # for positional tensors alone, by layouts
+        self.plain: dict[Any, list[Specialisation]] = {}  # for what `_kinds` knows, by position
         self.traces: list[str] = []  # why each trace was made
         self.lock = threading.RLock()  # its programs share the tensors they write: one at a time
         self.compiles = os.environ.get(VARIABLE, "1") != "0"
@@ -133,12 +133,13 @@ class Jitted:
         if _mode.trace is not None or not self.compiles or _choice.name != "cpu":
             return self.function(*args, **kwargs)  # inlined, or run as it is
         with self.lock:
-            layouts = [x._value.layout for x in args if type(x) is Tensor and x._node is None]
-            if len(layouts) == len(args) and not kwargs:  # the quick way for what is most common
-                for found in self.plain.get((_mode.enabled, *layouts), ()):
+            if not kwargs:  # the quick way for what is most common
+                for found in self.plain.get((_mode.enabled, *_kinds(args)), ()):
                     settled = found.state.is_settled()
-                    if found.fits(settled):
-                        return found.call([x._value for x in args], (), settled)
+                    numbers = [x for x in args if type(x) is float] if found.looked else ()
+                    if found.fits(settled, numbers):
+                        arrays = [_number_array(x) if type(x) is float else x._value for x in args]
+                        return found.call(arrays, (), settled)
             return self._call(args, kwargs)
 
     def _call(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -194,10 +195,9 @@ class Jitted:
         made = Specialisation(self.function, args, kwargs, self._with_statics(args, kwargs))
         made.program.lock = self.lock
         self.specialisations.setdefault(key, []).insert(0, made)
-        plain = not kwargs and not self.static_numbers and all(type(x) is Tensor for x in args)
-        if plain and not made.inner:
-            layouts = (_mode.enabled, *made.layouts)
-            self.plain.setdefault(layouts, []).insert(0, made)
+        kinds = _kinds(args)
+        if not kwargs and not self.static_numbers and None not in kinds:
+            self.plain.setdefault((_mode.enabled, *kinds), []).insert(0, made)
         return made
 
     def _reason(self, given: _Given) -> str:
@@ -266,6 +266,15 @@ class Jitted:
                 "jit: nothing has been compiled yet; call the function first, or give arguments here"
             )
         return next(reversed(self.specialisations.values()))[0]
+
+
+def _kinds(args: Sequence[Any]) -> list[Any]:
+    """What a program depends on in tensors without history and in floats; None for all else."""
+    return [
+        x._value.layout if type(x) is Tensor and x._node is None
+        else _NUMBER if type(x) is float else None
+        for x in args
+    ]  # fmt: skip
 
 
 class _Whole:
