@@ -9,7 +9,7 @@ tensor([2., 4., 6.])
 
 import math as _math
 
-from tessella import autodiff, dtypes, errors, scalar
+from tessella import autodiff, debug, dtypes, errors, scalar
 from tessella.autodiff import enable_grad, no_grad
 from tessella.compiler.eager import backend
 from tessella.dtypes import (
@@ -272,6 +272,7 @@ __all__ = [
     "cumulative_min",
     "cumulative_prod",
     "cumulative_sum",
+    "debug",
     "diff",
     "digamma",
     "divide",

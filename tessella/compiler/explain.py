@@ -238,6 +238,22 @@ def sources(program: Program, kind: str) -> str:
     return "\n\n".join(parts)
 
 
+def summary(program: Program) -> str:
+    """How large a program is, in one line."""
+    native = [step for step in program.steps if isinstance(step, Step)]
+    kernels = {step.call.kernel for step in native}
+    kernels |= {step.epilogue.kernel for step in native if step.epilogue is not None}
+    host = sum(isinstance(step, HostStep) for step in program.steps)
+    calls = f"{len(native)} native call{'s' if len(native) != 1 else ''}"
+    parts = [f"{calls} of {len(kernels)} kernel{'s' if len(kernels) != 1 else ''}"]
+    if program.prepared:
+        parts.append(f"{program.prepared} of them once only")
+    if host:
+        parts.append(f"{host} steps in Python")
+    parts.append(f"{_bytes(program.arena_plan.nbytes)} of intermediate values")
+    return ", ".join(parts)
+
+
 def _bytes(count: float) -> str:
     for unit in ("bytes", "KiB", "MiB", "GiB"):
         if count < 1024 or unit == "GiB":

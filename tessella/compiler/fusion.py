@@ -140,6 +140,8 @@ class _Fusion:
                     return
         group = Group(len(self.groups), node, space, axes)
         group.needs = set(needed)
+        if node.primitive.has_effect:  # effects keep their order
+            group.needs |= {g for g in self.groups if g.nodes[0].primitive.has_effect}
         self._add_value(group, node)
         self.groups.append(group)
 
@@ -366,7 +368,7 @@ class _Fusion:
             if self._is_read_through(node):
                 if self._leaves(node.output, group):
                     return True
-            elif self.group_of[node.outputs[0]] is not group:
+            elif not node.outputs or self.group_of[node.outputs[0]] is not group:
                 return True
         return False
 

@@ -6,7 +6,8 @@ assignment). Compiler passes and transformations are functions from graph to gra
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import fields, is_dataclass
 from typing import Any, NamedTuple
 
 from tessella.dtypes import DType
@@ -15,14 +16,18 @@ from tessella.primitives.base import Primitive, Shape
 
 
 class Where(NamedTuple):
-    """The line of the user's program that an operation comes from."""
+    """The line of the user's program that an operation comes from.
+
+    `backward` tells that it belongs to the gradient of what that line does.
+    """
 
     file: str
     line: int
     function: str
+    backward: bool = False
 
     def __str__(self) -> str:
-        return f"{self.file}:{self.line} in {self.function}"
+        return f"{self.file}:{self.line} in {self.function}{' (backward)' if self.backward else ''}"
 
 
 class Value:
@@ -216,7 +221,8 @@ def to_text(graph: Graph) -> str:
         arguments = ", ".join([names[v] for v in node.inputs])
         inner = getattr(node.primitive, "graph", None)
         parameters = _parameters(node.primitive) if inner is None else ""
-        lines.append(f"  {left} = {node.primitive.name}({arguments}){parameters}")
+        made = f"{left} = " if left else ""
+        lines.append(f"  {made}{node.primitive.name}({arguments}){parameters}")
         if inner is not None:
             lines += [f"    {line}" for line in to_text(inner).splitlines()]
     lines.append(f"  return {', '.join(names[v] for v in graph.outputs)}")
@@ -225,7 +231,7 @@ def to_text(graph: Graph) -> str:
 
 def _parameters(primitive: Primitive) -> str:
     """The static parameters, as far as the name does not tell them."""
-    skipped = ("function", "monoid", "shape")
-    fields: Iterable[str] = getattr(primitive, "__dataclass_fields__", ())
-    shown = [f"{name}={getattr(primitive, name)!r}" for name in fields if name not in skipped]
+    skipped = ("function", "monoid", "shape", "action", "label")
+    names = [field.name for field in fields(primitive)] if is_dataclass(primitive) else []
+    shown = [f"{name}={getattr(primitive, name)!r}" for name in names if name not in skipped]
     return f" {{{', '.join(shown)}}}" if shown else ""

@@ -18,7 +18,8 @@ import numpy as np
 
 from tessella import autodiff
 from tessella.backends.array import Array, Layout, contiguous_layout, from_numpy
-from tessella.compiler import eager
+from tessella.compiler.ladder import compiling
+from tessella.compiler.observe import choice, noted, now
 from tessella.errors import ArgumentError, ArgumentTypeError, RetraceWarning, SideEffectError
 from tessella.primitives.graph import Graph, Value
 from tessella.tensors.tensor import Tensor, _accumulate, _leaf, _make
@@ -102,7 +103,7 @@ class Jitted:
         return self if instance is None else functools.partial(self, instance)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        if _mode.trace is not None or not _enabled() or eager.current_backend() != "cpu":
+        if _mode.trace is not None or not _enabled() or not choice.compiles:
             return self.function(*args, **kwargs)  # inlined, or run as it is
         arrays, key, tensors = self._flatten(args, kwargs)
         for found in self.specialisations.get(key, ()):
@@ -149,7 +150,9 @@ class Jitted:
                 RetraceWarning,
                 stacklevel=3,
             )
-        made = Specialisation(self.function, args, kwargs, self._with_statics(args, kwargs))
+        name = getattr(self.function, "__name__", "jit")
+        with compiling(name, len(self.traces), self.traces[-1]):
+            made = Specialisation(self.function, args, kwargs, self._with_statics(args, kwargs))
         self.specialisations.setdefault(key, []).insert(0, made)
         return made
 
@@ -267,6 +270,7 @@ class Specialisation:
         import optree
 
         self.name = getattr(function, "__name__", "jit")
+        begin = now()
         trace = Trace()
         before = _mode.enabled
         _mode.trace = trace
@@ -281,6 +285,7 @@ class Specialisation:
         finally:
             trace.end()
             _mode.trace, _mode.enabled = None, before
+        noted("trace", self.name, begin)
         self._compile(trace)
 
     def _arguments(self, trace: Trace, tree: Any) -> Any:
@@ -386,7 +391,7 @@ class Specialisation:
         layouts = self._input_layouts(trace, inputs)
         captured = range(first, first + len(self.captured))
         fixed = frozenset(captured) - frozenset(in_place.values())
-        self.program = pipeline.compile(graph, layouts, in_place, fixed)
+        self.program = pipeline.compile(graph, layouts, in_place, fixed, self.name)
         for capture in trace.captures.values():
             del capture.array
         self.state = State(
