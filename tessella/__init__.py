@@ -32,6 +32,7 @@ from tessella.dtypes import (
 )
 from tessella.dtypes import bool_ as bool
 from tessella.errors import TessellaError
+from tessella.profiling import profile
 from tessella.tensors import random
 from tessella.tensors.creation import (
     arange,
@@ -364,6 +365,7 @@ __all__ = [
     "positive",
     "pow",
     "prod",
+    "profile",
     "rand",
     "randint",
     "randn",

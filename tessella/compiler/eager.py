@@ -85,6 +85,11 @@ def _observed(primitive: Primitive, arrays: Sequence[Array]) -> Any:
 def _make_plan(primitive: Primitive, layouts: list[Layout]) -> Plan:
     if _choice.observers:
         return functools.partial(_observed, primitive)
+    with observe.stage("plan", primitive.name):
+        return _new_plan(primitive, layouts)
+
+
+def _new_plan(primitive: Primitive, layouts: list[Layout]) -> Plan:
     specs = [Spec(layout.shape, layout.dtype) for layout in layouts]
     result = primitive.result(*specs)  # complains about what does not fit
     complex_ = any(layout.dtype.is_complex for layout in layouts)

@@ -43,7 +43,8 @@ class Choice(threading.local):
     """How this thread runs primitives."""
 
     backend = "cpu"
-    observers: tuple[Observer, ...] = ()
+    observers: tuple[Observer, ...] = ()  # of operations and programs
+    witnesses: tuple[Observer, ...] = ()  # of stages
     visiting = False  # a program of this thread waits for an effect, such as a debugger
     key = "cpu"  # of plans: that of the backend, or another one while somebody looks on
     compiles = True  # whether functions under `jit` run as programs
@@ -60,17 +61,17 @@ choice = Choice()
 @contextlib.contextmanager
 def observed(*observers: Observer) -> Iterator[None]:
     """Let observers look on inside a `with` block, in this thread."""
-    before = choice.observers
-    choice.set(observers=(*before, *observers))
+    before, witnesses = choice.observers, choice.witnesses
+    choice.set(observers=(*before, *observers), witnesses=(*witnesses, *observers))
     try:
         yield
     finally:
-        choice.set(observers=before)
+        choice.set(observers=before, witnesses=witnesses)
 
 
 @contextlib.contextmanager
 def unobserved() -> Iterator[tuple[Observer, ...]]:
-    """Nobody looks on inside a `with` block; gives who did."""
+    """Nobody looks on at operations inside a `with` block; gives who did."""
     before = choice.observers
     choice.set(observers=())
     try:
@@ -105,5 +106,5 @@ def stage(name: str, subject: str = "") -> Iterator[None]:
 def noted(name: str, subject: str, begin: int) -> None:
     """A stage that began at some time has ended."""
     end = now()
-    for observer in choice.observers:
+    for observer in choice.witnesses:
         observer.stage(name, subject, begin, end)

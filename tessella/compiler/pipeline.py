@@ -57,7 +57,7 @@ def compile(
     """
     program = Program(optimise(graph, name), layouts, in_place, fixed)
     program.name, program.traced = name, graph
-    for observer in choice.observers:
+    for observer in choice.witnesses:
         observer.compiled(program)
     ladder.show_program(program)
     return program

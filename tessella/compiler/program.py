@@ -58,6 +58,12 @@ class Step(NamedTuple):
     def where(self) -> Where | None:
         return self.nodes[-1].where if self.nodes else None
 
+    @property
+    def name(self) -> str:
+        """The kernel's name, with that of its epilogue."""
+        name = self.call.kernel.name
+        return name if self.epilogue is None else f"{name} + {self.epilogue.kernel.name}"
+
 
 class HostStep(NamedTuple):
     """A primitive that NumPy computes between native calls."""
@@ -602,8 +608,12 @@ class Program:
         else:
             threads.run_program(self.preparation[1])
 
-    def execute(self) -> None:
-        """Run all segments; the slots are set."""
+    def execute(self, effects: bool = True) -> None:
+        """Run all segments; the slots are set.
+
+        Args:
+            effects: whether to print and to open debuggers; measurements do not.
+        """
         if choice.observers:
             self._execute_observed()
             return
@@ -614,7 +624,8 @@ class Program:
             return
         for segment in self.segments:
             if isinstance(segment, HostStep):
-                self._run_host(segment)
+                if effects or not segment.node.primitive.has_effect:
+                    self._run_host(segment)
                 continue
             stopped = threads.run_program(segment[1], self.alone)
             if stopped:

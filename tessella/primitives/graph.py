@@ -45,9 +45,9 @@ class Value:
 
 
 class Node:
-    """A primitive applied to values."""
+    """A primitive applied to values; `note` says, for readers, why it is as it is."""
 
-    __slots__ = ("inputs", "outputs", "primitive", "where")
+    __slots__ = ("inputs", "note", "outputs", "primitive", "where")
 
     def __init__(
         self,
@@ -55,7 +55,9 @@ class Node:
         inputs: Sequence[Value],
         outputs: Sequence[Value],
         where: Where | None = None,
+        note: str = "",
     ) -> None:
+        self.note = note
         self.primitive = primitive
         self.inputs = tuple(inputs)
         self.outputs = tuple(outputs)
@@ -92,6 +94,31 @@ class Graph:
 
     def __str__(self) -> str:
         return to_text(self)
+
+    def to_svg(self) -> str:
+        """A picture: boxes coloured by family, from top to bottom, with sizes and user lines."""
+        from tessella.primitives.pictures import to_svg
+
+        return to_svg(self)
+
+    def to_dot(self) -> str:
+        """The graph in Graphviz' language."""
+        from tessella.primitives.pictures import to_dot
+
+        return to_dot(self)
+
+    def to_mermaid(self) -> str:
+        """The graph in Mermaid's language."""
+        from tessella.primitives.pictures import to_mermaid
+
+        return to_mermaid(self)
+
+    def _repr_svg_(self) -> str:
+        return self.to_svg()
+
+    def _repr_html_(self) -> str:
+        """For notebooks: the picture, in a frame that scrolls."""
+        return f'<div style="overflow:auto;max-height:80vh">{self.to_svg()}</div>'
 
     def producers(self) -> dict[Value, Node]:
         """The node that makes each value."""
