@@ -339,8 +339,15 @@ td:last-child, th:last-child, .facts td { text-align: left; white-space: normal;
 .facts { width: auto; } .facts td:first-child, small { color: var(--soft); }
 .share { background: linear-gradient(90deg, var(--bar) var(--p), transparent var(--p)); }
 .good { color: var(--good); } .poor { color: var(--poor); }
+.picture { overflow: auto; max-height: 90vh; border: 1px solid var(--line); border-radius: 8px;
+  text-align: center; } summary { cursor: pointer; padding: 12px 0; }
 pre { overflow-x: auto; border: 1px solid var(--line); border-radius: 8px; padding: 12px; }
 """
+
+_CAPTION = (
+    "Each box is a kernel, or a view. Point at one for what is in it. In large graphs views are not "
+    "drawn, and arrows over many layers are told in words: ↑ from which box, ↓ to which."
+)
 
 
 def _page(found: Explanation) -> str:
@@ -364,10 +371,13 @@ def _page(found: Explanation) -> str:
         )
     heads = ("time", "share", "calls", "GFLOP/s", "GB/s", "of the limit", "kernel")
     head = "".join(f"<th>{name}</th>" for name in heads)
-    graph = html.escape(str(found.program.graph))
+    graph = found.program.graph
+    text = html.escape(str(graph))
     return (
         f"<!doctype html><html lang=en><meta charset=utf-8><title>{html.escape(found.title)}</title>"
         f"<style>{_STYLE}</style><h1>{html.escape(found.title)}</h1>"
         f"<table class=facts>{facts}</table><h2>Kernels</h2><table><tr>{head}</tr>{''.join(rows)}</table>"
-        f"<h2>The fused graph</h2><pre>{graph}</pre></html>\n"
+        f"<h2>The fused graph</h2><p><small>{_CAPTION}</small></p>"
+        f"<div class=picture>{graph.to_svg()}</div>"
+        f"<details><summary>The graph as text</summary><pre>{text}</pre></details></html>\n"
     )

@@ -10,10 +10,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-MOST_IN_LAYER = 5
+MOST_IN_LAYER = 4
 LONGEST = 4  # layers that an arrow may cross; a longer one would be lost among the others
 SMALL = 40  # boxes of a picture in which every arrow is drawn
 SWEEPS = 6
+TO_THE_MIDDLE = 0.98  # of the place by neighbours: long pictures do not drift to a side
 
 
 class Size(NamedTuple):
@@ -32,7 +33,7 @@ class Spacing(NamedTuple):
 
 @dataclass
 class Layout:
-    """Centres and tops of boxes, and the ways of arrows."""
+    """Centres and tops of boxes, and the ways of arrows: points, where curves and straight lines meet."""
 
     places: list[tuple[float, float]]
     ways: dict[tuple[int, int], list[tuple[float, float]]]
@@ -61,10 +62,11 @@ def lay_out(
     places = [(xs[i], tops[layers[i]]) for i in range(len(sizes))]
     ways = {}
     for (a, b), through in points.bends.items():
-        middle = [(xs[p], (tops[points.layer[p]] + bottoms[points.layer[p]]) / 2) for p in through]
-        start = (xs[a], tops[layers[a]] + sizes[a].height)
-        ways[a, b] = [start, *middle, (xs[b], tops[layers[b]])]
-    width = max((xs[i] + sizes[i].width / 2 for i in range(len(sizes))), default=0)
+        ways[a, b] = [(xs[a], tops[layers[a]] + sizes[a].height)]
+        for p in through:  # straight down beside the boxes of a layer
+            ways[a, b] += [(xs[p], tops[points.layer[p]]), (xs[p], bottoms[points.layer[p]])]
+        ways[a, b].append((xs[b], tops[layers[b]]))
+    width = max((x + w / 2 for x, w in zip(xs, points.width, strict=True)), default=0)
     return Layout(places, ways, width, max(bottoms, default=0))
 
 
@@ -152,9 +154,9 @@ class _Points:
         for sweep in range(SWEEPS):
             down = sweep % 2 == 0
             for line in self.lines if down else self.lines[::-1]:
-                near = [self.above[p] + self.below[p] if sweep > 1 else self.above[p] for p in line]
+                near = [self.above[p] + self.below[p] if sweep else self.above[p] for p in line]
                 wanted = [
-                    _mean([xs[q] for q in points], xs[p])
+                    (TO_THE_MIDDLE if self.height[p] else 1.0) * _mean([xs[q] for q in points], 0.0)
                     for p, points in zip(line, near, strict=True)
                 ]
                 self._spread(line, wanted, xs, spacing.across)

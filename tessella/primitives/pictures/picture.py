@@ -8,7 +8,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tessella.primitives.base import size_of
+from tessella.primitives.contraction import Contraction
 from tessella.primitives.graph import Graph, Node, Value, describe, names_of
+from tessella.primitives.movement import Expand, Permute, Reshape, Slice
 
 FAMILIES = {  # what a reader is told of each
     "input": "inputs",
@@ -23,6 +25,7 @@ FAMILIES = {  # what a reader is told of each
     "other": "others",
     "output": "results",
 }
+VIEWS = (Reshape, Permute, Expand, Slice)
 _MODULES = {
     "elementwise": "map",
     "reduce": "rows",
@@ -80,7 +83,7 @@ def picture(graph: Graph, most_ends: int | None = None) -> Picture:
 
     Args:
         most_ends: with more inputs and outputs than that, they have no boxes of their own, but are named
-            in the boxes of those who read and make them.
+            in the boxes of those who read and make them, and views are read through.
     """
     names = names_of(graph)
     ends = len(graph.inputs) + len(graph.outputs)
@@ -92,10 +95,14 @@ def picture(graph: Graph, most_ends: int | None = None) -> Picture:
         made[value] = len(boxes)
         family = "constant" if value in graph.constants else "input"
         boxes.append(Box(family, names[value], [describe(value)]))
+    through: dict[Value, Value] = {}  # views, and what they look at
     for node in graph.nodes:
+        if not apart and isinstance(node.primitive, VIEWS) and node.output not in graph.outputs:
+            through[node.output] = through.get(node.inputs[0], node.inputs[0])
+            continue
         number = len(boxes)
         boxes.append(_box(node))
-        for value in dict.fromkeys(node.inputs):
+        for value in dict.fromkeys(through.get(v, v) for v in node.inputs):
             if value in made:
                 arrows[Arrow(made[value], number, describe(value))] = None
             else:
@@ -128,6 +135,8 @@ def family_of(primitive: Any) -> str:
 
 def _title(primitive: Any) -> str:
     inner = getattr(primitive, "graph", None)
+    if isinstance(primitive, Contraction):
+        return "product"
     if inner is None:
         return str(primitive.name)
     names = [n.primitive.name for n in inner.nodes if type(n.primitive).__name__ not in _UNSHOWN]
@@ -138,7 +147,10 @@ def _title(primitive: Any) -> str:
 
 
 def _sizes(node: Node) -> str:
-    """The results, those of one size counted."""
+    """The results, those of one size counted; of a product what is multiplied, too."""
+    if isinstance(node.primitive, Contraction):
+        x, y = (str(list(value.shape)).replace(" ", "") for value in node.inputs)
+        return f"{x} × {y} → {describe(node.output)}"
     found: dict[str, int] = {}
     for value in node.outputs:
         found[describe(value)] = found.get(describe(value), 0) + 1

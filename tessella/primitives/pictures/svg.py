@@ -18,9 +18,9 @@ from tessella.primitives.pictures.picture import FAMILIES, Box, Picture, picture
 
 MOST_ENDS = 14  # inputs and results that get boxes of their own
 MOST_LINES = 7
-MOST_CHARACTERS = 44
+MOST_CHARACTERS = 52
 _MARGIN, _LEGEND = 18, 34
-_TITLE_WIDTH, _TEXT_WIDTH = 7.6, 6.5  # of a character, in pixels: a little more than most fonts have
+_TITLE_WIDTH, _TEXT_WIDTH = 8.3, 6.8  # of a character, in pixels: a little more than most fonts have
 _TITLE_HEIGHT, _LINE_HEIGHT, _PADDING = 18, 15, 12
 
 _COLOURS = {  # fill and border by day, fill and border at night
@@ -95,7 +95,7 @@ def _size(box: Box) -> Size:
 def _draw(shown: Picture, sizes: Sequence[Size], where: Layout, numbered: bool) -> str:
     families = [f for f in FAMILIES if any(box.family == f for box in shown.boxes)]
     legend = _legend(families)
-    legend_width = 8.0 + sum(_TEXT_WIDTH * len(FAMILIES[f]) + 34 for f in families)
+    legend_width = 8.0 + sum(_TEXT_WIDTH * len(FAMILIES[f]) + 40 for f in families)
     width = max(where.width, legend_width) + 2 * _MARGIN
     height = where.height + 2 * _MARGIN + _LEGEND
     shift = _MARGIN + (width - 2 * _MARGIN - where.width) / 2
@@ -121,7 +121,7 @@ def _arrow(way: Sequence[tuple[float, float]]) -> str:
     path = [f"M{x:.1f} {y:.1f}"]
     for number, (to_x, to_y) in enumerate(rest):
         end = to_y - 6 if number == len(rest) - 1 else to_y
-        bend = (end - y) / 2
+        bend = 0.0 if to_x == x else (end - y) / 2
         path.append(f"C{x:.1f} {y + bend:.1f} {to_x:.1f} {end - bend:.1f} {to_x:.1f} {end:.1f}")
         x, y = to_x, end
     head = f"M{x - 4:.1f} {y:.1f}L{x:.1f} {y + 6:.1f}L{x + 4:.1f} {y:.1f}Z"
@@ -155,7 +155,7 @@ def _legend(families: Sequence[str]) -> str:
             f'<g class="box {family}"><rect x="{x:.1f}" y="{_MARGIN}" width="14" height="14" rx="3"/>'
             f'<text class="legend" x="{x + 20:.1f}" y="{_MARGIN + 11}">{name}</text></g>'
         )
-        x += _TEXT_WIDTH * len(name) + 34
+        x += _TEXT_WIDTH * len(name) + 40
     return "".join(parts)
 
 
