@@ -27,6 +27,7 @@ from tessella.backends.loops import (
     Pointer,
     Store,
 )
+from tessella.backends.scattered import gather, scatter
 from tessella.dtypes import DType
 from tessella.scalar import operators
 from tessella.scalar.expression import Expression, constant
@@ -194,12 +195,15 @@ class Emitter:
             self._store_one(store, value, mask)
         elif coefficient == 1:
             self._store_contiguous(store, self._to_memory(value, lanes), mask, lanes)
+        elif mask is None:
+            text, kind = self._to_memory(value, lanes), memory_type(store.pointer.dtype)
+            scatter(self, store.pointer, core(store.index), lanes, kind, text)
         else:
             self._scatter(store, self._to_memory(value, lanes), mask, lanes)
 
     def _store_one(self, store: Store, value: Value, mask: Value | None) -> None:
         text = self._to_memory(value, 1)
-        address = self._address(store.pointer, self.emit(core(store.index)))
+        address = self.element_address(store.pointer, self.emit(core(store.index)))
         kind = memory_type(store.pointer.dtype)
         if mask is None:
             self.line(f"store {kind} {text}, ptr {address}")
@@ -212,7 +216,7 @@ class Emitter:
         self.begin_block(done)
 
     def _store_contiguous(self, store: Store, text: str, mask: Value | None, lanes: int) -> None:
-        address = self._address(store.pointer, self.emit(core(store.index), base=True))
+        address = self.element_address(store.pointer, self.emit(core(store.index), base=True))
         kind = memory_type(store.pointer.dtype, lanes)
         align = store.pointer.dtype.itemsize
         if mask is None:
@@ -225,12 +229,12 @@ class Emitter:
             f"i32 {align}, <{lanes} x i1> {self._lanes(mask, lanes)})"
         )
 
-    def _scatter(self, store: Store, text: str, mask: Value | None, lanes: int) -> None:
+    def _scatter(self, store: Store, text: str, mask: Value, lanes: int) -> None:
         index = self.emit(core(store.index))
         addresses = self._addresses(store.pointer, index, lanes)
         kind = memory_type(store.pointer.dtype, lanes)
         suffix = self._memory_suffix(store.pointer.dtype, lanes)
-        chosen = self._all_lanes(lanes) if mask is None else self._lanes(mask, lanes)
+        chosen = self._lanes(mask, lanes)
         self._declare(
             f"void @llvm.masked.scatter.{suffix}.v{lanes}p0({kind}, <{lanes} x ptr>, i32, "
             f"<{lanes} x i1>)"
@@ -433,7 +437,7 @@ class Emitter:
             return Value(literal(node.static, node.dtype), node.dtype)
         base = base and any(True for _ in self.bases)
         found = self._find((node, base))
-        if found is None and base and not self._varies(node):
+        if found is None and base and not self.varies(node):
             base = False
             found = self._find((node, False))
         if found is not None:
@@ -457,11 +461,11 @@ class Emitter:
             return self.scope
         return next(scope for scope in reversed(self.scopes) if scope.depth <= depth)
 
-    def _varies(self, node: Expression) -> bool:
+    def varies(self, node: Expression) -> bool:
         """Whether an expression differs from lane to lane."""
         if node in self.bases:
             return True
-        return any(self._varies(argument) for argument in node.arguments)
+        return any(self.varies(argument) for argument in node.arguments)
 
     def _compute(self, node: Expression, base: bool) -> Value:
         if node.is_variable:
@@ -545,15 +549,20 @@ class Emitter:
 
     def _stride(self, index: Expression) -> int | None:
         """How an index moves from lane to lane: 0, 1, -1, or None for anything else."""
+        slope = self.slope(index)
+        if slope is None or not slope.is_constant or slope.static not in (0, 1, -1):
+            return None
+        return int(slope.static)
+
+    def slope(self, index: Expression) -> Expression | None:
+        """How far an index moves from lane to lane, if it does so evenly; else None."""
         for variable in self.bases:
             slope = affine_slope(core(index), variable)
-            if slope is None or not slope.is_constant:
-                return None
-            if slope.static != 0:
-                return int(slope.static) if slope.static in (1, -1) else None
-        return 0
+            if slope is None or not slope.is_constant or slope.static != 0:
+                return slope
+        return constant(0, dtypes.int64)
 
-    def _address(self, pointer: Pointer, index: Value) -> str:
+    def element_address(self, pointer: Pointer, index: Value) -> str:
         kind = memory_type(pointer.dtype)
         return self.assign(
             f"getelementptr inbounds {kind}, ptr {self.pointers[pointer]}, i64 {index.text}"
@@ -574,22 +583,21 @@ class Emitter:
         kind = memory_type(pointer.dtype, lanes)
         align = pointer.dtype.itemsize
         if stride == 0:
-            address = self._address(pointer, self.emit(index, base))
+            address = self.element_address(pointer, self.emit(index, base))
             raw = self.assign(f"load {kind}, ptr {address}, align {align}")
         elif stride == 1:
-            address = self._address(pointer, self.emit(index, base=True))
+            address = self.element_address(pointer, self.emit(index, base=True))
             raw = self.assign(f"load {kind}, ptr {address}, align {align}")
         elif stride == -1:
             raw = self._load_backwards(pointer, index, lanes)
         else:
-            addresses = self._addresses(pointer, self.emit(index), lanes)
-            raw = self._gather(pointer, addresses, self._all_lanes(lanes), lanes, "poison")
+            raw = gather(self, pointer, index, lanes, memory_type(pointer.dtype))
         return self._from_memory(raw, pointer.dtype, lanes)
 
     def _load_backwards(self, pointer: Pointer, index: Expression, lanes: int) -> str:
         kind = memory_type(pointer.dtype, lanes)
         last = self.assign(f"sub nsw i64 {self.emit(index, base=True).text}, {lanes - 1}")
-        address = self._address(pointer, Value(last, dtypes.int64))
+        address = self.element_address(pointer, Value(last, dtypes.int64))
         raw = self.assign(f"load {kind}, ptr {address}, align {pointer.dtype.itemsize}")
         order = ", ".join(f"i32 {lane}" for lane in reversed(range(lanes)))
         return self.assign(f"shufflevector {kind} {raw}, {kind} poison, <{lanes} x i32> <{order}>")
@@ -607,7 +615,7 @@ class Emitter:
         mask_text = self._lanes(mask, lanes)
         spare = self._to_memory(other, lanes)
         if stride == 1:
-            address = self._address(pointer, self.emit(index, base=True))
+            address = self.element_address(pointer, self.emit(index, base=True))
             suffix = self._memory_suffix(pointer.dtype, lanes)
             self._declare(f"{kind} @llvm.masked.load.{suffix}.p0(ptr, i32, <{lanes} x i1>, {kind})")
             raw = self.assign(
@@ -629,7 +637,7 @@ class Emitter:
         """Read element 0 where the mask is false (it exists), and forget it."""
         index = self.emit(node.arguments[0], base)
         safe = self.assign(f"select i1 {mask.text}, i64 {index.text}, i64 0")
-        address = self._address(node.static, Value(safe, dtypes.int64))
+        address = self.element_address(node.static, Value(safe, dtypes.int64))
         raw = self.assign(f"load {memory_type(node.dtype)}, ptr {address}")
         value = self._from_memory(raw, node.dtype, 1)
         kind = register_type(node.dtype)
@@ -648,9 +656,6 @@ class Emitter:
 
     def _memory_suffix(self, dtype: DType, lanes: int) -> str:
         return f"v{lanes}i8" if dtype.is_bool else mangled(dtype, lanes)
-
-    def _all_lanes(self, lanes: int) -> str:
-        return "splat (i1 true)"
 
     def _from_memory(self, raw: str, dtype: DType, lanes: int) -> Value:
         if not dtype.is_bool:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
+from tessella.compiler.lowering import winograd
 from tessella.dtypes import DType, compute_dtype, is_half
 from tessella.primitives.base import Composite, Primitive, Spec
 from tessella.primitives.contraction import Contraction, Geometry
@@ -29,7 +30,7 @@ def decomposition(primitive: Primitive, inputs: Sequence[Spec]) -> Decomposition
     if isinstance(primitive, Contraction):
         if is_half(inputs[0].dtype):
             return _in_float32(primitive, inputs, count=2)
-        return _prepared(primitive, inputs[0])
+        return _prepared(primitive, *inputs)
     if isinstance(primitive, Scatter) and primitive.mode == "add" and is_half(inputs[0].dtype):
         return _in_float32(primitive, inputs, count=2)
     return None
@@ -51,18 +52,53 @@ def _in_float32(primitive: Primitive, inputs: Sequence[Spec], count: int) -> Dec
     return steps
 
 
-def _prepared(primitive: Contraction, x: Spec) -> Decomposition | None:
+def _prepared(primitive: Contraction, x: Spec, y: Spec) -> Decomposition | None:
     """Spread and pad the input of a convolution first, and cut off what is not read."""
     preparation = _preparation(primitive, x)
+    bare = replace(primitive, geometry=tuple(_bare(g) for g in primitive.geometry))
+    padded = Spec(preparation[-1].result(x).shape, x.dtype) if preparation else x
+    growth = winograd.growth(bare, padded, y)
+    if growth is not None and any(growth.axes):
+        return _in_whole_tiles(primitive, growth, x, y)
     if not preparation:
         return None
-    bare = replace(primitive, geometry=tuple(_bare(g) for g in primitive.geometry))
 
     def steps(apply: Apply, operands: Sequence[Any]) -> Any:
         x, y = operands
         for step in preparation:
             x = apply(step, (x,))
         return apply(bare, (x, y))
+
+    return steps
+
+
+def _in_whole_tiles(
+    primitive: Contraction, growth: winograd.Growth, x: Spec, y: Spec
+) -> Decomposition:
+    """A convolution made larger, so that its tiles are whole; the result is cut."""
+    larger = replace(
+        primitive,
+        geometry=tuple(
+            replace(g, high=g.high + more)
+            for g, more in zip(primitive.geometry, growth.axes, strict=True)
+        ),
+    )
+    preparation = _preparation(larger, x)
+    bare = replace(larger, geometry=tuple(_bare(g) for g in larger.geometry))
+    none = (0,) * len(y.shape)
+    behind = list(none)
+    for g, more in zip(primitive.geometry, growth.axes, strict=True):
+        behind[primitive.right.index(g.kernel)] = more
+    shape = primitive.result(x, y).shape
+    cut = Slice((0,) * len(shape), shape, (1,) * len(shape))
+
+    def steps(apply: Apply, operands: Sequence[Any]) -> Any:
+        x, y = operands
+        for step in preparation:
+            x = apply(step, (x,))
+        if growth.of_result:
+            return apply(cut, (apply(bare, (x, y)),))
+        return apply(bare, (x, apply(Pad(none, tuple(behind), none), (y,))))
 
     return steps
 

@@ -6,7 +6,7 @@ import math
 from typing import Any
 
 from tessella.backends.array import Layout
-from tessella.compiler.lowering import plain_contraction, tiled_contraction
+from tessella.compiler.lowering import plain_contraction, tiled_contraction, winograd
 from tessella.compiler.lowering.kernels import MOST_KERNELS
 from tessella.compiler.lowering.plain_contraction import axes_of
 from tessella.compiler.lowering.tiled_contraction import Groups
@@ -40,6 +40,9 @@ def _lowered(
     primitive: Contraction, layouts: list[Layout], result: Spec, fixed: tuple[bool, bool]
 ) -> Recipe:
     x, y = layouts
+    short = winograd.plan(primitive, Spec(x.shape, x.dtype), Spec(y.shape, y.dtype))
+    if short is not None:
+        return winograd.lower(primitive, layouts, result, short)
     groups, swapped = _groups(primitive, x, y)
     if x.dtype.is_float and _worth_tiling(groups):
         return tiled_contraction.lower(groups, swapped, x.dtype, result, fixed)

@@ -59,7 +59,7 @@ def offsets(axes: Sequence[Axis], which: int) -> Table:
 
 
 @functools.cache
-def _product(tile: Tile) -> Native:
+def product(tile: Tile) -> Native:
     return Native("product", product_ir(tile, machine.function_attributes()))
 
 
@@ -297,4 +297,4 @@ def _product_call(schedule: _Schedule, panel: int, panels: int, k: int, depth: i
     places = (Place(PACKED_ROWS), Place(PACKED_COLUMNS), Place(RESULT))
     chunk = int(schedule.share and items > 1)
     completes = k + depth == schedule.depth
-    return Call(_product(tile), places, suffix, items, chunk, completes)
+    return Call(product(tile), places, suffix, items, chunk, completes)
