@@ -6,7 +6,6 @@ Source: *Trace Event Format* (Google, 2016), for `to_chrome`; complete events (`
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import threading
 from collections.abc import Sequence
@@ -14,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from tessella.backends.cpu import threads
 from tessella.compiler import observe
 from tessella.compiler.observe import Observer, now
 from tessella.compiler.program import Check, HostStep
@@ -42,7 +42,6 @@ class Event:
     end: int
     where: Where | None = None
     shapes: str = ""
-    thread: int = 0
 
     @property
     def nanoseconds(self) -> int:
@@ -78,6 +77,7 @@ class Profile(Observer):
         if self.begin:
             raise ArgumentError("profile: this profile has been taken; make another: ts.profile()")
         self._thread = threading.get_ident()
+        threads.timed_loop()  # compiled before the clock runs
         self._watching.enter_context(observe.observed(self))
         self.begin = now()
         return self
@@ -88,8 +88,10 @@ class Profile(Observer):
 
     # --- what is seen ---------------------------------------------------------------------------
 
-    def _note(self, *what: Any) -> None:
-        self.events.append(Event(*what, self._thread))
+    def _note(
+        self, kind: str, name: str, begin: int, end: int, where: Where | None, shapes: str
+    ) -> None:
+        self.events.append(Event(kind, name, begin, end, where, shapes))
 
     def operation(
         self, primitive: Any, arrays: Sequence[Any], results: Sequence[Any], begin: int, end: int
@@ -107,7 +109,7 @@ class Profile(Observer):
             self._note(KERNEL, step.name, begin, end, step.where, _shapes(inputs))
 
     def after(self, program: Any, begin: int, end: int) -> None:
-        self._note(PROGRAM, program.name, begin, end, user_line(), "")
+        self._note(PROGRAM, program.name, begin, end, program.defined, "")
 
     def stage(self, name: str, subject: str, begin: int, end: int) -> None:
         self._note(COMPILE, f"{name} {subject}".rstrip(), begin, end, None, "")
@@ -157,28 +159,30 @@ class Profile(Observer):
         >>> [event["name"] for event in p.to_chrome()["traceEvents"] if event["ph"] == "X"]
         ['add']
         """
-        process = os.getpid()
-        base = {"pid": process, "tid": self._thread}
+        import json
+
+        place = {"pid": os.getpid(), "tid": self._thread}
+        names = {"process_name": "Tessella", "thread_name": _thread_name(self._thread)}
         events: list[dict[str, Any]] = [
-            {**base, "ph": "M", "name": "process_name", "args": {"name": "Tessella"}},
-            {**base, "ph": "M", "name": "thread_name", "args": {"name": _thread_name(self._thread)}},
+            {"ph": "M", **place, "name": kind, "args": {"name": name}}
+            for kind, name in names.items()
         ]
-        for event in sorted(self.events, key=lambda event: (event.begin, -event.end)):
-            events.append(
-                {
-                    **base,
-                    "ph": "X",
-                    "name": event.name,
-                    "cat": event.kind,
-                    "ts": (event.begin - self.begin) / 1e3,
-                    "dur": event.nanoseconds / 1e3,
-                    "args": _arguments(event),
-                }
-            )
+        ordered = sorted(self.events, key=lambda event: (event.begin, -event.end))
+        events += [{"ph": "X", **place, **self._as_chrome(event)} for event in ordered]
         trace = {"traceEvents": events, "displayTimeUnit": "ns"}
         if path is not None:
             Path(path).write_text(json.dumps(trace), encoding="utf8")
         return trace
+
+    def _as_chrome(self, event: Event) -> dict[str, Any]:
+        shown = {"operands": event.shapes, "line": "" if event.where is None else str(event.where)}
+        return {
+            "name": event.name,
+            "cat": event.kind,
+            "ts": (event.begin - self.begin) / 1e3,
+            "dur": event.nanoseconds / 1e3,
+            "args": {name: text for name, text in shown.items() if text},
+        }
 
 
 def profile() -> Profile:
@@ -201,11 +205,6 @@ def profile() -> Profile:
 def _shapes(arrays: Sequence[Any]) -> str:
     shown = [describe(array) for array in arrays[:_MOST_SHAPES]]
     return ", ".join(shown + ["..."] * (len(arrays) > _MOST_SHAPES))
-
-
-def _arguments(event: Event) -> dict[str, str]:
-    found = {"operands": event.shapes, "line": "" if event.where is None else str(event.where)}
-    return {name: text for name, text in found.items() if text}
 
 
 def _thread_name(number: int) -> str:

@@ -87,7 +87,9 @@ class Explanation:
         plan = self.program.arena_plan
         native = sum(isinstance(step, Step) for step in self.program.steps)
         host = _host_steps(self.program)
-        views = [n.primitive.name for n in self.program.graph.nodes if isinstance(n.primitive, VIEWS)]
+        views = [
+            n.primitive.name for n in self.program.graph.nodes if isinstance(n.primitive, VIEWS)
+        ]
         facts = [
             ("traced", "; ".join(f"{i + 1}. {why}" for i, why in enumerate(self.traces))),
             ("native calls", f"{native}, of {len(self.rows) - len({_key_of(s) for s in host})} kinds"),
@@ -345,8 +347,9 @@ pre { overflow-x: auto; border: 1px solid var(--line); border-radius: 8px; paddi
 """
 
 _CAPTION = (
-    "Each box is a kernel, or a view. Point at one for what is in it. In large graphs views are not "
-    "drawn, and arrows over many layers are told in words: ↑ from which box, ↓ to which."
+    "Each box is a kernel, a view, or what is done while a product stores its blocks. Point at one for "
+    "what is in it. In large graphs views are not drawn, and arrows over many layers are told in words: "
+    "↑ from which box, ↓ to which."
 )
 
 

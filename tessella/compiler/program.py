@@ -20,10 +20,10 @@ from tessella.backends.array import Array, Layout, contiguous_layout, to_numpy
 from tessella.backends.cpu import threads
 from tessella.backends.cpu.buffers import allocate
 from tessella.compiler import memory
-from tessella.compiler.observe import choice, now, stage, visiting
 from tessella.compiler.lowering import bounds, contraction, epilogue, fused, lower, lower_view
 from tessella.compiler.lowering.epilogue import Epilogue
 from tessella.compiler.lowering.kernels import address_of, compile_all
+from tessella.compiler.observe import choice, now, stage, visiting
 from tessella.compiler.recipe import RESULT, Call, Recipe, View
 from tessella.errors import IndexingError, TracingError
 from tessella.primitives.base import size_of
@@ -328,6 +328,7 @@ class Program:
         fixed: frozenset[int] = frozenset(),
     ) -> None:
         self.name = "program"
+        self.defined: Where | None = None  # where the function is that it was compiled from
         self.graph = graph
         self.traced = graph  # as the function wrote it, before any pass
         self.layouts = list(layouts)

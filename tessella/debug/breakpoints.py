@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import ast
 import os
-import pdb
 import sys
 from collections.abc import Callable
 from types import FrameType
@@ -72,22 +70,23 @@ def _can_be_shown(name: str, value: Any) -> bool:
     return all(is_own_value(tensor) for tensor in tensors)
 
 
-def _debugger() -> Callable[[], Any]:
+def _debugger() -> Callable[..., Any]:
     """What opens the debugger in its caller's frame: the user's hook, or pdb."""
+    import pdb  # most programs never need it
+
     hook: Any = sys.breakpointhook
     if hook is sys.__breakpointhook__ and not os.environ.get("PYTHONBREAKPOINT"):
         return pdb.Pdb(skip=_OWN_FRAMES).set_trace
-    return hook  # type: ignore[no-any-return]
+    return hook
 
 
 def _stop_in(frame: FrameType, values: dict[str, Any]) -> None:
     """Stop in a frame that is there, if the debugger can be told and sees the values there."""
     hook = _debugger()
     known = frame.f_locals
-    if all(known.get(name) is value for name, value in values.items()) and isinstance(
-        getattr(hook, "__self__", None), pdb.Pdb
-    ):
-        hook(frame)  # type: ignore[call-arg]
+    takes_frames = hook is not sys.breakpointhook  # then it is ours
+    if takes_frames and all(known.get(name) is value for name, value in values.items()):
+        hook(frame)
         return
     _stop_at(where_of(frame), frame.f_globals, {**known, **values}, hook)
 
@@ -99,6 +98,8 @@ def _stop_at(
 
     The function whose line it is has long returned, or never ran in this call.
     """
+    import ast
+
     hook = hook or _debugger()
     # Python before 3.13 stops at the line after the one that opens the debugger
     first = where.line if sys.version_info >= (3, 13) else max(1, where.line - 1)

@@ -259,6 +259,7 @@ def to_text(graph: Graph) -> str:
 def _parameters(primitive: Primitive) -> str:
     """The static parameters, as far as the name does not tell them."""
     skipped = ("function", "monoid", "shape", "action", "label")
-    names = [field.name for field in fields(primitive)] if is_dataclass(primitive) else []
-    shown = [f"{name}={getattr(primitive, name)!r}" for name in names if name not in skipped]
+    found: Any = fields(primitive) if is_dataclass(primitive) else ()
+    names = [field.name for field in found if field.name not in skipped]
+    shown = [f"{name}={getattr(primitive, name)!r}" for name in names]
     return f" {{{', '.join(shown)}}}" if shown else ""

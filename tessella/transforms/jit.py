@@ -21,7 +21,7 @@ from tessella.backends.array import Array, Layout, contiguous_layout, from_numpy
 from tessella.compiler.ladder import compiling
 from tessella.compiler.observe import choice, noted, now
 from tessella.errors import ArgumentError, ArgumentTypeError, RetraceWarning, SideEffectError
-from tessella.primitives.graph import Graph, Value
+from tessella.primitives.graph import Graph, Value, Where
 from tessella.tensors.tensor import Tensor, _accumulate, _leaf, _make
 from tessella.tensors.tracing import Trace, Traced, user_line
 from tessella.transforms.backward import Backward, backward_of
@@ -269,7 +269,7 @@ class Specialisation:
     def __init__(self, function: Any, args: Any, kwargs: Any, tree: Any) -> None:
         import optree
 
-        self.name = getattr(function, "__name__", "jit")
+        self.name, self.function = getattr(function, "__name__", "jit"), function
         begin = now()
         trace = Trace()
         before = _mode.enabled
@@ -392,6 +392,7 @@ class Specialisation:
         captured = range(first, first + len(self.captured))
         fixed = frozenset(captured) - frozenset(in_place.values())
         self.program = pipeline.compile(graph, layouts, in_place, fixed, self.name)
+        self.program.defined = _definition(self.function)
         for capture in trace.captures.values():
             del capture.array
         self.state = State(
@@ -494,6 +495,14 @@ class Specialisation:
             else:
                 leaves.append(_make(outputs[leaf.number], None, 0))
         return self.unflatten(self.structure, leaves)
+
+
+def _definition(function: Any) -> Where | None:
+    """The line at which a function is defined, if it is one of Python's."""
+    code = getattr(function, "__code__", None)
+    if code is None:
+        return None
+    return Where(code.co_filename, code.co_firstlineno, code.co_name)
 
 
 def _zeros(layout: Layout) -> Array:

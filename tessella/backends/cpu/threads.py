@@ -110,7 +110,7 @@ def run_timed(program: int, times: int) -> int:
             are calls; the clock is that of `time.perf_counter_ns`.
     """
     ctypes.c_int64.from_address(program + 8 * _TIMES).value = times
-    native = _timed()
+    native = timed_loop()
     if count() > 1 and _NATIVE and _lock.acquire(blocking=False):
         try:
             pool = _running_pool()
@@ -177,7 +177,7 @@ done:
 
 # A program is a table of calls. Its head, in 8-byte words: the steps and how many they are; the
 # patches and how many they are; the slots; the processor the caller was last seen on; where times go
-# (of a program that is timed, see `_timed`). A step is a
+# (of a program that is timed, see `timed_loop`). A step is a
 # kernel, its arguments, `total` and `chunk` (0: all on the calling thread); without a kernel it stops
 # the program if the word its arguments point at is not zero. A patch is a place in some step's
 # arguments, a slot, and an offset: before the steps run, slot + offset is written to the place.
@@ -429,7 +429,7 @@ def _program_loop(before: str = "", after: str = "") -> str:
 
 
 @functools.cache
-def _timed() -> ctypes._CFuncPtr:  # type: ignore[name-defined]
+def timed_loop() -> ctypes._CFuncPtr:  # type: ignore[name-defined]
     """The loop of programs that notes the time after each call; made when it is first needed."""
     text = _program_loop(_BEFORE, _AFTER).replace("@run_program", "@run_timed")
     text = f"declare i32 @clock_gettime(i32, ptr)\n{text}"

@@ -6,6 +6,7 @@ Source: Sugiyama, Tagawa & Toda, *Methods for visual understanding of hierarchic
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -168,7 +169,7 @@ class _Points:
     ) -> None:
         """The places nearest to the wanted ones (least squares) that keep order and distance."""
         offsets = [0.0]
-        for a, b in zip(line, line[1:], strict=False):
+        for a, b in itertools.pairwise(line):
             offsets.append(offsets[-1] + (self.width[a] + self.width[b]) / 2 + gap)
         even = _monotone([x - o for x, o in zip(wanted, offsets, strict=False)])
         for point, x, offset in zip(line, even, offsets, strict=False):

@@ -20,7 +20,7 @@ MOST_ENDS = 14  # inputs and results that get boxes of their own
 MOST_LINES = 7
 MOST_CHARACTERS = 52
 _MARGIN, _LEGEND = 18, 34
-_TITLE_WIDTH, _TEXT_WIDTH = 8.3, 6.8  # of a character, in pixels: a little more than most fonts have
+_TITLE_WIDTH, _TEXT_WIDTH = 8.3, 6.8  # of a character, in pixels; most fonts have less
 _TITLE_HEIGHT, _LINE_HEIGHT, _PADDING = 18, 15, 12
 
 _COLOURS = {  # fill and border by day, fill and border at night
@@ -108,9 +108,7 @@ def _draw(shown: Picture, sizes: Sequence[Size], where: Layout, numbered: bool) 
         f'<g transform="translate({shift:.1f} {_MARGIN + _LEGEND})">',
     ]
     parts += [_arrow(way) for way in where.ways.values()]
-    for number, (box, size, place) in enumerate(
-        zip(shown.boxes, sizes, where.places, strict=True)
-    ):
+    for number, (box, size, place) in enumerate(zip(shown.boxes, sizes, where.places, strict=True)):
         parts.append(_box(number if numbered else None, box, size, place))
     return "\n".join([*parts, "</g>", "</svg>"])
 

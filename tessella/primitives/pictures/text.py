@@ -6,6 +6,8 @@ from tessella.primitives.graph import Graph
 from tessella.primitives.pictures.picture import Box, picture
 from tessella.primitives.pictures.svg import _COLOURS
 
+_ENTITIES = {"&": "&amp;", "#": "#35;", '"': "#quot;", "<": "&lt;", ">": "&gt;"}  # in this order
+
 
 def to_dot(graph: Graph) -> str:
     """The graph in Graphviz' language; `dot -Tsvg` draws it.
@@ -73,6 +75,6 @@ def _quoted(text: str) -> str:
 
 def _escaped(text: str) -> str:
     """Mermaid writes entities with # where HTML has &; its own sign must be one, too."""
-    for sign, entity in (("&", "&amp;"), ("#", "#35;"), ('"', "#quot;"), ("<", "&lt;"), (">", "&gt;")):
+    for sign, entity in _ENTITIES.items():
         text = text.replace(sign, entity)
     return text
