@@ -108,6 +108,9 @@ class Profile(Observer):
             inputs = step.nodes[0].inputs if step.nodes else ()
             self._note(KERNEL, step.name, begin, end, step.where, _shapes(inputs))
 
+    def prepared(self, program: Any, begin: int, end: int) -> None:
+        self._note(PROGRAM, f"{program.name}, done once", begin, end, program.defined, "")
+
     def after(self, program: Any, begin: int, end: int) -> None:
         self._note(PROGRAM, program.name, begin, end, program.defined, "")
 

@@ -29,6 +29,9 @@ class Observer:
     def step(self, program: Any, step: Any, begin: int, end: int) -> None:
         """A program made a native call, or the host did something for it."""
 
+    def prepared(self, program: Any, begin: int, end: int) -> None:
+        """A program computed what it keeps for its next calls."""
+
     def after(self, program: Any, begin: int, end: int) -> None:
         """A program ran; its results are in their slots."""
 

@@ -604,10 +604,14 @@ class Program:
         """Compute what depends on fixed inputs alone; needed again when one of them has changed."""
         if self.preparation is None:
             return
-        if choice.observers:
-            self._run_timed(self.preparation)
-        else:
+        if not choice.observers:
             threads.run_program(self.preparation[1])
+            return
+        begin = now()
+        self._run_timed(self.preparation)
+        end = now()
+        for observer in choice.observers:
+            observer.prepared(self, begin, end)
 
     def execute(self, effects: bool = True) -> None:
         """Run all segments; the slots are set.

@@ -57,17 +57,14 @@ def breakpoint(**values: Any) -> None:
 
 
 def _can_be_shown(name: str, value: Any) -> bool:
-    """Whether a variable can be taken along: its tensors, if it has any, are known here."""
+    """Whether a variable can be taken along: no tensor in it has a history from outside."""
     import optree
 
     if name.startswith("__"):
         return False
-    tensors = [
-        leaf
-        for leaf in optree.tree_leaves(value, none_is_leaf=True, namespace="tessella")
-        if isinstance(leaf, Tensor)
-    ]
-    return all(is_own_value(tensor) for tensor in tensors)
+    leaves = optree.tree_leaves(value, none_is_leaf=True, namespace="tessella")
+    tensors = [leaf for leaf in leaves if isinstance(leaf, Tensor)]
+    return all(tensor.is_leaf or is_own_value(tensor) for tensor in tensors)
 
 
 def _debugger() -> Callable[..., Any]:
