@@ -22,6 +22,7 @@ WORKS = {
     "product 512": ("matmul 512³", (512,), "≤ 1/1.15 best"),
     "product 1024": ("matmul 1024³", (1024,), "≤ 1/1.15 best"),
     "product 2048": ("matmul 2048³", (2048,), "≤ 1/1.15 best"),
+    "attention": ("causal attention, 12 heads of 64, T 2048, with gradients", (), ""),
     "embedding": ("embedding 10000×256 and its gradient, 8192 tokens", (), ""),
     "lstm": ("LSTM language model 256, T 64, batch 32, Adam, train", (), ""),
     "bert": ("BERT-base, batch 1, 128 tokens", (), "≤ 1/1.15 best"),

@@ -233,3 +233,12 @@ def lstm() -> Any:
     loss = lambda m, x, y: F.cross_entropy(ts.reshape(m(x), (-1, 65)), ts.reshape(y, (-1,)))  # noqa: E731
     data = [classes(65, 64, 32), classes(65, 64, 32)]
     return trained(model, loss, optim.Adam(model.parameters()), data)
+
+
+def attention() -> Any:
+    def step(q: ts.Tensor, k: ts.Tensor, v: ts.Tensor, ct: ts.Tensor) -> Any:
+        q, k, v = (x.detach().requires_grad_() for x in (q, k, v))
+        F.scaled_dot_product_attention(q, k, v, is_causal=True).backward(ct)
+        return q.grad, k.grad, v.grad
+
+    return step, [floats(1, 12, 2048, 64) for _ in range(4)]

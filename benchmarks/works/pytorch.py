@@ -230,3 +230,12 @@ def lstm() -> Any:
     loss = lambda m, x, y: F.cross_entropy(m(x).reshape(-1, 65), y.reshape(-1))  # noqa: E731
     data = [classes(65, 64, 32), classes(65, 64, 32)]
     return trained(model, loss, torch.optim.Adam(model.parameters()), data)
+
+
+def attention() -> Any:
+    def step(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, ct: torch.Tensor) -> Any:
+        y = F.scaled_dot_product_attention(q, k, v, is_causal=True)
+        return torch.autograd.grad(y, (q, k, v), ct)
+
+    data = [floats(1, 12, 2048, 64) for _ in range(4)]
+    return step, [*(x.requires_grad_() for x in data[:3]), data[3]]

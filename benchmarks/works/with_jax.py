@@ -125,7 +125,7 @@ def norm(p: Any, x: Any) -> Any:
     return centred * jax.lax.rsqrt((centred**2).mean(-1, keepdims=True) + 1e-5) * p["w"] + p["b"]
 
 
-def attention(p: Any, x: Any, heads: int, causal: bool) -> Any:
+def attend(p: Any, x: Any, heads: int, causal: bool) -> Any:
     batch, length, width = x.shape
     parts = dense(p["qkv"], x).reshape(batch, length, 3, heads, width // heads)
     seen = jax.nn.dot_product_attention(
@@ -156,7 +156,7 @@ def gpt(layers: int = 6, batch: int = 8) -> Any:
     def loss(p: Any, x: Any, y: Any) -> Any:
         h = p["tokens"][x] + p["places"]
         for b in p["blocks"]:
-            h = h + attention(b, norm(b["n1"], h), 6, True)
+            h = h + attend(b, norm(b["n1"], h), 6, True)
             h = h + feed_forward(b, norm(b["n2"], h))
         return cross_entropy(dense(p["out"], norm(p["norm"], h)), y)
 
@@ -178,7 +178,7 @@ def bert() -> Any:
     def forward(p: Any, x: Any) -> Any:
         h = norm(p["norm"], p["tokens"][x] + p["places"][: x.shape[1]])
         for b in p["blocks"]:
-            h = norm(b["n1"], h + attention(b, h, 12, False))
+            h = norm(b["n1"], h + attend(b, h, 12, False))
             h = norm(b["n2"], h + feed_forward(b, h))
         return h
 
@@ -241,3 +241,14 @@ def lstm() -> Any:
         return cross_entropy(dense(p["out"], outputs), y)
 
     return trained(p, loss, adam(), [classes(65, 64, 32), classes(65, 64, 32)])
+
+
+def attention() -> Any:
+    def step(p: Any, q: Any, k: Any, v: Any, ct: Any) -> Any:
+        def attended(q: Any, k: Any, v: Any) -> Any:  # (B, T, heads, E)
+            return jax.nn.dot_product_attention(q, k, v, is_causal=True)
+
+        gradients = jax.vjp(attended, q, k, v)[1](ct)
+        return jnp.concatenate(gradients)
+
+    return inference(step, None, [floats(1, 2048, 12, 64) for _ in range(4)])

@@ -10,7 +10,7 @@ import os
 from collections.abc import Callable, Sequence
 
 from tessella.backends.array import Layout
-from tessella.compiler import fusion, ladder, simplify
+from tessella.compiler import fusion, ladder, simplify, sums
 from tessella.compiler.observe import choice, stage
 from tessella.compiler.program import Program
 from tessella.primitives.graph import Graph, verify
@@ -22,6 +22,8 @@ PASSES: tuple[Callable[[Graph], Graph], ...] = (
     simplify.share_common_subexpressions,
     simplify.join_padded_pieces,
     simplify.permute_contractions,
+    simplify.remove_dead_code,
+    sums.join_sums_of_products,
     simplify.remove_dead_code,
     fusion.fuse,
 )

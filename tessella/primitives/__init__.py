@@ -1,5 +1,6 @@
 """Primitives: the array operations the system knows, one file per family."""
 
+from tessella.primitives.attention import Attention, AttentionGradient
 from tessella.primitives.base import Primitive, Sample, Spec
 from tessella.primitives.contraction import Contraction, Geometry
 from tessella.primitives.elementwise import Elementwise, elementwise
@@ -54,11 +55,15 @@ ALL = (
     NumPyCall,
     Softmax,
     LogSoftmax,
+    Attention,
+    AttentionGradient,
 )
 
 __all__ = [
     "ALL",
     "ArgSort",
+    "Attention",
+    "AttentionGradient",
     "Concatenate",
     "Contraction",
     "CumulativeMaximum",

@@ -17,7 +17,7 @@ from typing import Any
 
 from tessella.backends.cpu import cache, machine
 
-VERSION = "1"  # of the code generator; a change makes cached objects stale
+VERSION = "2"  # of the code generator; a change makes cached objects stale
 
 _lock = threading.RLock()
 _compiled: dict[str, dict[str, int]] = {}
@@ -52,7 +52,9 @@ def _new_target_machine() -> Any:
     llvm = _llvm()
     name, features = machine.host()
     target = llvm.Target.from_default_triple()
-    return target.create_target_machine(cpu=name, features=features, opt=2, reloc="pic", jit=True)
+    return target.create_target_machine(
+        cpu=name, features=features, opt=2, reloc="pic", codemodel="small", jit=True
+    )
 
 
 @functools.cache

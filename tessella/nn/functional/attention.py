@@ -7,10 +7,14 @@ import math
 from tessella.errors import ArgumentError, ShapeError
 from tessella.nn.functional.activations import softmax
 from tessella.nn.functional.normalisation import dropout
+from tessella.primitives.attention import Attention
+from tessella.primitives.base import broadcast_shapes, size_of
 from tessella.tensors.creation import arange
 from tessella.tensors.elementwise import where
-from tessella.tensors.manipulation import reshape
+from tessella.tensors.manipulation import broadcast_to, reshape
 from tessella.tensors.tensor import Tensor
+
+IN_STRIPS_FROM = 1 << 23  # bytes of scores; fewer stay in the cache as they are
 
 
 def scaled_dot_product_attention(
@@ -20,7 +24,9 @@ def scaled_dot_product_attention(
     """softmax(scale Q Kᵀ + mask) V, for each head.
 
     `attn_mask` is added, or, if it is bool, says which keys each query sees. `is_causal` lets each
-    query see the keys up to its own place. `scale` is 1 / sqrt(E) unless given.
+    query see the keys up to its own place. `scale` is 1 / sqrt(E) unless given. Long sequences are
+    computed in strips of queries, and the matrix of scores is never there as a whole (unless the mask
+    is one that is added, or there is dropout).
 
     Shapes: (..., L, E), (..., S, E) and (..., S, Ev) -> (..., L, Ev); the mask broadcasts to
         (..., L, S).
@@ -50,6 +56,14 @@ def scaled_dot_product_attention(
     if attn_mask is not None and is_causal:
         raise ArgumentError("scaled_dot_product_attention: give attn_mask or is_causal, not both")
     factor = 1.0 / math.sqrt(query.shape[-1]) if scale is None else scale
+    if dropout_p == 0.0 and (attn_mask is None or attn_mask.dtype.is_bool):
+        lead = broadcast_shapes(
+            [x.shape[:-2] for x in (query, key, value, attn_mask) if x is not None],
+            "scaled_dot_product_attention",
+        )
+        scores_bytes = size_of((*lead, query.shape[-2], key.shape[-2])) * query.dtype.itemsize
+        if scores_bytes > IN_STRIPS_FROM:
+            return _in_strips(lead, query, key, value, attn_mask, is_causal, factor)
     scores = (query @ key.mT) * factor  # (..., L, S)
     if is_causal:
         rows = reshape(arange(scores.shape[-2]), (-1, 1))
@@ -60,3 +74,15 @@ def scaled_dot_product_attention(
         scores = scores + attn_mask
     weights = softmax(scores, -1)
     return dropout(weights, dropout_p) @ value
+
+
+def _in_strips(
+    lead: tuple[int, ...], query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None,
+    is_causal: bool, factor: float,
+) -> Tensor:  # fmt: skip
+    """The same without the whole matrix of scores (`tessella.primitives.attention`)."""
+    operands = [broadcast_to(x, (*lead, *x.shape[-2:])) for x in (query, key, value)]
+    if mask is not None:
+        operands.append(reshape(mask, ((1,) * (len(lead) + 2 - mask.ndim)) + mask.shape))
+    result: Tensor = Attention(float(factor), is_causal)(*operands)
+    return result

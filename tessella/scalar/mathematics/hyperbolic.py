@@ -17,6 +17,7 @@ from tessella.scalar.mathematics.exponential import (
     exp_of,
     expm1_float32,
     expm1_of,
+    expm1_up_to_0_float32,
 )
 from tessella.scalar.mathematics.logarithm import finite_log, log1p_of
 from tessella.scalar.mathematics.support import (
@@ -26,6 +27,7 @@ from tessella.scalar.mathematics.support import (
     define,
     first_true,
     horner,
+    over_sum,
 )
 from tessella.scalar.operators import (
     absolute,
@@ -52,32 +54,22 @@ _TANH = (
     -3.372080112046316e-05,
     7.874274345344419e-06,
 )
-_TANH_FLOAT32 = (
-    -0.33333333294954137,
-    0.1333332418591519,
-    -0.053964696128174165,
-    0.021818403705776535,
-    -0.008526140804278525,
-    0.0025261091953329593,
-)
 
 
-def _tanh(x: Expression, series: tuple[float, ...], exponential: Any) -> Expression:
+def tanh_of(x: Expression) -> Expression:
     """x + x^3 T(x^2) near 0, elsewhere (1 - e) / (1 + e) with e = e^(-2|x|)."""
     size = absolute(x)
     square = clamp(size * size, 0.0, 0.4)
-    small = fma(size * square, horner(square, series), size)
-    e = exponential(-2.0 * size)
+    small = fma(size * square, horner(square, _TANH), size)
+    e = exp_of(-2.0 * size)
     large = (1.0 - e) / (1.0 + e)
     return copysign(select(less(size, 0.55), small, large), x)
 
 
-def tanh_of(x: Expression) -> Expression:
-    return _tanh(x, _TANH, exp_of)
-
-
 def tanh_float32(x: Expression) -> Expression:
-    return _tanh(x, _TANH_FLOAT32, exp_float32)
+    """-t / (t + 2) with t = e^(-2|x|) - 1: one formula for all sizes."""
+    t = expm1_up_to_0_float32(-2.0 * absolute(x))
+    return copysign(over_sum(t, 2.0, t), x)
 
 
 _SINH = tuple(1.0 / math.factorial(2 * k + 1) for k in range(1, 10))  # of x^3, x^5, ...

@@ -44,8 +44,8 @@ def clamp(x: Expression, low: float, high: float) -> Expression:
     return select(less(high, x), high, x)
 
 
-def whole_part(x: Expression) -> tuple[Expression, Expression]:
-    """The nearest whole number, as a float and as an integer of the same width.
+def whole_part(x: Expression, factor: float = 1.0) -> tuple[Expression, Expression]:
+    """The whole number nearest to x times a factor, as a float and as an integer of the same width.
 
     Adding 1.5 x 2^52 (or 2^23) leaves no bits for a fraction, and puts the whole number into the
     last bits of the sum. For |x| < 2^51 (or 2^22).
@@ -55,8 +55,25 @@ def whole_part(x: Expression) -> tuple[Expression, Expression]:
     single = x.dtype is dtypes.float32
     integer = dtypes.int32 if single else dtypes.int64
     magic = constant(1.5 * 2.0 ** (23 if single else 52), x.dtype)
-    total = x + magic
+    total = x + magic if factor == 1.0 else fma(x, constant(factor, x.dtype), magic)
     return total - magic, bitcast(total, integer) - bitcast(magic, integer)
+
+
+def over_sum(x: Expression, a: float, b: Expression) -> Expression:
+    """x / (a + b) for a >= |b| and a + b from 1 to 2, rounded as if the sum had not been rounded before.
+
+    What the sum and the quotient have lost is known exactly, and put right; of 1 / (a + b) two digits
+    are enough for that.
+
+    Source: Dekker, *A floating-point technique for extending the available precision* (1971).
+    """
+    total = b + a
+    lost = b - (total - a)
+    rough = fma(total, constant(-0.5, x.dtype), constant(1.457, x.dtype))
+    found = x / total
+    rest = fma(-found, lost, fma(-found, total, x))
+    result: Expression = fma(rest, rough, found)
+    return result
 
 
 def power_of_two(n: Expression) -> Expression:
