@@ -62,6 +62,7 @@ NUMBERS = POINTS * POINTS
 FEWEST_CHANNELS = 16  # with fewer, the transforms cost more than the products
 FEWEST_TILES = 32
 LEAST_USED = 0.6  # of the tiles
+APART = 16  # elements between the 36 matrices: at multiples of a page they would share cache lines
 CHUNK_BYTES = 1 << 23  # of transformed tiles and products at one time
 
 
@@ -191,8 +192,8 @@ class _Scratch:
         self.sizes: list[int] = []
 
     def add(self, elements: int) -> int:
-        """The number of a new one, with room past the end: the micro-kernel prefetches ahead."""
-        self.sizes.append(elements * float32.itemsize + 4096)
+        """The number of a new one for 36 matrices, with room past the end: the micro-kernel prefetches."""
+        self.sizes.append(NUMBERS * (elements + APART) * float32.itemsize + 4096)
         return RESULT - len(self.sizes)
 
 
@@ -240,9 +241,9 @@ class _Convolution:
             panels = self._chunk(panels, self.tile.columns * (depth + self.row_count))
         else:
             depth = self._chunk(depth, len(self.rows) + len(self.columns))
-        packed_rows = scratch.add(NUMBERS * len(self.rows) * depth)
-        packed_columns = scratch.add(NUMBERS * panels * self.tile.columns * depth)
-        products = scratch.add(NUMBERS * self.row_count * panels * self.tile.columns)
+        packed_rows = scratch.add(len(self.rows) * depth)
+        packed_columns = scratch.add(panels * self.tile.columns * depth)
+        products = scratch.add(self.row_count * panels * self.tile.columns)
         for k in range(0, self.depth, depth):
             here = min(depth, self.depth - k)
             yield self._filters(1, packed_rows, k, here)
@@ -280,7 +281,7 @@ class _Convolution:
         panels = len(places) // width
         numbers = struct.pack(
             "<8q", steps.ctypes.data, places.ctypes.data, panels, BLOCK, depth,
-            panels * width * depth, *side.within,
+            panels * width * depth + APART, *side.within,
         )  # fmt: skip
         items = panels * -(-depth // BLOCK)
         return Call(kernel, (), numbers, items, _chunk_of(items, NUMBERS * len(places) * depth))
@@ -291,7 +292,7 @@ class _Convolution:
         """36 products of packed rows by packed columns."""
         tile, width = self.tile, panels * self.tile.columns
         rows_at = self._kept(packing.padded(np.arange(self.row_count) * width, tile.rows))
-        batches = self._kept(np.arange(NUMBERS) * (self.row_count * width))
+        batches = self._kept(np.arange(NUMBERS) * (self.row_count * width + APART))
         per_row, per_column = min(8, self.row_panels), min(4, panels)
         row_items, column_items = -(-self.row_panels // per_row), -(-panels // per_column)
         values = {
@@ -302,7 +303,7 @@ class _Convolution:
             "row_panels": self.row_panels, "column_panels": panels,
             "rows_per_item": per_row, "columns_per_item": per_column,
             "row_items": row_items, "column_items": column_items,
-            "left_batch": len(self.rows) * depth, "right_batch": width * depth,
+            "left_batch": len(self.rows) * depth + APART, "right_batch": width * depth + APART,
             "accumulate": int(accumulate), "column_base": 0,
             "epilogue": 0, "epilogue_args": 0, "epilogue_words": 0,
         }  # fmt: skip
@@ -317,7 +318,7 @@ class _Convolution:
         size = OUTPUTS if self.is_filter else TAPS
         numbers = struct.pack(
             "<7q", self.out_rows.ctypes.data, self.out_columns[first:].ctypes.data, count, width,
-            self.row_count * width, *self.outputs.within,
+            self.row_count * width + APART, *self.outputs.within,
         )  # fmt: skip
         chunk = _chunk_of(self.row_count, NUMBERS * self.row_count * count)
         places = Place(source), Place(target)
@@ -390,7 +391,7 @@ def transform_kernel(name: str, size: int, width: int) -> Kernel:
     if width % lanes == 0:
         body = Loop(k, count, (Loop(w, index_constant(width), stores, lanes=lanes),))
     else:  # vectors go along k
-        body = Loop(w, index_constant(width), (Loop(k, count, stores, lanes=lanes),))
+        body = Loop(k, count, (Loop(w, index_constant(width), stores),), lanes=lanes)
     loop = Loop(item, None, (body,), parallel=True)
     return Kernel(
         f"winograd_{name}_{size}x{size}",
