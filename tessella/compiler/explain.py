@@ -280,11 +280,8 @@ def sources(program: Program, kind: str) -> str:
     """The distinct kernels of a program as text: "loops", "llvm" or "asm"."""
     from tessella.backends.cpu import engine
 
-    kernels = list(
-        dict.fromkeys(step.call.kernel for step in program.steps if isinstance(step, Step))
-    )
     parts = []
-    for kernel in kernels:
+    for kernel in _kernels(program):
         if kind == "loops":
             shown = (
                 source(kernel) if isinstance(kernel, Kernel) else f"kernel {kernel.name}: LLVM IR"
@@ -297,13 +294,23 @@ def sources(program: Program, kind: str) -> str:
     return "\n\n".join(parts)
 
 
+def _kernels(program: Program) -> list[Any]:
+    """The distinct kernels, epilogues too, in the order of their first call."""
+    found: dict[Any, None] = {}
+    for step in program.steps:
+        if isinstance(step, Step):
+            found[step.call.kernel] = None
+            if step.epilogue is not None:
+                found[step.epilogue.kernel] = None
+    return list(found)
+
+
 def summary(program: Program) -> str:
     """How large a program is, in one line."""
-    native = [step for step in program.steps if isinstance(step, Step)]
-    kernels = {step.call.kernel for step in native}
-    kernels |= {step.epilogue.kernel for step in native if step.epilogue is not None}
-    host = sum(isinstance(step, HostStep) for step in program.steps)
-    calls = f"{len(native)} native call{'s' if len(native) != 1 else ''}"
+    native = sum(isinstance(step, Step) for step in program.steps)
+    host = len(_host_steps(program))
+    kernels = _kernels(program)
+    calls = f"{native} native call{'s' if native != 1 else ''}"
     parts = [f"{calls} of {len(kernels)} kernel{'s' if len(kernels) != 1 else ''}"]
     if program.prepared:
         parts.append(f"{program.prepared} of them once only")
