@@ -15,7 +15,8 @@ from tessella.dtypes import is_half
 from tessella.errors import NotFiniteError
 from tessella.primitives.base import Primitive
 from tessella.primitives.elementwise import Elementwise
-from tessella.primitives.graph import Graph, Value, Where, describe
+from tessella.primitives.fused import Fused
+from tessella.primitives.graph import Graph, Node, Value, Where, describe
 from tessella.primitives.movement import Pad
 from tessella.tensors.tracing import line_of
 
@@ -130,15 +131,22 @@ class _Check(Observer):
             if node.primitive.has_effect:
                 continue
             arrays = [known[value] for value in node.inputs]
-            made = eager.run(node.primitive, arrays)
-            results = made if node.primitive.multiple_results else (made,)
-            self._check(node.primitive, arrays, results, node.where)
+            results = self._done(node, arrays)
             known.update(zip(node.outputs, results, strict=True))
             for value in node.inputs:
                 left[value] -= 1
                 if not left[value]:
                     del known[value]
         return [known[value] for value in graph.outputs]
+
+    def _done(self, node: Node, arrays: Sequence[Array]) -> Sequence[Array]:
+        """The results of one node; of a program that was made of fused nodes, of those in it."""
+        if isinstance(node.primitive, Fused):
+            return self._interpret(node.primitive.graph, arrays)
+        made = eager.run(node.primitive, arrays)
+        results = made if node.primitive.multiple_results else (made,)
+        self._check(node.primitive, arrays, results, node.where)
+        return results
 
     # --- looking --------------------------------------------------------------------------------
 

@@ -194,3 +194,23 @@ def test_a_program_that_makes_what_its_operations_do_not(monkeypatch):
     monkeypatch.setattr(Program, "_run_timed", broken)
     message = found_by(f, ts.ones(3))
     assert re.match(r"<lambda>: output 0 of the compiled program, float32\[3\], has a NaN", message)
+
+
+def test_operations_inside_of_fused_nodes_are_found_too():
+    f = ts.jit(lambda x: ts.exp(ts.log(x) * 2.0))
+    f(ts.ones(3))
+    (found,) = next(iter(f.specialisations.values()))
+    found.program.traced = found.program.graph
+    assert ": log made a NaN" in found_by(f, ts.asarray([1.0, -1.0, 2.0]))
+
+
+def test_several_threads_and_only_one_that_checks():
+    import threading
+
+    f = ts.jit(ts.log)
+    results = []
+    with ts.debug.check_nan():
+        thread = threading.Thread(target=lambda: results.append(f(ts.full((2,), -1.0))))
+        thread.start()
+        thread.join()
+    assert np.isnan(results[0].numpy()).all()
