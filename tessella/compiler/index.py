@@ -19,7 +19,8 @@ class Dim(NamedTuple):
 
 
 class Part(NamedTuple):
-    """The quotient or the remainder of an index by a number."""
+    """The quotient or the remainder of an index by a number; or ("in") the index itself, of which it is
+    known that it is from 0 to the number."""
 
     kind: str  # "//" or "%"
     of: Index
@@ -69,7 +70,7 @@ def _bounds(atom: Atom) -> tuple[int, int]:
     if isinstance(atom, Dim):
         return 0, max(0, atom.size - 1)
     low, high = atom.of.bounds()
-    if atom.kind == "%":
+    if atom.kind in ("%", "in"):
         return 0, atom.divisor - 1
     return low // atom.divisor, high // atom.divisor
 
@@ -157,6 +158,40 @@ def remainder(index: Index, divisor: int) -> Index:
     if low >= 0 and high < divisor:
         return rest
     return Index(((Part("%", rest, divisor), 1),), 0)
+
+
+def within(index: Index, size: int) -> Index:
+    """An index that is used only where it is from 0 to size - 1, whatever its bounds say.
+
+    >>> i = loop(Dim(0, 10))
+    >>> quotient(within(shift(i, -1), 8), 8) == number(0)
+    True
+    """
+    low, high = index.bounds()
+    if low >= 0 and high < size:
+        return index
+    return Index(((Part("in", index, size), 1),), 0) if size > 1 else number(0)
+
+
+def plain(index: Index) -> Index:
+    """The index without what is known about its parts: what is to be computed.
+
+    >>> i = loop(Dim(0, 10))
+    >>> plain(add(scale(within(shift(i, -1), 8), 3), number(5))) == add(scale(i, 3), number(2))
+    True
+    """
+    if index.is_affine:
+        return index
+    found = []
+    for atom, factor in index.terms:
+        if isinstance(atom, Dim):
+            inner = loop(atom)
+        elif atom.kind == "in":
+            inner = plain(atom.of)
+        else:
+            inner = Index(((atom._replace(of=plain(atom.of)), 1),), 0)
+        found.append(scale(inner, factor))
+    return add(number(index.constant), *found)
 
 
 def flatten(indices: Sequence[Index], shape: Sequence[int]) -> Index:

@@ -137,6 +137,7 @@ class Evaluator:
 
     def number(self, index: Index) -> Expression:
         """An index as an expression."""
+        index = maps.plain(index)
         if index.is_constant:
             return index_constant(index.constant)
         found = self.positions.get(index)
@@ -175,7 +176,7 @@ class Evaluator:
         number = self.operands[value]
         strides = self.layouts[number].strides
         parts = [maps.scale(i, s) for i, s in zip(where, strides, strict=True)]
-        access = Access(number, maps.add(maps.number(0), *parts), mask)
+        access = Access(number, maps.plain(maps.add(maps.number(0), *parts)), mask)
         found = self.accesses.get(access)
         if found is None:
             name = f"read{len(self.accesses)}"
@@ -264,7 +265,7 @@ def _inside(of: Evaluator, index: Index, step: int, size: int) -> tuple[Index, M
     mask: Mask = None
     for condition in conditions:
         mask = _both(mask, condition)
-    return maps.quotient(index, step), mask
+    return maps.within(maps.quotient(index, step), size), mask
 
 
 def _inside_box(
@@ -308,6 +309,7 @@ def _concatenate(of: Evaluator, node: Node, where: Where, mask: Mask) -> Express
         low, high = source[axis].bounds()
         after: Mask = None if low >= 0 else operators.greater_equal(of.number(source[axis]), 0)
         before: Mask = None if high < size else operators.less(of.number(source[axis]), size)
+        source[axis] = maps.within(source[axis], size)
         value = of.at(x, source, _both(mask, _both(after, before)))
         if result is None or before is None:
             result = value

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import itertools
 import math
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -82,6 +83,7 @@ def axes_of(primitive: Contraction, x: Layout, y: Layout) -> tuple[list[Axis], l
 
 COLUMNS_PER_ITEM = 256  # of a row of the result, for one item of work
 SEVERAL_VECTORS = 4  # this many vectors at once hide the latency of the additions
+MOST_TAPS = 27  # of a sum that is written out: a loop costs more than its few turns
 
 
 def lower(primitive: Contraction, layouts: list[Layout], result: Spec) -> Recipe:
@@ -99,11 +101,14 @@ def lower(primitive: Contraction, layouts: list[Layout], result: Spec) -> Recipe
     for position, name in enumerate(("x", "y")):
         numbers |= values(f"{name}k", [d.strides[position] for d in kept])
         numbers |= values(f"{name}s", [d.strides[position] for d in summed])
+    taps = tuple(d.size for d in summed)
     form = _Form(x.dtype, result.dtype, len(kept), len(summed))
     if _along_sum(kept[-1], summed[-1]):
         kernel, items = _dot_kernel(form, _steps(summed[-1])), out.size
     else:
         n = kept[-1].size
+        if math.prod(taps) <= MOST_TAPS:
+            form = form._replace(taps=taps)
         kernel = _columns_kernel(form, _steps(kept[-1]))
         items = out.size // n * -(-n // COLUMNS_PER_ITEM)
     work = 2 * out.size * math.prod(d.size for d in summed)
@@ -126,12 +131,14 @@ def _along_sum(kept: Dimension, summed: Dimension) -> bool:
 
 
 class _Form(NamedTuple):
-    """What a kernel depends on besides the steps of its vectors."""
+    """What a kernel depends on besides the steps of its vectors; `taps` are the sizes of a sum that is
+    written out."""
 
     dtype: DType
     result: DType
     kept: int
     summed: int
+    taps: tuple[int, ...] = ()
 
 
 class _Frame:
@@ -179,6 +186,19 @@ class _Frame:
             inner = total
         return loop, inner
 
+    def written_out(self, bases: Sequence[Expression]) -> Expression:
+        """The sum over all taps as one expression."""
+        total = constant(0, self.wide)
+        for turn in itertools.product(*map(range, self.form.taps)):
+            x, y = (
+                operators.convert(load(pointer, base + dot(list(strides), turn)), self.wide)
+                for pointer, base, strides in zip(
+                    self.pointers[:2], bases, self.summed_strides, strict=True
+                )
+            )
+            total = _multiply_add(x, y, total)
+        return total
+
 
 def _multiply_add(a: Expression, b: Expression, total: Expression) -> Expression:
     return operators.fma(a, b, total) if total.dtype.is_float else total + a * b
@@ -203,11 +223,15 @@ def _columns_kernel(form: _Form, steps: tuple[int, ...]) -> Kernel:
         dot(indices, strides[:-1]) + column * (strides[-1] if step == 2 else step)
         for strides, step in zip(frame.kept_strides, steps, strict=True)
     ]
-    loop, total = frame.sums(bases, (2, 2), lanes=1)
+    if form.taps:
+        loops, total = [], frame.written_out(bases)
+    else:
+        loop, total = frame.sums(bases, (2, 2), lanes=1)
+        loops = [loop]
     store = Store(frame.pointers[2], row * n + column, operators.convert(total, form.result))
     several = 1 if 2 in steps else SEVERAL_VECTORS
     count = operators.minimum(index_constant(COLUMNS_PER_ITEM), n - first)
-    inside = Loop(j, count, (loop, store), lanes=several * lanes_of(frame.wide))
+    inside = Loop(j, count, (*loops, store), lanes=several * lanes_of(frame.wide))
     body = Loop(item, None, (inside,), parallel=True)
     return Kernel("contraction_columns", frame.pointers, frame.names(), (body,))
 
