@@ -17,6 +17,7 @@ from typing import Any
 
 from tessella.backends.llvm import core
 from tessella.compiler import index as maps
+from tessella.compiler import reasons
 from tessella.compiler.index import Dim, Index
 from tessella.compiler.lowering.access import MAPS, unrolls
 from tessella.compiler.lowering.passes import splits
@@ -56,6 +57,11 @@ class Group:
         self.reached = 0
         self.full: set[Value] = set()
         self.rows: set[Value] = set()
+        self.apart: dict[Group, str] = {}  # groups that it reads from, and why it is none of them
+
+    @property
+    def label(self) -> str:
+        return "_".join(_names(self.nodes))
 
     @property
     def kept(self) -> Shape:
@@ -172,15 +178,22 @@ class _Fusion:
         sources = dict.fromkeys(s for value in node.inputs for s in self._bases(value))
         needed = {self.group_of[s] for s in sources if s in self.group_of}
         space, axes = _space(node)
+        apart: dict[Group, str] = {}
         if space is not None:
             for group in sorted(needed, key=lambda g: -g.number):
-                if self._joins(group, node, space, axes, needed):
+                why_not = self._join(group, node, space, axes, needed)
+                if not why_not:
+                    group.apart |= apart
                     for other in sorted(needed - {group}, key=lambda g: -g.number):
                         self._merge(other, group)
                     return
+                apart[group] = why_not
         group = Group(self.formed, node, space, axes)
         self.formed += 1
+        group.apart = apart
         group.need(needed)
+        if node.primitive.has_effect:  # effects keep their order
+            group.need([g for g in self.groups if g.nodes[0].primitive.has_effect])
         self._add_value(group, node)
         self.groups[group] = None
 
@@ -203,29 +216,33 @@ class _Fusion:
         for source in node.inputs:
             yield from self._bases(source)
 
-    def _joins(
+    def _join(
         self, group: Group, node: Node, space: Shape, axes: tuple[int, ...], needed: set[Group]
-    ) -> bool:
-        """Let a node join a group, if it can."""
-        if group.space is None or len(group.nodes) >= MOST_NODES:
-            return False
+    ) -> str:
+        """Let a node join a group, if it can; else say why not."""
+        if group.space is None:
+            return "it has a kernel of its own"
+        if len(group.nodes) >= MOST_NODES:
+            return f"{MOST_NODES} operations are the most for one kernel"
         joined = self._shared_space(group, node, space, axes)
         if joined is None:
-            return False
+            assert group.space is not None
+            cut = size_of(space) == size_of(group.kept) and splits(group.space, group.axes)
+            return reasons.other_loops((space, axes), (group.space, group.axes), bool(cut))
         if any(other is not group and other.reaches(group) for other in needed):
-            return False
+            return "what it makes is needed by way of a third kernel, too"
         if len(self._outside([*group.nodes, node], group)) > MOST_INPUTS:
-            return False
+            return f"together they would read more than {MOST_INPUTS} arrays"
         shared, shared_axes, is_row = joined
         if not self._aligned(group, node, shared, shared_axes, is_row):
-            return False
+            return "its elements are needed at other places of the loops than where they are made"
         group.space, group.axes = shared, shared_axes
         group.nodes.append(node)
         group.need(needed)
         for value in node.outputs:
             self.group_of[value] = group
         (group.rows if is_row else group.full).add(node.output)
-        return True
+        return ""
 
     def _merge(self, other: Group, group: Group) -> bool:
         """Put two groups together that walk the same loops, if neither needs a third in between."""
@@ -253,6 +270,7 @@ class _Fusion:
         group.absorb(other)
         group.full |= other.full
         group.rows |= other.rows
+        group.apart |= other.apart
         for node in other.nodes:
             self.group_of[node.output] = group
         del self.groups[other]
@@ -344,8 +362,10 @@ class _Fusion:
                 for value in member.inputs:
                     self._show(value, nodes, made, group)
             if group.space is None:
-                nodes.append(group.nodes[0])
-                made.update(group.nodes[0].outputs)
+                (node,) = group.nodes
+                note = reasons.of_single(node, MOST_PIECES)
+                nodes.append(Node(node.primitive, node.inputs, node.outputs, node.where, note))
+                made.update(node.outputs)
             else:
                 nodes.append(self._fused(group))
                 made.update(nodes[-1].outputs)
@@ -390,7 +410,16 @@ class _Fusion:
         label = "_".join(_names(shown))
         assert group.space is not None
         primitive = Fused(inner, group.space, group.axes, label)
-        return Node(primitive, list(inputs), outputs, group.nodes[-1].where)
+        note = self._note(group, nodes)
+        return Node(primitive, list(inputs), outputs, group.nodes[-1].where, note)
+
+    def _note(self, group: Group, nodes: Sequence[Node]) -> str:
+        shown = [node for node in nodes if not isinstance(node.primitive, TRANSPARENT)]
+        again = sum(node in self.inlined for node in nodes)
+        here = set(self.groups) - {group}
+        apart = [(other.label, why) for other, why in group.apart.items() if other in here]
+        assert group.space is not None
+        return reasons.of_group(len(shown), again, CHEAP, (group.space, group.axes), apart)
 
     def _leaves(self, value: Value, group: Group) -> bool:
         """Whether anything outside the group reads a value."""
@@ -400,7 +429,7 @@ class _Fusion:
             if self._is_read_through(node):
                 if self._leaves(node.output, group):
                     return True
-            elif self.group_of[node.outputs[0]] is not group:
+            elif not node.outputs or self.group_of[node.outputs[0]] is not group:
                 return True
         return False
 

@@ -24,8 +24,9 @@ from tessella.compiler import memory
 from tessella.compiler.lowering import bounds, contraction, epilogue, fused, lower, lower_view
 from tessella.compiler.lowering.epilogue import Epilogue
 from tessella.compiler.lowering.kernels import address_of, compile_all
+from tessella.compiler.observe import choice, now, stage, visiting
 from tessella.compiler.recipe import RESULT, Call, Recipe, View
-from tessella.errors import IndexingError
+from tessella.errors import IndexingError, TracingError
 from tessella.primitives.base import size_of
 from tessella.primitives.contraction import Contraction
 from tessella.primitives.fused import Fused
@@ -57,6 +58,12 @@ class Step(NamedTuple):
     @property
     def where(self) -> Where | None:
         return self.nodes[-1].where if self.nodes else None
+
+    @property
+    def name(self) -> str:
+        """The kernel's name, with that of its epilogue."""
+        name = self.call.kernel.name
+        return name if self.epilogue is None else f"{name} + {self.epilogue.kernel.name}"
 
 
 class HostStep(NamedTuple):
@@ -158,14 +165,16 @@ class Builder:
         if isinstance(primitive, Fused):
             self._fused(node, inputs)
             return
+        if isinstance(primitive, Host):
+            self._host(node, inputs)
+            return
         view = lower_view(primitive, layouts, node.output)  # type: ignore[arg-type]
         if view is not None:
             for bound in view.bounds:
                 self._check(bound, inputs[bound.operand], node)
             self._view(node.output, inputs[0], view)
             return
-        complex_ = any(value.dtype.is_complex for value in (*node.inputs, *node.outputs))
-        if complex_ or isinstance(primitive, Host):
+        if any(value.dtype.is_complex for value in (*node.inputs, *node.outputs)):
             self._host(node, inputs)
             return
         if isinstance(primitive, Contraction):
@@ -319,25 +328,33 @@ class Program:
         in_place: dict[int, int] | None = None,
         fixed: frozenset[int] = frozenset(),
     ) -> None:
+        self.name = "program"
+        self.defined: Where | None = None  # where the function is that it was compiled from
         self.graph = graph
+        self.traced = graph  # as the function wrote it, before any pass
         self.layouts = list(layouts)
         self.constants = list(graph.constants.values())
         self.lock = threading.RLock()
         self.user: Any = None  # who set the slots last, and may rely on them
+        self.visitor: int | None = None  # the thread whose effect has the floor
         builder = Builder(graph, layouts, fixed)
-        builder.build()
+        with stage("lower"):
+            builder.build()
         self.buffers, self.steps, self.keep = builder.buffers, builder.steps, builder.keep
         self.where = builder.where
         self.results = self._place_results(builder, in_place or {})
         self._separate(fixed)
-        self.arena_plan = memory.plan(self.buffers, self.steps, ARENA)
-        self.arena = allocate(self.arena_plan.nbytes)
+        with stage("plan_memory"):
+            self.arena_plan = memory.plan(self.buffers, self.steps, ARENA)
+            self.arena = allocate(self.arena_plan.nbytes)
         native = [step for step in self.steps if isinstance(step, Step)]
-        compile_all(
-            [step.call.kernel for step in native]
-            + [step.epilogue.kernel for step in native if step.epilogue is not None]
-        )
-        self._write_tables()
+        with stage("machine_code"):
+            compile_all(
+                [step.call.kernel for step in native]
+                + [step.epilogue.kernel for step in native if step.epilogue is not None]
+            )
+        with stage("write_tables"):
+            self._write_tables()
 
     # --- building -------------------------------------------------------------------------------
 
@@ -522,7 +539,7 @@ class Program:
 
         def native(first: int, count: int) -> None:
             if count:
-                head = (ctypes.c_int64 * 6)(
+                head = (ctypes.c_int64 * threads.HEAD)(
                     base + 32 * first, count, ctypes.addressof(self._patches),
                     patches, ctypes.addressof(self._slots), -1,
                 )  # fmt: skip
@@ -549,6 +566,11 @@ class Program:
 
     def run(self, inputs: Sequence[Array]) -> list[Array]:
         """The outputs for inputs of the program's layouts, in memory of their own."""
+        if self.visitor == threading.get_ident():
+            raise TracingError(
+                f"{self.name}: the program is called from its own print or breakpoint, where it is not "
+                "done yet; call the function that it was compiled from"
+            )
         with self.lock:
             self.set_inputs(inputs)
             fresh = self.fresh_results()
@@ -583,11 +605,26 @@ class Program:
 
     def prepare(self) -> None:
         """Compute what depends on fixed inputs alone; needed again when one of them has changed."""
-        if self.preparation is not None:
+        if self.preparation is None:
+            return
+        if not choice.observers:
             threads.run_program(self.preparation[1])
+            return
+        begin = now()
+        self._run_timed(self.preparation)
+        end = now()
+        for observer in choice.observers:
+            observer.prepared(self, begin, end)
 
-    def execute(self) -> None:
-        """Run all segments; the slots are set."""
+    def execute(self, effects: bool = True) -> None:
+        """Run all segments; the slots are set.
+
+        Args:
+            effects: whether to print and to open debuggers; measurements do not.
+        """
+        if choice.observers:
+            self._execute_observed()
+            return
         if self.alone_at is not None:
             stopped = self.native(self.alone_at)
             if stopped:
@@ -595,11 +632,47 @@ class Program:
             return
         for segment in self.segments:
             if isinstance(segment, HostStep):
-                self._run_host(segment)
+                if effects or not segment.node.primitive.has_effect:
+                    self._run_host(segment)
                 continue
             stopped = threads.run_program(segment[1], self.alone)
             if stopped:
                 self._complain(self.native_steps[segment[2] + stopped - 1])
+
+    def _execute_observed(self) -> None:
+        """Run all segments, and tell those who look on about every step."""
+        observers = choice.observers
+        for observer in observers:
+            observer.before(self)
+        start = now()
+        for segment in self.segments:
+            if not isinstance(segment, HostStep):
+                self._run_timed(segment)
+                continue
+            begin = now()
+            self._run_host(segment)
+            end = now()
+            for observer in observers:
+                observer.step(self, segment, begin, end)
+        end = now()
+        for observer in observers:
+            observer.after(self, start, end)
+
+    def _run_timed(self, segment: Any) -> None:
+        """Run a native stretch with a look at the clock after every call."""
+        head, address, first = segment
+        times = (ctypes.c_int64 * (2 * (head[1] + 1)))()
+        stopped = threads.run_timed(address, ctypes.addressof(times))
+        if stopped:
+            self._complain(self.native_steps[first + stopped - 1])
+        ends = [times[i] * 1_000_000_000 + times[i + 1] for i in range(0, len(times), 2)]
+        for step, begin, end in zip(self.native_steps[first:], ends, ends[1:], strict=False):
+            for observer in choice.observers:
+                observer.step(self, step, begin, end)
+
+    def input(self, number: int) -> Array:
+        """An input as an array, while the program runs."""
+        return Array(self, self._slots[number], self.layouts[number])
 
     def view(self, location: Location) -> Any:
         """A value's memory for NumPy, while the program holds it."""
@@ -608,10 +681,21 @@ class Program:
         return to_numpy(Array(self, place, location.layout))
 
     def _run_host(self, step: HostStep) -> None:
+        if step.node.primitive.has_effect:
+            self._run_effect(step)
+            return
         found = step.node.primitive.reference(*[self.view(location) for location in step.inputs])
         values = found if step.node.primitive.multiple_results else (found,)
         for location, value in zip(step.outputs, values, strict=True):
             self.view(location)[...] = value
+
+    def _run_effect(self, step: HostStep) -> None:
+        self.visitor = threading.get_ident()
+        try:
+            with visiting():
+                step.node.primitive.reference(*[self.view(location) for location in step.inputs])
+        finally:
+            self.visitor = None
 
     def _complain(self, step: Any) -> None:
         """An index was out of bounds: say which.

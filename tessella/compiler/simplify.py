@@ -43,11 +43,11 @@ def decompose(graph: Graph) -> Graph:
 
 
 def remove_dead_code(graph: Graph) -> Graph:
-    """Drop nodes and constants that no output needs."""
+    """Drop nodes and constants that no output and no effect needs."""
     needed = set(graph.outputs)
     kept: list[Node] = []
     for node in reversed(graph.nodes):
-        if any(value in needed for value in node.outputs):
+        if node.primitive.has_effect or any(value in needed for value in node.outputs):
             needed.update(node.inputs)
             kept.append(node)
     constants = {value: data for value, data in graph.constants.items() if value in needed}
@@ -211,6 +211,8 @@ def share_common_subexpressions(graph: Graph) -> Graph:
     known: dict[Any, Sequence[Value]] = {}
 
     def rule(node: Node, inputs: tuple[Value, ...], nodes: list[Node]) -> Any:
+        if node.primitive.has_effect:
+            return None
         key = (node.primitive, inputs)
         found = known.get(key)
         if found is None:

@@ -336,7 +336,7 @@ class Tensor:
     # --- the dispatch -------------------------------------------------------------------------------
 
     def __tessella_apply__(self, primitive: Primitive, inputs: Sequence[Tensor]) -> Any:
-        return apply(primitive, inputs)
+        return perform(primitive, inputs) if primitive.has_effect else apply(primitive, inputs)
 
     def __tessella_zero__(self) -> Tensor:
         """A zero of this tensor's dtype."""
@@ -815,6 +815,14 @@ def apply(primitive: Primitive, inputs: Sequence[Tensor]) -> Any:
     tensor._output = 0
     tensor._grad = None
     return tensor
+
+
+def perform(effect: Primitive, inputs: Sequence[Tensor]) -> None:
+    """Do something with tensors that has no result, now, or at every call of a traced function."""
+    if _mode.trace is None:
+        effect.reference(*[to_numpy(x._value) for x in inputs])
+    else:
+        _mode.trace.record(effect, inputs)
 
 
 def _record(primitive: Primitive, inputs: Sequence[Tensor], value: Array) -> Tensor:

@@ -16,6 +16,7 @@ import contextlib
 import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from types import FrameType
 from typing import Any
 
 from tessella import autodiff
@@ -111,6 +112,7 @@ class Trace:
     def __init__(self) -> None:
         self.active = True
         self.nodes: list[Node] = []
+        self.lines: dict[Value, Where] = {}
         self.constants: dict[Value, Array] = {}
         self.arguments: list[Value] = []
         self.captures: dict[int, Capture] = {}
@@ -185,10 +187,16 @@ class Trace:
     def record(self, primitive: Primitive, tensors: Sequence[Any]) -> Any:
         """Write down a primitive; gives what stands for its result (or a tuple)."""
         inputs = [self.value_of(tensor) for tensor in tensors]
-        made = graphs.apply(self.nodes, primitive, inputs, user_line())
+        where = line_of(self._line_of)
+        made = graphs.apply(self.nodes, primitive, inputs, where)
+        self.lines.update(dict.fromkeys(self.nodes[-1].outputs, where))
         if primitive.multiple_results:
             return tuple(self.traced(value) for value in made)
         return self.traced(made)
+
+    def _line_of(self, made: Any) -> Where | None:
+        """The line that made what a tensor of this trace holds."""
+        return self.lines.get(made.value) if type(made) is Traced else None
 
     # --- gradients of tensors from outside ------------------------------------------------------
 
@@ -261,12 +269,56 @@ def suspended() -> Iterator[None]:
         _mode.trace = before
 
 
-def user_line() -> Where:
-    """The line of the caller that is no part of this package."""
-    frame: Any = sys._getframe(1)
+def user_frame() -> FrameType | None:
+    """The frame of the caller that is no part of this package."""
+    frame: FrameType | None = sys._getframe(1)
     while frame is not None and frame.f_code.co_filename.startswith(_PACKAGE):
         frame = frame.f_back
+    return frame
+
+
+def where_of(frame: FrameType | None) -> Where:
+    """The line a frame is at."""
     if frame is None:
         return Where("<unknown>", 0, "?")
     code = frame.f_code
     return Where(code.co_filename, frame.f_lineno, code.co_name)
+
+
+def user_line() -> Where:
+    """The line of the caller that is no part of this package."""
+    return where_of(user_frame())
+
+
+def line_of(known: Callable[[Any], Where | None]) -> Where:
+    """The user's line that what is being done belongs to.
+
+    In a backward pass it is the line of the forward operation. Nothing was written down for that: the
+    frames tell whose gradient is being computed, and `known` which line made that node's result.
+    """
+    frame: FrameType | None = sys._getframe(1)
+    while frame is not None and frame.f_code.co_filename.startswith(_PACKAGE):
+        node = _differentiated(frame)
+        where = None if node is None else known(node.outputs[0])
+        if where is not None:
+            return where._replace(backward=True)
+        frame = frame.f_back
+    return where_of(frame)
+
+
+def _differentiated(frame: FrameType) -> Any:
+    """The node of the tape whose gradient a frame computes, or adds up."""
+    from tessella.tensors.tensor import TensorNode
+
+    if frame.f_code is TensorNode.pull.__code__:
+        return frame.f_locals["self"]
+    if frame.f_code is autodiff._add.__code__:
+        node = frame.f_locals["node"]
+        return node if isinstance(node, TensorNode) and node.outputs is not None else None
+    return None
+
+
+def is_own_value(tensor: Any) -> bool:
+    """Whether a tensor stands for a value of the function that is being traced."""
+    held = tensor._value
+    return type(held) is Traced and held.trace is _mode.trace

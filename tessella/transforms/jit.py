@@ -22,9 +22,10 @@ import numpy as np
 from tessella import autodiff, dtypes
 from tessella.backends.array import Array, Layout, contiguous_layout, from_numpy
 from tessella.backends.cpu.buffers import allocate
-from tessella.compiler import eager
+from tessella.compiler.ladder import compiling
+from tessella.compiler.observe import choice, noted, now
 from tessella.errors import ArgumentError, ArgumentTypeError, RetraceWarning, SideEffectError
-from tessella.primitives.graph import Graph, Value
+from tessella.primitives.graph import Graph, Value, Where
 from tessella.tensors.numbers import TracedNumber
 from tessella.tensors.tensor import Tensor, _accumulate, _leaf, _make
 from tessella.tensors.tracing import Trace, Traced, user_line
@@ -33,7 +34,6 @@ from tessella.transforms.backward import Backward, backward_of
 VARIABLE = "TESSELLA_JIT"
 _MOST_QUIET_TRACES = 8
 _mode = autodiff._mode
-_choice = eager._choice
 
 
 def jit(
@@ -130,7 +130,7 @@ class Jitted:
         return self if instance is None else functools.partial(self, instance)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        if _mode.trace is not None or not self.compiles or _choice.name != "cpu":
+        if _mode.trace is not None or not self.compiles or not choice.compiles:
             return self.function(*args, **kwargs)  # inlined, or run as it is
         with self.lock:
             if not kwargs:  # the quick way for what is most common
@@ -192,7 +192,9 @@ class Jitted:
                 RetraceWarning,
                 stacklevel=3,
             )
-        made = Specialisation(self.function, args, kwargs, self._with_statics(args, kwargs))
+        name = getattr(self.function, "__name__", "jit")
+        with compiling(name, len(self.traces), self.traces[-1]):
+            made = Specialisation(self.function, args, kwargs, self._with_statics(args, kwargs))
         made.program.lock = self.lock
         self.specialisations.setdefault(key, []).insert(0, made)
         kinds = _kinds(args)
@@ -347,7 +349,8 @@ class Specialisation:
     def __init__(self, function: Any, args: Any, kwargs: Any, tree: Any) -> None:
         import optree
 
-        self.name = getattr(function, "__name__", "jit")
+        self.name, self.function = getattr(function, "__name__", "jit"), function
+        begin = now()
         trace = Trace()
         with _active(trace):
             inner_args, inner_kwargs = self._arguments(trace, tree)
@@ -357,6 +360,7 @@ class Specialisation:
             )
             self._read_results(trace, leaves)
             self._differentiate(trace, leaves)
+        noted("trace", self.name, begin)
         self._compile(trace)
 
     def _arguments(self, trace: Trace, tree: Any) -> Any:
@@ -478,7 +482,8 @@ class Specialisation:
         layouts = self._input_layouts(trace, inputs)
         captured = range(first, first + len(self.captured))
         fixed = frozenset(captured) - frozenset(in_place.values())
-        self.program = pipeline.compile(graph, layouts, in_place, fixed)
+        self.program = pipeline.compile(graph, layouts, in_place, fixed, self.name)
+        self.program.defined = _definition(self.function)
         for capture in trace.captures.values():
             del capture.array
         places = [place_of(tensor) for tensor in self.captured]
@@ -621,6 +626,14 @@ def _number_array(value: float) -> Array:
     block = allocate(8)
     ctypes.c_double.from_address(block.address).value = value
     return Array(block, block.address, _NUMBER_LAYOUT)
+
+
+def _definition(function: Any) -> Where | None:
+    """The line at which a function is defined, if it is one of Python's."""
+    code = getattr(function, "__code__", None)
+    if code is None:
+        return None
+    return Where(code.co_filename, code.co_firstlineno, code.co_name)
 
 
 def _zeros(layout: Layout) -> Array:
