@@ -16,7 +16,7 @@ from typing import Any
 from tessella.backends.cpu import threads
 from tessella.compiler import observe
 from tessella.compiler.observe import Observer, now
-from tessella.compiler.program import Check, HostStep
+from tessella.compiler.steps import Check, HostStep
 from tessella.errors import ArgumentError
 from tessella.primitives.graph import Where, describe
 from tessella.tensors.tracing import user_line

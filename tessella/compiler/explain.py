@@ -18,7 +18,8 @@ from tessella.backends.llvm import core
 from tessella.backends.loops import Kernel, source
 from tessella.compiler.lowering.kernels import llvm_of
 from tessella.compiler.observe import unobserved
-from tessella.compiler.program import HostStep, Program, Step
+from tessella.compiler.program import Program
+from tessella.compiler.steps import HostStep, Step
 from tessella.primitives.base import size_of
 from tessella.primitives.contraction import Contraction
 from tessella.primitives.elementwise import Elementwise

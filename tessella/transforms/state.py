@@ -14,7 +14,8 @@ from typing import Any
 from tessella.backends.array import Array, Layout
 from tessella.backends.cpu.buffers import allocate
 from tessella.backends.cpu.watch import Watch
-from tessella.compiler.program import RESULT_BUFFER, Program
+from tessella.compiler.program import Program
+from tessella.compiler.steps import RESULT_BUFFER
 from tessella.tensors.tensor import Tensor
 from tessella.transforms.places import Place, is_watchable
 
