@@ -44,6 +44,16 @@ def test_everything_that_runs_is_recorded(arguments, capsys):
     assert capsys.readouterr().out.count("(64, 32)") == 3
 
 
+def test_eager_operations_of_a_backward_pass_name_the_forward_line():
+    x = ts.ones(3).requires_grad_()
+    with ts.profile() as p:
+        y = ts.exp(x)
+        y.sum().backward()
+    first, *rest = [event.where for event in p.events if "exp" in event.name and event.where]
+    assert not first.backward
+    assert rest == [first._replace(backward=True)]
+
+
 def test_compilation_is_recorded():
     f = ts.jit(lambda x: ts.exp(x) * 3.25)
     with ts.profile() as p:

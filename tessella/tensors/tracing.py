@@ -316,6 +316,22 @@ def _differentiating() -> dict[int, str]:
     return {id(TensorNode.pull.__code__): "self", id(autodiff._add.__code__): "node"}
 
 
+class Lines:
+    """The lines of eager operations, for who looks on at them: known by the arrays they made.
+
+    An id is another array's after its array has gone, but that one is noted, too.
+    """
+
+    def __init__(self) -> None:
+        self._of: dict[int, Where] = {}
+
+    def note(self, results: Sequence[Any]) -> Where:
+        """The line that the operation which has just made these arrays belongs to."""
+        where = line_of(lambda made: self._of.get(id(made)))
+        self._of.update({id(result): where for result in results})
+        return where
+
+
 def is_own_value(tensor: Any) -> bool:
     """Whether a tensor stands for a value of the function that is being traced."""
     held = tensor._value
