@@ -52,6 +52,8 @@ class State:
             for slot, buffer in enumerate(program.result_buffers)
             if slot not in kept
         ]
+        # an effect may raise an exception (a debugger is left): then no tensor is to have changed
+        self.writes_in_place = not any(n.primitive.has_effect for n in program.graph.nodes)
         self._forget()
 
     def _forget(self) -> None:
@@ -126,6 +128,7 @@ class State:
             if (
                 slot is not None
                 and mine
+                and self.writes_in_place
                 and getrefcount(value) == 4
                 and getrefcount(value.buffer) == 2
             ):
@@ -153,6 +156,8 @@ class State:
 
     def _remember(self) -> None:
         """Write down what the next call may rely on."""
+        if not self.writes_in_place:
+            return
         slots = [*self.slots.values(), *self.gradient_slots]
         distinct = [slot for slot in slots if slot is not None]
         if len(distinct) != len(slots) or len(set(distinct)) != len(distinct):
