@@ -19,7 +19,7 @@ from tessella.compiler.observe import Observer, now
 from tessella.compiler.steps import Check, HostStep
 from tessella.errors import ArgumentError
 from tessella.primitives.graph import Where, describe
-from tessella.tensors.tracing import user_line
+from tessella.tensors.tracing import Lines
 
 EAGER, PROGRAM, KERNEL, HOST, COMPILE = "eager", "program", "kernel", "host", "compile"
 _MOST_SHAPES = 4
@@ -71,6 +71,7 @@ class Profile(Observer):
         self.events: list[Event] = []
         self.begin = self.end = 0
         self._thread = threading.get_ident()
+        self._lines = Lines()
         self._watching = contextlib.ExitStack()
 
     def __enter__(self) -> Profile:
@@ -96,7 +97,8 @@ class Profile(Observer):
     def operation(
         self, primitive: Any, arrays: Sequence[Any], results: Sequence[Any], begin: int, end: int
     ) -> None:
-        self._note(EAGER, primitive.name, begin, end, user_line(), _shapes(arrays))
+        where = self._lines.note(results)
+        self._note(EAGER, primitive.name, begin, end, where, _shapes(arrays))
 
     def step(self, program: Any, step: Any, begin: int, end: int) -> None:
         if isinstance(step, HostStep):

@@ -18,7 +18,7 @@ from tessella.primitives.elementwise import Elementwise
 from tessella.primitives.fused import Fused
 from tessella.primitives.graph import Graph, Node, Value, Where, describe
 from tessella.primitives.movement import Pad
-from tessella.tensors.tracing import line_of
+from tessella.tensors.tracing import Lines
 
 _MOVED = (Pad,)  # may be told to write infinities, and makes none itself
 
@@ -80,7 +80,7 @@ class _Check(Observer):
 
     def __init__(self, infinities: bool) -> None:
         self.infinities = infinities
-        self.lines: dict[int, tuple[Any, Where]] = {}  # by id: the primitive that made an array
+        self.lines = Lines()
         self.expected: list[Found] = []
 
     # --- eager operations -----------------------------------------------------------------------
@@ -88,14 +88,7 @@ class _Check(Observer):
     def operation(
         self, primitive: Any, arrays: Sequence[Any], results: Sequence[Any], begin: int, end: int
     ) -> None:
-        where = line_of(self._line_of)
-        for result in results:
-            self.lines[id(result)] = primitive, where
-        self._check(primitive, arrays, results, where)
-
-    def _line_of(self, made: Any) -> Where | None:
-        found = self.lines.get(id(made))
-        return None if found is None else found[1]
+        self._check(primitive, arrays, results, self.lines.note(results))
 
     # --- programs -------------------------------------------------------------------------------
 

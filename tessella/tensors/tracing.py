@@ -13,6 +13,7 @@ whatever reason, every captured tensor holds its own array again.
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -297,25 +298,44 @@ def line_of(known: Callable[[Any], Where | None]) -> Where:
     frames tell whose gradient is being computed, and `known` which line made that node's result.
     """
     frame: FrameType | None = sys._getframe(1)
+    variables = _differentiating()
     while frame is not None and frame.f_code.co_filename.startswith(_PACKAGE):
-        node = _differentiated(frame)
-        where = None if node is None else known(node.outputs[0])
-        if where is not None:
-            return where._replace(backward=True)
+        variable = variables.get(id(frame.f_code))
+        if variable is not None:
+            node = frame.f_locals[variable]
+            outputs = getattr(node, "outputs", None)  # a leaf has none
+            where = known(outputs[0]) if outputs else None
+            if where is not None:
+                return where._replace(backward=True)
         frame = frame.f_back
     return where_of(frame)
 
 
-def _differentiated(frame: FrameType) -> Any:
-    """The node of the tape whose gradient a frame computes, or adds up."""
+@functools.cache
+def _differentiating() -> dict[int, str]:
+    """The code that computes the gradient of a node, or adds some up, and its variable for the node.
+
+    By id: the hash of code is that of all its instructions.
+    """
     from tessella.tensors.tensor import TensorNode
 
-    if frame.f_code is TensorNode.pull.__code__:
-        return frame.f_locals["self"]
-    if frame.f_code is autodiff._add.__code__:
-        node = frame.f_locals["node"]
-        return node if isinstance(node, TensorNode) and node.outputs is not None else None
-    return None
+    return {id(TensorNode.pull.__code__): "self", id(autodiff._add.__code__): "node"}
+
+
+class Lines:
+    """The lines of eager operations, for who looks on at them: known by the arrays they made.
+
+    An id is another array's after its array has gone, but that one is noted, too.
+    """
+
+    def __init__(self) -> None:
+        self._of: dict[int, Where] = {}
+
+    def note(self, results: Sequence[Any]) -> Where:
+        """The line that the operation which has just made these arrays belongs to."""
+        where = line_of(lambda made: self._of.get(id(made)))
+        self._of.update({id(result): where for result in results})
+        return where
 
 
 def is_own_value(tensor: Any) -> bool:

@@ -15,7 +15,7 @@ from tessella.backends.array import Array, Layout
 from tessella.backends.cpu.buffers import allocate
 from tessella.backends.cpu.watch import Watch
 from tessella.compiler.program import Program
-from tessella.compiler.steps import RESULT_BUFFER
+from tessella.compiler.steps import RESULT_BUFFER, Check, HostStep
 from tessella.tensors.tensor import Tensor
 from tessella.transforms.places import Place, is_watchable
 
@@ -51,7 +51,10 @@ class State:
         self.places = [(p, p in written) for p in dict.fromkeys([*self.reads, *written])]
         # a gradient that was not there when the program was made must not be there again
         vanishes = any(x is None and p in written for p, x in zip(reads, layouts, strict=True))
-        self.can_settle = None not in self.slots and not vanishes
+        # what may raise an exception (a debugger is left, an index is out of range) once something has
+        # been written: then no tensor is to have changed, so everything goes to fresh memory
+        self.writes_in_place = not self._may_stop_half_way()
+        self.can_settle = None not in self.slots and not vanishes and self.writes_in_place
         self.valid = [False]  # whether all places are as they were left; they take it back
         self.watch: Watch | None = None
         self._sort_outputs({number for _, number in self.writes})
@@ -65,6 +68,16 @@ class State:
             own = buffer.kind == RESULT_BUFFER and location.offset == 0
             found.append(buffer.number if own else None)
         return [slot if found.count(slot) == 1 else None for slot in found]
+
+    def _may_stop_half_way(self) -> bool:
+        """Whether the program can raise an exception after it has written into a tensor's memory."""
+        program, written = self.program, False
+        kept = {program.result_buffers[slot] for slot in self.slots if slot is not None}
+        for step in program.steps[program.prepared :]:
+            if written and isinstance(step, (Check, HostStep)):
+                return True
+            written |= not kept.isdisjoint(step.writes)
+        return False
 
     def _sort_outputs(self, kept: set[int]) -> None:
         """Which results take fresh memory at every call, and which outputs are shown in them."""
@@ -170,7 +183,7 @@ class State:
     def _target(self, number: int) -> Array | None:
         """Where an output goes: the memory that its tensor has, or None."""
         place, output = self.writes[number]
-        if self.slots[number] is None:
+        if self.slots[number] is None or not self.writes_in_place:
             return None
         return place.own(self.program.results[output].layout)
 

@@ -216,15 +216,28 @@ def test_an_f_string_is_told_the_line():
 
 
 def test_an_exception_in_an_effect_leaves_the_program_usable():
-    trouble = [True]
+    trouble = [False]
+    weight = ts.ones(2)
 
     def complain(x):
         if trouble[0]:
             raise RuntimeError("stop")
 
     effect = Effect(complain, "complain")
-    f = ts.jit(lambda x: (effect(x), x + 1.0)[1])
-    with pytest.raises(RuntimeError, match="stop"):
-        f(ts.ones(2))
+
+    @ts.jit
+    def f(x):
+        weight.assign(weight + x)
+        effect(weight)
+        weight.assign(weight * 2.0)
+        return weight.sum()
+
+    x = ts.ones(2)
+    assert [f(x).item() for _ in range(2)] == [8.0, 20.0]
+    trouble[0] = True
+    for _ in range(2):
+        with pytest.raises(RuntimeError, match="stop"):
+            f(x)
+        assert weight.tolist() == [10.0, 10.0]  # as if it had not been called
     trouble[0] = False
-    assert f(ts.ones(2)).tolist() == [2.0, 2.0]
+    assert f(x).item() == 44.0

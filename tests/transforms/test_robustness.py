@@ -244,6 +244,24 @@ def test_an_index_out_of_range_leaves_the_program_usable():
     np.testing.assert_array_equal(total.numpy(), [4.0, 4.0, 4.0])
 
 
+def test_an_index_out_of_range_after_an_assignment_changes_nothing():
+    table, count = ts.ones((5, 3)), ts.zeros(2)
+
+    @ts.jit
+    def take(index):
+        nonlocal count
+        count += 1
+        return ts.exp(table[ts.cumulative_sum(index)])
+
+    take(ts.asarray([0, 1]))
+    for _ in range(2):
+        with pytest.raises(errors.IndexingError, match="index 9"):
+            take(ts.asarray([2, 7]))
+        np.testing.assert_array_equal(count.numpy(), [1.0, 1.0])
+    take(ts.asarray([0, 1]))
+    np.testing.assert_array_equal(count.numpy(), [2.0, 2.0])
+
+
 # --- threads --------------------------------------------------------------------------------------
 
 
