@@ -56,7 +56,9 @@ def _prepared(primitive: Contraction, x: Spec, y: Spec) -> Decomposition | None:
     """Spread and pad the input of a convolution first, and cut off what is not read."""
     preparation = _preparation(primitive, x)
     bare = replace(primitive, geometry=tuple(_bare(g) for g in primitive.geometry))
-    padded = Spec(preparation[-1].result(x).shape, x.dtype) if preparation else x
+    padded = x
+    for step in preparation:
+        padded = step.result(padded)
     growth = winograd.growth(bare, padded, y)
     if growth is not None and any(growth.axes):
         return _in_whole_tiles(primitive, growth, x, y)

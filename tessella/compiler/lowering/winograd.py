@@ -121,6 +121,8 @@ def _parts(primitive: Contraction, x: Spec, y: Spec) -> Plan | None:
     if left & right & output or left | right != (left & right) | output:
         return None
     sizes = primitive.sizes(x, y)
+    if not all(sizes.values()):
+        return None
     is_filter = all(sizes[g.kernel] == TAPS for g in geometry)
     if not is_filter and any(sizes[g.output] != TAPS for g in geometry):
         return None
