@@ -30,14 +30,21 @@ class Table:
     raw: list[dict[str, Any]] = field(default_factory=list)
 
     def add(
-        self, work: str, found: dict[str, Measurement], target: str, rivals: list[str] | None = None
-    ) -> None:
-        """A row of times: our own first, then the peers', the ratio to the best and the target."""
-        own, *others = found.values()
+        self, work: str, found: dict[str, Measurement], target: str, rivals: list[str] | None = None,
+        note: str | None = None,
+    ) -> None:  # fmt: skip
+        """A row of times: our own first, then the peers', the ratio to the best and the target.
+
+        Args:
+            note: what stands between the times and the ratio, if the table has such a column.
+        """
+        own = next(iter(found.values()))
         rivals = [n for n in list(found)[1:] if rivals is None or n in rivals]
         ratio = _ratio(own, [found[n] for n in rivals]) if rivals else None
-        cells = [readable(m.median) for m in (own, *others)]
-        cells += [""] * (len(self.columns) - 3 - len(cells))
+        names = self.columns[1 : -2 if note is None else -3]
+        assert set(found) <= set(names), (list(found), names)
+        cells = [readable(found[name].median) if name in found else "" for name in names]
+        cells += [] if note is None else [note]
         self.rows.append([work, *cells, f"{ratio:.2f} ×" if ratio else "", target])
         self.raw.append(
             {
@@ -46,6 +53,7 @@ class Table:
                 "spread": {name: round(m.spread, 4) for name, m in found.items()},
                 "ratio": ratio,
                 "target": target,
+                "note": note,
             }
         )
         print(

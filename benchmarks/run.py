@@ -20,11 +20,13 @@ def _suites() -> dict[str, tuple[str, Callable[[], report.Table]]]:
     import eager
     import first_calls
     import limits
+    import memory
     import networks
     import overhead
     import scaling
     import startup
     import threads
+    import tuning
 
     return {
         "limits": ("performance.md", limits.limits),
@@ -35,6 +37,8 @@ def _suites() -> dict[str, tuple[str, Callable[[], report.Table]]]:
         "compiled": ("performance.md", compiled.compiled),
         "first_calls": ("performance.md", first_calls.first_calls),
         "overhead": ("performance.md", overhead.overhead),
+        "tuning": ("performance.md", tuning.tuning),
+        "memory": ("performance.md", memory.memory),
         "scaling": ("performance.md", scaling.scaling),
         "threads": ("performance.md", threads.threads),
         "startup": ("performance.md", startup.startup),

@@ -23,7 +23,7 @@ PAGES = {
     "indexing": ("Indexing, sorting and searching", ["tessella.tensors.indexing", "tessella.tensors.sorting"]),
     "random": ("Random numbers", ["tessella.tensors.random"]),
     "autodiff": ("Differentiation", ["tessella.autodiff"]),
-    "transforms": ("Transformations", ["tessella.transforms.jit"]),
+    "transforms": ("Transformations", ["tessella.transforms.jit", "tessella.transforms.tuning"]),
     "debug": (
         "Debugging and profiling",
         ["tessella.debug.printing", "tessella.debug.breakpoints", "tessella.debug.finite", "tessella.profiling"],

@@ -217,6 +217,7 @@ from tessella.tensors.statistical import (
 )
 from tessella.tensors.tensor import Tensor, gradients
 from tessella.transforms.jit import jit
+from tessella.transforms.tuning import forget_tuning, tune
 
 __version__ = "0.1.0"
 e, inf, nan, newaxis, pi = _math.e, _math.inf, _math.nan, None, _math.pi
@@ -301,6 +302,7 @@ __all__ = [
     "floor",
     "floor_divide",
     "fmod",
+    "forget_tuning",
     "from_dlpack",
     "full",
     "full_like",
@@ -412,6 +414,7 @@ __all__ = [
     "tril",
     "triu",
     "trunc",
+    "tune",
     "uint16",
     "uint32",
     "uint64",

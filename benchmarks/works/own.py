@@ -171,6 +171,11 @@ def convolution() -> Any:
     return inference(lambda x: F.relu(layer(x)), [floats(8, 64, 56, 56)])
 
 
+def product_bfloat16(size: int) -> Any:
+    data = [floats(size, size).astype(ts.bfloat16) for _ in range(2)]
+    return inference(lambda x, y: x @ y, data)
+
+
 def product(size: int) -> Any:
     return inference(lambda x, y: x @ y, [floats(size, size), floats(size, size)])
 

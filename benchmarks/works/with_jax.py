@@ -208,6 +208,11 @@ def convolution() -> Any:
     return inference(lambda p, x: jax.nn.relu(conv(x, p[0]) + p[1]), p, [floats(8, 64, 56, 56)])
 
 
+def product_bfloat16(size: int) -> Any:
+    data = [floats(size, size).astype(jnp.bfloat16) for _ in range(2)]
+    return inference(lambda p, x, y: x @ y, None, data)
+
+
 def product(size: int) -> Any:
     return inference(lambda p, x, y: x @ y, None, [floats(size, size), floats(size, size)])
 

@@ -28,8 +28,8 @@ def decomposition(primitive: Primitive, inputs: Sequence[Spec]) -> Decomposition
     if isinstance(primitive, Composite):
         return primitive.steps
     if isinstance(primitive, Contraction):
-        if is_half(inputs[0].dtype):
-            return _in_float32(primitive, inputs, count=2)
+        if is_half(inputs[0].dtype) and not primitive.wide:
+            return _rounded(primitive, inputs[0].dtype)
         return _prepared(primitive, *inputs)
     if isinstance(primitive, Scatter) and primitive.mode == "add" and is_half(inputs[0].dtype):
         return _in_float32(primitive, inputs, count=2)
@@ -40,8 +40,14 @@ def _cast(dtype: DType) -> Primitive:
     return Elementwise(cast_function(dtype))
 
 
+def _rounded(primitive: Contraction, narrow: DType) -> Decomposition:
+    """Products of half precision are added in float32, and rounded once."""
+    wide = replace(primitive, wide=True)
+    return lambda apply, operands: apply(_cast(narrow), (apply(wide, operands),))
+
+
 def _in_float32(primitive: Primitive, inputs: Sequence[Spec], count: int) -> Decomposition:
-    """Half precision is multiplied and added in float32, and rounded once."""
+    """Half precision is added in float32, and rounded once."""
     narrow = inputs[0].dtype
     wide = compute_dtype(narrow)
 

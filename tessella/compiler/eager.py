@@ -82,6 +82,11 @@ def _observed(primitive: Primitive, arrays: Sequence[Array]) -> Any:
     return result
 
 
+def forget() -> None:
+    """Let every primitive be lowered anew."""
+    _plans.clear()
+
+
 def _make_plan(primitive: Primitive, layouts: list[Layout]) -> Plan:
     if _choice.observers:
         return functools.partial(_observed, primitive)
@@ -131,7 +136,7 @@ def _recipe_plan(recipe: Recipe) -> Plan:
     simple = len(recipe.calls) == 1 and not recipe.scratch and not recipe.bounds
     if simple and recipe.shown is None:
         (only,) = recipe.calls
-        run, out = _native(only), recipe.result
+        run, out = native_call(only), recipe.result
         if only.places == (Place(0), Place(RESULT)):
 
             def one(arrays: Sequence[Array]) -> Array:
@@ -148,7 +153,7 @@ def _recipe_plan(recipe: Recipe) -> Plan:
                 return result
 
             return two
-    return functools.partial(_follow, recipe, [(_native(c), c.places) for c in recipe.calls])
+    return functools.partial(_follow, recipe, [(native_call(c), c.places) for c in recipe.calls])
 
 
 def _follow(
@@ -169,7 +174,7 @@ def _follow(
     return result
 
 
-def _native(call: Call) -> Callable[..., None]:
+def native_call(call: Call) -> Callable[..., None]:
     """A call as a function of addresses."""
     from tessella.backends.cpu import engine, threads
     from tessella.compiler.lowering.kernels import address_of

@@ -16,6 +16,7 @@ from tessella.compiler.program import Program
 from tessella.primitives.graph import Graph, verify
 
 PASSES: tuple[Callable[[Graph], Graph], ...] = (
+    simplify.permute_contractions,  # before half precision gets a cast behind its products
     simplify.decompose,
     simplify.drop_unused_operands,
     simplify.remove_dead_code,

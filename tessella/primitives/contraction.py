@@ -59,13 +59,16 @@ class Geometry:
 class Contraction(Primitive):
     """result = sum over shared labels of left x right.
 
-    Dtypes: both operands the same; half precision is accumulated in float32 and rounded once.
+    Dtypes: both operands the same; half precision is accumulated in float32 and rounded once. If
+        `wide`, it is not rounded: the result is in float32 (the compiler makes such ones, after
+        differentiation, and rounds in a step of its own that can be fused).
     """
 
     left: Labels
     right: Labels
     output: Labels
     geometry: tuple[Geometry, ...] = ()
+    wide: bool = False
 
     @property
     def name(self) -> str:
@@ -98,11 +101,14 @@ class Contraction(Primitive):
         if x.dtype is not y.dtype:
             raise DTypeError(f"{self.name}: {x.dtype.name} and {y.dtype.name} must be one dtype")
         sizes = self.sizes(x, y)
-        return Spec(tuple(sizes[label] for label in self.output), x.dtype)
+        dtype = dtypes.compute_dtype(x.dtype) if self.wide else x.dtype
+        return Spec(tuple(sizes[label] for label in self.output), dtype)
 
     def reference(self, *inputs: NumPyArray) -> NumPyArray:
         x, y = inputs
         dtype = x.dtype
+        if self.wide:
+            dtype = dtypes.compute_dtype(dtypes.as_dtype(dtype)).numpy
         wide = np.dtype(np.float64) if dtype.kind not in "iubc" else dtype
         wide = np.dtype(np.int64) if dtype.kind == "b" else wide
         x, y, left = x.astype(wide), y.astype(wide), list(self.left)
@@ -185,7 +191,7 @@ class Contraction(Primitive):
         y = y if y_axis is None else batch_front(y, y_axis, size)
         left = self.left if x_axis is None else (extra, *self.left)
         right = self.right if y_axis is None else (extra, *self.right)
-        return Contraction(left, right, (extra, *self.output), self.geometry)(x, y), 0
+        return Contraction(left, right, (extra, *self.output), self.geometry, self.wide)(x, y), 0
 
     @classmethod
     def samples(cls) -> Iterator[Sample]:
@@ -254,7 +260,7 @@ def matmul_labels(left_rank: int, right_rank: int) -> Contraction:
     """The contraction of `matmul` for operands of these ranks, batch axes already equal.
 
     >>> matmul_labels(2, 2)
-    Contraction(left=(0, 1), right=(1, 2), output=(0, 2), geometry=())
+    Contraction(left=(0, 1), right=(1, 2), output=(0, 2), geometry=(), wide=False)
     """
     rows, inner, columns = 0, 1, 2
     batch = tuple(range(3, 3 + max(left_rank, right_rank, 2) - 2))

@@ -251,6 +251,10 @@ class Jitted:
             explained.to_html(html)
         return explained
 
+    def forget(self) -> None:
+        """Drop all programs: the next call traces and compiles again."""
+        self.specialisations.clear()
+
     def _program_for(self, args: Any, kwargs: Any) -> Specialisation:
         if args or kwargs:
             given = self._flatten(args, kwargs)

@@ -76,6 +76,16 @@ def store(key: str, code: bytes) -> None:
     _keep_bounded(place)
 
 
+def remove(prefix: str) -> int:
+    """Remove the entries whose keys begin so; gives how many there were."""
+    place = _trusted_folder()
+    found = [] if place is None else list(place.glob(f"{prefix}*"))
+    for entry in found:
+        with contextlib.suppress(OSError):
+            entry.unlink()
+    return len(found)
+
+
 def _trusted_folder() -> Path | None:
     place = folder()
     if place in _unusable:

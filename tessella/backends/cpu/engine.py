@@ -63,7 +63,7 @@ def _linker() -> Any:
 
 
 @functools.cache
-def _fingerprint() -> str:
+def fingerprint() -> str:
     """What machine code depends on besides the kernel: compiler and processor."""
     import llvmlite
 
@@ -105,7 +105,7 @@ def compile_all(modules: Sequence[tuple[str, Sequence[str]]]) -> None:
 
 
 def _key(llvm_ir: str) -> str:
-    return hashlib.sha256(f"{_fingerprint()}\n{llvm_ir}".encode()).hexdigest()
+    return hashlib.sha256(f"{fingerprint()}\n{llvm_ir}".encode()).hexdigest()
 
 
 def _object_code(key: str, llvm_ir: str) -> bytes:

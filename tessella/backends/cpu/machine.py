@@ -25,6 +25,11 @@ def vector_bytes() -> int:
     return 32 if "+avx2" in features else 16
 
 
+def multiplies_bfloat16() -> bool:
+    """Whether there is an instruction for products of bfloat16 pairs, added in float32."""
+    return vector_bytes() == 64 and "+avx512bf16" in host()[1].split(",")
+
+
 def function_attributes() -> str:
     """LLVM attributes of every kernel: use the whole width of the vector registers."""
     return f'"prefer-vector-width"="{8 * vector_bytes()}"'

@@ -6,6 +6,7 @@ import math
 from typing import Any
 
 from tessella.backends.array import Layout
+from tessella.backends.cpu import machine
 from tessella.compiler.lowering import plain_contraction, tiled_contraction, winograd
 from tessella.compiler.lowering.kernels import MOST_KERNELS
 from tessella.compiler.lowering.plain_contraction import axes_of
@@ -13,6 +14,8 @@ from tessella.compiler.lowering.tiled_contraction import Groups
 from tessella.compiler.recipe import Recipe
 from tessella.primitives.base import Spec
 from tessella.primitives.contraction import Contraction
+
+LEAST_WORK = 1 << 15  # multiply-adds: less is not worth a kernel for each height of tile
 
 
 def lower(
@@ -44,7 +47,7 @@ def _lowered(
     if short is not None:
         return winograd.lower(primitive, layouts, result, short)
     groups, swapped = _groups(primitive, x, y)
-    if x.dtype.is_float and _worth_tiling(groups):
+    if x.dtype.is_float and _worth_tiling(groups, swapped, x.dtype.itemsize):
         return tiled_contraction.lower(groups, swapped, x.dtype, result, fixed)
     return plain_contraction.lower(primitive, layouts, result)
 
@@ -61,11 +64,24 @@ def _groups(primitive: Contraction, x: Layout, y: Layout) -> tuple[Groups, bool]
     return Groups(batch, rows, columns, summed), swapped
 
 
-def _worth_tiling(groups: Groups) -> bool:
-    """Whether packing is repaid: enough rows and columns to reuse what is packed."""
+def _worth_tiling(groups: Groups, swapped: bool, itemsize: int) -> bool:
+    """Whether there are enough rows and columns to reuse what a tile reads.
+
+    Few rows are enough for a right operand whose rows are read straight on: then every element of it
+    is fetched once. A single row is so if the right operand comes from memory, not from a cache.
+    """
     rows, columns, inner = (
         math.prod(axis.size for axis in group)
         for group in (groups.rows, groups.columns, groups.inner)
     )
     batch = math.prod(axis.size for axis in groups.batch)
-    return rows >= 4 and columns >= 8 and inner >= 4 and batch * rows * columns * inner >= 1 << 15
+    if columns < 8 or inner < 4 or batch * rows * columns * inner < LEAST_WORK:
+        return False
+    straight = groups.columns[-1].strides[0 if swapped else 1] == 1
+    far = columns * inner * itemsize > machine.cache_bytes(3, 1 << 23) // 2
+    return rows >= 4 or (straight and (rows >= 2 or far))
+
+
+def forget() -> None:
+    """Let every product be lowered anew."""
+    _recipes.clear()

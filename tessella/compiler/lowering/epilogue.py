@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 from tessella.backends.array import Layout, row_major
 from tessella.backends.loops import Kernel, Loop, index_constant, index_variable
-from tessella.backends.tiles import MOST_EPILOGUE_ARGUMENTS
+from tessella.backends.products import MOST_EPILOGUE_ARGUMENTS
 from tessella.compiler.index import Dim
 from tessella.compiler.lowering.elementwise import safe
 from tessella.compiler.lowering.fused import Nest, structure

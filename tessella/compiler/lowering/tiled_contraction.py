@@ -2,13 +2,14 @@
 
 A convolution needs no im2col: where an element of the input stands is the sum of an offset for its
 output place and one for its place in the kernel, and the packing reads it there. What is packed at
-one time stays in the cache: columns, and the summed axis, are done in chunks.
+one time stays in the cache: columns, and the summed axis, are done in chunks. An operand whose
+elements stand in order may be read where it stands. How all this is cut is in `blocking`.
 """
 
 from __future__ import annotations
 
+import contextlib
 import functools
-import math
 import struct
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
@@ -19,25 +20,20 @@ from tessella.backends import packing
 from tessella.backends.array import Layout, contiguous_layout
 from tessella.backends.cpu import machine
 from tessella.backends.loops import Kernel
-from tessella.backends.packing import Table
-from tessella.backends.tiles import (
-    ARGUMENTS,
-    PACKING_ARGUMENTS,
-    Tile,
-    packing_product_ir,
-    product_ir,
-    tile_for,
-)
+from tessella.backends.packing import Elements, Table
+from tessella.backends.products import AHEAD, AHEAD_STEPS, ON_THE_WAY, arguments, product_ir
+from tessella.backends.tiles import Tile
+from tessella.backends.transposing import square, transposing_ir
+from tessella.compiler.lowering import blocking
+from tessella.compiler.lowering.blocking import IN_PLACE, Choice, Problem
 from tessella.compiler.lowering.kernels import address_of
 from tessella.compiler.lowering.plain_contraction import Axis
 from tessella.compiler.recipe import RESULT, Blocks, Call, Native, Place, Recipe
-from tessella.dtypes import DType
+from tessella.dtypes import DType, bfloat16, compute_dtype, uint32
 from tessella.primitives.base import Spec
 
-BLOCK = 352  # of k: a panel of each operand stays in the inner caches
-PACKED_ELEMENTS = 1 << 21  # of the right operand at one time
-MOST_DEPTH = 16 * BLOCK  # of k at one time
-SERIAL_BELOW = 1 << 20  # multiply-adds that one thread does sooner than two
+PAGE = 4096  # bytes; rows so long are fetched along, before their next panel is due
+PANELS_AHEAD = 2
 PACK_TOGETHER_FROM = 1 << 16  # elements that two threads pack sooner than one
 
 
@@ -59,112 +55,195 @@ def offsets(axes: Sequence[Axis], which: int) -> Table:
 
 
 @functools.cache
-def product(tile: Tile) -> Native:
-    return Native("product", product_ir(tile, machine.function_attributes()))
+def product_kernel(tile: Tile, packed: str = AHEAD) -> Native:
+    """The native function that multiplies panels; see `tessella.backends.products`."""
+    return Native("product", product_ir(tile, packed, machine.function_attributes()))
 
 
 @functools.cache
-def _packing_product(tile: Tile) -> Native:
-    return Native("product", packing_product_ir(tile, BLOCK, machine.function_attributes()))
-
-
-@functools.cache
-def _pack(kind: str, dtype: DType, width: int, runs: int) -> Kernel | Native:
+def _pack(kind: str, elements: Elements, width: int, runs: int) -> Kernel | Native:
     """A kernel of `tessella.backends.packing`."""
     if kind == "runs":
-        return packing.runs_kernel(dtype, width, runs)
+        return packing.runs_kernel(elements, width, runs)
     if kind == "gather":
-        return packing.gather_kernel(dtype, width)
-    lanes = machine.vector_bytes() // dtype.itemsize
-    text = packing.transposing_ir(dtype, width, lanes, machine.function_attributes())
-    return Native("pack", text)
+        return packing.gather_kernel(elements, width)
+    lanes = machine.vector_bytes() // elements.target.itemsize
+    return Native("pack", transposing_ir(elements, width, lanes, machine.function_attributes()))
 
 
 class _Operand:
-    """One operand, and how it is packed."""
+    """One operand: where its elements are, from the offsets of its batches, places and steps of k."""
 
     def __init__(
-        self, dtype: DType, width: int, batches: Table, places: Table, steps: Table
+        self, dtype: DType, batches: Table, places: Table, steps: Table, fixed: bool
     ) -> None:
-        lanes = machine.vector_bytes() // dtype.itemsize
-        self.width, self.batches, self.steps = width, batches, steps
-        self.panels = -(-len(places) // width)
-        self.packing = packing.choose(places, steps, width, lanes)
+        self.dtype, self.batches, self.places, self.fixed = dtype, batches, places, fixed
+        self.steps = steps
+        self.step = packing.constant_step(steps)
+
+    def contiguous(self, width: int) -> bool:
+        """Whether the places of each panel lie side by side."""
+        inside = np.arange(1, len(self.places)) % width != 0
+        return bool((np.diff(self.places)[inside] == 1).all())
+
+    def pack_by(self, width: int, block: int, pairs: bool) -> None:
+        """Choose how panels of a width are packed."""
+        target = uint32 if pairs else compute_dtype(self.dtype)
+        elements = Elements(self.dtype, target, pairs)
+        self.per_step = 2 if pairs else 1
+        if pairs:
+            self.steps = packing.paired(self.steps)
+        self.width, self.block = width, block
+        self.panels = -(-len(self.places) // width)
+        self.packing = packing.choose(self.places, self.steps, width, square(elements))
         runs = self.packing.per_panel if self.packing.kind == "runs" else 0
         self.side = packing.side_by_side(self.packing.kind, runs)
-        self.kernel = _pack(self.packing.kind, dtype, width, runs)
+        self.kernel = _pack(self.packing.kind, elements, width, runs)
+        self.padded = packing.padded(self.places, width)
 
     def pack(self, source: int, target: int, panel: int, panels: int, k: int, depth: int) -> Call:
         """Pack some panels, for `depth` of k from `k` on."""
-        blocks = -(-depth // BLOCK)
-        how = self.packing
-        along = panel * how.per_panel if how.kind == "runs" else k
+        blocks = -(-depth // self.block)
+        how, step = self.packing, k * self.per_step
+        along = panel * how.per_panel if how.kind == "runs" else step
         suffix = struct.pack(
-            "<9q", self.batches.ctypes.data, self.steps.ctypes.data + 8 * k,
+            "<9q", self.batches.ctypes.data, self.steps.ctypes.data + 8 * step,
             how.places.ctypes.data + 8 * panel * how.per_panel, how.extra.ctypes.data + 8 * along,
-            panels, blocks, BLOCK, depth, panels * self.width * depth,
+            panels, blocks, self.block, depth, panels * self.width * depth,
         )  # fmt: skip
         items = len(self.batches) * blocks * -(-panels // self.side)
         share = len(self.batches) * panels * self.width * depth >= PACK_TOGETHER_FROM
         chunk = max(1, items // 32) if share and items > 1 else 0
-        whole = depth == len(self.steps) and panels == self.panels
+        whole = depth * self.per_step == len(self.steps) and panels == self.panels
         return Call(self.kernel, (Place(source), Place(target)), suffix, items, chunk, packs=whole)
+
+
+def multiplies_pairs(dtype: DType) -> bool:
+    """Whether products of a dtype run on pairs of its elements."""
+    return dtype is bfloat16 and machine.multiplies_bfloat16()
+
+
+class Product(NamedTuple):
+    """A contraction whose groups of axes all have elements.
+
+    Args:
+        swapped: whether the right operand has the rows.
+        dtype: of the operands; the result is in float32 if they are in half precision.
+        fixed: operands that stay the same from call to call.
+    """
+
+    groups: Groups
+    swapped: bool
+    dtype: DType
+    result: Spec
+    fixed: tuple[bool, bool]
+
+    @property
+    def left(self) -> int:
+        """The operand that has the rows."""
+        return 1 if self.swapped else 0
+
+    def operands(self) -> tuple[_Operand, _Operand]:
+        """The one with the rows, and the one with the columns."""
+        groups = self.groups
+        rows, columns = (
+            _Operand(
+                self.dtype, offsets(groups.batch, which), offsets(places, which),
+                offsets(groups.inner, which), self.fixed[which],
+            )
+            for places, which in ((groups.rows, self.left), (groups.columns, 1 - self.left))
+        )  # fmt: skip
+        return rows, columns
+
+
+_watchers: list[list[Product]] = []
+
+
+@contextlib.contextmanager
+def watched() -> Iterator[list[Product]]:
+    """The products that are lowered inside a `with` block."""
+    found: list[Product] = []
+    _watchers.append(found)
+    try:
+        yield found
+    finally:
+        _watchers.remove(found)
 
 
 def lower(
     groups: Groups, swapped: bool, dtype: DType, result: Spec,
     fixed: tuple[bool, bool] = (False, False),
 ) -> Recipe:  # fmt: skip
-    """The recipe of a contraction whose groups of axes all have elements.
+    """The recipe of a product."""
+    product = Product(groups, swapped, dtype, result, fixed)
+    for found in _watchers:
+        found.append(product)
+    return recipe(product)
 
-    `swapped` says that the right operand has the rows.
-    """
-    tile = tile_for(dtype, math.prod(axis.size for axis in groups.rows))
-    left, right = (1, 0) if swapped else (0, 1)
-    rows = _Operand(
-        dtype, tile.rows, offsets(groups.batch, left), offsets(groups.rows, left),
-        offsets(groups.inner, left),
-    )  # fmt: skip
-    columns = _Operand(
-        dtype, tile.columns, offsets(groups.batch, right), offsets(groups.columns, right),
-        offsets(groups.inner, right),
-    )  # fmt: skip
-    schedule = _Schedule(tile, rows, columns, groups, fixed[right])
-    return _recipe(schedule, left, contiguous_layout(result.shape, result.dtype))
+
+def recipe(product: Product, choice: Choice | None = None) -> Recipe:
+    """The recipe of a product, cut as is best, or by a choice."""
+    schedule = _Schedule(*product.operands(), product.groups, choice)
+    result = product.result
+    return _recipe(schedule, product.left, contiguous_layout(result.shape, result.dtype))
+
+
+def problem_of(rows: _Operand, columns: _Operand) -> Problem:
+    """What `blocking` has to know."""
+    dtype = rows.dtype
+    wide, pairs = compute_dtype(dtype), multiplies_pairs(dtype)
+    vectors = 2 * machine.vector_bytes() // wide.itemsize
+    same = dtype is wide
+    return Problem(
+        dtype=wide,
+        pairs=pairs,
+        batches=len(rows.batches),
+        rows=len(rows.places),
+        columns=len(columns.places),
+        depth=-(-len(rows.steps) // (2 if pairs else 1)),
+        left_stays=same and rows.step != 0,
+        left_straight=rows.step == 1,
+        right_stays=same and columns.step != 0 and columns.contiguous(vectors),
+        left_fixed=rows.fixed,
+        right_fixed=columns.fixed,
+    )
 
 
 class _Schedule:
     """Into which chunks and items a product is cut: by its sizes alone."""
 
     def __init__(
-        self, tile: Tile, rows: _Operand, columns: _Operand, groups: Groups, columns_fixed: bool
+        self, rows: _Operand, columns: _Operand, groups: Groups, choice: Choice | None
     ) -> None:
-        self.tile, self.rows, self.columns, self.groups = tile, rows, columns, groups
-        self.batch_offsets = offsets(groups.batch, 2)
-        row_offsets, column_offsets = offsets(groups.rows, 2), offsets(groups.columns, 2)
-        self.row_count, self.column_count = len(row_offsets), len(column_offsets)
-        self.row_offsets = packing.padded(row_offsets, tile.rows)
-        self.column_offsets = packing.padded(column_offsets, tile.columns)
-        self.flags = self._contiguous_panels(len(column_offsets))
-        self.depth = len(rows.steps)
-        batches = len(self.batch_offsets)
-        work = batches * self.row_count * self.column_count * self.depth
-        self.share = work >= SERIAL_BELOW
-        # few rows: a block of all of them stays in the cache, and the columns are packed on the way
-        self.packs_on_the_way = (
-            rows.panels * tile.rows * BLOCK * tile.dtype.itemsize
-            <= machine.cache_bytes(2, 1 << 19) // 2
-            and batches * columns.panels >= 4
-            and not columns_fixed
+        self.rows, self.columns, self.groups = rows, columns, groups
+        self.problem = problem_of(rows, columns)
+        self.blocking = (
+            blocking.cut(self.problem, choice) if choice else blocking.choose(self.problem)
         )
-        whole = self.packs_on_the_way or columns_fixed
-        self.chunk_depth = self.depth if whole else min(self.depth, MOST_DEPTH)
-        per_panel = batches * tile.columns * self.chunk_depth
-        most = columns.panels if columns_fixed else PACKED_ELEMENTS // per_panel
-        self.chunk_panels = max(1, min(columns.panels, most))
-        # even chunks, so that the last one is not a scrap
-        chunks = -(-columns.panels // self.chunk_panels)
-        self.chunk_panels = -(-columns.panels // chunks)
+        self.tile, self.depth = self.blocking.tile, self.problem.depth
+        rows.pack_by(self.tile.rows, self.blocking.block, self.problem.pairs)
+        columns.pack_by(self.tile.columns, self.blocking.block, self.problem.pairs)
+        self.batch_offsets = offsets(groups.batch, 2)
+        self.row_offsets = packing.padded(offsets(groups.rows, 2), self.tile.rows)
+        column_offsets = offsets(groups.columns, 2)
+        self.column_offsets = packing.padded(column_offsets, self.tile.columns)
+        self.flags = self._contiguous_panels(len(column_offsets))
+        self._cut_into_chunks()
+
+    def _cut_into_chunks(self) -> None:
+        """How much of k, and how many panels of columns, are packed at one time."""
+        batches, columns = self.problem.batches, self.columns
+        self.chunk_depth, self.chunk_panels = self.depth, columns.panels
+        if self.blocking.right != AHEAD:
+            return
+        if not columns.fixed and not self.tile.in_place:
+            self.chunk_depth = min(self.depth, blocking.most_depth(self.blocking.block))
+        per_panel = batches * self.tile.columns * self.chunk_depth
+        most = blocking.packed_elements(self.problem) // per_panel
+        if not columns.fixed and columns.panels > most:
+            # even chunks, so that the last one is not a scrap
+            chunks = -(-columns.panels // max(1, most))
+            self.chunk_panels = -(-columns.panels // chunks)
 
     def _contiguous_panels(self, count: int) -> Table:
         """1 for each panel whose columns stand side by side in the result (those there are)."""
@@ -173,128 +252,119 @@ class _Schedule:
         follows |= (np.arange(panels.size).reshape(panels.shape) >= count)[:, 1:]
         return np.ascontiguousarray(follows.all(axis=1).astype(np.int64))
 
-    def items(self, panels: int) -> tuple[int, int]:
-        """Panels of rows and of columns in one item: enough to reuse, enough items to share."""
-        per_row, per_column = 8, 8
-        batches = len(self.batch_offsets)
-        while per_row * per_column > 1:
-            count = batches * -(-self.rows.panels // per_row) * -(-panels // per_column)
-            if not self.share or count >= 16:
-                break
-            if per_column >= per_row:
-                per_column = max(1, per_column // 2)
-            else:
-                per_row = max(1, per_row // 2)
-        return per_row, per_column
-
-
-_NO_EPILOGUE = {"epilogue": 0, "epilogue_args": 0, "epilogue_words": 0}
 
 # The scratch buffers of a product.
 PACKED_ROWS, PACKED_COLUMNS = RESULT - 1, RESULT - 2
 
 
 def _recipe(schedule: _Schedule, left: int, out: Layout) -> Recipe:
-    tile, rows = schedule.tile, schedule.rows
+    tile = schedule.tile
     # room past the end: the micro-kernel prefetches ahead
-    per_step = len(schedule.batch_offsets) * schedule.chunk_depth * tile.dtype.itemsize
-    scratch = [rows.panels * tile.rows * per_step + 4096]
-    if schedule.packs_on_the_way:
-        calls = [
-            rows.pack(left, PACKED_ROWS, 0, rows.panels, 0, schedule.depth),
-            _packing_product_call(schedule, 1 - left),
-        ]
-    else:
-        scratch.append(schedule.chunk_panels * tile.columns * per_step + 4096)
-        calls = list(_chunks(schedule, left))
+    per_step = schedule.problem.batches * schedule.chunk_depth * tile.dtype.itemsize
+    rows_bytes = 0 if tile.in_place else schedule.rows.panels * tile.rows * per_step + 4096
+    scratch = [rows_bytes, schedule.chunk_panels * tile.columns * per_step + 4096]
+    calls = tuple(_chunks(schedule, left))
+    if schedule.blocking.right != AHEAD:
+        scratch.pop()
+        if tile.in_place:
+            scratch.pop()
     groups = schedule.groups
     blocks = Blocks(*(
         tuple((axis.size, axis.strides[2]) for axis in group)
         for group in (groups.batch, groups.rows, groups.columns)
     ))  # fmt: skip
-    return Recipe(out, tuple(calls), tuple(scratch), keep=schedule, blocks=blocks)
+    return Recipe(out, calls, tuple(scratch), keep=schedule, blocks=blocks)
 
 
 def _chunks(schedule: _Schedule, left: int) -> Iterator[Call]:
-    """Chunk by chunk: pack the rows and the columns, then multiply them."""
+    """Chunk by chunk: pack the rows and the columns that are packed ahead, then multiply them."""
     rows, columns = schedule.rows, schedule.columns
+    ahead = schedule.blocking.right == AHEAD
     for k in range(0, schedule.depth, schedule.chunk_depth):
         depth = min(schedule.chunk_depth, schedule.depth - k)
-        yield rows.pack(left, PACKED_ROWS, 0, rows.panels, k, depth)
+        if not schedule.tile.in_place:
+            yield rows.pack(left, PACKED_ROWS, 0, rows.panels, k, depth)
         for panel in range(0, columns.panels, schedule.chunk_panels):
             count = min(schedule.chunk_panels, columns.panels - panel)
-            yield columns.pack(1 - left, PACKED_COLUMNS, panel, count, k, depth)
-            yield _product_call(schedule, panel, count, k, depth)
+            if ahead:
+                yield columns.pack(1 - left, PACKED_COLUMNS, panel, count, k, depth)
+            yield _product_call(schedule, left, panel, count, k, depth)
 
 
-def _packing_product_call(schedule: _Schedule, right: int) -> Call:
-    """Multiply the packed rows with all columns, which are packed on the way."""
-    tile, rows, columns = schedule.tile, schedule.rows, schedule.columns
-    batches = len(schedule.batch_offsets)
-    per_item = max(1, min(8, batches * columns.panels // 32))
-    column_items = -(-columns.panels // per_item)
-    by_panel = columns.packing.kind == "runs"
-    values = {
-        "batch_offsets": schedule.batch_offsets.ctypes.data,
-        "row_offsets": schedule.row_offsets.ctypes.data,
-        "column_offsets": schedule.column_offsets.ctypes.data,
-        "column_flags": schedule.flags.ctypes.data,
-        "pack": address_of(columns.kernel),
-        "pack_batches": columns.batches.ctypes.data,
-        "pack_steps": columns.steps.ctypes.data,
-        "pack_places": columns.packing.places.ctypes.data,
-        "pack_extra": columns.packing.extra.ctypes.data,
-        "rows": schedule.row_count,
-        "columns": schedule.column_count,
-        "depth": schedule.depth,
-        "row_panels": rows.panels,
-        "column_panels": columns.panels,
-        "columns_per_item": per_item,
-        "column_items": column_items,
-        "left_batch": rows.panels * tile.rows * schedule.depth,
-        "per_panel": columns.packing.per_panel,
-        "extra_per_panel": columns.packing.per_panel if by_panel else 0,
-        "extra_per_step": 0 if by_panel else 1,
-        **_NO_EPILOGUE,
-    }
-    suffix = struct.pack(f"<{len(values)}q", *(values[name] for name in PACKING_ARGUMENTS[3:]))
-    places = (Place(PACKED_ROWS), Place(right), Place(RESULT))
-    items = batches * column_items
-    chunk = int(schedule.share and items > 1)
-    return Call(_packing_product(tile), places, suffix, items, chunk, completes=True)
-
-
-def _product_call(schedule: _Schedule, panel: int, panels: int, k: int, depth: int) -> Call:
-    """Multiply the packed rows with one chunk of packed columns."""
-    tile = schedule.tile
-    per_row, per_column = schedule.items(panels)
-    row_items = -(-schedule.rows.panels // per_row)
-    column_items = -(-panels // per_column)
+def _product_call(
+    schedule: _Schedule, left: int, panel: int, panels: int, k: int, depth: int
+) -> Call:
+    """Multiply the rows with one chunk of the columns."""
+    tile, blocking_, problem = schedule.tile, schedule.blocking, schedule.problem
+    row_items = -(-schedule.rows.panels // blocking_.row_panels)
+    column_items = -(-panels // blocking_.column_panels)
     first = panel * tile.columns
     values = {
         "batch_offsets": schedule.batch_offsets.ctypes.data,
         "row_offsets": schedule.row_offsets.ctypes.data,
         "column_offsets": schedule.column_offsets.ctypes.data + 8 * first,
         "column_flags": schedule.flags.ctypes.data + 8 * panel,
-        "rows": schedule.row_count,
-        "columns": min(panels * tile.columns, schedule.column_count - first),
+        "rows": problem.rows,
+        "columns": min(panels * tile.columns, problem.columns - first),
         "depth": depth,
-        "block": BLOCK,
+        "block": blocking_.block,
         "row_panels": schedule.rows.panels,
         "column_panels": panels,
-        "rows_per_item": per_row,
-        "columns_per_item": per_column,
+        "rows_per_item": blocking_.row_panels,
+        "columns_per_item": blocking_.column_panels,
         "row_items": row_items,
         "column_items": column_items,
-        "left_batch": schedule.rows.panels * tile.rows * depth,
-        "right_batch": panels * tile.columns * depth,
         "accumulate": int(k > 0),
         "column_base": first,
-        **_NO_EPILOGUE,
+        **_left_arguments(schedule, depth),
+        **_right_arguments(schedule, panels, depth),
     }
-    suffix = struct.pack(f"<{len(values)}q", *(values[name] for name in ARGUMENTS[3:]))
-    items = len(schedule.batch_offsets) * row_items * column_items
-    places = (Place(PACKED_ROWS), Place(PACKED_COLUMNS), Place(RESULT))
-    chunk = int(schedule.share and items > 1)
+    words = arguments(values)
+    places = (
+        Place(left if tile.in_place else PACKED_ROWS),
+        Place(PACKED_COLUMNS if blocking_.right == AHEAD else 1 - left),
+        Place(RESULT),
+    )
+    items = problem.batches * row_items * column_items
+    kernel = product_kernel(tile, AHEAD if blocking_.right == AHEAD else ON_THE_WAY)
+    chunk = int(problem.shared and items > 1)
     completes = k + depth == schedule.depth
-    return Call(product(tile), places, suffix, items, chunk, completes)
+    return Call(kernel, places, struct.pack(f"<{len(words)}q", *words), items, chunk, completes)
+
+
+def _left_arguments(schedule: _Schedule, depth: int) -> dict[str, int]:
+    rows = schedule.rows
+    if not schedule.tile.in_place:
+        return {"left_batch": rows.panels * schedule.tile.rows * depth}
+    return {
+        "left_batches": rows.batches.ctypes.data,
+        "left_places": rows.padded.ctypes.data,
+        "left_step": rows.step,
+    }
+
+
+def _right_arguments(schedule: _Schedule, panels: int, depth: int) -> dict[str, int]:
+    columns, right = schedule.columns, schedule.blocking.right
+    if right == AHEAD:
+        return {"right_batch": panels * schedule.tile.columns * depth}
+    how = columns.packing
+    return {
+        "pack": address_of(columns.kernel),
+        "pack_batches": columns.batches.ctypes.data,
+        "pack_steps": columns.steps.ctypes.data,
+        "pack_places": how.places.ctypes.data,
+        "pack_extra": how.extra.ctypes.data,
+        "per_panel": how.per_panel,
+        "extra_per_panel": how.per_panel if how.kind == "runs" else 0,
+        "extra_per_step": 0 if how.kind == "runs" else columns.per_step,
+        "right_step": columns.step if right == IN_PLACE else 0,
+        "right_ahead": _ahead(schedule),
+    }
+
+
+def _ahead(schedule: _Schedule) -> int:
+    """How far ahead the right operand is fetched where it stands: down its rows, or along a long one."""
+    step = schedule.columns.step
+    if abs(step) * schedule.tile.dtype.itemsize >= PAGE:
+        return PANELS_AHEAD * schedule.tile.columns
+    return AHEAD_STEPS * step

@@ -44,9 +44,10 @@ from tessella.backends.loops import (
     load,
 )
 from tessella.backends.packing import Table
-from tessella.backends.tiles import ARGUMENTS, tile_for
+from tessella.backends.products import arguments
+from tessella.backends.tiles import tile_for
 from tessella.compiler.lowering.kernels import PARALLEL_FROM, chunk_of
-from tessella.compiler.lowering.tiled_contraction import BLOCK, product
+from tessella.compiler.lowering.tiled_contraction import product_kernel
 from tessella.compiler.recipe import RESULT, Call, Place, Recipe
 from tessella.compiler.winograd import Matrix, matrices
 from tessella.dtypes import float32, int64
@@ -62,6 +63,7 @@ NUMBERS = POINTS * POINTS
 FEWEST_CHANNELS = 16  # with fewer, the transforms cost more than the products
 FEWEST_TILES = 32
 LEAST_USED = 0.6  # of the tiles
+BLOCK = 352  # of the sum: a panel of each operand stays in the inner caches
 APART = 16  # elements between the 36 matrices: at multiples of a page they would share cache lines
 CHUNK_BYTES = 1 << 23  # of transformed tiles and products at one time
 
@@ -306,13 +308,13 @@ class _Convolution:
             "rows_per_item": per_row, "columns_per_item": per_column,
             "row_items": row_items, "column_items": column_items,
             "left_batch": len(self.rows) * depth + APART, "right_batch": width * depth + APART,
-            "accumulate": int(accumulate), "column_base": 0,
-            "epilogue": 0, "epilogue_args": 0, "epilogue_words": 0,
+            "accumulate": int(accumulate),
         }  # fmt: skip
-        numbers = struct.pack(f"<{len(values)}q", *(values[name] for name in ARGUMENTS[3:]))
+        words = arguments(values)
+        numbers = struct.pack(f"<{len(words)}q", *words)
         items = NUMBERS * row_items * column_items
         places = Place(left), Place(right), Place(target)
-        return Call(product(tile), places, numbers, items, 1)
+        return Call(product_kernel(tile), places, numbers, items, 1)
 
     def _outputs(self, source: int, target: int, panel: int, panels: int) -> Call:
         first, width = panel * self.tile.columns, panels * self.tile.columns

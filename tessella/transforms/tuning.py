@@ -1,0 +1,79 @@
+"""`tune`: the products of a function are tried in several ways on this machine."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from tessella.errors import ArgumentTypeError
+from tessella.transforms.jit import Jitted, jit
+
+if TYPE_CHECKING:
+    from tessella.compiler.tuning import Tuned
+
+
+class Tuning:
+    """What `tune` found; print it."""
+
+    def __init__(self, found: list[Tuned]) -> None:
+        self.found = found
+
+    def __str__(self) -> str:
+        return "\n".join(map(str, self.found)) or "no product that could be cut in another way"
+
+    __repr__ = __str__
+
+
+def tune(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Tuning:
+    """Find out how the products of a function on some arguments are best cut on this machine.
+
+    Without it, blocks follow from the sizes of the caches. What is found is kept on disk beside the
+    compiled kernels, for products of about these sizes on this kind of processor; this process and
+    later ones use it. Sums may be added in another order than before, so results can differ in their
+    last digits from those before; with one tuning they are the same in every run. No tensor is changed.
+
+    Programs of other functions that are compiled already stay as they are. Tune on a quiet machine.
+
+    Args:
+        function: one that `jit` made, or could be given to it.
+
+    Raises:
+        ArgumentTypeError: it is no function.
+
+    >>> import tessella as ts
+    >>> found = ts.tune(lambda x, y: x @ y, ts.ones((40, 50)), ts.ones((50, 60)))
+    >>> len(found.found)
+    1
+    >>> ts.forget_tuning() <= 1
+    True
+    """
+    from tessella.compiler.lowering.tiled_contraction import watched
+    from tessella.compiler.tuning import forget_recipes, tune_products
+
+    if not callable(function):
+        raise ArgumentTypeError(
+            f"tune: {type(function).__name__} was given; expected a function, and its arguments after it"
+        )
+    jitted: Jitted = function if isinstance(function, Jitted) else jit(function)
+    jitted.forget()
+    forget_recipes()
+    with watched() as products:
+        jitted.graph(*args, **kwargs)
+    found = tune_products(products)
+    jitted.forget()
+    return Tuning(found)
+
+
+def forget_tuning() -> int:
+    """Remove everything that `tune` has found on this machine; gives how many entries there were.
+
+    >>> import tessella as ts
+    >>> ts.forget_tuning() >= 0
+    True
+    """
+    from tessella.compiler.lowering import tuned
+    from tessella.compiler.tuning import forget_recipes
+
+    count = tuned.forget()
+    forget_recipes()
+    return count
