@@ -22,6 +22,7 @@ def _suites() -> dict[str, tuple[str, Callable[[], report.Table]]]:
     import limits
     import memory
     import networks
+    import overhead
     import scaling
     import startup
     import threads
@@ -35,6 +36,7 @@ def _suites() -> dict[str, tuple[str, Callable[[], report.Table]]]:
         "networks": ("performance.md", networks.networks),
         "compiled": ("performance.md", compiled.compiled),
         "first_calls": ("performance.md", first_calls.first_calls),
+        "overhead": ("performance.md", overhead.overhead),
         "tuning": ("performance.md", tuning.tuning),
         "memory": ("performance.md", memory.memory),
         "scaling": ("performance.md", scaling.scaling),

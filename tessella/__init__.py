@@ -9,7 +9,7 @@ tensor([2., 4., 6.])
 
 import math as _math
 
-from tessella import autodiff, dtypes, errors, scalar
+from tessella import autodiff, debug, dtypes, errors, scalar
 from tessella.autodiff import enable_grad, no_grad
 from tessella.compiler.eager import backend
 from tessella.dtypes import (
@@ -32,6 +32,7 @@ from tessella.dtypes import (
 )
 from tessella.dtypes import bool_ as bool
 from tessella.errors import TessellaError
+from tessella.profiling import profile
 from tessella.tensors import random
 from tessella.tensors.creation import (
     arange,
@@ -273,6 +274,7 @@ __all__ = [
     "cumulative_min",
     "cumulative_prod",
     "cumulative_sum",
+    "debug",
     "diff",
     "digamma",
     "divide",
@@ -365,6 +367,7 @@ __all__ = [
     "positive",
     "pow",
     "prod",
+    "profile",
     "rand",
     "randint",
     "randn",

@@ -55,6 +55,10 @@ class SideEffectError(TracingError):
     """A traced function does something that a compiled program could not do at every call."""
 
 
+class NotFiniteError(TessellaError, ArithmeticError):
+    """An operation made a NaN or an infinity while `debug.check_nan` looked on."""
+
+
 class MissingRuleError(TessellaError, NotImplementedError):
     """A primitive without the rule that was needed; names the file and the method to add."""
 

@@ -130,6 +130,46 @@ def explain(
         Console(highlight=False, soft_wrap=True).print(f"\nThe page is in [bold]{html}[/bold]")
 
 
+@app.command()
+def profile(
+    target: Annotated[str, typer.Argument(metavar="FILE:FUNCTION", help="What to run.")],
+    shape: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="One for each argument: 8,128 or int64:8,128 (normal numbers, or zeros)."
+        ),
+    ] = None,
+    calls: Annotated[int, typer.Option(help="How often to call it.")] = 10,
+    first: Annotated[
+        bool, typer.Option("--first", help="Record the first call too, with its compilation.")
+    ] = False,
+    out: Annotated[
+        Path | None, typer.Option(help="Write a trace, too, for ui.perfetto.dev.")
+    ] = None,
+) -> None:
+    """Compile a function, call it, and show when each of its kernels ran, inside the real calls."""
+    from tessella.cli import explain as work
+
+    if calls < 1:
+        _fail(f"--calls: {calls} was given; expected a whole number of at least 1")
+    try:
+        function, arguments = work.load(target), work.tensors(shape or [])
+        if not first:
+            function(*arguments)
+        with tessella.profile() as found:
+            for _ in range(calls):
+                function(*arguments)
+    except tessella.TessellaError as error:
+        _fail(f"profile: {error}")
+    typer.echo(str(found))
+    if out is not None:
+        try:
+            found.to_chrome(out)
+        except OSError as error:
+            _fail(f"--out: {out} cannot be written ({error.strerror or error})")
+        Console(highlight=False, soft_wrap=True).print(f"\nThe trace is in [bold]{out}[/bold]")
+
+
 def _summary(history: Any, digits: Any, written: str | None) -> dict[str, Any]:
     from tessella.cli import report
 

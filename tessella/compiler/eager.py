@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import functools
 import struct
-import threading
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -18,6 +17,7 @@ import numpy as np
 
 from tessella.backends.array import Array, Layout, contiguous_layout, empty, from_numpy, to_numpy
 from tessella.backends.cpu.buffers import allocate
+from tessella.compiler import observe
 from tessella.compiler.recipe import RESULT, Call, Place, Recipe, View
 from tessella.errors import DeviceError
 from tessella.primitives.base import Primitive, Spec
@@ -31,16 +31,12 @@ _MOST_PLANS = 16_384
 _plans: dict[Any, Plan] = {}
 
 
-class _Choice(threading.local):
-    name = "cpu"
-
-
-_choice = _Choice()
+_choice = observe.choice
 
 
 def current_backend() -> str:
     """The backend that runs primitives in this thread."""
-    return _choice.name
+    return _choice.backend
 
 
 @contextlib.contextmanager
@@ -54,17 +50,17 @@ def backend(name: str) -> Iterator[None]:
         raise DeviceError(
             f"backend: there is no backend {name!r}; choose one of {', '.join(BACKENDS)}"
         )
-    before = _choice.name
-    _choice.name = name
+    before = _choice.backend
+    _choice.set(backend=name)
     try:
         yield
     finally:
-        _choice.name = before
+        _choice.set(backend=before)
 
 
 def run(primitive: Primitive, arrays: Sequence[Array]) -> Any:
     """Apply a primitive to concrete arrays: an array, or a tuple of them."""
-    key = (_choice.name, primitive, *[array.layout for array in arrays])
+    key = (_choice.key, primitive, *[array.layout for array in arrays])
     plan = _plans.get(key)
     if plan is None:
         plan = _make_plan(primitive, [array.layout for array in arrays])
@@ -74,16 +70,35 @@ def run(primitive: Primitive, arrays: Sequence[Array]) -> Any:
     return plan(arrays)
 
 
+def _observed(primitive: Primitive, arrays: Sequence[Array]) -> Any:
+    """Run a primitive for those who look on; what it is composed of is not shown to them."""
+    begin = observe.now()
+    with observe.unobserved() as observers:
+        result = run(primitive, arrays)
+    end = observe.now()
+    results = result if primitive.multiple_results else (result,)
+    for observer in observers:
+        observer.operation(primitive, arrays, results, begin, end)
+    return result
+
+
 def forget() -> None:
     """Let every primitive be lowered anew."""
     _plans.clear()
 
 
 def _make_plan(primitive: Primitive, layouts: list[Layout]) -> Plan:
+    if _choice.observers:
+        return functools.partial(_observed, primitive)
+    with observe.stage("plan", primitive.name):
+        return _new_plan(primitive, layouts)
+
+
+def _new_plan(primitive: Primitive, layouts: list[Layout]) -> Plan:
     specs = [Spec(layout.shape, layout.dtype) for layout in layouts]
     result = primitive.result(*specs)  # complains about what does not fit
     complex_ = any(layout.dtype.is_complex for layout in layouts)
-    if _choice.name == "reference" or isinstance(primitive, Host):
+    if _choice.backend == "reference" or isinstance(primitive, Host):
         return _reference_plan(primitive)
     from tessella.compiler.decompositions import decomposition
     from tessella.compiler.lowering import lower, lower_view

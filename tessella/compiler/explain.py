@@ -17,14 +17,20 @@ from tessella.backends.cpu import limits, threads
 from tessella.backends.llvm import core
 from tessella.backends.loops import Kernel, source
 from tessella.compiler.lowering.kernels import llvm_of
-from tessella.compiler.program import HostStep, Program, Step
+from tessella.compiler.observe import unobserved
+from tessella.compiler.program import Program
+from tessella.compiler.steps import HostStep, Step
 from tessella.primitives.base import size_of
 from tessella.primitives.contraction import Contraction
 from tessella.primitives.elementwise import Elementwise
 from tessella.primitives.fused import Fused
 from tessella.primitives.graph import Node, Where, describe
+from tessella.primitives.indexing import InRange
+from tessella.primitives.movement import Expand, Permute, Reshape, Slice
+from tessella.primitives.window import Window
 from tessella.scalar.expression import postorder
 
+VIEWS = (Reshape, Permute, Expand, Slice, Window, InRange)
 ROUNDS = 3
 SHORT = 3e-4  # seconds; what takes less is timed several times at once
 REPEATS = 12
@@ -33,6 +39,10 @@ REPEATS = 12
 @dataclass
 class Row:
     """One kernel on operands of some shapes, and all its calls together.
+
+    Args:
+        note: why it is a kernel of its own, and what is in it.
+        ran: what ran it: threads, NumPy or Python.
 
     Units: seconds; floating point operations; bytes that must be moved at least.
     """
@@ -44,7 +54,8 @@ class Row:
     seconds: float = 0.0
     flops: float = 0.0
     nbytes: float = 0.0
-    threads: bool = False
+    note: str = ""
+    ran: str = "1 thread"
 
     @property
     def limit(self) -> float:
@@ -76,24 +87,33 @@ class Explanation:
         """What there is to say about the whole program."""
         plan = self.program.arena_plan
         native = sum(isinstance(step, Step) for step in self.program.steps)
-        host = sum(isinstance(step, HostStep) for step in self.program.steps)
+        host = _host_steps(self.program)
+        views = [
+            n.primitive.name for n in self.program.graph.nodes if isinstance(n.primitive, VIEWS)
+        ]
         facts = [
             ("traced", "; ".join(f"{i + 1}. {why}" for i, why in enumerate(self.traces))),
-            ("native calls", f"{native}, of {len(self.rows)} kinds"),
+            ("native calls", f"{native}, of {len(self.rows) - len({_key_of(s) for s in host})} kinds"),
             ("memory of intermediate values", f"{_bytes(plan.nbytes)} "
              f"({_bytes(plan.unshared)} if each had its own)"),
         ]  # fmt: skip
         if self.program.prepared:
             kept = _bytes(self.program.kept_plan.nbytes)
             facts.append(("done only once", f"{self.program.prepared} calls, {kept} kept"))
-        if host:
-            facts.append(("by NumPy, between native calls", str(host)))
+        effects = sum(step.node.primitive.has_effect for step in host)
+        if len(host) > effects:
+            facts.append(("by NumPy, between native calls", str(len(host) - effects)))
+        if effects:
+            facts.append(("effects in Python, between native calls", str(effects)))
+        if views:
+            facts.append(("views, which may cost nothing", f"{len(views)} "
+                          f"({', '.join(dict.fromkeys(views))})"))  # fmt: skip
         peak, memory = limits.multiply_adds_per_second(), limits.bytes_per_second()
         flops = sum(row.flops for row in self.rows)
         facts.append(
             ("limits of this machine", f"{peak / 1e9:.0f} GFLOP/s, {memory / 1e9:.0f} GB/s")
         )
-        facts.append(("time of all kernels", f"{_time(self.seconds)}, "
+        facts.append(("time of all kernels", f"{time_of(self.seconds)}, "
                       f"{flops / max(self.seconds, 1e-12) / 1e9:.0f} GFLOP/s"))  # fmt: skip
         return facts
 
@@ -103,12 +123,13 @@ class Explanation:
         lines += ["", "      time  share  calls   GFLOP/s     GB/s  of the limit  kernel"]
         for row in self.rows:
             lines.append(
-                f"{_time(row.seconds):>10} {row.seconds / max(self.seconds, 1e-12):6.1%} {row.calls:6} "
+                f"{time_of(row.seconds):>10} {row.seconds / max(self.seconds, 1e-12):6.1%} {row.calls:6} "
                 f"{row.flops / row.seconds / 1e9:9.1f} {row.nbytes / row.seconds / 1e9:8.1f} "
                 f"{row.limit / row.seconds:6.0%} {row.bound:<7} {row.name} {row.shapes}"
             )
             if row.where is not None:
                 lines.append(f"{'':58}{row.where}")
+            lines.append(f"{'':58}{row.ran}{f': {row.note}' if row.note else ''}")
         return "\n".join(lines)
 
     __repr__ = __str__
@@ -122,7 +143,8 @@ def explain(
     title: str, traces: Sequence[str], program: Program, inputs: Sequence[Array]
 ) -> Explanation:
     """Time every call of a program on some inputs; results go nowhere."""
-    times = _measure(program, inputs)
+    with unobserved():
+        times, host_times = _measure(program, inputs)
     rows: dict[Any, Row] = {}
     shared = _calls_of_nodes(program)
     for number, (step, seconds) in enumerate(zip(program.native_steps, times, strict=True)):
@@ -130,21 +152,58 @@ def explain(
             continue
         node = step.nodes[0] if step.nodes else None
         shapes = "" if node is None else ", ".join(describe(value) for value in node.inputs[:4])
-        name = step.call.kernel.name
-        if step.epilogue is not None:
-            name += f" + {step.epilogue.kernel.name}"
-        row = rows.setdefault((step.call.kernel, name, shapes), Row(name, shapes, step.where))
+        key = step.call.kernel, step.name, shapes
+        row = rows.setdefault(key, Row(step.name, shapes, step.where))
         row.calls += 1
         row.seconds += max(seconds, 1e-9)
-        row.threads |= step.call.chunk > 0
+        row.note = _note(step)
+        if step.call.chunk > 0:
+            row.ran = f"{threads.count()} threads"
         if node is not None:
             row.flops += _flops(node, step) / shared[id(node), _is_product(step)]
             row.nbytes += _nbytes(node) / shared[id(node), _is_product(step)]
+    for host, seconds in zip(_host_steps(program), host_times, strict=True):
+        shapes = ", ".join(describe(value) for value in host.node.inputs[:4])
+        primitive = host.node.primitive
+        row = rows.setdefault(
+            _key_of(host), Row(primitive.name, shapes, host.node.where, note=host.node.note)
+        )
+        row.calls += 1
+        row.seconds += seconds
+        row.ran = "Python" if primitive.has_effect else "NumPy"
+        row.nbytes += _nbytes(host.node)
     return Explanation(title, traces, program, sorted(rows.values(), key=lambda row: -row.seconds))
 
 
-def _measure(program: Program, inputs: Sequence[Array]) -> list[float]:
-    """The best time of each native step."""
+def _note(step: Step) -> str:
+    """Why a native call is one of its own."""
+    notes = [node.note for node in step.nodes if node.note]
+    if step.epilogue is None:
+        return notes[0] if notes else ""
+    product, group = notes
+    return f"{product}; as each block is stored: {group.split('; ')[0]}"  # they are not apart now
+
+
+def _host_steps(program: Program) -> list[HostStep]:
+    return [step for step in program.steps if isinstance(step, HostStep)]
+
+
+def _key_of(step: HostStep) -> Any:
+    return step.node.primitive, tuple(describe(value) for value in step.node.inputs)
+
+
+def _time_on_host(program: Program, step: HostStep) -> float:
+    """The time NumPy takes for a step; an effect is not had for a measurement."""
+    if step.node.primitive.has_effect:
+        return 1e-9
+    inputs = [program.view(location) for location in step.inputs]
+    start = time.perf_counter()
+    step.node.primitive.reference(*inputs)
+    return max(time.perf_counter() - start, 1e-9)
+
+
+def _measure(program: Program, inputs: Sequence[Array]) -> tuple[list[float], list[float]]:
+    """The best time of each native step, and the time of each step in Python."""
     base = ctypes.addressof(program._steps)
     patches = program.patch_count
     best = [math.inf] * len(program.native_steps)
@@ -152,7 +211,8 @@ def _measure(program: Program, inputs: Sequence[Array]) -> list[float]:
         program.set_inputs(inputs)
         held = program.fresh_results()
         program.prepare()
-        program.execute()
+        program.execute(effects=False)
+        on_host = [_time_on_host(program, step) for step in _host_steps(program)]
         for _ in range(ROUNDS):
             for number in range(len(best)):
                 head = (ctypes.c_int64 * 6)(
@@ -167,7 +227,7 @@ def _measure(program: Program, inputs: Sequence[Array]) -> list[float]:
                     head[0], head[1] = ctypes.addressof(rows), REPEATS
                     best[number] = min(best[number], _timed(head) / REPEATS)
         del held
-    return best
+    return best, on_host
 
 
 def _timed(head: Any) -> float:
@@ -221,11 +281,8 @@ def sources(program: Program, kind: str) -> str:
     """The distinct kernels of a program as text: "loops", "llvm" or "asm"."""
     from tessella.backends.cpu import engine
 
-    kernels = list(
-        dict.fromkeys(step.call.kernel for step in program.steps if isinstance(step, Step))
-    )
     parts = []
-    for kernel in kernels:
+    for kernel in _kernels(program):
         if kind == "loops":
             shown = (
                 source(kernel) if isinstance(kernel, Kernel) else f"kernel {kernel.name}: LLVM IR"
@@ -238,6 +295,32 @@ def sources(program: Program, kind: str) -> str:
     return "\n\n".join(parts)
 
 
+def _kernels(program: Program) -> list[Any]:
+    """The distinct kernels, epilogues too, in the order of their first call."""
+    found: dict[Any, None] = {}
+    for step in program.steps:
+        if isinstance(step, Step):
+            found[step.call.kernel] = None
+            if step.epilogue is not None:
+                found[step.epilogue.kernel] = None
+    return list(found)
+
+
+def summary(program: Program) -> str:
+    """How large a program is, in one line."""
+    native = sum(isinstance(step, Step) for step in program.steps)
+    host = len(_host_steps(program))
+    kernels = _kernels(program)
+    calls = f"{native} native call{'s' if native != 1 else ''}"
+    parts = [f"{calls} of {len(kernels)} kernel{'s' if len(kernels) != 1 else ''}"]
+    if program.prepared:
+        parts.append(f"{program.prepared} of them once only")
+    if host:
+        parts.append(f"{host} steps in Python")
+    parts.append(f"{_bytes(program.arena_plan.nbytes)} of intermediate values")
+    return ", ".join(parts)
+
+
 def _bytes(count: float) -> str:
     for unit in ("bytes", "KiB", "MiB", "GiB"):
         if count < 1024 or unit == "GiB":
@@ -246,7 +329,8 @@ def _bytes(count: float) -> str:
     raise AssertionError
 
 
-def _time(seconds: float) -> str:
+def time_of(seconds: float) -> str:
+    """A time with a fitting unit."""
     if seconds >= 1e-3:
         return f"{seconds * 1e3:.2f} ms"
     return f"{seconds * 1e6:.2f} µs"
@@ -265,8 +349,16 @@ td:last-child, th:last-child, .facts td { text-align: left; white-space: normal;
 .facts { width: auto; } .facts td:first-child, small { color: var(--soft); }
 .share { background: linear-gradient(90deg, var(--bar) var(--p), transparent var(--p)); }
 .good { color: var(--good); } .poor { color: var(--poor); }
+.picture { overflow: auto; max-height: 90vh; border: 1px solid var(--line); border-radius: 8px;
+  text-align: center; } summary { cursor: pointer; padding: 12px 0; }
 pre { overflow-x: auto; border: 1px solid var(--line); border-radius: 8px; padding: 12px; }
 """
+
+_CAPTION = (
+    "Each box is a kernel, a view, or what is done while a product stores its blocks. Point at one for "
+    "what is in it. In large graphs views are not drawn, and arrows over many layers are told in words: "
+    "↑ from which box, ↓ to which."
+)
 
 
 def _page(found: Explanation) -> str:
@@ -280,19 +372,23 @@ def _page(found: Explanation) -> str:
         reached = row.limit / row.seconds
         quality = "good" if reached > 0.7 else "poor" if reached < 0.3 and share > 0.02 else ""
         where = f"<br><small>{html.escape(str(row.where))}</small>" if row.where else ""
+        note = html.escape(f"{row.ran}{f': {row.note}' if row.note else ''}")
         rows.append(
-            f'<tr><td>{_time(row.seconds)}</td><td class="share" style="--p:{share:.1%}">{share:.1%}</td>'
+            f'<tr><td>{time_of(row.seconds)}</td><td class="share" style="--p:{share:.1%}">{share:.1%}</td>'
             f"<td>{row.calls}</td><td>{row.flops / row.seconds / 1e9:.1f}</td>"
             f"<td>{row.nbytes / row.seconds / 1e9:.1f}</td>"
             f'<td class="{quality}">{reached:.0%} {row.bound}</td>'
-            f"<td>{html.escape(row.name)} <small>{html.escape(row.shapes)}</small>{where}</td></tr>"
+            f"<td>{html.escape(row.name)} <small>{html.escape(row.shapes)}</small>{where}<br><small>{note}</small></td></tr>"
         )
     heads = ("time", "share", "calls", "GFLOP/s", "GB/s", "of the limit", "kernel")
     head = "".join(f"<th>{name}</th>" for name in heads)
-    graph = html.escape(str(found.program.graph))
+    graph = found.program.graph
+    text = html.escape(str(graph))
     return (
         f"<!doctype html><html lang=en><meta charset=utf-8><title>{html.escape(found.title)}</title>"
         f"<style>{_STYLE}</style><h1>{html.escape(found.title)}</h1>"
         f"<table class=facts>{facts}</table><h2>Kernels</h2><table><tr>{head}</tr>{''.join(rows)}</table>"
-        f"<h2>The fused graph</h2><pre>{graph}</pre></html>\n"
+        f"<h2>The fused graph</h2><p><small>{_CAPTION}</small></p>"
+        f"<div class=picture>{graph.to_svg()}</div>"
+        f"<details><summary>The graph as text</summary><pre>{text}</pre></details></html>\n"
     )

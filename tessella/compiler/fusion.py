@@ -11,14 +11,17 @@ computed before what it needs.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import functools
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from tessella.backends.llvm import core
 from tessella.compiler import index as maps
+from tessella.compiler import reasons
 from tessella.compiler.index import Dim, Index
 from tessella.compiler.lowering.access import MAPS, unrolls
 from tessella.compiler.lowering.passes import splits
+from tessella.dtypes import DType
 from tessella.primitives.base import Shape, size_of
 from tessella.primitives.elementwise import Elementwise
 from tessella.primitives.fused import Fused
@@ -28,6 +31,7 @@ from tessella.primitives.movement import Concatenate, Expand, Permute, Reshape, 
 from tessella.primitives.reduce import Reduce
 from tessella.primitives.window import Window
 from tessella.scalar.expression import postorder
+from tessella.scalar.function import ScalarFunction
 
 TRANSPARENT = (Reshape, Permute, Expand, Slice, Window, Full, Iota)
 MOST_NODES = 120  # of a group: larger kernels take long to compile, and registers run out
@@ -46,13 +50,56 @@ class Group:
         self.space = space  # None: not to be joined
         self.axes = axes
         self.needs: set[Group] = set()
+        self.needed_by: set[Group] = set()
+        # as sets of bits: its own number (and those of groups put into it), and the numbers of all
+        # that it needs, directly or through others
+        self.own = 1 << number
+        self.reached = 0
         self.full: set[Value] = set()
         self.rows: set[Value] = set()
+        self.apart: dict[Group, str] = {}  # groups that it reads from, and why it is none of them
+
+    @property
+    def label(self) -> str:
+        return "_".join(_names(self.nodes))
 
     @property
     def kept(self) -> Shape:
         assert self.space is not None
         return tuple(n for axis, n in enumerate(self.space) if axis not in self.axes)
+
+    def reaches(self, target: Group) -> bool:
+        """Whether it is the other group, or needs it, directly or through others."""
+        return bool((self.own | self.reached) & target.own)
+
+    def need(self, others: Iterable[Group]) -> None:
+        """Need other groups from now on."""
+        bits = 0
+        for other in others:
+            if other is not self:
+                self.needs.add(other)
+                other.needed_by.add(self)
+                bits |= other.own | other.reached
+        self._reach(bits)
+
+    def _reach(self, bits: int) -> None:
+        waiting: list[Group] = [self]
+        while waiting:
+            group = waiting.pop()
+            if bits & ~group.reached:
+                group.reached |= bits
+                waiting += group.needed_by
+
+    def absorb(self, other: Group) -> None:
+        """Stand for another group too: need what it needs, and be needed where it is."""
+        for needed in other.needs:
+            needed.needed_by.discard(other)
+        self.own |= other.own
+        self.need(needed for needed in other.needs)
+        for third in other.needed_by:
+            third.needs.discard(other)
+            third.need([self])
+        self.needs.discard(other)
 
 
 def fuse(graph: Graph) -> Graph:
@@ -70,7 +117,8 @@ class _Fusion:
         self.uses = graph.uses()
         self.outputs = set(graph.outputs)
         self.group_of: dict[Value, Group] = {}
-        self.groups: list[Group] = []
+        self.groups: dict[Group, None] = {}  # in the order in which they were formed
+        self.formed = 0
         self.inlined: dict[Node, int] = {}  # cheap nodes, and how many operations they are
 
     def run(self) -> Graph:
@@ -97,9 +145,7 @@ class _Fusion:
         """The operations of an elementwise node and of what is computed on the way to it."""
         if not isinstance(node.primitive, Elementwise) or _space(node)[0] is None:
             return CHEAP + 1
-        kinds = tuple(value.dtype for value in node.inputs)
-        expression = core(node.primitive.function.expression(kinds))
-        own = sum(bool(part.arguments) for part in postorder(expression))
+        own = _operations(node.primitive.function, tuple(value.dtype for value in node.inputs))
         large = sum(size_of(value.shape) == size_of(node.output.shape) for value in node.inputs)
         if large > 2:
             return CHEAP + 1
@@ -132,16 +178,24 @@ class _Fusion:
         sources = dict.fromkeys(s for value in node.inputs for s in self._bases(value))
         needed = {self.group_of[s] for s in sources if s in self.group_of}
         space, axes = _space(node)
+        apart: dict[Group, str] = {}
         if space is not None:
             for group in sorted(needed, key=lambda g: -g.number):
-                if self._joins(group, node, space, axes, needed):
+                why_not = self._join(group, node, space, axes, needed)
+                if not why_not:
+                    group.apart |= apart
                     for other in sorted(needed - {group}, key=lambda g: -g.number):
                         self._merge(other, group)
                     return
-        group = Group(len(self.groups), node, space, axes)
-        group.needs = set(needed)
+                apart[group] = why_not
+        group = Group(self.formed, node, space, axes)
+        self.formed += 1
+        group.apart = apart
+        group.need(needed)
+        if node.primitive.has_effect:  # effects keep their order
+            group.need([g for g in self.groups if g.nodes[0].primitive.has_effect])
         self._add_value(group, node)
-        self.groups.append(group)
+        self.groups[group] = None
 
     def _add_value(self, group: Group, node: Node) -> None:
         for value in node.outputs:
@@ -162,29 +216,33 @@ class _Fusion:
         for source in node.inputs:
             yield from self._bases(source)
 
-    def _joins(
+    def _join(
         self, group: Group, node: Node, space: Shape, axes: tuple[int, ...], needed: set[Group]
-    ) -> bool:
-        """Let a node join a group, if it can."""
-        if group.space is None or len(group.nodes) >= MOST_NODES:
-            return False
+    ) -> str:
+        """Let a node join a group, if it can; else say why not."""
+        if group.space is None:
+            return "it has a kernel of its own"
+        if len(group.nodes) >= MOST_NODES:
+            return f"{MOST_NODES} operations are the most for one kernel"
         joined = self._shared_space(group, node, space, axes)
         if joined is None:
-            return False
-        if any(other is not group and _reaches(other, group) for other in needed):
-            return False
+            assert group.space is not None
+            cut = size_of(space) == size_of(group.kept) and splits(group.space, group.axes)
+            return reasons.other_loops((space, axes), (group.space, group.axes), bool(cut))
+        if any(other is not group and other.reaches(group) for other in needed):
+            return "what it makes is needed by way of a third kernel, too"
         if len(self._outside([*group.nodes, node], group)) > MOST_INPUTS:
-            return False
+            return f"together they would read more than {MOST_INPUTS} arrays"
         shared, shared_axes, is_row = joined
         if not self._aligned(group, node, shared, shared_axes, is_row):
-            return False
+            return "its elements are needed at other places of the loops than where they are made"
         group.space, group.axes = shared, shared_axes
         group.nodes.append(node)
-        group.needs |= needed - {group}
+        group.need(needed)
         for value in node.outputs:
             self.group_of[value] = group
         (group.rows if is_row else group.full).add(node.output)
-        return True
+        return ""
 
     def _merge(self, other: Group, group: Group) -> bool:
         """Put two groups together that walk the same loops, if neither needs a third in between."""
@@ -195,11 +253,11 @@ class _Fusion:
         joined = _common_space(other, group)
         if joined is None:
             return False
-        if _reaches(other, group) or any(
-            _reaches(third, other) for third in group.needs if third is not other
+        if other.reaches(group) or any(
+            third.reaches(other) for third in group.needs if third is not other
         ):
             return False
-        reads = self._outside(other.nodes, other) | self._outside(group.nodes, group)
+        reads = {*self._outside(other.nodes, other), *self._outside(group.nodes, group)}
         if len(reads - other.full - other.rows) > MOST_INPUTS:
             return False
         space, axes = joined
@@ -209,22 +267,19 @@ class _Fusion:
                 return False
         group.space, group.axes = space, axes
         group.nodes = other.nodes + group.nodes
-        group.needs = (group.needs | other.needs) - {other, group}
+        group.absorb(other)
         group.full |= other.full
         group.rows |= other.rows
+        group.apart |= other.apart
         for node in other.nodes:
             self.group_of[node.output] = group
-        for third in self.groups:
-            if other in third.needs:
-                third.needs = (third.needs - {other}) | {group}
-                third.needs.discard(third)
-        self.groups.remove(other)
+        del self.groups[other]
         return True
 
-    def _outside(self, nodes: Sequence[Node], group: Group) -> set[Value]:
-        """What nodes read that their group does not make."""
-        reads = {s for node in nodes for value in node.inputs for s in self._bases(value)}
-        return reads - group.full - group.rows
+    def _outside(self, nodes: Sequence[Node], group: Group) -> list[Value]:
+        """What nodes read that their group does not make, each once, as they come."""
+        reads = dict.fromkeys(s for node in nodes for x in node.inputs for s in self._bases(x))
+        return [value for value in reads if value not in group.full and value not in group.rows]
 
     def _merge_neighbours(self) -> None:
         """Put groups together that read the same large values in the same loops."""
@@ -261,10 +316,7 @@ class _Fusion:
         self, group: Group, node: Node, space: Shape, axes: tuple[int, ...], is_row: bool
     ) -> bool:
         """Whether the node uses what the group makes at the place where the group makes it."""
-        full = [maps.loop(Dim(axis, n)) for axis, n in enumerate(space)]
-        kept = [axis for axis in range(len(space)) if axis not in axes]
-        position = maps.flatten(full, space)
-        row = maps.flatten([full[axis] for axis in kept], tuple(space[axis] for axis in kept))
+        full, position, row = _loops(space, axes)
         reduces = bool(axes) and isinstance(node.primitive, Reduce) and not unrolls(node)
         chunked = splits(space, axes)
         for value in node.inputs:
@@ -272,14 +324,14 @@ class _Fusion:
                 where: Sequence[Index] | None = full if value.shape == space else None
             else:
                 shape = node.output.shape
-                own = maps.unflatten(row if is_row else position, shape)
+                own = _unflattened(row if is_row else position, shape)
                 where = _operand_index(node, value, own)
             for source, index in self._reads(value, where):
                 if self.group_of.get(source) is not group:
                     continue
                 if index is None:
                     return False
-                place = maps.flatten(index, source.shape)
+                place = _flattened(tuple(index), source.shape)
                 if source in group.rows:
                     if chunked or place != row:
                         return False
@@ -310,8 +362,10 @@ class _Fusion:
                 for value in member.inputs:
                     self._show(value, nodes, made, group)
             if group.space is None:
-                nodes.append(group.nodes[0])
-                made.update(group.nodes[0].outputs)
+                (node,) = group.nodes
+                note = reasons.of_single(node, MOST_PIECES)
+                nodes.append(Node(node.primitive, node.inputs, node.outputs, node.where, note))
+                made.update(node.outputs)
             else:
                 nodes.append(self._fused(group))
                 made.update(nodes[-1].outputs)
@@ -356,7 +410,16 @@ class _Fusion:
         label = "_".join(_names(shown))
         assert group.space is not None
         primitive = Fused(inner, group.space, group.axes, label)
-        return Node(primitive, list(inputs), outputs, group.nodes[-1].where)
+        note = self._note(group, nodes)
+        return Node(primitive, list(inputs), outputs, group.nodes[-1].where, note)
+
+    def _note(self, group: Group, nodes: Sequence[Node]) -> str:
+        shown = [node for node in nodes if not isinstance(node.primitive, TRANSPARENT)]
+        again = sum(node in self.inlined for node in nodes)
+        here = set(self.groups) - {group}
+        apart = [(other.label, why) for other, why in group.apart.items() if other in here]
+        assert group.space is not None
+        return reasons.of_group(len(shown), again, CHEAP, (group.space, group.axes), apart)
 
     def _leaves(self, value: Value, group: Group) -> bool:
         """Whether anything outside the group reads a value."""
@@ -366,9 +429,37 @@ class _Fusion:
             if self._is_read_through(node):
                 if self._leaves(node.output, group):
                     return True
-            elif self.group_of[node.outputs[0]] is not group:
+            elif not node.outputs or self.group_of[node.outputs[0]] is not group:
                 return True
         return False
+
+
+# The layers of a model ask for the same index maps again and again.
+
+
+@functools.lru_cache(maxsize=4096)
+def _loops(space: Shape, axes: tuple[int, ...]) -> tuple[tuple[Index, ...], Index, Index]:
+    """The loops of a space, the place of an element, and the number of its row."""
+    full = tuple(maps.loop(Dim(axis, n)) for axis, n in enumerate(space))
+    kept = [axis for axis in range(len(space)) if axis not in axes]
+    row = maps.flatten([full[axis] for axis in kept], tuple(space[axis] for axis in kept))
+    return full, maps.flatten(full, space), row
+
+
+@functools.lru_cache(maxsize=4096)
+def _flattened(indices: tuple[Index, ...], shape: Shape) -> Index:
+    return maps.flatten(indices, shape)
+
+
+@functools.lru_cache(maxsize=4096)
+def _unflattened(position: Index, shape: Shape) -> tuple[Index, ...]:
+    return tuple(maps.unflatten(position, shape))
+
+
+@functools.lru_cache(maxsize=4096)
+def _operations(function: ScalarFunction, kinds: tuple[DType, ...]) -> int:
+    """How many operations a scalar function is."""
+    return sum(bool(part.arguments) for part in postorder(core(function.expression(kinds))))
 
 
 def _common_space(a: Group, b: Group) -> tuple[Shape, tuple[int, ...]] | None:
@@ -424,7 +515,7 @@ def _through(node: Node, x: Value, where: Sequence[Index]) -> Sequence[Index] | 
     if isinstance(primitive, Elementwise):
         return _operand_index(node, x, where)
     if isinstance(primitive, Reshape):
-        return maps.unflatten(maps.flatten(where, node.output.shape), x.shape)
+        return _unflattened(_flattened(tuple(where), node.output.shape), x.shape)
     if isinstance(primitive, Permute):
         return [where[primitive.order.index(axis)] for axis in range(len(primitive.order))]
     if isinstance(primitive, Expand):
@@ -436,21 +527,7 @@ def _through(node: Node, x: Value, where: Sequence[Index]) -> Sequence[Index] | 
     return None
 
 
-def _reaches(start: Group, target: Group) -> bool:
-    """Whether a group needs another, directly or through others."""
-    waiting, seen = [start], {start}
-    while waiting:
-        group = waiting.pop()
-        if group is target:
-            return True
-        for other in group.needs:
-            if other not in seen:
-                seen.add(other)
-                waiting.append(other)
-    return False
-
-
-def _in_order(groups: Sequence[Group]) -> list[Group]:
+def _in_order(groups: Iterable[Group]) -> list[Group]:
     """The groups, each after those it needs; otherwise as they were formed."""
     done: dict[Group, None] = {}
 

@@ -6,6 +6,7 @@ placed in the order of their birth, each in the smallest gap that holds it betwe
 
 from __future__ import annotations
 
+import bisect
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -42,28 +43,56 @@ def plan(buffers: Sequence[Any], steps: Sequence[Any], kind: str, share: bool = 
     births: dict[int, list[int]] = {}
     for buffer, (first, _) in alive.items():
         births.setdefault(first, []).append(buffer)
-    offsets: dict[int, int] = {}
-    placed: list[tuple[int, int, int]] = []  # offset, end, last step; ordered
-    height = unshared = 0
-    for step in sorted(births):
-        placed = [block for block in placed if block[2] >= step]
-        for buffer in sorted(births[step], key=lambda b: -buffers[b].nbytes):
-            size = -(-buffers[buffer].nbytes // ALIGNMENT) * ALIGNMENT
-            offset = _gap(placed, size)
-            offsets[buffer] = offset
-            placed.append((offset, offset + size, alive[buffer][1]))
-            placed.sort()
-            height = max(height, offset + size)
+    deaths: dict[int, list[int]] = {}
+    for buffer, (_, last) in alive.items():
+        deaths.setdefault(last, []).append(buffer)
+    room, offsets, unshared = _Room(), dict[int, int](), 0
+    for step in sorted({*births, *(last + 1 for last in deaths)}):
+        for buffer in deaths.get(step - 1, ()):
+            room.free(offsets[buffer], _rounded(buffers[buffer].nbytes))
+        for buffer in sorted(births.get(step, ()), key=lambda b: -buffers[b].nbytes):
+            size = _rounded(buffers[buffer].nbytes)
+            offsets[buffer] = room.take(size)
             unshared += size
-    return Plan(offsets, height, unshared, alive)
+    return Plan(offsets, room.height, unshared, alive)
 
 
-def _gap(placed: Sequence[tuple[int, int, int]], size: int) -> int:
-    """The start of the smallest gap of at least a size; else the end of all."""
-    best, best_size, end = -1, 0, 0
-    for start, stop, _ in placed:
-        room = start - end
-        if room >= size and (best < 0 or room < best_size):
-            best, best_size = end, room
-        end = max(end, stop)
-    return end if best < 0 else best
+def _rounded(nbytes: int) -> int:
+    return -(-nbytes // ALIGNMENT) * ALIGNMENT
+
+
+class _Room:
+    """Memory without an end: the gaps between what is taken, in order, and all that follows it."""
+
+    def __init__(self) -> None:
+        self.gaps: list[tuple[int, int]] = []  # start and end; no two touch
+        self.end = 0  # of what is taken
+        self.height = 0  # the most it has been
+
+    def take(self, size: int) -> int:
+        """The start of the smallest gap of at least a size; else the end of all."""
+        fitting = [
+            (end - start, at) for at, (start, end) in enumerate(self.gaps) if end - start >= size
+        ]
+        if not fitting:
+            self.end += size
+            self.height = max(self.height, self.end)
+            return self.end - size
+        _, at = min(fitting)
+        start, end = self.gaps[at]
+        self.gaps[at : at + 1] = [(start + size, end)] if start + size < end else []
+        return start
+
+    def free(self, start: int, size: int) -> None:
+        """Give back what was taken."""
+        end = start + size
+        at = bisect.bisect(self.gaps, (start, end))
+        if at < len(self.gaps) and self.gaps[at][0] == end:
+            end = self.gaps.pop(at)[1]
+        if at and self.gaps[at - 1][1] == start:
+            at -= 1
+            start = self.gaps.pop(at)[0]
+        if end == self.end:
+            self.end = start
+        elif start < end:
+            self.gaps.insert(at, (start, end))

@@ -10,7 +10,8 @@ import os
 from collections.abc import Callable, Sequence
 
 from tessella.backends.array import Layout
-from tessella.compiler import fusion, simplify, sums
+from tessella.compiler import fusion, ladder, simplify, sums
+from tessella.compiler.observe import choice, stage
 from tessella.compiler.program import Program
 from tessella.primitives.graph import Graph, verify
 
@@ -29,18 +30,25 @@ PASSES: tuple[Callable[[Graph], Graph], ...] = (
 )
 
 
-def optimise(graph: Graph) -> Graph:
+def optimise(graph: Graph, name: str = "program") -> Graph:
     """Run all passes."""
     checked = os.environ.get("TESSELLA_VERIFY") == "1"
+    text = ladder.show_graph(f"{name}: as traced", graph, None)
     for step in PASSES:
-        graph = step(graph)
+        with stage(step.__name__, name):
+            graph = step(graph)
+        text = ladder.show_graph(f"{name}: after {step.__name__}", graph, text)
         if checked:
             verify(graph)
     return graph
 
 
 def compile(
-    graph: Graph, layouts: Sequence[Layout], in_place: dict[int, int], fixed: frozenset[int]
+    graph: Graph,
+    layouts: Sequence[Layout],
+    in_place: dict[int, int],
+    fixed: frozenset[int],
+    name: str = "program",
 ) -> Program:
     """Optimise a graph and make it a program.
 
@@ -48,5 +56,11 @@ def compile(
         layouts: those of the inputs.
         in_place: for some outputs, the input whose memory they may take.
         fixed: inputs that mostly stay the same from call to call.
+        name: for readers.
     """
-    return Program(optimise(graph), layouts, in_place, fixed)
+    program = Program(optimise(graph, name), layouts, in_place, fixed)
+    program.name, program.traced = name, graph
+    for observer in choice.witnesses:
+        observer.compiled(program)
+    ladder.show_program(program)
+    return program

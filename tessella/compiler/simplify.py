@@ -43,11 +43,11 @@ def decompose(graph: Graph) -> Graph:
 
 
 def remove_dead_code(graph: Graph) -> Graph:
-    """Drop nodes and constants that no output needs."""
+    """Drop nodes and constants that no output and no effect needs."""
     needed = set(graph.outputs)
     kept: list[Node] = []
     for node in reversed(graph.nodes):
-        if any(value in needed for value in node.outputs):
+        if node.primitive.has_effect or any(value in needed for value in node.outputs):
             needed.update(node.inputs)
             kept.append(node)
     constants = {value: data for value, data in graph.constants.items() if value in needed}
@@ -67,8 +67,7 @@ def drop_unused_operands(graph: Graph) -> Graph:
         if any(value.dtype.is_complex for value in inputs):
             return None
         function, kinds = node.primitive.function, tuple(value.dtype for value in inputs)
-        used = set(postorder(function.expression(kinds)))
-        kept = tuple(i for i, v in enumerate(function.variables(kinds)) if v in used)
+        kept = _used(function, kinds)
         shapes = [inputs[i].shape for i in kept]
         if len(kept) == len(inputs) or not kept:
             return None
@@ -78,6 +77,13 @@ def drop_unused_operands(graph: Graph) -> Graph:
         return (graphs.apply(nodes, fewer, [inputs[i] for i in kept], node.where),)
 
     return rewrite(graph, rule)
+
+
+@functools.lru_cache(maxsize=4096)
+def _used(function: ScalarFunction, kinds: tuple[DType, ...]) -> tuple[int, ...]:
+    """The operands that a function's expression needs."""
+    used = set(postorder(function.expression(kinds)))
+    return tuple(i for i, v in enumerate(function.variables(kinds)) if v in used)
 
 
 @functools.lru_cache(maxsize=4096)
@@ -205,6 +211,8 @@ def share_common_subexpressions(graph: Graph) -> Graph:
     known: dict[Any, Sequence[Value]] = {}
 
     def rule(node: Node, inputs: tuple[Value, ...], nodes: list[Node]) -> Any:
+        if node.primitive.has_effect:
+            return None
         key = (node.primitive, inputs)
         found = known.get(key)
         if found is None:

@@ -39,6 +39,7 @@ class Primitive:
     """
 
     multiple_results: ClassVar[bool] = False
+    has_effect: ClassVar[bool] = False  # whether it is done for its own sake, not for its results
 
     def __call__(self, *inputs: Any) -> Any:
         """Apply to tensors (or whatever stands for them): run now, or be recorded."""

@@ -6,7 +6,8 @@ assignment). Compiler passes and transformations are functions from graph to gra
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import fields, is_dataclass
 from typing import Any, NamedTuple
 
 from tessella.dtypes import DType
@@ -15,14 +16,18 @@ from tessella.primitives.base import Primitive, Shape
 
 
 class Where(NamedTuple):
-    """The line of the user's program that an operation comes from."""
+    """The line of the user's program that an operation comes from.
+
+    `backward` tells that it belongs to the gradient of what that line does.
+    """
 
     file: str
     line: int
     function: str
+    backward: bool = False
 
     def __str__(self) -> str:
-        return f"{self.file}:{self.line} in {self.function}"
+        return f"{self.file}:{self.line} in {self.function}{' (backward)' if self.backward else ''}"
 
 
 class Value:
@@ -40,9 +45,9 @@ class Value:
 
 
 class Node:
-    """A primitive applied to values."""
+    """A primitive applied to values; `note` says, for readers, why it is as it is."""
 
-    __slots__ = ("inputs", "outputs", "primitive", "where")
+    __slots__ = ("inputs", "note", "outputs", "primitive", "where")
 
     def __init__(
         self,
@@ -50,7 +55,9 @@ class Node:
         inputs: Sequence[Value],
         outputs: Sequence[Value],
         where: Where | None = None,
+        note: str = "",
     ) -> None:
+        self.note = note
         self.primitive = primitive
         self.inputs = tuple(inputs)
         self.outputs = tuple(outputs)
@@ -87,6 +94,31 @@ class Graph:
 
     def __str__(self) -> str:
         return to_text(self)
+
+    def to_svg(self) -> str:
+        """A picture: boxes coloured by family, from top to bottom, with sizes and user lines."""
+        from tessella.primitives.pictures import to_svg
+
+        return to_svg(self)
+
+    def to_dot(self) -> str:
+        """The graph in Graphviz' language."""
+        from tessella.primitives.pictures import to_dot
+
+        return to_dot(self)
+
+    def to_mermaid(self) -> str:
+        """The graph in Mermaid's language."""
+        from tessella.primitives.pictures import to_mermaid
+
+        return to_mermaid(self)
+
+    def _repr_svg_(self) -> str:
+        return self.to_svg()
+
+    def _repr_html_(self) -> str:
+        """For notebooks: the picture, in a frame that scrolls."""
+        return f'<div style="overflow:auto;max-height:80vh">{self.to_svg()}</div>'
 
     def producers(self) -> dict[Value, Node]:
         """The node that makes each value."""
@@ -216,7 +248,8 @@ def to_text(graph: Graph) -> str:
         arguments = ", ".join([names[v] for v in node.inputs])
         inner = getattr(node.primitive, "graph", None)
         parameters = _parameters(node.primitive) if inner is None else ""
-        lines.append(f"  {left} = {node.primitive.name}({arguments}){parameters}")
+        made = f"{left} = " if left else ""
+        lines.append(f"  {made}{node.primitive.name}({arguments}){parameters}")
         if inner is not None:
             lines += [f"    {line}" for line in to_text(inner).splitlines()]
     lines.append(f"  return {', '.join(names[v] for v in graph.outputs)}")
@@ -225,7 +258,8 @@ def to_text(graph: Graph) -> str:
 
 def _parameters(primitive: Primitive) -> str:
     """The static parameters, as far as the name does not tell them."""
-    skipped = ("function", "monoid", "shape")
-    fields: Iterable[str] = getattr(primitive, "__dataclass_fields__", ())
-    shown = [f"{name}={getattr(primitive, name)!r}" for name in fields if name not in skipped]
+    skipped = ("function", "monoid", "shape", "action", "label")
+    found: Any = fields(primitive) if is_dataclass(primitive) else ()
+    names = [field.name for field in found if field.name not in skipped]
+    shown = [f"{name}={getattr(primitive, name)!r}" for name in names]
     return f" {{{', '.join(shown)}}}" if shown else ""

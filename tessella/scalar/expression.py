@@ -13,8 +13,7 @@ maths library, how it is written in simpler operators.
 from __future__ import annotations
 
 import contextlib
-import weakref
-from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextvars import ContextVar
 from typing import Any, TypeAlias
 
@@ -23,6 +22,7 @@ import numpy as np
 from tessella import dtypes
 from tessella.dtypes import DType
 from tessella.errors import ArgumentTypeError, DTypeError
+from tessella.weak import WeakValues
 
 Number: TypeAlias = "bool | int | float"
 Operand: TypeAlias = "Expression | bool | int | float"
@@ -272,7 +272,7 @@ VARIABLE = Operator("variable", 0, evaluate=_no_rule, result=_no_rule)
 CONSTANT = Operator("constant", 0, evaluate=_no_rule, result=_no_rule)
 
 # Interned expressions. A key holds the operands alive, the entry goes when the expression does.
-_interned: weakref.WeakValueDictionary[Hashable, Expression] = weakref.WeakValueDictionary()
+_interned: WeakValues[Expression] = WeakValues()
 
 
 def _intern(
@@ -288,7 +288,7 @@ def _intern(
         node.arguments = arguments
         node.dtype = dtype
         node.static = static
-        _interned[key] = node
+        node = _interned.setdefault(key, node)  # another thread may have been faster
     return node
 
 
@@ -339,6 +339,9 @@ def _dtype_alone(value: Any) -> DType:
     return _weak_float.get() if isinstance(value, float) else dtypes.as_dtype(type(value))
 
 
+_SURELY_FINITE = 3e38  # in float32
+
+
 def _normalised(value: Any, dtype: DType) -> Number:
     """The Python number that `value` is once it has been stored as `dtype`."""
     if dtype.is_bool:
@@ -348,6 +351,8 @@ def _normalised(value: Any, dtype: DType) -> Number:
         negative = dtype.kind == "int" and wrapped >> (dtype.bits - 1)
         return wrapped - (1 << dtype.bits) if negative else wrapped
     if dtype is dtypes.float32:
+        if abs(value) < _SURELY_FINITE:
+            return float(np.float32(value))
         with np.errstate(over="ignore"):
             return float(np.float32(value))
     return float(value)  # half precision is computed in float32, so its constants are not rounded
@@ -360,10 +365,11 @@ def apply(operator: Operator, operands: Sequence[Operand], static: Any = None) -
         DTypeError: the operands' dtypes do not promote, or the operator does not take them.
     """
     arguments = _as_expressions(operands)
-    if operator.promotes and len(arguments) > 1:
-        common = dtypes.promote(*(argument.dtype for argument in arguments))
-        arguments = tuple(_cast(argument, common) for argument in arguments)
     kinds = [argument.dtype for argument in arguments]
+    if operator.promotes and len({*kinds}) > 1:
+        common = dtypes.promote(*kinds)
+        arguments = tuple(_cast(argument, common) for argument in arguments)
+        kinds = [common] * len(arguments)
     rule: Any = operator.result
     dtype = rule(*kinds) if static is None else rule(*kinds, static=static)
     if operator.simplify is not None:
@@ -383,6 +389,8 @@ def apply(operator: Operator, operands: Sequence[Operand], static: Any = None) -
 def _as_expressions(operands: Sequence[Operand]) -> tuple[Expression, ...]:
     """Give weak Python numbers the dtype of the expressions they meet."""
     strong = [operand.dtype for operand in operands if isinstance(operand, Expression)]
+    if len(strong) == len(operands):
+        return tuple(operands)  # type: ignore[arg-type]
     if not strong:
         return tuple(constant(operand) for operand in operands)
     numeric = [dtype for dtype in strong if not dtype.is_bool]
@@ -418,15 +426,17 @@ def _fold(node: Expression) -> Expression:
 def postorder(*roots: Expression) -> Iterator[Expression]:
     """Every node below the roots once, operands before the nodes that use them."""
     seen: set[Expression] = set()
-    stack: list[tuple[Expression, bool]] = [(root, False) for root in reversed(roots)]
+    stack = [*reversed(roots)]
     while stack:
-        node, expanded = stack.pop()
-        if expanded:
-            yield node
-        elif node not in seen:
+        node = stack[-1]
+        waiting = [argument for argument in node.arguments if argument not in seen]
+        if waiting:
+            stack += reversed(waiting)
+            continue
+        stack.pop()
+        if node not in seen:
             seen.add(node)
-            stack.append((node, True))
-            stack.extend((argument, False) for argument in reversed(node.arguments))
+            yield node
 
 
 def variables(*roots: Expression) -> list[Expression]:

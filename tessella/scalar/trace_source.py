@@ -51,22 +51,40 @@ def source_of(function: types.FunctionType) -> Function | None:
     lines = linecache.getlines(code.co_filename, function.__globals__)
     if not lines:
         return None
-    tree = _parsed("".join(lines))
-    if tree is None:
-        return None
     lambdas = function.__name__ == "<lambda>"
-    found = [n for n in ast.walk(tree) if _is_of(n, code, lambdas)]
+    found: list[ast.AST] = []
+    if not lambdas:
+        found = [n for n in _functions(_own_lines(code, lines)) if _is_of(n, code, lambdas)]
+    if not found:
+        found = [n for n in _functions("".join(lines)) if _is_of(n, code, lambdas)]
     if lambdas:
         found = _matching_lambdas(found, code)
     return found[0] if len(found) == 1 else None  # type: ignore[return-value]
 
 
+def _own_lines(code: types.CodeType, lines: list[str]) -> str:
+    """The lines of a function alone, where they are: parsing them takes less than the whole file."""
+    first, last = code.co_firstlineno, _last_line(code)
+    text = lines[first - 1 : last]
+    indented = bool(text) and text[0][:1].isspace()
+    before = "\n" * (first - 2) + "if True:\n" if indented and first > 1 else "\n" * (first - 1)
+    return before + "".join(text)
+
+
+def _last_line(code: types.CodeType) -> int:
+    own = [place[1] for place in code.co_positions() if place[1] is not None]
+    inner = [_last_line(part) for part in code.co_consts if isinstance(part, types.CodeType)]
+    return max([code.co_firstlineno, *own, *inner])
+
+
 @functools.lru_cache(maxsize=64)
-def _parsed(text: str) -> ast.Module | None:
+def _functions(text: str) -> list[ast.AST]:
+    """The functions and lambdas in a text, none if it cannot be parsed."""
     try:
-        return ast.parse(text)
+        tree = ast.parse(text)
     except SyntaxError:
-        return None
+        return []
+    return [node for node in ast.walk(tree) if isinstance(node, (ast.FunctionDef, ast.Lambda))]
 
 
 def _is_of(node: ast.AST, code: types.CodeType, lambdas: bool) -> bool:

@@ -51,6 +51,9 @@ def asarray(
     if isinstance(obj, Tensor):
         result = obj if target is None else obj.astype(target)
         return result.copy() if copy and result is obj else result
+    bind = getattr(obj, "__tessella_operand__", None)
+    if bind is not None:  # a number among the arguments of a traced function
+        return asarray(bind(None), dtype=dtype)
     data = _as_numpy(obj, target)
     if target is not None and data.dtype != target.numpy:
         if copy is False:
@@ -141,6 +144,11 @@ def full(
     tensor([7, 7])
     """
     checked_device(device)
+    bind = getattr(fill_value, "__tessella_operand__", None)
+    if bind is not None:  # a number among the arguments of a traced function
+        from tessella.tensors.manipulation import broadcast_to
+
+        return broadcast_to(asarray(bind(None), dtype=dtype), check_shape(shape, "full"))
     kind = as_dtype(type(fill_value)) if dtype is None else as_dtype(dtype)
     return filled(fill_value, check_shape(shape, "full"), kind)
 

@@ -140,6 +140,8 @@ def pow(x1: Operand, x2: Operand, /) -> Tensor:
     >>> ts.pow(ts.asarray([2.0, 3.0]), 2)
     tensor([4., 9.])
     """
+    look = getattr(x2, "look", None)  # a number among the arguments of a traced function:
+    x2 = x2 if look is None else look()  # which product it is depends on its value
     if isinstance(x1, Tensor) and x1.dtype.is_float and isinstance(x2, (int, float)):
         if x2 == 2:
             return apply(elementwise("square"), (x1,))

@@ -336,7 +336,7 @@ class Tensor:
     # --- the dispatch -------------------------------------------------------------------------------
 
     def __tessella_apply__(self, primitive: Primitive, inputs: Sequence[Tensor]) -> Any:
-        return apply(primitive, inputs)
+        return perform(primitive, inputs) if primitive.has_effect else apply(primitive, inputs)
 
     def __tessella_zero__(self) -> Tensor:
         """A zero of this tensor's dtype."""
@@ -774,7 +774,8 @@ def operand(value: Any, like: Tensor) -> Any:
         return _scalar(value, dtypes.python_scalar_dtype(value, like.dtype))
     if isinstance(value, (np.ndarray, np.generic)):
         return from_array(from_numpy(np.asarray(value), copy=True))
-    return NotImplemented
+    bind = getattr(value, "__tessella_operand__", None)  # a number among the arguments of a trace
+    return NotImplemented if bind is None else operand(bind(like), like)
 
 
 def binary(primitive: Elementwise, x: Any, y: Any) -> Tensor:
@@ -816,6 +817,14 @@ def apply(primitive: Primitive, inputs: Sequence[Tensor]) -> Any:
     return tensor
 
 
+def perform(effect: Primitive, inputs: Sequence[Tensor]) -> None:
+    """Do something with tensors that has no result, now, or at every call of a traced function."""
+    if _mode.trace is None:
+        effect.reference(*[to_numpy(x._value) for x in inputs])
+    else:
+        _mode.trace.record(effect, inputs)
+
+
 def _record(primitive: Primitive, inputs: Sequence[Tensor], value: Array) -> Tensor:
     dtype = value.layout.dtype
     if dtype.is_complex:
@@ -834,7 +843,8 @@ def number_in(owner: dict[str, Any], name: str, like: Tensor) -> Any:
     So a program follows a learning rate that changes, and need not be compiled again.
     """
     value = owner[name]
-    if _mode.trace is None or isinstance(value, Tensor):
+    traced = isinstance(value, Tensor) or hasattr(value, "__tessella_operand__")
+    if _mode.trace is None or traced:
         return value
     dtype = like.dtype
     last: list[Any] = [None, None]

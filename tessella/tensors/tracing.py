@@ -13,9 +13,11 @@ whatever reason, every captured tensor holds its own array again.
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from types import FrameType
 from typing import Any
 
 from tessella import autodiff
@@ -111,6 +113,7 @@ class Trace:
     def __init__(self) -> None:
         self.active = True
         self.nodes: list[Node] = []
+        self.lines: dict[Value, Where] = {}
         self.constants: dict[Value, Array] = {}
         self.arguments: list[Value] = []
         self.captures: dict[int, Capture] = {}
@@ -119,6 +122,7 @@ class Trace:
         self.guards: dict[tuple[int, Any], tuple[Any, Any, Any]] = {}
         self.counts: dict[Any, int] = {}  # draws from each random generator
         self.after: list[Callable[[], None]] = []  # to be done after every call
+        self.looked: dict[int, Where] = {}  # numbers among the arguments that were looked at, where
 
     # --- values ---------------------------------------------------------------------------------
 
@@ -184,10 +188,16 @@ class Trace:
     def record(self, primitive: Primitive, tensors: Sequence[Any]) -> Any:
         """Write down a primitive; gives what stands for its result (or a tuple)."""
         inputs = [self.value_of(tensor) for tensor in tensors]
-        made = graphs.apply(self.nodes, primitive, inputs, user_line())
+        where = line_of(self._line_of)
+        made = graphs.apply(self.nodes, primitive, inputs, where)
+        self.lines.update(dict.fromkeys(self.nodes[-1].outputs, where))
         if primitive.multiple_results:
             return tuple(self.traced(value) for value in made)
         return self.traced(made)
+
+    def _line_of(self, made: Any) -> Where | None:
+        """The line that made what a tensor of this trace holds."""
+        return self.lines.get(made.value) if type(made) is Traced else None
 
     # --- gradients of tensors from outside ------------------------------------------------------
 
@@ -234,8 +244,13 @@ class Trace:
         """Give every captured tensor its array back."""
         self.active = False
         for capture in self.captures.values():
-            capture.tensor._value = capture.array
+            if capture.tensor._value is not capture.array and self._is_mine(capture.tensor._value):
+                capture.tensor._value = capture.array
             capture.traced.array = None  # who counts references is not to find this one
+
+    def _is_mine(self, held: Any) -> bool:
+        """Whether it stands for something in this trace; another thread may have put data there."""
+        return type(held) is Traced and held.trace is self
 
     def rebound(self) -> Iterator[tuple[Capture, Any]]:
         """The captured tensors that stand for something else by now, and for what."""
@@ -255,12 +270,75 @@ def suspended() -> Iterator[None]:
         _mode.trace = before
 
 
-def user_line() -> Where:
-    """The line of the caller that is no part of this package."""
-    frame: Any = sys._getframe(1)
+def user_frame() -> FrameType | None:
+    """The frame of the caller that is no part of this package."""
+    frame: FrameType | None = sys._getframe(1)
     while frame is not None and frame.f_code.co_filename.startswith(_PACKAGE):
         frame = frame.f_back
+    return frame
+
+
+def where_of(frame: FrameType | None) -> Where:
+    """The line a frame is at."""
     if frame is None:
         return Where("<unknown>", 0, "?")
     code = frame.f_code
     return Where(code.co_filename, frame.f_lineno, code.co_name)
+
+
+def user_line() -> Where:
+    """The line of the caller that is no part of this package."""
+    return where_of(user_frame())
+
+
+def line_of(known: Callable[[Any], Where | None]) -> Where:
+    """The user's line that what is being done belongs to.
+
+    In a backward pass it is the line of the forward operation. Nothing was written down for that: the
+    frames tell whose gradient is being computed, and `known` which line made that node's result.
+    """
+    frame: FrameType | None = sys._getframe(1)
+    variables = _differentiating()
+    while frame is not None and frame.f_code.co_filename.startswith(_PACKAGE):
+        variable = variables.get(id(frame.f_code))
+        if variable is not None:
+            node = frame.f_locals[variable]
+            outputs = getattr(node, "outputs", None)  # a leaf has none
+            where = known(outputs[0]) if outputs else None
+            if where is not None:
+                return where._replace(backward=True)
+        frame = frame.f_back
+    return where_of(frame)
+
+
+@functools.cache
+def _differentiating() -> dict[int, str]:
+    """The code that computes the gradient of a node, or adds some up, and its variable for the node.
+
+    By id: the hash of code is that of all its instructions.
+    """
+    from tessella.tensors.tensor import TensorNode
+
+    return {id(TensorNode.pull.__code__): "self", id(autodiff._add.__code__): "node"}
+
+
+class Lines:
+    """The lines of eager operations, for who looks on at them: known by the arrays they made.
+
+    An id is another array's after its array has gone, but that one is noted, too.
+    """
+
+    def __init__(self) -> None:
+        self._of: dict[int, Where] = {}
+
+    def note(self, results: Sequence[Any]) -> Where:
+        """The line that the operation which has just made these arrays belongs to."""
+        where = line_of(lambda made: self._of.get(id(made)))
+        self._of.update({id(result): where for result in results})
+        return where
+
+
+def is_own_value(tensor: Any) -> bool:
+    """Whether a tensor stands for a value of the function that is being traced."""
+    held = tensor._value
+    return type(held) is Traced and held.trace is _mode.trace

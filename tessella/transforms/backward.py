@@ -15,6 +15,7 @@ from tessella import autodiff
 from tessella.autodiff import Node
 from tessella.backends.array import Array
 from tessella.compiler.eager import fill
+from tessella.compiler.ladder import compiling
 from tessella.compiler.program import Program
 from tessella.errors import GradientError
 from tessella.primitives.graph import Graph, Value
@@ -77,17 +78,20 @@ class Backward:
                     [*cotangents, *[None] * (len(layouts) - len(cotangents))], layouts, strict=True
                 )
             ]
-            return self._run([*residuals, *given])
+            return self._run(f"{name}, backward", [*residuals, *given])
 
         return Node(name, parents, pullback)
 
-    def _run(self, inputs: Sequence[Array]) -> list[Tensor | None]:
+    def _run(self, name: str, inputs: Sequence[Array]) -> list[Tensor | None]:
         wanted = [value for value in self.gradients if value is not None]
         if self.program is None or [a.layout for a in inputs] != self.program.layouts:
             from tessella.compiler.pipeline import compile
 
             graph = Graph([*self.residuals, *self.cotangents], self.nodes, wanted, self.constants)
-            self.program = compile(graph, [a.layout for a in inputs], {}, frozenset())
+            layouts = [a.layout for a in inputs]
+            why = "its gradients are asked for" if self.program is None else "layouts changed"
+            with compiling(name, 1, why):
+                self.program = compile(graph, layouts, {}, frozenset(), name)
         outputs = iter(self.program.run(inputs))
         return [None if g is None else _make(next(outputs), None, 0) for g in self.gradients]
 

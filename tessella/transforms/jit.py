@@ -10,20 +10,21 @@ from __future__ import annotations
 
 import functools
 import os
+import threading
 import warnings
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from tessella import autodiff
-from tessella.backends.array import Array, Layout, contiguous_layout, from_numpy
-from tessella.compiler import eager
-from tessella.errors import ArgumentError, ArgumentTypeError, RetraceWarning, SideEffectError
-from tessella.primitives.graph import Graph, Value
-from tessella.tensors.tensor import Tensor, _accumulate, _leaf, _make
-from tessella.tensors.tracing import Trace, Traced, user_line
-from tessella.transforms.backward import Backward, backward_of
+from tessella.backends.array import Array, from_numpy
+from tessella.compiler.ladder import compiling
+from tessella.compiler.observe import choice
+from tessella.errors import ArgumentError, ArgumentTypeError, RetraceWarning
+from tessella.primitives.graph import Graph
+from tessella.tensors.tensor import Tensor
+from tessella.transforms.specialisation import Specialisation, Whole, number_array
 
 VARIABLE = "TESSELLA_JIT"
 _MOST_QUIET_TRACES = 8
@@ -38,9 +39,9 @@ def jit(
 ) -> Any:
     """Compile a function of tensors into one native call.
 
-    Arguments may be trees (lists, tuples, dicts, dataclasses) of tensors. Everything in them that is
-    no tensor or NumPy array is static: another value is traced and compiled again. Whole arguments
-    can be declared static too.
+    Arguments may be trees (lists, tuples, dicts, dataclasses) of tensors. A float in them is an input
+    like a tensor, unless the function looks at its value. Everything that is no tensor, NumPy array or
+    float is static: another value is traced and compiled again. Whole arguments can be declared static.
 
     Raises:
         TracedValueError: the function asks for the elements of a tensor, for example in an `if`.
@@ -84,6 +85,25 @@ class Static:
         return hash(self.key)
 
 
+class _Given(NamedTuple):
+    """The arguments of a call.
+
+    Args:
+        arrays: the inputs of the program among them.
+        key: what else a program depends on: structure, layouts, static values.
+        tensors: those that need gradients.
+        numbers: the floats.
+    """
+
+    arrays: list[Array]
+    key: tuple[Any, ...]
+    tensors: list[Tensor]
+    numbers: list[float]
+
+
+_NUMBER = "a float"  # in keys
+
+
 class Jitted:
     """A function that `jit` compiles; call it like the function."""
 
@@ -95,27 +115,40 @@ class Jitted:
         self.static_numbers = static_numbers
         self.static_names = static_names
         self.specialisations: dict[Any, list[Specialisation]] = {}
+        self.plain: dict[Any, list[Specialisation]] = {}  # for what `_kinds` knows, by position
         self.traces: list[str] = []  # why each trace was made
+        self.lock = threading.RLock()  # its programs share the tensors they write: one at a time
+        self.compiles = os.environ.get(VARIABLE, "1") != "0"
         functools.update_wrapper(self, function)
 
     def __get__(self, instance: Any, owner: Any = None) -> Any:
         return self if instance is None else functools.partial(self, instance)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        if _mode.trace is not None or not _enabled() or eager.current_backend() != "cpu":
+        if _mode.trace is not None or not self.compiles or not choice.compiles:
             return self.function(*args, **kwargs)  # inlined, or run as it is
-        arrays, key, tensors = self._flatten(args, kwargs)
-        for found in self.specialisations.get(key, ()):
-            if found.is_settled() or found.misfit() == "":
-                return found.call(arrays, tensors)
-        return self._specialise(args, kwargs, key).call(arrays, tensors)
+        with self.lock:
+            if not kwargs:  # the quick way for what is most common
+                for found in self.plain.get((_mode.enabled, *_kinds(args)), ()):
+                    settled = found.state.is_settled()
+                    numbers = [x for x in args if type(x) is float] if found.looked else ()
+                    if found.fits(settled, numbers):
+                        arrays = [number_array(x) if type(x) is float else x._value for x in args]
+                        return found.call(arrays, (), settled)
+            return self._call(args, kwargs)
 
-    def _flatten(
-        self, args: tuple[Any, ...], kwargs: dict[str, Any]
-    ) -> tuple[list[Array], Any, list[Tensor]]:
-        """The arrays among the arguments, what a program depends on, and who needs gradients."""
+    def _call(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        given = self._flatten(args, kwargs)
+        for found in self.specialisations.get(given.key, ()):
+            settled = found.state.is_settled()
+            if found.fits(settled, given.numbers):
+                return found.call(given.arrays, given.tensors, settled)
+        return self._specialise(args, kwargs, given).call(given.arrays, given.tensors, False)
+
+    def _flatten(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> _Given:
         arrays: list[Array] = []
         tensors: list[Tensor] = []
+        numbers: list[float] = []
         parts: list[Any] = [_mode.enabled]
         for leaf in _leaves(self._with_statics(args, kwargs), parts):
             if isinstance(leaf, Tensor):
@@ -128,19 +161,24 @@ class Jitted:
                 array = from_numpy(leaf)
                 arrays.append(array)
                 parts.append((array.layout, False))
+            elif type(leaf) is float:
+                arrays.append(number_array(leaf))
+                numbers.append(leaf)
+                parts.append(_NUMBER)
             else:
-                parts.append(Static(leaf))
-        return arrays, tuple(parts), tensors
+                parts.append(Static(leaf.value if isinstance(leaf, Whole) else leaf))
+        return _Given(arrays, tuple(parts), tensors, numbers)
 
     def _with_statics(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         if not self.static_numbers and not self.static_names:
             return args, kwargs
         numbers = {n % len(args) if args else n for n in self.static_numbers}
-        whole = tuple(_Whole(a) if i in numbers else a for i, a in enumerate(args))
-        return whole, {k: _Whole(v) if k in self.static_names else v for k, v in kwargs.items()}
+        whole = tuple(Whole(a) if i in numbers else a for i, a in enumerate(args))
+        return whole, {k: Whole(v) if k in self.static_names else v for k, v in kwargs.items()}
 
-    def _specialise(self, args: Any, kwargs: Any, key: Any) -> Specialisation:
-        self.traces.append(self._reason(key))
+    def _specialise(self, args: Any, kwargs: Any, given: _Given) -> Specialisation:
+        key = given.key
+        self.traces.append(self._reason(given))
         if len(self.traces) == _MOST_QUIET_TRACES:
             warnings.warn(
                 f"jit: {getattr(self.function, '__name__', self.function)} has been traced "
@@ -149,19 +187,25 @@ class Jitted:
                 RetraceWarning,
                 stacklevel=3,
             )
-        made = Specialisation(self.function, args, kwargs, self._with_statics(args, kwargs))
+        name = getattr(self.function, "__name__", "jit")
+        with compiling(name, len(self.traces), self.traces[-1]):
+            made = Specialisation(self.function, args, kwargs, self._with_statics(args, kwargs))
+        made.program.lock = self.lock
         self.specialisations.setdefault(key, []).insert(0, made)
+        kinds = _kinds(args)
+        if not kwargs and not self.static_numbers and None not in kinds:
+            self.plain.setdefault((_mode.enabled, *kinds), []).insert(0, made)
         return made
 
-    def _reason(self, key: Any) -> str:
+    def _reason(self, given: _Given) -> str:
         """Why no program fits."""
         if not self.specialisations:
             return "it is the first call"
-        known = self.specialisations.get(key)
+        known = self.specialisations.get(given.key)
         if known:
-            return known[0].misfit()
+            return known[0].misfit() or known[0].changed_number(given.numbers)
         last = next(reversed(self.specialisations))
-        return _difference(last, key)
+        return _difference(last, given.key)
 
     # --- looking inside -------------------------------------------------------------------------
 
@@ -200,7 +244,7 @@ class Jitted:
         from tessella.compiler.explain import explain
 
         found = self._program_for(args, kwargs)
-        arrays = self._flatten(args, kwargs)[0] if args or kwargs else None
+        arrays = self._flatten(args, kwargs).arrays if args or kwargs else None
         name = getattr(self.function, "__qualname__", repr(self.function))
         explained = explain(name, self.traces, found.program, found.inputs(arrays))
         if html is not None:
@@ -213,11 +257,11 @@ class Jitted:
 
     def _program_for(self, args: Any, kwargs: Any) -> Specialisation:
         if args or kwargs:
-            _, key, _ = self._flatten(args, kwargs)
-            for found in self.specialisations.get(key, ()):
-                if found.misfit() == "":
+            given = self._flatten(args, kwargs)
+            for found in self.specialisations.get(given.key, ()):
+                if found.fits(False, given.numbers):
                     return found
-            return self._specialise(args, kwargs, key)
+            return self._specialise(args, kwargs, given)
         if not self.specialisations:
             raise ArgumentTypeError(
                 "jit: nothing has been compiled yet; call the function first, or give arguments here"
@@ -225,15 +269,13 @@ class Jitted:
         return next(reversed(self.specialisations.values()))[0]
 
 
-def _enabled() -> bool:
-    return os.environ.get(VARIABLE, "1") != "0"
-
-
-class _Whole:
-    """A static argument: its parts do not matter."""
-
-    def __init__(self, value: Any) -> None:
-        self.value = value
+def _kinds(args: Sequence[Any]) -> list[Any]:
+    """What a program depends on in tensors without history and in floats; None for all else."""
+    return [
+        x._value.layout if type(x) is Tensor and x._node is None
+        else _NUMBER if type(x) is float else None
+        for x in args
+    ]  # fmt: skip
 
 
 def _leaves(tree: Any, parts: list[Any]) -> Iterable[Any]:
@@ -242,7 +284,7 @@ def _leaves(tree: Any, parts: list[Any]) -> Iterable[Any]:
 
     leaves, structure = optree.tree_flatten(tree, none_is_leaf=True, namespace="tessella")
     parts.append(structure)
-    return [leaf.value if isinstance(leaf, _Whole) else leaf for leaf in leaves]
+    return leaves
 
 
 def _difference(old: tuple[Any, ...], new: tuple[Any, ...]) -> str:
@@ -254,266 +296,19 @@ def _difference(old: tuple[Any, ...], new: tuple[Any, ...]) -> str:
     for number, (before, after) in enumerate(zip(old[2:], new[2:], strict=True)):
         if before == after:
             continue
-        if isinstance(after, Static) or isinstance(before, Static):
-            return f"the static argument {number} is {getattr(after, 'value', 'a tensor')!r} now"
+        if not (isinstance(before, tuple) and isinstance(after, tuple)):
+            now = after.value if isinstance(after, Static) else after
+            shown = (
+                repr(now)
+                if isinstance(after, Static)
+                else _NUMBER
+                if after is _NUMBER
+                else "a tensor"
+            )
+            return f"the static argument {number} is {shown} now"
         (a, _), (b, _) = before, after
         return (
             f"argument {number} is {b.dtype.name}{list(b.shape)} now, it was "
             f"{a.dtype.name}{list(a.shape)}"
         )
     return "an argument changed"
-
-
-class Specialisation:
-    """A program for arguments of one kind, and the surroundings it was traced in."""
-
-    def __init__(self, function: Any, args: Any, kwargs: Any, tree: Any) -> None:
-        import optree
-
-        self.name = getattr(function, "__name__", "jit")
-        trace = Trace()
-        before = _mode.enabled
-        _mode.trace = trace
-        try:
-            inner_args, inner_kwargs = self._arguments(trace, tree)
-            result = function(*inner_args, **inner_kwargs)
-            leaves, self.structure = optree.tree_flatten(
-                result, none_is_leaf=True, namespace="tessella"
-            )
-            self._read_results(trace, leaves)
-            self._differentiate(trace, leaves)
-        finally:
-            trace.end()
-            _mode.trace, _mode.enabled = None, before
-        self._compile(trace)
-
-    def _arguments(self, trace: Trace, tree: Any) -> Any:
-        """The arguments with traced tensors instead of concrete ones."""
-        import optree
-
-        def traced(leaf: Any) -> Any:
-            if isinstance(leaf, _Whole):
-                return leaf.value
-            if isinstance(leaf, np.ndarray):
-                layout = from_numpy(leaf).layout
-                self.layouts.append(layout)
-                return _make(trace.argument(layout, "argument"), None, 0)  # type: ignore[arg-type]
-            if not isinstance(leaf, Tensor):
-                return leaf
-            made = _make(trace.argument(leaf._value.layout, "argument"), None, 0)  # type: ignore[arg-type]
-            if leaf._node is not None:
-                made._node = _leaf(made)
-                self.inner.append(made)
-            self.layouts.append(leaf._value.layout)
-            return made
-
-        self.layouts: list[Layout] = []
-        self.inner: list[Tensor] = []  # arguments that need gradients
-        return optree.tree_map(traced, tree, none_is_leaf=True, namespace="tessella")
-
-    def _read_results(self, trace: Trace, leaves: Sequence[Any]) -> None:
-        """What the function returned, rebound and left as gradients."""
-        self.outputs: list[Value] = []
-        self.returned: list[Any] = []  # numbers of outputs, or values that are no tensors
-        for leaf in leaves:
-            if isinstance(leaf, Tensor):
-                self.returned.append(_Output(len(self.outputs)))
-                self.outputs.append(trace.value_of(leaf))
-            else:
-                self.returned.append(leaf)
-        self.rebound: list[tuple[Any, int]] = []  # captures, and the outputs they become
-        for capture, held in trace.rebound():
-            self.rebound.append((capture.tensor, len(self.outputs)))
-            self.outputs.append(_value_in(trace, held))
-        self.argument_gradients: list[tuple[int, int]] = []  # of arguments, and their outputs
-        for number, argument in enumerate(self.inner):
-            if argument._grad is not None:
-                self.argument_gradients.append((number, len(self.outputs)))
-                self.outputs.append(trace.value_of(argument._grad))
-        self.new_gradients: list[tuple[Any, int | None]] = []
-        for entry in trace.gradients.values():
-            if not entry.written:
-                continue
-            if entry.current is None:
-                self.new_gradients.append((entry.tensor, None))
-            else:
-                self.new_gradients.append((entry.tensor, len(self.outputs)))
-                self.outputs.append(trace.value_of(entry.current))
-
-    def _differentiate(self, trace: Trace, leaves: Sequence[Any]) -> None:
-        """Prepare the gradients of what was returned, if somebody may ask for them."""
-        tensors = [leaf for leaf in leaves if isinstance(leaf, Tensor)]
-        self.differentiable = [i for i, y in enumerate(tensors) if y._node is not None]
-        own = [c.tensor for c in trace.captures.values() if c.tensor._node is not None]
-        results = [tensors[i] for i in self.differentiable] if _mode.enabled else []
-        self.leaves = own
-        self.backward = backward_of(trace, results, [*self.inner, *own])
-        if self.backward is not None:
-            produced = {value for node in trace.nodes for value in node.outputs}
-            known = {value: number for number, value in enumerate(self.outputs)}
-            self.residuals: list[tuple[Value, int | None]] = []  # and the outputs they are
-            for value in self.backward.residuals:
-                if value in produced and value not in known:
-                    known[value] = len(self.outputs)
-                    self.outputs.append(value)
-                self.residuals.append((value, known[value] if value in produced else None))
-
-    def _compile(self, trace: Trace) -> None:
-        import optree
-
-        from tessella.compiler import pipeline
-        from tessella.transforms.state import State
-
-        self.captured = [capture.tensor for capture in trace.captures.values()]
-        self.captured_layouts = [c.array.layout for c in trace.captures.values()]
-        self.leaf_flags = [c.tensor._node is not None for c in trace.captures.values()]
-        self.read_gradients = [e.tensor for e in trace.gradients.values() if e.read]
-        initial = [e.initial for e in trace.gradients.values() if e.read]
-        self.gradient_layouts = [
-            None if value is None else contiguous_layout(value.shape, value.dtype)
-            for value in initial
-        ]
-        self.numbers = [read for _, read in trace.numbers.values()]
-        self.guards = list(trace.guards.values())
-        self.after = trace.after
-        inputs = [
-            *trace.arguments,
-            *[capture.value for capture in trace.captures.values()],
-            *[value for value in initial if value is not None],
-            *[value for value, _ in trace.numbers.values()],
-        ]
-        self.input_numbers = {value: number for number, value in enumerate(inputs)}
-        graph = Graph(inputs, trace.nodes, self.outputs, trace.constants)
-        first = len(trace.arguments)
-        numbers = {id(tensor): first + i for i, tensor in enumerate(self.captured)}
-        in_place = {output: numbers[id(tensor)] for tensor, output in self.rebound}
-        layouts = self._input_layouts(trace, inputs)
-        captured = range(first, first + len(self.captured))
-        fixed = frozenset(captured) - frozenset(in_place.values())
-        self.program = pipeline.compile(graph, layouts, in_place, fixed)
-        for capture in trace.captures.values():
-            del capture.array
-        self.state = State(
-            self.program, first, self.captured, self.read_gradients, self.rebound,
-            self.new_gradients,
-        )  # fmt: skip
-        self.single = self.structure.is_leaf()
-        self.unflatten = optree.tree_unflatten
-        self.surroundings = list(
-            zip(self.captured, self.captured_layouts, self.leaf_flags, strict=True)
-        )
-
-    def _input_layouts(self, trace: Trace, inputs: Sequence[Value]) -> list[Layout]:
-        known = dict(zip(trace.arguments, self.layouts, strict=True))
-        known |= {c.value: c.array.layout for c in trace.captures.values()}
-        return [known.get(v) or contiguous_layout(v.shape, v.dtype) for v in inputs]
-
-    # --- does it fit? ---------------------------------------------------------------------------
-
-    def is_settled(self) -> bool:
-        """Whether it surely fits: nothing has been touched since the last call."""
-        return not self.guards and not self.read_gradients and self.state.is_unchanged()
-
-    def misfit(self) -> str:
-        """What is not as it was, in words; empty if everything is."""
-        for tensor, layout, flag in zip(
-            self.captured, self.captured_layouts, self.leaf_flags, strict=True
-        ):
-            now = tensor._value.layout
-            if now is not layout:
-                return (
-                    f"a captured tensor is {now.dtype.name}{list(now.shape)} now, it was "
-                    f"{layout.dtype.name}{list(layout.shape)}"
-                )
-            if (tensor._node is not None) is not flag:
-                return "a captured tensor requires a gradient now, or no longer"
-        for tensor, expected in zip(self.read_gradients, self.gradient_layouts, strict=True):
-            gradient = tensor._grad
-            found = None if gradient is None else gradient._value.layout
-            if found is not expected:
-                return "a gradient is there now, or gone, or has another layout"
-        for owner, name, value in self.guards:
-            now = owner.get(name) if isinstance(owner, dict) else getattr(owner, name)
-            if now != value:
-                return f"{str(name).strip('_')} of {type(owner).__name__} is {now!r} now, it was {value!r}"
-        return ""
-
-    # --- running --------------------------------------------------------------------------------
-
-    def inputs(self, arguments: Sequence[Array] | None) -> list[Array]:
-        """All inputs of the program as they are now; zeros for arguments that are not given."""
-        if arguments is None:
-            arguments = [_zeros(layout) for layout in self.layouts]
-        inner = [tensor._value for tensor in self.captured]
-        inner += [t._grad._value for t in self.read_gradients if t._grad is not None]
-        return [*arguments, *inner, *[read() for read in self.numbers]]
-
-    def call(self, arguments: Sequence[Array], tensors: Sequence[Tensor]) -> Any:
-        """Run the program on arguments that fit; `tensors` are those that need gradients."""
-        if self.backward is not None:
-            return self._call_recorded(self.backward, arguments, tensors)
-        outputs = self.state.run(arguments, [read() for read in self.numbers])
-        if self.after or self.argument_gradients:
-            self._finish(outputs, tensors)
-        if self.single and type(self.returned[0]) is _Output:
-            return _make(outputs[self.returned[0].number], None, 0)
-        leaves = [
-            _make(outputs[leaf.number], None, 0) if type(leaf) is _Output else leaf
-            for leaf in self.returned
-        ]
-        return self.unflatten(self.structure, leaves)
-
-    def _finish(self, outputs: Sequence[Array], tensors: Sequence[Tensor]) -> None:
-        """What else the function did: gradients of arguments, draws of random numbers."""
-        for number, output in self.argument_gradients:
-            _accumulate(tensors[number], _make(outputs[output], None, 0))
-        for action in self.after:
-            action()
-
-    def _call_recorded(
-        self, backward: Backward, arguments: Sequence[Array], tensors: Sequence[Tensor]
-    ) -> Any:
-        """Run the program, and leave a node on the tape."""
-        inputs = self.inputs(arguments)
-        outputs = self.state.run(arguments, inputs[len(inputs) - len(self.numbers) :])
-        self._finish(outputs, tensors)
-        residuals = [
-            inputs[self.input_numbers[value]] if number is None else outputs[number]
-            for value, number in self.residuals
-        ]
-        numbers = [leaf.number for leaf in self.returned if type(leaf) is _Output]
-        results = [outputs[numbers[i]] for i in self.differentiable]
-        node = backward.node(self.name, results, [*tensors, *self.leaves], residuals)
-        leaves = []
-        for leaf in self.returned:
-            if type(leaf) is not _Output:
-                leaves.append(leaf)
-            elif (place := numbers.index(leaf.number)) in self.differentiable:
-                leaves.append(_make(outputs[leaf.number], node, self.differentiable.index(place)))
-            else:
-                leaves.append(_make(outputs[leaf.number], None, 0))
-        return self.unflatten(self.structure, leaves)
-
-
-def _zeros(layout: Layout) -> Array:
-    """Zeros in a layout, which need not be row-major."""
-    last = sum(max(0, (n - 1) * s) for n, s in zip(layout.shape, layout.strides, strict=True))
-    first = sum(max(0, -(n - 1) * s) for n, s in zip(layout.shape, layout.strides, strict=True))
-    item = layout.dtype.itemsize
-    block = from_numpy(np.zeros((first + last + 1) * item, np.uint8))
-    return Array(block.buffer, block.address + first * item, layout)
-
-
-class _Output:
-    """Stands for an output of the program in the result."""
-
-    __slots__ = ("number",)
-
-    def __init__(self, number: int) -> None:
-        self.number = number
-
-
-def _value_in(trace: Trace, held: Any) -> Value:
-    if type(held) is Traced and held.trace is trace:
-        return held.value
-    raise SideEffectError(f"{user_line()}: a captured tensor was given data from another trace")

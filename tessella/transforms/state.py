@@ -1,178 +1,220 @@
 """What a program keeps between its calls: the tensors it reads from its surroundings and writes to.
 
 A tensor that the program rebinds is written in place, into the memory it has, as long as nobody else
-holds that memory: then calling the program again takes no allocation and no look at any tensor. Whether
-somebody does is a matter of counting references: a second tensor on the same array, a view, or a NumPy
-array made from it each hold one more. If so, the tensor gets fresh memory and the other one keeps
-what it saw.
+holds that memory (`tessella.transforms.places`). Then the next call takes no allocation and no look at
+any tensor: the program is *settled*. If somebody does hold it, the tensor gets fresh memory, and the
+other one keeps what it saw.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from sys import getrefcount
 from typing import Any
 
-from tessella.backends.array import Array
+from tessella.backends.array import Array, Layout
 from tessella.backends.cpu.buffers import allocate
+from tessella.backends.cpu.watch import Watch
 from tessella.compiler.program import Program
-from tessella.tensors.tensor import Tensor, _make
+from tessella.compiler.steps import RESULT_BUFFER, Check, HostStep
+from tessella.tensors.tensor import Tensor
+from tessella.transforms.places import Place, is_watchable
 
 
 class State:
     """The surroundings of one program.
 
     Args:
-        first: the number of the program's first captured input.
-        captured: the tensors it reads, in the order of the inputs.
-        gradients: tensors whose gradients it reads; they follow.
-        rebound: tensors it gives other data, and the numbers of the outputs that these are.
-        new_gradients: tensors whose `grad` it sets, and the outputs, or None.
+        first: the number of the first input that comes from the surroundings.
+        reads: what these inputs are.
+        layouts: the layouts the program was made for; None for a gradient that was not there.
+        fixed: the reads from which the program computes something only once.
+        writes: what the program rebinds, and the numbers of the outputs that it becomes.
+        dropped: tensors whose gradients it takes away.
     """
 
     def __init__(
         self,
         program: Program,
         first: int,
-        captured: Sequence[Tensor],
-        gradients: Sequence[Tensor],
-        rebound: Sequence[tuple[Tensor, int]],
-        new_gradients: Sequence[tuple[Tensor, int | None]],
+        reads: Sequence[Place],
+        layouts: Sequence[Layout | None],
+        fixed: Sequence[Place],
+        writes: Sequence[tuple[Place, int]],
+        dropped: Sequence[Tensor],
     ) -> None:
         self.program, self.first = program, first
-        self.captured, self.gradients = list(captured), list(gradients)
-        self.rebound = list(rebound)
-        self.set_gradients = [(t, number) for t, number in new_gradients if number is not None]
-        self.dropped_gradients = [t for t, number in new_gradients if number is None]
-        self.slots = {number: self._slot(number) for _, number in self.rebound}
-        self.gradient_slots = [self._slot(number) for _, number in self.set_gradients]
-        kept = {*self.slots.values(), *self.gradient_slots}
-        self.free_slots = [
-            (slot, program.buffers[buffer].nbytes)
-            for slot, buffer in enumerate(program.result_buffers)
-            if slot not in kept
+        self.reads, self.layouts = list(reads), list(layouts)
+        self.writes, self.dropped = list(writes), list(dropped)
+        self.slots = self._slots_of_their_own([number for _, number in self.writes])
+        written = {place for place, _ in self.writes}
+        self.fixed = {*fixed} if program.preparation is not None else set()
+        self.places = [(p, p in written) for p in dict.fromkeys([*self.reads, *written])]
+        # a gradient that was not there when the program was made must not be there again
+        vanishes = any(x is None and p in written for p, x in zip(reads, layouts, strict=True))
+        # what may raise an exception (a debugger is left, an index is out of range) once something has
+        # been written: then no tensor is to have changed, so everything goes to fresh memory
+        self.writes_in_place = not self._may_stop_half_way()
+        self.can_settle = None not in self.slots and not vanishes and self.writes_in_place
+        self.valid = [False]  # whether all places are as they were left; they take it back
+        self.watch: Watch | None = None
+        self._sort_outputs({number for _, number in self.writes})
+
+    def _slots_of_their_own(self, outputs: Sequence[int]) -> list[int | None]:
+        """The result slot of each output; None if it has none, or shares it with another."""
+        found: list[int | None] = []
+        for number in outputs:
+            location = self.program.results[number]
+            buffer = self.program.buffers[location.buffer]
+            own = buffer.kind == RESULT_BUFFER and location.offset == 0
+            found.append(buffer.number if own else None)
+        return [slot if found.count(slot) == 1 else None for slot in found]
+
+    def _may_stop_half_way(self) -> bool:
+        """Whether the program can raise an exception after it has written into a tensor's memory."""
+        program, written = self.program, False
+        kept = {program.result_buffers[slot] for slot in self.slots if slot is not None}
+        for step in program.steps[program.prepared :]:
+            if written and isinstance(step, (Check, HostStep)):
+                return True
+            written |= not kept.isdisjoint(step.writes)
+        return False
+
+    def _sort_outputs(self, kept: set[int]) -> None:
+        """Which results take fresh memory at every call, and which outputs are shown in them."""
+        program = self.program
+        mine = {*self.slots}
+        free = [slot for slot in range(len(program.result_buffers)) if slot not in mine]
+        first = len(program.layouts)
+        self.free = [
+            (first + slot, program.buffers[program.result_buffers[slot]].nbytes) for slot in free
         ]
-        self._forget()
+        self.shown: list[tuple[int, int, int, Layout]] = []  # output, its memory, offset, layout
+        self.others: list[int] = []  # outputs that are inputs, constants or kept memory
+        for number, location in enumerate(program.results):
+            buffer = program.buffers[location.buffer]
+            if number in kept:
+                continue
+            if buffer.kind == RESULT_BUFFER and buffer.number in free:
+                self.shown.append(
+                    (number, free.index(buffer.number), location.offset, location.layout)
+                )
+            else:
+                self.others.append(number)
 
-    def _forget(self) -> None:
-        self.known: list[Any] = []  # the arrays that the captured tensors held last
-        self.known_gradients: list[Any] = []
-        self.inner_inputs: list[Any] = []
-        self.fresh: list[Any] = []  # the buffer of each result slot; None: a new one for every call
-        self.held: list[Any] = []  # what must be held by nobody else, and how often we hold it
-        self.expected: list[int] = []
+    def is_settled(self) -> bool:
+        """Whether all memory is where the last call left it, and nobody else holds what is written."""
+        if not self.valid[0] or self.program.user is not self:
+            return False
+        if self.watch is not None:
+            return self.watch.holds()
+        return all(place.is_as_it_was(written) for place, written in self.places)
 
-    def _slot(self, output: int) -> int | None:
-        """The result slot of an output of the program, if it has one of its own."""
-        location = self.program.results[output]
-        buffer = self.program.buffers[location.buffer]
-        return buffer.number if buffer.kind == "result" and location.offset == 0 else None
-
-    def is_unchanged(self) -> bool:
-        """Whether every captured tensor holds what the last call left in it."""
-        return bool(self.known) and [t._value for t in self.captured] == self.known
-
-    def run(self, arguments: Sequence[Array], numbers: Sequence[Array]) -> list[Array]:
+    def run(
+        self, arguments: Sequence[Array], numbers: Sequence[Array], settled: bool
+    ) -> Sequence[Any]:
         """Run the program; gives its outputs, and lets the surroundings hold theirs."""
         program = self.program
-        with program.lock:
-            if not self._is_settled():
-                return self._settle(arguments, numbers)
-            slots = program._slots
-            for number, array in enumerate(arguments):
+        if not settled:
+            return self._settle(arguments, numbers)
+        slots = program._slots
+        for number, array in enumerate(arguments):
+            slots[number] = array.address
+        if numbers:
+            for number, array in enumerate(numbers, start=len(program.layouts) - len(numbers)):
                 slots[number] = array.address
-            last = len(program.layouts) - len(numbers)
-            for number, array in enumerate(numbers, start=last):
-                slots[number] = array.address
-            fresh = self.fresh
-            first = len(program.layouts)
-            for slot, nbytes in self.free_slots:
-                made = allocate(nbytes)
-                slots[first + slot] = made.address
-                fresh[slot] = made
-            inputs = [*arguments, *self.inner_inputs, *numbers]
-            program.execute()
-            outputs: list[Any] = [None] * len(program.results)
-            for number in self.shown:
-                outputs[number] = program.output(number, inputs, fresh)
-            return outputs
+        blocks = []
+        for slot, nbytes in self.free:
+            block = allocate(nbytes)
+            slots[slot] = block.address
+            blocks.append(block)
+        program.execute()
+        for tensor in self.dropped:
+            tensor._grad = None
+        outputs: list[Any] = [None] * len(program.results)
+        for number, at, offset, layout in self.shown:
+            outputs[number] = Array(blocks[at], blocks[at].address + offset, layout)
+        if self.others:
+            self._show_others(outputs, arguments, numbers)
+        return outputs
 
-    def _is_settled(self) -> bool:
-        """Whether all memory is where the last call left it, and nobody else holds what is written."""
-        if not self.known or self.gradients or self.dropped_gradients:
-            return False
-        if [t._value for t in self.captured] != self.known:
-            return False
-        if [t._grad for t, _ in self.set_gradients] != self.known_gradients:
-            return False
-        return list(map(getrefcount, self.held)) == self.expected
+    def _show_others(
+        self, outputs: list[Any], arguments: Sequence[Array], numbers: Sequence[Array]
+    ) -> None:
+        inputs = [*arguments, *self._inner(), *numbers]
+        fresh: list[Any] = [None] * len(self.program.result_buffers)
+        for (place, _), slot in zip(self.writes, self.slots, strict=True):
+            if slot is not None:
+                fresh[slot] = place.array.buffer
+        for number in self.others:
+            outputs[number] = self.program.output(number, inputs, fresh)
 
-    def _settle(self, arguments: Sequence[Array], numbers: Sequence[Array]) -> list[Array]:
+    def _inner(self) -> list[Any]:
+        """The inputs from the surroundings."""
+        return [array for array in (place.now() for place in self.reads) if array is not None]
+
+    def _settle(self, arguments: Sequence[Array], numbers: Sequence[Array]) -> Sequence[Any]:
         """Look at every tensor, give memory to what needs it, run, and remember where all is."""
         program = self.program
-        self._forget()
-        inner = [t._value for t in self.captured]
-        inner += [t._grad._value for t in self.gradients if t._grad is not None]
-        inputs = [*arguments, *inner, *numbers]
-        for number, array in enumerate(inputs):
-            program._slots[number] = array.address
-        del inner
-        fresh: list[Any] = [None] * len(program.result_buffers)
-        for tensor, number in self.rebound:
-            slot = self.slots[number]
-            value = tensor._value
-            mine = type(value) is Array and value.layout is program.results[number].layout
-            # this function holds the array twice (here and in `inputs`), the tensor once
-            if (
-                slot is not None
-                and mine
-                and getrefcount(value) == 4
-                and getrefcount(value.buffer) == 2
-            ):
-                fresh[slot] = value.buffer
-            del value
-        for slot, buffer in enumerate(program.result_buffers):
-            if fresh[slot] is None:
-                fresh[slot] = allocate(program.buffers[buffer].nbytes)
-            program._slots[len(program.layouts) + slot] = fresh[slot].address
+        targets = [self._target(i) for i in range(len(self.writes))]
+        for place, _ in self.writes:
+            place.written()
+        inputs = [*arguments, *self._inner(), *numbers]
+        program.set_inputs(inputs)
+        fresh = program.fresh_results(
+            {
+                slot: array.buffer
+                for slot, array in zip(self.slots, targets, strict=True)
+                if array is not None
+            }
+        )
         program.prepare()
         program.execute()
-        outputs = [program.output(number, inputs, fresh) for number in range(len(program.results))]
-        for tensor, number in self.rebound:
-            tensor._value = outputs[number]
-        for tensor in self.dropped_gradients:
+        outputs: list[Any] = [
+            program.output(number, inputs, fresh) for number in range(len(program.results))
+        ]
+        for (place, number), target in zip(self.writes, targets, strict=True):
+            place.put(target or outputs[number])
+            outputs[number] = None
+        for tensor in self.dropped:
             tensor._grad = None
-        for tensor, number in self.set_gradients:
-            tensor._grad = _make(outputs[number], None, 0)
-        kept = {number for _, number in self.rebound} | {n for _, n in self.set_gradients}
-        self.shown = set(range(len(outputs))) - kept
-        shown = [array if number in self.shown else None for number, array in enumerate(outputs)]
-        del outputs, inputs, fresh
         self._remember()
-        return shown  # type: ignore[return-value]
+        return outputs
+
+    def _target(self, number: int) -> Array | None:
+        """Where an output goes: the memory that its tensor has, or None."""
+        place, output = self.writes[number]
+        if self.slots[number] is None or not self.writes_in_place:
+            return None
+        return place.own(self.program.results[output].layout)
 
     def _remember(self) -> None:
         """Write down what the next call may rely on."""
-        slots = [*self.slots.values(), *self.gradient_slots]
-        distinct = [slot for slot in slots if slot is not None]
-        if len(distinct) != len(slots) or len(set(distinct)) != len(distinct):
+        self.valid[0] = False
+        for place, _ in self.places:
+            place.remember()
+        as_before = all(
+            place.array is None if layout is None else getattr(place.array, "layout", 0) is layout
+            for place, layout in zip(self.reads, self.layouts, strict=True)
+        )
+        concrete = all(
+            place.array is None or type(place.array) is Array for place, _ in self.places
+        )
+        if not (self.can_settle and as_before and concrete):
             return
-        self.fresh = [None] * len(self.program.result_buffers)
-        self.inner_inputs = [t._value for t in self.captured]
-        self.known_gradients = [t._grad for t, _ in self.set_gradients]
-        written = [tensor._value for tensor, _ in self.rebound]
-        written += [g._value for g in self.known_gradients]
-        array: Array | None
-        for slot, array in zip(distinct, written, strict=True):
-            self.fresh[slot] = array.buffer
-        self.known = self.inner_inputs
-        # arrays, their buffers, and the tensors that are gradients
-        self.held = [*written, *[array.buffer for array in written], *self.known_gradients]
-        first = len(self.program.layouts)
-        for slot, array in zip(distinct, written, strict=True):
-            self.program._slots[first + slot] = array.address
-        for number, array in enumerate(self.inner_inputs, start=self.first):
-            self.program._slots[number] = array.address
-        array = None  # only what stays is to be counted
-        del written
-        self.expected = list(map(getrefcount, self.held))
+        for place, written in self.places:
+            place.rely(self.valid, written, place in self.fixed)
+        if is_watchable():
+            self.watch = Watch([word for p, written in self.places for word in p.words(written)])
+        self._point_at_places()
+        self.program.user = self
+        self.valid[0] = True
+
+    def _point_at_places(self) -> None:
+        """Let slots point at what the tensors hold now, inputs and results alike."""
+        slots, first = self.program._slots, len(self.program.layouts)
+        inner = [place.array for place in self.reads if place.array is not None]
+        for number, array in enumerate(inner, start=self.first):
+            slots[number] = array.address
+        for (place, _), slot in zip(self.writes, self.slots, strict=True):
+            assert slot is not None
+            slots[first + slot] = place.array.address

@@ -1,5 +1,7 @@
 """`tessella explain`, and what `jit` shows of a program."""
 
+import json
+
 import pytest
 from typer.testing import CliRunner
 
@@ -105,3 +107,116 @@ def test_sources(kind):
 def test_unknown_source():
     with pytest.raises(errors.ArgumentError, match="'pictures'; expected 'graph'"):
         ts.jit(lambda x: x).source("pictures")
+
+
+# --- what ran where, and why ------------------------------------------------------------------
+
+
+def rows_of(function, *arguments):
+    return {row.name: row for row in ts.jit(function).explain(*arguments).rows}
+
+
+def test_fusion_says_why_kernels_are_apart():
+    def f(x):
+        y = ts.exp(x).sum(axis=1)
+        return ts.exp(y) + ts.sin(y).sum()
+
+    rows = rows_of(f, ts.ones((64, 32)))
+    (first,) = [row for name, row in rows.items() if name.startswith("fused_exp_sum")]
+    assert "operations in loops over (64, 32) reduced over 1" in first.note
+    apart = [row.note for row in rows.values() if "apart from " in row.note]
+    assert any("it walks other loops: " in note for note in apart)
+
+
+def test_products_and_what_is_done_as_they_are_stored():
+    rows = rows_of(lambda x: ts.relu(x @ x + 1.0), ts.ones((64, 64)))
+    (product,) = [row for name, row in rows.items() if name.startswith("product")]
+    assert product.name == "product + epilogue_add_relu"
+    assert product.note.startswith("a product: a kernel of its own, in packed tiles; as each block")
+    assert "2 operations in loops over (64, 64)" in product.note
+
+
+def test_cheap_operations_that_are_done_again():
+    def f(x):
+        y = x * 2.0
+        return ts.exp(y).sum(axis=0), ts.sin(y).sum(axis=1)
+
+    notes = " ".join(row.note for row in rows_of(f, ts.ones((100, 200))).values())
+    assert "1 of them so cheap (at most 4 steps) that each reader does them" in notes
+
+
+def test_what_ran_where(capsys):
+    def f(x):
+        ts.debug.print("not printed by a measurement {}", x.sum())
+        return ts.argsort(x), ts.exp(x).T
+
+    x = ts.ones((8, 4))
+    compiled = ts.jit(f)
+    found = compiled.explain(x)
+    ran = {row.name: row.ran for row in found.rows}
+    assert ran["ArgSort"] == "NumPy"
+    assert ran["debug.print"] == "Python"
+    assert ran["fused_exp"] == "1 thread"
+    text = str(found)
+    assert "by NumPy, between native calls: 1" in text
+    assert "effects in Python, between native calls: 1" in text
+    assert "an effect: Python does it, in its turn" in text
+    assert "views, which may cost nothing: 1 (Permute)" in text
+    assert capsys.readouterr().out == ""
+
+
+def test_retraces_are_told():
+    f = ts.jit(lambda x: x + 1.0)
+    f(ts.ones(3))
+    f(ts.ones(4))
+    assert "2. argument 0 is float32[4] now, it was float32[3]" in str(f.explain())
+
+
+def test_the_page_has_the_picture(tmp_path):
+    page = tmp_path / "page.html"
+    ts.jit(lambda x: ts.exp(x) @ x).explain(ts.ones((8, 8)), html=page)
+    text = page.read_text()
+    assert '<svg class="tessella-graph"' in text
+    assert "[8,8] × [8,8] → float32[8,8]" in text
+    assert "a product: a kernel of its own" in text
+
+
+def test_epilogues_are_among_the_sources():
+    f = ts.jit(lambda x: ts.relu(x @ x + 1.0))
+    assert "epilogue_add_relu" in f.source("loops", ts.ones((64, 64)))
+    assert "epilogue_add_relu" in f.source("llvm")
+
+
+# --- tessella profile ---------------------------------------------------------------------------
+
+
+def profile(*arguments):
+    return CliRunner().invoke(app, ["profile", *map(str, arguments)])
+
+
+def test_profile(file, tmp_path):
+    trace = tmp_path / "trace.json"
+    shapes = ("--shape", "64,32", "--shape", "32,48")
+    result = profile(f"{file}:step", *shapes, "--calls", 3, "--out", trace)
+    assert result.exit_code == 0, result.output
+    for part in ("events", "product float32[64,32]", "ArgSort", "train.py:6 in step"):
+        assert part in result.output, part
+    assert "compile" not in result.output
+    found = json.loads(trace.read_text())["traceEvents"]
+    assert sum(event["name"] == "step" for event in found) == 3
+    first = profile(f"{file}:step", *shapes, "--calls", 1, "--first")
+    assert "compile  trace step" in first.output
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["nowhere.py:step"], "profile: there is no file 'nowhere.py'"),
+        (["{file}:plain", "--shape", "3", "--calls", "0"], "expected a whole number of at least 1"),
+        (["{file}:plain", "--shape", "3", "--out", "/nowhere/t.json"], "cannot be written"),
+    ],
+)
+def test_bad_input_to_profile(file, arguments, message):
+    result = profile(*[argument.format(file=file) for argument in arguments])
+    assert result.exit_code == 2
+    assert message in result.output

@@ -156,6 +156,11 @@ def wrap(owner: Any, address: int, nbytes: int) -> Buffer:
     return Buffer(address, nbytes, owner)
 
 
+def is_own(buffer: Any) -> bool:
+    """Whether a buffer is memory of our own, which nobody sees but through it."""
+    return type(buffer) is Buffer and hasattr(buffer, "_block")
+
+
 @dataclass(frozen=True)
 class Statistics:
     """Bytes held in free lists, and how many blocks they are."""

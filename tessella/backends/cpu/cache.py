@@ -66,7 +66,7 @@ def store(key: str, code: bytes) -> None:
             with os.fdopen(handle, "wb") as file:
                 file.write(hashlib.sha256(code).digest() + code)
             os.replace(temporary, place / key)
-        except OSError:
+        except BaseException:  # a Ctrl-C, too, leaves nothing behind
             with contextlib.suppress(OSError):
                 os.unlink(temporary)
             raise

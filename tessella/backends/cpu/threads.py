@@ -14,6 +14,7 @@ from __future__ import annotations
 import atexit
 import contextlib
 import ctypes
+import functools
 import os
 import platform
 import sys
@@ -97,8 +98,27 @@ def parallel(address: int, args: bytes, total: int, chunk: int) -> None:
 
 
 def quick_runner() -> Any:
-    """The native `run_program` for programs without shared work; it keeps the interpreter lock."""
-    return _natives()["run_quickly"]
+    """The native `run_alone`, for programs without shared work: it keeps the interpreter lock."""
+    return _natives()["run_alone"]
+
+
+def run_timed(program: int, times: int) -> int:
+    """Like `run_program`, and write when the first call began and when each one ended.
+
+    Args:
+        times: the address of one `timespec` (seconds and nanoseconds, 8 bytes each) more than there
+            are calls; the clock is that of `time.perf_counter_ns`.
+    """
+    ctypes.c_int64.from_address(program + 8 * _TIMES).value = times
+    native = timed_loop()
+    if count() > 1 and _NATIVE and _lock.acquire(blocking=False):
+        try:
+            pool = _running_pool()
+            return pool.run_program(program, native)
+        finally:
+            _lock.release()
+    stopped: int = native(None, 0, program)
+    return stopped
 
 
 def run_program(program: int, alone: bool = False) -> int:
@@ -113,8 +133,9 @@ def run_program(program: int, alone: bool = False) -> int:
             return _running_pool().run_program(program)
         finally:
             _lock.release()
-    stopped: int = _natives()["run_program" if not alone else "run_quickly"](None, 0, program)
-    return stopped
+    if alone:
+        return int(_natives()["run_alone"](program))
+    return int(_natives()["run_program"](None, 0, program))
 
 
 # --- the native loops --------------------------------------------------------------------------------
@@ -124,6 +145,8 @@ _GENERATION, _NEXT, _PENDING, _SLEEPERS, _WORK, _WORDS = 0, 8, 16, 24, 32, 48
 _SPIN = 4000  # turns of waiting before sleeping: some tens of microseconds
 
 PROCESSOR = 5  # the word of a program's head that says where the caller was seen
+_TIMES = 6  # the word that says where to write times, if the program is timed
+HEAD = 7  # words
 _PLACE_AT_MOST_EVERY = 1e-3  # seconds
 
 _NATIVE = sys.platform == "linux" and platform.machine() in ("x86_64", "aarch64")
@@ -154,7 +177,8 @@ done:
 """
 
 # A program is a table of calls. Its head, in 8-byte words: the steps and how many they are; the
-# patches and how many they are; the slots; the processor the caller was last seen on. A step is a
+# patches and how many they are; the slots; the processor the caller was last seen on; where times go
+# (of a program that is timed, see `timed_loop`). A step is a
 # kernel, its arguments, `total` and `chunk` (0: all on the calling thread); without a kernel it stops
 # the program if the word its arguments point at is not zero. A patch is a place in some step's
 # arguments, a slot, and an offset: before the steps run, slot + offset is written to the place.
@@ -171,6 +195,7 @@ entry:
   %slots.place = getelementptr i64, ptr %program, i64 4
   %slots = load ptr, ptr %slots.place
   %here.place = getelementptr i64, ptr %program, i64 5
+{BEFORE}
   br label %patch
 patch:
   %p = phi i64 [ 0, %entry ], [ %p.next, %patch.body ]
@@ -228,16 +253,28 @@ all:
 {ALL}
   br label %step.end
 step.end:
+{AFTER}
   br label %step
 stop:
   ret i64 %i.next
 done:
   ret i64 0
 }
+
+define i64 @run_alone(ptr %program) {
+entry:
+  %stopped = call i64 @run_program(ptr null, i32 0, ptr %program)
+  ret i64 %stopped
+}
 """
 _ALL = """  %here = call i32 @fork_join(ptr %state, ptr %kernel, ptr %args, i64 %total, i64 %chunk, i32 %workers)
   %here.wide = sext i32 %here to i64
   store i64 %here.wide, ptr %here.place"""
+_BEFORE = f"""  %times.place = getelementptr i64, ptr %program, i64 {_TIMES}
+  %times = load ptr, ptr %times.place
+  call i32 @clock_gettime(i32 {getattr(time, "CLOCK_MONOTONIC", 1)}, ptr %times)"""
+_AFTER = f"""  %time.place = getelementptr [2 x i64], ptr %times, i64 %i.next
+  call i32 @clock_gettime(i32 {getattr(time, "CLOCK_MONOTONIC", 1)}, ptr %time.place)"""
 _ALL_SERIAL = "  call void @serial(ptr %kernel, ptr %args, i64 %total, i64 %chunk)"
 
 _FORK_AND_JOIN = """
@@ -378,19 +415,37 @@ _native_functions: dict[str, ctypes._CFuncPtr] = {}  # type: ignore[name-defined
 def _natives() -> dict[str, ctypes._CFuncPtr]:  # type: ignore[name-defined]
     """The native loops; calls through CFUNCTYPE let the interpreter lock go."""
     if not _native_functions:
-        text, names = _SERIAL + _PROGRAM.replace("{ALL}", _ALL_SERIAL), ["serial", "run_program"]
+        text, names = _SERIAL + _program_loop(), ["serial", "run_program"]
         if _NATIVE:
-            text = _SERIAL + _fork_and_join() + _PROGRAM.replace("{ALL}", _ALL)
-            names = list(_types)
-        addresses = engine.compile(text, tuple(names))
+            text, names = _SERIAL + _fork_and_join() + _program_loop(), list(_types)
+        addresses = engine.compile(text, (*names, "run_alone"))
         for name in names:
             result, *types = _types[name]
             _native_functions[name] = ctypes.CFUNCTYPE(result, *types)(addresses[name])  # type: ignore[arg-type]
-        result, *types = _types["run_program"]
         # keeps the interpreter lock: for programs that are done before it could be given away
-        quick = ctypes.PYFUNCTYPE(result, *types)(addresses["run_program"])  # type: ignore[arg-type]
-        _native_functions["run_quickly"] = quick
+        alone = ctypes.PYFUNCTYPE(ctypes.c_int64, ctypes.c_void_p)(addresses["run_alone"])
+        _native_functions["run_alone"] = alone
     return _native_functions
+
+
+def _program_loop(before: str = "", after: str = "") -> str:
+    shared = _ALL if _NATIVE else _ALL_SERIAL
+    text = _PROGRAM.replace("{ALL}", shared)
+    return text.replace("{BEFORE}", before).replace("{AFTER}", after)
+
+
+@functools.cache
+def timed_loop() -> ctypes._CFuncPtr:  # type: ignore[name-defined]
+    """The loop of programs that notes the time after each call; made when it is first needed."""
+    text = _program_loop(_BEFORE, _AFTER).replace("@run_program", "@run_timed")
+    text = f"declare i32 @clock_gettime(i32, ptr)\n{text}"
+    # functions of their own, with names of their own: both modules are linked into one process
+    parts = _SERIAL + (_fork_and_join() if _NATIVE else "") + text
+    for name in ("serial", "worker", "fork_join"):
+        parts = parts.replace(f"@{name}(", f"@timed_{name}(")
+    address = engine.compile(parts, ("run_timed",))["run_timed"]
+    result, *types = _types["run_program"]
+    return ctypes.CFUNCTYPE(result, *types)(address)  # type: ignore[arg-type]
 
 
 def _fork_and_join() -> str:
@@ -430,8 +485,8 @@ class _Pool:
         if here != self.caller_processor:
             self._leave_to_caller(here)
 
-    def run_program(self, program: int) -> int:
-        stopped: int = self.native_program(self.state, self.workers, program)
+    def run_program(self, program: int, native: Any = None) -> int:
+        stopped: int = (native or self.native_program)(self.state, self.workers, program)
         here = ctypes.c_int64.from_address(program + 8 * PROCESSOR).value
         if here >= 0 and here != self.caller_processor:
             self._leave_to_caller(here)

@@ -1,0 +1,223 @@
+"""From the nodes of a graph to steps on buffers.
+
+Every node is lowered in turn: a view becomes another layout of the same buffer, a recipe becomes its calls,
+what NumPy does becomes a step of the host. A group that follows a product may become its epilogue.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+from tessella.backends.array import Layout, contiguous_layout
+from tessella.compiler.lowering import bounds, contraction, epilogue, fused, lower, lower_view
+from tessella.compiler.lowering.epilogue import Epilogue
+from tessella.compiler.recipe import RESULT, Call, Recipe, View
+from tessella.compiler.steps import ARENA, CONSTANT, INPUT, Buffer, Check, HostStep, Location, Step
+from tessella.primitives.base import size_of
+from tessella.primitives.contraction import Contraction
+from tessella.primitives.fused import Fused
+from tessella.primitives.graph import Graph, Node, Value
+from tessella.primitives.host import Host
+
+
+class Builder:
+    """Turns the nodes of a graph into steps on buffers."""
+
+    def __init__(self, graph: Graph, layouts: Sequence[Layout], fixed: frozenset[int]) -> None:
+        self.graph = graph
+        self.fixed = {graph.inputs[number] for number in fixed} | {*graph.constants}
+        self.buffers: list[Buffer] = []
+        self.where: dict[Value, Location] = {}
+        self.steps: list[Step | HostStep | Check] = []
+        self.keep: list[Any] = []
+        for number, (value, layout) in enumerate(zip(graph.inputs, layouts, strict=True)):
+            self.where[value] = Location(self.buffer(INPUT, number, 0, value.hint), 0, layout)
+        for number, (value, array) in enumerate(graph.constants.items()):
+            self.where[value] = Location(self.buffer(CONSTANT, number, 0), 0, array.layout)
+
+    def buffer(self, kind: str, number: int, nbytes: int, name: str = "") -> int:
+        self.buffers.append(Buffer(kind, number, nbytes, name))
+        return len(self.buffers) - 1
+
+    def array(self, layout: Layout) -> Location:
+        """Room in the arena for an array."""
+        nbytes = layout.size * layout.dtype.itemsize
+        return Location(self.buffer(ARENA, 0, nbytes), 0, layout)
+
+    def build(self) -> None:
+        """Add the steps of every node."""
+        self.readers = self.graph.uses()
+        self.merged: set[Node] = set()  # groups that became epilogues
+        self.packed: dict[Any, int] = {}  # calls that pack an operand, and the buffers they fill
+        self.shared = self._shared_operands()
+        for node in self.graph.nodes:
+            if node not in self.merged:
+                self.add(node)
+
+    def _shared_operands(self) -> set[Any]:
+        """Operands that several products need packed in the same way."""
+        seen: set[Any] = set()
+        shared: set[Any] = set()
+        for node in self.graph.nodes:
+            if isinstance(node.primitive, Contraction):
+                for position, value in enumerate(node.inputs):
+                    key = node.primitive, position, value
+                    (shared if key in seen else seen).add(key)
+        return shared
+
+    def add(self, node: Node) -> None:
+        """Add the steps of one node."""
+        primitive = node.primitive
+        if all(value in self.fixed for value in node.inputs):
+            self.fixed.update(node.outputs)
+        inputs = [self.where[value] for value in node.inputs]
+        layouts = [location.layout for location in inputs]
+        if isinstance(primitive, Fused):
+            self._fused(node, inputs)
+            return
+        if isinstance(primitive, Host):
+            self._host(node, inputs)
+            return
+        view = lower_view(primitive, layouts, node.output)  # type: ignore[arg-type]
+        if view is not None:
+            for bound in view.bounds:
+                self._check(bound, inputs[bound.operand], node)
+            self._view(node.output, inputs[0], view)
+            return
+        if any(value.dtype.is_complex for value in (*node.inputs, *node.outputs)):
+            self._host(node, inputs)
+            return
+        if isinstance(primitive, Contraction):
+            left, right = node.inputs
+            fixed = (
+                left in self.fixed or (primitive, 0, left) in self.shared,
+                right in self.fixed or (primitive, 1, right) in self.shared,
+            )
+            recipe: Any = contraction.lower(primitive, layouts, node.output, fixed)  # type: ignore[arg-type]
+        else:
+            recipe = lower(primitive, layouts, node.output)  # type: ignore[arg-type]
+        self.where[node.output] = self.follow(recipe, inputs, (node,))
+        if recipe.blocks is not None:
+            self._attach(node, recipe)
+
+    def _view(self, value: Value, source: Location, view: View) -> None:
+        self.where[value] = Location(source.buffer, source.offset + view.offset, view.layout)
+
+    def _attach(self, node: Node, recipe: Recipe) -> None:
+        """Let the first group that reads a product be its epilogue, if it can."""
+        product = self.where[node.output]
+        for group in self.readers.get(node.output, ()):
+            primitive = group.primitive
+            if not isinstance(primitive, Fused) or primitive.axes:
+                continue
+            if size_of(primitive.space) != size_of(node.output.shape):
+                continue
+            if group.inputs.count(node.output) != 1:
+                continue
+            primitive = replace(primitive, space=node.output.shape)
+            if any(value not in self.where for value in group.inputs):
+                continue
+            inputs = [self.where[value] for value in group.inputs]
+            layouts = [location.layout for location in inputs]
+            number = group.inputs.index(node.output)
+            assert recipe.blocks is not None
+            found = epilogue.lower(primitive, layouts, number, recipe.blocks)
+            if found is not None:
+                self._merge(node, group, found, product, inputs)
+                return
+
+    def _merge(
+        self, node: Node, group: Node, found: Epilogue, product: Location, inputs: list[Location]
+    ) -> None:
+        """Give the product's last calls an epilogue that makes the group's results."""
+        alone = self.readers[node.output] == [group] and node.output not in self.graph.outputs
+        results = []
+        for value in group.outputs:
+            layout = contiguous_layout(value.shape, value.dtype)
+            if alone and layout is product.layout:
+                results.append(product)  # written over the product, element by element
+                alone = False
+            else:
+                results.append(self.array(layout))
+        places = tuple((where.buffer, where.offset) for where in (*inputs, *results))
+        self.where.update(zip(group.outputs, results, strict=True))
+        for number, step in enumerate(self.steps):
+            if isinstance(step, Step) and step.nodes == (node,) and step.call.completes:
+                self.steps[number] = step._replace(
+                    epilogue=found,
+                    epilogue_places=places,
+                    reads=step.reads + tuple(where.buffer for where in inputs),
+                    writes=step.writes + tuple(where.buffer for where in results),
+                    nodes=(node, group),
+                    in_step=frozenset(inputs[i].buffer for i in found.in_step),
+                )
+        self.merged.add(group)
+
+    def _fused(self, node: Node, inputs: list[Location]) -> None:
+        recipe = fused.lower(node.primitive, [location.layout for location in inputs])  # type: ignore[arg-type]
+        results = [self.array(layout) for layout in recipe.results]
+        scratch = [Location(self.buffer(ARENA, 0, n), 0, recipe.results[0]) for n in recipe.scratch]
+        places = [*inputs, *results, *scratch]
+        for call in recipe.calls:
+            where = tuple(
+                (places[buffer].buffer, places[buffer].offset + offset)
+                for buffer, offset in call.places
+            )
+            written = [i for i in range(len(where)) if _writes(call, i)]
+            reads = tuple(where[i][0] for i in range(len(where)) if i not in written)
+            writes = tuple(where[i][0] for i in written)
+            in_step = frozenset(inputs[i].buffer for i in recipe.in_step)
+            self.steps.append(Step(call, where, reads, writes, (node,), in_step))
+        self.where.update(zip(node.outputs, results, strict=True))
+
+    def _host(self, node: Node, inputs: list[Location]) -> None:
+        outputs = []
+        for value in node.outputs:
+            self.where[value] = self.array(contiguous_layout(value.shape, value.dtype))
+            outputs.append(self.where[value])
+        self.steps.append(HostStep(node, tuple(inputs), tuple(outputs)))
+
+    def follow(
+        self, recipe: Recipe, inputs: Sequence[Location], nodes: tuple[Node, ...]
+    ) -> Location:
+        """Add the calls of a recipe; gives where its result is."""
+        for bound in recipe.bounds:
+            self._check(bound, inputs[bound.operand], nodes[-1])
+        result = self.array(recipe.result)
+        scratch = [self.buffer(ARENA, 0, nbytes) for nbytes in recipe.scratch]
+        self.keep.append(recipe.keep)
+        for call in recipe.calls:
+            if call.packs:
+                source, target = call.places
+                key = call._replace(places=()), inputs[source.buffer][:2]
+                if key in self.packed:
+                    scratch[RESULT - 1 - target.buffer] = self.packed[key]
+                    continue
+                self.packed[key] = scratch[RESULT - 1 - target.buffer]
+            places: list[tuple[int, int]] = []
+            reads: list[int] = []
+            writes: list[int] = []
+            for number, (buffer, offset) in enumerate(call.places):
+                if buffer >= 0:
+                    places.append((inputs[buffer].buffer, inputs[buffer].offset + offset))
+                elif buffer == RESULT:
+                    places.append((result.buffer, result.offset + offset))
+                else:
+                    places.append((scratch[RESULT - 1 - buffer], offset))
+                written = buffer < 0 and _writes(call, number)
+                (writes if written else reads).append(places[-1][0])
+            self.steps.append(Step(call, tuple(places), tuple(reads), tuple(writes), nodes))
+        return result if recipe.shown is None else result._replace(layout=recipe.shown)
+
+    def _check(self, bound: Any, index: Location, node: Node) -> None:
+        recipe = bounds.lower(index.layout, bound.extent)
+        flag = self.follow(recipe, [index], (node,))
+        self.steps.append(Check((flag.buffer, flag.offset), node, bound.axis, bound.extent, index))
+
+
+def _writes(call: Call, number: int) -> bool:
+    """Whether a call writes through a pointer (an LLVM kernel: through the last one)."""
+    pointers = getattr(call.kernel, "pointers", None)
+    return number == len(call.places) - 1 if pointers is None else pointers[number].written

@@ -1,0 +1,113 @@
+"""Looking on while things run: what is called before and after operations, programs and stages.
+
+Who looks on belongs to a thread. While nobody does, eager operations cost what they always cost: the
+plans of observed operations have keys of their own.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+now = time.perf_counter_ns
+
+
+class Observer:
+    """Is told what runs in its thread; times are those of `time.perf_counter_ns`."""
+
+    def operation(
+        self, primitive: Any, arrays: Sequence[Any], results: Sequence[Any], begin: int, end: int
+    ) -> None:
+        """A primitive ran eagerly."""
+
+    def before(self, program: Any) -> None:
+        """A program is about to run; its inputs are in their slots."""
+
+    def step(self, program: Any, step: Any, begin: int, end: int) -> None:
+        """A program made a native call, or the host did something for it."""
+
+    def prepared(self, program: Any, begin: int, end: int) -> None:
+        """A program computed what it keeps for its next calls."""
+
+    def after(self, program: Any, begin: int, end: int) -> None:
+        """A program ran; its results are in their slots."""
+
+    def stage(self, name: str, subject: str, begin: int, end: int) -> None:
+        """Something was made that will be used again: a trace, a graph, machine code."""
+
+    def compiled(self, program: Any) -> None:
+        """A program has been made."""
+
+
+class Choice(threading.local):
+    """How this thread runs primitives."""
+
+    backend = "cpu"
+    observers: tuple[Observer, ...] = ()  # of operations and programs
+    witnesses: tuple[Observer, ...] = ()  # of stages
+    visiting = False  # a program of this thread waits for an effect, such as a debugger
+    key = "cpu"  # of plans: that of the backend, or another one while somebody looks on
+    compiles = True  # whether functions under `jit` run as programs
+
+    def set(self, **changes: Any) -> None:
+        vars(self).update(changes)
+        self.key = f"observed {self.backend}" if self.observers else self.backend
+        self.compiles = self.backend == "cpu" and not self.visiting
+
+
+choice = Choice()
+
+
+@contextlib.contextmanager
+def observed(*observers: Observer) -> Iterator[None]:
+    """Let observers look on inside a `with` block, in this thread."""
+    before, witnesses = choice.observers, choice.witnesses
+    choice.set(observers=(*before, *observers), witnesses=(*witnesses, *observers))
+    try:
+        yield
+    finally:
+        choice.set(observers=before, witnesses=witnesses)
+
+
+@contextlib.contextmanager
+def unobserved() -> Iterator[tuple[Observer, ...]]:
+    """Nobody looks on at operations inside a `with` block; gives who did."""
+    before = choice.observers
+    choice.set(observers=())
+    try:
+        yield before
+    finally:
+        choice.set(observers=before)
+
+
+@contextlib.contextmanager
+def visiting() -> Iterator[None]:
+    """An effect has the floor inside a `with` block: functions under `jit` run as they are written.
+
+    Their programs cannot be called meanwhile: one of them is not done yet.
+    """
+    choice.set(visiting=True)
+    try:
+        yield
+    finally:
+        choice.set(visiting=False)
+
+
+@contextlib.contextmanager
+def stage(name: str, subject: str = "") -> Iterator[None]:
+    """What happens inside a `with` block is a stage of compiling something."""
+    begin = now()
+    try:
+        yield
+    finally:
+        noted(name, subject, begin)
+
+
+def noted(name: str, subject: str, begin: int) -> None:
+    """A stage that began at some time has ended."""
+    end = now()
+    for observer in choice.witnesses:
+        observer.stage(name, subject, begin, end)

@@ -1,0 +1,144 @@
+"""Where the results of a program go, and what it computes only once.
+
+A result leaves the arena for memory of its own. A tensor that the program gives new data is written over where
+everything else has read it by then; otherwise its data is copied there at the end.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tessella.compiler.builder import Builder
+from tessella.compiler.steps import (
+    ARENA,
+    CONSTANT,
+    INPUT,
+    KEPT,
+    RESULT_BUFFER,
+    Location,
+    Step,
+)
+
+
+class Results:
+    """The results of a program.
+
+    Args:
+        builder: the steps of the program, to which copies may be added.
+        in_place: for some outputs, the input whose memory they take.
+    """
+
+    def __init__(self, builder: Builder, in_place: dict[int, int]) -> None:
+        self.builder, self.wanted = builder, in_place
+        self.graph, self.buffers = builder.graph, builder.buffers
+        self.steps, self.where = builder.steps, builder.where
+        self.result_buffers: list[int] = []  # of each result slot
+        self.in_place: dict[int, int] = {}  # result slot -> number of the input it may share
+        self.taken: dict[int, int] = {}  # buffer -> result slot
+
+    def place(self) -> list[Location]:
+        """Take the outputs out of the arena, or copy what has no memory of its own."""
+        self._save_overwritten()
+        self._note_accesses()
+        results: list[Location] = []
+        for number, value in enumerate(self.graph.outputs):
+            location = self.where[value]
+            buffer = self.buffers[location.buffer]
+            wanted = self.wanted.get(number)
+            whole = location.offset == 0 and location.layout.contiguous
+            if wanted is not None:
+                fits = buffer.kind == ARENA and whole and location.buffer not in self.taken
+                if not fits or not self._may_share(location.buffer, wanted):
+                    location = self._copied(location)
+                self._become_result(location.buffer)
+                self.in_place[self.taken[location.buffer]] = wanted
+            elif buffer.kind == ARENA:
+                self._become_result(location.buffer)
+            results.append(location)
+        return results
+
+    def _note_accesses(self) -> None:
+        """Write down which steps write each buffer, and which read each input."""
+        self._writes_of: dict[int, list[int]] = {}  # buffer -> steps
+        self._reads_of: dict[int, list[int]] = {}  # input -> steps
+        for at, step in enumerate(self.steps):
+            for written in dict.fromkeys(step.writes):
+                self._writes_of.setdefault(written, []).append(at)
+            for number in {
+                self.buffers[b].number for b in step.reads if self.buffers[b].kind == INPUT
+            }:
+                self._reads_of.setdefault(number, []).append(at)
+
+    def _save_overwritten(self) -> None:
+        """Copy, before anything else, outputs that are inputs whose memory is written over."""
+        written = set(self.wanted.values())
+        count = len(self.steps)
+        for value in dict.fromkeys(self.graph.outputs):
+            location = self.where[value]
+            buffer = self.buffers[location.buffer]
+            if buffer.kind == INPUT and buffer.number in written:
+                self.where[value] = self._copied(location)
+        self.steps[:] = self.steps[count:] + self.steps[:count]
+
+    def _become_result(self, number: int) -> None:
+        if number not in self.taken:
+            self.taken[number] = len(self.taken)
+            buffer = self.buffers[number]
+            buffer.kind, buffer.number = RESULT_BUFFER, self.taken[number]
+            self.result_buffers.append(number)
+
+    def _copied(self, location: Location) -> Location:
+        from tessella.compiler.lowering.movement import copy
+
+        return self.builder.follow(copy(location.layout), [location], ())
+
+    def _may_share(self, buffer: int, number: int) -> bool:
+        """Whether a result may be written over an input: everything else has read it by then.
+
+        The step that writes may itself read the input if it does so element by element.
+        """
+        written, read = self._writes_of.get(buffer, []), self._reads_of.get(number, [])
+        writers = [self.steps[i] for i in written]
+        first = writers[0] if writers else None
+        if not isinstance(first, Step) or not all(
+            step is first
+            or (isinstance(step, Step) and step.epilogue is first.epilogue is not None)
+            for step in writers
+        ):
+            return False  # several writers share a result only as the blocks of one epilogue
+        if any(i > written[0] and i not in written for i in read):
+            return False
+        own = [b for b in first.reads if self._is_input(b, number)]
+        return all(b in first.in_step for b in own)
+
+    def _is_input(self, buffer: int, number: int) -> bool:
+        return self.buffers[buffer].kind == INPUT and self.buffers[buffer].number == number
+
+
+def separate(builder: Builder, fixed: frozenset[int]) -> int:
+    """Move the steps that depend on fixed inputs alone to the front; gives how many they are.
+
+    Their results are kept from call to call.
+    """
+    buffers, steps = builder.buffers, builder.steps
+    known = {i for i, b in enumerate(buffers) if b.kind == CONSTANT}
+    known |= {i for i, b in enumerate(buffers) if b.kind == INPUT and b.number in fixed}
+    writers: dict[int, list[Any]] = {}
+    for step in steps:
+        for buffer in step.writes:
+            writers.setdefault(buffer, []).append(step)
+    first: list[Any] = []
+    moved: set[int] = set()
+    for step in steps:
+        alone = all(len(writers[b]) == 1 and buffers[b].kind == ARENA for b in step.writes)
+        if isinstance(step, Step) and alone and all(b in known for b in step.reads):
+            first.append(step)
+            moved.add(id(step))
+            known.update(step.writes)
+    # what nobody else reads is not worth keeping apart: it goes with its reader
+    for step in first:
+        for buffer in step.writes:
+            buffers[buffer].kind = KEPT
+            buffers[buffer].number = 0
+    steps[:] = first + [step for step in steps if id(step) not in moved]
+    return len(first)

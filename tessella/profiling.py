@@ -1,0 +1,217 @@
+"""`profile`: what ran, when, and for how long; as a table, or as a trace for Perfetto and Chrome.
+
+Source: *Trace Event Format* (Google, 2016), for `to_chrome`; complete events (`ph: "X"`) nest by time.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from tessella.backends.cpu import threads
+from tessella.compiler import observe
+from tessella.compiler.observe import Observer, now
+from tessella.compiler.steps import Check, HostStep
+from tessella.errors import ArgumentError
+from tessella.primitives.graph import Where, describe
+from tessella.tensors.tracing import Lines
+
+EAGER, PROGRAM, KERNEL, HOST, COMPILE = "eager", "program", "kernel", "host", "compile"
+_MOST_SHAPES = 4
+
+
+@dataclass
+class Event:
+    """Something that took time.
+
+    Units: nanoseconds, of the clock of `time.perf_counter_ns`.
+
+    Args:
+        kind: "eager" (an operation), "program" (a call of one), "kernel" or "host" (a step of a
+            program: native, or in Python), "compile" (a stage of compiling).
+    """
+
+    kind: str
+    name: str
+    begin: int
+    end: int
+    where: Where | None = None
+    shapes: str = ""
+
+    @property
+    def nanoseconds(self) -> int:
+        return self.end - self.begin
+
+
+@dataclass
+class Row:
+    """All events of one kind and name, on operands of the same shapes, from one line.
+
+    Units: seconds.
+    """
+
+    kind: str
+    name: str
+    shapes: str
+    where: Where | None
+    calls: int = 0
+    seconds: float = 0.0
+    shortest: float = field(default=float("inf"))
+
+
+class Profile(Observer):
+    """What `profile` gives: print it, look at `events` and `rows()`, or write it with `to_chrome`."""
+
+    def __init__(self) -> None:
+        self.events: list[Event] = []
+        self.begin = self.end = 0
+        self._thread = threading.get_ident()
+        self._lines = Lines()
+        self._watching = contextlib.ExitStack()
+
+    def __enter__(self) -> Profile:
+        if self.begin:
+            raise ArgumentError("profile: this profile has been taken; make another: ts.profile()")
+        self._thread = threading.get_ident()
+        threads.timed_loop()  # compiled before the clock runs
+        self._watching.enter_context(observe.observed(self))
+        self.begin = now()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.end = now()
+        self._watching.close()
+
+    # --- what is seen ---------------------------------------------------------------------------
+
+    def _note(
+        self, kind: str, name: str, begin: int, end: int, where: Where | None, shapes: str
+    ) -> None:
+        self.events.append(Event(kind, name, begin, end, where, shapes))
+
+    def operation(
+        self, primitive: Any, arrays: Sequence[Any], results: Sequence[Any], begin: int, end: int
+    ) -> None:
+        where = self._lines.note(results)
+        self._note(EAGER, primitive.name, begin, end, where, _shapes(arrays))
+
+    def step(self, program: Any, step: Any, begin: int, end: int) -> None:
+        if isinstance(step, HostStep):
+            node = step.node
+            self._note(HOST, node.primitive.name, begin, end, node.where, _shapes(node.inputs))
+        elif isinstance(step, Check):
+            self._note(KERNEL, "check bounds", begin, end, step.node.where, "")
+        else:
+            inputs = step.nodes[0].inputs if step.nodes else ()
+            self._note(KERNEL, step.name, begin, end, step.where, _shapes(inputs))
+
+    def prepared(self, program: Any, begin: int, end: int) -> None:
+        self._note(PROGRAM, f"{program.name}, done once", begin, end, program.defined, "")
+
+    def after(self, program: Any, begin: int, end: int) -> None:
+        self._note(PROGRAM, program.name, begin, end, program.defined, "")
+
+    def stage(self, name: str, subject: str, begin: int, end: int) -> None:
+        self._note(COMPILE, f"{name} {subject}".rstrip(), begin, end, None, "")
+
+    # --- what is shown --------------------------------------------------------------------------
+
+    @property
+    def seconds(self) -> float:
+        """From the beginning of the block to its end."""
+        return ((self.end or now()) - self.begin) / 1e9 if self.begin else 0.0
+
+    def rows(self) -> list[Row]:
+        """The events put together, those that took longest first."""
+        rows: dict[Any, Row] = {}
+        for event in self.events:
+            key = event.kind, event.name, event.shapes, event.where
+            row = rows.setdefault(key, Row(*key))
+            row.calls += 1
+            row.seconds += event.nanoseconds / 1e9
+            row.shortest = min(row.shortest, event.nanoseconds / 1e9)
+        return sorted(rows.values(), key=lambda row: -row.seconds)
+
+    def __str__(self) -> str:
+        from tessella.compiler.explain import time_of
+
+        lines = [f"{time_of(self.seconds)} in all, {len(self.events)} events"]
+        lines.append(f"{'time':>12}{'share':>8}{'calls':>7}{'shortest':>12}  {'what':<8} name")
+        for row in self.rows():
+            lines.append(
+                f"{time_of(row.seconds):>12}{row.seconds / max(self.seconds, 1e-12):8.1%}{row.calls:7}"
+                f"{time_of(row.shortest):>12}  {row.kind:<8} {row.name} {row.shapes}".rstrip()
+            )
+            if row.where is not None:
+                lines.append(f"{'':50}{row.where}")
+        return "\n".join(lines)
+
+    __repr__ = __str__
+
+    def to_chrome(self, path: str | Path | None = None) -> dict[str, Any]:
+        """The trace, and if a path is given also as a JSON file, for ui.perfetto.dev or chrome://tracing.
+
+        Units: microseconds, from the beginning of the block.
+
+        >>> import tessella as ts
+        >>> with ts.profile() as p:
+        ...     _ = ts.ones(3) + 1.0
+        >>> [event["name"] for event in p.to_chrome()["traceEvents"] if event["ph"] == "X"]
+        ['add']
+        """
+        import json
+
+        place = {"pid": os.getpid(), "tid": self._thread}
+        names = {"process_name": "Tessella", "thread_name": _thread_name(self._thread)}
+        events: list[dict[str, Any]] = [
+            {"ph": "M", **place, "name": kind, "args": {"name": name}}
+            for kind, name in names.items()
+        ]
+        ordered = sorted(self.events, key=lambda event: (event.begin, -event.end))
+        events += [{"ph": "X", **place, **self._as_chrome(event)} for event in ordered]
+        trace = {"traceEvents": events, "displayTimeUnit": "ns"}
+        if path is not None:
+            Path(path).write_text(json.dumps(trace), encoding="utf8")
+        return trace
+
+    def _as_chrome(self, event: Event) -> dict[str, Any]:
+        shown = {"operands": event.shapes, "line": "" if event.where is None else str(event.where)}
+        return {
+            "name": event.name,
+            "cat": event.kind,
+            "ts": (event.begin - self.begin) / 1e3,
+            "dur": event.nanoseconds / 1e3,
+            "args": {name: text for name, text in shown.items() if text},
+        }
+
+
+def profile() -> Profile:
+    """Record what this thread runs inside a `with` block: operations, programs, kernels, compilation.
+
+    The kernels of a program are timed inside its real calls: the native loop looks at the clock
+    after each of them, which takes some tens of nanoseconds. Eager operations are timed one by one. While
+    no profile is taken, nothing of this is there.
+
+    >>> import tessella as ts
+    >>> f = ts.jit(lambda x: ts.exp(x).sum())
+    >>> with ts.profile() as p:
+    ...     _ = f(ts.ones((64, 64)))
+    >>> [row.name for row in p.rows() if row.kind == "kernel"]
+    ['fused_exp_sum']
+    """
+    return Profile()
+
+
+def _shapes(arrays: Sequence[Any]) -> str:
+    shown = [describe(array) for array in arrays[:_MOST_SHAPES]]
+    return ", ".join(shown + ["..."] * (len(arrays) > _MOST_SHAPES))
+
+
+def _thread_name(number: int) -> str:
+    names = {thread.ident: thread.name for thread in threading.enumerate()}
+    return names.get(number, "thread")

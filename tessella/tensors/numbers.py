@@ -1,0 +1,182 @@
+"""Python numbers that a compiled function is given: inputs of the program, not parts of it.
+
+A float among the arguments of a compiled function is a `TracedNumber` while the function is traced. It
+counts with other numbers as Python does, in float64, and takes the dtype of the tensors it meets, as a
+Python float would. All of that is recorded, so the program serves every value.
+
+Where a function asks for the value itself (`if rate > 0`, `math.sqrt(rate)`, `float(rate)`), it is told,
+and the trace remembers that it asked: then the program serves this value only.
+"""
+
+from __future__ import annotations
+
+import math
+import operator
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from tessella import autodiff, dtypes
+from tessella.tensors.tensor import Tensor
+from tessella.tensors.tracing import Trace, user_line
+
+_mode = autodiff._mode
+_NUMBERS = (bool, int, float)
+
+
+class TracedNumber:
+    """A float whose value is known and recorded.
+
+    Args:
+        value: what it is in this call.
+        tensor: what stands for it in the graph, a float64 of no dimensions.
+        sources: the numbers of the arguments it was computed from.
+    """
+
+    __slots__ = ("_value", "sources", "tensor", "trace")
+
+    def __init__(self, trace: Trace, value: float, tensor: Tensor, sources: frozenset[int]) -> None:
+        self.trace = trace
+        self._value = value
+        self.tensor = tensor
+        self.sources = sources
+
+    def look(self) -> float:
+        """The value; from now on the program is right for this value only."""
+        if self.trace.active:
+            where = user_line()
+            for source in self.sources:
+                self.trace.looked.setdefault(source, where)
+        return self._value
+
+    def __tessella_operand__(self, like: Tensor | None) -> Tensor | float:
+        """What stands for it beside a tensor: another tensor; or a number, if the trace has ended."""
+        if _mode.trace is not self.trace:
+            return self._value
+        kind = dtypes.DEFAULT_FLOAT
+        if like is not None:
+            kind = dtypes.python_scalar_dtype(self._value, like.dtype)
+        return self.tensor.astype(kind)
+
+    # --- counting ---------------------------------------------------------------------------------
+
+    def _with(self, other: Any, function: Callable[[Any, Any], Any], swapped: bool = False) -> Any:
+        if isinstance(other, Tensor):
+            return NotImplemented  # the tensor does it
+        theirs: Any = other
+        sources = self.sources
+        if type(other) is TracedNumber and other.trace is self.trace:
+            theirs, other, sources = other._value, other.tensor, sources | other.sources
+        elif type(other) not in _NUMBERS or _mode.trace is not self.trace:
+            mine = self.look()
+            return function(other, mine) if swapped else function(mine, other)
+        if swapped:
+            value, tensor = function(theirs, self._value), function(other, self.tensor)
+        else:
+            value, tensor = function(self._value, theirs), function(self.tensor, other)
+        return TracedNumber(self.trace, value, tensor, sources)
+
+    def __add__(self, other: Any) -> Any:
+        return self._with(other, operator.add)
+
+    def __radd__(self, other: Any) -> Any:
+        return self._with(other, operator.add, swapped=True)
+
+    def __sub__(self, other: Any) -> Any:
+        return self._with(other, operator.sub)
+
+    def __rsub__(self, other: Any) -> Any:
+        return self._with(other, operator.sub, swapped=True)
+
+    def __mul__(self, other: Any) -> Any:
+        return self._with(other, operator.mul)
+
+    def __rmul__(self, other: Any) -> Any:
+        return self._with(other, operator.mul, swapped=True)
+
+    def __truediv__(self, other: Any) -> Any:
+        return self._with(other, operator.truediv)
+
+    def __rtruediv__(self, other: Any) -> Any:
+        return self._with(other, operator.truediv, swapped=True)
+
+    def __neg__(self) -> TracedNumber:
+        return TracedNumber(self.trace, -self._value, -self.tensor, self.sources)
+
+    def __pos__(self) -> TracedNumber:
+        return self
+
+    def __abs__(self) -> TracedNumber:
+        return TracedNumber(self.trace, abs(self._value), abs(self.tensor), self.sources)
+
+    # --- asking for the value ---------------------------------------------------------------------
+
+    def __float__(self) -> float:
+        return self.look()
+
+    def __int__(self) -> int:
+        return int(self.look())
+
+    def __complex__(self) -> complex:
+        return complex(self.look())
+
+    def __bool__(self) -> bool:
+        return bool(self.look())
+
+    def __round__(self, digits: int | None = None) -> Any:
+        return round(self.look(), digits)
+
+    def __trunc__(self) -> int:
+        return math.trunc(self.look())
+
+    def __floor__(self) -> int:
+        return math.floor(self.look())
+
+    def __ceil__(self) -> int:
+        return math.ceil(self.look())
+
+    def __repr__(self) -> str:
+        return repr(self.look())
+
+    def __format__(self, specification: str) -> str:
+        return format(self.look(), specification)
+
+    def __hash__(self) -> int:
+        return hash(self.look())
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray[Any, Any]:
+        return np.asarray(self.look(), dtype)
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("_"):  # what libraries look for in objects of their own
+            raise AttributeError(f"a number in a traced function has no {name}")
+        return getattr(self.look(), name)  # is_integer, hex, real, ...
+
+
+def _asking(name: str) -> Callable[..., Any]:
+    """An operator that needs the values."""
+    function = getattr(operator, name)
+
+    def method(self: TracedNumber, other: Any) -> Any:
+        if isinstance(other, Tensor):
+            return NotImplemented
+        theirs = other.look() if type(other) is TracedNumber else other
+        return function(self.look(), theirs)
+
+    return method
+
+
+def _asking_swapped(name: str) -> Callable[..., Any]:
+    function = getattr(operator, name)
+
+    def method(self: TracedNumber, other: Any) -> Any:
+        return NotImplemented if isinstance(other, Tensor) else function(other, self.look())
+
+    return method
+
+
+for _name in ("lt", "le", "gt", "ge", "eq", "ne", "pow", "floordiv", "mod"):
+    setattr(TracedNumber, f"__{_name}__", _asking(_name))
+for _name in ("pow", "floordiv", "mod"):
+    setattr(TracedNumber, f"__r{_name}__", _asking_swapped(_name))

@@ -1,0 +1,306 @@
+"""What compiled programs write in place, and what they must never write over."""
+
+import gc
+
+import numpy as np
+import pytest
+
+import tessella as ts
+from tessella import nn, optim
+from tessella.backends.cpu import buffers
+from tessella.nn import functional as F
+from tessella.transforms import places, state
+
+
+@pytest.fixture(params=["native", "in Python"])
+def watched(request, monkeypatch):
+    """Both ways of looking after tensors: a native loop, and what other interpreters do."""
+    if request.param == "native":
+        assert places.is_watchable()
+    else:
+        monkeypatch.setattr(state, "is_watchable", lambda: False)
+
+
+def training(optimiser=lambda p: optim.Adam(p, lr=0.01), reads_gradients=False):
+    ts.manual_seed(0)
+    model = nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 1))
+    chosen = optimiser(model.parameters())
+
+    def step(x):
+        if not reads_gradients:
+            chosen.zero_grad()
+        loss = F.mse_loss(model(x), ts.zeros((x.shape[0], 1)))
+        loss.backward()
+        chosen.step()
+        return loss
+
+    return model, step
+
+
+def addresses(model):
+    found = [p._value.address for p in model.parameters()]
+    return found + [p.grad._value.address for p in model.parameters()]
+
+
+def batches():
+    random = np.random.default_rng(0)
+    sizes = [16, 16, 5, 16, 16, 5, 5, 16]  # as at the end of an epoch
+    return [ts.asarray(random.standard_normal((n, 4)).astype(np.float32)) for n in sizes]
+
+
+@pytest.mark.parametrize("reads_gradients", [False, True])
+def test_programs_for_two_sizes_write_to_the_same_memory(watched, reads_gradients):
+    model, step = training(reads_gradients=reads_gradients)
+    other, same_step = training(reads_gradients=reads_gradients)
+    compiled = ts.jit(step)
+    seen = []
+    for _ in range(3):
+        for x in batches():
+            assert compiled(x).item() == pytest.approx(same_step(x).item(), rel=1e-4)
+            seen.append(addresses(model))
+    assert all(found == seen[-1] for found in seen[len(batches()) :])
+    for a, b in zip(model.parameters(), other.parameters(), strict=True):
+        np.testing.assert_allclose(a.numpy(), b.numpy(), rtol=1e-4, atol=1e-6)
+
+
+def test_both_programs_are_settled(watched):
+    _, step = training()
+    compiled = ts.jit(step)
+    for x in batches() * 2:
+        compiled(x)
+    states = [s.state for found in compiled.specialisations.values() for s in found]
+    assert [s.is_settled() for s in states] == [True, True]
+
+
+def test_nothing_grows():
+    model, step = training()
+    compiled = ts.jit(step)
+    evaluate = ts.jit(lambda x: model(x).detach())
+    for x in batches():
+        compiled(x)
+        evaluate(x)
+    gc.collect()
+    count, cached = len(gc.get_objects()), buffers.statistics().cached_bytes
+    users = [len(p.users) for s in compiled.specialisations.values() for p, _ in s[0].state.places]
+    for x in batches() * 5:
+        compiled(x)
+        evaluate(x)
+    gc.collect()
+    assert len(gc.get_objects()) <= count + 20
+    assert buffers.statistics().cached_bytes <= cached
+    assert users == [
+        len(p.users) for s in compiled.specialisations.values() for p, _ in s[0].state.places
+    ]
+
+
+def test_training_and_evaluation_in_turns(watched):
+    model, step = training()
+    compiled = ts.jit(step)
+    evaluate = ts.jit(lambda x: F.sigmoid(model(x)).detach())  # keeps packed weights
+    x = batches()[0]
+    for turns in (1, 2, 3, 1, 1):
+        for _ in range(turns):
+            compiled(x)
+        for _ in range(turns):
+            expected = F.sigmoid(model(x)).numpy()
+            np.testing.assert_allclose(evaluate(x).numpy(), expected, rtol=1e-5)
+
+
+KEEP = {
+    "a tensor on the same array": lambda p: p.detach(),
+    "a view": lambda p: p.detach().reshape(-1)[2:],
+    "a NumPy array": lambda p: p.numpy(),
+    "the gradient": lambda p: p.grad,
+    "a view of the gradient": lambda p: p.grad.T,
+    "a NumPy array of the gradient": lambda p: p.grad.numpy(),
+    "the history": lambda p: (p * p).sum(),
+    "what NumPy made through DLPack": lambda p: np.from_dlpack(p.detach()),
+}
+
+
+@pytest.mark.parametrize("keep", KEEP.values(), ids=KEEP)
+@pytest.mark.parametrize("settled", [False, True])
+def test_what_is_kept_stays(watched, keep, settled):
+    model, step = training()
+    compiled = ts.jit(step)
+    x = batches()[0]
+    for _ in range(3 if settled else 1):
+        compiled(x)
+    weight = model[0].weight
+    kept = keep(weight)
+    if isinstance(kept, ts.Tensor) and kept.requires_grad:
+        before = kept.item()
+        kept_gradient = ts.gradients([kept], [weight], retain_graph=True)[0].numpy().copy()
+    else:
+        before = np.array(kept)
+    first = weight.numpy().copy()
+    for _ in range(3):
+        compiled(x)
+    assert (weight.numpy() != first).any()
+    if isinstance(kept, ts.Tensor) and kept.requires_grad:
+        assert kept.item() == before
+        again = ts.gradients([kept], [weight])[0].numpy()
+        np.testing.assert_array_equal(again, kept_gradient)
+    else:
+        np.testing.assert_array_equal(np.array(kept), before)
+
+
+def test_once_nobody_holds_it_memory_is_written_in_place_again(watched):
+    model, step = training()
+    compiled = ts.jit(step)
+    x = batches()[0]
+    kept = model[0].weight.numpy()
+    for _ in range(3):
+        compiled(x)
+    del kept
+    compiled(x)
+    before = addresses(model)
+    compiled(x)
+    assert addresses(model) == before
+
+
+def test_memory_of_others_is_never_written(watched):
+    data = np.ones(64, np.float32)
+    weight = ts.from_dlpack(data)
+
+    @ts.jit
+    def double():
+        weight.assign(weight * 2)
+
+    for _ in range(3):
+        double()
+    np.testing.assert_array_equal(data, np.ones(64, np.float32))
+    np.testing.assert_array_equal(weight.numpy(), data * 8)
+
+
+def test_a_part_of_a_larger_array_is_not_written_at_its_beginning(watched):
+    base = np.arange(100_000, dtype=np.float32)
+    part = ts.asarray(base)[3:]
+
+    @ts.jit
+    def shift():
+        part.assign(part + 1)
+
+    for _ in range(3):
+        shift()
+    np.testing.assert_array_equal(part.numpy(), base[3:] + 3)
+
+
+def test_a_transposed_parameter_is_traced_again_once_it_lies_in_order(watched):
+    base = np.arange(12, dtype=np.float32).reshape(3, 4)
+    weight = ts.asarray(base).T
+
+    @ts.jit
+    def shift():
+        weight.assign(weight + 1)
+
+    for _ in range(4):
+        shift()
+    np.testing.assert_array_equal(weight.numpy(), base.T + 4)
+    assert len(shift.traces) == 2
+
+
+def test_explaining_does_not_disturb_the_next_call(watched):
+    weight = ts.ones(3)
+
+    @ts.jit
+    def double():
+        weight.assign(weight * 2)
+        return weight.sum()
+
+    for call in range(3):
+        double()
+        double()
+        double.explain()
+        np.testing.assert_array_equal(weight.numpy(), np.full(3, 4.0 ** (call + 1), np.float32))
+
+
+def test_loading_a_checkpoint_between_calls(watched):
+    model, step = training()
+    compiled = ts.jit(step)
+    x = batches()[0]
+    compiled(x)
+    saved = {name: np.array(value.numpy()) for name, value in model.state_dict().items()}
+    losses = [compiled(x).item()]
+    for _ in range(2):
+        model.load_state_dict({name: ts.asarray(value) for name, value in saved.items()})
+        losses.append(compiled(x).item())
+    assert losses[0] == losses[1] == losses[2]
+    assert len(compiled.traces) == 1
+
+
+def test_gradients_that_are_taken_away_outside(watched):
+    model, step = training(reads_gradients=True)
+    compiled = ts.jit(step)
+    x = batches()[0]
+    for _ in range(4):
+        for parameter in model.parameters():
+            parameter.grad = None
+        compiled(x)
+    before = addresses(model)
+    for parameter in model.parameters():
+        parameter.grad = None
+    compiled(x)
+    assert addresses(model) == before
+    assert len(compiled.traces) == 1
+
+
+def test_gradients_that_are_taken_away_inside(watched):
+    weight = ts.ones(3).requires_grad_()
+
+    @ts.jit
+    def step(x):
+        (weight * x).sum().backward()
+        with ts.no_grad():
+            weight.assign(weight - weight.grad)
+        weight.grad = None
+
+    for call in range(1, 4):
+        step(ts.ones(3))
+        assert weight.grad is None
+        np.testing.assert_array_equal(weight.numpy(), np.full(3, 1.0 - call, np.float32))
+
+
+def test_an_argument_that_is_a_parameter(watched):
+    weight = ts.ones(3)
+
+    @ts.jit
+    def add(x):
+        weight.assign(weight + x)
+        return x * 1.0
+
+    add(ts.ones(3))
+    for call in range(2, 5):
+        shown = add(weight.detach())
+        assert shown[0].item() == 2.0 ** (call - 1)
+        assert weight[0].item() == 2.0**call
+
+
+def test_two_functions_on_the_same_state(watched):
+    total = ts.zeros(3)
+
+    @ts.jit
+    def up(x):
+        nonlocal total
+        total += x
+
+    @ts.jit
+    def down(x):
+        nonlocal total
+        total -= x
+        return total
+
+    up(ts.ones(3))
+    down(ts.ones(3))
+    for _ in range(3):
+        up(ts.ones(3) * 2)
+        up(ts.ones(3))
+        shown = down(ts.ones(3) * 3)
+        np.testing.assert_array_equal(shown.numpy(), np.zeros(3))
+        del shown
+    up(ts.ones(3))
+    address = total._value.address
+    for _ in range(3):
+        up(ts.ones(3))
+        assert total._value.address == address
+    np.testing.assert_array_equal(total.numpy(), np.full(3, 4.0, np.float32))
