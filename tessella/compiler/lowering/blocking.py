@@ -202,7 +202,7 @@ def _items(problem: Problem, tile: Tile, right: str) -> tuple[int, int]:
         return rows, max(1, min(64, problem.batches * columns // 4))
     if right == ON_THE_WAY:  # a panel of columns serves all rows
         return rows, max(1, min(8, problem.batches * columns // (2 * ITEMS)))
-    per_row, per_column = 8, 8
+    per_row, per_column = _rows_in_level2(problem, tile), 4
     while per_row * per_column > 1:
         if problem.batches * -(-rows // per_row) * -(-columns // per_column) >= ITEMS:
             break
@@ -211,6 +211,13 @@ def _items(problem: Problem, tile: Tile, right: str) -> tuple[int, int]:
         else:
             per_row = max(1, per_row // 2)
     return per_row, per_column
+
+
+def _rows_in_level2(problem: Problem, tile: Tile) -> int:
+    """Panels of rows whose block of k fills half of L2: each panel of columns comes from L3 once for all."""
+    block = _evenly(problem.depth, _most_block(tile, problem, AHEAD))
+    panel = tile.rows * block * tile.dtype.itemsize
+    return max(8, machine.cache_bytes(2, 1 << 19) // 2 // panel)
 
 
 def packed_elements(problem: Problem) -> int:
