@@ -273,3 +273,11 @@ def test_float_division_is_exact(name, kind):
     x, y = (np.concatenate(pair).astype(kind) for pair in zip(wide, whole, strict=True))
     found = getattr(ts, name)(ts.asarray(x), ts.asarray(y)).numpy()
     np.testing.assert_array_equal(found, quietly(getattr(np, name), x, y))
+
+
+@pytest.mark.parametrize("name", sorted(FUNCTIONS))
+def test_every_nan_is_one(name):
+    bits = np.random.default_rng(0).integers(1, 1 << 23, 500).astype(np.uint32)
+    quiet = bits | np.uint32(0x7FC00000)
+    nans = np.concatenate([quiet, quiet | np.uint32(1 << 31)]).view(np.float32)
+    assert np.isnan(getattr(ts, name)(ts.asarray(nans)).numpy()).all()

@@ -75,10 +75,9 @@ def _reduce_float32(x: Expression) -> tuple[Expression, Expression]:
 
 
 def scale_float32(x: Expression, n: Expression) -> Expression:
-    """x 2^n for x near 1 in two steps, which keep all of the range; the first adds to x's exponent."""
+    """x 2^n in two steps, which keep all of the range (and NaN, whatever n is then)."""
     half = n >> 1
-    near = bitcast(bitcast(x, dtypes.int32) + (half << 23), dtypes.float32)
-    return near * power_of_two_float32(n - half)
+    return x * power_of_two_float32(half) * power_of_two_float32(n - half)
 
 
 def power_of_two_float32(n: Expression) -> Expression:
@@ -93,9 +92,9 @@ def exp_between_float32(x: Expression) -> Expression:
 
 
 def exp_up_to_0_float32(x: Expression) -> Expression:
-    """e^x for x <= 0."""
+    """e^x for x <= 0: 2^(n + 64) e^r is an ordinary number for every n, and is rounded once by 2^-64."""
     n, series = _reduce_float32(select(less(x, -104.0), -104.0, x))
-    return scale_float32(1.0 + series, n)
+    return (1.0 + series) * power_of_two_float32(n + 64) * 2.0**-64
 
 
 def expm1_up_to_0_float32(x: Expression) -> Expression:
