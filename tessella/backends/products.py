@@ -8,9 +8,7 @@ batch. It goes over k in blocks, so that a panel of each operand stays in the in
             for each panel of rows:
                 multiply the two panels and add to the tile of the result
 
-The first tile of a panel of columns fetches that panel, a little ahead; the second one fetches the next
-panel, which would otherwise come from memory just when it is needed. In the end an epilogue may go over
-the item's block of the result, while that is in the cache.
+and in the end an epilogue may go over the item's block of the result, while that is in the cache.
 """
 
 from __future__ import annotations
@@ -121,8 +119,7 @@ _RIGHT = {
         "panel": """  %pb.offset = mul i64 %cp, %rpanel
   %pb = getelementptr {kind}, ptr %rblock, i64 %pb.offset
   %b.step = add i64 0, {tile_columns}
-  %b.ahead = mul i64 %b.step, {ahead}
-  %b.next = add i64 0, %rpanel""",
+  %b.ahead = mul i64 %b.step, {ahead}""",
     },
     ON_THE_WAY: {
         "entry": """  %deepest = icmp slt i64 %depth, %block
@@ -178,8 +175,7 @@ panel.packs:
 panel.ready:
   %pb = phi ptr [ %stays.here, %panel.stays ], [ %packed, %panel.packs ]
   %b.step = phi i64 [ %right_step, %panel.stays ], [ {tile_columns}, %panel.packs ]
-  %b.ahead = phi i64 [ %right_ahead, %panel.stays ], [ {packed_ahead}, %panel.packs ]
-  %b.next = add i64 0, %b.ahead""",
+  %b.ahead = phi i64 [ %right_ahead, %panel.stays ], [ {packed_ahead}, %panel.packs ]""",
     },
 }
 
@@ -245,7 +241,6 @@ cp.begin:
 {right_panel}
   br label %rp.enter
 rp.enter:
-  %rp.after = add i64 %rp.first, 1
   br label %rp.head
 rp.head:
   %rp = phi i64 [ %rp.first, %rp.enter ], [ %rp.next, %rp.begin ]
@@ -258,9 +253,7 @@ rp.begin:
   %rows.count = select i1 %rows.many, i64 {tile_rows}, i64 %rows.here
   %roffsets = getelementptr i64, ptr %row_offsets, i64 %row
 {left_panel}
-  %rp.second = icmp eq i64 %rp, %rp.after
-  %fetched = select i1 %rp.second, i64 %b.next, i64 %b.ahead
-  call void @micro(ptr %pa, ptr %places.row, i64 %left_step, ptr %pb, i64 %b.step, i64 %fetched, i64 %count, ptr %c, ptr %roffsets, ptr %coffsets, i64 %rows.count, i64 %columns.count, i1 %flagged, i1 %add)
+  call void @micro(ptr %pa, ptr %places.row, i64 %left_step, ptr %pb, i64 %b.step, i64 %b.ahead, i64 %count, ptr %c, ptr %roffsets, ptr %coffsets, i64 %rows.count, i64 %columns.count, i1 %flagged, i1 %add)
   %rp.next = add nsw i64 %rp, 1
   br label %rp.head
 cp.done:
