@@ -55,6 +55,7 @@ class Builder:
         for node in self.graph.nodes:
             if node not in self.merged:
                 self.add(node)
+        self.steps = checks_first(self.steps)
 
     def _shared_operands(self) -> set[Any]:
         """Operands that several products need packed in the same way."""
@@ -215,6 +216,33 @@ class Builder:
         recipe = bounds.lower(index.layout, bound.extent)
         flag = self.follow(recipe, [index], (node,))
         self.steps.append(Check((flag.buffer, flag.offset), node, bound.axis, bound.extent, index))
+
+
+def checks_first(steps: Sequence[Step | HostStep | Check]) -> list[Step | HostStep | Check]:
+    """Every check of indices as soon as the indices are there.
+
+    The rest of a program can then rely on them, and write over what it was given: an index that is out of
+    range stops the program before.
+    """
+    made = {buffer: step for step in steps for buffer in step.writes}
+    follow: dict[int | None, list[Step | HostStep | Check]] = {}  # by the step they wait for
+    moved: set[int] = set()
+    for check in steps:
+        if not isinstance(check, Check):
+            continue
+        test = made[check.place[0]]
+        if id(test) in moved:
+            continue
+        waits = [at for at, step in enumerate(steps) if not set(test.reads).isdisjoint(step.writes)]
+        after = id(steps[waits[-1]]) if waits else None
+        follow.setdefault(after, []).extend((test, check))
+        moved |= {id(test), id(check)}
+    found = [*follow.get(None, ())]
+    for step in steps:
+        if id(step) not in moved:
+            found.append(step)
+        found += follow.get(id(step), ())
+    return found
 
 
 def _writes(call: Call, number: int) -> bool:

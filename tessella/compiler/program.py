@@ -158,7 +158,7 @@ class Program:
         if self.alone_at is not None:
             stopped = self.native(self.alone_at)
             if stopped:
-                self._complain(self.native_steps[stopped - 1])
+                self._complain(self.native_steps[self.prepared + stopped - 1])
             return
         for segment in self.segments:
             if isinstance(segment, HostStep):

@@ -304,3 +304,27 @@ def test_two_functions_on_the_same_state(watched):
         up(ts.ones(3))
         assert total._value.address == address
     np.testing.assert_array_equal(total.numpy(), np.full(3, 4.0, np.float32))
+
+
+def test_programs_that_check_indices_write_in_place():
+    model = nn.Embedding(50, 8)
+    optimiser = optim.SGD(model.parameters(), lr=0.1)
+
+    @ts.jit
+    def step(tokens):
+        optimiser.zero_grad()
+        loss = (model(tokens) ** 2).mean()
+        loss.backward()
+        optimiser.step()
+        return loss
+
+    tokens = ts.asarray(np.arange(20))
+    step(tokens)
+    before = model.weight._value.address
+    for _ in range(3):
+        step(tokens)
+    assert model.weight._value.address == before
+    weight = model.weight.numpy().copy()
+    with pytest.raises(IndexError):
+        step(ts.asarray(np.arange(31, 51)))
+    np.testing.assert_array_equal(model.weight.numpy(), weight)
