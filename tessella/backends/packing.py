@@ -22,6 +22,7 @@ One item of work is one panel (or `side_by_side` of them) of one block of one ba
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -97,6 +98,18 @@ def constant_step(steps: Table) -> int:
         return 1
     found = np.diff(steps)
     return int(found[0]) if steps[0] == 0 and (found == found[0]).all() else 0
+
+
+def offsets(sizes: Sequence[int], strides: Sequence[int]) -> Table:
+    """The offset of every position of some axes, the last axis fastest.
+
+    >>> offsets((2, 3), (10, 1))
+    array([ 0,  1,  2, 10, 11, 12])
+    """
+    total = np.zeros((), np.int64)
+    for size, stride in zip(sizes, strides, strict=True):
+        total = np.add.outer(total, np.arange(size, dtype=np.int64) * stride)
+    return np.ascontiguousarray(total.reshape(-1))
 
 
 def padded(table: Table, multiple: int) -> Table:

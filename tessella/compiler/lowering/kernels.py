@@ -138,9 +138,13 @@ def call(
     """
     names = [size.static for size in kernel.sizes]
     packed = struct.pack(f"<{len(names)}q", *(numbers[name] for name in names))
-    chunk = 0 if work < PARALLEL_FROM or total < 2 else chunk_of(total, work)
     where = tuple(place if isinstance(place, Place) else Place(place) for place in places)
-    return Call(kernel, where, packed, total, chunk)
+    return Call(kernel, where, packed, total, share_of(total, work))
+
+
+def share_of(total: int, work: int) -> int:
+    """Items that a thread takes at a time; 0 if sharing is not worth it."""
+    return 0 if work < PARALLEL_FROM or total < 2 else chunk_of(total, work)
 
 
 def chunk_of(total: int, work: int) -> int:

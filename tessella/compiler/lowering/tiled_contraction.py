@@ -48,10 +48,7 @@ class Groups(NamedTuple):
 
 def offsets(axes: Sequence[Axis], which: int) -> Table:
     """The offset of every position of some axes, the last axis fastest."""
-    total = np.zeros((), np.int64)
-    for axis in axes:
-        total = np.add.outer(total, np.arange(axis.size, dtype=np.int64) * axis.strides[which])
-    return np.ascontiguousarray(total.reshape(-1))
+    return packing.offsets([axis.size for axis in axes], [axis.strides[which] for axis in axes])
 
 
 @functools.cache

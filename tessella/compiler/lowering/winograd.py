@@ -46,7 +46,7 @@ from tessella.backends.loops import (
 from tessella.backends.packing import Table
 from tessella.backends.products import arguments
 from tessella.backends.tiles import tile_for
-from tessella.compiler.lowering.kernels import PARALLEL_FROM, chunk_of
+from tessella.compiler.lowering.kernels import share_of
 from tessella.compiler.lowering.tiled_contraction import product_kernel
 from tessella.compiler.recipe import RESULT, Call, Place, Recipe
 from tessella.compiler.winograd import Matrix, matrices
@@ -159,14 +159,6 @@ def _pays(found: Plan, used: float) -> bool:
 # --- tables -------------------------------------------------------------------------------------------
 
 
-def _table(sizes: Sequence[int], strides: Sequence[int]) -> Table:
-    """The offset of every position of some axes, the last axis fastest."""
-    total = np.zeros((), np.int64)
-    for size, stride in zip(sizes, strides, strict=True):
-        total = np.add.outer(total, np.arange(size, dtype=np.int64) * stride)
-    return np.ascontiguousarray(total.reshape(-1))
-
-
 class _Side:
     """Where the elements of an operand, or of the result, are: by label, and within a tile."""
 
@@ -183,7 +175,7 @@ class _Side:
         if tiled:
             sizes += found.tiles
             strides += [OUTPUTS * stride for stride in self.within]
-        return _table(sizes, strides)
+        return packing.offsets(sizes, strides)
 
 
 # --- the recipe ---------------------------------------------------------------------------------------
@@ -288,7 +280,7 @@ class _Convolution:
             panels * width * depth + APART, *side.within,
         )  # fmt: skip
         items = panels * -(-depth // BLOCK)
-        return Call(kernel, (), numbers, items, _chunk_of(items, NUMBERS * len(places) * depth))
+        return Call(kernel, (), numbers, items, share_of(items, NUMBERS * len(places) * depth))
 
     def _product(
         self, left: int, right: int, target: int, panels: int, depth: int, accumulate: bool
@@ -324,17 +316,13 @@ class _Convolution:
             "<7q", self.out_rows.ctypes.data, self.out_columns[first:].ctypes.data, count, width,
             self.row_count * width + APART, *self.outputs.within,
         )  # fmt: skip
-        chunk = _chunk_of(self.row_count, NUMBERS * self.row_count * count)
+        chunk = share_of(self.row_count, NUMBERS * self.row_count * count)
         places = Place(source), Place(target)
         return Call(outputs_kernel(size), places, numbers, self.row_count, chunk)
 
     def _kept(self, table: Table) -> Table:
         self.keep.append(table)
         return table
-
-
-def _chunk_of(items: int, work: int) -> int:
-    return 0 if work < PARALLEL_FROM or items < 2 else chunk_of(items, work)
 
 
 # --- the kernels --------------------------------------------------------------------------------------
