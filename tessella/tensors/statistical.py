@@ -9,6 +9,7 @@ from typing import Any
 from tessella.errors import ArgumentError, ArgumentTypeError, DTypeError
 from tessella.primitives import reduce as monoids
 from tessella.primitives.base import normalise_axis
+from tessella.primitives.elementwise import Elementwise
 from tessella.primitives.function_reduce import FunctionReduce, monoid_of
 from tessella.primitives.reduce import Monoid, Reduce
 from tessella.primitives.scan import (
@@ -17,11 +18,13 @@ from tessella.primitives.scan import (
     CumulativeProduct,
     CumulativeSum,
 )
-from tessella.scalar.function import scalar_function
+from tessella.scalar.function import ScalarFunction, scalar_function
 from tessella.tensors.creation import full
-from tessella.tensors.elementwise import not_equal, zip_with
+from tessella.tensors.elementwise import imag, not_equal, real, zip_with
 from tessella.tensors.manipulation import concat, reshape
 from tessella.tensors.tensor import Axes, Tensor, apply, axes_of
+
+_squared_difference = Elementwise(ScalarFunction(lambda x, y: (x - y) * (x - y), "squared_difference"))
 
 
 def _reduce(x: Tensor, monoid: Monoid, axis: Axes, keepdims: bool) -> Tensor:
@@ -114,10 +117,17 @@ def _count(x: Tensor, axis: Axes) -> float:
 def var(
     x: Tensor, /, *, axis: Axes = None, correction: float = 0.0, keepdims: bool = False
 ) -> Tensor:
-    """The variance along axes, by two passes; divided by the count less `correction`."""
-    centred = _inexact(x, "var") - mean(x, axis=axis, keepdims=True)
+    """The variance along axes, by two passes; divided by the count less `correction`.
+
+    That of complex numbers is the variance of their real parts and that of their imaginary parts.
+    """
+    if x.dtype.is_complex:
+        parts = (real(x), imag(x))
+        a, b = (var(part, axis=axis, correction=correction, keepdims=keepdims) for part in parts)
+        return a + b
+    squares = apply(_squared_difference, (x, mean(_inexact(x, "var"), axis=axis, keepdims=True)))
     divisor = _count(x, axis) - correction
-    total = sum(centred * centred, axis=axis, keepdims=keepdims)
+    total = sum(squares, axis=axis, keepdims=keepdims)
     return total / (divisor if divisor > 0 else math.nan)
 
 

@@ -31,6 +31,8 @@ CASES = [
     ("mixed matmul", lambda n, x, y: x @ n.real(y).T),
     ("sum", lambda n, x, y: n.sum(x, axis=0)),
     ("mean", lambda n, x, y: n.mean(x, axis=1)),
+    ("variance", lambda n, x, y: n.var(x, axis=1)),
+    ("standard deviation", lambda n, x, y: n.std(x * y)),
     ("prod", lambda n, x, y: n.prod(x, axis=1)),
     ("any", lambda n, x, y: n.any(x)),
     ("cumulative sum", lambda n, x, y: n.cumulative_sum(x, axis=1)),

@@ -35,6 +35,8 @@ _HALF_PI = (1.5707963267948966, 6.123233995736766e-17, -1.4973849048591698e-33)
 # sin r = r + r^3 S(r^2), cos r = 1 - r^2/2 + r^4 C(r^2)
 _SIN = tuple((-1.0) ** k / math.factorial(2 * k + 1) for k in range(1, 10))
 _COS = tuple((-1.0) ** k / math.factorial(2 * k) for k in range(2, 11))
+# tan r = r + r^3 T(r^2): the best of this degree for float32, by Lawson's weighted least squares
+_TAN = (0.333331567, 0.133388036, 0.0534109275, 0.0244314163, 0.00311783901, 0.00938664984)
 
 
 def _reduced(x: Expression) -> tuple[Expression, Expression, Expression]:
@@ -70,12 +72,17 @@ def _by_quadrant(x: Expression, turn: int) -> Expression:
     return select(not_equal(quadrant & 2, 0), negative(value), value)
 
 
-def _by_quadrant_float32(x: Expression, turn: int) -> Expression:
-    """The same in float32, but for the reduction: in float64 it needs no third piece."""
+def _reduced_float32(x: Expression) -> tuple[Expression, Expression]:
+    """The quadrant (an int32), and r in float64, where the reduction needs no third piece."""
     wide = convert(x, dtypes.float64)
     n, whole = whole_part(wide * _TWO_OVER_PI)
-    r = convert(fma(-n, _HALF_PI[1], fma(-n, _HALF_PI[0], wide)), dtypes.float32)
-    quadrant = convert(whole, dtypes.int32) + turn
+    return convert(whole, dtypes.int32), fma(-n, _HALF_PI[1], fma(-n, _HALF_PI[0], wide))
+
+
+def _by_quadrant_float32(x: Expression, turn: int) -> Expression:
+    """The same in float32."""
+    quadrant, wide = _reduced_float32(x)
+    quadrant, r = quadrant + turn, convert(wide, dtypes.float32)
     z = r * r
     sine = fma(r * z, horner(z, _SIN[:4]), r)
     cosine = fma(z * z, horner(z, _COS[:4]), fma(z, -0.5, 1.0))
@@ -112,6 +119,19 @@ def tan_of(x: Expression) -> Expression:
     return rarely(_huge(x), library("tan", x), usual)
 
 
+def tan_float32(x: Expression) -> Expression:
+    """tan r, or -1 / tan r in odd quadrants; what float32 cuts off r is added at the end."""
+    quadrant, wide = _reduced_float32(x)
+    r = convert(wide, dtypes.float32)
+    low = convert(wide - convert(r, dtypes.float64), dtypes.float32)
+    z = r * r
+    tangent = r + fma(r * z, horner(z, _TAN), fma(z, low, low))
+    odd = not_equal(quadrant & 1, 0)
+    usual = select(odd, -1.0, tangent) / select(odd, tangent, 1.0)
+    usual = select(equal(x, 0.0), x, usual)
+    return rarely(_huge(x), convert(library("tan", convert(x, dtypes.float64)), x.dtype), usual)
+
+
 def _huge(x: Expression) -> Expression:
     """Beyond what the reduction serves; infinities too, for which the C library gives NaN."""
     return less(LIMIT, absolute(x))
@@ -123,4 +143,6 @@ sin: Operator = define(
 cos: Operator = define(
     "cos", cos_of, np.cos, lambda r, x: (-sin(x),), "The cosine.", float32=cos_float32
 )
-tan: Operator = define("tan", tan_of, np.tan, lambda r, x: (1 + r * r,), "The tangent.")
+tan: Operator = define(
+    "tan", tan_of, np.tan, lambda r, x: (1 + r * r,), "The tangent.", float32=tan_float32
+)
