@@ -24,7 +24,9 @@ from tessella.tensors.elementwise import imag, not_equal, real, zip_with
 from tessella.tensors.manipulation import concat, reshape
 from tessella.tensors.tensor import Axes, Tensor, apply, axes_of
 
-_squared_difference = Elementwise(ScalarFunction(lambda x, y: (x - y) * (x - y), "squared_difference"))
+_squared_difference = Elementwise(
+    ScalarFunction(lambda x, y: (x - y) * (x - y), "squared_difference")
+)
 
 
 def _reduce(x: Tensor, monoid: Monoid, axis: Axes, keepdims: bool) -> Tensor:
