@@ -13,7 +13,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tessella.backends.cpu import threads
 from tessella.compiler import observe
 from tessella.compiler.observe import Observer, now
 from tessella.compiler.steps import Check, HostStep
@@ -77,6 +76,8 @@ class Profile(Observer):
     def __enter__(self) -> Profile:
         if self.begin:
             raise ArgumentError("profile: this profile has been taken; make another: ts.profile()")
+        from tessella.backends.cpu import threads
+
         self._thread = threading.get_ident()
         threads.timed_loop()  # compiled before the clock runs
         self._watching.enter_context(observe.observed(self))

@@ -6,10 +6,12 @@ compiled program puts the calls of many recipes into one table (`tessella.compil
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tessella.backends.array import Layout
-from tessella.backends.loops import Kernel
+
+if TYPE_CHECKING:
+    from tessella.backends.loops import Kernel
 
 RESULT = -1  # the buffer of the result; operands count from 0, scratch buffers from -2 down
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from tessella.backends.array import Layout
-from tessella.compiler.lowering.epilogue import Epilogue
 from tessella.compiler.recipe import Call
 from tessella.primitives.graph import Node, Where
+
+if TYPE_CHECKING:
+    from tessella.compiler.lowering.epilogue import Epilogue
 
 
 class Location(NamedTuple):

@@ -8,7 +8,7 @@ before, and on nothing else.
 from __future__ import annotations
 
 import math
-import secrets
+import os
 import threading
 from typing import Any
 
@@ -195,7 +195,7 @@ def _box_muller(u: Tensor, v: Tensor) -> Tensor:
     return radius * cos(v * (2.0 * math.pi))
 
 
-default = Generator(secrets.randbits(64))
+default = Generator(int.from_bytes(os.urandom(8), "little"))
 
 
 def manual_seed(seed: int) -> None:

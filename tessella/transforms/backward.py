@@ -9,18 +9,20 @@ needed. On the tape the whole function is one node.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tessella import autodiff
 from tessella.autodiff import Node
 from tessella.backends.array import Array
 from tessella.compiler.eager import fill
 from tessella.compiler.ladder import compiling
-from tessella.compiler.program import Program
 from tessella.errors import GradientError
 from tessella.primitives.graph import Graph, Value
 from tessella.tensors.tensor import Tensor, _make
 from tessella.tensors.tracing import Trace
+
+if TYPE_CHECKING:
+    from tessella.compiler.program import Program
 
 
 class Backward:
