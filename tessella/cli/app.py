@@ -198,8 +198,7 @@ def _train_with_bar(digits: Any, epochs: int, seed: int) -> Any:
     columns = (
         TextColumn("epoch {task.fields[epoch]:>2}/" + str(epochs)),
         BarColumn(bar_width=28),
-        TextColumn("loss {task.fields[loss]:.3f}  accuracy {task.fields[accuracy]:5.1%}"),
-        TextColumn("{task.fields[speed]:>6,.0f} images/s"),
+        TextColumn("{task.description}"),
         TimeElapsedColumn(),
     )
     console = Console(highlight=False)
@@ -208,15 +207,12 @@ def _train_with_bar(digits: Any, epochs: int, seed: int) -> Any:
         "(Ctrl-C ends it with what it has)"
     )
     with Progress(*columns, console=console) as bars:
-        task = bars.add_task(
-            "train", total=epochs * steps, epoch=0, loss=0.0, accuracy=0.0, speed=0.0
-        )
+        task = bars.add_task("compiling the training step", total=epochs * steps, epoch=1)
 
         def progress(epoch: int, step: int, loss: float, accuracy: float, speed: float) -> None:
-            bars.update(
-                task, completed=epoch * steps + step + 1, epoch=epoch + 1, loss=loss,
-                accuracy=accuracy, speed=speed,
-            )  # fmt: skip
+            figures = f"loss {loss:.3f}  accuracy {accuracy:6.1%}  {speed:>6,.0f} images/s"
+            done = epoch * steps + step + 1
+            bars.update(task, completed=done, epoch=epoch + 1, description=figures)
 
         return work.train(digits, epochs, seed, progress)
 

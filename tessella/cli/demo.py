@@ -87,6 +87,7 @@ class History:
         return self.test_accuracies[-1] if self.test_accuracies else 0.0
 
 
+Step = Callable[[ts.Tensor, ts.Tensor, float], tuple[ts.Tensor, ts.Tensor]]
 Progress = Callable[[int, int, float, float, float], None]
 
 
@@ -100,11 +101,12 @@ def train(digits: Digits, epochs: int, seed: int, progress: Progress) -> History
     history = History(seed)
     start = time.perf_counter()
     model = DigitNet()
-    optimiser = optim.AdamW(model.parameters(), lr=PEAK_RATE, weight_decay=0.02)
+    step = _training_step(model)
     steps = -(-len(digits.train_labels) // BATCH)
     try:
         for epoch in range(epochs):
-            _epoch(model, optimiser, digits, history, epoch, epochs * steps, random, progress)
+            model.train()
+            _epoch(step, digits, history, epoch, epochs * steps, random, progress)
             history.predictions = predict(model, digits.test_images)
             correct = history.predictions.argmax(axis=1) == digits.test_labels
             history.test_accuracies.append(float(correct.mean()))
@@ -118,30 +120,42 @@ def train(digits: Digits, epochs: int, seed: int, progress: Progress) -> History
     return history
 
 
-def _epoch(
-    model: DigitNet, optimiser: optim.AdamW, digits: Digits, history: History, epoch: int,
-    total_steps: int, random: np.random.Generator, progress: Progress,
-) -> None:  # fmt: skip
-    model.train()
-    order = random.permutation(len(digits.train_labels))
-    loss_sum = correct = seen = 0.0
-    start = time.perf_counter()
-    for step, first in enumerate(range(0, len(order), BATCH)):
-        chosen = order[first : first + BATCH]
-        images = ts.asarray(augment(digits.train_images[chosen], random))
-        labels = ts.asarray(digits.train_labels[chosen].astype(np.int64))
-        optimiser.param_groups[0]["lr"] = _rate(epoch * -(-len(order) // BATCH) + step, total_steps)
+def _training_step(model: DigitNet) -> Step:
+    """One step of gradient descent, compiled: forward, backward and the optimiser as one program."""
+    optimiser = optim.AdamW(model.parameters(), lr=PEAK_RATE, weight_decay=0.02)
+
+    @ts.jit
+    def step(images: ts.Tensor, labels: ts.Tensor, rate: float) -> tuple[ts.Tensor, ts.Tensor]:
+        optimiser.param_groups[0]["lr"] = rate
         logits = model(images)
         loss = F.cross_entropy(logits, labels, label_smoothing=0.05)
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()
+        return loss, logits
+
+    return step
+
+
+def _epoch(
+    step: Step, digits: Digits, history: History, epoch: int,
+    total_steps: int, random: np.random.Generator, progress: Progress,
+) -> None:  # fmt: skip
+    order = random.permutation(len(digits.train_labels))
+    loss_sum = correct = seen = 0.0
+    start = time.perf_counter()
+    for number, first in enumerate(range(0, len(order), BATCH)):
+        chosen = order[first : first + BATCH]
+        images = ts.asarray(augment(digits.train_images[chosen], random))
+        labels = ts.asarray(digits.train_labels[chosen].astype(np.int64))
+        rate = _rate(epoch * -(-len(order) // BATCH) + number, total_steps)
+        loss, logits = step(images, labels, rate)
         loss_sum += float(loss) * len(chosen)
         correct += float((logits.numpy().argmax(axis=1) == digits.train_labels[chosen]).sum())
         seen += len(chosen)
         history.images_seen += len(chosen)
         speed = seen / (time.perf_counter() - start)
-        progress(epoch, step, loss_sum / seen, correct / seen, speed)
+        progress(epoch, number, loss_sum / seen, correct / seen, speed)
     history.losses.append(loss_sum / seen)
     history.train_accuracies.append(correct / seen)
 
