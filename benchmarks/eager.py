@@ -128,7 +128,7 @@ def large() -> Table:
         contenders = {"Tessella": own, "PyTorch": peer}
         if numpy is not None:
             contenders["NumPy"] = numpy
-        table.add(work, compare(contenders), level, rivals=["PyTorch"])
+        table.add(work, compare(contenders, block=0.05), level, rivals=["PyTorch"])
     return table
 
 
@@ -139,7 +139,7 @@ def products() -> Table:
         x, y = (np.random.rand(size, size).astype(np.float32) for _ in range(2))
         a, a2, b, b2 = ts.asarray(x), ts.asarray(y), torch.tensor(x), torch.tensor(y)
         contenders = {"Tessella": lambda: a @ a2, "PyTorch": lambda: b @ b2, "NumPy": lambda: x @ y}
-        found = compare(contenders)
+        found = compare(contenders, block=0.1)
         rate = 2 * size**3 / found["Tessella"].median / 1e9
         table.add(f"{size}³ ({rate:.0f} GFLOP/s)", found, "≤ 1.0 ×" if size == 1024 else "")
     for m, k, n in ((128, 784, 512), (64, 9216, 128), (1, 1024, 1024)):
