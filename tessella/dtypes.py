@@ -24,13 +24,21 @@ class DType:
     (4, 'float')
     """
 
-    __slots__ = ("bits", "code", "itemsize", "kind", "name")
+    __slots__ = (
+        "bits", "code", "is_bool", "is_complex", "is_float", "is_inexact", "is_integer", "itemsize",
+        "kind", "name",
+    )  # fmt: skip
 
     name: str
     kind: Kind
     bits: int
     itemsize: int
     code: int
+    is_float: bool
+    is_complex: bool
+    is_inexact: bool  # floating or complex: can carry a gradient
+    is_integer: bool  # signed or unsigned, not bool
+    is_bool: bool
 
     def __init__(self, name: str, kind: Kind, bits: int, code: int) -> None:
         self.name = name
@@ -38,34 +46,17 @@ class DType:
         self.bits = bits
         self.itemsize = max(1, bits // 8)
         self.code = code
+        self.is_float = kind == "float"
+        self.is_complex = kind == "complex"
+        self.is_inexact = kind in ("float", "complex")
+        self.is_integer = kind in ("int", "uint")
+        self.is_bool = kind == "bool"
 
     def __repr__(self) -> str:
         return f"tessella.{self.name}"
 
     def __reduce__(self) -> tuple[Any, ...]:
         return (as_dtype, (self.name,))  # pickling and copying keep the identity
-
-    @property
-    def is_float(self) -> bool:
-        return self.kind == "float"
-
-    @property
-    def is_complex(self) -> bool:
-        return self.kind == "complex"
-
-    @property
-    def is_inexact(self) -> bool:
-        """Can carry a gradient: floating or complex."""
-        return self.kind in ("float", "complex")
-
-    @property
-    def is_integer(self) -> bool:
-        """Signed or unsigned integer (not bool)."""
-        return self.kind in ("int", "uint")
-
-    @property
-    def is_bool(self) -> bool:
-        return self.kind == "bool"
 
     @property
     def numpy(self) -> np.dtype[Any]:

@@ -39,12 +39,12 @@ class TensorNode(Node):
 
     def __init__(self, primitive: Primitive, inputs: Sequence[Tensor], outputs: Any) -> None:
         self.name = primitive.name
-        self.parents = tuple(None if x._node is None else (x._node, x._output) for x in inputs)
+        self.parents = tuple([None if x._node is None else (x._node, x._output) for x in inputs])
         self.pullback = None
         self.hooks = None
         self.primitive = primitive
         # the handles may be rebound later, so what they hold now is kept
-        self.saved: Any = tuple((x._value, x._node, x._output) for x in inputs)
+        self.saved: Any = tuple([(x._value, x._node, x._output) for x in inputs])
         self.outputs: Any = outputs
 
     def pull(self, cotangents: list[Any]) -> Sequence[Any]:
