@@ -22,9 +22,11 @@ from tessella.backends.loops import (
     MASKED_LOAD,
     Carried,
     Combine,
+    Fetch,
     Kernel,
     Loop,
     Pointer,
+    Statement,
     Store,
 )
 from tessella.backends.scattered import gather, scatter
@@ -32,6 +34,8 @@ from tessella.dtypes import DType
 from tessella.scalar import operators
 from tessella.scalar.expression import Expression, constant
 from tessella.scalar.precision import expand, require_core, widen
+
+CACHE_LINE = 64  # bytes
 
 
 class Value(NamedTuple):
@@ -177,9 +181,11 @@ class Emitter:
 
     # --- statements -----------------------------------------------------------------------------
 
-    def _statement(self, statement: Loop | Store) -> None:
+    def _statement(self, statement: Statement) -> None:
         if isinstance(statement, Store):
             self._store(statement)
+        elif isinstance(statement, Fetch):
+            self._fetch(statement)
         else:
             self._loop(statement)
         self.scope.volatile.clear()
@@ -244,6 +250,14 @@ class Emitter:
             f"<{lanes} x ptr> {addresses}, i32 {store.pointer.dtype.itemsize}, "
             f"<{lanes} x i1> {chosen})"
         )
+
+    def _fetch(self, fetch: Fetch) -> None:
+        """One request for every cache line of a vector; of the element alone in a loop of single ones."""
+        first = self.element_address(fetch.pointer, self.emit(core(fetch.index), base=True))
+        self._declare("void @llvm.prefetch.p0(ptr, i32, i32, i32)")
+        for offset in range(0, self._vector_lanes() * fetch.pointer.dtype.itemsize, CACHE_LINE):
+            place = self.assign(f"getelementptr i8, ptr {first}, i64 {offset}")
+            self.line(f"call void @llvm.prefetch.p0(ptr {place}, i32 0, i32 3, i32 1)")
 
     # --- loops ----------------------------------------------------------------------------------
 

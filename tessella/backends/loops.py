@@ -53,6 +53,14 @@ class Store:
 
 
 @dataclass(frozen=True)
+class Fetch:
+    """Ask for an element's cache line, which will be read soon. It need not exist."""
+
+    pointer: Pointer
+    index: Expression
+
+
+@dataclass(frozen=True)
 class Carried:
     """A value that goes from one turn of a loop to the next; `variable` names it."""
 
@@ -83,7 +91,7 @@ class Loop:
     combine: Combine | None = None
 
 
-Statement: TypeAlias = Loop | Store
+Statement: TypeAlias = Loop | Store | Fetch
 
 
 @dataclass(frozen=True)
@@ -173,6 +181,8 @@ def _lines(statement: Statement, depth: int) -> list[str]:
     if isinstance(statement, Store):
         mask = "" if statement.mask is None else f" where {statement.mask}"
         return [f"{indent}{statement.pointer.name}[{statement.index}] = {statement.value}{mask}"]
+    if isinstance(statement, Fetch):
+        return [f"{indent}fetch {statement.pointer.name}[{statement.index}]"]
     notes = ["parallel"] if statement.parallel else []
     notes += [f"{statement.lanes} lanes"] if statement.lanes > 1 else []
     extent = "its share" if statement.extent is None else statement.extent

@@ -20,9 +20,11 @@ from tessella.primitives.elementwise import Elementwise, elementwise
 from tessella.primitives.movement import Reshape, expand, move_axis, reshape
 from tessella.primitives.reduce import MAXIMUM, SUM, Reduce, sum_over
 from tessella.scalar.function import ScalarFunction
+from tessella.scalar.mathematics.exponential import exp_up_to_0
 
-_finite = Elementwise(ScalarFunction(lambda x: x if abs(x) < math.inf else 0.0, "finite"))
-_shifted_exp = Elementwise(ScalarFunction(lambda x, top: math.exp(x - top), "shifted_exp"))
+_shift = Elementwise(ScalarFunction(lambda top: top if top > -math.inf else 0.0, "shift"))
+_shifted_exp = Elementwise(ScalarFunction(lambda x, top: exp_up_to_0(x - top), "shifted_exp"))
+_share = Elementwise(ScalarFunction(lambda x, total: x * (1.0 / total), "share"))
 _log_of_sum = Elementwise(ScalarFunction(lambda total, top: math.log(total) + top, "log_of_sum"))
 
 
@@ -39,9 +41,9 @@ class _AlongAxis(Composite):
         return Spec(tuple(x.shape), x.dtype)
 
     def _exponentials(self, apply: Any, x: Any) -> tuple[Any, Any, Any]:
-        """exp(x - top), its sum, and top: the largest element, or 0 if that is infinite."""
+        """exp(x - top), its sum, and top: the largest element, or 0 if all are -inf."""
         row = Reshape((*x.shape[: self.axis], 1, *x.shape[self.axis + 1 :]))
-        top = apply(_finite, (apply(row, (apply(Reduce(MAXIMUM, (self.axis,)), (x,)),)),))
+        top = apply(_shift, (apply(row, (apply(Reduce(MAXIMUM, (self.axis,)), (x,)),)),))
         powers = apply(_shifted_exp, (x, top))
         total = apply(row, (apply(Reduce(SUM, (self.axis,)), (powers,)),))
         return powers, total, top
@@ -63,6 +65,8 @@ class _AlongAxis(Composite):
         yield Sample(cls(0), (np.zeros((0, 3)),))
         extreme = np.array([[1000.0, -1000.0, 0.0], [-np.inf, 0.0, 1.0], [-700.0, -701.0, -702.0]])
         yield Sample(cls(1), (extreme,), differentiable=False)
+        without_value = np.array([[np.inf, 0.0], [-np.inf, -np.inf], [np.nan, 1.0], [np.inf, -np.inf]])
+        yield Sample(cls(1), (without_value,), differentiable=False)
 
 
 @dataclass(frozen=True)
@@ -79,8 +83,8 @@ class Softmax(_AlongAxis):
             return x.copy()
         wide = x.astype(np.float64)
         top = np.max(wide, axis=self.axis, keepdims=True)
-        powers = np.exp(wide - np.where(np.isfinite(top), top, 0.0))
         with np.errstate(all="ignore"):
+            powers = np.exp(wide - np.where(np.isneginf(top), 0.0, top))
             return (powers / powers.sum(axis=self.axis, keepdims=True)).astype(x.dtype)
 
     def steps(self, apply: Any, operands: Any) -> Any:
@@ -88,7 +92,7 @@ class Softmax(_AlongAxis):
         if 0 in x.shape:
             return x
         powers, total, _ = self._exponentials(apply, x)
-        return apply(elementwise("divide"), (powers, total))
+        return apply(_share, (powers, total))  # one division for a row
 
     def vjp(self, cotangents: Any, inputs: Any, outputs: Any) -> list[Any]:
         (ct,), (y,) = cotangents, outputs
@@ -116,7 +120,7 @@ class LogSoftmax(_AlongAxis):
             return x.copy()
         wide = x.astype(np.float64)
         top = np.max(wide, axis=self.axis, keepdims=True)
-        top = np.where(np.isfinite(top), top, 0.0)
+        top = np.where(np.isneginf(top), 0.0, top)
         with np.errstate(all="ignore"):
             total = np.log(np.exp(wide - top).sum(axis=self.axis, keepdims=True))
             return (wide - (total + top)).astype(x.dtype)

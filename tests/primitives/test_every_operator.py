@@ -15,7 +15,7 @@ from tessella.scalar.expression import OPERATORS
 # parts of other operators, that need static arguments or promise something about their operands
 INTERNAL = {
     "cast", "bitcast", "c_library", "fallback", "quotient", "modulo", "multiply_high", "load", "masked_load",
-    "library_fmod", "floor_divide_integers", "remainder_integers", "fma",
+    "library_fmod", "exp_up_to_0", "floor_divide_integers", "remainder_integers", "fma",
 }  # fmt: skip
 NAMES = sorted(set(OPERATORS) - INTERNAL)
 DTYPES = [d for d in ts.dtypes.ALL if not d.is_complex]

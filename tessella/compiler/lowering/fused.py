@@ -26,6 +26,7 @@ from tessella.backends.llvm import core
 from tessella.backends.loops import (
     Carried,
     Combine,
+    Fetch,
     Kernel,
     Loop,
     Pointer,
@@ -43,7 +44,7 @@ from tessella.compiler.lowering.access import (
     cast_parts,
     wanted_splits,
 )
-from tessella.compiler.lowering.elementwise import safe
+from tessella.compiler.lowering.elementwise import safe, weight
 from tessella.compiler.lowering.kernels import MOST_KERNELS, call, decode, lanes_for
 from tessella.compiler.lowering.passes import Pass, Plan, splits
 from tessella.compiler.lowering.reduce import CHUNK, MOST_CHUNKS, NARROW, second_stage
@@ -57,6 +58,7 @@ from tessella.scalar import operators
 from tessella.scalar.expression import Expression, postorder, substitute, variable
 
 MOST_STASHED = 8192  # elements of a row that are kept on the stack
+LIGHT = 3  # up to this weight of what is done for an element, several vectors go abreast
 
 _recipes: dict[Any, FusedRecipe] = {}
 
@@ -345,6 +347,7 @@ class Nest:
                 statements += self._stores(stores)
                 statements += self._alone(step)
             elif step.reductions or stores:
+                self.fetches = self._next_row() if number == 1 else []
                 statements.append(self._nest(step, stores, 0))
         for value in self.plan.rows:
             node = self.plan.producers[value]
@@ -358,6 +361,21 @@ class Nest:
                     Store(self.target[value][0], place, self._ready(self.values[value]))
                 )
         return tuple(statements)
+
+    def _next_row(self) -> list[Pointer]:
+        """The operands of which the next row can be fetched while this one is gone through again.
+
+        The processor by itself fetches no further than the end of a page, and a row is often one.
+        """
+        kept = len(self.fused.space) - len(self.fused.axes)
+        if self.columns or self.chunks > 1 or self.fused.axes != tuple(range(kept, len(self.fused.space))):
+            return []
+        along = {a.operand for a in self.of.accesses if a.where == self.of.position}
+        return [self.inputs[operand] for operand in sorted(along)]
+
+    def _fetched(self) -> list[Statement]:
+        place = self._expression(self.of.position) + self.number(self._row_length())
+        return [Fetch(pointer, place) for pointer in self.fetches]
 
     def _alone(self, step: Pass) -> list[Statement]:
         """Reductions over axes of size 1: a loop of one turn."""
@@ -385,14 +403,16 @@ class Nest:
             inner = self._nest(step, stores, level + 1)
             items = {node: self._carried_at(node, level + 1) for node in step.reductions}
             return Loop(r, extent, (inner,), carried=self._carries(step, items, level))
-        body = tuple(self._stores(stores))
+        body = (*self._stores(stores), *self._fetched())
         items = {
             node: tuple(self._ready(part) for part in self.items[node]) for node in step.reductions
         }
         carries = self._carries(step, items, level)
         if self.columns:
             return Loop(r, extent, body, carried=carries)
-        lanes = self._fitting(self._unrolled_lanes(step, dim), dim.size)
+        work = sum(weight(part) for parts in items.values() for part in parts)
+        work += sum(weight(store.value) for store in body if isinstance(store, Store))
+        lanes = self._fitting(self._unrolled_lanes(step, dim, work), dim.size)
         combine = self._combine(step) if carries and lanes > 1 else None
         return Loop(r, extent, body, lanes=lanes, carried=carries, combine=combine)
 
@@ -402,11 +422,14 @@ class Nest:
             return self.carried[node]
         return tuple(variable(f"{c.static}_{level}", c.dtype) for c in self.carried[node])
 
-    def _unrolled_lanes(self, step: Pass, dim: Dim) -> int:
-        """Several accumulators hide the latency of additions, where rows are long."""
+    def _unrolled_lanes(self, step: Pass, dim: Dim, work: int) -> int:
+        """Several accumulators hide the latency of additions, where rows are long and little is done
+        for an element; with much to do there is no latency to hide, and registers would not suffice.
+        """
         parts = sum(len(self.carried[node]) for node in step.reductions)
-        short = dim.size < 8 * self.lanes
-        return self.lanes if short or parts != 1 or len(self.inputs) > 3 else 4 * self.lanes
+        if dim.size < 8 * self.lanes or parts != 1 or len(self.inputs) > 3 or work > LIGHT:
+            return self.lanes
+        return 4 * self.lanes
 
     def _column_lanes(self, inner: Dim) -> int:
         """Several vectors side by side, where sums of columns would wait for each other."""

@@ -158,6 +158,14 @@ def sigmoid_float32(x: Expression) -> Expression:
 exp: Operator = define(
     "exp", exp_of, np.exp, lambda r, x: (r,), "e to the power of x.", float32=exp_float32
 )
+exp_up_to_0: Operator = define(
+    "exp_up_to_0",
+    exp_of,
+    np.exp,
+    lambda r, x: (r,),
+    "e^x of an x that is known not to be above 0 (it may be NaN): a softmax's. A fifth less to do.",
+    float32=exp_up_to_0_float32,
+)
 exp2: Operator = define(
     "exp2",
     exp2_of,
