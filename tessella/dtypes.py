@@ -20,6 +20,14 @@ Kind = Literal["bool", "int", "uint", "float", "complex"]
 class DType:
     """One element type; there is exactly one object for each, so `is` compares them.
 
+    Args:
+        name: "float32", ...; `kind` is "bool", "int", "uint", "float" or "complex".
+        bits: how many bits an element has; `itemsize` says how many bytes.
+        code: grows with kind and size, for the table of promotions.
+
+    `is_float`, `is_integer` (signed or unsigned), `is_bool`, `is_complex` and `is_inexact` (floating or
+    complex: it can carry a gradient) say what it is.
+
     >>> float32.itemsize, float32.kind
     (4, 'float')
     """

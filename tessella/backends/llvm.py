@@ -252,12 +252,13 @@ class Emitter:
         )
 
     def _fetch(self, fetch: Fetch) -> None:
-        """One request for every cache line of a vector; of the element alone in a loop of single ones."""
+        """One request for every cache line of a vector."""
         first = self.element_address(fetch.pointer, self.emit(core(fetch.index), base=True))
+        write = int(fetch.pointer.written)
         self._declare("void @llvm.prefetch.p0(ptr, i32, i32, i32)")
         for offset in range(0, self._vector_lanes() * fetch.pointer.dtype.itemsize, CACHE_LINE):
             place = self.assign(f"getelementptr i8, ptr {first}, i64 {offset}")
-            self.line(f"call void @llvm.prefetch.p0(ptr {place}, i32 0, i32 3, i32 1)")
+            self.line(f"call void @llvm.prefetch.p0(ptr {place}, i32 {write}, i32 3, i32 1)")
 
     # --- loops ----------------------------------------------------------------------------------
 

@@ -1,7 +1,7 @@
 """The loop-nest IR: the one low-level language of Tessella, on one screen.
 
-A `Kernel` is a list of statements over pointers and sizes. There are two statements: `Loop` and
-`Store`. Everything else (what is read, from where, and what is computed) is a scalar expression:
+A `Kernel` is a list of statements over pointers and sizes: `Loop` and `Store`, and `Fetch`, a hint to
+the caches. Everything else (what is read, from where, and what is computed) is a scalar expression:
 loop variables and sizes are int64 variables, reading memory is the operator `load`.
 
     for i in parallel(rows):                        Loop(i, rows, parallel=True, body=
@@ -54,7 +54,10 @@ class Store:
 
 @dataclass(frozen=True)
 class Fetch:
-    """Ask for an element's cache line, which will be read soon. It need not exist."""
+    """Ask for an element's cache line, to read it or (a `written` pointer) to write it soon.
+
+    Nothing else happens; the element need not even exist.
+    """
 
     pointer: Pointer
     index: Expression

@@ -65,7 +65,9 @@ class _AlongAxis(Composite):
         yield Sample(cls(0), (np.zeros((0, 3)),))
         extreme = np.array([[1000.0, -1000.0, 0.0], [-np.inf, 0.0, 1.0], [-700.0, -701.0, -702.0]])
         yield Sample(cls(1), (extreme,), differentiable=False)
-        without_value = np.array([[np.inf, 0.0], [-np.inf, -np.inf], [np.nan, 1.0], [np.inf, -np.inf]])
+        without_value = np.array(
+            [[np.inf, 0.0], [-np.inf, -np.inf], [np.nan, 1.0], [np.inf, -np.inf]]
+        )
         yield Sample(cls(1), (without_value,), differentiable=False)
 
 

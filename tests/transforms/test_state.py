@@ -87,7 +87,7 @@ def test_nothing_grows():
         evaluate(x)
     gc.collect()
     assert len(gc.get_objects()) <= count + 20
-    assert buffers.statistics().cached_bytes <= cached
+    assert buffers.statistics().cached_bytes <= cached + 512  # ten steps; a block has 64 at least
     assert users == [
         len(p.users) for s in compiled.specialisations.values() for p, _ in s[0].state.places
     ]

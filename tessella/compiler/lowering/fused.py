@@ -58,6 +58,7 @@ from tessella.scalar import operators
 from tessella.scalar.expression import Expression, postorder, substitute, variable
 
 MOST_STASHED = 8192  # elements of a row that are kept on the stack
+LONG_ROW = 1024  # bytes from which on the next row is fetched ahead
 LIGHT = 3  # up to this weight of what is done for an element, several vectors go abreast
 
 _recipes: dict[Any, FusedRecipe] = {}
@@ -337,6 +338,8 @@ class Nest:
 
     def _passes(self) -> tuple[Statement, ...]:
         statements: list[Statement] = []
+        later = range(1, len(self.plan.passes))
+        busiest = max(later, key=lambda number: self._pass_weight(number), default=0)
         for number, step in enumerate(self.plan.passes):
             stores = [*step.stores]
             stores += [
@@ -347,7 +350,7 @@ class Nest:
                 statements += self._stores(stores)
                 statements += self._alone(step)
             elif step.reductions or stores:
-                self.fetches = self._next_row() if number == 1 else []
+                self.fetches = self._next_row() if number == busiest else []
                 statements.append(self._nest(step, stores, 0))
         for value in self.plan.rows:
             node = self.plan.producers[value]
@@ -363,15 +366,18 @@ class Nest:
         return tuple(statements)
 
     def _next_row(self) -> list[Pointer]:
-        """The operands of which the next row can be fetched while this one is gone through again.
+        """What the next row reads and writes, to be fetched while this one is gone through again.
 
         The processor by itself fetches no further than the end of a page, and a row is often one.
         """
-        kept = len(self.fused.space) - len(self.fused.axes)
-        if self.columns or self.chunks > 1 or self.fused.axes != tuple(range(kept, len(self.fused.space))):
+        reduced, rank = self.fused.axes, len(self.fused.space)
+        in_order = reduced == tuple(range(rank - len(reduced), rank))
+        if self.columns or self.chunks > 1 or not in_order:
             return []
         along = {a.operand for a in self.of.accesses if a.where == self.of.position}
-        return [self.inputs[operand] for operand in sorted(along)]
+        pointers = [self.inputs[operand] for operand in sorted(along)]
+        pointers += [own[0] for value, own in self.target.items() if value not in self.plan.rows]
+        return [p for p in pointers if self._row_length() * p.dtype.itemsize >= LONG_ROW]
 
     def _fetched(self) -> list[Statement]:
         place = self._expression(self.of.position) + self.number(self._row_length())
@@ -410,9 +416,7 @@ class Nest:
         carries = self._carries(step, items, level)
         if self.columns:
             return Loop(r, extent, body, carried=carries)
-        work = sum(weight(part) for parts in items.values() for part in parts)
-        work += sum(weight(store.value) for store in body if isinstance(store, Store))
-        lanes = self._fitting(self._unrolled_lanes(step, dim, work), dim.size)
+        lanes = self._fitting(self._unrolled_lanes(step, dim), dim.size)
         combine = self._combine(step) if carries and lanes > 1 else None
         return Loop(r, extent, body, lanes=lanes, carried=carries, combine=combine)
 
@@ -422,11 +426,20 @@ class Nest:
             return self.carried[node]
         return tuple(variable(f"{c.static}_{level}", c.dtype) for c in self.carried[node])
 
-    def _unrolled_lanes(self, step: Pass, dim: Dim, work: int) -> int:
+    def _pass_weight(self, number: int) -> int:
+        """What a pass does for an element, in simple operations by eights."""
+        step = self.plan.passes[number]
+        kept = [value for value, first in self.plan.stash.items() if first == number]
+        roots = [part for node in step.reductions for part in self.items[node]]
+        roots += [self.values[value] for value in {*step.stores, *kept}]
+        return sum(weight(root) for root in roots)
+
+    def _unrolled_lanes(self, step: Pass, dim: Dim) -> int:
         """Several accumulators hide the latency of additions, where rows are long and little is done
         for an element; with much to do there is no latency to hide, and registers would not suffice.
         """
         parts = sum(len(self.carried[node]) for node in step.reductions)
+        work = self._pass_weight(self.plan.passes.index(step))
         if dim.size < 8 * self.lanes or parts != 1 or len(self.inputs) > 3 or work > LIGHT:
             return self.lanes
         return 4 * self.lanes
