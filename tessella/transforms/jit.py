@@ -9,6 +9,7 @@ implicit inputs; those it gives other data (`p.assign(...)`, `p.grad`, `x += 1`)
 from __future__ import annotations
 
 import functools
+import importlib
 import os
 import threading
 import warnings
@@ -119,6 +120,8 @@ class Jitted:
         self.traces: list[str] = []  # why each trace was made
         self.lock = threading.RLock()  # its programs share the tensors they write: one at a time
         self.compiles = os.environ.get(VARIABLE, "1") != "0"
+        if self.compiles:  # whoever writes `jit` will compile: the compiler is loaded now, not then
+            importlib.import_module("tessella.compiler.pipeline")
         functools.update_wrapper(self, function)
 
     def __get__(self, instance: Any, owner: Any = None) -> Any:
