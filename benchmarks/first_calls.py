@@ -14,8 +14,9 @@ from report import Table
 
 RUNS = 3
 CODE = """
-import json, resource, sys, time
+import json, sys, time
 sys.path.insert(0, "benchmarks")
+from peak import peak_bytes
 which, work = sys.argv[1:3]
 if which == "Tessella":
     import tessella as ts
@@ -35,8 +36,7 @@ for _ in range(4):
     start = time.perf_counter()
     float(step(*data))
     times.append(time.perf_counter() - start)
-peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-print(json.dumps({"first": times[0], "later": min(times[1:]), "peak": peak}))
+print(json.dumps({"first": times[0], "later": min(times[1:]), "peak": peak_bytes()}))
 """
 LIMITS = {
     "split": "≤ 0.6 s cold, ≤ 0.15 s warm",

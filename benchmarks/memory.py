@@ -11,8 +11,9 @@ from compiled import WORKS
 from report import Table
 
 CODE = """
-import json, resource, sys
+import json, sys
 sys.path.insert(0, "benchmarks")
+from peak import peak_bytes
 which, work, arguments = sys.argv[1], sys.argv[2], map(int, sys.argv[3:])
 if which == "Tessella":
     import tessella as ts
@@ -25,12 +26,11 @@ elif which == "JAX":
 else:
     from works import pytorch
     step, data = getattr(pytorch, work)(*arguments)
-peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-before = peak()
+before = peak_bytes()
 for _ in range(3):
     result = step(*data)
     getattr(result, "block_until_ready", lambda: None)()
-print(json.dumps({"process": peak(), "steps": peak() - before}))
+print(json.dumps({"process": peak_bytes(), "steps": peak_bytes() - before}))
 """
 FRAMEWORKS = ("Tessella", "PyTorch", "JAX")
 LEFT_OUT = ("product_bfloat16 1024", "product_bfloat16 2048")  # minutes in some frameworks
