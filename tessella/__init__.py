@@ -8,6 +8,8 @@ tensor([2., 4., 6.])
 """
 
 import math as _math
+from importlib import import_module as _import_module
+from typing import Any as _Any
 
 from tessella import autodiff, debug, dtypes, errors, scalar
 from tessella.autodiff import enable_grad, no_grad
@@ -220,6 +222,15 @@ from tessella.transforms.jit import jit
 from tessella.transforms.tuning import forget_tuning, tune
 
 __version__ = "0.1.0"
+
+
+def __getattr__(name: str) -> _Any:
+    """`nn` and `optim`, which are imported when they are first asked for."""
+    if name in ("nn", "optim"):
+        return _import_module(f"tessella.{name}")
+    raise AttributeError(f"module 'tessella' has no attribute {name!r}")
+
+
 e, inf, nan, newaxis, pi = _math.e, _math.inf, _math.nan, None, _math.pi
 
 __all__ = [

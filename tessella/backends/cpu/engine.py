@@ -13,7 +13,7 @@ import itertools
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import Any, NamedTuple
 
 from tessella.backends.cpu import cache, machine
 
@@ -70,49 +70,64 @@ def fingerprint() -> str:
     return "|".join((VERSION, llvmlite.__version__, *machine.host()))
 
 
-def compile(llvm_ir: str, symbols: Sequence[str]) -> dict[str, int]:
+class Module(NamedTuple):
+    """LLVM IR to compile, or how it is written, and the functions in it.
+
+    Args:
+        text: the LLVM IR; or a function that writes it, if there is an `identity`.
+        symbols: the names of its functions.
+        identity: what stands for the text: whenever it is the same, so is the text.
+    """
+
+    text: str | Callable[[], str]
+    symbols: Sequence[str]
+    identity: str = ""
+
+    @property
+    def key(self) -> str:
+        known = self.identity or self.text
+        return hashlib.sha256(f"{fingerprint()}\n{known}".encode()).hexdigest()
+
+    def llvm_ir(self) -> str:
+        return self.text if isinstance(self.text, str) else self.text()
+
+
+def compile(module: Module) -> dict[str, int]:
     """Compile LLVM IR and give the native addresses of its functions.
 
     The same text is compiled once in a process, and once on a machine if the cache can be used.
     """
-    key = _key(llvm_ir)
+    key = module.key
     with _lock:
         known = _compiled.get(key)
         if known is None:
-            known = _compiled[key] = _link(key, _object_code(key, llvm_ir), symbols)
+            known = _compiled[key] = _link(key, _object_code(key, module), module.symbols)
     return known
 
 
-def compile_all(modules: Sequence[tuple[str, Sequence[str]]]) -> None:
+def compile_all(modules: Sequence[Module]) -> None:
     """Compile several modules side by side; LLVM lets the interpreter lock go meanwhile."""
-    missing = []
-    for llvm_ir, symbols in modules:
-        key = _key(llvm_ir)
-        if key not in _compiled:
-            missing.append((key, llvm_ir, symbols))
+    keys = {module.key: module for module in modules}
+    missing = {key: module for key, module in keys.items() if key not in _compiled}
     if len(missing) < 2:
-        for _, llvm_ir, symbols in missing:
-            compile(llvm_ir, symbols)
+        for module in missing.values():
+            compile(module)
         return
     _target_machine()  # made before the threads need it
     _linker()
     with ThreadPoolExecutor(machine.usable_processors()) as pool:
-        codes = list(pool.map(lambda entry: _object_code(entry[0], entry[1]), missing))
+        codes = list(pool.map(_object_code, missing, missing.values()))
     with _lock:
-        for (key, _, symbols), code in zip(missing, codes, strict=True):
+        for (key, module), code in zip(missing.items(), codes, strict=True):
             if key not in _compiled:
-                _compiled[key] = _link(key, code, symbols)
+                _compiled[key] = _link(key, code, module.symbols)
 
 
-def _key(llvm_ir: str) -> str:
-    return hashlib.sha256(f"{fingerprint()}\n{llvm_ir}".encode()).hexdigest()
-
-
-def _object_code(key: str, llvm_ir: str) -> bytes:
+def _object_code(key: str, module: Module) -> bytes:
     """Machine code from the cache, or made and put there."""
     code = cache.load(key)
     if code is None:
-        code = _target_machine().emit_object(_optimise(llvm_ir))
+        code = _target_machine().emit_object(_optimise(module.llvm_ir()))
         cache.store(key, code)
     return code
 

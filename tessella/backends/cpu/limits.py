@@ -21,7 +21,7 @@ _COPIED = 1 << 26  # bytes: more than the caches hold
 def peak_kernel(steps: int = STEPS) -> tuple[int, float]:
     """The address of a native function of multiply-adds alone, and the operations of one item."""
     lanes = machine.vector_bytes() // 4
-    address = engine.compile(_multiply_adds(lanes, steps), ("peak",))["peak"]
+    address = engine.compile(engine.Module(_multiply_adds(lanes, steps), ("peak",)))["peak"]
     return address, 2.0 * CHAINS * lanes * steps
 
 
@@ -39,9 +39,8 @@ def multiply_adds_per_second() -> float:
 def bytes_per_second() -> float:
     """Bytes that a large copy reads and writes in a second, on all threads."""
     source, target = np.ones(_COPIED // 4, np.float32), np.ones(_COPIED // 4, np.float32)
-    address = engine.compile(to_llvm(_copy_kernel(), machine.function_attributes()), ("copy",))[
-        "copy"
-    ]
+    text = to_llvm(_copy_kernel(), machine.function_attributes())
+    address = engine.compile(engine.Module(text, ("copy",)))["copy"]
     args = np.array([source.ctypes.data, target.ctypes.data], np.int64).tobytes()
     items = _COPIED // 4
     return 2 * _COPIED / _best(lambda: threads.parallel(address, args, items, items // 32))

@@ -418,7 +418,7 @@ def _natives() -> dict[str, ctypes._CFuncPtr]:  # type: ignore[name-defined]
         text, names = _SERIAL + _program_loop(), ["serial", "run_program"]
         if _NATIVE:
             text, names = _SERIAL + _fork_and_join() + _program_loop(), list(_types)
-        addresses = engine.compile(text, (*names, "run_alone"))
+        addresses = engine.compile(engine.Module(text, (*names, "run_alone")))
         for name in names:
             result, *types = _types[name]
             _native_functions[name] = ctypes.CFUNCTYPE(result, *types)(addresses[name])  # type: ignore[arg-type]
@@ -443,7 +443,7 @@ def timed_loop() -> ctypes._CFuncPtr:  # type: ignore[name-defined]
     parts = _SERIAL + (_fork_and_join() if _NATIVE else "") + text
     for name in ("serial", "worker", "fork_join"):
         parts = parts.replace(f"@{name}(", f"@timed_{name}(")
-    address = engine.compile(parts, ("run_timed",))["run_timed"]
+    address = engine.compile(engine.Module(parts, ("run_timed",)))["run_timed"]
     result, *types = _types["run_program"]
     return ctypes.CFUNCTYPE(result, *types)(address)  # type: ignore[arg-type]
 

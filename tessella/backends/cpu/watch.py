@@ -92,7 +92,7 @@ class Watch:
 
 @functools.cache
 def _native() -> Any:
-    address = engine.compile(_UNCHANGED, ("unchanged",))["unchanged"]
+    address = engine.compile(engine.Module(_UNCHANGED, ("unchanged",)))["unchanged"]
     # with the interpreter's lock: nothing may change while we look
     return ctypes.PYFUNCTYPE(ctypes.c_int64, ctypes.c_void_p)(address)
 

@@ -10,6 +10,7 @@ from typing import NamedTuple
 from tessella.backends.cpu import engine, machine
 from tessella.backends.llvm import core, to_llvm
 from tessella.backends.loops import LOAD, Kernel, index_constant, index_variable
+from tessella.backends.signature import generator, signature
 from tessella.compiler.recipe import Call, Native, Place
 from tessella.dtypes import DType
 from tessella.scalar import operators
@@ -115,15 +116,24 @@ def llvm_of(kernel: Kernel | Native) -> str:
 
 
 @functools.lru_cache(maxsize=MOST_KERNELS)
+def module_of(kernel: Kernel | Native) -> engine.Module:
+    """A kernel as the engine takes it: its LLVM IR is written only if no machine code is found."""
+    signed = None if isinstance(kernel, Native) else signature(kernel)
+    if signed is None:
+        return engine.Module(llvm_of(kernel), (kernel.name,))
+    identity = f"{generator()}\n{machine.function_attributes()}\n{signed}"
+    return engine.Module(functools.partial(llvm_of, kernel), (kernel.name,), identity)
+
+
+@functools.lru_cache(maxsize=MOST_KERNELS)
 def address_of(kernel: Kernel | Native) -> int:
     """The address of a kernel's machine code, made once."""
-    return engine.compile(llvm_of(kernel), (kernel.name,))[kernel.name]
+    return engine.compile(module_of(kernel))[kernel.name]
 
 
 def compile_all(kernels: Sequence[Kernel | Native]) -> None:
     """Compile kernels on all processors; each only once."""
-    wanted = list(dict.fromkeys(kernels))
-    engine.compile_all([(llvm_of(kernel), (kernel.name,)) for kernel in wanted])
+    engine.compile_all([module_of(kernel) for kernel in dict.fromkeys(kernels)])
 
 
 def call(

@@ -1,0 +1,108 @@
+"""Kernels are known on disk by what they are, and not by the text that is made of them."""
+
+import subprocess
+import sys
+
+import numpy as np
+
+import tessella as ts
+from tessella import dtypes
+from tessella.backends.cpu import engine
+from tessella.backends.loops import Kernel, Loop, Pointer, Store, index_variable, load
+from tessella.backends.signature import signature
+from tessella.compiler.lowering import kernels
+from tessella.scalar import expression, operators
+
+i, n = index_variable("i"), index_variable("n")
+X, Y = Pointer("x", dtypes.float32), Pointer("y", dtypes.float32, written=True)
+
+
+def kernel(value, lanes=16, mask=None, name="k", x=X, parallel=True):
+    body = Loop(i, n, (Store(Y, i, value, mask),), parallel=parallel, lanes=lanes)
+    return Kernel(name, (x, Y), (n,), (body,))
+
+
+def test_all_that_makes_another_text_makes_another_signature():
+    x = load(X, i)
+    wide = Pointer("x", dtypes.float64)
+    different = [
+        kernel(x),
+        kernel(x + 1),
+        kernel(x + 2),
+        kernel(x * 0.0),
+        kernel(x * -0.0),
+        kernel(x * float("nan")),
+        kernel(operators.convert(x, dtypes.int32)),
+        kernel(operators.convert(x, dtypes.int8)),
+        kernel(x, lanes=8),
+        kernel(x, mask=operators.less(i, 3)),
+        kernel(x, name="other"),
+        kernel(x, parallel=False),
+        kernel(load(wide, i), x=wide),
+        kernel(load(X, i + 1)),
+    ]
+    texts = [signature(one) for one in different]
+    assert None not in texts
+    assert len(set(texts)) == len(texts)
+    assert signature(kernel(load(X, i) + 1)) == texts[1]
+
+
+def test_operators_of_others_have_none():
+    name = "twice_of_a_test"
+    twice = expression.Operator(name, 1, evaluate=lambda x: 2 * x, expand=lambda x: x + x)
+    try:
+        assert signature(kernel(twice(load(X, i)))) is None
+    finally:
+        del expression.OPERATORS[name]
+
+
+def test_every_kernel_of_a_network_has_one():
+    found = []
+    before = kernels.signature
+    kernels.module_of.cache_clear()
+    kernels.signature = lambda kernel: found.append(before(kernel)) or found[-1]
+    try:
+        layer = ts.nn.Linear(7, 5)
+        step = ts.jit(lambda x: ts.nn.functional.softmax(ts.tanh(layer(x)), -1).sum(axis=0))
+        step(ts.ones((3, 7)))
+    finally:
+        kernels.signature = before
+    assert found
+    assert all(found)
+
+
+CODE = """
+import sys
+from tessella.backends.cpu import engine
+from tessella.compiler.lowering import kernels
+written = []
+before = kernels.to_llvm
+kernels.to_llvm = lambda *a: written.append(a) or before(*a)
+import tessella as ts
+f = ts.jit(lambda x: ts.sin(x).sum(axis=1) * 2.0)
+print(f(ts.ones((8, 100))).tolist(), len(written))
+"""
+
+
+def test_a_second_process_writes_no_text(tmp_path):
+    def run():
+        return subprocess.run(
+            [sys.executable, "-c", CODE],
+            capture_output=True,
+            text=True,
+            check=True,
+            env={**__import__("os").environ, "TESSELLA_CACHE_DIR": str(tmp_path)},
+        ).stdout.rsplit(" ", 1)
+
+    (first, wrote), (second, wrote_again) = run(), run()
+    assert first == second
+    assert int(wrote) > 0
+    assert int(wrote_again) == 0
+
+
+def test_the_same_kernel_is_linked_once():
+    a, b = (kernel(load(X, i) * 3.5, name="linked_once") for _ in range(2))
+    assert kernels.module_of(a).key == kernels.module_of(b).key
+    addresses = {kernels.address_of(a), engine.compile(kernels.module_of(b))["linked_once"]}
+    assert len(addresses) == 1
+    assert np.all([address > 0 for address in addresses])
