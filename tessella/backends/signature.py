@@ -11,12 +11,22 @@ import hashlib
 from importlib import resources
 from typing import Any
 
-from tessella.backends.loops import Fetch, Kernel, Loop, Pointer, Statement, Store
+from tessella.backends.loops import (
+    LOAD,
+    MASKED_LOAD,
+    Fetch,
+    Kernel,
+    Loop,
+    Pointer,
+    Statement,
+    Store,
+)
 from tessella.dtypes import DType
-from tessella.scalar.expression import OPERATORS, Expression, postorder
+from tessella.scalar import OWN_OPERATORS
+from tessella.scalar.expression import Expression, postorder
 
 # Operators that others define mean what they say there, which their names do not tell.
-_OWN = frozenset(map(id, OPERATORS.values()))
+_OWN = OWN_OPERATORS | {LOAD, MASKED_LOAD}
 
 
 def signature(kernel: Kernel) -> str | None:
@@ -93,7 +103,7 @@ class _Writer:
     def expression(self, root: Expression) -> int:
         for node in postorder(root):
             if node not in self.numbers:
-                if id(node.operator) not in _OWN:
+                if node.operator not in _OWN:
                     raise _Foreign
                 static = self.static(node.static)
                 arguments = [self.numbers[argument] for argument in node.arguments]

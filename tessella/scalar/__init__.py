@@ -3,6 +3,7 @@
 from tessella.scalar import functions, mathematics, operators
 from tessella.scalar.derivative import derivative
 from tessella.scalar.expression import (
+    OPERATORS,
     Expression,
     Operator,
     constant,
@@ -17,7 +18,11 @@ from tessella.scalar.precision import expand, widen
 from tessella.scalar.trace import trace
 from tessella.scalar.value import Scalar
 
+# What a name stands for in Tessella itself; operators that others define come after this line.
+OWN_OPERATORS = frozenset(OPERATORS.values())
+
 __all__ = [
+    "OWN_OPERATORS",
     "Expression",
     "Operator",
     "Scalar",

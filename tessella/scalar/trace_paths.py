@@ -10,12 +10,12 @@ from __future__ import annotations
 
 import math
 import types
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from tessella.errors import TracingError
 from tessella.scalar import operators
-from tessella.scalar.expression import Expression, constant
+from tessella.scalar.expression import Expression, Operator, constant
 from tessella.scalar.trace_calls import known, truth
 
 MOST_PATHS = 256
@@ -57,6 +57,10 @@ class Symbol:
         )
 
     __int__ = __index__ = __float__
+
+    def __tessella_scalar__(self, operator: Operator, operands: Sequence[Any]) -> Symbol:
+        """An operator of the project, called on numbers of which this is one."""
+        return Symbol(operator(*map(_unwrapped, operands)), self.decisions)
 
 
 def _method(function: Callable[..., Any], swapped: bool = False) -> Callable[..., Any]:

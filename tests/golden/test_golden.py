@@ -73,7 +73,8 @@ def gradient_of_softmax(x):
 PROGRAMS = {
     function.__name__: (function, argument)
     for function, argument in (
-        (chain, x), (row_softmax, x), (column_softmax, x), (softmax_of_long_rows, ts.ones((8, 1000))), (layer_norm, x),
+        (chain, x), (row_softmax, x), (column_softmax, x), (layer_norm, x),
+        (softmax_of_long_rows, ts.ones((8, 1000))),
         (mean_and_variance, x), (large_sum, ts.ones((1024, 1024))), (transposed_sum, x),
         (padded, image), (heads, x), (joined, x), (best, x), (linear, x), (gradient_of_softmax, x),
     )
@@ -86,3 +87,10 @@ def test_program(name, golden):
     compiled = ts.jit(function)
     text = f"{compiled.source('graph', argument)}\n\n{compiled.source('loops')}"
     golden(name, text)
+
+
+def test_what_is_read_once_is_left_to_the_processor():
+    """Next rows are fetched while rows are gone through again, and only if they are long."""
+    sums = ts.jit(lambda x: ts.sum(x, axis=1))
+    assert "fetch" not in sums.source("loops", ts.ones((8, 1000)))
+    assert "fetch" not in ts.jit(row_softmax).source("loops", x)

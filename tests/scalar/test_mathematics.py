@@ -13,6 +13,7 @@ import pytest
 from scipy import special
 
 import tessella as ts
+from tessella.primitives.elementwise import elementwise
 from tessella.scalar import evaluate, expand, variable
 from tessella.scalar.expression import OPERATORS
 
@@ -273,6 +274,15 @@ def test_float_division_is_exact(name, kind):
     x, y = (np.concatenate(pair).astype(kind) for pair in zip(wide, whole, strict=True))
     found = getattr(ts, name)(ts.asarray(x), ts.asarray(y)).numpy()
     np.testing.assert_array_equal(found, quietly(getattr(np, name), x, y))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_exponential_of_softmax(kind):
+    low = -104 if kind is np.float32 else -746
+    x = np.random.default_rng(7).uniform(low, 0, 20_000).astype(kind)
+    x = np.concatenate([x, np.array([0.0, -0.0, -1e-30, low - 1, -1e30, -np.inf, np.nan], kind)])
+    found = elementwise("exp_up_to_0")(ts.asarray(x)).numpy()
+    assert_near("exp_up_to_0", found, exact("exp", x), 2, [x])
 
 
 @pytest.mark.parametrize("name", sorted(FUNCTIONS))

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 import tessella as ts
 from tessella import dtypes
 from tessella.errors import TracingError
-from tessella.scalar import evaluate, functions, trace, variable
+from tessella.scalar import evaluate, functions, operators, trace, variable
+from tessella.scalar.mathematics.exponential import exp_up_to_0
 
 X, Y = variable("x", dtypes.float64), variable("y", dtypes.float64)
 POINTS = [-3.0, -1.0, -0.5, 0.0, 0.25, 1.0, 2.0, 3.5, 1e3]
@@ -161,6 +162,15 @@ def test_paths_without_source():
     )
     for x in (-1.0, -2.0, 1.0, 3.0):
         assert float(evaluate(trace(names["f"], [X]), {X: x})) == names["f"](x)
+
+
+def test_operators_without_source():
+    """Functions of the project itself call them, and may be installed without their source."""
+    names = {"maximum": operators.maximum, "exp": exp_up_to_0}
+    function = eval("lambda x, y: exp(-maximum(x, 2.0)) + maximum(1.0, y) * x", names)
+    for x, y in ((3.0, 0.5), (-1.0, 4.0)):
+        expected = math.exp(-max(x, 2.0)) + max(1.0, y) * x
+        assert float(evaluate(trace(function, [X, Y]), {X: x, Y: y})) == pytest.approx(expected)
 
 
 def unbounded(x):

@@ -72,6 +72,12 @@ def test_both_programs_are_settled(watched):
     assert [s.is_settled() for s in states] == [True, True]
 
 
+def collect_all():
+    """Until nothing is left: what one round frees may let go of more, of other tests too."""
+    while gc.collect():
+        pass
+
+
 def test_nothing_grows():
     model, step = training()
     compiled = ts.jit(step)
@@ -79,15 +85,15 @@ def test_nothing_grows():
     for x in batches():
         compiled(x)
         evaluate(x)
-    gc.collect()
+    collect_all()
     count, cached = len(gc.get_objects()), buffers.statistics().cached_bytes
     users = [len(p.users) for s in compiled.specialisations.values() for p, _ in s[0].state.places]
     for x in batches() * 5:
         compiled(x)
         evaluate(x)
-    gc.collect()
+    collect_all()
     assert len(gc.get_objects()) <= count + 20
-    assert buffers.statistics().cached_bytes <= cached + 512  # ten steps; a block has 64 at least
+    assert buffers.statistics().cached_bytes <= cached
     assert users == [
         len(p.users) for s in compiled.specialisations.values() for p, _ in s[0].state.places
     ]

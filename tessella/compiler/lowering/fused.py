@@ -338,8 +338,8 @@ class Nest:
 
     def _passes(self) -> tuple[Statement, ...]:
         statements: list[Statement] = []
-        later = range(1, len(self.plan.passes))
-        busiest = max(later, key=lambda number: self._pass_weight(number), default=0)
+        again = range(1, len(self.plan.passes))  # the passes that find the row in the caches
+        busiest = max(again, key=self._pass_weight, default=None)
         for number, step in enumerate(self.plan.passes):
             stores = [*step.stores]
             stores += [
@@ -350,8 +350,8 @@ class Nest:
                 statements += self._stores(stores)
                 statements += self._alone(step)
             elif step.reductions or stores:
-                self.fetches = self._next_row() if number == busiest else []
-                statements.append(self._nest(step, stores, 0))
+                ahead = self._next_row() if number == busiest else []
+                statements.append(self._nest(number, stores, ahead, 0))
         for value in self.plan.rows:
             node = self.plan.producers[value]
             if self.chunks > 1 and node in self.carried:
@@ -379,9 +379,11 @@ class Nest:
         pointers += [own[0] for value, own in self.target.items() if value not in self.plan.rows]
         return [p for p in pointers if self._row_length() * p.dtype.itemsize >= LONG_ROW]
 
-    def _fetched(self) -> list[Statement]:
+    def _fetches(self, pointers: Sequence[Pointer]) -> list[Statement]:
+        if not pointers:
+            return []
         place = self._expression(self.of.position) + self.number(self._row_length())
-        return [Fetch(pointer, place) for pointer in self.fetches]
+        return [Fetch(pointer, place) for pointer in pointers]
 
     def _alone(self, step: Pass) -> list[Statement]:
         """Reductions over axes of size 1: a loop of one turn."""
@@ -393,8 +395,9 @@ class Nest:
         carries = self._carries(step, items, 0)
         return [Loop(index_variable("once"), index_constant(1), (), carried=carries)]
 
-    def _nest(self, step: Pass, stores: list[Value], level: int) -> Loop:
-        reduced = self.loops.reduced
+    def _nest(self, number: int, stores: list[Value], ahead: list[Pointer], level: int) -> Loop:
+        """The loops of a pass, from a level inwards; the innermost stores values and fetches ahead."""
+        step, reduced = self.plan.passes[number], self.loops.reduced
         dim = reduced[level]
         r = index_variable(f"i{level}")
         extent: Expression = self.number(dim.size)
@@ -406,17 +409,17 @@ class Nest:
             extent = operators.minimum(left, per_chunk)
         self.at[dim] = index
         if level < len(reduced) - 1:
-            inner = self._nest(step, stores, level + 1)
+            inner = self._nest(number, stores, ahead, level + 1)
             items = {node: self._carried_at(node, level + 1) for node in step.reductions}
             return Loop(r, extent, (inner,), carried=self._carries(step, items, level))
-        body = (*self._stores(stores), *self._fetched())
+        body = (*self._stores(stores), *self._fetches(ahead))
         items = {
             node: tuple(self._ready(part) for part in self.items[node]) for node in step.reductions
         }
         carries = self._carries(step, items, level)
         if self.columns:
             return Loop(r, extent, body, carried=carries)
-        lanes = self._fitting(self._unrolled_lanes(step, dim), dim.size)
+        lanes = self._fitting(self._unrolled_lanes(number, dim), dim.size)
         combine = self._combine(step) if carries and lanes > 1 else None
         return Loop(r, extent, body, lanes=lanes, carried=carries, combine=combine)
 
@@ -434,15 +437,14 @@ class Nest:
         roots += [self.values[value] for value in {*step.stores, *kept}]
         return sum(weight(root) for root in roots)
 
-    def _unrolled_lanes(self, step: Pass, dim: Dim) -> int:
+    def _unrolled_lanes(self, number: int, dim: Dim) -> int:
         """Several accumulators hide the latency of additions, where rows are long and little is done
         for an element; with much to do there is no latency to hide, and registers would not suffice.
         """
-        parts = sum(len(self.carried[node]) for node in step.reductions)
-        work = self._pass_weight(self.plan.passes.index(step))
-        if dim.size < 8 * self.lanes or parts != 1 or len(self.inputs) > 3 or work > LIGHT:
-            return self.lanes
-        return 4 * self.lanes
+        parts = sum(len(self.carried[node]) for node in self.plan.passes[number].reductions)
+        long, light = dim.size >= 8 * self.lanes, self._pass_weight(number) <= LIGHT
+        few = parts == 1 and len(self.inputs) <= 3
+        return 4 * self.lanes if long and light and few else self.lanes
 
     def _column_lanes(self, inner: Dim) -> int:
         """Several vectors side by side, where sums of columns would wait for each other."""
