@@ -739,18 +739,21 @@ def _rebuild(data: np.ndarray[Any, Any], dtype: str, requires_grad: bool) -> Ten
 _scalars: dict[Any, Tensor] = {}
 
 
-def _scalar(value: Number, dtype: DType) -> Tensor:
-    """A zero-dimensional tensor of a Python number; common ones are made once."""
-    if _mode.trace is not None:
+def _scalar(value: Number, like: DType) -> Tensor:
+    """A zero-dimensional tensor of a Python number beside a dtype; common ones are made once."""
+    tracing = _mode.trace is not None
+    key = (value, type(value), like)
+    found = None if tracing or not value else _scalars.get(key)  # 0.0 and -0.0 are equal keys
+    if found is not None:
+        return found
+    dtype = dtypes.python_scalar_dtype(value, like)
+    if tracing:
         return filled(_fitting(value, dtype), (), dtype)
-    key = (value, type(value), dtype)
-    found = _scalars.get(key) if value else None  # 0.0 and -0.0 are equal keys
-    if found is None:
-        found = from_array(fill(_fitting(value, dtype), (), dtype))
-        if value:
-            if len(_scalars) > 4096:
-                _scalars.clear()
-            _scalars[key] = found
+    found = from_array(fill(_fitting(value, dtype), (), dtype))
+    if value:
+        if len(_scalars) > 4096:
+            _scalars.clear()
+        _scalars[key] = found
     return found
 
 
@@ -771,7 +774,7 @@ def operand(value: Any, like: Tensor) -> Any:
     if isinstance(value, Tensor):
         return value
     if isinstance(value, (bool, int, float, complex)):
-        return _scalar(value, dtypes.python_scalar_dtype(value, like.dtype))
+        return _scalar(value, like._value.layout.dtype)
     if isinstance(value, (np.ndarray, np.generic)):
         return from_array(from_numpy(np.asarray(value), copy=True))
     bind = getattr(value, "__tessella_operand__", None)  # a number among the arguments of a trace
