@@ -21,6 +21,7 @@ from `begin` to `end`.
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
@@ -40,6 +41,13 @@ class Pointer:
     dtype: DType
     written: bool = False
     local: Expression | None = None
+
+    @functools.cached_property
+    def _hash(self) -> int:
+        return hash((self.name, self.dtype, self.written, self.local))
+
+    def __hash__(self) -> int:
+        return self._hash  # asked for with every read of the array
 
 
 @dataclass(frozen=True)
@@ -106,6 +114,13 @@ class Kernel:
     sizes: tuple[Expression, ...]
     body: tuple[Statement, ...]
     attributes: dict[str, str] = field(default_factory=dict, hash=False, compare=False)
+
+    @functools.cached_property
+    def _hash(self) -> int:
+        return hash((self.name, self.pointers, self.sizes, self.body))
+
+    def __hash__(self) -> int:
+        return self._hash  # programs look the same kernels up again and again
 
 
 def index_variable(name: str) -> Expression:

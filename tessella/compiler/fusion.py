@@ -120,6 +120,7 @@ class _Fusion:
         self.groups: dict[Group, None] = {}  # in the order in which they were formed
         self.formed = 0
         self.inlined: dict[Node, int] = {}  # cheap nodes, and how many operations they are
+        self.bases: dict[Value, tuple[Value, ...]] = {}
 
     def run(self) -> Graph:
         for node in self.graph.nodes:
@@ -207,14 +208,17 @@ class _Fusion:
             else:
                 group.full.add(node.output)
 
-    def _bases(self, value: Value) -> Iterator[Value]:
+    def _bases(self, value: Value) -> tuple[Value, ...]:
         """The values that are not movement from which a value is read."""
-        node = self.producers.get(value)
-        if node is None or not self._is_read_through(node):
-            yield value
-            return
-        for source in node.inputs:
-            yield from self._bases(source)
+        found = self.bases.get(value)
+        if found is None:
+            node = self.producers.get(value)
+            if node is None or not self._is_read_through(node):
+                found = (value,)
+            else:
+                found = tuple([base for source in node.inputs for base in self._bases(source)])
+            self.bases[value] = found
+        return found
 
     def _join(
         self, group: Group, node: Node, space: Shape, axes: tuple[int, ...], needed: set[Group]
@@ -484,9 +488,9 @@ def _space(node: Node) -> tuple[Shape | None, tuple[int, ...]]:
     """The loops of a node, or None if it cannot be fused."""
     if len(node.outputs) != 1:
         return None, ()
-    values = (*node.inputs, node.output)
-    if any(value.dtype.is_complex or 0 in value.shape for value in values):
-        return None, ()
+    for value in (*node.inputs, *node.outputs):
+        if value.dtype.is_complex or 0 in value.shape:
+            return None, ()
     if isinstance(node.primitive, Reduce) and not unrolls(node):
         if not node.primitive.axes:
             return None, ()

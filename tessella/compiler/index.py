@@ -93,8 +93,10 @@ def add(*indices: Index) -> Index:
         for atom, factor in index.terms:
             factors[atom] = factors.get(atom, 0) + factor
     _rejoin(factors)
-    terms = tuple((atom, factor) for atom, factor in factors.items() if factor)
-    return Index(tuple(sorted(terms, key=_order)), constant)
+    terms = [(atom, factor) for atom, factor in factors.items() if factor]
+    if len(terms) > 1:
+        terms.sort(key=_order)
+    return Index(tuple(terms), constant)
 
 
 def _rejoin(factors: dict[Atom, int]) -> None:
@@ -109,8 +111,10 @@ def _rejoin(factors: dict[Atom, int]) -> None:
                 factors[inner] = factors.get(inner, 0) + factor * times
 
 
-def _order(term: tuple[Atom, int]) -> tuple[bool, str]:
-    return isinstance(term[0], Part), repr(term[0])
+def _order(term: tuple[Atom, int]) -> tuple[int, int, str]:
+    """Loops first, from the outermost inwards."""
+    atom = term[0]
+    return (0, atom.number, "") if isinstance(atom, Dim) else (1, atom.divisor, repr(atom))
 
 
 def scale(index: Index, factor: int) -> Index:

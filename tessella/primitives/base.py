@@ -155,7 +155,10 @@ def broadcast_shapes(shapes: Sequence[Shape], name: str) -> Shape:
     (3, 4)
     """
     first = shapes[0]
-    if all(shape == first for shape in shapes):
+    for shape in shapes:
+        if shape != first:
+            break
+    else:
         return first
     rank = max(len(shape) for shape in shapes)
     result = [1] * rank

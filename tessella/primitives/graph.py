@@ -156,10 +156,12 @@ def rewrite(graph: Graph, rule: Rule) -> Graph:
     known: dict[Value, Value] = {}
     nodes: list[Node] = []
     for node in graph.nodes:
-        inputs = tuple(known.get(value, value) for value in node.inputs)
+        inputs = node.inputs
+        if known and not known.keys().isdisjoint(inputs):
+            inputs = tuple([known.get(value, value) for value in inputs])
         replaced = rule(node, inputs, nodes)
         if replaced is None:
-            kept = node if inputs == node.inputs else Node(
+            kept = node if inputs is node.inputs else Node(
                 node.primitive, inputs, node.outputs, node.where
             )  # fmt: skip
             nodes.append(kept)

@@ -366,7 +366,7 @@ def apply(operator: Operator, operands: Sequence[Operand], static: Any = None) -
     """
     arguments = _as_expressions(operands)
     kinds = [argument.dtype for argument in arguments]
-    if operator.promotes and len({*kinds}) > 1:
+    if operator.promotes and len(kinds) > 1 and len({*kinds}) > 1:
         common = dtypes.promote(*kinds)
         arguments = tuple(_cast(argument, common) for argument in arguments)
         kinds = [common] * len(arguments)
@@ -381,16 +381,22 @@ def apply(operator: Operator, operands: Sequence[Operand], static: Any = None) -
         if simpler is not None:
             return simpler
     node = _intern(operator, arguments, dtype, static)
-    if operator.folds and arguments and all(argument.is_constant for argument in arguments):
+    if operator.folds and arguments:
+        for argument in arguments:
+            if argument.operator is not CONSTANT:
+                return node
         return _fold(node)
     return node
 
 
 def _as_expressions(operands: Sequence[Operand]) -> tuple[Expression, ...]:
     """Give weak Python numbers the dtype of the expressions they meet."""
-    strong = [operand.dtype for operand in operands if isinstance(operand, Expression)]
-    if len(strong) == len(operands):
+    for operand in operands:
+        if type(operand) is not Expression:
+            break
+    else:
         return tuple(operands)  # type: ignore[arg-type]
+    strong = [operand.dtype for operand in operands if isinstance(operand, Expression)]
     if not strong:
         return tuple(constant(operand) for operand in operands)
     numeric = [dtype for dtype in strong if not dtype.is_bool]
@@ -429,10 +435,12 @@ def postorder(*roots: Expression) -> Iterator[Expression]:
     stack = [*reversed(roots)]
     while stack:
         node = stack[-1]
-        waiting = [argument for argument in node.arguments if argument not in seen]
-        if waiting:
-            stack += reversed(waiting)
-            continue
+        if node.arguments:
+            waiting = [argument for argument in node.arguments if argument not in seen]
+            if waiting:
+                waiting.reverse()
+                stack += waiting
+                continue
         stack.pop()
         if node not in seen:
             seen.add(node)
@@ -461,7 +469,7 @@ def rewrite(
     """Rebuild from the leaves: `rule(node, new_arguments)` gives a replacement or None."""
     done: dict[Expression, Expression] = {}
     for node in postorder(root):
-        arguments = tuple(done[argument] for argument in node.arguments)
+        arguments = tuple([done[argument] for argument in node.arguments])
         replaced = rule(node, arguments)
         if replaced is not None:
             done[node] = replaced

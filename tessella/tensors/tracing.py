@@ -190,7 +190,8 @@ class Trace:
         inputs = [self.value_of(tensor) for tensor in tensors]
         where = line_of(self._line_of)
         made = graphs.apply(self.nodes, primitive, inputs, where)
-        self.lines.update(dict.fromkeys(self.nodes[-1].outputs, where))
+        for output in self.nodes[-1].outputs:
+            self.lines[output] = where
         if primitive.multiple_results:
             return tuple(self.traced(value) for value in made)
         return self.traced(made)
@@ -306,7 +307,7 @@ def line_of(known: Callable[[Any], Where | None]) -> Where:
             outputs = getattr(node, "outputs", None)  # a leaf has none
             where = known(outputs[0]) if outputs else None
             if where is not None:
-                return where._replace(backward=True)
+                return Where(where.file, where.line, where.function, backward=True)
         frame = frame.f_back
     return where_of(frame)
 

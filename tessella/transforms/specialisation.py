@@ -15,6 +15,7 @@ from tessella.backends.array import Array, Layout, contiguous_layout, from_numpy
 from tessella.backends.cpu.buffers import allocate
 from tessella.compiler.observe import noted, now
 from tessella.errors import SideEffectError
+from tessella.garbage import collector_paused
 from tessella.primitives.graph import Graph, Value, Where
 from tessella.tensors.numbers import TracedNumber
 from tessella.tensors.tensor import Tensor, _accumulate, _leaf, _make
@@ -59,18 +60,19 @@ class Specialisation:
         import optree
 
         self.name, self.function = getattr(function, "__name__", "jit"), function
-        begin = now()
         trace = Trace()
-        with _active(trace):
-            inner_args, inner_kwargs = self._arguments(trace, tree)
-            result = function(*inner_args, **inner_kwargs)
-            leaves, self.structure = optree.tree_flatten(
-                result, none_is_leaf=True, namespace="tessella"
-            )
-            self._read_results(trace, leaves)
-            self._differentiate(trace, leaves)
-        noted("trace", self.name, begin)
-        self._compile(trace)
+        with collector_paused():
+            begin = now()
+            with _active(trace):
+                inner_args, inner_kwargs = self._arguments(trace, tree)
+                result = function(*inner_args, **inner_kwargs)
+                leaves, self.structure = optree.tree_flatten(
+                    result, none_is_leaf=True, namespace="tessella"
+                )
+                self._read_results(trace, leaves)
+                self._differentiate(trace, leaves)
+            noted("trace", self.name, begin)
+            self._compile(trace)
 
     def _arguments(self, trace: Trace, tree: Any) -> Any:
         """The arguments with traced tensors instead of concrete ones."""

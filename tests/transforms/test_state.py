@@ -85,15 +85,22 @@ def test_nothing_grows():
     for x in batches():
         compiled(x)
         evaluate(x)
-    collect_all()
-    count, cached = len(gc.get_objects()), buffers.statistics().cached_bytes
     users = [len(p.users) for s in compiled.specialisations.values() for p, _ in s[0].state.places]
-    for x in batches() * 5:
-        compiled(x)
-        evaluate(x)
-    collect_all()
-    assert len(gc.get_objects()) <= count + 20
-    assert buffers.statistics().cached_bytes <= cached
+
+    def growth():
+        """By how many objects and cached bytes a round grows."""
+        collect_all()
+        objects, cached = len(gc.get_objects()), buffers.statistics().cached_bytes
+        for x in batches() * 5:
+            compiled(x)
+            evaluate(x)
+        collect_all()
+        return len(gc.get_objects()) - objects, buffers.statistics().cached_bytes - cached
+
+    # what other tests let go of meanwhile may show once, what the programs keep shows every time
+    rounds = [growth() for _ in range(3)]
+    assert min(objects for objects, _ in rounds) <= 20
+    assert min(cached for _, cached in rounds) <= 0
     assert users == [
         len(p.users) for s in compiled.specialisations.values() for p, _ in s[0].state.places
     ]

@@ -34,18 +34,49 @@ def _llvm() -> Any:
     return llvm
 
 
-class _Machines(threading.local):
+@functools.cache
+def _side_by_side() -> tuple[Callable[..., Any], Callable[..., Any]]:
+    """The two functions of llvmlite's library that take long: passes, and machine code.
+
+    llvmlite lets one thread at a time into LLVM. These two may run side by side: what they work on
+    belongs to a context and to a target machine that no other thread has.
+    """
+    from llvmlite.binding import ffi
+
+    library = ctypes.CDLL(ffi.lib._name)
+    run_passes = library.LLVMPY_RunNewModulePassManager
+    run_passes.argtypes = [ffi.LLVMModulePassManagerRef, ffi.LLVMModuleRef, ffi.LLVMPassBuilderRef]
+    run_passes.restype = None
+    emit = library.LLVMPY_TargetMachineEmitToMemory
+    emit.argtypes = [
+        ffi.LLVMTargetMachineRef, ffi.LLVMModuleRef, ctypes.c_int, ctypes.POINTER(ctypes.c_char_p)
+    ]  # fmt: skip
+    emit.restype = ffi.LLVMMemoryBufferRef
+    return run_passes, emit
+
+
+class _Own(threading.local):
+    """What a thread has of LLVM for itself."""
+
     machine: Any = None
+    context: Any = None
 
 
-_machines = _Machines()
+_own = _Own()
 
 
 def _target_machine() -> Any:
     """LLVM's model of this machine; each thread has its own."""
-    if _machines.machine is None:
-        _machines.machine = _new_target_machine()
-    return _machines.machine
+    if _own.machine is None:
+        _own.machine = _new_target_machine()
+    return _own.machine
+
+
+def _context() -> Any:
+    """Where LLVM keeps the types and constants of modules; each thread has its own."""
+    if _own.context is None:
+        _own.context = _llvm().create_context()
+    return _own.context
 
 
 def _new_target_machine() -> Any:
@@ -106,7 +137,7 @@ def compile(module: Module) -> dict[str, int]:
 
 
 def compile_all(modules: Sequence[Module]) -> None:
-    """Compile several modules side by side; LLVM lets the interpreter lock go meanwhile."""
+    """Compile several modules side by side, each thread with a context of LLVM's of its own."""
     keys = {module.key: module for module in modules}
     missing = {key: module for key, module in keys.items() if key not in _compiled}
     if len(missing) < 2:
@@ -127,7 +158,7 @@ def _object_code(key: str, module: Module) -> bytes:
     """Machine code from the cache, or made and put there."""
     code = cache.load(key)
     if code is None:
-        code = _target_machine().emit_object(_optimise(module.llvm_ir()))
+        code = _emit(_optimise(module.llvm_ir()))
         cache.store(key, code)
     return code
 
@@ -135,15 +166,32 @@ def _object_code(key: str, module: Module) -> bytes:
 def _optimise(llvm_ir: str) -> Any:
     """Run LLVM's passes, without its vectorisers: kernels come in vectors already."""
     llvm = _llvm()
-    module = llvm.parse_assembly(llvm_ir)
+    module = llvm.parse_assembly(llvm_ir, _context())
     module.verify()  # a mistake is then an error here, and not a crash in some pass
     options = llvm.create_pipeline_tuning_options(speed_level=2)
     options.loop_vectorization = False
     options.slp_vectorization = False
     options.loop_unrolling = False
     builder = llvm.create_pass_builder(_target_machine(), options)
-    builder.getModulePassManager().run(module, builder)
+    run_passes, _ = _side_by_side()
+    run_passes(builder.getModulePassManager(), module, builder)
     return module
+
+
+def _emit(module: Any) -> bytes:
+    """The object code of an optimised module."""
+    from llvmlite.binding import ffi
+
+    _, emit = _side_by_side()
+    with ffi.OutputString() as complaint:
+        buffer = emit(_target_machine(), module, 1, complaint)
+        if not buffer:
+            raise RuntimeError(str(complaint))
+    try:
+        start, size = ffi.lib.LLVMPY_GetBufferStart(buffer), ffi.lib.LLVMPY_GetBufferSize(buffer)
+        return ctypes.string_at(start, size)
+    finally:
+        ffi.lib.LLVMPY_DisposeMemoryBuffer(buffer)
 
 
 def _link(key: str, code: bytes, symbols: Sequence[str]) -> dict[str, int]:

@@ -176,6 +176,7 @@ def value_of(
     return substitute(expression, dict(zip(variables, operands, strict=True)))
 
 
+@functools.lru_cache(maxsize=MOST_KERNELS)
 def weight(value: Expression) -> int:
     """How many simple operations an expression is, roughly."""
     return 1 + sum(1 for _ in postorder(core(value))) // 8

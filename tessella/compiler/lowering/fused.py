@@ -98,6 +98,7 @@ class Nest:
         self.chunked = splits(fused.space, fused.axes) and bool(self.plan.looped)
         self.inputs = tuple(Pointer(f"x{i}", layout.dtype) for i, layout in enumerate(layouts))
         self.splits: Splits = {}
+        self.placed_at: Any = None  # the loops for which `placed` was made
         self._evaluate()
         while len(wanted := self._wanted()) > len(self.splits):
             self.splits = wanted
@@ -525,6 +526,13 @@ class Nest:
 
     def _ready(self, root: Expression) -> Expression:
         """An expression with its placeholders replaced by reads and positions."""
+        where = tuple(self.at.items())
+        if where != self.placed_at:
+            self.placed_at, self.placed = where, self._placed()
+        return substitute(root, self.placed)
+
+    def _placed(self) -> dict[Expression, Expression]:
+        """What stands for each placeholder in the loops that are open."""
         replaced: dict[Expression, Expression] = {}
         for index, name in self.of.positions.items():
             if index.dims() <= self._present():
@@ -538,7 +546,7 @@ class Nest:
                 mask = None if access.mask is None else substitute(access.mask, replaced)
                 place = self._expression(access.where)
                 replaced[name] = load(self.inputs[access.operand], place, mask)
-        return substitute(root, replaced)
+        return replaced
 
     def _present(self) -> set[Dim]:
         """The axes whose loops are open."""

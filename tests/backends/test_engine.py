@@ -1,0 +1,54 @@
+"""Machine code is made side by side, and is the same as one after the other."""
+
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+import tessella as ts
+from tessella import dtypes
+from tessella.backends.cpu import engine
+from tessella.backends.llvm import to_llvm
+from tessella.backends.loops import Kernel, Loop, Pointer, Store, index_variable, load
+from tessella.scalar.mathematics.hyperbolic import tanh
+
+i, n = index_variable("i"), index_variable("n")
+X, Y = Pointer("x", dtypes.float32), Pointer("y", dtypes.float32, written=True)
+
+
+def text(number):
+    """LLVM IR of a kernel that no other number gives."""
+    value = tanh(load(X, i) * float(number)) + 1
+    body = Loop(i, n, (Store(Y, i, value),), parallel=True, lanes=16)
+    return to_llvm(Kernel(f"kernel_{number}", (X, Y), (n,), (body,)))
+
+
+def test_code_made_in_several_threads_is_the_code_made_in_one():
+    texts = [text(number) for number in range(12)]
+    with ThreadPoolExecutor(4) as pool:
+        together = list(pool.map(lambda t: engine._emit(engine._optimise(t)), texts * 3))
+    alone = [engine._emit(engine._optimise(t)) for t in texts]
+    assert together == alone * 3
+
+
+def test_two_threads_are_in_llvm_at_the_same_time(monkeypatch):
+    run_passes, emit = engine._side_by_side()
+    meeting = threading.Barrier(2, timeout=60)
+
+    def both(*arguments):
+        meeting.wait()  # with a lock around it the other one would never come
+        return emit(*arguments)
+
+    monkeypatch.setattr(engine, "_side_by_side", lambda: (run_passes, both))
+    modules = [engine.Module(text(100 + number), (f"kernel_{100 + number}",)) for number in (0, 1)]
+    monkeypatch.setattr(engine.cache, "load", lambda key: None)
+    monkeypatch.setattr(engine.machine, "usable_processors", lambda: 2)
+    engine.compile_all(modules)
+    assert all(engine.compile(m)[m.symbols[0]] for m in modules)
+
+
+def test_what_llvm_does_not_understand_is_an_error_in_a_thread_too():
+    bad = [engine.Module(f"define void @f{k}( nonsense", (f"f{k}",)) for k in (0, 1)]
+    with pytest.raises(RuntimeError, match="LLVM IR parsing error"):
+        engine.compile_all(bad)
+    assert float(ts.jit(lambda x: ts.sum(x * 3.0 + 0.25))(ts.ones(4))) == 13.0
