@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from tessella import autodiff
-from tessella.backends.array import Array, from_numpy
+from tessella.backends.array import Array, Layout, from_numpy
 from tessella.compiler.ladder import compiling
 from tessella.compiler.observe import choice
 from tessella.errors import ArgumentError, ArgumentTypeError, RetraceWarning
@@ -105,6 +105,34 @@ class _Given(NamedTuple):
 _NUMBER = "a float"  # in keys
 
 
+class _Quick(NamedTuple):
+    """A program for tensors without history, and how to see that arguments are of its kind."""
+
+    found: Specialisation
+    enabled: bool  # whether gradients are recorded
+    layouts: list[Layout]
+
+    @classmethod
+    def of(cls, found: Specialisation, args: Sequence[Any]) -> _Quick | None:
+        if any(type(x) is float for x in args):
+            return None
+        return cls(found, _mode.enabled, [x._value.layout for x in args])
+
+    def arrays(self, args: Sequence[Any]) -> list[Array] | None:
+        """The arrays of the arguments; None if they are of another kind."""
+        if len(args) != len(self.layouts):
+            return None
+        found = []
+        for x, layout in zip(args, self.layouts, strict=True):
+            if type(x) is not Tensor or x._node is not None:
+                return None
+            array = x._value
+            if array.layout is not layout:
+                return None
+            found.append(array)
+        return found
+
+
 class Jitted:
     """A function that `jit` compiles; call it like the function."""
 
@@ -117,6 +145,7 @@ class Jitted:
         self.static_names = static_names
         self.specialisations: dict[Any, list[Specialisation]] = {}
         self.plain: dict[Any, list[Specialisation]] = {}  # for what `_kinds` knows, by position
+        self.quick: _Quick | None = None  # the program that was called last, if that is simple to ask
         self.traces: list[str] = []  # why each trace was made
         self.lock = threading.RLock()  # its programs share the tensors they write: one at a time
         self.compiles = os.environ.get(VARIABLE, "1") != "0"
@@ -131,11 +160,20 @@ class Jitted:
         if _mode.trace is not None or not self.compiles or not choice.compiles:
             return self.function(*args, **kwargs)  # inlined, or run as it is
         with self.lock:
-            if not kwargs:  # the quick way for what is most common
+            if not kwargs:  # the quick ways for what is most common
+                quick = self.quick
+                if quick is not None and quick.enabled is _mode.enabled:
+                    arrays = quick.arrays(args)
+                    if arrays is not None:
+                        found = quick.found
+                        settled = found.state.is_settled()
+                        if found.fits(settled):
+                            return found.call(arrays, (), settled)
                 for found in self.plain.get((_mode.enabled, *_kinds(args)), ()):
                     settled = found.state.is_settled()
                     numbers = [x for x in args if type(x) is float] if found.looked else ()
                     if found.fits(settled, numbers):
+                        self.quick = _Quick.of(found, args)
                         arrays = [number_array(x) if type(x) is float else x._value for x in args]
                         return found.call(arrays, (), settled)
             return self._call(args, kwargs)
@@ -257,6 +295,8 @@ class Jitted:
     def forget(self) -> None:
         """Drop all programs: the next call traces and compiles again."""
         self.specialisations.clear()
+        self.plain.clear()
+        self.quick = None
 
     def _program_for(self, args: Any, kwargs: Any) -> Specialisation:
         if args or kwargs:

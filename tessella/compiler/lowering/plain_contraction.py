@@ -84,6 +84,7 @@ def axes_of(primitive: Contraction, x: Layout, y: Layout) -> tuple[list[Axis], l
 COLUMNS_PER_ITEM = 256  # of a row of the result, for one item of work
 SEVERAL_VECTORS = 4  # this many vectors at once hide the latency of the additions
 MOST_TAPS = 27  # of a sum that is written out: a loop costs more than its few turns
+NARROW = 8  # columns; vectors go along another axis if that is longer
 
 
 def lower(primitive: Contraction, layouts: list[Layout], result: Spec) -> Recipe:
@@ -97,13 +98,18 @@ def lower(primitive: Contraction, layouts: list[Layout], result: Spec) -> Recipe
     kept = _collapse(kept_axes) or [Dimension(1, (0, 0, 1))]
     summed = _collapse(sorted(summed_axes, key=lambda axis: -max(map(abs, axis.strides))))
     summed = summed or [Dimension(1, (0, 0, 0))]
+    across = _across(kept)
+    if across is not None:
+        kept.append(kept.pop(across))
     numbers = {**values("k", [d.size for d in kept]), **values("s", [d.size for d in summed])}
     for position, name in enumerate(("x", "y")):
         numbers |= values(f"{name}k", [d.strides[position] for d in kept])
         numbers |= values(f"{name}s", [d.strides[position] for d in summed])
+    if across is not None:
+        numbers |= values("ok", [d.strides[2] for d in kept])
     taps = tuple(d.size for d in summed)
-    form = _Form(x.dtype, result.dtype, len(kept), len(summed))
-    if _along_sum(kept[-1], summed[-1]):
+    form = _Form(x.dtype, result.dtype, len(kept), len(summed), across=across is not None)
+    if across is None and _along_sum(kept[-1], summed[-1]):
         kernel, items = _dot_kernel(form, _steps(summed[-1])), out.size
     else:
         n = kept[-1].size
@@ -113,6 +119,14 @@ def lower(primitive: Contraction, layouts: list[Layout], result: Spec) -> Recipe
         items = out.size // n * -(-n // COLUMNS_PER_ITEM)
     work = 2 * out.size * math.prod(d.size for d in summed)
     return Recipe(out, (call(kernel, numbers, items, work, 0, 1, RESULT),))
+
+
+def _across(kept: Sequence[Dimension]) -> int | None:
+    """The axis that vectors go along instead of a narrow last one; None if that is not better."""
+    if kept[-1].size >= NARROW:
+        return None
+    straight = [i for i, d in enumerate(kept[:-1]) if d.size > kept[-1].size and 2 not in _steps(d)]
+    return max(straight, key=lambda i: kept[i].size, default=None)
 
 
 def _collapse(axes: Sequence[Axis]) -> list[Dimension]:
@@ -131,14 +145,19 @@ def _along_sum(kept: Dimension, summed: Dimension) -> bool:
 
 
 class _Form(NamedTuple):
-    """What a kernel depends on besides the steps of its vectors; `taps` are the sizes of a sum that is
-    written out."""
+    """What a kernel depends on besides the steps of its vectors.
+
+    Args:
+        taps: the sizes of a sum that is written out.
+        across: whether vectors do not go along the last axis of the result.
+    """
 
     dtype: DType
     result: DType
     kept: int
     summed: int
     taps: tuple[int, ...] = ()
+    across: bool = False
 
 
 class _Frame:
@@ -154,12 +173,13 @@ class _Frame:
         self.kept, self.summed = sizes("k", form.kept), sizes("s", form.summed)
         self.kept_strides = [sizes(f"{name}k", form.kept) for name in "xy"]
         self.summed_strides = [sizes(f"{name}s", form.summed) for name in "xy"]
+        self.out_strides = sizes("ok", form.kept) if form.across else ()
         self.turns = [index_variable(f"t{i}") for i in range(form.summed)]
         self.wide = compute_dtype(form.dtype)
 
     def names(self) -> tuple[Expression, ...]:
         strides = [name for group in self.kept_strides + self.summed_strides for name in group]
-        return (*self.kept, *self.summed, *strides)
+        return (*self.kept, *self.summed, *strides, *self.out_strides)
 
     def sums(self, bases: Sequence[Expression], steps: tuple[int, ...], lanes: int) -> Any:
         """The nest of loops over the summed axes, and its total; the last axis moves by `steps`."""
@@ -211,7 +231,7 @@ def _addition(dtype: DType) -> Combine:
 
 @functools.cache
 def _columns_kernel(form: _Form, steps: tuple[int, ...]) -> Kernel:
-    """Vectors along the last axis of the result; an item is a part of one of its rows."""
+    """Vectors along the last kept axis; an item is a part of it."""
     frame = _Frame(form)
     item, j = index_variable("item"), index_variable("j")
     n = frame.kept[-1]
@@ -228,7 +248,10 @@ def _columns_kernel(form: _Form, steps: tuple[int, ...]) -> Kernel:
     else:
         loop, total = frame.sums(bases, (2, 2), lanes=1)
         loops = [loop]
-    store = Store(frame.pointers[2], row * n + column, operators.convert(total, form.result))
+    place = row * n + column
+    if form.across:
+        place = dot([*indices, column], frame.out_strides)
+    store = Store(frame.pointers[2], place, operators.convert(total, form.result))
     several = 1 if 2 in steps else SEVERAL_VECTORS
     count = operators.minimum(index_constant(COLUMNS_PER_ITEM), n - first)
     inside = Loop(j, count, (*loops, store), lanes=several * lanes_of(frame.wide))
