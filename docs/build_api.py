@@ -23,7 +23,10 @@ PAGES = {
     "indexing": ("Indexing, sorting and searching", ["tessella.tensors.indexing", "tessella.tensors.sorting"]),
     "random": ("Random numbers", ["tessella.tensors.random"]),
     "autodiff": ("Differentiation", ["tessella.autodiff"]),
-    "transforms": ("Transformations", ["tessella.transforms.jit", "tessella.transforms.tuning"]),
+    "transforms": (
+        "Transformations",
+        [f"tessella.transforms.{room}" for room in ("reverse_mode", "forward_mode", "jacobians", "batching", "custom", "rematerialisation", "graphs", "jit", "tuning", "recording", "trees")],
+    ),
     "debug": (
         "Debugging and profiling",
         ["tessella.debug.printing", "tessella.debug.breakpoints", "tessella.debug.finite", "tessella.profiling"],
@@ -48,7 +51,7 @@ PAGES = {
             "tessella.primitives.window", "tessella.primitives.contraction",
             "tessella.primitives.indexing", "tessella.primitives.scan", "tessella.primitives.softmax",
             "tessella.primitives.random", "tessella.primitives.generate",
-            "tessella.primitives.host", "tessella.primitives.effect", "tessella.primitives.fused", "tessella.primitives.graph",
+            "tessella.primitives.host", "tessella.primitives.barrier", "tessella.primitives.effect", "tessella.primitives.fused", "tessella.primitives.graph",
         ],
     ),
     "dtypes": ("Dtypes", ["tessella.dtypes", "tessella.tensors.inspection"]),

@@ -9,6 +9,7 @@ tensor([2., 4., 6.])
 
 import math as _math
 from importlib import import_module as _import_module
+from typing import TYPE_CHECKING as _TYPE_CHECKING
 from typing import Any as _Any
 
 from tessella import autodiff, debug, dtypes, errors, scalar
@@ -221,13 +222,63 @@ from tessella.tensors.tensor import Tensor, gradients
 from tessella.transforms.jit import jit
 from tessella.transforms.tuning import forget_tuning, tune
 
+if _TYPE_CHECKING:
+    from tessella.transforms.batching import all_gather, axis_index, pmax, pmean, pmin, psum, vmap
+    from tessella.transforms.custom import custom_jvp, custom_vjp, stop_gradient
+    from tessella.transforms.forward_mode import jvp, linearize
+    from tessella.transforms.graphs import make_graph
+    from tessella.transforms.jacobians import hessian, hvp, jacfwd, jacrev
+    from tessella.transforms.rematerialisation import checkpoint
+    from tessella.transforms.reverse_mode import grad, value_and_grad, vjp
+
 __version__ = "0.1.0"
 
 
+# The transformations, by their module; they are imported when they are first asked for.
+_TRANSFORMATIONS = {
+    "batching": (
+        "all_gather",
+        "axis_index",
+        "pmax",
+        "pmean",
+        "pmin",
+        "psum",
+        "vmap",
+    ),
+    "forward_mode": (
+        "jvp",
+        "linearize",
+    ),
+    "reverse_mode": (
+        "grad",
+        "value_and_grad",
+        "vjp",
+    ),
+    "jacobians": (
+        "hessian",
+        "hvp",
+        "jacfwd",
+        "jacrev",
+    ),
+    "custom": (
+        "custom_jvp",
+        "custom_vjp",
+        "stop_gradient",
+    ),
+    "rematerialisation": ("checkpoint",),
+    "graphs": ("make_graph",),
+}
+_MODULE_OF = {_name: _module for _module, _names in _TRANSFORMATIONS.items() for _name in _names}
+
+
 def __getattr__(name: str) -> _Any:
-    """`nn` and `optim`, which are imported when they are first asked for."""
+    """What is imported when it is first asked for: `nn`, `optim` and the transformations."""
     if name in ("nn", "optim"):
         return _import_module(f"tessella.{name}")
+    if name in _MODULE_OF:
+        found = getattr(_import_module(f"tessella.transforms.{_MODULE_OF[name]}"), name)
+        globals()[name] = found
+        return found
     raise AttributeError(f"module 'tessella' has no attribute {name!r}")
 
 
@@ -244,6 +295,7 @@ __all__ = [
     "acosh",
     "add",
     "all",
+    "all_gather",
     "allclose",
     "any",
     "arange",
@@ -258,6 +310,7 @@ __all__ = [
     "atan2",
     "atanh",
     "autodiff",
+    "axis_index",
     "backend",
     "bfloat16",
     "bitwise_and",
@@ -272,6 +325,7 @@ __all__ = [
     "broadcast_to",
     "can_cast",
     "ceil",
+    "checkpoint",
     "clip",
     "complex128",
     "complex64",
@@ -285,6 +339,8 @@ __all__ = [
     "cumulative_min",
     "cumulative_prod",
     "cumulative_sum",
+    "custom_jvp",
+    "custom_vjp",
     "debug",
     "diff",
     "digamma",
@@ -317,9 +373,12 @@ __all__ = [
     "from_dlpack",
     "full",
     "full_like",
+    "grad",
     "gradients",
     "greater",
     "greater_equal",
+    "hessian",
+    "hvp",
     "hypot",
     "iinfo",
     "imag",
@@ -334,10 +393,14 @@ __all__ = [
     "isin",
     "isinf",
     "isnan",
+    "jacfwd",
+    "jacrev",
     "jit",
+    "jvp",
     "less",
     "less_equal",
     "lgamma",
+    "linearize",
     "linspace",
     "log",
     "log10",
@@ -349,6 +412,7 @@ __all__ = [
     "logical_or",
     "logical_xor",
     "logsumexp",
+    "make_graph",
     "manual_seed",
     "map",
     "matmul",
@@ -375,10 +439,14 @@ __all__ = [
     "pad",
     "permute_dims",
     "pi",
+    "pmax",
+    "pmean",
+    "pmin",
     "positive",
     "pow",
     "prod",
     "profile",
+    "psum",
     "rand",
     "randint",
     "randn",
@@ -411,6 +479,7 @@ __all__ = [
     "squeeze",
     "stack",
     "std",
+    "stop_gradient",
     "subtract",
     "sum",
     "swapaxes",
@@ -435,8 +504,11 @@ __all__ = [
     "unique_inverse",
     "unique_values",
     "unstack",
+    "value_and_grad",
     "var",
     "vecdot",
+    "vjp",
+    "vmap",
     "where",
     "zeros",
     "zeros_like",

@@ -107,6 +107,8 @@ class Leaf(Node):
 class _Mode(threading.local):
     enabled = True
     trace: Any = None  # what writes operations down instead of doing them (`tensors/tracing.py`)
+    where: Any = None  # the line of the user's program they belong to, where that is known
+    silent = False  # whether the user wants no gradients through what is done (`no_grad`)
 
 
 _mode = _Mode()
@@ -128,14 +130,24 @@ def set_enabled(enabled: bool) -> Iterator[None]:
         _mode.enabled = before
 
 
+@contextlib.contextmanager
+def _recording(wanted: bool) -> Iterator[None]:
+    before = _mode.enabled, _mode.silent
+    _mode.enabled, _mode.silent = wanted, not wanted
+    try:
+        yield
+    finally:
+        _mode.enabled, _mode.silent = before
+
+
 def no_grad() -> contextlib.AbstractContextManager[None]:
     """Do not record what is done inside; for inference and updates of parameters."""
-    return set_enabled(False)
+    return _recording(False)
 
 
 def enable_grad() -> contextlib.AbstractContextManager[None]:
     """Record again inside a `no_grad` block."""
-    return set_enabled(True)
+    return _recording(True)
 
 
 def backward(roots: Sequence[tuple[Edge, Any]], retain_graph: bool = False) -> None:

@@ -1,6 +1,7 @@
 """Primitives: the array operations the system knows, one file per family."""
 
 from tessella.primitives.attention import Attention, AttentionGradient
+from tessella.primitives.barrier import Barrier
 from tessella.primitives.base import Primitive, Sample, Spec
 from tessella.primitives.contraction import Contraction, Geometry
 from tessella.primitives.elementwise import Elementwise, elementwise
@@ -41,6 +42,7 @@ ALL = (
     UpdateSlice,
     Window,
     Fold,
+    Barrier,
     Contraction,
     Gather,
     InRange,
@@ -64,6 +66,7 @@ __all__ = [
     "ArgSort",
     "Attention",
     "AttentionGradient",
+    "Barrier",
     "Concatenate",
     "Contraction",
     "CumulativeMaximum",

@@ -117,9 +117,25 @@ class Elementwise(Primitive):
         for index, tangent in enumerate(tangents):
             if tangent is None:
                 continue
-            part = Elementwise(self.function.partial(index))(tangent, *inputs)
-            total = part if total is None else total + part
-        return total if total is None else reduce_to(total, spec.shape, spec.dtype)
+            part = self._push(index, tangent, inputs)
+            if part is not None:
+                total = part if total is None else total + part
+        if total is None:
+            return None
+        if tuple(total.shape) != spec.shape:  # the other operands are larger
+            from tessella.primitives.movement import expand
+
+            total = expand(total, spec.shape)
+        return cast(total, spec.dtype)
+
+    def _push(self, index: int, tangent: Any, inputs: tuple[Any, ...]) -> Any:
+        """What a tangent of one operand adds to that of the result."""
+        slope = self.function.constant_derivative(index, tuple(x.dtype for x in inputs))
+        if slope is None:
+            return Elementwise(self.function.partial(index))(tangent, *inputs)
+        if slope == 0:
+            return None
+        return tangent if slope == 1 else -tangent if slope == -1 else tangent * slope
 
     def batch(
         self, inputs: tuple[Any, ...], axes: tuple[int | None, ...], size: int

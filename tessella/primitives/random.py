@@ -6,6 +6,7 @@ Threefry-2x32 with 20 rounds.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -15,6 +16,8 @@ import numpy as np
 from tessella import dtypes
 from tessella.errors import DTypeError
 from tessella.primitives.base import NumPyArray, Primitive, Sample, Shape, Spec, size_of
+from tessella.scalar.expression import constant
+from tessella.scalar.function import ScalarFunction
 
 ROTATIONS = ((13, 15, 26, 6), (17, 29, 16, 24))
 PARITY = 0x1BD11BDA
@@ -43,25 +46,27 @@ class RandomBits(Primitive):
     """32 random bits for every element, from a key of two uint32 words.
 
     Element i is the first word of Threefry for the counter (i mod 2^32, i div 2^32).
+
+    Shapes: (..., 2), one key or many; the result has `shape` for each of them.
     """
 
     shape: Shape
 
     def result(self, *inputs: Spec) -> Spec:
         (key,) = inputs
-        if key.dtype is not dtypes.uint32 or tuple(key.shape) != (2,):
+        if key.dtype is not dtypes.uint32 or tuple(key.shape[-1:]) != (2,):
             raise DTypeError(
                 f"random bits: the key is {key.dtype.name} {key.shape}; expected uint32 (2,)"
             )
-        return Spec(self.shape, dtypes.uint32)
+        return Spec((*key.shape[:-1], *self.shape), dtypes.uint32)
 
     def reference(self, *inputs: NumPyArray) -> NumPyArray:
         (key,) = inputs
         index = np.arange(size_of(self.shape), dtype=np.uint64)
         low, high = index.astype(np.uint32), (index >> np.uint64(32)).astype(np.uint32)
         with np.errstate(over="ignore"):
-            words = threefry((key[0], key[1]), (low, high))
-        return words[0].reshape(self.shape)
+            words = threefry((key[..., :1], key[..., 1:]), (low, high))
+        return words[0].reshape((*key.shape[:-1], *self.shape))
 
     def vjp(self, cotangents: Any, inputs: Any, outputs: Any) -> list[Any]:
         return [None]
@@ -70,15 +75,10 @@ class RandomBits(Primitive):
         return None
 
     def batch(self, inputs: Any, axes: Any, size: int) -> tuple[Any, Any]:
-        """One key for each member of the batch: their bits one after the other."""
-        from tessella.primitives.movement import Concatenate, Slice, move_axis, reshape
+        """One key for each member of the batch."""
+        from tessella.primitives.movement import move_axis
 
-        keys = move_axis(inputs[0], axes[0], 0)
-        rows = [
-            reshape(self(reshape(Slice((i, 0), (1, 2), (1, 1))(keys), (2,))), (1, *self.shape))
-            for i in range(size)
-        ]
-        return Concatenate(0)(*rows), 0
+        return self(move_axis(inputs[0], axes[0], 0)), 0
 
     @classmethod
     def samples(cls) -> Iterator[Sample]:
@@ -86,3 +86,43 @@ class RandomBits(Primitive):
         yield Sample(cls((3, 50)), (key,), differentiable=False)
         yield Sample(cls(()), (key,), differentiable=False)
         yield Sample(cls((0,)), (key,), differentiable=False)
+        keys = np.arange(24, dtype=np.uint32).reshape(3, 4, 2)
+        yield Sample(cls((5, 7)), (keys,), differentiable=False)
+        yield Sample(cls((70,)), (np.swapaxes(keys, 0, 1),), differentiable=False)
+
+
+# Counters that no draw comes to mark what is made from a key besides its bits.
+_SPLIT, _FOLD = 2**32 - 1, 2**32 - 2
+
+
+def split_key(key: Any, count: int) -> Any:
+    """Several keys from one: (2,) to (count, 2)."""
+    from tessella.primitives.generate import Iota
+
+    return _derived(key, Iota(count, dtypes.uint32)(key), _SPLIT)
+
+
+def fold_key(key: Any, number: Any) -> Any:
+    """The key that a key and a number (of uint32) make: (2,) and (...) to (..., 2)."""
+    return _derived(key, number, _FOLD)
+
+
+def _derived(key: Any, counter: Any, mark: int) -> Any:
+    """Both words of Threefry for a counter and a mark, side by side."""
+    from tessella.primitives.elementwise import Elementwise
+    from tessella.primitives.movement import Concatenate, Slice, reshape
+
+    first, second = (reshape(Slice((i,), (1,), (1,))(key), ()) for i in (0, 1))
+    words = [Elementwise(_word(which, mark))(first, second, counter) for which in (0, 1)]
+    return Concatenate(len(counter.shape))(*[reshape(word, (*counter.shape, 1)) for word in words])
+
+
+@functools.cache
+def _word(which: int, mark: int) -> ScalarFunction:
+    """A word of Threefry as a scalar function of the key's words and the counter."""
+
+    def word(first: Any, second: Any, counter: Any) -> Any:
+        return threefry((first, second), (counter, constant(mark, dtypes.uint32)))[which]
+
+    word.makes_expression = True  # type: ignore[attr-defined]
+    return ScalarFunction(word, f"key_word_{which}", ("first", "second", "counter"))

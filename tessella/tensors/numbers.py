@@ -19,7 +19,7 @@ import numpy as np
 
 from tessella import autodiff, dtypes
 from tessella.tensors.tensor import Tensor
-from tessella.tensors.tracing import Trace, user_line
+from tessella.tensors.tracing import Trace, is_open, user_line
 
 _mode = autodiff._mode
 _NUMBERS = (bool, int, float)
@@ -52,7 +52,7 @@ class TracedNumber:
 
     def __tessella_operand__(self, like: Tensor | None) -> Tensor | float:
         """What stands for it beside a tensor: another tensor; or a number, if the trace has ended."""
-        if _mode.trace is not self.trace:
+        if not is_open(self.trace):
             return self._value
         kind = dtypes.DEFAULT_FLOAT
         if like is not None:
@@ -68,7 +68,7 @@ class TracedNumber:
         sources = self.sources
         if type(other) is TracedNumber and other.trace is self.trace:
             theirs, other, sources = other._value, other.tensor, sources | other.sources
-        elif type(other) not in _NUMBERS or _mode.trace is not self.trace:
+        elif type(other) not in _NUMBERS or not is_open(self.trace):
             mine = self.look()
             return function(other, mine) if swapped else function(mine, other)
         if swapped:

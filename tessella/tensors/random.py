@@ -63,7 +63,8 @@ class Generator:
     def key(self) -> Tensor:
         """The key of the next draw: two uint32 words."""
         if _mode.trace is not None:
-            return self._traced_key(_mode.trace)
+            key: Tensor = _mode.trace.random_key(self)
+            return key
         with self._lock:
             count = self._counter
             self._counter += 1
@@ -72,7 +73,7 @@ class Generator:
             words = threefry((seed[0], seed[1]), (number[0], number[1]))
         return asarray(np.array(words, np.uint32))
 
-    def _traced_key(self, trace: Any) -> Tensor:
+    def traced_key(self, trace: Any) -> Tensor:
         """The same in a traced function: seed and counter are read at every call of its program."""
 
         def read() -> Any:

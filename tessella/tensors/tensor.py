@@ -309,7 +309,8 @@ class Tensor:
     def detach(self) -> Tensor:
         """The same data without history."""
         if _mode.trace is not None:
-            _mode.trace.value_of(self)
+            detached: Tensor = _mode.trace.detached(self)
+            return detached
         return _make(self._value, None, 0)
 
     def backward(

@@ -7,7 +7,10 @@ for at the end is an implicit output. The same holds for gradients (`p.grad`).
 
 During the trace a captured tensor holds a `Traced` value. Other threads can go on with it, because a
 `Traced` that stands for a captured array can be used as that array. When the trace ends, for
-whatever reason, every captured tensor holds its own array again.
+whatever reason, every captured tensor holds again what it held before.
+
+Traces nest: a transformation (`tessella.transforms`) traces its function inside the trace of `jit`, or of
+another transformation. What belongs to a trace further out is a tensor from outside for one further in.
 """
 
 from __future__ import annotations
@@ -16,6 +19,7 @@ import contextlib
 import functools
 import os
 import sys
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from types import FrameType
 from typing import Any
@@ -48,7 +52,7 @@ class Traced:
         self.array = array  # what it stands for outside the trace
 
     def _concrete(self) -> Array:
-        if self.array is not None and _mode.trace is not self.trace:
+        if self.array is not None and (self.trace.used_once or not is_open(self.trace)):
             return self.array
         if self.trace.active:
             raise TracedValueError(
@@ -108,9 +112,18 @@ class Gradient:
 
 
 class Trace:
-    """The graph of what a thread does, while it is written."""
+    """The graph of what a thread does, while it is written.
 
-    def __init__(self) -> None:
+    Args:
+        outer: the trace around it.
+    """
+
+    used_once = (
+        False  # whether the graph is used for nothing but this call: then captured data is known
+    )
+
+    def __init__(self, outer: Trace | None = None) -> None:
+        self.outer = outer
         self.active = True
         self.nodes: list[Node] = []
         self.lines: dict[Value, Where] = {}
@@ -142,13 +155,29 @@ class Trace:
             return self.capture(tensor).value
         if held.trace is self:
             return held.value
-        if held.array is not None:  # captured by a trace of another thread
+        if held.array is not None or self.is_inside(held.trace):  # or captured by another thread
             return self.capture(tensor).value
         held._concrete()  # complains
         raise AssertionError
 
     def capture(self, tensor: Any) -> Traced:
         """Let a tensor from outside stand for an implicit input."""
+        self.check_history(tensor)
+        held: Any = tensor._value
+        from_another_thread = type(held) is Traced and not self.is_inside(held.trace)
+        array: Any = held.array if from_another_thread else held
+        value = Value(array.layout.shape, array.layout.dtype, "captured")
+        traced = Traced(self, value, array.layout, array)
+        self.captures[id(tensor)] = Capture(tensor, array, value, traced)
+        tensor._value = traced
+        return traced
+
+    def check_history(self, tensor: Any) -> None:
+        """Complain about a tensor from outside whose gradient could not reach the outside.
+
+        Raises:
+            TracedValueError: it was computed from what needs gradients.
+        """
         node = tensor._node
         if node is not None and not isinstance(node, Leaf) and _mode.enabled:
             raise TracedValueError(
@@ -156,13 +185,24 @@ class Trace:
                 "history, is used inside a traced function; gradients cannot go through it to the "
                 "outside: pass it as an argument, or use x.detach()"
             )
-        held: Any = tensor._value
-        array: Any = held.array if type(held) is Traced else held
-        value = Value(array.layout.shape, array.layout.dtype, "captured")
-        traced = Traced(self, value, array.layout, array)
-        self.captures[id(tensor)] = Capture(tensor, array, value, traced)
-        tensor._value = traced
-        return traced
+
+    def is_inside(self, other: Trace) -> bool:
+        """Whether another trace is around this one."""
+        trace = self.outer
+        while trace is not None and trace is not other:
+            trace = trace.outer
+        return trace is not None
+
+    def detached(self, tensor: Any) -> Any:
+        """The same data without history."""
+        from tessella.tensors.tensor import _make
+
+        self.value_of(tensor)
+        return _make(tensor._value, None, 0)
+
+    def random_key(self, generator: Any) -> Any:
+        """The key of the next draw from a generator."""
+        return generator.traced_key(self)
 
     def constant(self, array: Array) -> Traced:
         """Data made during the trace."""
@@ -188,7 +228,7 @@ class Trace:
     def record(self, primitive: Primitive, tensors: Sequence[Any]) -> Any:
         """Write down a primitive; gives what stands for its result (or a tuple)."""
         inputs = [self.value_of(tensor) for tensor in tensors]
-        where = line_of(self._line_of)
+        where = _mode.where or line_of(self._line_of)
         made = graphs.apply(self.nodes, primitive, inputs, where)
         for output in self.nodes[-1].outputs:
             self.lines[output] = where
@@ -203,7 +243,8 @@ class Trace:
     # --- gradients of tensors from outside ------------------------------------------------------
 
     def _is_outside(self, tensor: Any) -> bool:
-        return type(tensor._value) is not Traced or id(tensor) in self.captures
+        held = tensor._value
+        return type(held) is not Traced or held.trace is not self or id(tensor) in self.captures
 
     def gradient(self, tensor: Any) -> Any:
         """What `tensor.grad` is here."""
@@ -259,6 +300,47 @@ class Trace:
             held = capture.tensor._value
             if held is not capture.traced:
                 yield capture, held
+
+
+# A tensor of the surroundings can stand for something in the traces of one thread at a time.
+_tracing = threading.RLock()
+
+
+@contextlib.contextmanager
+def tracing(trace: Trace) -> Iterator[None]:
+    """In the block this thread writes down what it does; afterwards all tensors are as they were."""
+    with _tracing:
+        before = _mode.trace, _mode.enabled, _mode.silent, _mode.where
+        _mode.trace, _mode.silent, _mode.where = trace, False, None
+        try:
+            yield
+        finally:
+            _mode.trace, _mode.enabled, _mode.silent, _mode.where = before
+            try:
+                trace.end()
+            except KeyboardInterrupt:  # there is no leaving half-way
+                trace.end()
+                raise
+
+
+@contextlib.contextmanager
+def outside(trace: Trace) -> Iterator[None]:
+    """Inside the block things are done as around a trace: at once, or in the trace further out."""
+    before, _mode.trace = _mode.trace, trace.outer
+    try:
+        yield
+    finally:
+        _mode.trace = before
+
+
+@contextlib.contextmanager
+def attributed(where: Where | None) -> Iterator[None]:
+    """What is recorded inside the block belongs to a line that is known already."""
+    before, _mode.where = _mode.where, where
+    try:
+        yield
+    finally:
+        _mode.where = before
 
 
 @contextlib.contextmanager
@@ -337,6 +419,12 @@ class Lines:
         where = line_of(lambda made: self._of.get(id(made)))
         self._of.update({id(result): where for result in results})
         return where
+
+
+def is_open(trace: Trace) -> bool:
+    """Whether what this thread does is written down in a trace, or in one inside it."""
+    active: Trace | None = _mode.trace
+    return active is trace or (active is not None and active.is_inside(trace))
 
 
 def is_own_value(tensor: Any) -> bool:

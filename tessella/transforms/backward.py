@@ -8,7 +8,7 @@ needed. On the tape the whole function is one node.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from tessella import autodiff
@@ -20,6 +20,7 @@ from tessella.errors import GradientError
 from tessella.primitives.graph import Graph, Value
 from tessella.tensors.tensor import Tensor, _make
 from tessella.tensors.tracing import Trace
+from tessella.transforms.reverse_mode import Variables
 
 if TYPE_CHECKING:
     from tessella.compiler.program import Program
@@ -63,17 +64,22 @@ class Backward:
         results: Sequence[Array],
         targets: Sequence[Tensor],
         residuals: Sequence[Array],
+        forward: Callable[[Sequence[Tensor]], list[Tensor]],
     ) -> Node:
-        """The node of one call on the tape."""
+        """The node of one call on the tape.
+
+        Args:
+            forward: the results again, from tensors in the places of the targets, done step by step.
+        """
         parents = tuple(None if x._node is None else (x._node, x._output) for x in targets)
         layouts = [array.layout for array in results]
+        saved = [_make(x._value, x._node, x._output) for x in targets]
 
         def pullback(cotangents: list[Any]) -> Sequence[Any]:
-            if autodiff.is_enabled():
-                raise GradientError(
-                    f"{name}: second derivatives do not go through a compiled function from outside; "
-                    "put jit around the function that takes them"
-                )
+            if (
+                autodiff.is_enabled()
+            ):  # for higher derivatives the steps themselves are differentiated
+                return self._step_by_step(name, forward, saved, cotangents)
             given = [
                 fill(0, layout.shape, layout.dtype) if ct is None else ct._value
                 for ct, layout in zip(
@@ -83,6 +89,18 @@ class Backward:
             return self._run(f"{name}, backward", [*residuals, *given])
 
         return Node(name, parents, pullback)
+
+    @staticmethod
+    def _step_by_step(
+        name: str,
+        forward: Callable[[Sequence[Tensor]], list[Tensor]],
+        targets: Sequence[Tensor],
+        cotangents: list[Any],
+    ) -> Sequence[Any]:
+        """The gradients, with a history of their own."""
+        with Variables(name, targets, strict=False) as variables:
+            outputs = forward(variables.arguments)
+        return variables.gradients(outputs[: len(cotangents)], cotangents, retain_graph=True)
 
     def _run(self, name: str, inputs: Sequence[Array]) -> list[Tensor | None]:
         wanted = [value for value in self.gradients if value is not None]

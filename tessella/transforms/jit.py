@@ -145,13 +145,15 @@ class Jitted:
         self.static_names = static_names
         self.specialisations: dict[Any, list[Specialisation]] = {}
         self.plain: dict[Any, list[Specialisation]] = {}  # for what `_kinds` knows, by position
-        self.quick: _Quick | None = None  # the program that was called last, if that is simple to ask
+        self.quick: _Quick | None = (
+            None  # the program that was called last, if that is simple to ask
+        )
         self.traces: list[str] = []  # why each trace was made
         self.lock = threading.RLock()  # its programs share the tensors they write: one at a time
         self.compiles = os.environ.get(VARIABLE, "1") != "0"
         if self.compiles:  # whoever writes `jit` will compile: the compiler is loaded now, not then
             importlib.import_module("tessella.compiler.pipeline")
-        functools.update_wrapper(self, function)
+        functools.update_wrapper(self, function, updated=())
 
     def __get__(self, instance: Any, owner: Any = None) -> Any:
         return self if instance is None else functools.partial(self, instance)

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import ctypes
-import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -19,8 +17,9 @@ from tessella.garbage import collector_paused
 from tessella.primitives.graph import Graph, Value, Where
 from tessella.tensors.numbers import TracedNumber
 from tessella.tensors.tensor import Tensor, _accumulate, _leaf, _make
-from tessella.tensors.tracing import Trace, Traced, user_line
+from tessella.tensors.tracing import Trace, Traced, tracing, user_line
 from tessella.transforms.backward import Backward, backward_of
+from tessella.transforms.recording import Recorded, replay
 
 _mode = autodiff._mode
 
@@ -30,27 +29,6 @@ class Whole:
 
     def __init__(self, value: Any) -> None:
         self.value = value
-
-
-# A tensor of the surroundings can stand for something in one trace at a time.
-_tracing = threading.RLock()
-
-
-@contextlib.contextmanager
-def _active(trace: Trace) -> Iterator[None]:
-    """In the block this thread writes down what it does; afterwards all tensors are as they were."""
-    with _tracing:
-        before = _mode.enabled
-        _mode.trace = trace
-        try:
-            yield
-        finally:
-            _mode.trace, _mode.enabled = None, before
-            try:
-                trace.end()
-            except KeyboardInterrupt:  # there is no leaving half-way
-                trace.end()
-                raise
 
 
 class Specialisation:
@@ -63,7 +41,7 @@ class Specialisation:
         trace = Trace()
         with collector_paused():
             begin = now()
-            with _active(trace):
+            with tracing(trace):
                 inner_args, inner_kwargs = self._arguments(trace, tree)
                 result = function(*inner_args, **inner_kwargs)
                 leaves, self.structure = optree.tree_flatten(
@@ -96,11 +74,13 @@ class Specialisation:
             if leaf._node is not None:
                 made._node = _leaf(made)
                 self.inner.append(made)
+                self.inner_numbers.append(len(self.layouts))
             self.layouts.append(leaf._value.layout)
             return made
 
         self.layouts: list[Layout] = []
         self.inner: list[Tensor] = []  # arguments that need gradients
+        self.inner_numbers: list[int] = []  # of the inputs that they are
         self.numbers_given: list[float] = []  # floats among the arguments, as they were
         return optree.tree_map(traced, tree, none_is_leaf=True, namespace="tessella")
 
@@ -317,7 +297,9 @@ class Specialisation:
         ]
         numbers = [leaf.number for leaf in self.returned if type(leaf) is _Output]
         results = [outputs[numbers[i]] for i in self.differentiable]
-        node = backward.node(self.name, results, [*tensors, *self.leaves], residuals)
+        targets = [*tensors, *self.leaves]
+        shown = [numbers[i] for i in self.differentiable]
+        node = backward.node(self.name, results, targets, residuals, self._forward(inputs, shown))
         leaves = []
         for leaf in self.returned:
             if type(leaf) is not _Output:
@@ -327,6 +309,24 @@ class Specialisation:
             else:
                 leaves.append(_make(outputs[leaf.number], None, 0))
         return self.unflatten(self.structure, leaves)
+
+    def _forward(
+        self, inputs: Sequence[Array], outputs: Sequence[int]
+    ) -> Callable[[Sequence[Tensor]], list[Tensor]]:
+        """The function from the tensors that need gradients to some outputs, step by step."""
+        first = len(self.layouts)
+        places = list(self.inner_numbers)
+        places += [first + i for i, flag in enumerate(self.leaf_flags) if flag]
+        graph = self.program.traced
+
+        def forward(targets: Sequence[Tensor]) -> list[Tensor]:
+            given = [_make(array, None, 0) for array in inputs]
+            for place, tensor in zip(places, targets, strict=True):
+                given[place] = tensor
+            found = replay(Recorded(graph, [], [], None, set()), given)
+            return [found[number] for number in outputs]
+
+        return forward
 
 
 _NUMBER_LAYOUT = contiguous_layout((), dtypes.float64)

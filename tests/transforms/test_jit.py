@@ -368,11 +368,15 @@ def test_some_outputs_get_no_gradient():
     same(x.grad, ts.cos(x.detach()))
 
 
-def test_second_derivatives_from_outside_are_refused():
-    f = ts.jit(lambda x: (x**3).sum())
+def test_second_derivatives_from_outside():
+    weight = ts.asarray([3.0]).requires_grad_()
+    f = ts.jit(lambda x: (x**3 * weight).sum())
     x = ts.asarray([2.0]).requires_grad_()
-    with pytest.raises(errors.GradientError, match="put jit around the function"):
-        f(x).backward(create_graph=True)
+    (first,) = ts.gradients([f(x)], [x], create_graph=True)
+    (second,) = ts.gradients([first.sum()], [x], create_graph=True)
+    assert (first.item(), second.item()) == (36.0, 36.0)
+    second.sum().backward()
+    assert (x.grad.item(), weight.grad.item()) == (18.0, 12.0)
 
 
 # --- when it is traced again --------------------------------------------------------------------

@@ -22,6 +22,7 @@ from tessella.compiler.lowering import (
 )
 from tessella.compiler.recipe import Recipe, View
 from tessella.errors import MissingRuleError
+from tessella.primitives.barrier import Barrier
 from tessella.primitives.base import Primitive, Spec
 from tessella.primitives.contraction import Contraction
 from tessella.primitives.elementwise import Elementwise
@@ -47,6 +48,7 @@ VIEWS: dict[type[Primitive], Callable[[Any, list[Layout], Spec], View | None]] =
     Expand: views.expand,
     Slice: views.slice_,
     Window: views.window,
+    Barrier: views.barrier,
     InRange: indexing.in_range,
 }
 KERNELS: dict[type[Primitive], Callable[[Any, list[Layout], Spec], Recipe]] = {

@@ -6,6 +6,7 @@ import itertools
 
 from tessella.backends.array import Layout, layout_of, row_major
 from tessella.compiler.recipe import View
+from tessella.primitives.barrier import Barrier
 from tessella.primitives.base import Spec
 from tessella.primitives.movement import Expand, Permute, Reshape, Slice
 from tessella.primitives.window import Window
@@ -52,6 +53,10 @@ def reshaped_strides(layout: Layout, shape: tuple[int, ...]) -> Strides | None:
 def _with_ones(strides: list[int], shape: tuple[int, ...]) -> Strides:
     remaining = iter(strides)
     return tuple(1 if n == 1 else next(remaining) for n in shape)
+
+
+def barrier(primitive: Barrier, layouts: list[Layout], result: Spec) -> View:
+    return View(layouts[0])
 
 
 def permute(primitive: Permute, layouts: list[Layout], result: Spec) -> View:

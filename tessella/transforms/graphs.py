@@ -1,0 +1,75 @@
+"""`make_graph`: what a function does, to be read."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+from tessella.errors import ArgumentTypeError
+from tessella.primitives.base import Spec
+from tessella.primitives.graph import Graph
+from tessella.transforms import trees
+from tessella.transforms.recording import InnerTrace, record
+
+
+def make_graph(function: Callable[..., Any]) -> Callable[..., Graph]:
+    """The function that gives the graph of a function, before any pass of the compiler.
+
+    Print it to see what a transformation has done; it can also be drawn (`to_svg`, `to_mermaid`).
+
+    >>> import tessella as ts
+    >>> double = lambda x: ts.exp(x) * 2.0
+    >>> print(ts.make_graph(double)(ts.ones(3)))
+    graph(x: float32[3])
+      %0: float32[3] = exp(x)
+      %1: float32[] = Full() {dtype=tessella.float32, value=2.0}
+      %2: float32[3] = multiply(%0, %1)
+      return %2
+    >>> print(ts.make_graph(ts.vmap(double))(ts.ones((5, 3))))
+    graph(x: float32[5,3])
+      %0: float32[5,3] = exp(x)
+      %1: float32[] = Full() {dtype=tessella.float32, value=2.0}
+      %2: float32[5,3] = multiply(%0, %1)
+      return %2
+    """
+    if not callable(function):
+        raise ArgumentTypeError(
+            f"make_graph: {type(function).__name__} was given; expected a function"
+        )
+
+    def graph(*args: Any, **kwargs: Any) -> Graph:
+        leaves, structure = trees.flatten((args, kwargs))
+        places = [i for i, leaf in enumerate(leaves) if trees.is_array(leaf)]
+        tensors = [trees.as_tensor(leaves[i]) for i in places]
+
+        def inner(*given: Any) -> Any:
+            filled_in = list(leaves)
+            for place, tensor in zip(places, given, strict=True):
+                filled_in[place] = tensor
+            inner_args, inner_kwargs = trees.unflatten(structure, filled_in)
+            return function(*inner_args, **inner_kwargs)
+
+        specs = [Spec(x.shape, x.dtype) for x in tensors]
+        recorded = record(InnerTrace("make_graph"), inner, specs)
+        names = _names(function, args, kwargs)
+        for place, value in zip(places, recorded.graph.inputs, strict=False):
+            value.hint = names[place]
+        return recorded.graph
+
+    return graph
+
+
+def _names(function: Any, args: Any, kwargs: Any) -> list[str]:
+    """A name for every leaf of the arguments: that of its parameter."""
+    try:
+        parameters = list(inspect.signature(function).parameters)
+    except (TypeError, ValueError):
+        parameters = []
+    names = [*parameters, *["argument"] * len(args)][: len(args)]
+    found = []
+    for name, argument in zip(names, args, strict=True):
+        found += [name] * len(trees.flatten(argument)[0])
+    for key in sorted(kwargs):
+        found += [key] * len(trees.flatten(kwargs[key])[0])
+    return found

@@ -1,0 +1,234 @@
+"""What a function does with tensors, as a graph: the first half of `vmap`, `jvp` and their kin.
+
+A transformation records its function for inputs of some shapes, and then goes through the graph node by
+node, with other rules (`tessella.transforms.batching`, `tessella.transforms.forward_mode`). What the rules
+do is recorded in its turn, if there is a trace or a tape around: so transformations nest in any order.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, NamedTuple
+
+from tessella import autodiff
+from tessella.backends.array import contiguous_layout
+from tessella.errors import SideEffectError
+from tessella.primitives.base import Primitive, Spec
+from tessella.primitives.elementwise import Elementwise
+from tessella.primitives.graph import Graph, Node, Value
+from tessella.scalar.function import ScalarFunction
+from tessella.tensors.tensor import Tensor, _make, apply, from_array, perform
+from tessella.tensors.tracing import Trace, attributed, outside, tracing, user_line
+
+_mode = autodiff._mode
+STOP_GRADIENT = Elementwise(
+    ScalarFunction(lambda x: x, "stop_gradient", derivatives=[lambda x: x * 0])
+)
+
+
+class InnerTrace(Trace):
+    """The trace of a transformation: whatever is not its own comes from around it.
+
+    Args:
+        name: of the transformation, for messages.
+    """
+
+    used_once = True
+
+    def __init__(self, name: str) -> None:
+        super().__init__(_mode.trace)
+        self.name = name
+        self.pending: list[Callable[[], None]] = []
+        self.silent: set[Node] = set()  # what was done in `no_grad`
+        if self.outer is not None:
+            self.after = self.outer.after
+            self.counts = self.outer.counts
+        else:
+            self.after = self.pending
+
+    def check_history(self, tensor: Any) -> None:
+        """Any tensor may be used: what is done with it is done again outside, with its history."""
+
+    def detached(self, tensor: Any) -> Any:
+        """No gradient goes through it, of whatever kind: the graph says so."""
+        if not tensor.dtype.is_float:
+            return super().detached(tensor)
+        return _make(self.record(STOP_GRADIENT, (tensor,)), None, 0)
+
+    def record(self, primitive: Primitive, tensors: Sequence[Any]) -> Any:
+        made = super().record(primitive, tensors)
+        if _mode.silent:
+            self.silent.add(self.nodes[-1])
+        return made
+
+    def captured(self, tensor: Tensor) -> Tensor:
+        """What stands here for a tensor from outside."""
+        return _make(self.traced(self.value_of(tensor)), None, 0)  # type: ignore[arg-type]
+
+    def random_key(self, generator: Any) -> Tensor:
+        with outside(self):
+            key = generator.key()
+        return self.captured(key)
+
+    def number(self, key: Any, read: Callable[[], Any], like: Any) -> Any:
+        """A number that may differ from call to call is known in this one."""
+        found = self.numbers.get(key)
+        if found is None:
+            with outside(self):
+                if self.outer is None:
+                    tensor = from_array(read())
+                else:
+                    tensor = _make(self.outer.number(key, read, like), None, 0)  # type: ignore[arg-type]
+            found = self.numbers[key] = self.value_of(tensor), read
+        return self.traced(found[0])
+
+    def guard(self, owner: Any, name: Any, value: Any) -> None:
+        if self.outer is not None:
+            self.outer.guard(owner, name, value)
+
+    def gradient(self, tensor: Any) -> Any:
+        if not self._is_outside(tensor):
+            return tensor._grad
+        with outside(self):
+            return tensor.grad
+
+    def set_gradient(self, tensor: Any, gradient: Any) -> None:
+        """Gradients of tensors from outside are not to be set.
+
+        Raises:
+            SideEffectError: they are.
+        """
+        if self._is_outside(tensor):
+            raise SideEffectError(
+                f"{user_line()}: {self.name}: the gradient of a tensor from outside is set (by backward(), "
+                f"or p.grad = ...) in a function that {self.name} transforms, where it would not be right "
+                "afterwards; use ts.grad, which returns gradients"
+            )
+        tensor._grad = gradient
+
+
+class Recorded(NamedTuple):
+    """A function as a graph.
+
+    Args:
+        graph: its inputs are those that were asked for, then the captured ones.
+        captured: the tensors that were captured.
+        outputs: the leaves of the result: tensors' values, or whatever else was returned.
+        structure: of the result.
+        silent: nodes through which no gradients go backwards.
+    """
+
+    graph: Graph
+    captured: list[Tensor]
+    outputs: list[Any]
+    structure: Any
+    silent: set[Node]
+
+    def result(self, tensors: Sequence[Tensor]) -> Any:
+        """The result with tensors for the graph's outputs."""
+        import optree
+
+        following = iter(tensors)
+        leaves = [next(following) if isinstance(x, Value) else x for x in self.outputs]
+        return optree.tree_unflatten(self.structure, leaves)
+
+    @property
+    def values(self) -> list[Value]:
+        """Those among the leaves of the result that the graph computes."""
+        return [x for x in self.outputs if isinstance(x, Value)]
+
+
+def record(
+    trace: InnerTrace, function: Callable[..., Any], specs: Sequence[Spec], name: str = "argument"
+) -> Recorded:
+    """Call a function with tensors of some shapes and dtypes, and write down what it does.
+
+    Raises:
+        SideEffectError: it gives a tensor from outside other data.
+    """
+    import optree
+
+    with tracing(trace):
+        layouts = [contiguous_layout(tuple(spec.shape), spec.dtype) for spec in specs]
+        arguments: list[Any] = [
+            _make(trace.argument(layout, name), None, 0)  # type: ignore[arg-type]
+            for layout in layouts
+        ]
+        result = function(*arguments)
+        leaves, structure = optree.tree_flatten(result, none_is_leaf=True, namespace="tessella")
+        outputs = [trace.value_of(x) if isinstance(x, Tensor) else x for x in leaves]
+        for capture, _ in trace.rebound():
+            raise SideEffectError(
+                f"{user_line()}: {trace.name}: a tensor of shape {capture.tensor.shape} from outside the "
+                f"function is given other data in it (by assign, x += ... or the like), which "
+                f"{trace.name} cannot undo or repeat; return the new data from the function instead"
+            )
+    captures = list(trace.captures.values())
+    graph = Graph(
+        [*trace.arguments, *[capture.value for capture in captures]],
+        trace.nodes,
+        [x for x in outputs if isinstance(x, Value)],
+        trace.constants,
+    )
+    captured = [capture.tensor for capture in captures]
+    return Recorded(graph, captured, outputs, structure, trace.silent)
+
+
+def finish(trace: InnerTrace) -> None:
+    """Do what the function wants done after every call."""
+    for action in trace.pending:
+        action()
+
+
+# --- going through a graph again ----------------------------------------------------------------------
+
+
+def replay(recorded: Recorded, inputs: Sequence[Tensor]) -> list[Tensor]:
+    """The outputs of a recorded function for other inputs; effects are not repeated."""
+    graph = recorded.graph
+    known = dict(zip(graph.inputs, inputs, strict=True))
+    known |= {value: from_array(array) for value, array in graph.constants.items()}
+    last = last_readers(graph)
+    for node in graph.nodes:
+        if node.primitive.has_effect and not node.outputs:
+            continue
+        with again(node, recorded):
+            made = evaluate(node.primitive, tuple([known[value] for value in node.inputs]))
+        known.update(
+            zip(node.outputs, made if node.primitive.multiple_results else (made,), strict=True)
+        )
+        for value in last.get(node, ()):
+            del known[value]
+    return [known[value] for value in graph.outputs]
+
+
+def last_readers(graph: Graph) -> dict[Node, list[Value]]:
+    """What nobody needs any more after each node."""
+    kept = set(graph.outputs)
+    found: dict[Node, list[Value]] = {}
+    for node in reversed(graph.nodes):
+        for value in (*node.inputs, *node.outputs):
+            if value not in kept:
+                kept.add(value)
+                found.setdefault(node, []).append(value)
+    return found
+
+
+def evaluate(primitive: Primitive, tensors: Sequence[Tensor]) -> Any:
+    """A primitive applied to tensors, of which there may be none."""
+    own = getattr(primitive, "evaluate", None)  # what is no array operation knows how
+    if own is not None:
+        return own(tensors)
+    return perform(primitive, tensors) if primitive.has_effect else apply(primitive, tensors)
+
+
+@contextlib.contextmanager
+def again(node: Node, recorded: Recorded) -> Iterator[None]:
+    """What is done in the block is for a node: it belongs to its line, and records as it did."""
+    with contextlib.ExitStack() as stack:
+        if _mode.trace is not None:
+            stack.enter_context(attributed(node.where))
+        if node in recorded.silent:
+            stack.enter_context(autodiff.no_grad())
+        yield

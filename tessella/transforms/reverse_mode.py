@@ -1,0 +1,357 @@
+"""`grad`, `value_and_grad`, `vjp`: gradients as functions.
+
+A function is called with *variables*: tensors that hold what the arguments hold, and begin a history of their
+own on the tape. The gradients by the variables are then read off the tape (`tessella.autodiff`). A variable
+remembers where its argument came from, so that a gradient can be differentiated again.
+
+Source: Griewank & Walther, *Evaluating Derivatives* (2008), chapter 3 (reverse mode).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+from tessella import autodiff
+from tessella.autodiff import Edge, Leaf, Node
+from tessella.errors import ArgumentError, ArgumentTypeError, GradientError, ShapeError
+from tessella.tensors.tensor import Tensor, _make, filled
+from tessella.tensors.tracing import user_line
+from tessella.transforms import trees
+
+_mode = autodiff._mode
+
+
+def grad(
+    function: Callable[..., Any],
+    argnums: int | Sequence[int] = 0,
+    has_aux: bool = False,
+    argnames: str | Sequence[str] = (),
+) -> Callable[..., Any]:
+    """The function that gives the gradient of a function of one number.
+
+    Args:
+        argnums: by which positional arguments to differentiate; several give a tuple of gradients. With
+            `argnames` alone, none.
+        has_aux: whether the function returns a pair, of which only the first is differentiated; then the
+            result is (gradient, aux).
+        argnames: by which keyword arguments to differentiate.
+
+    Arguments may be trees; a gradient is a tree like its argument. A module's is a dict, from the names of
+    its parameters to their gradients.
+
+    Raises:
+        GradientError: the function's result is not a single floating point number, or an argument holds
+            integers.
+
+    >>> import tessella as ts
+    >>> ts.grad(lambda x: (x * x).sum())(ts.asarray([1.0, 2.0]))
+    tensor([2., 4.])
+    >>> ts.grad(ts.grad(lambda x: x**3))(ts.asarray(2.0))
+    tensor(12.)
+    """
+    both = _value_and_grad("grad", function, argnums, argnames, has_aux)
+
+    @functools.wraps(function, updated=())
+    def gradient(*args: Any, **kwargs: Any) -> Any:
+        value, found = both(*args, **kwargs)
+        return (found, value[1]) if has_aux else found
+
+    return gradient
+
+
+def value_and_grad(
+    function: Callable[..., Any],
+    argnums: int | Sequence[int] = 0,
+    has_aux: bool = False,
+    argnames: str | Sequence[str] = (),
+) -> Callable[..., Any]:
+    """The function that gives (value, gradient); see `grad`. With `has_aux`, ((value, aux), gradient).
+
+    >>> import tessella as ts
+    >>> ts.value_and_grad(lambda x: (x * x).sum())(ts.asarray([1.0, 2.0]))
+    (tensor(5.), tensor([2., 4.]))
+    """
+    return functools.wraps(function, updated=())(
+        _value_and_grad("value_and_grad", function, argnums, argnames, has_aux)
+    )
+
+
+def vjp(function: Callable[..., Any], *primals: Any, has_aux: bool = False) -> tuple[Any, ...]:
+    """The value of a function, and the function from a gradient of the value to those of the arguments.
+
+    Args:
+        has_aux: whether the function returns a pair, of which only the first is differentiated; then the
+            result is (value, pullback, aux).
+
+    The pullback takes a tree like the value, and gives a tuple with a tree for each argument. It can be
+    called as often as one likes.
+
+    >>> import tessella as ts
+    >>> value, pullback = ts.vjp(lambda x, y: x * y, ts.asarray(3.0), ts.asarray(4.0))
+    >>> pullback(ts.asarray(1.0))
+    (tensor(4.), tensor(3.))
+    """
+    _require_function(function, "vjp")
+    with Variables("vjp", primals, strict=False) as variables:
+        result = function(*variables.arguments)
+    value, aux = _split(result, has_aux, "vjp")
+    leaves, structure = trees.flatten(value)
+    outputs = [leaf for leaf in leaves if isinstance(leaf, Tensor)]
+    shown = trees.unflatten(structure, [without_history(leaf) for leaf in leaves])
+
+    def pullback(cotangent: Any) -> Any:
+        given, other = trees.flatten(cotangent)
+        if other != structure:
+            raise ArgumentError(
+                f"vjp: the gradient {other} has another structure than the value {structure}"
+            )
+        cotangents = [
+            _fitting(ct, y) for ct, y in zip(given, leaves, strict=True) if isinstance(y, Tensor)
+        ]
+        return variables.gradients(outputs, cotangents, retain_graph=True)
+
+    return (shown, pullback, aux) if has_aux else (shown, pullback)
+
+
+def _fitting(ct: Any, y: Tensor) -> Tensor | None:
+    if ct is None:
+        return None
+    tensor = trees.as_tensor(ct)
+    if tensor.shape != y.shape:
+        raise ShapeError(
+            f"vjp: a gradient of shape {tensor.shape} was given for a value of shape {y.shape}; they must "
+            "be equal"
+        )
+    return tensor.astype(y.dtype)
+
+
+def _value_and_grad(
+    name: str, function: Any, argnums: Any, argnames: Any, has_aux: bool
+) -> Callable[..., Any]:
+    _require_function(function, name)
+    names = (argnames,) if isinstance(argnames, str) else tuple(argnames)
+
+    def both(*args: Any, **kwargs: Any) -> Any:
+        numbers: tuple[int, ...] = ()
+        if not (names and argnums == 0 and not args):
+            numbers = trees.argument_numbers(argnums, len(args), name)
+        for missing in names:
+            if missing not in kwargs:
+                raise ArgumentError(
+                    f"{name}: argnames names {missing!r}, but the function was called with the keyword "
+                    f"arguments {sorted(kwargs)}"
+                )
+        chosen = [*[args[i] for i in numbers], *[kwargs[key] for key in names]]
+        with Variables(name, chosen) as variables:
+            given = list(args)
+            for i, own in zip(numbers, variables.arguments, strict=False):
+                given[i] = own
+            keyed = dict(zip(names, variables.arguments[len(numbers) :], strict=True))
+            result = function(*given, **{**kwargs, **keyed})
+        value, aux = _split(result, has_aux, name)
+        _require_number(value, name)
+        found = variables.gradients([value], [filled(1, (), value.dtype)], retain_graph=False)
+        single = len(chosen) == 1 and (isinstance(argnums, int) or not numbers)
+        single = single and (isinstance(argnames, str) or not names)
+        shown = without_history(value)
+        if has_aux:
+            leaves, structure = trees.flatten(aux)
+            aux = trees.unflatten(structure, [without_history(leaf) for leaf in leaves])
+        return ((shown, aux) if has_aux else shown), (found[0] if single else found)
+
+    return both
+
+
+def _require_function(function: Any, name: str) -> None:
+    if not callable(function):
+        raise ArgumentTypeError(f"{name}: {type(function).__name__} was given; expected a function")
+
+
+def _split(result: Any, has_aux: bool, name: str) -> tuple[Any, Any]:
+    if not has_aux:
+        return result, None
+    if not (isinstance(result, tuple) and len(result) == 2):
+        raise ArgumentTypeError(
+            f"{name}: has_aux is set, but the function returned a {type(result).__name__}; expected a "
+            "pair (value, aux)"
+        )
+    return result
+
+
+def _require_number(value: Any, name: str) -> None:
+    if not isinstance(value, Tensor):
+        raise GradientError(
+            f"{user_line()}: {name}: the function returned a {type(value).__name__}; expected a tensor of "
+            "one number. If it returns more than that, set has_aux=True and return (value, aux)"
+        )
+    if value.shape != ():
+        raise GradientError(
+            f"{user_line()}: {name}: the function's value has shape {value.shape}; a gradient is that of "
+            "one number: reduce it (for example .mean()), or use ts.jacrev for all derivatives"
+        )
+    if not value.dtype.is_float:
+        raise GradientError(
+            f"{user_line()}: {name}: the function's value is {value.dtype.name}, and only floating point "
+            "numbers have gradients; convert it with astype"
+        )
+
+
+class Variable(Node):
+    """The beginning of a function's own history; its parent is what the argument came from.
+
+    It is `open` while the function runs: only then may somebody ask for a gradient by it later.
+    """
+
+    __slots__ = ("open",)
+
+    def __init__(self, source: Tensor) -> None:
+        self.open = True
+        parents = () if source._node is None else ((source._node, source._output),)
+        super().__init__("variable", parents, lambda cotangents: cotangents[:1])
+
+    def release(self) -> None:
+        """It keeps nothing."""
+
+
+class Variables:
+    """The arguments that a function is differentiated by, as variables, in a `with` block.
+
+    Args:
+        strict: whether integers are an error, and not just without gradient.
+    """
+
+    def __init__(self, name: str, arguments: Sequence[Any], strict: bool = True) -> None:
+        self.name, self.strict = name, strict
+        self.leaves, self.structure = trees.flatten(tuple(arguments))
+        self.nodes: list[Any] = []  # a Variable for each leaf; None, or a dict of them for a module
+        self.before: list[tuple[Tensor, Node | None, int]] = []  # modules' parameters
+        self.own: set[Variable] = set()
+
+    def __enter__(self) -> Variables:
+        inner = [self._variable(i, leaf) for i, leaf in enumerate(self.leaves)]
+        self.arguments = trees.unflatten(self.structure, inner)
+        self._stack = contextlib.ExitStack()
+        self._stack.enter_context(autodiff.set_enabled(True))
+        for leaf, nodes in zip(self.leaves, self.nodes, strict=True):
+            if isinstance(nodes, dict):
+                self._enter_module(leaf, nodes)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for tensor, node, output in self.before:
+            tensor._node, tensor._output = node, output
+        self.before.clear()
+        self._stack.close()
+        for own in self.own:
+            own.open = False
+
+    def _variable(self, number: int, leaf: Any) -> Any:
+        if _is_module(leaf):
+            wanted = {k: p for k, p in leaf.named_parameters() if p.requires_grad}
+            for parameter in wanted.values():
+                _hold(parameter)
+            self.nodes.append({key: Variable(p) for key, p in wanted.items()})
+            self.own.update(self.nodes[-1].values())
+            return leaf
+        if not (trees.is_array(leaf) or isinstance(leaf, float)):
+            if self.strict:
+                raise GradientError(
+                    f"{user_line()}: {self.name}: the argument holds a {type(leaf).__name__} ({leaf!r}), and "
+                    "only floating point numbers have gradients; leave it out of argnums"
+                )
+            self.nodes.append(None)
+            return leaf
+        tensor = trees.as_tensor(leaf)
+        if not tensor.dtype.is_float:
+            if self.strict:
+                raise GradientError(
+                    f"{user_line()}: {self.name}: the argument holds {tensor.dtype.name} of shape "
+                    f"{tensor.shape}, and only floating point numbers have gradients; convert it with "
+                    "astype(ts.float32), or leave it out of argnums"
+                )
+            self.nodes.append(None)
+            return tensor
+        _hold(tensor)
+        node = Variable(tensor)
+        self.nodes.append(node)
+        self.own.add(node)
+        self.leaves[number] = tensor
+        return _make(tensor._value, node, 0)
+
+    def _enter_module(self, module: Any, nodes: dict[str, Node]) -> None:
+        parameters = dict(module.named_parameters())
+        for key, node in nodes.items():
+            parameter = parameters[key]
+            self.before.append((parameter, parameter._node, parameter._output))
+            parameter._node, parameter._output = node, 0
+
+    def gradients(
+        self, outputs: Sequence[Tensor], cotangents: Sequence[Tensor | None], retain_graph: bool
+    ) -> tuple[Any, ...]:
+        """The gradients by the arguments: a tuple of trees like them, zeros where nothing depends."""
+        roots: list[tuple[Edge, Any]] = [
+            ((y._node, y._output), ct)
+            for y, ct in zip(outputs, cotangents, strict=True)
+            if y._node is not None and ct is not None
+        ]
+        targets = [node for node in self._all_nodes() if node is not None]
+        again = _mode.enabled and (
+            goes_outside(roots) or any(ct is not None and ct._node is not None for _, ct in roots)
+        )
+        with autodiff.set_enabled(again):
+            edges: list[Edge] = [(node, 0) for node in targets]
+            found = autodiff.gradients(roots, edges, retain_graph or again) if roots else []
+        by_node = dict(zip(targets, found or [None] * len(targets), strict=True))
+        shown = [
+            self._shown(leaf, nodes, by_node)
+            for leaf, nodes in zip(self.leaves, self.nodes, strict=True)
+        ]
+        result: tuple[Any, ...] = trees.unflatten(self.structure, shown)
+        return result
+
+    def _all_nodes(self) -> Iterator[Any]:
+        for nodes in self.nodes:
+            if isinstance(nodes, dict):
+                yield from nodes.values()
+            else:
+                yield nodes
+
+    def _shown(self, leaf: Any, nodes: Any, found: dict[Node, Any]) -> Any:
+        if nodes is None:
+            return None
+        if not isinstance(nodes, dict):
+            return _or_zeros(found[nodes], leaf)
+        parameters = dict(leaf.named_parameters())
+        return {key: _or_zeros(found[node], parameters[key]) for key, node in nodes.items()}
+
+
+def without_history(leaf: Any) -> Any:
+    """A result without its history, if nobody can ask for gradients by anything in it."""
+    if not isinstance(leaf, Tensor) or leaf._node is None:
+        return leaf
+    if _mode.enabled and goes_outside([((leaf._node, leaf._output), None)]):
+        return leaf
+    return _make(leaf._value, None, 0)
+
+
+def goes_outside(roots: Sequence[tuple[Edge, Any]]) -> bool:
+    """Whether a history reaches what somebody else may want gradients by: a leaf, an open variable."""
+    order = autodiff._topological([node for (node, _), _ in roots])
+    return any(isinstance(node, Leaf) or (type(node) is Variable and node.open) for node in order)
+
+
+def _or_zeros(gradient: Tensor | None, like: Tensor) -> Tensor:
+    return filled(0, like.shape, like.dtype) if gradient is None else gradient
+
+
+def _hold(tensor: Tensor) -> None:
+    """Let a tensor stand for something in the trace there is, before it begins another history."""
+    if _mode.trace is not None:
+        _mode.trace.value_of(tensor)
+
+
+def _is_module(leaf: Any) -> bool:
+    return hasattr(leaf, "named_parameters") and not isinstance(leaf, Tensor)
