@@ -109,6 +109,17 @@ def write(table: Table, document: Path) -> None:
     print(f"  wrote {os.path.relpath(path)} and the table in {os.path.relpath(document)}")
 
 
+def merged(table: Table) -> Table:
+    """The last table, with the rows of this one in their places."""
+    old = json.loads((RESULTS / f"{table.name}.json").read_text(encoding="utf8"))
+    rows = {row[0]: row for row in table.rows}
+    raw = {entry["work"]: entry for entry in table.raw}
+    whole = Table(table.name, old["columns"])
+    whole.rows = [rows.get(row[0], row) for row in old["rows"]]
+    whole.raw = [raw.get(entry["work"], entry) for entry in old["raw"]]
+    return whole
+
+
 def _markdown(table: Table) -> list[str]:
     head = ["| " + " | ".join(table.columns) + " |", "|" + "---|" * len(table.columns)]
     return head + ["| " + " | ".join(row) + " |" for row in table.rows]

@@ -1,6 +1,7 @@
 """Run benchmarks and write what they find: `python benchmarks/run.py [name ...]`.
 
 Each one writes benchmarks/results/<name>.json and its table in the documents. Without names, all run.
+`compiled:gpt,bert` makes only these rows of a table anew, and leaves the others as they are.
 """
 
 from __future__ import annotations
@@ -9,13 +10,13 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import compiled
 import report
 
 
 def _suites() -> dict[str, tuple[str, Callable[[], report.Table]]]:
     """Name -> (document, function); imported late, so that one needs only its own peers."""
     import accuracy
-    import compiled
     import demo
     import eager
     import first_calls
@@ -49,15 +50,22 @@ def _suites() -> dict[str, tuple[str, Callable[[], report.Table]]]:
 
 def main(names: list[str]) -> None:
     suites = _suites()
-    unknown = set(names) - set(suites)
+    chosen = [name.partition(":")[::2] for name in names]
+    unknown = {name for name, _ in chosen} - set(suites)
     if unknown:
         raise SystemExit(
             f"no benchmark {', '.join(sorted(unknown))}; there are {', '.join(suites)}"
         )
-    for name in names or suites:
+    for name, rows in chosen or [(name, "") for name in suites]:
         document, function = suites[name]
         print(f"{name}: {(function.__doc__ or '').splitlines()[0]}")
-        report.write(function(), Path(__file__).parents[1] / "docs" / document)
+        place = Path(__file__).parents[1] / "docs" / document
+        if not rows:
+            report.write(function(), place)
+        elif name == "compiled":
+            report.write(report.merged(compiled.compiled(rows.split(","))), place)
+        else:
+            raise SystemExit(f"{name}: its rows are made together; only compiled has single ones")
 
 
 if __name__ == "__main__":
