@@ -67,6 +67,19 @@ class Primitive:
         """For each input the gradient, given those of the outputs; None where there is none."""
         raise self._missing("vjp")
 
+    def vjp_of(
+        self,
+        wanted: tuple[bool, ...],
+        cotangents: tuple[Any, ...],
+        inputs: tuple[Any, ...],
+        outputs: tuple[Any, ...],
+    ) -> Sequence[Any]:
+        """`vjp`, where only the gradients of some inputs matter; the others may be anything.
+
+        Worth a rule of its own where each gradient is as much work as the primitive.
+        """
+        return self.vjp(cotangents, inputs, outputs)
+
     def jvp(self, inputs: tuple[Any, ...], tangents: tuple[Any, ...]) -> Any:
         """The tangent of the result (or a tuple), given those of the inputs (None for zero)."""
         raise self._missing("jvp")

@@ -121,10 +121,16 @@ class Contraction(Primitive):
             return np.asarray(result).astype(dtype)
 
     def vjp(self, cotangents: Any, inputs: Any, outputs: Any) -> list[Any]:
+        return self.vjp_of((True, True), cotangents, inputs, outputs)
+
+    def vjp_of(self, wanted: Any, cotangents: Any, inputs: Any, outputs: Any) -> list[Any]:
         (ct,), (x, y) = cotangents, inputs
         if not x.dtype.is_inexact:
             return [None, None]
-        return [self._pull_left(ct, x, y), self._pull_right(ct, x, y)]
+        return [
+            self._pull_left(ct, x, y) if wanted[0] else None,
+            self._pull_right(ct, x, y) if wanted[1] else None,
+        ]
 
     def _pull_left(self, ct: Any, x: Any, y: Any) -> Any:
         """Correlate the gradient with the kernel backwards: strides become input dilations."""

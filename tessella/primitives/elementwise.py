@@ -93,10 +93,19 @@ class Elementwise(Primitive):
     def vjp(
         self, cotangents: tuple[Any, ...], inputs: tuple[Any, ...], outputs: tuple[Any, ...]
     ) -> list[Any]:
-        kinds = tuple(x.dtype for x in inputs)
+        return self.vjp_of((True,) * len(inputs), cotangents, inputs, outputs)
+
+    def vjp_of(
+        self,
+        wanted: tuple[bool, ...],
+        cotangents: tuple[Any, ...],
+        inputs: tuple[Any, ...],
+        outputs: tuple[Any, ...],
+    ) -> list[Any]:
+        kinds = tuple([x.dtype for x in inputs])
         return [
-            None if not x.dtype.is_inexact else self._pull(i, cotangents[0], inputs, kinds)
-            for i, x in enumerate(inputs)
+            self._pull(i, cotangents[0], inputs, kinds) if want and x.dtype.is_inexact else None
+            for i, (want, x) in enumerate(zip(wanted, inputs, strict=True))
         ]
 
     def _pull(self, index: int, ct: Any, inputs: tuple[Any, ...], kinds: Any) -> Any:

@@ -249,19 +249,30 @@ def to_text(graph: Graph) -> str:
         left = ", ".join(f"{names[v]}: {describe(v)}" for v in node.outputs)
         arguments = ", ".join([names[v] for v in node.inputs])
         inner = getattr(node.primitive, "graph", None)
+        several = getattr(node.primitive, "graphs", None) or {}
         parameters = _parameters(node.primitive) if inner is None else ""
         made = f"{left} = " if left else ""
         lines.append(f"  {made}{node.primitive.name}({arguments}){parameters}")
         if inner is not None:
             lines += [f"    {line}" for line in to_text(inner).splitlines()]
+        for title, part in several.items():
+            lines.append(f"    {title}:")
+            lines += [f"      {line}" for line in to_text(part).splitlines()]
     lines.append(f"  return {', '.join(names[v] for v in graph.outputs)}")
     return "\n".join(lines)
 
 
+def _holds_graphs(value: Any) -> bool:
+    return isinstance(value, Graph) or (
+        isinstance(value, tuple) and bool(value) and isinstance(value[0], Graph)
+    )
+
+
 def _parameters(primitive: Primitive) -> str:
     """The static parameters, as far as the name does not tell them."""
-    skipped = ("function", "monoid", "shape", "action", "label")
+    skipped = ("function", "monoid", "shape", "action", "label", "rule", "results")
     found: Any = fields(primitive) if is_dataclass(primitive) else ()
     names = [field.name for field in found if field.name not in skipped]
+    names = [name for name in names if not _holds_graphs(getattr(primitive, name))]
     shown = [f"{name}={getattr(primitive, name)!r}" for name in names]
     return f" {{{', '.join(shown)}}}" if shown else ""

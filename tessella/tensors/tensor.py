@@ -52,7 +52,8 @@ class TensorNode(Node):
             return super().pull(cotangents)  # explains that the history is gone
         inputs = tuple(_make(*saved) for saved in self.saved)
         outputs = tuple(_make(value, self, i) for i, value in enumerate(self.outputs))
-        return self.primitive.vjp(tuple(cotangents), inputs, outputs)
+        wanted = tuple([parent is not None for parent in self.parents])
+        return self.primitive.vjp_of(wanted, tuple(cotangents), inputs, outputs)
 
     def release(self) -> None:
         self.saved = self.outputs = None
@@ -813,6 +814,8 @@ def apply(primitive: Primitive, inputs: Sequence[Tensor]) -> Any:
         for x in inputs:
             if x._node is not None:
                 return _record(primitive, inputs, value)
+    if primitive.multiple_results:
+        return tuple(_make(v, None, 0) for v in value)
     tensor = object.__new__(Tensor)
     tensor._value = value
     tensor._node = None
@@ -829,7 +832,12 @@ def perform(effect: Primitive, inputs: Sequence[Tensor]) -> None:
         _mode.trace.record(effect, inputs)
 
 
-def _record(primitive: Primitive, inputs: Sequence[Tensor], value: Array) -> Tensor:
+def _record(primitive: Primitive, inputs: Sequence[Tensor], value: Any) -> Any:
+    if primitive.multiple_results:
+        node = TensorNode(primitive, inputs, tuple(value))
+        return tuple(
+            _make(v, node if v.layout.dtype.is_float else None, i) for i, v in enumerate(value)
+        )
     dtype = value.layout.dtype
     if dtype.is_complex:
         raise GradientError(
