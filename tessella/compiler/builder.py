@@ -17,6 +17,7 @@ from tessella.compiler.recipe import RESULT, Call, Recipe, View
 from tessella.compiler.steps import ARENA, CONSTANT, INPUT, Buffer, Check, HostStep, Location, Step
 from tessella.primitives.base import size_of
 from tessella.primitives.contraction import Contraction
+from tessella.primitives.control import Control
 from tessella.primitives.fused import Fused
 from tessella.primitives.graph import Graph, Node, Value
 from tessella.primitives.host import Host
@@ -80,6 +81,9 @@ class Builder:
             return
         if isinstance(primitive, Host):
             self._host(node, inputs)
+            return
+        if isinstance(primitive, Control):
+            self._control(node, inputs)
             return
         view = lower_view(primitive, layouts, node.output)  # type: ignore[arg-type]
         if view is not None:
@@ -173,12 +177,24 @@ class Builder:
             self.steps.append(Step(call, where, reads, writes, (node,), in_step))
         self.where.update(zip(node.outputs, results, strict=True))
 
-    def _host(self, node: Node, inputs: list[Location]) -> None:
+    def _control(self, node: Node, inputs: list[Location]) -> None:
+        """Programs for the graphs of a node; they read operands in order."""
+        from tessella.compiler.control import runner
+        from tessella.compiler.lowering.movement import copy
+
+        straight = [
+            where if where.layout.contiguous else self.follow(copy(where.layout), [where], (node,))
+            for where in inputs
+        ]
+        made = runner(node.primitive, node.primitive.name)  # type: ignore[arg-type]
+        self._host(node, straight, made)
+
+    def _host(self, node: Node, inputs: list[Location], runner: Any = None) -> None:
         outputs = []
         for value in node.outputs:
             self.where[value] = self.array(contiguous_layout(value.shape, value.dtype))
             outputs.append(self.where[value])
-        self.steps.append(HostStep(node, tuple(inputs), tuple(outputs)))
+        self.steps.append(HostStep(node, tuple(inputs), tuple(outputs), runner))
 
     def follow(
         self, recipe: Recipe, inputs: Sequence[Location], nodes: tuple[Node, ...]

@@ -16,6 +16,7 @@ from tessella.backends.array import Array
 from tessella.backends.cpu import limits, threads
 from tessella.backends.llvm import core
 from tessella.backends.loops import Kernel, source
+from tessella.compiler.control import on_zeros
 from tessella.compiler.lowering.kernels import llvm_of
 from tessella.compiler.observe import unobserved
 from tessella.compiler.program import Program
@@ -171,6 +172,8 @@ def explain(
         row.calls += 1
         row.seconds += seconds
         row.ran = "Python" if primitive.has_effect else "NumPy"
+        if host.runner is not None:
+            row.ran = "programs of their own"
         row.nbytes += _nbytes(host.node)
     return Explanation(title, traces, program, sorted(rows.values(), key=lambda row: -row.seconds))
 
@@ -196,6 +199,10 @@ def _time_on_host(program: Program, step: HostStep) -> float:
     """The time NumPy takes for a step; an effect is not had for a measurement."""
     if step.node.primitive.has_effect:
         return 1e-9
+    if step.runner is not None:
+        start = time.perf_counter()
+        on_zeros(step)
+        return max(time.perf_counter() - start, 1e-9)
     inputs = [program.view(location) for location in step.inputs]
     start = time.perf_counter()
     step.node.primitive.reference(*inputs)
@@ -299,6 +306,9 @@ def _kernels(program: Program) -> list[Any]:
     """The distinct kernels, epilogues too, in the order of their first call."""
     found: dict[Any, None] = {}
     for step in program.steps:
+        if isinstance(step, HostStep) and step.runner is not None:
+            for part in step.runner.parts:
+                found.update(dict.fromkeys(_kernels(part.program)))
         if isinstance(step, Step):
             found[step.call.kernel] = None
             if step.epilogue is not None:

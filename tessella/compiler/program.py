@@ -206,11 +206,19 @@ class Program:
 
     def view(self, location: Location) -> Any:
         """A value's memory for NumPy, while the program holds it."""
+        return to_numpy(Array(self, self.address(location), location.layout))
+
+    def address(self, location: Location) -> int:
+        """Where a value is, while the program runs."""
         slot, address = self._addresses.of(location.buffer, location.offset)
-        place = address if slot is None else self._slots[slot] + address
-        return to_numpy(Array(self, place, location.layout))
+        return address if slot is None else int(self._slots[slot]) + address
 
     def _run_host(self, step: HostStep) -> None:
+        if step.runner is not None:
+            step.runner.run(
+                [self.address(x) for x in step.inputs], [self.address(x) for x in step.outputs]
+            )
+            return
         if step.node.primitive.has_effect:
             self._run_effect(step)
             return

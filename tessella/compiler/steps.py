@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tessella.backends.array import Layout
 from tessella.compiler.recipe import Call
@@ -44,11 +44,12 @@ class Step(NamedTuple):
 
 
 class HostStep(NamedTuple):
-    """A primitive that NumPy computes between native calls."""
+    """A primitive that NumPy computes between native calls; or one of control, which has a `runner`."""
 
     node: Node
     inputs: tuple[Location, ...]
     outputs: tuple[Location, ...]
+    runner: Any = None
 
     @property
     def reads(self) -> tuple[int, ...]:

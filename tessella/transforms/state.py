@@ -74,7 +74,8 @@ class State:
         program, written = self.program, False
         kept = {program.result_buffers[slot] for slot in self.slots if slot is not None}
         for step in program.steps[program.prepared :]:
-            if written and isinstance(step, (Check, HostStep)):
+            native = isinstance(step, HostStep) and step.runner and not step.runner.may_stop
+            if written and isinstance(step, (Check, HostStep)) and not native:
                 return True
             written |= not kept.isdisjoint(step.writes)
         return False

@@ -138,6 +138,23 @@ def run_program(program: int, alone: bool = False) -> int:
     return int(_natives()["run_program"](None, 0, program))
 
 
+def run_loop(table: Any, alone: bool = False) -> int:
+    """Run a program many times (see `_LOOP`); gives 0 if all turns were taken, and more may follow.
+
+    Args:
+        table: a loop, as ctypes words.
+        alone: whether every call runs on the calling thread anyway.
+    """
+    address = ctypes.addressof(table)
+    native = _natives()["run_loop"]
+    if not alone and count() > 1 and _NATIVE and _lock.acquire(blocking=False):
+        try:
+            return _running_pool().run_program(address, native)
+        finally:
+            _lock.release()
+    return int(native(None, 0, address))
+
+
 # --- the native loops --------------------------------------------------------------------------------
 
 # Slots of the shared state, in 8-byte words; what different threads write is 64 bytes apart.
@@ -265,6 +282,77 @@ define i64 @run_alone(ptr %program) {
 entry:
   %stopped = call i64 @run_program(ptr null, i32 0, ptr %program)
   ret i64 %stopped
+}
+"""
+# A loop is a program that is run again and again. Its words: the program's head; how many turns; how many slots
+# move between two turns; these slots, each an address and by how much; the head of a program that says
+# whether to go on (or 0); where the caller was seen; the byte where it says so; the step that stopped a turn
+# (negative: of that program).
+LOOP_WORDS, LOOP_STOPPED = 8, 7
+_LOOP = """
+define i64 @run_loop(ptr %state, i32 %workers, ptr %loop) {
+entry:
+  %body = load ptr, ptr %loop
+  %turns.place = getelementptr i64, ptr %loop, i64 1
+  %turns = load i64, ptr %turns.place
+  %count.place = getelementptr i64, ptr %loop, i64 2
+  %count = load i64, ptr %count.place
+  %moves.place = getelementptr i64, ptr %loop, i64 3
+  %moves = load ptr, ptr %moves.place
+  %condition.place = getelementptr i64, ptr %loop, i64 4
+  %condition = load ptr, ptr %condition.place
+  %flag.place = getelementptr i64, ptr %loop, i64 6
+  %flag = load ptr, ptr %flag.place
+  %stopped.place = getelementptr i64, ptr %loop, i64 7
+  %asks = icmp ne ptr %condition, null
+  br label %head
+head:
+  %turn = phi i64 [ 0, %entry ], [ %turn.next, %moved ]
+  %more = icmp slt i64 %turn, %turns
+  br i1 %more, label %begin, label %used
+begin:
+  br i1 %asks, label %ask, label %do
+ask:
+  %asked = call i64 @run_program(ptr %state, i32 %workers, ptr %condition)
+  %ask.stopped = icmp ne i64 %asked, 0
+  br i1 %ask.stopped, label %ask.stop, label %answer
+answer:
+  %said = load i8, ptr %flag
+  %yes = icmp ne i8 %said, 0
+  br i1 %yes, label %do, label %done
+do:
+  %did = call i64 @run_program(ptr %state, i32 %workers, ptr %body)
+  %do.stopped = icmp ne i64 %did, 0
+  br i1 %do.stopped, label %do.stop, label %move
+move:
+  %m = phi i64 [ 0, %do ], [ %m.next, %move.body ]
+  %move.more = icmp slt i64 %m, %count
+  br i1 %move.more, label %move.body, label %moved
+move.body:
+  %m.index = mul i64 %m, 2
+  %slot.place = getelementptr i64, ptr %moves, i64 %m.index
+  %slot = load ptr, ptr %slot.place
+  %by.place = getelementptr i64, ptr %slot.place, i64 1
+  %by = load i64, ptr %by.place
+  %before = load i64, ptr %slot
+  %after = add i64 %before, %by
+  store i64 %after, ptr %slot
+  %m.next = add i64 %m, 1
+  br label %move
+moved:
+  %turn.next = add i64 %turn, 1
+  br label %head
+ask.stop:
+  %negative = sub i64 0, %asked
+  store i64 %negative, ptr %stopped.place
+  ret i64 1
+do.stop:
+  store i64 %did, ptr %stopped.place
+  ret i64 1
+done:
+  ret i64 1
+used:
+  ret i64 0
 }
 """
 _ALL = """  %here = call i32 @fork_join(ptr %state, ptr %kernel, ptr %args, i64 %total, i64 %chunk, i32 %workers)
@@ -408,6 +496,7 @@ _types: dict[str, tuple[object, ...]] = {
         ctypes.c_int32,
     ),
     "run_program": (ctypes.c_int64, ctypes.c_void_p, ctypes.c_int32, ctypes.c_void_p),
+    "run_loop": (ctypes.c_int64, ctypes.c_void_p, ctypes.c_int32, ctypes.c_void_p),
 }  # fmt: skip
 _native_functions: dict[str, ctypes._CFuncPtr] = {}  # type: ignore[name-defined]
 
@@ -415,9 +504,9 @@ _native_functions: dict[str, ctypes._CFuncPtr] = {}  # type: ignore[name-defined
 def _natives() -> dict[str, ctypes._CFuncPtr]:  # type: ignore[name-defined]
     """The native loops; calls through CFUNCTYPE let the interpreter lock go."""
     if not _native_functions:
-        text, names = _SERIAL + _program_loop(), ["serial", "run_program"]
+        text, names = _SERIAL + _program_loop() + _LOOP, ["serial", "run_program", "run_loop"]
         if _NATIVE:
-            text, names = _SERIAL + _fork_and_join() + _program_loop(), list(_types)
+            text, names = _SERIAL + _fork_and_join() + _program_loop() + _LOOP, list(_types)
         addresses = engine.compile(engine.Module(text, (*names, "run_alone")))
         for name in names:
             result, *types = _types[name]

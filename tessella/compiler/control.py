@@ -1,0 +1,254 @@
+"""Control in a program: the graphs of a `Control` primitive are programs of their own.
+
+A branch is one call of its program. A loop is a native loop around its program's native loop: between two
+turns it moves the slots of what is gone through place by place, and that is all. What is carried lies at one
+place for the whole loop, and each turn writes over it; the memory plan of the body sees to it that everything
+has been read by then (`tessella.compiler.results`).
+"""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Sequence
+from typing import Any
+
+from tessella.backends.array import contiguous_layout
+from tessella.backends.cpu import threads
+from tessella.backends.cpu.buffers import allocate
+from tessella.compiler.observe import choice
+from tessella.compiler.steps import Check, HostStep
+from tessella.primitives.base import size_of
+from tessella.primitives.control import Cond, Control, ScanLoop, While
+from tessella.primitives.graph import Graph, Value
+
+TURNS_AT_ONCE = 1 << 14  # of a native loop, before Python looks whether somebody wants it to stop
+
+
+class Part:
+    """A graph as a program that reads and writes where it is told.
+
+    Args:
+        replaced: for some outputs the input whose memory they are written over; the other outputs get
+            addresses of their own.
+        same: the inputs that do not change from turn to turn.
+    """
+
+    def __init__(
+        self, graph: Graph, replaced: dict[int, int], same: frozenset[int], name: str
+    ) -> None:
+        from tessella.compiler import pipeline
+
+        count = len(graph.inputs)
+        own = [k for k in range(len(graph.outputs)) if k not in replaced]
+        # an output that nothing is replaced by takes the place of an input that nobody reads
+        extra = [Value(graph.outputs[k].shape, graph.outputs[k].dtype, "result") for k in own]
+        inputs = [*graph.inputs, *extra]
+        layouts = [contiguous_layout(value.shape, value.dtype) for value in inputs]
+        places = {**replaced, **{k: count + i for i, k in enumerate(own)}}
+        whole = Graph(inputs, graph.nodes, graph.outputs, graph.constants)
+        self.program = pipeline.compile(whole, layouts, places, same, name)
+        slot_of = {number: [len(layouts) + slot] for slot, number in self.program.in_place.items()}
+        # the slots of every input, and those of the results that are written there
+        self.slots = [[number, *slot_of.get(number, [])] for number in range(len(layouts))]
+        self.outputs = {k: self.slots[place] for k, place in places.items()}
+        segments = self.program.segments
+        self.head = None
+        if len(segments) == 1 and not isinstance(segments[0], HostStep):
+            self.head = segments[0][1]
+
+    def point(self, slots: Sequence[int], address: int) -> None:
+        """Let an input or an output be at an address."""
+        for slot in slots:
+            self.program._slots[slot] = address
+
+    def places(self, slots: Sequence[int]) -> list[int]:
+        """The addresses of slots, which a native loop may move."""
+        base = ctypes.addressof(self.program._slots)
+        return [base + 8 * slot for slot in slots]
+
+    def run(self) -> None:
+        self.program.execute()
+
+
+def runner(primitive: Control, name: str) -> Runner:
+    """What computes a primitive of control."""
+    if isinstance(primitive, Cond):
+        return _Branches(primitive, name)
+    if isinstance(primitive, While):
+        return _While(primitive, name)
+    assert isinstance(primitive, ScanLoop)
+    return _Scan(primitive, name)
+
+
+class Runner:
+    """Programs of the graphs of a primitive of control, and how they are run."""
+
+    parts: list[Part]
+
+    def run(self, inputs: Sequence[int], outputs: Sequence[int]) -> None:
+        """Compute from the inputs at some addresses the outputs at others."""
+        raise NotImplementedError
+
+    @property
+    def may_stop(self) -> bool:
+        """Whether a part may raise an exception: it has a check, or Python has its turn."""
+        return any(
+            part.head is None or any(isinstance(s, Check) for s in part.program.native_steps)
+            for part in self.parts
+        )
+
+
+class _Branches(Runner):
+    def __init__(self, primitive: Cond, name: str) -> None:
+        self.parts = [
+            Part(graph, {}, frozenset(), f"{name}, branch {number}")
+            for number, graph in enumerate(primitive.branches)
+        ]
+
+    def run(self, inputs: Sequence[int], outputs: Sequence[int]) -> None:
+        index, *operands = inputs
+        number = ctypes.c_int32.from_address(index).value
+        part = self.parts[min(max(number, 0), len(self.parts) - 1)]
+        for place, address in enumerate(operands):
+            part.point(part.slots[place], address)
+        for k, address in enumerate(outputs):
+            part.point(part.outputs[k], address)
+        part.program.prepare()
+        part.run()
+
+
+class _Loop(Runner):
+    """What both loops share: the body, what is carried, and the native loop."""
+
+    def __init__(self, body: Graph, carried: int, sliced: int, name: str) -> None:
+        self.carried, self.sliced = carried, sliced
+        same = frozenset(range(carried + sliced, len(body.inputs)))
+        self.body = Part(body, {k: k for k in range(carried)}, same, name)
+        self.parts = [self.body]
+        self.carry_bytes = [_nbytes(value) for value in body.inputs[:carried]]
+
+    def _begin(self, inputs: Sequence[int], outputs: Sequence[int]) -> None:
+        """What is carried starts where the results will be."""
+        for source, target, count in zip(inputs, outputs, self.carry_bytes, strict=False):
+            if source != target:
+                ctypes.memmove(target, source, count)
+        for place, address in enumerate(outputs[: self.carried]):
+            self.body.point(self.body.slots[place], address)
+        for place in range(self.carried + self.sliced, len(inputs)):
+            self.body.point(self.body.slots[place], inputs[place])
+
+    def _table(
+        self, turns: int, moves: Sequence[tuple[int, int]], condition: Part | None, flag: int
+    ) -> Any:
+        flat = [word for move in moves for word in move]
+        self._moves = (ctypes.c_int64 * max(1, len(flat)))(*flat)
+        head = 0 if condition is None else condition.head
+        return (ctypes.c_int64 * threads.LOOP_WORDS)(
+            self.body.head, turns, len(moves), ctypes.addressof(self._moves), head or 0, -1, flag
+        )
+
+
+class _While(_Loop):
+    def __init__(self, primitive: While, name: str) -> None:
+        super().__init__(primitive.body, primitive.carried, 0, f"{name}, body")
+        same = frozenset(range(primitive.carried, len(primitive.body.inputs)))
+        self.condition = Part(primitive.condition, {}, same, f"{name}, condition")
+        self.parts.append(self.condition)
+        self.flag = allocate(1)
+
+    def run(self, inputs: Sequence[int], outputs: Sequence[int]) -> None:
+        self._begin(inputs, outputs)
+        for place, address in enumerate(outputs[: self.carried]):
+            self.condition.point(self.condition.slots[place], address)
+        for place in range(self.carried, len(inputs)):
+            self.condition.point(self.condition.slots[place], inputs[place])
+        self.condition.point(self.condition.outputs[0], self.flag.address)
+        self.condition.program.prepare()
+        self.body.program.prepare()
+        native = self.body.head is not None and self.condition.head is not None
+        if native and not choice.observers:
+            table = self._table(TURNS_AT_ONCE, [], self.condition, self.flag.address)
+            while (
+                threads.run_loop(table, self.body.program.alone and self.condition.program.alone)
+                == 0
+            ):
+                pass
+            self._complain(table)
+            return
+        truth = ctypes.c_uint8.from_address(self.flag.address)
+        while True:
+            self.condition.run()
+            if not truth.value:
+                return
+            self.body.run()
+
+    def _complain(self, table: Any) -> None:
+        stopped = table[threads.LOOP_STOPPED]
+        if stopped:
+            part = self.condition if stopped < 0 else self.body
+            steps = part.program.native_steps
+            part.program._complain(steps[part.program.prepared + abs(stopped) - 1])
+
+
+class _Scan(_Loop):
+    def __init__(self, primitive: ScanLoop, name: str) -> None:
+        super().__init__(primitive.body, primitive.carried, primitive.sliced, f"{name}, body")
+        self.length, self.reverse = primitive.length, primitive.reverse
+        n, m = primitive.carried, primitive.sliced
+        self.steps_in = [_nbytes(value) for value in primitive.body.inputs[n : n + m]]
+        self.steps_out = [_nbytes(value) for value in primitive.body.outputs[n:]]
+
+    def run(self, inputs: Sequence[int], outputs: Sequence[int]) -> None:
+        self._begin(inputs, outputs)
+        if not self.length:
+            return
+        n = self.carried
+        moving = [
+            (self.body.slots[n + i], inputs[n + i], step) for i, step in enumerate(self.steps_in)
+        ]
+        moving += [
+            (self.body.outputs[n + i], outputs[n + i], step)
+            for i, step in enumerate(self.steps_out)
+        ]
+        first = self.length - 1 if self.reverse else 0
+        sign = -1 if self.reverse else 1
+        for slots, address, step in moving:
+            self.body.point(slots, address + first * step)
+        self.body.program.prepare()
+        if self.body.head is None or choice.observers:
+            for turn in range(self.length):
+                for slots, address, step in moving:
+                    self.body.point(slots, address + (first + sign * turn) * step)
+                self.body.run()
+            return
+        moves = [
+            (place, sign * step) for slots, _, step in moving for place in self.body.places(slots)
+        ]
+        left = self.length
+        while left:
+            turns = min(left, TURNS_AT_ONCE)
+            table = self._table(turns, moves, None, 0)
+            threads.run_loop(table, self.body.program.alone)
+            if table[threads.LOOP_STOPPED]:
+                steps = self.body.program.native_steps
+                number = self.body.program.prepared + table[threads.LOOP_STOPPED] - 1
+                self.body.program._complain(steps[number])
+            left -= turns
+
+
+def _nbytes(value: Value) -> int:
+    return size_of(value.shape) * value.dtype.itemsize
+
+
+def on_zeros(step: HostStep) -> None:
+    """Run a step of control on memory of its own, for a measurement."""
+    held: list[Any] = []
+
+    def room(values: Sequence[Value]) -> list[int]:
+        blocks = [allocate(max(1, _nbytes(value))) for value in values]
+        for block, value in zip(blocks, values, strict=True):
+            ctypes.memset(block.address, 0, _nbytes(value))
+        held.extend(blocks)
+        return [block.address for block in blocks]
+
+    step.runner.run(room(step.node.inputs), room(step.node.outputs))
