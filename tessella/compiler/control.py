@@ -52,7 +52,7 @@ class Part:
         self.slots = [[number, *slot_of.get(number, [])] for number in range(len(layouts))]
         self.outputs = {k: self.slots[place] for k, place in places.items()}
         segments = self.program.segments
-        self.head = None
+        self.head: int | None = None
         if len(segments) == 1 and not isinstance(segments[0], HostStep):
             self.head = segments[0][1]
 
@@ -143,6 +143,7 @@ class _Loop(Runner):
         flat = [word for move in moves for word in move]
         self._moves = (ctypes.c_int64 * max(1, len(flat)))(*flat)
         head = 0 if condition is None else condition.head
+        assert self.body.head is not None
         return (ctypes.c_int64 * threads.LOOP_WORDS)(
             self.body.head, turns, len(moves), ctypes.addressof(self._moves), head or 0, -1, flag
         )

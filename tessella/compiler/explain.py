@@ -102,8 +102,11 @@ class Explanation:
             kept = _bytes(self.program.kept_plan.nbytes)
             facts.append(("done only once", f"{self.program.prepared} calls, {kept} kept"))
         effects = sum(step.node.primitive.has_effect for step in host)
-        if len(host) > effects:
-            facts.append(("by NumPy, between native calls", str(len(host) - effects)))
+        control = sum(step.runner is not None for step in host)
+        if len(host) > effects + control:
+            facts.append(("by NumPy, between native calls", str(len(host) - effects - control)))
+        if control:
+            facts.append(("loops and branches, programs of their own", str(control)))
         if effects:
             facts.append(("effects in Python, between native calls", str(effects)))
         if views:
