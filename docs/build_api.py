@@ -25,7 +25,7 @@ PAGES = {
     "autodiff": ("Differentiation", ["tessella.autodiff"]),
     "transforms": (
         "Transformations",
-        [f"tessella.transforms.{room}" for room in ("reverse_mode", "forward_mode", "jacobians", "batching", "custom", "rematerialisation", "graphs", "jit", "tuning", "recording", "trees")],
+        [f"tessella.transforms.{room}" for room in ("reverse_mode", "forward_mode", "jacobians", "batching", "control", "custom", "rematerialisation", "graphs", "jit", "tuning", "recording", "trees")],
     ),
     "debug": (
         "Debugging and profiling",
@@ -51,7 +51,7 @@ PAGES = {
             "tessella.primitives.window", "tessella.primitives.contraction",
             "tessella.primitives.indexing", "tessella.primitives.scan", "tessella.primitives.softmax",
             "tessella.primitives.random", "tessella.primitives.generate",
-            "tessella.primitives.host", "tessella.primitives.barrier", "tessella.primitives.effect", "tessella.primitives.fused", "tessella.primitives.graph",
+            "tessella.primitives.host", "tessella.primitives.control", "tessella.primitives.barrier", "tessella.primitives.effect", "tessella.primitives.fused", "tessella.primitives.graph",
         ],
     ),
     "dtypes": ("Dtypes", ["tessella.dtypes", "tessella.tensors.inspection"]),

@@ -224,6 +224,14 @@ from tessella.transforms.tuning import forget_tuning, tune
 
 if _TYPE_CHECKING:
     from tessella.transforms.batching import all_gather, axis_index, pmax, pmean, pmin, psum, vmap
+    from tessella.transforms.control import (
+        associative_scan,
+        cond,
+        fori_loop,
+        scan,
+        switch,
+        while_loop,
+    )
     from tessella.transforms.custom import custom_jvp, custom_vjp, stop_gradient
     from tessella.transforms.forward_mode import jvp, linearize
     from tessella.transforms.graphs import make_graph
@@ -236,39 +244,18 @@ __version__ = "0.1.0"
 
 # The transformations, by their module; they are imported when they are first asked for.
 _TRANSFORMATIONS = {
-    "batching": (
-        "all_gather",
-        "axis_index",
-        "pmax",
-        "pmean",
-        "pmin",
-        "psum",
-        "vmap",
-    ),
-    "forward_mode": (
-        "jvp",
-        "linearize",
-    ),
-    "reverse_mode": (
-        "grad",
-        "value_and_grad",
-        "vjp",
-    ),
-    "jacobians": (
-        "hessian",
-        "hvp",
-        "jacfwd",
-        "jacrev",
-    ),
-    "custom": (
-        "custom_jvp",
-        "custom_vjp",
-        "stop_gradient",
-    ),
-    "rematerialisation": ("checkpoint",),
-    "graphs": ("make_graph",),
+    "batching": "all_gather axis_index pmax pmean pmin psum vmap",
+    "control": "associative_scan cond fori_loop scan switch while_loop",
+    "forward_mode": "jvp linearize",
+    "reverse_mode": "grad value_and_grad vjp",
+    "jacobians": "hessian hvp jacfwd jacrev",
+    "custom": "custom_jvp custom_vjp stop_gradient",
+    "rematerialisation": "checkpoint",
+    "graphs": "make_graph",
 }
-_MODULE_OF = {_name: _module for _module, _names in _TRANSFORMATIONS.items() for _name in _names}
+_MODULE_OF = {
+    _name: _module for _module, _names in _TRANSFORMATIONS.items() for _name in _names.split()
+}
 
 
 def __getattr__(name: str) -> _Any:
@@ -305,6 +292,7 @@ __all__ = [
     "asarray",
     "asin",
     "asinh",
+    "associative_scan",
     "astype",
     "atan",
     "atan2",
@@ -330,6 +318,7 @@ __all__ = [
     "complex128",
     "complex64",
     "concat",
+    "cond",
     "conj",
     "copysign",
     "cos",
@@ -370,6 +359,7 @@ __all__ = [
     "floor_divide",
     "fmod",
     "forget_tuning",
+    "fori_loop",
     "from_dlpack",
     "full",
     "full_like",
@@ -464,6 +454,7 @@ __all__ = [
     "round",
     "rsqrt",
     "scalar",
+    "scan",
     "searchsorted",
     "sigmoid",
     "sign",
@@ -483,6 +474,7 @@ __all__ = [
     "subtract",
     "sum",
     "swapaxes",
+    "switch",
     "take",
     "take_along_axis",
     "tan",
@@ -510,6 +502,7 @@ __all__ = [
     "vjp",
     "vmap",
     "where",
+    "while_loop",
     "zeros",
     "zeros_like",
     "zip",

@@ -162,6 +162,7 @@ def _require_fit(name: str, graph: Graph, operands: Sequence[Any]) -> None:
 def interpret(graph: Graph, arrays: Sequence[NumPyArray]) -> list[NumPyArray]:
     """The outputs of a graph, by the meaning of its primitives.
 
+    >>> from tessella import dtypes
     >>> from tessella.primitives.elementwise import elementwise
     >>> from tessella.primitives.graph import Value, apply
     >>> x, nodes = Value((), dtypes.float64), []
