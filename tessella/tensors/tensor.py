@@ -136,6 +136,8 @@ class Tensor:
 
     def numpy(self) -> np.ndarray[Any, Any]:
         """The elements as a NumPy array: a read-only view, without copying."""
+        if _mode.trace is not None:
+            _mode.trace.look_at(self)
         view = to_numpy(self._value)
         view.flags.writeable = False
         return view

@@ -282,6 +282,11 @@ class Trace:
         """The program is only right while an attribute (or an item of a dict) has this value."""
         self.guards.setdefault((id(owner), name), (owner, name, value))
 
+    def look_at(self, tensor: Any) -> None:
+        """The elements of a tensor are asked for: the program is right for this data of it only."""
+        if type(tensor._value) is Array:
+            self.guard(tensor, "_value", tensor._value)
+
     def end(self) -> None:
         """Give every captured tensor its array back."""
         self.active = False

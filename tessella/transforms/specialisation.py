@@ -243,6 +243,8 @@ class Specialisation:
     def _changed_guard(self) -> str:
         for owner, name, value in self.guards:
             now = owner.get(name) if isinstance(owner, dict) else getattr(owner, name)
+            if now != value and name == "_value":
+                return "a tensor from outside, whose elements the function looked at, has other data now"
             if now != value:
                 return f"{str(name).strip('_')} of {type(owner).__name__} is {now!r} now, it was {value!r}"
         return ""
