@@ -27,6 +27,7 @@ def _suites() -> dict[str, tuple[str, Callable[[], report.Table]]]:
     import scaling
     import startup
     import threads
+    import transformations
     import tuning
 
     return {
@@ -40,6 +41,7 @@ def _suites() -> dict[str, tuple[str, Callable[[], report.Table]]]:
         "overhead": ("performance.md", overhead.overhead),
         "tuning": ("performance.md", tuning.tuning),
         "memory": ("performance.md", memory.memory),
+        "transformations": ("performance.md", transformations.transformations),
         "scaling": ("performance.md", scaling.scaling),
         "threads": ("performance.md", threads.threads),
         "startup": ("performance.md", startup.startup),
