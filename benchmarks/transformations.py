@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import tempfile
 import time
@@ -21,8 +22,7 @@ def floats(*shape: int) -> np.ndarray[Any, Any]:
 
 SIZES = (784, 512, 512, 10)
 WEIGHTS = [
-    (floats(n, m) / np.float32(np.sqrt(n)), floats(m) * 0)
-    for n, m in zip(SIZES, SIZES[1:], strict=False)
+    (floats(n, m) / np.float32(np.sqrt(n)), floats(m) * 0) for n, m in itertools.pairwise(SIZES)
 ]
 IMAGES, LABELS = floats(256, 784), random.integers(0, 10, 256)
 SMALL = floats(64) * np.float32(0.5)

@@ -35,6 +35,7 @@ from tessella.dtypes import (
 )
 from tessella.dtypes import bool_ as bool
 from tessella.errors import TessellaError
+from tessella.later import when_imported as _when_imported
 from tessella.profiling import profile
 from tessella.tensors import random
 from tessella.tensors.creation import (
@@ -54,6 +55,7 @@ from tessella.tensors.creation import (
     zeros,
     zeros_like,
 )
+from tessella.tensors.einsum import einsum
 from tessella.tensors.elementwise import (
     abs,
     acos,
@@ -154,7 +156,6 @@ from tessella.tensors.inspection import (
     result_type,
 )
 from tessella.tensors.linear import (
-    einsum,
     matmul,
     matrix_transpose,
     outer,
@@ -240,6 +241,8 @@ if _TYPE_CHECKING:
     from tessella.transforms.reverse_mode import grad, value_and_grad, vjp
 
 __version__ = "0.1.0"
+
+_when_imported("einops._backends", "tessella.tensors.einops_backend")
 
 
 # The transformations, by their module; they are imported when they are first asked for.
