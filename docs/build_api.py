@@ -19,9 +19,9 @@ PAGES = {
     "elementwise": ("Elementwise functions", ["tessella.tensors.elementwise"]),
     "manipulation": ("Shapes, views and joining", ["tessella.tensors.manipulation"]),
     "statistical": ("Reductions and scans", ["tessella.tensors.statistical"]),
-    "linear": ("Products", ["tessella.tensors.linear"]),
+    "linear": ("Products", ["tessella.tensors.linear", "tessella.tensors.einsum"]),
     "indexing": ("Indexing, sorting and searching", ["tessella.tensors.indexing", "tessella.tensors.sorting"]),
-    "random": ("Random numbers", ["tessella.tensors.random"]),
+    "random": ("Random numbers", ["tessella.tensors.random", "tessella.tensors.distributions"]),
     "autodiff": ("Differentiation", ["tessella.autodiff"]),
     "transforms": (
         "Transformations",

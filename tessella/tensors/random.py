@@ -1,6 +1,9 @@
 """Random numbers from a seed and a counter: the same on every machine.
 
-Every draw takes the next number of the counter, mixes it with the seed into a key (Threefry), and
+There are two ways to them: a `Generator`, which counts its draws (the default one is behind `rand`, `randn`, ...),
+and explicit keys (`tessella.tensors.distributions`), for which nothing counts.
+
+Every draw of a generator takes the next number of the counter, mixes it with the seed into a key (Threefry), and
 makes its bits from that key. So what is drawn depends on the seed and on how many draws came
 before, and on nothing else.
 """
@@ -23,6 +26,28 @@ from tessella.primitives.random import RandomBits, threefry
 from tessella.scalar import operators
 from tessella.scalar.function import ScalarFunction
 from tessella.tensors.creation import asarray
+from tessella.tensors.distributions import (
+    bernoulli,
+    beta,
+    bits,
+    categorical,
+    cauchy,
+    choice,
+    dirichlet,
+    exponential,
+    fold_in,
+    gamma,
+    gumbel,
+    key,
+    laplace,
+    logistic,
+    normal,
+    permutation,
+    poisson,
+    split,
+    truncated_normal,
+    uniform,
+)
 from tessella.tensors.elementwise import zip_with
 from tessella.tensors.manipulation import stack
 from tessella.tensors.sorting import argsort
@@ -228,4 +253,8 @@ def _shape(shape: tuple[Any, ...]) -> Any:
     return shape[0] if len(shape) == 1 else shape
 
 
-__all__ = ["Generator", "manual_seed", "rand", "randint", "randn", "randperm"]
+__all__ = [
+    "Generator", "bernoulli", "beta", "bits", "categorical", "cauchy", "choice", "dirichlet", "exponential",
+    "fold_in", "gamma", "gumbel", "key", "laplace", "logistic", "manual_seed", "normal", "permutation",
+    "poisson", "rand", "randint", "randn", "randperm", "split", "truncated_normal", "uniform",
+]  # fmt: skip

@@ -1,0 +1,483 @@
+"""Random numbers from explicit keys: the same key gives the same numbers, everywhere.
+
+A key is two uint32 words. What is drawn depends on the key and on nothing else, so whoever wants other numbers
+takes another key: `split` makes several of one, `fold_in` one of a key and a number. With None in place of a key
+the next one of the default generator is taken (`tessella.tensors.random`).
+
+Source: Salmon, Moraes, Dror & Shaw, *Parallel random numbers: as easy as 1, 2, 3* (2011); Claessen & Pałka,
+*Splittable pseudorandom number generators using cryptographic hashing* (2013).
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from tessella import dtypes
+from tessella.backends.array import check_shape
+from tessella.dtypes import DType, as_dtype
+from tessella.errors import ArgumentError, DTypeError, ShapeError
+from tessella.primitives.base import Shape, broadcast_shapes
+from tessella.primitives.random import RandomBits, fold_key, split_key, threefry
+from tessella.tensors import elementwise as maths
+from tessella.tensors.creation import arange, asarray, full
+from tessella.tensors.manipulation import broadcast_to
+from tessella.tensors.sorting import argsort
+from tessella.tensors.tensor import Tensor, apply
+
+Key = Tensor | None
+
+
+def key(seed: int) -> Tensor:
+    """The key of a seed: two uint32 words.
+
+    >>> import tessella as ts
+    >>> ts.random.key(7).dtype, ts.random.key(7).shape
+    (tessella.uint32, (2,))
+    """
+    if not isinstance(seed, (int, np.integer)) or isinstance(seed, bool):
+        raise ArgumentError(f"key: {seed!r} was given; expected an integer")
+    number = int(seed) & (2**64 - 1)
+    words = [np.array(number >> shift & 0xFFFFFFFF, np.uint32) for shift in (0, 32)]
+    zero = np.zeros((), np.uint32)
+    with np.errstate(over="ignore"):
+        return asarray(np.array(threefry((words[0], words[1]), (zero, zero)), np.uint32))
+
+
+def split(key: Tensor, count: int = 2) -> Tensor:
+    """Several keys from one; the old one should not be used any more.
+
+    Shapes: (2,) -> (count, 2).
+
+    >>> import tessella as ts
+    >>> first, second = ts.random.split(ts.random.key(0))
+    >>> bool((first == second).all())
+    False
+    """
+    if count < 0:
+        raise ArgumentError(f"split: count is {count}; expected 0 or more")
+    found: Tensor = split_key(_checked(key, "split"), count)
+    return found
+
+
+def fold_in(key: Tensor, number: Any) -> Tensor:
+    """The key that a key and a whole number make, for example the number of a step."""
+    folded = number if isinstance(number, Tensor) else asarray(int(number) & 0xFFFFFFFF)
+    if not folded.dtype.is_integer:
+        raise DTypeError(f"fold_in: the number is {folded.dtype.name}; expected an integer")
+    found: Tensor = fold_key(_checked(key, "fold_in"), folded.astype(dtypes.uint32))
+    return found
+
+
+def bits(key: Key, shape: Any = (), dtype: Any = dtypes.uint32) -> Tensor:
+    """Random bits, as uint32 or uint64."""
+    kind = as_dtype(dtype)
+    sizes = check_shape(shape, "bits")
+    chosen = _checked(key, "bits")
+    if kind is dtypes.uint32:
+        return _words(chosen, sizes)
+    if kind is dtypes.uint64:
+        high, low = (_words(k, sizes).astype(dtypes.uint64) for k in _several(chosen, 2))
+        return (high << 32) | low
+    raise DTypeError(f"bits: dtype is {kind.name}; expected uint32 or uint64")
+
+
+def uniform(
+    key: Key, shape: Any = (), dtype: Any = None, minval: Any = 0.0, maxval: Any = 1.0
+) -> Tensor:
+    """Numbers spread evenly over [minval, maxval).
+
+    >>> import tessella as ts
+    >>> x = ts.random.uniform(ts.random.key(0), (1000,))
+    >>> 0.45 < float(x.mean()) < 0.55
+    True
+    """
+    kind = _floating(dtype)
+    unit = _unit(_checked(key, "uniform"), check_shape(shape, "uniform"), kind)
+    return unit if minval == 0.0 and maxval == 1.0 else unit * (maxval - minval) + minval
+
+
+def normal(key: Key, shape: Any = (), dtype: Any = None) -> Tensor:
+    """Normally distributed numbers, of mean 0 and variance 1.
+
+    Source: Box & Muller, *A note on the generation of random normal deviates* (1958).
+    """
+    kind = _floating(dtype)
+    wide = dtypes.compute_dtype(kind)
+    sizes = check_shape(shape, "normal")
+    first, second = _several(_checked(key, "normal"), 2)
+    radius = ((1.0 - _unit(first, sizes, wide)).log() * -2.0).sqrt()
+    return (radius * maths.cos(_unit(second, sizes, wide) * (2.0 * math.pi))).astype(kind)
+
+
+def truncated_normal(
+    key: Key, lower: Any = -2.0, upper: Any = 2.0, shape: Any = None, dtype: Any = None
+) -> Tensor:
+    """Normally distributed numbers, of those between two bounds; by the inverse of their distribution.
+
+    Shapes: that of the bounds together, unless one is given.
+    """
+    kind = _floating(dtype)
+    wide = dtypes.compute_dtype(kind)
+    low, high = _parameter(lower, wide), _parameter(upper, wide)
+    sizes = _shape(shape, "truncated_normal", low, high)
+    root = math.sqrt(0.5)
+    a, b = maths.erf(low * root), maths.erf(high * root)
+    unit = _unit(_checked(key, "truncated_normal"), sizes, wide)
+    found = erfinv(a + (b - a) * unit) / root
+    return maths.clip(found, low, high).astype(kind)
+
+
+def exponential(key: Key, shape: Any = (), dtype: Any = None) -> Tensor:
+    """Waiting times of mean 1: the density is e^-x."""
+    kind = _floating(dtype)
+    unit = _unit(
+        _checked(key, "exponential"), check_shape(shape, "exponential"), dtypes.compute_dtype(kind)
+    )
+    return (-maths.log1p(-unit)).astype(kind)
+
+
+def laplace(key: Key, shape: Any = (), dtype: Any = None) -> Tensor:
+    """The density is e^-|x| / 2."""
+    kind = _floating(dtype)
+    wide = dtypes.compute_dtype(kind)
+    centred = _open_unit(_checked(key, "laplace"), check_shape(shape, "laplace"), wide) * 2.0 - 1.0
+    return (-maths.sign(centred) * maths.log1p(-maths.abs(centred))).astype(kind)
+
+
+def logistic(key: Key, shape: Any = (), dtype: Any = None) -> Tensor:
+    """The distribution function is the sigmoid."""
+    kind = _floating(dtype)
+    wide = dtypes.compute_dtype(kind)
+    unit = _open_unit(_checked(key, "logistic"), check_shape(shape, "logistic"), wide)
+    return (unit.log() - maths.log1p(-unit)).astype(kind)
+
+
+def cauchy(key: Key, shape: Any = (), dtype: Any = None) -> Tensor:
+    """The density is 1 / (pi (1 + x^2))."""
+    kind = _floating(dtype)
+    wide = dtypes.compute_dtype(kind)
+    unit = _open_unit(_checked(key, "cauchy"), check_shape(shape, "cauchy"), wide)
+    return maths.tan((unit - 0.5) * math.pi).astype(kind)
+
+
+def gumbel(key: Key, shape: Any = (), dtype: Any = None) -> Tensor:
+    """The distribution function is e^-e^-x: that of the greatest of many."""
+    kind = _floating(dtype)
+    wide = dtypes.compute_dtype(kind)
+    unit = _open_unit(_checked(key, "gumbel"), check_shape(shape, "gumbel"), wide)
+    return (-(-unit.log()).log()).astype(kind)
+
+
+def bernoulli(key: Key, p: Any = 0.5, shape: Any = None) -> Tensor:
+    """True with a probability, for each element."""
+    probability = _parameter(p, dtypes.DEFAULT_FLOAT)
+    sizes = _shape(shape, "bernoulli", probability)
+    return _unit(_checked(key, "bernoulli"), sizes, dtypes.float32) < probability
+
+
+def categorical(key: Key, logits: Any, axis: int = -1, shape: Any = None) -> Tensor:
+    """Indices along an axis, each with a probability in proportion to e^logit.
+
+    Shapes: that of the logits without the axis; a longer one, if it is given, draws several times.
+
+    Source: Gumbel, *Statistical theory of extreme values* (1954): the greatest of logits with Gumbel noise.
+    """
+    table = _parameter(logits, dtypes.DEFAULT_FLOAT)
+    if table.ndim == 0:
+        raise ShapeError("categorical: the logits have shape (); they need an axis of categories")
+    place = axis % table.ndim
+    kept = table.shape[:place] + table.shape[place + 1 :]
+    sizes = kept if shape is None else check_shape(shape, "categorical")
+    if sizes[len(sizes) - len(kept) :] != kept:
+        raise ShapeError(
+            f"categorical: shape {sizes} does not end with {kept}, the logits' shape without axis {axis}"
+        )
+    from tessella.primitives.movement import move_axis
+    from tessella.tensors.statistical import argmax
+
+    last: Tensor = move_axis(table, place, table.ndim - 1)
+    noise = gumbel(_checked(key, "categorical"), (*sizes, last.shape[-1]), dtype=table.dtype)
+    return argmax(last + noise, axis=-1)
+
+
+def randint(
+    key: Key, shape: Any = (), minval: int = 0, maxval: int = 2, dtype: Any = None
+) -> Tensor:
+    """Whole numbers from minval to maxval - 1, spread evenly.
+
+    Raises:
+        ArgumentError: there is no number in the range.
+    """
+    if maxval <= minval:
+        raise ArgumentError(f"randint: there is no number from {minval} to below {maxval}")
+    words = bits(_checked(key, "randint"), shape, dtypes.uint64)
+    found = (words >> 1).astype(dtypes.int64) % (maxval - minval) + minval
+    return found.astype(as_dtype(dtype or dtypes.DEFAULT_INT))
+
+
+def permutation(key: Key, x: Any, axis: int = 0) -> Tensor:
+    """A tensor's places along an axis in random order; or, for a number n, 0 to n - 1."""
+    from tessella.tensors.indexing import take
+
+    single = isinstance(x, (int, np.integer))
+    count = int(x) if single else x.shape[axis]
+    order = argsort(_unit(_checked(key, "permutation"), (count,), dtypes.float64))
+    return take(arange(count), order, axis=0) if single else take(x, order, axis=axis)
+
+
+def choice(key: Key, x: Any, shape: Any = (), replace: bool = True, p: Any = None) -> Tensor:
+    """Elements of a tensor along its first axis (or of 0 to n - 1), with or without putting them back.
+
+    Args:
+        p: their probabilities; all alike if left out.
+    """
+    from tessella.tensors.indexing import take
+
+    table = arange(int(x)) if isinstance(x, (int, np.integer)) else x
+    count, sizes = table.shape[0], check_shape(shape, "choice")
+    wanted = math.prod(sizes)
+    if not replace and wanted > count:
+        raise ArgumentError(
+            f"choice: {wanted} elements are wanted without putting back, and there are {count}"
+        )
+    chosen = _checked(key, "choice")
+    if replace and p is None:
+        places = randint(chosen, (wanted,), 0, count)
+    elif replace:
+        weights = _parameter(p, dtypes.DEFAULT_FLOAT)
+        places = categorical(chosen, weights.log(), shape=(wanted,))
+    else:  # the first of an order by weight and chance
+        noise = gumbel(chosen, (count,), dtype=dtypes.float64)
+        if p is not None:
+            noise = noise + _parameter(p, dtypes.float64).log()
+        places = argsort(-noise)[:wanted]
+    return take(table, places, axis=0).reshape((*sizes, *table.shape[1:]))
+
+
+def gamma(key: Key, a: Any, shape: Any = None, dtype: Any = None) -> Tensor:
+    """The density is x^(a-1) e^-x / Gamma(a).
+
+    Source: Marsaglia & Tsang, *A simple method for generating gamma variables* (2000).
+    """
+    from tessella.transforms.control import while_loop
+    from tessella.transforms.custom import stop_gradient
+
+    kind = _floating(dtype)
+    wide = dtypes.compute_dtype(kind)
+    parameter = stop_gradient(_parameter(a, wide))
+    sizes = _shape(shape, "gamma", parameter)
+    first, second = _several(_checked(key, "gamma"), 2)
+    alpha = broadcast_to(parameter, sizes)
+    small = alpha < 1.0  # then a + 1 is drawn, and made smaller
+    d = maths.where(small, alpha + 1.0, alpha) - 1.0 / 3.0
+    c = 1.0 / (d * 9.0).sqrt()
+
+    def turn(state: Any) -> Any:
+        number, accepted, value = state
+        for_normal, for_test = _several(_fold(first, number), 2)
+        x = normal(for_normal, sizes, wide)
+        v = (1.0 + c * x) ** 3
+        u = 1.0 - _unit(for_test, sizes, wide)
+        safe = maths.maximum(v, 1e-30)
+        good = (v > 0.0) & (u.log() < 0.5 * x * x + d * (1.0 - v + safe.log()))
+        return number + 1, accepted | good, maths.where(accepted, value, d * safe)
+
+    start = (
+        asarray(0, dtype=dtypes.uint32),
+        full(sizes, False, dtype=dtypes.bool_),
+        full(sizes, 0.0, dtype=wide),
+    )
+    _, _, value = while_loop(lambda state: ~state[1].all(), turn, start)
+    u = 1.0 - _unit(second, sizes, wide)
+    shrunk = value * u ** (1.0 / maths.where(small, alpha, alpha * 0.0 + 1.0))
+    return maths.where(small, shrunk, value).astype(kind)
+
+
+def beta(key: Key, a: Any, b: Any, shape: Any = None, dtype: Any = None) -> Tensor:
+    """The density is in proportion to x^(a-1) (1-x)^(b-1) on [0, 1]."""
+    kind = _floating(dtype)
+    wide = dtypes.compute_dtype(kind)
+    first, second = _parameter(a, wide), _parameter(b, wide)
+    sizes = _shape(shape, "beta", first, second)
+    one, other = _several(_checked(key, "beta"), 2)
+    x, y = gamma(one, first, sizes, wide), gamma(other, second, sizes, wide)
+    return (x / (x + y)).astype(kind)
+
+
+def dirichlet(key: Key, alpha: Any, shape: Any = None, dtype: Any = None) -> Tensor:
+    """Probabilities along the last axis: gamma variables divided by their sum."""
+    kind = _floating(dtype)
+    parameter = _parameter(alpha, dtypes.compute_dtype(kind))
+    sizes = (
+        parameter.shape
+        if shape is None
+        else (*check_shape(shape, "dirichlet"), parameter.shape[-1])
+    )
+    x = gamma(_checked(key, "dirichlet"), parameter, sizes, parameter.dtype)
+    return (x / x.sum(axis=-1, keepdims=True)).astype(kind)
+
+
+def poisson(key: Key, rate: Any, shape: Any = None, dtype: Any = None) -> Tensor:
+    """How often something happens in a time in which it does so `rate` times on average.
+
+    Source: Knuth, *The art of computer programming*, volume 2, 3.4.1 F(3), for rates to 10; above,
+        Hörmann, *The transformed rejection method for generating Poisson random variables* (1993), PTRS.
+    """
+    from tessella.transforms.control import while_loop
+
+    kind = as_dtype(dtype or dtypes.DEFAULT_INT)
+    mean = _parameter(rate, dtypes.float64)
+    sizes = _shape(shape, "poisson", mean)
+    lam = broadcast_to(mean, sizes)
+    chosen = _several(_checked(key, "poisson"), 2)
+    few = maths.minimum(lam, 10.0)
+
+    def one_more(state: Any) -> Any:
+        number, count, product = state
+        product = product * (1.0 - _unit(_fold(chosen[0], number), sizes, dtypes.float64))
+        return number + 1, count + (product > (-few).exp()).astype(dtypes.float64), product
+
+    zeros = full(sizes, 0.0, dtype=dtypes.float64)
+    start = (asarray(0, dtype=dtypes.uint32), zeros, zeros + 1.0)
+    _, small, _ = while_loop(lambda s: (s[2] > (-few).exp()).any(), one_more, start)
+    return maths.where(lam <= 10.0, small, _many(chosen[1], maths.maximum(lam, 10.0))).astype(kind)
+
+
+def _many(key: Tensor, lam: Tensor) -> Tensor:
+    """Poisson variables for rates from 10 on, by rejection."""
+    from tessella.transforms.control import while_loop
+
+    sizes, root = lam.shape, lam.sqrt()
+    b = 0.931 + 2.53 * root
+    a = -0.059 + 0.02483 * b
+    inverse = 1.1239 + 1.1328 / (b - 3.4)
+    limit = 0.9277 - 3.6224 / (b - 2.0)
+
+    def turn(state: Any) -> Any:
+        number, accepted, value = state
+        first, second = _several(_fold(key, number), 2)
+        u = _unit(first, sizes, dtypes.float64) - 0.5
+        v = 1.0 - _unit(second, sizes, dtypes.float64)
+        us = maths.maximum(0.5 - maths.abs(u), 1e-300)
+        k = maths.floor((2.0 * a / us + b) * u + lam + 0.43)
+        quick = (us >= 0.07) & (v <= limit)
+        possible = (k >= 0.0) & ~((us < 0.013) & (v > us))
+        safe = maths.maximum(k, 0.0)
+        left = v.log() + inverse.log() - (a / (us * us) + b).log()
+        right = -lam + safe * lam.log() - maths.lgamma(safe + 1.0)
+        good = quick | (possible & (left <= right))
+        return number + 1, accepted | good, maths.where(accepted, value, safe)
+
+    start = (
+        asarray(0, dtype=dtypes.uint32),
+        full(sizes, False, dtype=dtypes.bool_),
+        full(sizes, 0.0, dtype=dtypes.float64),
+    )
+    return while_loop(lambda state: ~state[1].all(), turn, start)[2]
+
+
+# --- parts --------------------------------------------------------------------------------------------
+
+
+def erfinv(y: Tensor) -> Tensor:
+    """The inverse of the error function.
+
+    Source: Giles, *Approximating the erfinv function* (2010), and two steps of Newton's method in float64.
+    """
+    w = -((1.0 - y) * (1.0 + y)).log()
+    near, far = w - 2.5, maths.maximum(w, 5.0).sqrt() - 3.0
+    inner = _polynomial(
+        near, 2.81022636e-08, 3.43273939e-07, -3.5233877e-06, -4.39150654e-06, 0.00021858087,
+        -0.00125372503, -0.00417768164, 0.246640727, 1.50140941,
+    )  # fmt: skip
+    outer = _polynomial(
+        far, -0.000200214257, 0.000100950558, 0.00134934322, -0.00367342844, 0.00573950773,
+        -0.0076224613, 0.00943887047, 1.00167406, 2.83297682,
+    )  # fmt: skip
+    x = maths.where(w < 5.0, inner, outer) * y
+    for _ in range(2 if y.dtype is dtypes.float64 else 0):
+        x = x - (maths.erf(x) - y) * (math.sqrt(math.pi) / 2.0) * (x * x).exp()
+    return maths.where(maths.abs(y) >= 1.0, maths.sign(y) * math.inf, x)
+
+
+def _polynomial(x: Tensor, *coefficients: float) -> Tensor:
+    total: Any = coefficients[0]
+    for coefficient in coefficients[1:]:
+        total = total * x + coefficient
+    found: Tensor = total
+    return found
+
+
+def _checked(key: Key, name: str) -> Tensor:
+    """A key, or the next one of the default generator."""
+    if key is None:
+        from tessella.tensors.random import default
+
+        return default.key()
+    if not isinstance(key, Tensor) or key.shape != (2,) or key.dtype is not dtypes.uint32:
+        shown = f"{key.dtype.name} {key.shape}" if isinstance(key, Tensor) else type(key).__name__
+        raise ArgumentError(
+            f"{name}: the key is {shown}; expected uint32 (2,), as ts.random.key(seed) gives it, or None. "
+            "For many keys use ts.vmap"
+        )
+    return key
+
+
+def _several(key: Tensor, count: int) -> list[Tensor]:
+    keys = split_key(key, count)
+    return [keys[i] for i in range(count)]
+
+
+def _fold(key: Tensor, number: Tensor) -> Tensor:
+    found: Tensor = fold_key(key, number)
+    return found
+
+
+def _words(key: Tensor, shape: Shape) -> Tensor:
+    found: Tensor = apply(RandomBits(shape), (key,))
+    return found
+
+
+def _unit(key: Tensor, shape: Shape, dtype: DType) -> Tensor:
+    """Numbers in [0, 1): multiples of 2^-24 or 2^-53."""
+    if dtype is dtypes.float64:
+        return (bits(key, shape, dtypes.uint64) >> 11).astype(dtypes.float64) * 2.0**-53
+    return ((_words(key, shape) >> 8).astype(dtypes.float32) * 2.0**-24).astype(dtype)
+
+
+def _open_unit(key: Tensor, shape: Shape, dtype: DType) -> Tensor:
+    """Numbers in (0, 1): half a step away from its ends."""
+    return _unit(key, shape, dtype) + (2.0**-54 if dtype is dtypes.float64 else 2.0**-25)
+
+
+def _floating(dtype: Any) -> DType:
+    kind = as_dtype(dtype or dtypes.DEFAULT_FLOAT)
+    if not kind.is_float:
+        raise DTypeError(f"random: {kind.name} is no floating dtype")
+    return kind
+
+
+def _parameter(value: Any, dtype: DType) -> Tensor:
+    tensor = value if isinstance(value, Tensor) else asarray(value)
+    return tensor if tensor.dtype is dtype else tensor.astype(dtype)
+
+
+def _shape(shape: Any, name: str, *parameters: Tensor) -> Shape:
+    """The shape that is given, or that of the parameters together, which must fit in it."""
+    own = broadcast_shapes([x.shape for x in parameters], name)
+    if shape is None:
+        return own
+    sizes = check_shape(shape, name)
+    if broadcast_shapes([own, sizes], name) != sizes:
+        raise ShapeError(f"{name}: the parameters have shape {own}, which does not fit in {sizes}")
+    return sizes
+
+
+__all__ = [
+    "bernoulli", "beta", "bits", "categorical", "cauchy", "choice", "dirichlet", "exponential", "fold_in",
+    "gamma", "gumbel", "key", "laplace", "logistic", "normal", "permutation", "poisson", "split",
+    "truncated_normal", "uniform",
+]  # fmt: skip

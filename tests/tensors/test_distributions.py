@@ -1,0 +1,159 @@
+"""Random numbers from explicit keys: the right distributions, and the same bits everywhere."""
+
+import numpy as np
+import pytest
+from scipy import stats
+
+import tessella as ts
+from tessella import errors
+
+KEY = ts.random.key(20)
+N = 20_000
+r = ts.random
+
+CONTINUOUS = {
+    "uniform": (lambda k, d: r.uniform(k, (N,), d, -1.0, 3.0), stats.uniform(-1, 4)),
+    "normal": (lambda k, d: r.normal(k, (N,), d), stats.norm()),
+    "truncated_normal": (lambda k, d: r.truncated_normal(k, -1.0, 2.5, (N,), d), stats.truncnorm(-1, 2.5)),
+    "exponential": (lambda k, d: r.exponential(k, (N,), d), stats.expon()),
+    "laplace": (lambda k, d: r.laplace(k, (N,), d), stats.laplace()),
+    "logistic": (lambda k, d: r.logistic(k, (N,), d), stats.logistic()),
+    "cauchy": (lambda k, d: r.cauchy(k, (N,), d), stats.cauchy()),
+    "gumbel": (lambda k, d: r.gumbel(k, (N,), d), stats.gumbel_r()),
+    "gamma": (lambda k, d: r.gamma(k, 2.5, (N,), d), stats.gamma(2.5)),
+    "gamma below 1": (lambda k, d: r.gamma(k, 0.3, (N,), d), stats.gamma(0.3)),
+    "beta": (lambda k, d: r.beta(k, 2.0, 0.7, (N,), d), stats.beta(2.0, 0.7)),
+    "dirichlet": (lambda k, d: r.dirichlet(k, ts.asarray([1.0, 2.0, 3.0]), (N,), d)[:, 0], stats.beta(1, 5)),
+}  # fmt: skip
+DISCRETE = {
+    "bernoulli": (lambda k: r.bernoulli(k, 0.3, (N,)).astype(ts.int64), stats.bernoulli(0.3)),
+    "poisson": (lambda k: r.poisson(k, 3.5, (N,)), stats.poisson(3.5)),
+    "poisson of many": (lambda k: r.poisson(k, 40.0, (N,)), stats.poisson(40)),
+    "categorical": (
+        lambda k: r.categorical(k, ts.log(ts.asarray([0.1, 0.6, 0.3])), shape=(N,)),
+        stats.rv_discrete(values=([0, 1, 2], [0.1, 0.6, 0.3])),
+    ),
+    "choice": (
+        lambda k: r.choice(k, 3, (N,), p=ts.asarray([0.1, 0.6, 0.3])),
+        stats.rv_discrete(values=([0, 1, 2], [0.1, 0.6, 0.3])),
+    ),
+    "randint": (lambda k: r.choice(k, 7, (N,)), stats.randint(0, 7)),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", CONTINUOUS)
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_continuous(name, dtype):
+    draw, expected = CONTINUOUS[name]
+    kind = getattr(ts, dtype)
+    found = draw(KEY, kind)
+    assert found.dtype is kind
+    assert stats.kstest(found.numpy().astype(np.float64), expected.cdf).pvalue > 1e-3
+    compiled = ts.jit(lambda k: draw(k, kind))(KEY)
+    if name in ("uniform", "bernoulli"):
+        np.testing.assert_array_equal(compiled.numpy(), found.numpy())
+    else:  # the same bits; functions of them may be fused, and be another in the last place
+        np.testing.assert_allclose(compiled.numpy(), found.numpy(), rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", DISCRETE)
+def test_discrete(name):
+    draw, expected = DISCRETE[name]
+    found = draw(KEY).numpy()
+    values = np.arange(int(found.max()) + 1)
+    counts = np.bincount(found, minlength=len(values))
+    likely = expected.pmf(values) * N
+    keep = likely > 5
+    rest = N - likely[keep].sum()
+    observed = [*counts[keep], *([counts[~keep].sum()] if rest > 1 else [])]
+    wanted = [*likely[keep], *([rest] if rest > 1 else [])]
+    scaled = np.array(wanted) * sum(observed) / sum(wanted)
+    assert stats.chisquare(observed, scaled).pvalue > 1e-3
+    np.testing.assert_array_equal(ts.jit(draw)(KEY).numpy(), found)
+
+
+def test_the_same_bits_on_the_reference():
+    expected = r.bits(KEY, (3, 40)).numpy()
+    with ts.backend("reference"):
+        np.testing.assert_array_equal(r.bits(KEY, (3, 40)).numpy(), expected)
+        np.testing.assert_array_equal(r.split(KEY, 5).numpy(), r.split(KEY, 5).numpy())
+    np.testing.assert_array_equal(ts.jit(lambda k: r.bits(k, (3, 40)))(KEY).numpy(), expected)
+
+
+def test_keys():
+    keys = r.split(KEY, 1000).numpy()
+    assert len(np.unique(keys, axis=0)) == 1000
+    folded = [r.fold_in(KEY, i).numpy() for i in range(100)]
+    assert len(np.unique(np.concatenate([keys, folded]), axis=0)) == 1100
+    assert not (r.key(1).numpy() == r.key(2).numpy()).all()
+    np.testing.assert_array_equal(r.fold_in(KEY, ts.asarray(5)).numpy(), folded[5])
+    # draws from different keys have nothing to do with each other
+    a, b = (r.normal(k, (N,)).numpy() for k in r.split(KEY))
+    assert abs(np.corrcoef(a, b)[0, 1]) < 0.03
+
+
+def test_one_key_for_each_example():
+    keys = r.split(KEY, 4)
+    together = ts.vmap(lambda k: r.normal(k, (3,)))(keys).numpy()
+    for i in range(4):
+        np.testing.assert_allclose(together[i], r.normal(keys[i], (3,)).numpy(), rtol=1e-6)
+    shapes = ts.asarray([0.5, 1.0, 2.0, 50.0])
+    drawn = ts.jit(ts.vmap(lambda k, a: r.gamma(k, a)))(keys, shapes).numpy()
+    for i in range(4):
+        np.testing.assert_allclose(drawn[i], r.gamma(keys[i], shapes[i]).item(), rtol=1e-5)
+
+
+def test_permutation_and_choice():
+    order = r.permutation(KEY, 50).numpy()
+    assert sorted(order) == list(range(50))
+    table = ts.asarray(np.arange(20).reshape(5, 4))
+    rows = r.permutation(KEY, table).numpy()
+    assert sorted(rows[:, 0].tolist()) == [0, 4, 8, 12, 16]
+    some = r.choice(KEY, 30, (2, 10), replace=False).numpy()
+    assert len(np.unique(some)) == 20
+    assert r.choice(KEY, table, (3,)).shape == (3, 4)
+    many = ts.vmap(lambda k: r.permutation(k, 20))(r.split(KEY, 3)).numpy()
+    assert (np.sort(many, axis=1) == np.arange(20)).all()
+    assert not (many[0] == many[1]).all()
+
+
+def test_without_a_key_the_default_generator_is_asked():
+    r.manual_seed(5)
+    first = r.normal(None, (4,)).numpy()
+    r.manual_seed(5)
+    np.testing.assert_array_equal(r.normal(None, (4,)).numpy(), first)
+    assert not (r.normal(None, (4,)).numpy() == first).all()
+
+
+def test_erfinv():
+    from scipy import special
+
+    from tessella.tensors.distributions import erfinv
+
+    y = np.linspace(-0.999999, 0.999999, 4001)
+    np.testing.assert_allclose(erfinv(ts.asarray(y)).numpy(), special.erfinv(y), rtol=1e-10)
+    single = erfinv(ts.asarray(y.astype(np.float32))).numpy()
+    np.testing.assert_allclose(single, special.erfinv(y.astype(np.float32)), rtol=2e-5)
+    assert erfinv(ts.asarray([1.0, -1.0])).tolist() == [np.inf, -np.inf]
+
+
+@pytest.mark.parametrize(
+    ("call", "kind", "text"),
+    [
+        (lambda: r.normal(7, (3,)), errors.ArgumentError, r"the key is int; expected uint32 \(2,\)"),
+        (lambda: r.normal(ts.ones(2), (3,)), errors.ArgumentError, "the key is float32"),
+        (lambda: r.normal(r.split(KEY, 3), (3,)), errors.ArgumentError, "For many keys use ts.vmap"),
+        (lambda: r.key(0.5), errors.ArgumentError, "expected an integer"),
+        (lambda: r.split(KEY, -1), errors.ArgumentError, "expected 0 or more"),
+        (lambda: r.bits(KEY, (3,), ts.int32), errors.DTypeError, "expected uint32 or uint64"),
+        (lambda: r.uniform(KEY, (3,), ts.int32), errors.DTypeError, "no floating dtype"),
+        (lambda: r.gamma(KEY, ts.ones(4), (3,)), errors.ShapeError, "gamma"),
+        (lambda: r.gamma(KEY, ts.ones(3), ()), errors.ShapeError, "does not fit in"),
+        (lambda: r.categorical(KEY, 1.0), errors.ShapeError, "an axis of categories"),
+        (lambda: r.choice(KEY, 3, (4,), replace=False), errors.ArgumentError, "4 elements are wanted"),
+        (lambda: r.fold_in(KEY, ts.asarray(0.5)), errors.DTypeError, "expected an integer"),
+    ],
+)  # fmt: skip
+def test_messages(call, kind, text):
+    with pytest.raises(kind, match=text):
+        call()
