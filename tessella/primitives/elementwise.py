@@ -150,17 +150,9 @@ class Elementwise(Primitive):
         self, inputs: tuple[Any, ...], axes: tuple[int | None, ...], size: int
     ) -> tuple[Any, Any]:
         """Bring the batch axes to the front, above the broadcast shape."""
-        from tessella.primitives.movement import move_axis, reshape
+        from tessella.primitives.movement import batch_above
 
-        rank = max(len(x.shape) - (axis is not None) for x, axis in zip(inputs, axes, strict=True))
-        aligned = []
-        for x, axis in zip(inputs, axes, strict=True):
-            if axis is not None:
-                x = move_axis(x, axis, 0)
-                inner = x.shape[1:]
-                x = reshape(x, (x.shape[0], *(1,) * (rank - len(inner)), *inner))
-            aligned.append(x)
-        return self(*aligned), 0
+        return self(*batch_above(inputs, axes)), 0
 
     @classmethod
     def samples(cls) -> Iterable[Sample]:

@@ -10,7 +10,7 @@ import numpy as np
 
 from tessella import dtypes
 from tessella.primitives.base import NumPyArray, Primitive, Sample, Spec
-from tessella.primitives.movement import move_axis
+from tessella.primitives.movement import batch_above, move_axis
 
 
 @dataclass(frozen=True)
@@ -78,6 +78,10 @@ class NumPyCall(Host):
         trial = [random.uniform(1, 99, spec.shape).astype(spec.dtype.numpy) for spec in inputs]
         found = self.reference(*trial)
         return Spec(found.shape, dtypes.as_dtype(found.dtype))
+
+    def batch(self, inputs: Any, axes: Any, size: int) -> tuple[Any, Any]:
+        """NumPy's functions of numbers broadcast, and those of matrices take stacks of them in front."""
+        return self(*batch_above(inputs, axes)), 0
 
     @classmethod
     def samples(cls) -> Iterator[Sample]:

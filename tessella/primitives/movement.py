@@ -5,7 +5,7 @@ All of them are linear, so `jvp` applies them to the tangent, and `vjp` applies 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -330,6 +330,19 @@ def batch_front(x: Any, axis: int | None, size: int) -> Any:
     if axis is None:
         return expand(reshape(x, (1, *x.shape)), (size, *x.shape))
     return move_axis(x, axis, 0)
+
+
+def batch_above(inputs: Sequence[Any], axes: Sequence[int | None]) -> list[Any]:
+    """Operands with their batch axes in front of all that broadcasts; those without one as they are."""
+    rank = max(len(x.shape) - (axis is not None) for x, axis in zip(inputs, axes, strict=True))
+    aligned = []
+    for x, axis in zip(inputs, axes, strict=True):
+        if axis is not None:
+            x = move_axis(x, axis, 0)
+            inner = tuple(x.shape[1:])
+            x = reshape(x, (x.shape[0], *(1,) * (rank - len(inner)), *inner))
+        aligned.append(x)
+    return aligned
 
 
 def flip(x: Any, axes: tuple[int, ...]) -> Any:

@@ -131,7 +131,7 @@ SAMPLES = [
     pytest.param(sample, id=f"{kind.__name__}-{number}")
     for kind in ALL
     for number, sample in enumerate(kind.samples())
-    if sample.inputs and kind.__name__ != "NumPyCall"
+    if sample.inputs
 ]
 SMOOTH = [p for p in SAMPLES if p.values[0].differentiable]
 

@@ -181,6 +181,14 @@ def test_batch_statistics_are_refused():
         ts.vmap(lambda x: model(x.reshape((1, 2, 3, 3))))(ts.ones((4, 2, 3, 3)))
 
 
+def test_complex_numbers():
+    z = ts.asarray(np.arange(6).reshape(3, 2) * (1 + 2j))
+    f = lambda a: ts.real(a) * 2.0 + ts.imag(ts.conj(a))  # noqa: E731
+    close(ts.vmap(f)(z), z.numpy().real * 2 - z.numpy().imag)
+    chosen = ts.vmap(lambda a: ts.where(ts.real(a[0]) == 0, a, z[2]))(z)
+    np.testing.assert_allclose(chosen.numpy(), [z.numpy()[0], z.numpy()[2], z.numpy()[2]])
+
+
 def test_collectives():
     close(ts.vmap(lambda a: a / ts.psum(a, "i"), axis_name="i")(x), x.numpy() / 6)
     close(ts.vmap(lambda a: ts.pmax(a, "i") - ts.pmin(a, "i"), axis_name="i")(x), [2, 2, 2])
