@@ -19,7 +19,7 @@ PAGES = {
     "elementwise": ("Elementwise functions", ["tessella.tensors.elementwise"]),
     "manipulation": ("Shapes, views and joining", ["tessella.tensors.manipulation"]),
     "statistical": ("Reductions and scans", ["tessella.tensors.statistical"]),
-    "linear": ("Products", ["tessella.tensors.linear", "tessella.tensors.einsum"]),
+    "linear": ("Products and comprehensions", ["tessella.tensors.linear", "tessella.tensors.einsum", "tessella.tensors.comprehensions"]),
     "indexing": ("Indexing, sorting and searching", ["tessella.tensors.indexing", "tessella.tensors.sorting"]),
     "random": ("Random numbers", ["tessella.tensors.random", "tessella.tensors.distributions"]),
     "autodiff": ("Differentiation", ["tessella.autodiff"]),

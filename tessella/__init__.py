@@ -224,6 +224,14 @@ from tessella.transforms.jit import jit
 from tessella.transforms.tuning import forget_tuning, tune
 
 if _TYPE_CHECKING:
+    from tessella.tensors.comprehensions import (
+        max_over,
+        mean_over,
+        min_over,
+        prod_over,
+        sum_over,
+        table,
+    )
     from tessella.transforms.batching import all_gather, axis_index, pmax, pmean, pmin, psum, vmap
     from tessella.transforms.control import (
         associative_scan,
@@ -245,20 +253,19 @@ __version__ = "0.1.0"
 _when_imported("einops._backends", "tessella.tensors.einops_backend")
 
 
-# The transformations, by their module; they are imported when they are first asked for.
-_TRANSFORMATIONS = {
-    "batching": "all_gather axis_index pmax pmean pmin psum vmap",
-    "control": "associative_scan cond fori_loop scan switch while_loop",
-    "forward_mode": "jvp linearize",
-    "reverse_mode": "grad value_and_grad vjp",
-    "jacobians": "hessian hvp jacfwd jacrev",
-    "custom": "custom_jvp custom_vjp stop_gradient",
-    "rematerialisation": "checkpoint",
-    "graphs": "make_graph",
+# What is imported when it is first asked for, by its module.
+_LATER = {
+    "tensors.comprehensions": "max_over mean_over min_over prod_over sum_over table",
+    "transforms.batching": "all_gather axis_index pmax pmean pmin psum vmap",
+    "transforms.control": "associative_scan cond fori_loop scan switch while_loop",
+    "transforms.forward_mode": "jvp linearize",
+    "transforms.reverse_mode": "grad value_and_grad vjp",
+    "transforms.jacobians": "hessian hvp jacfwd jacrev",
+    "transforms.custom": "custom_jvp custom_vjp stop_gradient",
+    "transforms.rematerialisation": "checkpoint",
+    "transforms.graphs": "make_graph",
 }
-_MODULE_OF = {
-    _name: _module for _module, _names in _TRANSFORMATIONS.items() for _name in _names.split()
-}
+_MODULE_OF = {_name: _module for _module, _names in _LATER.items() for _name in _names.split()}
 
 
 def __getattr__(name: str) -> _Any:
@@ -266,7 +273,7 @@ def __getattr__(name: str) -> _Any:
     if name in ("nn", "optim"):
         return _import_module(f"tessella.{name}")
     if name in _MODULE_OF:
-        found = getattr(_import_module(f"tessella.transforms.{_MODULE_OF[name]}"), name)
+        found = getattr(_import_module(f"tessella.{_MODULE_OF[name]}"), name)
         globals()[name] = found
         return found
     raise AttributeError(f"module 'tessella' has no attribute {name!r}")
@@ -411,10 +418,13 @@ __all__ = [
     "matmul",
     "matrix_transpose",
     "max",
+    "max_over",
     "maximum",
     "mean",
+    "mean_over",
     "meshgrid",
     "min",
+    "min_over",
     "minimum",
     "moveaxis",
     "multiply",
@@ -438,6 +448,7 @@ __all__ = [
     "positive",
     "pow",
     "prod",
+    "prod_over",
     "profile",
     "psum",
     "rand",
@@ -476,8 +487,10 @@ __all__ = [
     "stop_gradient",
     "subtract",
     "sum",
+    "sum_over",
     "swapaxes",
     "switch",
+    "table",
     "take",
     "take_along_axis",
     "tan",

@@ -24,15 +24,31 @@ def _require(x: Any, name: str) -> Tensor:
     return x
 
 
+def _lifted(function: Callable[..., Any], operands: tuple[Any, ...]) -> Any:
+    """A function of what is no tensor but knows what one is for it (an element of `ts.table`), or None."""
+    for x in operands:
+        lift = getattr(x, "__tessella_lift__", None)
+        if lift is not None:
+            return lift(function, operands)
+    return None
+
+
 def _unary_function(public: str, name: str) -> Callable[[Tensor], Tensor]:
     def function(x: Tensor, /) -> Tensor:
-        return apply(elementwise(name), (_require(x, public),))
+        if not isinstance(x, Tensor):
+            lifted: Any = _lifted(function, (x,))
+            return lifted if lifted is not None else _require(x, public)
+        return apply(elementwise(name), (x,))
 
     return _named(function, public, f"{_describe(name)} Elementwise; shapes: any.")
 
 
 def _binary_function(public: str, name: str) -> Callable[[Operand, Operand], Tensor]:
     def function(x1: Operand, x2: Operand, /) -> Tensor:
+        if not isinstance(x1, Tensor) or not isinstance(x2, Tensor):
+            lifted: Any = _lifted(function, (x1, x2))
+            if lifted is not None:
+                return lifted
         if not isinstance(x1, Tensor) and not isinstance(x2, Tensor):
             _require(x1, public)
         result = binary(elementwise(name), x1, x2)
@@ -168,6 +184,9 @@ def where(condition: Tensor, x1: Operand, x2: Operand, /) -> Tensor:
     >>> ts.where(ts.asarray([True, False]), ts.asarray([1.0, 2.0]), 0.0)
     tensor([1., 0.])
     """
+    lifted: Any = _lifted(where, (condition, x1, x2))
+    if lifted is not None:
+        return lifted
     like = next((x for x in (x1, x2) if isinstance(x, Tensor)), None)
     like = _default_like(x1) if like is None else like
     first, second = operand(x1, like), operand(x2, like)
@@ -191,6 +210,9 @@ def clip(x: Tensor, /, min: Operand | None = None, max: Operand | None = None) -
     >>> ts.clip(ts.asarray([-1.0, 0.5, 3.0]), 0.0, 1.0)
     tensor([0. , 0.5, 1. ])
     """
+    lifted: Any = _lifted(clip, (x, min, max))
+    if lifted is not None:
+        return lifted
     result = _require(x, "clip")
     if min is not None:
         result = maximum(result, min)
@@ -243,6 +265,9 @@ def zip_with(function: Callable[..., Any], /) -> Callable[..., Tensor]:
     primitive = Elementwise(scalar_function(function))
 
     def mapped(*operands: Operand) -> Tensor:
+        lifted: Any = _lifted(mapped, operands)
+        if lifted is not None:
+            return lifted
         like = next((x for x in operands if isinstance(x, Tensor)), None)
         if like is None:
             raise ArgumentTypeError(f"{primitive.name}: one operand must be a Tensor")

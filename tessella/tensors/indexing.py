@@ -35,6 +35,10 @@ class _Part:
 
 def get_item(x: Tensor, key: Any) -> Tensor:
     """x[key]."""
+    for entry in key if type(key) is tuple else (key,):  # a loop of `ts.table`?
+        read = getattr(type(entry), "__tessella_read__", None)
+        if read is not None:
+            return read(x, key)
     if x.dtype is not dtypes.bool_ and isinstance(key, Tensor) and key.dtype.is_bool:
         _check_mask(x, key, 0)
     parts = _parse(x, key)
