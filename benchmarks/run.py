@@ -42,6 +42,7 @@ def _suites() -> dict[str, tuple[str, Callable[[], report.Table]]]:
         "tuning": ("performance.md", tuning.tuning),
         "memory": ("performance.md", memory.memory),
         "transformations": ("performance.md", transformations.transformations),
+        "checkpoints": ("performance.md", transformations.checkpoints),
         "scaling": ("performance.md", scaling.scaling),
         "threads": ("performance.md", threads.threads),
         "startup": ("performance.md", startup.startup),

@@ -176,6 +176,33 @@ def transformations() -> Table:
         return table
 
 
+def checkpoints() -> Table:
+    """Training steps with and without `ts.checkpoint` around every block: what they keep, and their time."""
+    from works import own
+
+    import tessella as ts
+
+    columns = ["work", "kept", "kept, checkpoints", "step", "step, checkpoints"]
+    table = Table("checkpoints", columns)
+    for layers, batch in ((6, 8), (12, 8), (6, 32)):
+        calls, kept = {}, []
+        for name, wanted in (("plain", False), ("checkpoints", True)):
+            step, data = own.gpt(layers, batch, wanted)
+            jitted = ts.jit(step)
+            jitted(*data)
+            kept.append(jitted.explain(*data).program.arena_plan.nbytes)
+            calls[name] = lambda jitted=jitted, data=data: jitted(*data)
+        found = compare(calls, rounds=3)
+        table.rows.append([
+            f"GPT {layers}×384, T 128, batch {batch}, AdamW, train",
+            *[f"{nbytes / 2**20:.0f} MiB" for nbytes in kept], *[readable(m.median) for m in found.values()],
+        ])  # fmt: skip
+        table.raw.append({"layers": layers, "batch": batch, "kept": kept,
+                          "seconds": {n: m.median for n, m in found.items()}})  # fmt: skip
+        print("  " + ", ".join(table.rows[-1]))
+    return table
+
+
 def _require_same(results: dict[str, Any]) -> None:
     import jax
 

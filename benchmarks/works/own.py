@@ -92,8 +92,11 @@ class PreNormBlock(nn.Module):
 
 
 class GPT(nn.Module):
-    def __init__(self, vocabulary: int, width: int, layers: int, heads: int, length: int) -> None:
+    def __init__(
+        self, vocabulary: int, width: int, layers: int, heads: int, length: int, checkpoints: bool
+    ) -> None:
         super().__init__()
+        self.checkpoints = checkpoints
         self.tokens, self.places = nn.Embedding(vocabulary, width), nn.Embedding(length, width)
         self.blocks = nn.ModuleList([PreNormBlock(width, heads) for _ in range(layers)])
         self.norm, self.out = nn.LayerNorm(width), nn.Linear(width, vocabulary)
@@ -101,12 +104,12 @@ class GPT(nn.Module):
     def forward(self, x: ts.Tensor) -> ts.Tensor:
         h = self.tokens(x) + self.places(ts.arange(x.shape[1]))
         for block in self.blocks:
-            h = block(h)
+            h = ts.checkpoint(block)(h) if self.checkpoints else block(h)
         return self.out(self.norm(h))
 
 
-def gpt(layers: int = 6, batch: int = 8) -> Any:
-    model = GPT(65, 384, layers, 6, 128)
+def gpt(layers: int = 6, batch: int = 8, checkpoints: bool = False) -> Any:
+    model = GPT(65, 384, layers, 6, 128, checkpoints)
     loss = lambda m, x, y: F.cross_entropy(ts.reshape(m(x), (-1, 65)), ts.reshape(y, (-1,)))  # noqa: E731
     data = [classes(65, batch, 128), classes(65, batch, 128)]
     return trained(model, loss, optim.AdamW(model.parameters(), lr=3e-4), data)

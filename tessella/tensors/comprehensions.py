@@ -501,6 +501,8 @@ def _taken(x: Tensor, index: Index, axis: int) -> tuple[Tensor, list[Loop]]:
         return reshape(one, (*x.shape[:axis], *x.shape[axis + 1 :])), []
     if len(index.terms) == 1:
         ((loop, factor),) = index.terms
+        if factor == 1 and loop.turns() == x.shape[axis]:
+            return x, [loop]
         starts[axis] = index.constant if loop.turns() else 0
         sizes[axis], steps[axis] = loop.turns(), factor
         return apply(Slice(tuple(starts), tuple(sizes), tuple(steps)), (x,)), [loop]
