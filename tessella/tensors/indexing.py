@@ -20,6 +20,7 @@ from tessella.primitives.movement import Slice, UpdateSlice
 from tessella.tensors.creation import arange, asarray
 from tessella.tensors.manipulation import broadcast_to, moveaxis, reshape
 from tessella.tensors.tensor import Tensor, apply, operand
+from tessella.tensors.tracing import is_known
 
 
 @dataclass
@@ -103,7 +104,7 @@ def _normalised(entry: Any) -> Any:
     if isinstance(entry, np.integer):
         return int(entry)
     if isinstance(entry, Tensor) and entry.ndim == 0 and entry.dtype.is_integer:
-        return int(entry)
+        return int(entry) if is_known(entry) else entry  # in a traced function it stays a tensor
     if isinstance(entry, bool):
         return asarray(entry)
     return entry

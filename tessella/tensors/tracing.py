@@ -432,6 +432,16 @@ def is_open(trace: Trace) -> bool:
     return active is trace or (active is not None and active.is_inside(trace))
 
 
+def is_known(tensor: Any) -> bool:
+    """Whether the elements of a tensor can be asked for now."""
+    held = tensor._value
+    while type(held) is Traced:
+        if held.array is None or not (held.trace.used_once or not is_open(held.trace)):
+            return False
+        held = held.array
+    return True
+
+
 def is_own_value(tensor: Any) -> bool:
     """Whether a tensor stands for a value of the function that is being traced."""
     held = tensor._value

@@ -419,3 +419,25 @@ def test_a_tensor_that_leaks_says_so():
         kept[0].item()
     with pytest.raises(errors.TracedValueError):
         kept[0] + 1.0
+
+
+def test_an_index_that_is_traced():
+    places = ts.asarray([0, 3, 1])
+    expected = [rows.numpy()[i, p] for i, p in enumerate([0, 3, 1])]
+    read = lambda row, i: row[i]  # noqa: E731
+    close(ts.vmap(read)(rows, places), expected)
+    close(ts.jit(read)(rows, ts.asarray(-1)), rows.numpy()[-1])
+    close(ts.jit(lambda m, i: m[1:, i])(rows, ts.asarray(2)), rows.numpy()[1:, 2])
+    slope = ts.vmap(ts.grad(read))(rows, places)
+    close(slope, np.eye(4)[[0, 3, 1]])
+
+    def cleared(row, i):
+        row = row.copy()
+        row[i] = 0.0
+        return row
+
+    found = ts.vmap(cleared)(rows, places).numpy()
+    assert [found[k, p] for k, p in enumerate([0, 3, 1])] == [0.0, 0.0, 0.0]
+    assert (found != 0).sum() == 12 - 3 - (rows.numpy() == 0).sum() + (rows.numpy()[0, 0] == 0)
+    with pytest.raises(errors.IndexingError, match="9"):
+        ts.jit(read)(rows, ts.asarray(9))
