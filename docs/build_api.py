@@ -31,7 +31,7 @@ PAGES = {
         "Debugging and profiling",
         ["tessella.debug.printing", "tessella.debug.breakpoints", "tessella.debug.finite", "tessella.profiling"],
     ),
-    "nn": ("Modules and layers", ["tessella.nn.module", "tessella.nn.layers", "tessella.nn.recurrent", "tessella.nn.activations", "tessella.nn.losses"]),
+    "nn": ("Modules and layers", ["tessella.nn.module", "tessella.nn.functional_call", "tessella.nn.layers", "tessella.nn.recurrent", "tessella.nn.activations", "tessella.nn.losses"]),
     "functional": ("Functions of networks", [f"tessella.nn.functional.{room}" for room in ("activations", "attention", "convolution", "pooling", "normalisation", "losses")]),
     "init": ("Initialisation", ["tessella.nn.init"]),
     "optim": ("Optimisers", ["tessella.optim.optimiser", "tessella.optim.sgd", "tessella.optim.adam"]),

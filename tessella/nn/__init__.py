@@ -17,6 +17,7 @@ from tessella.nn.activations import (
     Softsign,
     Tanh,
 )
+from tessella.nn.functional_call import functional_call, stack_module_state
 from tessella.nn.layers import (
     AvgPool1d,
     AvgPool2d,
@@ -93,5 +94,7 @@ __all__ = [
     "Softsign",
     "Tanh",
     "functional",
+    "functional_call",
     "init",
+    "stack_module_state",
 ]

@@ -24,6 +24,7 @@ from tessella.primitives.movement import batch_front, move_axis
 from tessella.primitives.random import split_key
 from tessella.primitives.reduce import MAXIMUM, MINIMUM, SUM, Reduce
 from tessella.tensors.creation import arange
+from tessella.tensors.rebinding import rebound
 from tessella.tensors.tensor import Tensor, from_array
 from tessella.tensors.tracing import outside, user_line
 from tessella.transforms import trees
@@ -124,8 +125,12 @@ class _Call:
     def run(self, args: Any, kwargs: Any, in_axes: Any, out_axes: Any) -> Any:
         leaves, structure = trees.flatten((args, kwargs))
         axes = self._axes(args, kwargs, in_axes)
+        modules = self._modules(leaves, axes)
+        axes += [axis for _, axis in modules]
+        leaves += [tensor for tensor, _ in modules]
         mapped = [i for i, axis in enumerate(axes) if axis is not None]
         tensors = {i: self._mapped(leaves[i], axes[i], i) for i in mapped}
+        count = structure.num_leaves
         size = self._agreed_size(tensors, axes)
         places = {i: axes[i] % tensors[i].ndim for i in mapped}
         specs = [
@@ -137,8 +142,9 @@ class _Call:
             given = list(leaves)
             for i, example in zip(mapped, examples, strict=True):
                 given[i] = example
-            inner_args, inner_kwargs = trees.unflatten(structure, given)
-            return self.function(*inner_args, **inner_kwargs)
+            inner_args, inner_kwargs = trees.unflatten(structure, given[:count])
+            with rebound([tensor for tensor, _ in modules], given[count:]):
+                return self.function(*inner_args, **inner_kwargs)
 
         trace = BatchTrace(size, self.axis_name, self.randomness)
         recorded = record(trace, inner, specs, "example")
@@ -151,6 +157,15 @@ class _Call:
         results = batch_graph(recorded, batched, size, self.axis_name)
         finish(trace)
         return self._shown(recorded, results, out_axes, size)
+
+    def _modules(self, leaves: Sequence[Any], axes: list[Any]) -> list[tuple[Tensor, int]]:
+        """The parameters and buffers of modules that are different for every example, and their axes."""
+        found = []
+        for i, leaf in enumerate(leaves):
+            if axes[i] is not None and trees.is_module(leaf):
+                found += [(x, axes[i]) for x in (*leaf.parameters(), *leaf.buffers())]
+                axes[i] = None
+        return found
 
     def _axes(self, args: Any, kwargs: Any, in_axes: Any) -> list[Any]:
         prefix = tuple(in_axes) if isinstance(in_axes, list) else in_axes

@@ -249,7 +249,7 @@ class Variables:
             own.open = False
 
     def _variable(self, number: int, leaf: Any) -> Any:
-        if _is_module(leaf):
+        if trees.is_module(leaf):
             wanted = {k: p for k, p in leaf.named_parameters() if p.requires_grad}
             for parameter in wanted.values():
                 _hold(parameter)
@@ -351,7 +351,3 @@ def _hold(tensor: Tensor) -> None:
     """Let a tensor stand for something in the trace there is, before it begins another history."""
     if _mode.trace is not None:
         _mode.trace.value_of(tensor)
-
-
-def _is_module(leaf: Any) -> bool:
-    return hasattr(leaf, "named_parameters") and not isinstance(leaf, Tensor)

@@ -41,6 +41,11 @@ def is_array(leaf: Any) -> bool:
     )
 
 
+def is_module(leaf: Any) -> bool:
+    """Whether a leaf is a module: something with named parameters."""
+    return hasattr(leaf, "named_parameters") and not isinstance(leaf, Tensor)
+
+
 def as_tensor(leaf: Any) -> Tensor:
     """A leaf as a tensor: NumPy arrays and Python numbers become one."""
     if isinstance(leaf, Tensor):

@@ -441,3 +441,53 @@ def test_an_index_that_is_traced():
     assert (found != 0).sum() == 12 - 3 - (rows.numpy() == 0).sum() + (rows.numpy()[0, 0] == 0)
     with pytest.raises(errors.IndexingError, match="9"):
         ts.jit(read)(rows, ts.asarray(9))
+
+
+def test_ensembles():
+    models = [nn.Sequential(nn.Linear(4, 3), nn.Tanh(), nn.Linear(3, 1)) for _ in range(5)]
+    parameters, buffers = nn.stack_module_state(models)
+    assert buffers == {}
+    call = lambda p, a: nn.functional_call(models[0], p, a)  # noqa: E731
+    expected = np.stack([model(rows).numpy() for model in models])
+    close(ts.vmap(call, in_axes=(0, None))(parameters, rows), expected)
+    close(ts.jit(ts.vmap(call, in_axes=(0, None)))(parameters, rows), expected)
+    slopes = ts.vmap(ts.grad(lambda p, a: (call(p, a) ** 2).sum()), in_axes=(0, None))(
+        parameters, rows
+    )
+    for i, model in enumerate(models):
+        alone = ts.grad(lambda m: (m(rows) ** 2).sum())(model)
+        for name, gradient in alone.items():
+            close(slopes[name][i], gradient.numpy(), 1e-5)
+    close(models[0](rows), expected[0])  # its own parameters are as they were
+
+
+def test_a_module_whose_parameters_have_an_axis_of_examples():
+    model = nn.Linear(4, 2)
+    many = nn.Linear(4, 2)
+    many.weight._value = ts.stack([model.weight.detach(), model.weight.detach() * 2.0])._value
+    many.bias._value = ts.zeros((2, 2))._value
+    got = ts.vmap(lambda m, a: m(a), in_axes=(0, None))(many, rows)
+    plain = rows.numpy() @ model.weight.numpy().T
+    close(got, np.stack([plain, 2 * plain]), 1e-5)
+    assert many.weight.shape == (2, 2, 4)
+    slope = ts.grad(lambda m: ts.vmap(lambda m, a: m(a), in_axes=(0, None))(m, rows).sum())(many)
+    assert slope["weight"].shape == (2, 2, 4)
+
+
+def test_functional_call_changes_given_buffers_and_checks_names():
+    norm = nn.BatchNorm1d(4)
+    state = {"running_mean": ts.ones(4), "running_var": ts.ones(4)}
+    nn.functional_call(norm, state, rows)
+    assert not np.allclose(state["running_mean"].numpy(), 1.0)
+    close(norm.running_mean, np.zeros(4))
+    linear = nn.Linear(4, 2)
+    for call, kind, text in (
+        (lambda: nn.functional_call(linear, {"w": x}, rows), errors.ArgumentError, "it has no w; its names are bias"),
+        (lambda: nn.functional_call(linear, {"bias": x}, rows), errors.ShapeError, r"the module's has \(2,\)"),
+        (lambda: nn.functional_call(linear, {"bias": 3}, rows), errors.ArgumentTypeError, "bias is a int"),
+        (lambda: nn.functional_call(linear, {}, rows, strict=True), errors.ArgumentError, "bias, weight is missing"),
+        (lambda: nn.stack_module_state([]), errors.ArgumentError, "no modules"),
+        (lambda: nn.stack_module_state([linear, nn.ReLU()]), errors.ArgumentError, "of one kind"),
+    ):  # fmt: skip
+        with pytest.raises(kind, match=text):
+            call()
