@@ -1,7 +1,7 @@
 """Control: primitives that hold graphs, and compute one of them, or one of them many times.
 
 Their rules for differentiation and batching make new graphs of those they hold; they need the transformations
-for that, and stand with them (`tessella.transforms.control`).
+for that, and stand with them (`tessella.transforms.control_rules`).
 """
 
 from __future__ import annotations

@@ -24,7 +24,7 @@ from tessella.primitives.graph import Value
 from tessella.tensors.tensor import Tensor, _make
 from tessella.transforms import trees
 from tessella.transforms.batching import vmap
-from tessella.transforms.custom import Rule, held
+from tessella.transforms.custom_rules import Rule, held
 from tessella.transforms.forward_mode import jvp
 from tessella.transforms.recording import InnerTrace, finish, record, replay
 from tessella.transforms.reverse_mode import vjp

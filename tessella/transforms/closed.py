@@ -1,0 +1,82 @@
+"""Functions of tensors as graphs of the same inputs, and graphs as functions again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from tessella import dtypes
+from tessella.errors import ArgumentError
+from tessella.primitives.base import Spec
+from tessella.primitives.graph import Graph, Value
+from tessella.primitives.random import fold_key
+from tessella.tensors.tensor import Tensor, _make
+from tessella.tensors.tracing import user_line
+from tessella.transforms.recording import InnerTrace, Recorded, record, replay
+
+
+class LoopTrace(InnerTrace):
+    """The trace of a body that is gone through many times: every turn draws random numbers of its own.
+
+    Args:
+        turns: whether the loop counts its turns, so that a key can be made for each.
+    """
+
+    def __init__(self, name: str, turns: bool) -> None:
+        super().__init__(name)
+        self.turns = turns
+        self.turn: Any = None  # the number of the turn, once somebody asks for it
+
+    def random_key(self, generator: Any) -> Tensor:
+        if not self.turns:
+            raise ArgumentError(
+                f"{user_line()}: {self.name}: random numbers are drawn in a loop of unknown length, in a traced "
+                "function, where every turn would draw the same; draw them before, or use ts.fori_loop with "
+                "bounds that are Python integers, or ts.scan"
+            )
+        key = super().random_key(generator)
+        if self.turn is None:
+            value = Value((), dtypes.uint32, "turn")
+            self.turn = _make(self.traced(value), None, 0)  # type: ignore[arg-type]
+        found: Tensor = fold_key(key, self.turn)
+        return found
+
+
+def closed(
+    name: str, functions: Sequence[Callable[..., Any]], specs: Sequence[Spec]
+) -> tuple[list[Graph], list[Tensor]]:
+    """Functions as graphs of the same inputs: their arguments, then all that any of them captures."""
+    recorded = [record(_trace(name), function, specs, "carried") for function in functions]
+    captured: dict[int, Tensor] = {}
+    for one in recorded:
+        captured.update({id(x): x for x in one.captured})
+    graphs = [_with_inputs(one, len(specs), captured) for one in recorded]
+    return graphs, list(captured.values())
+
+
+def _trace(name: str) -> InnerTrace:
+    return LoopTrace(name, turns=False) if name == "while_loop" else InnerTrace(name)
+
+
+def _with_inputs(recorded: Recorded, count: int, captured: dict[int, Tensor]) -> Graph:
+    graph = recorded.graph
+    own = dict(zip((id(x) for x in recorded.captured), graph.inputs[count:], strict=True))
+    rest = [own.get(key) or Value(x.shape, x.dtype, "captured") for key, x in captured.items()]
+    return Graph([*graph.inputs[:count], *rest], graph.nodes, graph.outputs, graph.constants)
+
+
+def graph_of(name: str, function: Callable[..., Any], like: Sequence[Any]) -> Graph:
+    """A function of tensors alone as a graph; it captures nothing.
+
+    Args:
+        like: what has the shapes and dtypes of its arguments.
+    """
+    (graph,), captured = closed(name, [function], [Spec(tuple(x.shape), x.dtype) for x in like])
+    assert not captured, captured
+    return graph
+
+
+def again(graph: Graph) -> Callable[..., list[Tensor]]:
+    """A graph as a function of tensors."""
+    recorded = Recorded(graph, [], [], None, set())
+    return lambda *inputs: replay(recorded, inputs)

@@ -1,0 +1,362 @@
+"""Functions with rules of their own: on the tape, in the graphs of transformations, and for batches."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from tessella import autodiff
+from tessella.autodiff import Node
+from tessella.errors import ArgumentTypeError, GradientError
+from tessella.primitives.base import Primitive, Spec
+from tessella.primitives.graph import Node as GraphNode
+from tessella.primitives.graph import Value
+from tessella.primitives.movement import move_axis
+from tessella.tensors.tensor import Tensor, _make, filled
+from tessella.tensors.tracing import line_of
+from tessella.transforms import trees
+from tessella.transforms.batching import vmap
+from tessella.transforms.recording import InnerTrace, record
+from tessella.transforms.reverse_mode import vjp
+
+_mode = autodiff._mode
+
+
+def name_of(function: Any) -> str:
+    return getattr(function, "__name__", "the function")
+
+
+class Call:
+    """One call: which of its leaves are tensors, and how they become arguments again."""
+
+    def __init__(self, owner: Any, args: tuple[Any, ...], static: Sequence[int]) -> None:
+        self.owner, self.function = owner, owner.function
+        self.static = trees.argument_numbers(static, len(args), "nondiff_argnums") if static else ()
+        self.values = [args[i] for i in self.static]
+        self.count = len(args)
+        rest = tuple(x for i, x in enumerate(args) if i not in self.static)
+        self.leaves, self.structure = trees.flatten(rest)
+        self.places = [i for i, leaf in enumerate(self.leaves) if trees.is_array(leaf)]
+        self.tensors = [trees.as_tensor(self.leaves[i]) for i in self.places]
+
+    def arguments(self, tensors: Sequence[Any], others: Any = ...) -> tuple[Any, ...]:
+        """The differentiable arguments, with tensors for their leaves."""
+        leaves = list(self.leaves) if others is ... else [others] * len(self.leaves)
+        for place, tensor in zip(self.places, tensors, strict=True):
+            leaves[place] = tensor
+        found: tuple[Any, ...] = trees.unflatten(self.structure, leaves)
+        return found
+
+    def whole(self, tensors: Sequence[Any]) -> list[Any]:
+        """All arguments, in order."""
+        rest = iter(self.arguments(tensors))
+        static = dict(zip(self.static, self.values, strict=True))
+        return [static[i] if i in static else next(rest) for i in range(self.count)]
+
+    def plain(self, *tensors: Any) -> Any:
+        """The function itself."""
+        return self.function(*self.whole(tensors))
+
+    def run(self, rule: Any) -> Any:
+        leaves, structure = rule.call(*self.tensors)
+        return trees.unflatten(structure, leaves)
+
+
+class Rule:
+    """A function of tensors with a derivative of its own.
+
+    Args:
+        plain: the function without it.
+        name: for messages.
+    """
+
+    plain: Callable[..., Any]
+    name: str
+
+    def call(self, *tensors: Tensor) -> tuple[list[Any], Any]:
+        """The leaves of the result and their structure; now, on the tape, or as a node of a graph."""
+        trace = _mode.trace
+        if isinstance(trace, InnerTrace):
+            return self._recorded(trace, tensors)
+        return self.on_the_tape(tensors)
+
+    def on_the_tape(self, tensors: Sequence[Tensor]) -> tuple[list[Any], Any]:
+        raise NotImplementedError
+
+    def _recorded(self, trace: InnerTrace, tensors: Sequence[Tensor]) -> tuple[list[Any], Any]:
+        """As one node: the function is gone through only to see what it gives."""
+        shapes = InnerTrace("custom")
+        recorded = record(shapes, self.plain, [Spec(x.shape, x.dtype) for x in tensors])
+        leaves = recorded.outputs
+        results = tuple(Spec(value.shape, value.dtype) for value in recorded.values)
+        values = [Value(spec.shape, spec.dtype) for spec in results]
+        primitive = CustomCall(self, results)
+        where = line_of(lambda made: None)
+        node = GraphNode(primitive, [trace.value_of(x) for x in tensors], values, where)
+        trace.nodes.append(node)
+        made = iter([_make(trace.traced(value), None, 0) for value in values])  # type: ignore[arg-type]
+        if any(x._node is not None for x in tensors) and autodiff.is_enabled():
+            outputs = list(made)
+            tape = self.tape_node(tensors, outputs)
+            made = iter([_make(y._value, tape, i) for i, y in enumerate(outputs)])
+        shown = [next(made) if isinstance(leaf, Value) else leaf for leaf in leaves]
+        return shown, recorded.structure
+
+    def tape_node(self, tensors: Sequence[Tensor], outputs: Sequence[Tensor]) -> Node:
+        """The node of a call whose pullback does the forward pass again."""
+        parents = tuple([None if x._node is None else (x._node, x._output) for x in tensors])
+        saved = [_make(x._value, x._node, x._output) for x in tensors]
+
+        def pullback(cotangents: list[Any]) -> Sequence[Any]:
+            return self.pull(saved, _full(cotangents, outputs))
+
+        return Node(self.name, parents, pullback)
+
+    def pull(self, tensors: Sequence[Tensor], cotangents: Sequence[Tensor]) -> Sequence[Any]:
+        raise NotImplementedError
+
+    def push(self, tensors: Sequence[Tensor], tangents: Sequence[Any]) -> tuple[Any, Any]:
+        raise NotImplementedError
+
+    def batched(self, axes: Sequence[Any], size: int) -> Rule:
+        raise NotImplementedError
+
+
+def _full(cotangents: Sequence[Any], outputs: Sequence[Tensor]) -> list[Tensor]:
+    given = [*cotangents, *[None] * (len(outputs) - len(cotangents))]
+    return [
+        filled(0, y.shape, y.dtype) if ct is None else ct
+        for ct, y in zip(given, outputs, strict=True)
+    ]
+
+
+class VJPRule(Rule):
+    def __init__(self, forward: Any, backward: Any, call: Call) -> None:
+        self.forward, self.backward, self.made_for = forward, backward, call
+        self.plain, self.name = call.plain, name_of(call.owner)
+
+    def _forward(self, *tensors: Tensor) -> tuple[Any, Any]:
+        result = self.forward(*self.made_for.whole(tensors))
+        if not (isinstance(result, tuple) and len(result) == 2):
+            raise ArgumentTypeError(
+                f"custom_vjp: the forward rule of {self.name} returned a {type(result).__name__}; "
+                "expected a pair (result, residuals)"
+            )
+        return result
+
+    def _backward(self, residuals: Any, cotangent: Any) -> list[Any]:
+        """A gradient for each tensor among the arguments."""
+        call = self.made_for
+        found = self.backward(*call.values, residuals, cotangent)
+        expected = call.count - len(call.static)
+        if not isinstance(found, (tuple, list)) or len(found) != expected:
+            shown = len(found) if isinstance(found, (tuple, list)) else type(found).__name__
+            raise GradientError(
+                f"custom_vjp: the backward rule of {self.name} returned {shown} gradients; expected a "
+                f"tuple of {expected}, one for each argument (None for zero)"
+            )
+        spread = trees.broadcast_prefix(
+            tuple(found), call.arguments(call.tensors), "custom_vjp", "what the backward rule gives"
+        )
+        gradients = [spread[place] for place in call.places]
+        for gradient, x in zip(gradients, call.tensors, strict=True):
+            if isinstance(gradient, Tensor) and gradient.shape != x.shape:
+                raise GradientError(
+                    f"custom_vjp: the backward rule of {self.name} gives a gradient of shape "
+                    f"{gradient.shape} for an argument of shape {x.shape}; they must be equal"
+                )
+        return gradients
+
+    def on_the_tape(self, tensors: Sequence[Tensor]) -> tuple[list[Any], Any]:
+        if not (autodiff.is_enabled() and any(x._node is not None for x in tensors)):
+            return trees.flatten(self.plain(*tensors))
+        cut = [_make(held(x), None, 0) for x in tensors]
+        with autodiff.set_enabled(False):
+            result, residuals = self._forward(*cut)
+        leaves, structure = trees.flatten(result)
+        outputs = [leaf for leaf in leaves if isinstance(leaf, Tensor)]
+        parents = tuple([None if x._node is None else (x._node, x._output) for x in tensors])
+        saved = [_make(x._value, x._node, x._output) for x in tensors]
+
+        def pullback(cotangents: list[Any]) -> Sequence[Any]:
+            full = _full(cotangents, outputs)
+            if (
+                autodiff.is_enabled()
+            ):  # to be differentiated again: with residuals that have a history
+                return self.pull(saved, full)
+            return self._backward(residuals, _tree_of(full, leaves, structure))
+
+        node = Node(self.name, parents, pullback)
+        numbers = itertools.count()
+        shown = [
+            _make(leaf._value, node, next(numbers)) if isinstance(leaf, Tensor) else leaf
+            for leaf in leaves
+        ]
+        return shown, structure
+
+    def pull(self, tensors: Sequence[Tensor], cotangents: Sequence[Tensor]) -> Sequence[Any]:
+        result, residuals = self._forward(*tensors)
+        leaves, structure = trees.flatten(result)
+        return self._backward(residuals, _tree_of(cotangents, leaves, structure))
+
+    def push(self, tensors: Sequence[Tensor], tangents: Sequence[Any]) -> tuple[Any, Any]:
+        raise GradientError(
+            f"jvp: {self.name} has a rule for reverse mode only (custom_vjp); give it one for "
+            "forward mode, with custom_jvp, from which both follow"
+        )
+
+    def batched(self, axes: Sequence[Any], size: int) -> Rule:
+        return _BatchedVJP(self, axes, size)
+
+
+class _BatchedVJP(VJPRule):
+    """The rule for a batch: forward and backward, each under `vmap`."""
+
+    def __init__(self, rule: VJPRule, axes: Sequence[Any], size: int) -> None:
+        self.rule, self.axes, self.size = rule, tuple(axes), size
+        self.plain, self.name = vmap(rule.plain, self.axes, axis_size=size), rule.name
+
+    def _forward(self, *tensors: Tensor) -> tuple[Any, Any]:
+        found: tuple[Any, Any] = vmap(self.rule._forward, self.axes, axis_size=self.size)(*tensors)
+        return found
+
+    def _backward(self, residuals: Any, cotangent: Any) -> list[Any]:
+        def one(residuals: Any, cotangent: Any) -> Any:
+            return self.rule._backward(residuals, cotangent)
+
+        spread = trees.map_leaves(lambda leaf: 0 if isinstance(leaf, Tensor) else None, residuals)
+        found = vmap(one, (spread, 0), axis_size=self.size)(residuals, cotangent)
+        return [_for_argument(g, axis) for g, axis in zip(found, self.axes, strict=True)]
+
+
+def _for_argument(gradient: Any, axis: int | None) -> Any:
+    """The gradients of all examples as that of the argument: added up if they share it."""
+    if gradient is None:
+        return None
+    return gradient.sum(axis=0) if axis is None else move_axis(gradient, 0, axis)
+
+
+class JVPRule(Rule):
+    def __init__(self, rule: Any, call: Call) -> None:
+        self.rule, self.made_for = rule, call
+        self.plain, self.name = call.plain, name_of(call.owner)
+
+    def _both(self, tensors: Sequence[Tensor], tangents: Sequence[Any]) -> tuple[Any, Any]:
+        """The result and its tangent; tangents that are None become zeros."""
+        call = self.made_for
+        full = [
+            filled(0, x.shape, x.dtype) if t is None and x.dtype.is_float else t
+            for x, t in zip(tensors, tangents, strict=True)
+        ]
+        result = self.rule(*call.values, call.arguments(tensors), call.arguments(full, None))
+        if not (isinstance(result, tuple) and len(result) == 2):
+            raise ArgumentTypeError(
+                f"custom_jvp: the rule of {self.name} returned a {type(result).__name__}; expected a "
+                "pair (result, tangent)"
+            )
+        return result
+
+    def on_the_tape(self, tensors: Sequence[Tensor]) -> tuple[list[Any], Any]:
+        if not (autodiff.is_enabled() and any(x._node is not None for x in tensors)):
+            return trees.flatten(self.plain(*tensors))
+        cut = [_make(held(x), None, 0) for x in tensors]
+        with autodiff.set_enabled(False):
+            leaves, structure = trees.flatten(self.plain(*cut))
+        outputs = [leaf for leaf in leaves if isinstance(leaf, Tensor)]
+        node = self.tape_node(tensors, outputs)
+        numbers = itertools.count()
+        shown = [
+            _make(leaf._value, node, next(numbers)) if isinstance(leaf, Tensor) else leaf
+            for leaf in leaves
+        ]
+        return shown, structure
+
+    def pull(self, tensors: Sequence[Tensor], cotangents: Sequence[Tensor]) -> Sequence[Any]:
+        """The transpose of the rule: it is linear in the tangents."""
+        places = [i for i, x in enumerate(tensors) if x.dtype.is_float]
+
+        def along(*tangents: Tensor) -> list[Any]:
+            full: list[Any] = [None] * len(tensors)
+            for place, tangent in zip(places, tangents, strict=True):
+                full[place] = tangent
+            _, derivative = self._both(tensors, full)
+            return [leaf for leaf in trees.flatten(derivative)[0] if isinstance(leaf, Tensor)]
+
+        zeros = [filled(0, tensors[i].shape, tensors[i].dtype) for i in places]
+        _, pullback = vjp(along, *zeros)
+        found: list[Any] = [None] * len(tensors)
+        for place, gradient in zip(places, pullback(list(cotangents)), strict=True):
+            found[place] = gradient
+        return found
+
+    def push(self, tensors: Sequence[Tensor], tangents: Sequence[Any]) -> tuple[Any, Any]:
+        return self._both(tensors, tangents)
+
+    def batched(self, axes: Sequence[Any], size: int) -> Rule:
+        return _BatchedJVP(self, axes, size)
+
+
+class _BatchedJVP(JVPRule):
+    """The rule for a batch, under `vmap`."""
+
+    def __init__(self, rule: JVPRule, axes: Sequence[Any], size: int) -> None:
+        self.inner, self.axes, self.size = rule, tuple(axes), size
+        self.plain, self.name = vmap(rule.plain, self.axes, axis_size=size), rule.name
+
+    def _both(self, tensors: Sequence[Tensor], tangents: Sequence[Any]) -> tuple[Any, Any]:
+        along = [None if t is None else axis for t, axis in zip(tangents, self.axes, strict=True)]
+
+        def one(tensors: Any, tangents: Any) -> Any:
+            return self.inner._both(tensors, tangents)
+
+        axes = list(self.axes), along
+        found: tuple[Any, Any] = vmap(one, axes, axis_size=self.size)(list(tensors), list(tangents))
+        return found
+
+
+def held(tensor: Tensor) -> Any:
+    """What a tensor holds, in the trace there is."""
+    if _mode.trace is not None:
+        _mode.trace.value_of(tensor)
+    return tensor._value
+
+
+def _tree_of(tensors: Sequence[Tensor], leaves: Sequence[Any], structure: Any) -> Any:
+    """The tree of a result with other tensors in it; None for what was none."""
+    following = iter(tensors)
+    return trees.unflatten(
+        structure, [next(following) if isinstance(leaf, Tensor) else None for leaf in leaves]
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class CustomCall(Primitive):
+    """A function with a derivative of its own, in the graph of a transformation."""
+
+    multiple_results: ClassVar[bool] = True
+
+    rule: Any
+    results: tuple[Spec, ...]
+
+    @property
+    def name(self) -> str:
+        return str(self.rule.name)
+
+    def result(self, *inputs: Spec) -> tuple[Spec, ...]:
+        return self.results
+
+    def evaluate(self, tensors: Sequence[Tensor]) -> list[Tensor]:
+        """Call the function, with its rule."""
+        leaves, _ = self.rule.call(*tensors)
+        return [leaf for leaf in leaves if isinstance(leaf, Tensor)]
+
+    def batch(self, inputs: Any, axes: Any, size: int) -> tuple[Any, Any]:
+        leaves, _ = self.rule.batched(axes, size).call(*inputs)
+        found = [leaf for leaf in leaves if isinstance(leaf, Tensor)]
+        return found, tuple([0] * len(found))
+
+    def jvp(self, inputs: Any, tangents: Any) -> Any:
+        _, derivative = self.rule.push(inputs, tangents)
+        return [leaf for leaf in trees.flatten(derivative)[0] if isinstance(leaf, Tensor)]
