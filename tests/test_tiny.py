@@ -44,3 +44,17 @@ def test_a_network_learns(backend):
             optimiser.step()
             losses.append(loss.item())
     assert losses[-1] < 0.5 * losses[0]
+
+
+def test_transformations_nest():
+    f = lambda w, x: (ts.tanh(x @ w) ** 2).sum()  # noqa: E731
+    w, xs = ts.asarray([0.5, -1.0]), ts.asarray([[1.0, 2.0], [3.0, -1.0]])
+    each = ts.vmap(ts.grad(f), in_axes=(None, 0))
+    assert ts.jit(each)(w, xs).shape == each(w, xs).shape == (2, 2)
+    assert float(ts.hessian(f)(w, xs)[0, 1]) == pytest.approx(float(ts.hessian(f)(w, xs)[1, 0]))
+
+
+def test_a_loop_compiles():
+    total = ts.jit(lambda x: ts.scan(lambda c, v: (c + v, c), ts.asarray(0.0), x))
+    last, before = total(ts.asarray([1.0, 2.0, 3.0]))
+    assert (last.item(), before.tolist()) == (6.0, [0.0, 1.0, 3.0])
