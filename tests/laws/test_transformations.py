@@ -202,3 +202,103 @@ def test_modes_agree_on_a_primitive(sample):
     other = ts.grad(lambda *f: ts.jvp(number, f, directions)[1], numbers)(*floats)
     for a, b in zip(one if isinstance(one, tuple) else (one,), other, strict=True):
         close(a, b)
+
+
+# --- control flow ---------------------------------------------------------------------------------------
+
+
+def body_of(seed):
+    """A body of a loop from a random program: the carry keeps its shape."""
+    run = program(seed)
+
+    def body(carry, x):
+        value, total = run(carry, x)
+        after = ts.tanh(carry * 0.5 + ts.tanh(total) * 0.1) + x * 0.01
+        return after, (ts.tanh(value).sum(), total)
+
+    return body
+
+
+def unrolled(body, carry, xs):
+    found = []
+    for i in range(xs.shape[0]):
+        carry, y = body(carry, xs[i])
+        found.append(y)
+    return carry, tuple(ts.stack(list(part)) for part in zip(*found, strict=True))
+
+
+def number(result):
+    carry, (a, b) = result
+    return carry.sum() + (a * 0.3).sum() + ts.tanh(b).sum()
+
+
+@given(st.integers(0, 2**32), SHAPES, st.integers(1, 4))
+def test_a_scan_is_a_loop(seed, shape, count):
+    body = body_of(seed)
+    carry, _ = inputs_of(seed, shape)
+    xs = inputs_of(seed + 1, shape, batch=(count,))[1]
+    loop = lambda c, x: number(ts.scan(body, c, x))  # noqa: E731
+    plain = lambda c, x: number(unrolled(body, c, x))  # noqa: E731
+    close(loop(carry, xs), plain(carry, xs))
+    close(ts.jit(loop)(carry, xs), plain(carry, xs), 1e-7)
+    expected = ts.grad(plain, (0, 1))(carry, xs)
+    for found in (ts.grad(loop, (0, 1))(carry, xs), ts.jit(ts.grad(loop, (0, 1)))(carry, xs)):
+        for a, b in zip(found, expected, strict=True):
+            close(a, b, 1e-7)
+    _, along = ts.jit(lambda c, x: ts.jvp(loop, (c, x), (c, x)))(carry, xs)
+    inner = sum(float((g * x).sum()) for g, x in zip(expected, (carry, xs), strict=True))
+    assert along.item() == pytest.approx(inner, rel=1e-6, abs=1e-6)
+    batch = ts.stack([carry, carry * 0.5])
+    for f in (ts.vmap(ts.grad(loop), (0, None)), ts.jit(ts.vmap(ts.grad(loop), (0, None)))):
+        got = f(batch, xs)
+        close(got[0], expected[0], 1e-7)
+        close(got[1], ts.grad(plain)(carry * 0.5, xs), 1e-7)
+
+
+@given(st.integers(0, 2**32), SHAPES)
+def test_a_condition_is_an_if(seed, shape):
+    first, second = program(seed), program(seed + 7)
+    x, y = inputs_of(seed, shape)
+
+    def f(x, y):
+        return ts.cond(x.sum() > 0, lambda a: first(a, y)[1], lambda a: second(a, y)[1], x)
+
+    def plain(x, y):
+        return (first if float(x.sum()) > 0 else second)(x, y)[1]
+
+    batch = ts.stack([x, -x, x * 0.3])
+    slopes = ts.vmap(ts.grad(f), (0, None))(batch, y)
+    compiled = ts.jit(ts.vmap(ts.grad(f), (0, None)))(batch, y)
+    for i in range(3):
+        close(f(batch[i], y), plain(batch[i], y))
+        close(ts.jit(f)(batch[i], y), plain(batch[i], y), 1e-7)
+        expected = ts.grad(plain)(batch[i], y)
+        close(slopes[i], expected, 1e-7)
+        close(compiled[i], expected, 1e-7)
+
+
+@given(st.integers(0, 2**32), SHAPES)
+def test_a_while_loop_under_vmap(seed, shape):
+    run = program(seed)
+    x, y = inputs_of(seed, shape)
+
+    def steps(limit, x):
+        def turn(state):
+            i, c = state
+            return i + 1, ts.tanh(c * 0.9 + ts.tanh(run(c, y)[1]) * 0.1)
+
+        return ts.while_loop(lambda state: state[0] < limit, turn, (ts.asarray(0), x))[1]
+
+    def plain(limit, x):
+        for _ in range(limit):
+            x = ts.tanh(x * 0.9 + ts.tanh(run(x, y)[1]) * 0.1)
+        return x
+
+    limits = ts.asarray([2, 0, 3])
+    for f in (ts.vmap(steps, (0, None)), ts.jit(ts.vmap(steps, (0, None)))):
+        got = f(limits, x)
+        for i, limit in enumerate((2, 0, 3)):
+            close(got[i], plain(limit, x), 1e-7)
+    _, along = ts.jvp(ts.vmap(lambda n, c: steps(n, c), (0, None)), (limits, x), (None, x))
+    for i, limit in enumerate((2, 0, 3)):
+        close(along[i], ts.jvp(lambda c, n=limit: plain(n, c), (x,), (x,))[1], 1e-6)
