@@ -12,7 +12,7 @@ No fast-math flag is ever set: what is written is what is computed, as in NumPy.
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from tessella import dtypes
@@ -32,7 +32,7 @@ from tessella.backends.loops import (
 from tessella.backends.scattered import gather, scatter
 from tessella.dtypes import DType
 from tessella.scalar import operators
-from tessella.scalar.expression import Expression, constant
+from tessella.scalar.expression import Expression, constant, postorder
 from tessella.scalar.precision import expand, require_core, widen
 
 CACHE_LINE = 64  # bytes
@@ -148,8 +148,7 @@ class Emitter:
     def module(self) -> str:
         """The whole module: declarations, then the kernel."""
         self._prologue()
-        for statement in self.kernel.body:
-            self._statement(statement)
+        self._statements(self.kernel.body)
         self.line("ret void")
         body = "\n".join(self.scope.lines)
         helpers = ""
@@ -181,13 +180,37 @@ class Emitter:
 
     # --- statements -----------------------------------------------------------------------------
 
-    def _statement(self, statement: Statement) -> None:
-        if isinstance(statement, Store):
-            self._store(statement)
-        elif isinstance(statement, Fetch):
-            self._fetch(statement)
-        else:
-            self._loop(statement)
+    def _statements(self, body: Sequence[Statement]) -> None:
+        """A body; stores that follow each other read everything before the first of them writes.
+
+        Then a result may lie where an operand does, if each element is written where it is read, even if
+        another result needs that element, too.
+        """
+        together: list[Store] = []
+        for statement in body:
+            if isinstance(statement, Store):
+                written = {store.pointer for store in together}
+                if any(pointer in written for pointer in _read_by(statement)):
+                    self._stores(together)  # it reads what one of them writes
+                    together = []
+                together.append(statement)
+                continue
+            self._stores(together)
+            together = []
+            if isinstance(statement, Fetch):
+                self._fetch(statement)
+            else:
+                self._loop(statement)
+            self.scope.volatile.clear()
+        self._stores(together)
+
+    def _stores(self, stores: Sequence[Store]) -> None:
+        for store in stores if len(stores) > 1 else ():
+            self.emit(core(store.value, store.pointer.dtype))
+            if store.mask is not None:
+                self.emit(core(store.mask))
+        for store in stores:
+            self._store(store)
         self.scope.volatile.clear()
 
     def _store(self, store: Store) -> None:
@@ -295,8 +318,7 @@ class Emitter:
         self._bind_counter(loop.variable, counter, lanes)
         for carried, phi in zip(loop.carried, phis, strict=True):
             self._bind(carried.variable, phi)
-        for statement in loop.body:
-            self._statement(statement)
+        self._statements(loop.body)
         nexts = self._next_values(loop.carried, phis)
         self.line(f"{following} = add nsw i64 {counter}, {lanes}")
         self.line(f"br label %{head}")
@@ -392,8 +414,6 @@ class Emitter:
 
     def _forget(self, *roots: Expression) -> None:
         """Drop remembered values: the variables below have been bound anew."""
-        from tessella.scalar.expression import postorder
-
         for node in postorder(*(core(root, root.dtype) for root in roots)):
             if not node.is_variable:
                 self.scope.values.pop((node, False), None)
@@ -695,6 +715,13 @@ class Emitter:
         full = f"llvm.{name}.{mangled(dtype, lanes)}"
         self._declare(f"{kind} @{full}({', '.join([kind] * len(texts))})")
         return self.assign(f"call {kind} @{full}({', '.join(f'{kind} {t}' for t in texts)})")
+
+
+def _read_by(store: Store) -> set[Pointer]:
+    """The arrays that a store reads."""
+    roots = [store.index, store.value, *([] if store.mask is None else [store.mask])]
+    reads = (node for node in postorder(*roots) if node.operator in (LOAD, MASKED_LOAD))
+    return {node.static for node in reads}
 
 
 _core_memo: dict[tuple[Expression, DType | None], Expression] = {}

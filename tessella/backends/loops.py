@@ -52,7 +52,10 @@ class Pointer:
 
 @dataclass(frozen=True)
 class Store:
-    """Write a value at an index (in elements) of an array; where `mask` is false, leave it."""
+    """Write a value at an index (in elements) of an array; where `mask` is false, leave it.
+
+    Stores that follow each other are one step: all that they read is read before the first of them writes.
+    """
 
     pointer: Pointer
     index: Expression

@@ -4,7 +4,7 @@ import itertools
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import tessella as ts
@@ -255,6 +255,7 @@ def test_a_scan_is_a_loop(seed, shape, count):
         close(got[1], ts.grad(plain)(carry * 0.5, xs), 1e-7)
 
 
+@settings(max_examples=12)  # each compiles eight programs
 @given(st.integers(0, 2**32), SHAPES)
 def test_a_condition_is_an_if(seed, shape):
     first, second = program(seed), program(seed + 7)

@@ -344,3 +344,21 @@ def test_programs_that_check_indices_write_in_place():
         step(ts.asarray(np.arange(31, 51)))
     for p, weight in zip(model.parameters(), weights, strict=True):
         np.testing.assert_array_equal(p.numpy(), weight)
+
+
+def test_one_kernel_writes_a_tensor_and_reads_what_it_was():
+    """All that a turn reads is read before any of its results is stored: one may lie where it is read."""
+    p = ts.asarray(np.arange(20000, dtype=np.float32))
+
+    @ts.jit
+    def step(g):
+        h, old = ts.exp(g), p.detach()
+        p.assign(h * 2.0)
+        return old * 0.01 + h
+
+    for k in range(4):
+        before = p.numpy().copy()
+        out = step(ts.ones(20000) * float(k))
+        np.testing.assert_allclose(out.numpy(), before * 0.01 + np.exp(np.float32(k)), rtol=1e-5)
+    (kernel,) = step.source("loops").split("\n\n")
+    assert kernel.count("y1[j] =") == 1

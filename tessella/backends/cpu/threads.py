@@ -504,17 +504,24 @@ _native_functions: dict[str, ctypes._CFuncPtr] = {}  # type: ignore[name-defined
 def _natives() -> dict[str, ctypes._CFuncPtr]:  # type: ignore[name-defined]
     """The native loops; calls through CFUNCTYPE let the interpreter lock go."""
     if not _native_functions:
-        text, names = _SERIAL + _program_loop() + _LOOP, ["serial", "run_program", "run_loop"]
-        if _NATIVE:
-            text, names = _SERIAL + _fork_and_join() + _program_loop() + _LOOP, list(_types)
-        addresses = engine.compile(engine.Module(text, (*names, "run_alone")))
-        for name in names:
+        found = module()
+        addresses = engine.compile(found)
+        for name in found.symbols[:-1]:
             result, *types = _types[name]
             _native_functions[name] = ctypes.CFUNCTYPE(result, *types)(addresses[name])  # type: ignore[arg-type]
         # keeps the interpreter lock: for programs that are done before it could be given away
         alone = ctypes.PYFUNCTYPE(ctypes.c_int64, ctypes.c_void_p)(addresses["run_alone"])
         _native_functions["run_alone"] = alone
     return _native_functions
+
+
+@functools.cache
+def module() -> engine.Module:
+    """The native loops as LLVM IR, so that they can be compiled beside the first kernels."""
+    text, names = _SERIAL + _program_loop() + _LOOP, ["serial", "run_program", "run_loop"]
+    if _NATIVE:
+        text, names = _SERIAL + _fork_and_join() + _program_loop() + _LOOP, list(_types)
+    return engine.Module(text, (*names, "run_alone"))
 
 
 def _program_loop(before: str = "", after: str = "") -> str:

@@ -7,7 +7,7 @@ import struct
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from tessella.backends.cpu import engine, machine
+from tessella.backends.cpu import engine, machine, threads
 from tessella.backends.llvm import core, to_llvm
 from tessella.backends.loops import LOAD, Kernel, index_constant, index_variable
 from tessella.backends.signature import generator, signature
@@ -132,8 +132,9 @@ def address_of(kernel: Kernel | Native) -> int:
 
 
 def compile_all(kernels: Sequence[Kernel | Native]) -> None:
-    """Compile kernels on all processors; each only once."""
-    engine.compile_all([module_of(kernel) for kernel in dict.fromkeys(kernels)])
+    """Compile kernels on all processors, and the loops that will run them; each only once."""
+    modules = [module_of(kernel) for kernel in dict.fromkeys(kernels)]
+    engine.compile_all([threads.module(), *modules])
 
 
 def call(

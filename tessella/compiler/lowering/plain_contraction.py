@@ -252,9 +252,10 @@ def _columns_kernel(form: _Form, steps: tuple[int, ...]) -> Kernel:
     if form.across:
         place = dot([*indices, column], frame.out_strides)
     store = Store(frame.pointers[2], place, operators.convert(total, form.result))
-    several = 1 if 2 in steps else SEVERAL_VECTORS
+    # what does not lie in order is read one by one: half a vector is as good, and half the code
+    lanes = lanes_of(frame.wide) // 2 if 2 in steps else SEVERAL_VECTORS * lanes_of(frame.wide)
     count = operators.minimum(index_constant(COLUMNS_PER_ITEM), n - first)
-    inside = Loop(j, count, (*loops, store), lanes=several * lanes_of(frame.wide))
+    inside = Loop(j, count, (*loops, store), lanes=max(2, lanes))
     body = Loop(item, None, (inside,), parallel=True)
     return Kernel("contraction_columns", frame.pointers, frame.names(), (body,))
 
