@@ -8,6 +8,7 @@ has been read by then (`tessella.compiler.results`).
 
 from __future__ import annotations
 
+import abc
 import ctypes
 from collections.abc import Sequence
 from typing import Any
@@ -80,14 +81,14 @@ def runner(primitive: Control, name: str) -> Runner:
     return _Scan(primitive, name)
 
 
-class Runner:
+class Runner(abc.ABC):
     """Programs of the graphs of a primitive of control, and how they are run."""
 
     parts: list[Part]
 
+    @abc.abstractmethod
     def run(self, inputs: Sequence[int], outputs: Sequence[int]) -> None:
         """Compute from the inputs at some addresses the outputs at others."""
-        raise NotImplementedError
 
     @property
     def may_stop(self) -> bool:

@@ -28,9 +28,6 @@ class TessellaBackend(AbstractBackend):
     def to_numpy(self, x: Tensor) -> Any:
         return x.numpy()
 
-    def create_symbol(self, shape: Any) -> Any:
-        raise NotImplementedError("tensors have no symbols")
-
     def arange(self, start: int, stop: int) -> Tensor:
         return tessella.arange(start, stop)
 

@@ -16,7 +16,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from tessella import autodiff
+from tessella import autodiff, dtypes
 from tessella.errors import ArgumentError, ArgumentTypeError, AxisError, GradientError, ShapeError
 from tessella.primitives.base import Primitive, Spec
 from tessella.primitives.graph import Value
@@ -40,6 +40,7 @@ from tessella.transforms.recording import (
 
 _mode = autodiff._mode
 RANDOMNESS = ("different", "same", "error")
+MONOIDS = {"sum": SUM, "maximum": MAXIMUM, "minimum": MINIMUM}  # of collectives, by operation
 Batched = tuple[Tensor, "int | None"]  # a tensor, and where its batch axis is
 
 
@@ -297,14 +298,11 @@ class Collective(Primitive):
 
     def result(self, *inputs: Spec) -> Spec:
         if self.operation == "index":
-            from tessella import dtypes
-
             return Spec((), dtypes.int64)
         (x,) = inputs
         if self.operation == "gather":
             return Spec((self.size, *x.shape), x.dtype)
-        monoid = {"sum": SUM, "maximum": MAXIMUM, "minimum": MINIMUM}[self.operation]
-        return Spec(x.shape, monoid.result(x.dtype))
+        return Spec(x.shape, MONOIDS[self.operation].result(x.dtype))
 
     def over(self, inputs: Any, axes: Any, size: int) -> tuple[Any, Any]:
         """The collective over the axis it names."""
@@ -313,13 +311,10 @@ class Collective(Primitive):
         x = batch_front(inputs[0], axes[0], size)
         if self.operation == "gather":
             return x, None
-        monoid = {"sum": SUM, "maximum": MAXIMUM, "minimum": MINIMUM}[self.operation]
-        return Reduce(monoid, (0,))(x), None
+        return Reduce(MONOIDS[self.operation], (0,))(x), None
 
     def batch(self, inputs: Any, axes: Any, size: int) -> tuple[Any, Any]:
         """Over another axis than this one: each example by itself."""
-        from tessella.primitives.movement import move_axis
-
         x = move_axis(inputs[0], axes[0], 0)
         return self(x), 1 if self.operation == "gather" else 0
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import abc
 import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -43,10 +44,8 @@ class Call:
 
     def arguments(self, tensors: Sequence[Any], others: Any = ...) -> tuple[Any, ...]:
         """The differentiable arguments, with tensors for their leaves."""
-        leaves = list(self.leaves) if others is ... else [others] * len(self.leaves)
-        for place, tensor in zip(self.places, tensors, strict=True):
-            leaves[place] = tensor
-        found: tuple[Any, ...] = trees.unflatten(self.structure, leaves)
+        leaves = self.leaves if others is ... else [others] * len(self.leaves)
+        found: tuple[Any, ...] = trees.with_leaves(self.structure, leaves, self.places, tensors)
         return found
 
     def whole(self, tensors: Sequence[Any]) -> list[Any]:
@@ -64,7 +63,7 @@ class Call:
         return trees.unflatten(structure, leaves)
 
 
-class Rule:
+class Rule(abc.ABC):
     """A function of tensors with a derivative of its own.
 
     Args:
@@ -82,8 +81,9 @@ class Rule:
             return self._recorded(trace, tensors)
         return self.on_the_tape(tensors)
 
+    @abc.abstractmethod
     def on_the_tape(self, tensors: Sequence[Tensor]) -> tuple[list[Any], Any]:
-        raise NotImplementedError
+        """The leaves of the result and their structure, with a node of the tape if there is a history."""
 
     def _recorded(self, trace: InnerTrace, tensors: Sequence[Tensor]) -> tuple[list[Any], Any]:
         """As one node: the function is gone through only to see what it gives."""
@@ -114,14 +114,17 @@ class Rule:
 
         return Node(self.name, parents, pullback)
 
+    @abc.abstractmethod
     def pull(self, tensors: Sequence[Tensor], cotangents: Sequence[Tensor]) -> Sequence[Any]:
-        raise NotImplementedError
+        """The gradients of the tensors, or None, from those of the outputs."""
 
+    @abc.abstractmethod
     def push(self, tensors: Sequence[Tensor], tangents: Sequence[Any]) -> tuple[Any, Any]:
-        raise NotImplementedError
+        """The result and its tangent."""
 
+    @abc.abstractmethod
     def batched(self, axes: Sequence[Any], size: int) -> Rule:
-        raise NotImplementedError
+        """The rule for a batch: where each tensor has its axis, or None, and how many examples there are."""
 
 
 def _full(cotangents: Sequence[Any], outputs: Sequence[Tensor]) -> list[Tensor]:
@@ -182,19 +185,11 @@ class VJPRule(Rule):
 
         def pullback(cotangents: list[Any]) -> Sequence[Any]:
             full = _full(cotangents, outputs)
-            if (
-                autodiff.is_enabled()
-            ):  # to be differentiated again: with residuals that have a history
+            if autodiff.is_enabled():  # to be differentiated again: the residuals need a history
                 return self.pull(saved, full)
             return self._backward(residuals, _tree_of(full, leaves, structure))
 
-        node = Node(self.name, parents, pullback)
-        numbers = itertools.count()
-        shown = [
-            _make(leaf._value, node, next(numbers)) if isinstance(leaf, Tensor) else leaf
-            for leaf in leaves
-        ]
-        return shown, structure
+        return _on_the_node(Node(self.name, parents, pullback), leaves), structure
 
     def pull(self, tensors: Sequence[Tensor], cotangents: Sequence[Tensor]) -> Sequence[Any]:
         result, residuals = self._forward(*tensors)
@@ -265,13 +260,7 @@ class JVPRule(Rule):
         with autodiff.set_enabled(False):
             leaves, structure = trees.flatten(self.plain(*cut))
         outputs = [leaf for leaf in leaves if isinstance(leaf, Tensor)]
-        node = self.tape_node(tensors, outputs)
-        numbers = itertools.count()
-        shown = [
-            _make(leaf._value, node, next(numbers)) if isinstance(leaf, Tensor) else leaf
-            for leaf in leaves
-        ]
-        return shown, structure
+        return _on_the_node(self.tape_node(tensors, outputs), leaves), structure
 
     def pull(self, tensors: Sequence[Tensor], cotangents: Sequence[Tensor]) -> Sequence[Any]:
         """The transpose of the rule: it is linear in the tangents."""
@@ -321,6 +310,15 @@ def held(tensor: Tensor) -> Any:
     if _mode.trace is not None:
         _mode.trace.value_of(tensor)
     return tensor._value
+
+
+def _on_the_node(node: Node, leaves: Sequence[Any]) -> list[Any]:
+    """The leaves of a result, its tensors as the outputs of a node of the tape."""
+    numbers = itertools.count()
+    return [
+        _make(leaf._value, node, next(numbers)) if isinstance(leaf, Tensor) else leaf
+        for leaf in leaves
+    ]
 
 
 def _tree_of(tensors: Sequence[Tensor], leaves: Sequence[Any], structure: Any) -> Any:

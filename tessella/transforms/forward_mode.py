@@ -47,8 +47,10 @@ def jvp(
     """
     call = _Call(function, primals, "jvp", has_aux)
     directions = call.directions(tangents)
-    values, derivatives = _push_both(call.recorded, call.inputs, directions)
+    known = _values(call.recorded, call.inputs)
+    derivatives = _push(call.recorded, known, directions)
     finish(call.trace)
+    values = [known[value] for value in call.recorded.graph.outputs]
     out, aux = call.shown(values)
     derivative = call.shown_tangents(values, derivatives)
     return (out, derivative, aux) if has_aux else (out, derivative)
@@ -97,10 +99,7 @@ class _Call:
         given = [trees.as_tensor(leaves[i]) for i in self.places]
 
         def inner(*arguments: Tensor) -> Any:
-            filled_in = list(leaves)
-            for place, argument in zip(self.places, arguments, strict=True):
-                filled_in[place] = argument
-            result = function(*trees.unflatten(self.structure, filled_in))
+            result = function(*trees.with_leaves(self.structure, leaves, self.places, arguments))
             if has_aux and not (isinstance(result, tuple) and len(result) == 2):
                 raise ArgumentTypeError(
                     f"{name}: has_aux is set, but the function returned a {type(result).__name__}; "
@@ -163,15 +162,10 @@ class _Call:
         return result[0] if self.has_aux else result
 
 
-def _known(recorded: Recorded, inputs: Sequence[Tensor]) -> dict[Value, Tensor]:
-    known = dict(zip(recorded.graph.inputs, inputs, strict=True))
-    known |= {value: from_array(array) for value, array in recorded.graph.constants.items()}
-    return known
-
-
 def _values(recorded: Recorded, inputs: Sequence[Tensor]) -> dict[Value, Tensor]:
     """Every value of the graph."""
-    known = _known(recorded, inputs)
+    known = dict(zip(recorded.graph.inputs, inputs, strict=True))
+    known |= {value: from_array(array) for value, array in recorded.graph.constants.items()}
     for node in recorded.graph.nodes:
         with again(node, recorded):
             made = evaluate(node.primitive, tuple([known[value] for value in node.inputs]))
@@ -179,14 +173,6 @@ def _values(recorded: Recorded, inputs: Sequence[Tensor]) -> dict[Value, Tensor]
             several = node.primitive.multiple_results
             known.update(zip(node.outputs, made if several else (made,), strict=True))
     return known
-
-
-def _push_both(
-    recorded: Recorded, inputs: Sequence[Tensor], directions: Sequence[Tangent]
-) -> tuple[list[Tensor], list[Tangent]]:
-    known = _values(recorded, inputs)
-    derivatives = _push(recorded, known, directions)
-    return [known[value] for value in recorded.graph.outputs], derivatives
 
 
 def _push(

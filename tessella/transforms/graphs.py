@@ -44,10 +44,7 @@ def make_graph(function: Callable[..., Any]) -> Callable[..., Graph]:
         tensors = [trees.as_tensor(leaves[i]) for i in places]
 
         def inner(*given: Any) -> Any:
-            filled_in = list(leaves)
-            for place, tensor in zip(places, given, strict=True):
-                filled_in[place] = tensor
-            inner_args, inner_kwargs = trees.unflatten(structure, filled_in)
+            inner_args, inner_kwargs = trees.with_leaves(structure, leaves, places, given)
             return function(*inner_args, **inner_kwargs)
 
         specs = [Spec(x.shape, x.dtype) for x in tensors]

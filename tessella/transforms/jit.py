@@ -145,9 +145,8 @@ class Jitted:
         self.static_names = static_names
         self.specialisations: dict[Any, list[Specialisation]] = {}
         self.plain: dict[Any, list[Specialisation]] = {}  # for what `_kinds` knows, by position
-        self.quick: _Quick | None = (
-            None  # the program that was called last, if that is simple to ask
-        )
+        # the program that was called last, if that is simple to ask
+        self.quick: _Quick | None = None
         self.traces: list[str] = []  # why each trace was made
         self.lock = threading.RLock()  # its programs share the tensors they write: one at a time
         self.compiles = os.environ.get(VARIABLE, "1") != "0"

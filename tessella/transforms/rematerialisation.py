@@ -12,7 +12,6 @@ deep nets with sublinear memory cost* (2016).
 from __future__ import annotations
 
 import functools
-import itertools
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -54,10 +53,7 @@ def checkpoint(function: Callable[..., Any]) -> Callable[..., Any]:
         tensors = [leaves[i] for i in places]
 
         def inner(*given: Tensor) -> Any:
-            filled_in = list(leaves)
-            for place, tensor in zip(places, given, strict=True):
-                filled_in[place] = tensor
-            inner_args, inner_kwargs = trees.unflatten(structure, filled_in)
+            inner_args, inner_kwargs = trees.with_leaves(structure, leaves, places, given)
             return function(*inner_args, **inner_kwargs)
 
         trace = InnerTrace("checkpoint")
@@ -85,11 +81,7 @@ class _Again(Rule):
         if not any(x._node is not None for x in tensors):
             return leaves, structure
         node = self.tape_node(tensors, leaves)
-        numbers = itertools.count()
-        shown = [
-            _make(y._value, node, n) if y.dtype.is_float else y
-            for y, n in zip(leaves, numbers, strict=False)
-        ]
+        shown = [_make(y._value, node, i) if y.dtype.is_float else y for i, y in enumerate(leaves)]
         return shown, structure
 
     def pull(self, tensors: Sequence[Tensor], cotangents: Sequence[Tensor]) -> Sequence[Any]:

@@ -28,6 +28,16 @@ def unflatten(structure: Any, leaves: Sequence[Any]) -> Tree:
     return optree.tree_unflatten(structure, leaves)
 
 
+def with_leaves(
+    structure: Any, leaves: Sequence[Any], places: Sequence[int], others: Sequence[Any]
+) -> Tree:
+    """The tree of some leaves, with others at some places."""
+    filled_in = list(leaves)
+    for place, leaf in zip(places, others, strict=True):
+        filled_in[place] = leaf
+    return unflatten(structure, filled_in)
+
+
 def map_leaves(function: Callable[..., Any], tree: Tree, *others: Tree) -> Tree:
     import optree
 
