@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ from tessella import dtypes
 from tessella.backends.cpu import buffers
 from tessella.dtypes import DType
 from tessella.errors import ArgumentError, OutOfMemoryError, ShapeError
+from tessella.sizes import Size, as_integer
 
 Shape = tuple[int, ...]
 _LARGEST = 1 << 62
@@ -42,10 +44,13 @@ def layout_of(shape: Shape, strides: Shape, dtype: DType) -> Layout:
             _contiguous_layouts.clear()
         found = Layout()
         found.shape, found.strides, found.dtype = shape, strides, dtype
-        found.ndim, found.size = len(shape), int(np.prod(shape, dtype=object)) if shape else 1
-        found.contiguous = found.size == 0 or all(
-            n == 1 or stride == expected
-            for n, stride, expected in zip(shape, strides, row_major(shape), strict=True)
+        found.ndim, found.size = len(shape), math.prod(shape)
+        found.contiguous = (
+            all(
+                stride == expected or n == 1
+                for n, stride, expected in zip(shape, strides, row_major(shape), strict=True)
+            )
+            or found.size == 0
         )
         found = _layouts.setdefault(key, found)
     return found
@@ -160,7 +165,7 @@ def check_shape(shape: Any, name: str) -> Shape:
     >>> check_shape(3, "zeros"), check_shape([2, 3], "zeros")
     ((3,), (2, 3))
     """
-    if isinstance(shape, (int, np.integer)):
+    if isinstance(shape, (int, np.integer, Size)):
         shape = (shape,)
     try:
         sizes = tuple(shape)
@@ -169,8 +174,8 @@ def check_shape(shape: Any, name: str) -> Shape:
             f"{name}: shape is {shape!r}; expected an integer or a tuple of integers"
         ) from None
     for extent in sizes:
-        if not isinstance(extent, (int, np.integer)) or isinstance(extent, bool):
+        if not isinstance(extent, (int, np.integer, Size)) or isinstance(extent, bool):
             raise ShapeError(f"{name}: shape {sizes} holds {extent!r}; sizes must be integers")
         if extent < 0:
             raise ShapeError(f"{name}: shape {sizes} holds {extent}; sizes must not be negative")
-    return tuple(int(extent) for extent in sizes)
+    return tuple(as_integer(n) for n in sizes)

@@ -12,7 +12,7 @@ from typing import Any
 
 from tessella.compiler.lowering import winograd
 from tessella.dtypes import DType, compute_dtype, is_half
-from tessella.primitives.base import Composite, Primitive, Spec
+from tessella.primitives.base import Composite, Primitive, Spec, same_shape
 from tessella.primitives.contraction import Contraction, Geometry
 from tessella.primitives.elementwise import Elementwise
 from tessella.primitives.indexing import Scatter
@@ -125,7 +125,7 @@ def _preparation(primitive: Contraction, x: Spec) -> list[Primitive]:
     steps: list[Primitive] = []
     pad = Pad(tuple(max(n, 0) for n in low), tuple(max(n, 0) for n in high), tuple(interior))
     shape = pad._shape(x.shape)
-    if shape != x.shape:
+    if not same_shape(shape, x.shape):
         steps.append(pad)
     starts = tuple(max(-n, 0) for n in low)
     sizes = tuple(

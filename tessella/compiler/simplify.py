@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from tessella.compiler.decompositions import decomposition
 from tessella.dtypes import DType
 from tessella.primitives import graph as graphs
-from tessella.primitives.base import Primitive, broadcast_shapes
+from tessella.primitives.base import Primitive, broadcast_shapes, same_shape
 from tessella.primitives.contraction import Contraction
 from tessella.primitives.elementwise import Elementwise
 from tessella.primitives.generate import Full
@@ -152,7 +152,7 @@ def _pieces_of(node: Node, known: dict[Value, _Pieces]) -> _Pieces | None:
             return _Pieces(axes[0], ((primitive.low[axes[0]], x),))
     elif _is_add(node) and all(value in known for value in node.inputs):
         x, y = node.inputs
-        if x.shape == y.shape and x.dtype is y.dtype:
+        if same_shape(x.shape, y.shape) and x.dtype is y.dtype:
             return known[x].merged(known[y])
     return None
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 from typing import Any
 
 from tessella.primitives import graph as graphs
-from tessella.primitives.base import size_of
+from tessella.primitives.base import same_shape, size_of
 from tessella.primitives.contraction import Contraction
 from tessella.primitives.elementwise import Elementwise
 from tessella.primitives.graph import Graph, Node, Value, rewrite
@@ -53,7 +53,10 @@ def _is_sum(node: Node | None) -> bool:
         node is not None
         and isinstance(node.primitive, Elementwise)
         and node.primitive.name == "add"
-        and all(v.shape == node.output.shape and v.dtype is node.output.dtype for v in node.inputs)
+        and all(
+            same_shape(v.shape, node.output.shape) and v.dtype is node.output.dtype
+            for v in node.inputs
+        )
     )
 
 

@@ -369,7 +369,7 @@ def _filled(inputs: Sequence[Any], tangents: Sequence[Any]) -> list[Any]:
 
 
 def _matrix_size(x: Any) -> int:
-    return int(x.shape[-2] * x.shape[-1])
+    return x.shape[-2] * x.shape[-1]
 
 
 def _unpacked(packed: Any, like: Sequence[Any]) -> list[Any]:

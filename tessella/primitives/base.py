@@ -169,7 +169,7 @@ def broadcast_shapes(shapes: Sequence[Shape], name: str) -> Shape:
     """
     first = shapes[0]
     for shape in shapes:
-        if shape != first:
+        if not same_shape(shape, first):
             break
     else:
         return first
@@ -187,6 +187,11 @@ def broadcast_shapes(shapes: Sequence[Shape], name: str) -> Shape:
                 )
             result[axis] = size
     return tuple(result)
+
+
+def same_shape(a: Shape, b: Shape) -> bool:
+    """Whether two shapes are equal; sizes are only compared if there are as many of them."""
+    return len(a) == len(b) and a == b
 
 
 def size_of(shape: Shape) -> int:

@@ -14,7 +14,7 @@ import numpy as np
 
 from tessella.backends.array import to_numpy
 from tessella.errors import DTypeError, ShapeError
-from tessella.primitives.base import NumPyArray, Primitive, Spec
+from tessella.primitives.base import NumPyArray, Primitive, Spec, same_shape
 from tessella.primitives.graph import Graph
 
 
@@ -152,7 +152,7 @@ def _specs(graph: Graph) -> tuple[Spec, ...]:
 
 def _require_fit(name: str, graph: Graph, operands: Sequence[Any]) -> None:
     for number, (value, x) in enumerate(zip(graph.inputs, operands, strict=True)):
-        if value.shape != tuple(x.shape) or value.dtype is not x.dtype:
+        if not same_shape(value.shape, tuple(x.shape)) or value.dtype is not x.dtype:
             raise ShapeError(
                 f"{name}: operand {number} is {x.dtype.name} {tuple(x.shape)}; the graph was made for "
                 f"{value.dtype.name} {value.shape}"

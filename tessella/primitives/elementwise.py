@@ -21,6 +21,7 @@ from tessella.primitives.base import (
     Shape,
     Spec,
     broadcast_shapes,
+    same_shape,
 )
 from tessella.scalar import operators
 from tessella.scalar.expression import evaluate
@@ -211,10 +212,8 @@ def reduce_to(x: Any, shape: Shape, dtype: dtypes.DType) -> Any:
     from tessella.primitives.movement import expand, reshape
     from tessella.primitives.reduce import sum_over
 
-    if x.shape != shape:
-        if len(x.shape) < len(shape) or (
-            x.shape != shape and np.broadcast_shapes(x.shape, shape) == shape
-        ):
+    if not same_shape(x.shape, shape):
+        if _is_broadcast_to(x.shape, shape):
             x = expand(x, shape)
         else:
             extra = len(x.shape) - len(shape)
@@ -225,3 +224,11 @@ def reduce_to(x: Any, shape: Shape, dtype: dtypes.DType) -> Any:
             ]
             x = reshape(sum_over(x, tuple(axes)), shape)
     return cast(x, dtype)
+
+
+def _is_broadcast_to(shape: Shape, target: Shape) -> bool:
+    """Whether an array of one shape has another one when broadcast to it."""
+    if len(shape) > len(target):
+        return False
+    aligned = zip(shape, target[len(target) - len(shape) :], strict=True)
+    return all(n == 1 or n == wanted for n, wanted in aligned)

@@ -9,7 +9,15 @@ from typing import Any, Literal
 import numpy as np
 
 from tessella.errors import DTypeError, IndexingError
-from tessella.primitives.base import NumPyArray, Primitive, Sample, Shape, Spec, broadcast_shapes
+from tessella.primitives.base import (
+    NumPyArray,
+    Primitive,
+    Sample,
+    Shape,
+    Spec,
+    broadcast_shapes,
+    size_of,
+)
 from tessella.primitives.movement import batch_front, expand, reshape
 
 
@@ -177,7 +185,7 @@ class Scatter(Primitive):
         from tessella.primitives.generate import Iota
 
         x, updates, *indices = inputs
-        count = int(np.prod(updates.shape, dtype=np.int64))
+        count = size_of(updates.shape)
         order = reshape(Iota(count, dtypes.int64)(updates), tuple(updates.shape))
         blank = expand(order.__tessella_zero__(), tuple(x.shape))
         written = Gather(self.axes)(Scatter(self.axes, "set")(blank, order, *indices), *indices)

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from tessella.errors import ShapeError
-from tessella.primitives.base import NumPyArray, Primitive, Sample, Shape, Spec, size_of
+from tessella.primitives.base import NumPyArray, Primitive, Sample, Shape, Spec, same_shape, size_of
 
 
 class Linear(Primitive):
@@ -306,12 +306,12 @@ class Concatenate(Primitive):
 
 def reshape(x: Any, shape: Shape) -> Any:
     """x in another shape (x itself if it has it)."""
-    return x if x.shape == shape else Reshape(shape)(x)
+    return x if same_shape(x.shape, shape) else Reshape(shape)(x)
 
 
 def expand(x: Any, shape: Shape) -> Any:
     """x broadcast to a shape (x itself if it has it)."""
-    return x if x.shape == shape else Expand(shape)(x)
+    return x if same_shape(x.shape, shape) else Expand(shape)(x)
 
 
 def permute(x: Any, order: tuple[int, ...]) -> Any:

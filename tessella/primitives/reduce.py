@@ -15,7 +15,7 @@ import numpy as np
 from tessella import dtypes
 from tessella.dtypes import DType
 from tessella.errors import DTypeError, ShapeError
-from tessella.primitives.base import NumPyArray, Primitive, Sample, Spec
+from tessella.primitives.base import NumPyArray, Primitive, Sample, Spec, size_of
 from tessella.primitives.movement import expand, move_axis, reshape
 from tessella.scalar import operators
 from tessella.scalar.expression import Expression, Number, constant
@@ -261,7 +261,7 @@ class Reduce(Primitive):
         kept = tuple(axis for axis in range(len(x.shape)) if axis not in self.axes)
         order = kept + self.axes
         outer = tuple(x.shape[axis] for axis in kept)
-        count = int(np.prod([x.shape[axis] for axis in self.axes], dtype=np.int64))
+        count = size_of(tuple(x.shape[axis] for axis in self.axes))
         if count == 0:
             return x
         rows = reshape(permute(x, order), (*outer, count))

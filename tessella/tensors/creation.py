@@ -20,6 +20,7 @@ from tessella.backends.array import (
 from tessella.dtypes import DType, as_dtype
 from tessella.errors import ArgumentError, ArgumentTypeError, DeviceError, DTypeError
 from tessella.primitives.generate import Iota
+from tessella.sizes import INTEGERS, as_integer, is_symbolic
 from tessella.tensors.interchange import from_dlpack
 from tessella.tensors.tensor import Tensor, apply, filled, from_array, is_traced
 
@@ -210,14 +211,17 @@ def arange(
         start, stop = 0, start
     if step == 0:
         raise ArgumentError("arange: step is 0; the range would never end")
-    if not all(math.isfinite(number) for number in (start, stop, step)):
+    symbolic = any(is_symbolic(number) for number in (start, stop, step))
+    if not symbolic and not all(math.isfinite(number) for number in (start, stop, step)):
         raise ArgumentError(f"arange: from {start} to {stop} by {step}; expected finite numbers")
     kind = as_dtype(dtype) if dtype is not None else _range_dtype(start, stop, step)
-    count = max(0, math.ceil((stop - start) / step))
-    if is_traced() and kind.is_integer:
+    whole = symbolic and all(isinstance(number, INTEGERS) for number in (start, stop, step))
+    count: Any = -((start - stop) // step) if whole else math.ceil((stop - start) / step)
+    count = count if count > 0 else 0
+    if is_traced() and (kind.is_integer or whole):
         counted: Tensor = apply(Iota(count, kind), (filled(0, (), kind),))
-        counted = counted if step == 1 else counted * int(step)
-        return counted if start == 0 else counted + int(start)
+        counted = counted if step == 1 else counted * as_integer(step)
+        return counted if start == 0 else counted + as_integer(start)
     result = empty_array(contiguous_layout((count,), kind))
     if count:
         to_numpy(result)[...] = (start + step * np.arange(count)).astype(kind.numpy)
@@ -225,7 +229,7 @@ def arange(
 
 
 def _range_dtype(*numbers: float) -> DType:
-    whole = all(isinstance(number, (int, np.integer)) for number in numbers)
+    whole = all(isinstance(number, INTEGERS) for number in numbers)
     return dtypes.DEFAULT_INT if whole else dtypes.DEFAULT_FLOAT
 
 

@@ -7,6 +7,7 @@ where the axes of index arrays go.
 
 from __future__ import annotations
 
+import operator
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,9 +15,10 @@ import numpy as np
 
 from tessella import dtypes
 from tessella.errors import ArgumentTypeError, DTypeError, IndexingError
-from tessella.primitives.base import broadcast_shapes, normalise_axis
+from tessella.primitives.base import broadcast_shapes, normalise_axis, same_shape
 from tessella.primitives.indexing import Gather, Scatter
 from tessella.primitives.movement import Slice, UpdateSlice
+from tessella.sizes import INTEGERS, Size, is_symbolic
 from tessella.tensors.creation import arange, asarray
 from tessella.tensors.manipulation import broadcast_to, moveaxis, reshape
 from tessella.tensors.tensor import Tensor, apply, operand
@@ -53,7 +55,7 @@ def _basic(x: Tensor, parts: list[_Part]) -> Tensor:
     axes = [part for part in parts if part.kind != "new"]
     taken = _sliced(x, axes)
     shape = tuple(1 if p.kind == "new" else p.size for p in parts if p.kind != "integer")
-    return reshape(taken, shape) if shape != taken.shape else taken
+    return taken if same_shape(shape, taken.shape) else reshape(taken, shape)
 
 
 def _sliced(x: Tensor, axes: list[_Part]) -> Tensor:
@@ -123,13 +125,13 @@ def _part(x: Tensor, entry: Any, axis: int) -> list[_Part]:
         return [_Part("new")]
     if isinstance(entry, slice):
         return [_range(x, entry, axis)]
-    if isinstance(entry, int):
-        size = x.shape[axis]
+    if isinstance(entry, (int, Size)):
+        size, place = x.shape[axis], entry + x.shape[axis] if entry < 0 else entry
         if not -size <= entry < size:
             raise IndexingError(
                 f"index {entry} is out of range for axis {axis} of size {size} (shape {x.shape})"
             )
-        return [_Part("integer", start=entry % size)]
+        return [_Part("integer", start=place)]  # type: ignore[arg-type]
     if isinstance(entry, Tensor):
         return _arrays(x, entry, axis)
     raise ArgumentTypeError(
@@ -139,6 +141,8 @@ def _part(x: Tensor, entry: Any, axis: int) -> list[_Part]:
 
 
 def _range(x: Tensor, entry: slice, axis: int) -> _Part:
+    if any(is_symbolic(n) for n in (x.shape[axis], entry.start, entry.stop, entry.step)):
+        return _Part("slice", *_symbolic_range(entry, x.shape[axis]))
     try:
         start, stop, step = entry.indices(x.shape[axis])
     except TypeError:
@@ -147,6 +151,27 @@ def _range(x: Tensor, entry: slice, axis: int) -> _Part:
         raise IndexingError(f"slice {entry}: its step must not be 0") from None
     size = len(range(start, stop, step))
     return _Part("slice", start if size else 0, size, step)
+
+
+def _symbolic_range(entry: slice, extent: Any) -> tuple[Any, Any, int]:
+    """The first element of a slice, how many it has, and its step, where sizes are symbolic."""
+    step = 1 if entry.step is None else operator.index(entry.step)
+    if step == 0:
+        raise IndexingError(f"slice {entry}: its step must not be 0")
+    least, most = (0, extent) if step > 0 else (-1, extent - 1)
+
+    def bound(value: Any, default: Any) -> Any:
+        if value is None:
+            return default
+        if not isinstance(value, INTEGERS):
+            raise IndexingError(f"slice {entry}: its bounds must be integers or None")
+        value = value + extent if value < 0 else value
+        return least if value < least else most if value > most else value
+
+    first, last = (least, most) if step > 0 else (most, least)
+    start, stop = bound(entry.start, first), bound(entry.stop, last)
+    size = (stop - start + step - 1) // step if step > 0 else (start - stop - step - 1) // -step
+    return (start, size, step) if size > 0 else (0, 0, step)
 
 
 def _arrays(x: Tensor, entry: Tensor, axis: int) -> list[_Part]:

@@ -15,6 +15,7 @@ from tessella.primitives import movement as moves
 from tessella.primitives.base import Shape, normalise_axes, normalise_axis, size_of
 from tessella.primitives.base import broadcast_shapes as _broadcast_shapes
 from tessella.primitives.window import Window
+from tessella.sizes import INTEGERS, as_integer
 from tessella.tensors.tensor import Axes, Tensor, apply
 
 
@@ -34,14 +35,14 @@ def reshape(x: Tensor, /, shape: int | Sequence[int], *, copy: bool | None = Non
 
 
 def _inferred(old: Shape, shape: int | Sequence[int]) -> Shape:
-    sizes = [shape] if isinstance(shape, (int, np.integer)) else list(shape)
+    sizes = [shape] if isinstance(shape, INTEGERS) else list(shape)
     if sizes.count(-1) > 1:
         raise ShapeError(
             f"reshape: shape {tuple(sizes)} has several -1; only one can be worked out"
         )
     if -1 in sizes:
         place = sizes.index(-1)
-        others = size_of(tuple(int(n) for i, n in enumerate(sizes) if i != place))
+        others = size_of(tuple(as_integer(n) for i, n in enumerate(sizes) if i != place))
         total = size_of(old)
         if others == 0 or total % others:
             raise ShapeError(
@@ -149,7 +150,7 @@ def flip(x: Tensor, /, *, axis: Axes = None) -> Tensor:
 def roll(x: Tensor, /, shift: int | Sequence[int], *, axis: Axes = None) -> Tensor:
     """Elements moved along axes; those that leave at the end come back at the start."""
     if axis is None:
-        if not isinstance(shift, int):
+        if not isinstance(shift, INTEGERS):
             raise ArgumentError("roll: several shifts need as many axes")
         return (
             reshape(roll(reshape(x, (-1,)) if x.size else x, shift, axis=0), x.shape)
@@ -157,7 +158,7 @@ def roll(x: Tensor, /, shift: int | Sequence[int], *, axis: Axes = None) -> Tens
             else x
         )
     axes = [axis] if isinstance(axis, int) else list(axis)
-    shifts = [shift] * len(axes) if isinstance(shift, int) else list(shift)
+    shifts = [shift] * len(axes) if isinstance(shift, INTEGERS) else list(shift)
     if len(shifts) != len(axes):
         raise ArgumentError(f"roll: {len(shifts)} shifts for {len(axes)} axes; give one for each")
     for place, amount in zip(axes, shifts, strict=True):
@@ -220,7 +221,7 @@ def split(x: Tensor, sizes: int | Sequence[int], /, *, axis: int = 0) -> tuple[T
     """A tensor cut along an axis: pieces of one size (the last may be smaller), or of given sizes."""
     place = normalise_axis(axis, x.ndim, "split")
     extent = x.shape[place]
-    if isinstance(sizes, int):
+    if isinstance(sizes, INTEGERS):
         if sizes < 1:
             raise ArgumentError(f"split: size {sizes}; it must be at least 1")
         sizes = [min(sizes, extent - start) for start in range(0, extent, sizes)]

@@ -18,6 +18,8 @@ from typing import Any
 import numpy as np
 
 from tessella import autodiff, dtypes
+from tessella.dtypes import as_dtype
+from tessella.sizes import Size
 from tessella.tensors.tensor import Tensor
 from tessella.tensors.tracing import Trace, is_open, user_line
 
@@ -31,12 +33,14 @@ class TracedNumber:
     Args:
         value: what it is in this call.
         tensor: what stands for it in the graph, a float64 of no dimensions.
-        sources: the numbers of the arguments it was computed from.
+        sources: the numbers of the arguments it was computed from, and sizes.
     """
 
     __slots__ = ("_value", "sources", "tensor", "trace")
 
-    def __init__(self, trace: Trace, value: float, tensor: Tensor, sources: frozenset[int]) -> None:
+    def __init__(
+        self, trace: Trace, value: float, tensor: Tensor, sources: frozenset[int | Size]
+    ) -> None:
         self.trace = trace
         self._value = value
         self.tensor = tensor
@@ -47,14 +51,17 @@ class TracedNumber:
         if self.trace.active:
             where = user_line()
             for source in self.sources:
-                self.trace.looked.setdefault(source, where)
+                if isinstance(source, Size):
+                    operator.index(source)  # leaves a guard
+                else:
+                    self.trace.looked.setdefault(source, where)
         return self._value
 
     def __tessella_operand__(self, like: Tensor | None) -> Tensor | float:
         """What stands for it beside a tensor: another tensor; or a number, if the trace has ended."""
         if not is_open(self.trace):
             return self._value
-        kind = dtypes.DEFAULT_FLOAT
+        kind = as_dtype(type(self._value))
         if like is not None:
             kind = dtypes.python_scalar_dtype(self._value, like.dtype)
         return self.tensor.astype(kind)
@@ -64,6 +71,8 @@ class TracedNumber:
     def _with(self, other: Any, function: Callable[[Any, Any], Any], swapped: bool = False) -> Any:
         if isinstance(other, Tensor):
             return NotImplemented  # the tensor does it
+        if isinstance(other, Size):
+            other = other._number()
         theirs: Any = other
         sources = self.sources
         if type(other) is TracedNumber and other.trace is self.trace:

@@ -19,6 +19,7 @@ from tessella.primitives.scan import (
     CumulativeSum,
 )
 from tessella.scalar.function import ScalarFunction, scalar_function
+from tessella.sizes import is_greater, is_symbolic
 from tessella.tensors.creation import full
 from tessella.tensors.elementwise import imag, not_equal, real, zip_with
 from tessella.tensors.manipulation import concat, reshape
@@ -112,8 +113,9 @@ def mean(x: Tensor, /, *, axis: Axes = None, keepdims: bool = False) -> Tensor:
     return sum(x, axis=axis, keepdims=keepdims) / (count if count else math.nan)
 
 
-def _count(x: Tensor, axis: Axes) -> float:
-    return float(math.prod(x.shape[i] for i in axes_of(x, axis, "mean")))
+def _count(x: Tensor, axis: Axes) -> Any:
+    count = math.prod(x.shape[i] for i in axes_of(x, axis, "mean"))
+    return count if is_symbolic(count) else float(count)
 
 
 def var(
@@ -128,9 +130,9 @@ def var(
         a, b = (var(part, axis=axis, correction=correction, keepdims=keepdims) for part in parts)
         return a + b
     squares = apply(_squared_difference, (x, mean(_inexact(x, "var"), axis=axis, keepdims=True)))
-    divisor = _count(x, axis) - correction
+    count = _count(x, axis)
     total = sum(squares, axis=axis, keepdims=keepdims)
-    return total / (divisor if divisor > 0 else math.nan)
+    return total / (count - correction if is_greater(count, correction) else math.nan)
 
 
 def std(

@@ -8,6 +8,7 @@ needed. On the tape the whole function is one node.
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +19,8 @@ from tessella.compiler.eager import fill
 from tessella.compiler.ladder import compiling
 from tessella.errors import GradientError
 from tessella.primitives.graph import Graph, Value
+from tessella.primitives.sized import graph_at
+from tessella.sizes import Binding
 from tessella.tensors.tensor import Tensor, _make
 from tessella.tensors.tracing import Trace
 from tessella.transforms.reverse_mode import Variables
@@ -57,6 +60,15 @@ class Backward:
             v for v in dict.fromkeys(read) if v not in made and v not in self.constants
         ]
         self.program: Program | None = None
+        self.binding: Binding | None = None
+
+    def at(self, binding: Binding | None) -> Backward:
+        """The same for sizes of the symbols."""
+        if binding is None:
+            return self
+        made = copy.copy(self)
+        made.binding = binding
+        return made
 
     def node(
         self,
@@ -108,6 +120,8 @@ class Backward:
             from tessella.compiler.pipeline import compile
 
             graph = Graph([*self.residuals, *self.cotangents], self.nodes, wanted, self.constants)
+            if self.binding is not None:
+                graph = graph_at(graph, self.binding)
             layouts = [a.layout for a in inputs]
             why = "its gradients are asked for" if self.program is None else "layouts changed"
             with compiling(name, 1, why):

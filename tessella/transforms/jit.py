@@ -25,7 +25,9 @@ from tessella.compiler.observe import choice
 from tessella.errors import ArgumentError, ArgumentTypeError, RetraceWarning
 from tessella.primitives.graph import Graph
 from tessella.tensors.tensor import Tensor
-from tessella.transforms.specialisation import Specialisation, Whole, number_array
+from tessella.transforms.dynamic import MOST_PROGRAMS, Declared, Dimensions, Family
+from tessella.transforms.specialisation import Specialisation
+from tessella.transforms.traced_function import TracedFunction, Whole, number_array
 
 VARIABLE = "TESSELLA_JIT"
 _MOST_QUIET_TRACES = 8
@@ -37,12 +39,18 @@ def jit(
     *,
     static_argnums: int | Sequence[int] = (),
     static_argnames: str | Sequence[str] = (),
+    dynamic: Any = None,
 ) -> Any:
     """Compile a function of tensors into one native call.
 
     Arguments may be trees (lists, tuples, dicts, dataclasses) of tensors. A float in them is an input
     like a tensor, unless the function looks at its value. Everything that is no tensor, NumPy array or
     float is static: another value is traced and compiled again. Whole arguments can be declared static.
+
+    A dimension that comes with a third size becomes *dynamic*: the function is traced once with a symbolic size,
+    and what is traced serves every size. `dynamic` declares dimensions from the start: names of arguments, with
+    their axes and, if dimensions are to be equal, the names of these; `True` stands for all dimensions, `False`
+    for none, ever.
 
     Raises:
         TracedValueError: the function asks for the elements of a tensor, for example in an `if`.
@@ -54,16 +62,20 @@ def jit(
     ...     return ((x - y) ** 2).sum().sqrt()
     >>> distance(ts.asarray([0.0, 3.0]), ts.asarray([4.0, 0.0]))
     tensor(5.)
+
+    >>> total = ts.jit(lambda x, y: (x @ y).sum(), dynamic={"x": {0: "batch"}})
+    >>> [float(total(ts.ones((size, 2)), ts.ones((2, 3)))) for size in (4, 5, 0)], len(total.traces)
+    ([24.0, 30.0, 0.0], 1)
     """
     if function is None:
         return functools.partial(
-            jit, static_argnums=static_argnums, static_argnames=static_argnames
+            jit, static_argnums=static_argnums, static_argnames=static_argnames, dynamic=dynamic
         )
     if not callable(function):
         raise ArgumentTypeError(f"jit: {type(function).__name__} was given; expected a function")
     numbers = (static_argnums,) if isinstance(static_argnums, int) else tuple(static_argnums)
     names = (static_argnames,) if isinstance(static_argnames, str) else tuple(static_argnames)
-    return Jitted(function, numbers, names)
+    return Jitted(function, numbers, names, Declared.of(dynamic, function))
 
 
 class Static:
@@ -138,9 +150,11 @@ class Jitted:
 
     def __init__(
         self, function: Callable[..., Any], static_numbers: tuple[int, ...],
-        static_names: tuple[str, ...],
+        static_names: tuple[str, ...], declared: Declared,
     ) -> None:  # fmt: skip
         self.function = function
+        self.dimensions = Dimensions(declared, function)  # which of them are dynamic
+        self.families: list[Family] = []  # traced with symbolic sizes, the last one first
         self.static_numbers = static_numbers
         self.static_names = static_names
         self.specialisations: dict[Any, list[Specialisation]] = {}
@@ -185,7 +199,18 @@ class Jitted:
             settled = found.state.is_settled()
             if found.fits(settled, given.numbers):
                 return found.call(given.arrays, given.tensors, settled)
-        return self._specialise(args, kwargs, given).call(given.arrays, given.tensors, False)
+        found = self._of_a_family(args, kwargs, given) or self._specialise(args, kwargs, given)
+        return found.call(given.arrays, given.tensors, False)
+
+    def _of_a_family(self, args: Any, kwargs: Any, given: _Given) -> Specialisation | None:
+        """A program for other sizes of what has been traced with symbolic ones."""
+        for family in self.families:
+            binding = family.binding(given.key)
+            if binding is not None and not family.misfit(binding, given.numbers):
+                return self._add(
+                    args, kwargs, given.key, family.program(given.key, binding), family
+                )
+        return None
 
     def _flatten(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> _Given:
         arrays: list[Array] = []
@@ -230,14 +255,40 @@ class Jitted:
                 stacklevel=3,
             )
         name = getattr(self.function, "__name__", "jit")
+        tree = self._with_statics(args, kwargs)
+        dimensions = self.dimensions.of(key, tree)
+        self.dimensions.note(key)
         with compiling(name, len(self.traces), self.traces[-1]):
-            made = Specialisation(self.function, args, kwargs, self._with_statics(args, kwargs))
+            if not dimensions:
+                traced = TracedFunction(self.function, tree)
+                made = Specialisation(traced, [array.layout for array in given.arrays])
+                return self._add(args, kwargs, key, made)
+            family = Family(self.function, tree, key, dimensions)
+            self.families.insert(0, family)
+            binding = family.binding(key)
+            assert binding is not None
+            return self._add(args, kwargs, key, family.program(key, binding), family)
+
+    def _add(
+        self, args: Any, kwargs: Any, key: Any, made: Specialisation, family: Family | None = None
+    ) -> Specialisation:
+        """Keep a program for calls like this one."""
         made.program.lock = self.lock
         self.specialisations.setdefault(key, []).insert(0, made)
         kinds = _kinds(args)
         if not kwargs and not self.static_numbers and None not in kinds:
             self.plain.setdefault((_mode.enabled, *kinds), []).insert(0, made)
+        if family is not None and len(family.programs) > MOST_PROGRAMS:
+            self._drop(family)
         return made
+
+    def _drop(self, family: Family) -> None:
+        """Forget the oldest program of a family: it can be made again."""
+        key = next(iter(family.programs))
+        old = family.programs.pop(key)
+        for known in (self.specialisations, self.plain):
+            for found in [k for k, programs in known.items() if old in programs]:
+                known[found].remove(old)
 
     def _reason(self, given: _Given) -> str:
         """Why no program fits."""
@@ -245,7 +296,12 @@ class Jitted:
             return "it is the first call"
         known = self.specialisations.get(given.key)
         if known:
-            return known[0].misfit() or known[0].changed_number(given.numbers)
+            traced = known[0].traced
+            return traced.misfit() or traced.changed_number(given.numbers)
+        for family in self.families:
+            binding = family.binding(given.key)
+            if binding is not None:
+                return family.misfit(binding, given.numbers)
         last = next(reversed(self.specialisations))
         return _difference(last, given.key)
 
@@ -297,6 +353,7 @@ class Jitted:
         """Drop all programs: the next call traces and compiles again."""
         self.specialisations.clear()
         self.plain.clear()
+        self.families.clear()
         self.quick = None
 
     def _program_for(self, args: Any, kwargs: Any) -> Specialisation:
@@ -305,7 +362,8 @@ class Jitted:
             for found in self.specialisations.get(given.key, ()):
                 if found.fits(False, given.numbers):
                     return found
-            return self._specialise(args, kwargs, given)
+            made = self._of_a_family(args, kwargs, given)
+            return made or self._specialise(args, kwargs, given)
         if not self.specialisations:
             raise ArgumentTypeError(
                 "jit: nothing has been compiled yet; call the function first, or give arguments here"

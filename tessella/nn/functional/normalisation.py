@@ -6,6 +6,7 @@ from typing import Any
 
 from tessella.errors import ArgumentError, ShapeError
 from tessella.scalar.function import ScalarFunction
+from tessella.sizes import is_greater
 from tessella.tensors import random
 from tessella.tensors.elementwise import zip_with
 from tessella.tensors.manipulation import reshape
@@ -41,7 +42,7 @@ def batch_norm(
         variance = (centred * centred).mean(axis=axes, keepdims=True)
         if training and running_mean is not None and running_var is not None:
             count = x.size // x.shape[1]
-            if count < 2:
+            if not is_greater(count, 1):
                 raise ShapeError(
                     f"batch_norm: shape {x.shape} has one value for each channel; training needs "
                     "at least two"

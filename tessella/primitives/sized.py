@@ -1,0 +1,104 @@
+"""Graphs with symbolic sizes, for known sizes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import fields, is_dataclass
+from typing import Any
+
+from tessella.primitives.base import Primitive
+from tessella.primitives.contraction import Geometry
+from tessella.primitives.graph import Graph, Node, Value
+from tessella.sizes import Binding, Size, is_symbolic
+
+
+def graph_at(graph: Graph, binding: Binding) -> Graph:
+    """The graph with a number for every size; what has none in it stays the very same.
+
+    >>> from tessella import dtypes
+    >>> from tessella.primitives.elementwise import elementwise
+    >>> from tessella.primitives.graph import apply
+    >>> from tessella.sizes import Scope
+    >>> n = Scope({"n": 8}).symbol("n")
+    >>> x, nodes = Value((n, 3), dtypes.float32, "x"), []
+    >>> y = apply(nodes, elementwise("exp"), (x,))
+    >>> print(graph_at(Graph([x], nodes, [y]), {"n": 5}))
+    graph(x: float32[5,3])
+      %0: float32[5,3] = exp(x)
+      return %0
+    """
+    known: dict[Value, Value] = {}
+
+    def at(value: Value) -> Value:
+        found = known.get(value)
+        if found is None:
+            found = known[value] = _value_at(value, binding)
+        return found
+
+    inputs = [at(value) for value in graph.inputs]
+    constants = {at(value): array for value, array in graph.constants.items()}
+    nodes = [_node_at(node, at, binding) for node in graph.nodes]
+    return Graph(inputs, nodes, [at(value) for value in graph.outputs], constants)
+
+
+def _value_at(value: Value, binding: Binding) -> Value:
+    if not any(is_symbolic(extent) for extent in value.shape):
+        return value
+    return Value(at(value.shape, binding), value.dtype, value.hint)
+
+
+def _node_at(node: Node, value_at: Any, binding: Binding) -> Node:
+    primitive = at(node.primitive, binding)
+    inputs = tuple([value_at(value) for value in node.inputs])
+    outputs = tuple([value_at(value) for value in node.outputs])
+    if primitive is node.primitive and inputs == node.inputs and outputs == node.outputs:
+        return node
+    return Node(primitive, inputs, outputs, node.where, node.note)
+
+
+def at(value: Any, binding: Binding) -> Any:
+    """A parameter of a primitive, or a primitive, with numbers for the sizes in it."""
+    if type(value) is Size:
+        return value.at(binding)
+    if isinstance(value, tuple):
+        found = [at(item, binding) for item in value]
+        if all(new is old for new, old in zip(found, value, strict=True)):
+            return value
+        return type(value)(*found) if hasattr(value, "_fields") else tuple(found)
+    if isinstance(value, Graph):
+        return graph_at(value, binding) if _is_symbolic(value) else value
+    if isinstance(value, (Primitive, Geometry)):
+        return _parameters_at(value, binding)
+    return value
+
+
+def _parameters_at(primitive: Any, binding: Binding) -> Any:
+    names = (
+        [field.name for field in fields(primitive) if field.init] if is_dataclass(primitive) else []
+    )
+    before = [getattr(primitive, name) for name in names]
+    after = [at(value, binding) for value in before]
+    if all(new is old for new, old in zip(after, before, strict=True)):
+        return primitive
+    return type(primitive)(**dict(zip(names, after, strict=True)))
+
+
+def _is_symbolic(graph: Graph) -> bool:
+    """Whether any size in a graph is not known."""
+    values: Sequence[Value] = [*graph.inputs, *(v for node in graph.nodes for v in node.outputs)]
+    if any(is_symbolic(extent) for value in values for extent in value.shape):
+        return True
+    return any(_depends(node.primitive) for node in graph.nodes)
+
+
+def _depends(value: Any) -> bool:
+    """Whether a parameter, or a primitive, has a size in it that is not known."""
+    if type(value) is Size:
+        return True
+    if isinstance(value, tuple):
+        return any(_depends(item) for item in value)
+    if isinstance(value, Graph):
+        return _is_symbolic(value)
+    if isinstance(value, (Primitive, Geometry)) and is_dataclass(value):
+        return any(_depends(getattr(value, field.name)) for field in fields(value))
+    return False

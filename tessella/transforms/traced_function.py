@@ -1,0 +1,293 @@
+"""A function as it was traced for arguments of one kind: its graph, and the surroundings it was found in.
+
+What it reads and writes there is noted by number: the inputs of the graph are the arguments, the captured
+tensors, the gradients that were read, and the numbers that are read anew for every call.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import functools
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from tessella import autodiff, dtypes
+from tessella.backends.array import Array, Layout, contiguous_layout, from_numpy
+from tessella.backends.cpu.buffers import allocate
+from tessella.compiler.observe import noted, now
+from tessella.errors import SideEffectError
+from tessella.garbage import collector_paused
+from tessella.primitives.graph import Graph, Value
+from tessella.sizes import Binding, Scope, Size
+from tessella.tensors.numbers import TracedNumber
+from tessella.tensors.tensor import Tensor, _leaf, _make
+from tessella.tensors.tracing import Trace, Traced, tracing, user_line
+from tessella.transforms.backward import backward_of
+
+_mode = autodiff._mode
+NUMBER_LAYOUT = contiguous_layout((), dtypes.float64)
+
+
+class Whole:
+    """A static argument: its parts do not matter."""
+
+    def __init__(self, value: Any) -> None:
+        self.value = value
+
+
+class Output:
+    """Stands for an output of the program in the result."""
+
+    __slots__ = ("number",)
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+
+
+class TracedFunction:
+    """What a function does with arguments of one kind.
+
+    Args:
+        tree: the arguments, static ones in `Whole`.
+        shapes: those of the tensors, arrays and floats among them, as the function is to see them.
+        scope: what symbolic sizes in the shapes belong to, if there are any.
+    """
+
+    def __init__(
+        self,
+        function: Any,
+        tree: Any,
+        shapes: Sequence[Any] | None = None,
+        scope: Scope | None = None,
+    ) -> None:
+        import optree
+
+        self.name, self.function, self.scope = getattr(function, "__name__", "jit"), function, scope
+        trace = Trace()
+        if scope is not None:
+            scope.line, scope.number = user_line, functools.partial(_number_of, trace)
+        with collector_paused():
+            begin = now()
+            with tracing(trace):
+                inner_args, inner_kwargs = self._arguments(trace, tree, shapes)
+                result = function(*inner_args, **inner_kwargs)
+                leaves, self.structure = optree.tree_flatten(
+                    result, none_is_leaf=True, namespace="tessella"
+                )
+                self._read_results(trace, leaves)
+                self._differentiate(trace, leaves)
+            noted("trace", self.name, begin)
+            if scope is not None:
+                scope.close()
+            self._read_surroundings(trace)
+
+    def _arguments(self, trace: Trace, tree: Any, shapes: Sequence[Any] | None) -> Any:
+        """The arguments with traced tensors instead of concrete ones."""
+        import optree
+
+        given = None if shapes is None else iter(shapes)
+
+        def argument(layout: Layout, hint: str) -> Tensor:
+            if given is not None:
+                layout = contiguous_layout(next(given), layout.dtype)
+            self.count += 1
+            return _make(trace.argument(layout, hint), None, 0)  # type: ignore[arg-type]
+
+        def traced(leaf: Any) -> Any:
+            if isinstance(leaf, Whole):
+                return leaf.value
+            if isinstance(leaf, np.ndarray):
+                return argument(from_numpy(leaf).layout, "argument")
+            if type(leaf) is float:
+                self.numbers_given.append(leaf)
+                tensor = argument(NUMBER_LAYOUT, "number")
+                return TracedNumber(trace, leaf, tensor, frozenset([len(self.numbers_given) - 1]))
+            if not isinstance(leaf, Tensor):
+                return leaf
+            made = argument(leaf._value.layout, "argument")
+            if leaf._node is not None:
+                made._node = _leaf(made)
+                self.inner.append(made)
+                self.inner_numbers.append(self.count - 1)
+            return made
+
+        self.count = 0  # of arguments that are inputs
+        self.inner: list[Tensor] = []  # arguments that need gradients
+        self.inner_numbers: list[int] = []  # of the inputs that they are
+        self.numbers_given: list[float] = []  # floats among the arguments, as they were
+        return optree.tree_map(traced, tree, none_is_leaf=True, namespace="tessella")
+
+    def _read_results(self, trace: Trace, leaves: Sequence[Any]) -> None:
+        """What the function returned, rebound and left as gradients."""
+        self.outputs: list[Value] = []
+        self.returned: list[Any] = []  # numbers of outputs, or values that are no tensors
+        for leaf in leaves:
+            if isinstance(leaf, Tensor):
+                self.returned.append(Output(len(self.outputs)))
+                self.outputs.append(trace.value_of(leaf))
+            else:
+                self.returned.append(leaf.look() if type(leaf) is TracedNumber else leaf)
+        self.rebound: list[tuple[Any, int]] = []  # captures, and the outputs they become
+        for capture, held in trace.rebound():
+            self.rebound.append((capture.tensor, len(self.outputs)))
+            self.outputs.append(_value_in(trace, held))
+        self.argument_gradients: list[tuple[int, int]] = []  # of arguments, and their outputs
+        for number, argument in enumerate(self.inner):
+            if argument._grad is not None:
+                self.argument_gradients.append((number, len(self.outputs)))
+                self.outputs.append(trace.value_of(argument._grad))
+        self.new_gradients: list[tuple[Any, int | None]] = []
+        for entry in trace.gradients.values():
+            if not entry.written:
+                continue
+            if entry.current is None:
+                self.new_gradients.append((entry.tensor, None))
+            else:
+                self.new_gradients.append((entry.tensor, len(self.outputs)))
+                self.outputs.append(trace.value_of(entry.current))
+
+    def _differentiate(self, trace: Trace, leaves: Sequence[Any]) -> None:
+        """Prepare the gradients of what was returned, if somebody may ask for them."""
+        tensors = [leaf for leaf in leaves if isinstance(leaf, Tensor)]
+        self.differentiable = [i for i, y in enumerate(tensors) if y._node is not None]
+        own = [c.tensor for c in trace.captures.values() if c.tensor._node is not None]
+        results = [tensors[i] for i in self.differentiable] if _mode.enabled else []
+        self.leaves = own
+        self._residuals: list[tuple[Value, int | None]] = []  # and the outputs they are
+        self.backward = backward_of(trace, results, [*self.inner, *own])
+        if self.backward is not None:
+            produced = {value for node in trace.nodes for value in node.outputs}
+            known = {value: number for number, value in enumerate(self.outputs)}
+            for value in self.backward.residuals:
+                if value in produced and value not in known:
+                    known[value] = len(self.outputs)
+                    self.outputs.append(value)
+                self._residuals.append((value, known[value] if value in produced else None))
+
+    def _read_surroundings(self, trace: Trace) -> None:
+        """The graph, and what its inputs and outputs are in the surroundings."""
+        captures, numbers = list(trace.captures.values()), list(trace.numbers.values())
+        self.captured = [capture.tensor for capture in captures]
+        self.captured_layouts = [c.array.layout for c in captures]
+        self.leaf_flags = [c.tensor._node is not None for c in captures]
+        self.read_gradients = [e.tensor for e in trace.gradients.values() if e.read]
+        initial = [e.initial for e in trace.gradients.values() if e.read]
+        self.gradient_layouts = [
+            None if value is None else contiguous_layout(value.shape, value.dtype)
+            for value in initial
+        ]
+        self.numbers = [read for _, read in numbers]
+        self.guards = list(trace.guards.values())
+        self.after = trace.after
+        # the floats whose values the function asked for: number, value, and where it asked
+        self.looked = [(n, self.numbers_given[n], at) for n, at in trace.looked.items()]
+        inputs = [
+            *trace.arguments,
+            *[capture.value for capture in captures],
+            *[value for value in initial if value is not None],
+            *[value for value, _ in numbers],
+        ]
+        self.graph = Graph(inputs, trace.nodes, self.outputs, trace.constants)
+        # the layouts of the inputs that are no arguments
+        self.other_layouts = [
+            *self.captured_layouts,
+            *[layout for layout in self.gradient_layouts if layout is not None],
+            *[contiguous_layout(value.shape, value.dtype) for value, _ in numbers],
+        ]
+        for capture in captures:
+            del capture.array
+        self._number_inputs(initial)
+
+    def _number_inputs(self, initial: Sequence[Value | None]) -> None:
+        """Which outputs go to the places of inputs, and which inputs are residuals."""
+        first = self.count
+        numbers = {id(tensor): first + i for i, tensor in enumerate(self.captured)}
+        self.in_place = {output: numbers[id(tensor)] for tensor, output in self.rebound}
+        present = [t for t, v in zip(self.read_gradients, initial, strict=True) if v is not None]
+        numbers = {id(tensor): first + len(self.captured) + i for i, tensor in enumerate(present)}
+        self.in_place |= {
+            output: numbers[id(tensor)]
+            for tensor, output in self.new_gradients
+            if output is not None and id(tensor) in numbers
+        }
+        captured = range(first, first + len(self.captured))
+        self.fixed = frozenset(captured) - frozenset(self.in_place.values())
+        place = {value: number for number, value in enumerate(self.graph.inputs)}
+        # what the backward pass reads: the number of an input, or (True) that of an output
+        self.residuals = [
+            (place[value], False) if number is None else (number, True)
+            for value, number in self._residuals
+        ]
+
+    def changed_number(self, numbers: Sequence[float]) -> str:
+        """Which float among the arguments is not what the function saw when it looked at it."""
+        for place, value, where in self.looked:
+            if repr(numbers[place]) != repr(value):  # -0.0 is not 0.0, NaN is NaN
+                return (
+                    f"the float {numbers[place]!r} was {value!r} before, and {where} asks for its "
+                    "value, in an `if` or in Python's own mathematics"
+                )
+        return ""
+
+    def misfit(self) -> str:
+        """What is not as it was, in words; empty if everything is."""
+        for tensor, layout, flag in zip(
+            self.captured, self.captured_layouts, self.leaf_flags, strict=True
+        ):
+            now = tensor._value.layout
+            if now is not layout:
+                return (
+                    f"a captured tensor is {now.dtype.name}{list(now.shape)} now, it was "
+                    f"{layout.dtype.name}{list(layout.shape)}"
+                )
+            if (tensor._node is not None) is not flag:
+                return "a captured tensor requires a gradient now, or no longer"
+        for tensor, expected in zip(self.read_gradients, self.gradient_layouts, strict=True):
+            gradient = tensor._grad
+            found = None if gradient is None else gradient._value.layout
+            if found is not expected:
+                return "a gradient is there now, or gone, or has another layout"
+        return self.changed_guard()
+
+    def changed_guard(self) -> str:
+        """Which attribute of the surroundings has another value; empty if none has."""
+        for owner, name, value in self.guards:
+            now = owner.get(name) if isinstance(owner, dict) else getattr(owner, name)
+            if now != value and name == "_value":
+                return "a tensor from outside, whose elements the function looked at, has other data now"
+            if now != value:
+                return f"{str(name).strip('_')} of {type(owner).__name__} is {now!r} now, it was {value!r}"
+        return ""
+
+
+def number_array(value: float) -> Array:
+    """A Python float as an input of a program."""
+    block = allocate(8)
+    ctypes.c_double.from_address(block.address).value = value
+    return Array(block, block.address, NUMBER_LAYOUT)
+
+
+class SizeNumber:
+    """Reads a size as an input of a program."""
+
+    def __init__(self, size: Size) -> None:
+        self.size = size
+
+    def at(self, binding: Binding) -> Callable[[], Array]:
+        array = number_array(self.size.at(binding))
+        return lambda: array
+
+
+def _number_of(trace: Trace, size: Size) -> TracedNumber:
+    """A size as a number that takes part in floating-point arithmetic."""
+    key = "size", size.terms
+    traced = trace.number(key, SizeNumber(size), number_array(0.0))  # type: ignore[arg-type]
+    return TracedNumber(trace, size.hint, _make(traced, None, 0), frozenset([size]))  # type: ignore[arg-type]
+
+
+def _value_in(trace: Trace, held: Any) -> Value:
+    if type(held) is Traced and held.trace is trace:
+        return held.value
+    raise SideEffectError(f"{user_line()}: a captured tensor was given data from another trace")
