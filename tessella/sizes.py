@@ -13,13 +13,16 @@ smaller size (`transforms/dynamic.py`). Users' own questions always leave a guar
 
 from __future__ import annotations
 
+import contextlib
+import functools
 import itertools
 import math
 import numbers
 import operator
 import os
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import threading
+from collections.abc import Callable, Iterator, Mapping
 from fractions import Fraction
 from typing import Any, NamedTuple, TypeAlias
 
@@ -29,7 +32,7 @@ from tessella.errors import ArgumentError, TracedValueError
 
 _PACKAGE = os.path.dirname(os.path.abspath(__file__)) + os.sep
 _INFINITE = math.inf
-_AT_LEAST = 2  # of a symbol, for questions of the package
+AT_LEAST = 2  # of a symbol, for questions of the package
 _ZERO_AND_ONE: tuple[Terms, ...] = ((), (((), 1),))
 _SIGNS = {"lt": "<", "le": "<=", "gt": ">", "ge": ">=", "eq": "==", "ne": "!="}
 _OPPOSITE = {"<": ">=", "<=": ">", ">": "<=", ">=": "<", "==": "!=", "!=": "=="}
@@ -49,7 +52,14 @@ class Quotient(NamedTuple):
     by: Terms
 
 
-Atom: TypeAlias = "Symbol | Quotient"
+class Applied(NamedTuple):
+    """What a function of whole numbers gives, once they are known."""
+
+    function: Callable[..., int]
+    arguments: tuple[Terms, ...]
+
+
+Atom: TypeAlias = "Symbol | Quotient | Applied"
 Monomial: TypeAlias = "tuple[Atom, ...]"
 Terms: TypeAlias = "tuple[tuple[Monomial, int], ...]"  # sorted: equal polynomials are equal tuples
 Binding: TypeAlias = "Mapping[str, int]"  # the sizes of a call, by the names of symbols
@@ -107,11 +117,32 @@ class Scope:
         self.stage = ""  # the pass of the compiler that is at work
         self.is_open = True  # whether the function is still being traced
         self.serial = next(_serial)
+        self.lock = threading.RLock()
 
     def close(self) -> None:
         """The trace has ended: no question can be answered any more, but those of passes."""
         self.is_open = False
         self.line, self.number = lambda: "", None
+
+    @contextlib.contextmanager
+    def compiling(self, hints: Binding) -> Iterator[dict[Guard, None]]:
+        """The package works on the graph of the trace inside the block; gives what it asks.
+
+        Args:
+            hints: the sizes that questions are answered for.
+        """
+        with self.lock:
+            before = self.hints, self.guards, self.assumptions
+            self.hints, self.stage = dict(hints), "the compiler"
+            self.guards, self.assumptions = dict(before[1]), {}
+            asked: dict[Guard, None] = {}
+            try:
+                yield asked
+                asked |= {guard: None for guard in self.guards if guard not in before[1]}
+                asked |= self.assumptions
+            finally:
+                self.hints, self.guards, self.assumptions = before
+                self.stage = ""
 
     def symbol(self, name: str) -> Size:
         """The size with a name."""
@@ -124,7 +155,7 @@ class Scope:
             least: the sizes for which it must hold; by default it depends on who asks.
         """
         if least is None:
-            least = _AT_LEAST if _is_asked_by_the_package() else 0
+            least = AT_LEAST if _is_asked_by_the_package() else 0
         low, high = self.bounds(_sum(left, right, -1), least)
         certain = _certain(relation, low, high)
         if certain is not None:
@@ -136,7 +167,7 @@ class Scope:
             )
         answer = _RELATIONS[relation](evaluate(left, self.hints), evaluate(right, self.hints))
         true = relation if answer else _OPPOSITE[relation]
-        is_assumption = least == _AT_LEAST and true == "!=" and right in _ZERO_AND_ONE
+        is_assumption = least == AT_LEAST and true == "!=" and right in _ZERO_AND_ONE
         found = self.assumptions if is_assumption else self.guards
         found.setdefault(Guard(left, true, right, self._cause()))
         return bool(answer)
@@ -163,6 +194,8 @@ class Scope:
         low, high = float(least), _INFINITE
         if isinstance(atom, _Remainder):
             return 0.0, float(atom.by - 1)
+        if isinstance(atom, Applied):
+            low = -_INFINITE
         if isinstance(atom, Quotient):
             low, high = self.bounds(atom.of, least)
             by = _constant(atom.by)
@@ -396,7 +429,9 @@ class Size:
         """Arithmetic with what is no integer."""
         if isinstance(other, Size):
             other = other._number()
-        elif not isinstance(other, (float, complex, np.floating)) and not _is_number_of_a_trace(other):
+        elif not isinstance(other, (float, complex, np.floating)) and not _is_number_of_a_trace(
+            other
+        ):
             return NotImplemented
         mine = self._number()
         return function(other, mine) if swapped else function(mine, other)
@@ -486,6 +521,25 @@ def as_integer(value: Any) -> Any:
     return value if type(value) is Size else int(value)
 
 
+def deferred(function: Callable[..., int]) -> Callable[..., Any]:
+    """A function of whole numbers that waits until sizes among its arguments are known.
+
+    >>> double = deferred(lambda size: 2 * size)
+    >>> double(4), double(Scope({"n": 3}).symbol("n")).at({"n": 5})
+    (8, 10)
+    """
+
+    @functools.wraps(function)
+    def applied(*arguments: Any) -> Any:
+        scope = next((x.scope for x in arguments if type(x) is Size), None)
+        if scope is None:
+            return function(*arguments)
+        terms = tuple(_terms_of(x) or () for x in arguments)
+        return Size(scope, (((Applied(function, terms),), 1),))
+
+    return applied
+
+
 def is_greater(a: Any, b: Any) -> bool:
     """a > b, with a guard where sizes of 0 and 1 would give another answer, inside the package, too."""
     if not (is_symbolic(a) or is_symbolic(b)):
@@ -524,6 +578,9 @@ def evaluate(terms: Terms, binding: Binding) -> int:
         for atom in monomial:
             if isinstance(atom, Symbol):
                 factor *= binding[atom.name]
+                continue
+            if isinstance(atom, Applied):
+                factor *= atom.function(*[evaluate(x, binding) for x in atom.arguments])
                 continue
             by = evaluate(atom.by, binding)
             if by == 0:
@@ -649,6 +706,8 @@ def text_of(terms: Terms) -> str:
 def _text_of_atom(atom: Atom, alone: bool) -> str:
     if isinstance(atom, Symbol):
         return atom.name
+    if isinstance(atom, Applied):
+        return f"{atom.function.__name__}({', '.join(map(text_of, atom.arguments))})"
     text = f"{_bracketed(atom.of)}//{_bracketed(atom.by)}"
     return text if alone else f"({text})"
 
@@ -656,17 +715,3 @@ def _text_of_atom(atom: Atom, alone: bool) -> str:
 def _bracketed(terms: Terms) -> str:
     text = text_of(terms)
     return f"({text})" if not text.isalnum() else text
-
-
-def names_of(sizes: Sequence[Any]) -> set[str]:
-    """The names of the symbols that sizes are made of."""
-    found: set[str] = set()
-    for size in sizes:
-        if isinstance(size, Size):
-            for monomial, _ in size.terms:
-                for atom in monomial:
-                    if isinstance(atom, Symbol):
-                        found.add(atom.name)
-                    else:
-                        found |= names_of([Size(size.scope, atom.of), Size(size.scope, atom.by)])
-    return found

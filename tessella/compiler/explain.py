@@ -75,9 +75,11 @@ class Explanation:
     """What `Jitted.explain` gives; print it, or write it as a page."""
 
     def __init__(
-        self, title: str, traces: Sequence[str], program: Program, rows: list[Row]
-    ) -> None:
+        self, title: str, traces: Sequence[str], program: Program, rows: list[Row],
+        sizes: Sequence[tuple[str, str]] = (),
+    ) -> None:  # fmt: skip
         self.title, self.traces, self.program, self.rows = title, list(traces), program, rows
+        self.sizes = list(sizes)  # what there is to say about dynamic ones
 
     @property
     def seconds(self) -> float:
@@ -94,6 +96,7 @@ class Explanation:
         ]
         facts = [
             ("traced", "; ".join(f"{i + 1}. {why}" for i, why in enumerate(self.traces))),
+            *self.sizes,
             ("native calls", f"{native}, of {len(self.rows) - len({_key_of(s) for s in host})} kinds"),
             ("memory of intermediate values", f"{_bytes(plan.nbytes)} "
              f"({_bytes(plan.unshared)} if each had its own)"),
@@ -144,9 +147,14 @@ class Explanation:
 
 
 def explain(
-    title: str, traces: Sequence[str], program: Program, inputs: Sequence[Array]
-) -> Explanation:
-    """Time every call of a program on some inputs; results go nowhere."""
+    title: str, traces: Sequence[str], program: Program, inputs: Sequence[Array],
+    sizes: Sequence[tuple[str, str]] = (),
+) -> Explanation:  # fmt: skip
+    """Time every call of a program on some inputs; results go nowhere.
+
+    Args:
+        sizes: facts about dynamic sizes, with titles.
+    """
     with unobserved():
         times, host_times = _measure(program, inputs)
     rows: dict[Any, Row] = {}
@@ -178,7 +186,8 @@ def explain(
         if host.runner is not None:
             row.ran = "programs of their own"
         row.nbytes += _nbytes(host.node)
-    return Explanation(title, traces, program, sorted(rows.values(), key=lambda row: -row.seconds))
+    ordered = sorted(rows.values(), key=lambda row: -row.seconds)
+    return Explanation(title, traces, program, ordered, sizes)
 
 
 def _note(step: Step) -> str:

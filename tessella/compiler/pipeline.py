@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
+from typing import Any
 
 from tessella.backends.array import Layout
+from tessella.backends.cpu.buffers import allocate
 from tessella.compiler import fusion, ladder, simplify, sums
 from tessella.compiler.observe import choice, stage
 from tessella.compiler.program import Program
@@ -58,8 +60,26 @@ def compile(
         fixed: inputs that mostly stay the same from call to call.
         name: for readers.
     """
-    program = Program(optimise(graph, name), layouts, in_place, fixed)
-    program.name, program.traced = name, graph
+    return finish(optimise(graph, name), layouts, in_place, fixed, name, lambda: graph)
+
+
+def finish(
+    optimised: Graph,
+    layouts: Sequence[Layout],
+    in_place: dict[int, int],
+    fixed: frozenset[int],
+    name: str,
+    traced: Callable[[], Graph],
+    arena: Callable[[int], Any] = allocate,
+) -> Program:
+    """Make an optimised graph a program; the other arguments are those of `compile`.
+
+    Args:
+        traced: gives the graph as the function wrote it.
+        arena: gives the memory of intermediate values.
+    """
+    program = Program(optimised, layouts, in_place, fixed, arena)
+    program.name, program.as_traced = name, traced
     for observer in choice.witnesses:
         observer.compiled(program)
     ladder.show_program(program)

@@ -10,8 +10,9 @@ call to call, the addresses of inputs and results, goes into a table of *slots*;
 from __future__ import annotations
 
 import ctypes
+import functools
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
@@ -37,6 +38,7 @@ class Program:
         layouts: those of the inputs.
         in_place: for some outputs, the input whose memory they take.
         fixed: inputs that mostly stay the same: what depends on them alone is computed by `prepare`.
+        arena: gives the memory of intermediate values, given its bytes.
     """
 
     def __init__(
@@ -45,11 +47,12 @@ class Program:
         layouts: Sequence[Layout],
         in_place: dict[int, int] | None = None,
         fixed: frozenset[int] = frozenset(),
+        arena: Callable[[int], Any] = allocate,
     ) -> None:
         self.name = "program"
         self.defined: Where | None = None  # where the function is that it was compiled from
         self.graph = graph
-        self.traced = graph  # as the function wrote it, before any pass
+        self.as_traced: Callable[[], Graph] = lambda: graph  # as the function wrote it
         self.layouts = list(layouts)
         self.constants = list(graph.constants.values())
         self.lock = threading.RLock()
@@ -65,11 +68,18 @@ class Program:
         self.result_buffers, self.in_place = placed.result_buffers, placed.in_place
         self.prepared = separate(builder, fixed)
         with stage("plan_memory"):
-            self._addresses = Addresses(self.buffers, self.steps, len(layouts), self.constants)
+            self._addresses = Addresses(
+                self.buffers, self.steps, len(layouts), self.constants, arena
+            )
             self.arena_plan, self.kept_plan = self._addresses.arena_plan, self._addresses.kept_plan
         self._compile_kernels()
         with stage("write_tables"):
             self._take_tables()
+
+    @functools.cached_property
+    def traced(self) -> Graph:
+        """The graph as the function wrote it, before any pass."""
+        return self.as_traced()
 
     def _compile_kernels(self) -> None:
         native = [step for step in self.steps if isinstance(step, Step)]

@@ -6,9 +6,11 @@ compiled program puts the calls of many recipes into one table (`tessella.compil
 
 from __future__ import annotations
 
+import struct
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from tessella.backends.array import Layout
+from tessella.backends.array import Layout, contiguous_layout
+from tessella.sizes import Binding, at
 
 if TYPE_CHECKING:
     from tessella.backends.loops import Kernel
@@ -36,7 +38,7 @@ class Call(NamedTuple):
     Args:
         kernel: a loop nest, or LLVM IR.
         places: what its pointers point at.
-        numbers: the values of its sizes, 8 bytes each.
+        numbers: the values of its sizes, 8 bytes each; a tuple if some are not known yet.
         chunk: items that one thread takes at a time; 0 for all on the calling thread.
         completes: whether blocks of the result are final after it, and an epilogue may follow.
         packs: whether all it does is to pack an operand whole; equal calls need be made only once.
@@ -44,11 +46,20 @@ class Call(NamedTuple):
 
     kernel: Kernel | Native
     places: tuple[Place, ...]
-    numbers: bytes
+    numbers: Any  # bytes
     total: int
     chunk: int
     completes: bool = False
     packs: bool = False
+
+    def at(self, binding: Binding) -> Call:
+        """The call with a number for every size."""
+        numbers = self.numbers
+        if isinstance(numbers, tuple):
+            numbers = struct.pack(f"<{len(numbers)}q", *at(numbers, binding))
+        return self._replace(
+            numbers=numbers, total=at(self.total, binding), chunk=at(self.chunk, binding)
+        )
 
 
 class Blocks(NamedTuple):
@@ -107,3 +118,11 @@ class FusedRecipe(NamedTuple):
     calls: tuple[Call, ...]
     scratch: tuple[int, ...] = ()
     in_step: frozenset[int] = frozenset()
+
+    def at(self, binding: Binding) -> FusedRecipe:
+        """The recipe with a number for every size."""
+        results = tuple(
+            contiguous_layout(at(layout.shape, binding), layout.dtype) for layout in self.results
+        )
+        calls = tuple([call.at(binding) for call in self.calls])
+        return self._replace(results=results, calls=calls, scratch=at(self.scratch, binding))

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import ctypes
 import struct
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from tessella.backends.array import Array
@@ -34,6 +34,7 @@ class Addresses:
 
     Args:
         inputs: how many slots stand before those of the results.
+        arena: gives the memory of intermediate values.
     """
 
     def __init__(
@@ -42,12 +43,13 @@ class Addresses:
         steps: Sequence[Step | HostStep | Check],
         inputs: int,
         constants: Sequence[Array],
+        arena: Callable[[int], Any] = allocate,
     ) -> None:
         self.buffers, self.inputs, self.constants = buffers, inputs, constants
         self.kept_plan = memory.plan(buffers, steps, KEPT, share=False)
         self.kept = allocate(self.kept_plan.nbytes)
         self.arena_plan = memory.plan(buffers, steps, ARENA)
-        self.arena = allocate(self.arena_plan.nbytes)
+        self.arena = arena(self.arena_plan.nbytes)
 
     def of(self, buffer: int, offset: int) -> tuple[int | None, int]:
         """The slot of a buffer and the offset in it; or None and an address."""

@@ -3,10 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 from tessella.primitives.base import NumPyArray, Primitive, Shape, Spec
 from tessella.primitives.graph import Graph
+from tessella.sizes import Binding, Scope
+
+
+class Origin(NamedTuple):
+    """The same with symbolic sizes, what these belong to, and what they are."""
+
+    fused: Fused
+    scope: Scope
+    binding: Binding
 
 
 @dataclass(frozen=True, eq=False)
@@ -18,6 +27,7 @@ class Fused(Primitive):
         space: the shape of the loops.
         axes: those axes of the space that reductions in the graph sum over.
         label: the names of what is in it, for readers.
+        origin: what it was made of, if that had symbolic sizes.
     """
 
     multiple_results: ClassVar[bool] = True
@@ -26,6 +36,7 @@ class Fused(Primitive):
     space: Shape
     axes: tuple[int, ...]
     label: str
+    origin: Origin | None = None
 
     @property
     def name(self) -> str:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import fields, is_dataclass
+from collections.abc import Iterable
+from dataclasses import fields, is_dataclass, replace
 from typing import Any
 
 from tessella.primitives.base import Primitive
 from tessella.primitives.contraction import Geometry
+from tessella.primitives.fused import Fused, Origin
 from tessella.primitives.graph import Graph, Node, Value
 from tessella.sizes import Binding, Size, is_symbolic
 
@@ -15,17 +16,18 @@ from tessella.sizes import Binding, Size, is_symbolic
 def graph_at(graph: Graph, binding: Binding) -> Graph:
     """The graph with a number for every size; what has none in it stays the very same.
 
-    >>> from tessella import dtypes
-    >>> from tessella.primitives.elementwise import elementwise
-    >>> from tessella.primitives.graph import apply
-    >>> from tessella.sizes import Scope
-    >>> n = Scope({"n": 8}).symbol("n")
-    >>> x, nodes = Value((n, 3), dtypes.float32, "x"), []
-    >>> y = apply(nodes, elementwise("exp"), (x,))
-    >>> print(graph_at(Graph([x], nodes, [y]), {"n": 5}))
-    graph(x: float32[5,3])
-      %0: float32[5,3] = exp(x)
-      return %0
+        >>> from tessella import dtypes
+        >>> from tessella.primitives.elementwise import elementwise
+        >>> from tessella.primitives.fused import Fused, Origin
+    from tessella.primitives.graph import apply
+        >>> from tessella.sizes import Scope
+        >>> n = Scope({"n": 8}).symbol("n")
+        >>> x, nodes = Value((n, 3), dtypes.float32, "x"), []
+        >>> y = apply(nodes, elementwise("exp"), (x,))
+        >>> print(graph_at(Graph([x], nodes, [y]), {"n": 5}))
+        graph(x: float32[5,3])
+          %0: float32[5,3] = exp(x)
+          return %0
     """
     known: dict[Value, Value] = {}
 
@@ -66,7 +68,12 @@ def at(value: Any, binding: Binding) -> Any:
             return value
         return type(value)(*found) if hasattr(value, "_fields") else tuple(found)
     if isinstance(value, Graph):
-        return graph_at(value, binding) if _is_symbolic(value) else value
+        return value if _size_in(value) is None else graph_at(value, binding)
+    if isinstance(value, Fused):
+        size = _size_in(value.graph)
+        if size is None:
+            return value
+        return replace(_parameters_at(value, binding), origin=Origin(value, size.scope, binding))
     if isinstance(value, (Primitive, Geometry)):
         return _parameters_at(value, binding)
     return value
@@ -83,22 +90,16 @@ def _parameters_at(primitive: Any, binding: Binding) -> Any:
     return type(primitive)(**dict(zip(names, after, strict=True)))
 
 
-def _is_symbolic(graph: Graph) -> bool:
-    """Whether any size in a graph is not known."""
-    values: Sequence[Value] = [*graph.inputs, *(v for node in graph.nodes for v in node.outputs)]
-    if any(is_symbolic(extent) for value in values for extent in value.shape):
-        return True
-    return any(_depends(node.primitive) for node in graph.nodes)
-
-
-def _depends(value: Any) -> bool:
-    """Whether a parameter, or a primitive, has a size in it that is not known."""
+def _size_in(value: Any) -> Size | None:
+    """A size that is not known in a parameter, a primitive or a graph, if there is any."""
     if type(value) is Size:
-        return True
+        return value
+    inner: Iterable[Any] = ()
     if isinstance(value, tuple):
-        return any(_depends(item) for item in value)
-    if isinstance(value, Graph):
-        return _is_symbolic(value)
-    if isinstance(value, (Primitive, Geometry)) and is_dataclass(value):
-        return any(_depends(getattr(value, field.name)) for field in fields(value))
-    return False
+        inner = value
+    elif isinstance(value, Graph):
+        values = [*value.inputs, *(v for node in value.nodes for v in node.outputs)]
+        inner = (*(v.shape for v in values), *(node.primitive for node in value.nodes))
+    elif isinstance(value, (Primitive, Geometry)) and is_dataclass(value):
+        inner = [getattr(value, field.name) for field in fields(value)]
+    return next((found for found in map(_size_in, inner) if found is not None), None)

@@ -17,10 +17,10 @@ from tessella.autodiff import Node
 from tessella.backends.array import Array
 from tessella.compiler.eager import fill
 from tessella.compiler.ladder import compiling
+from tessella.compiler.many_sizes import Programs
 from tessella.errors import GradientError
 from tessella.primitives.graph import Graph, Value
-from tessella.primitives.sized import graph_at
-from tessella.sizes import Binding
+from tessella.sizes import Binding, Scope
 from tessella.tensors.tensor import Tensor, _make
 from tessella.tensors.tracing import Trace
 from tessella.transforms.reverse_mode import Variables
@@ -61,6 +61,7 @@ class Backward:
         ]
         self.program: Program | None = None
         self.binding: Binding | None = None
+        self.programs: Programs | None = None
 
     def at(self, binding: Binding | None) -> Backward:
         """The same for sizes of the symbols."""
@@ -69,6 +70,15 @@ class Backward:
         made = copy.copy(self)
         made.binding = binding
         return made
+
+    def for_many_sizes(self, scope: Scope, name: str) -> None:
+        """The sizes in it are symbolic."""
+        self.programs = Programs(self.graph(), scope, {}, frozenset(), f"{name}, backward")
+
+    def graph(self) -> Graph:
+        """From residuals and cotangents to the gradients."""
+        wanted = [value for value in self.gradients if value is not None]
+        return Graph([*self.residuals, *self.cotangents], self.nodes, wanted, self.constants)
 
     def node(
         self,
@@ -115,17 +125,16 @@ class Backward:
         return variables.gradients(outputs[: len(cotangents)], cotangents, retain_graph=True)
 
     def _run(self, name: str, inputs: Sequence[Array]) -> list[Tensor | None]:
-        wanted = [value for value in self.gradients if value is not None]
         if self.program is None or [a.layout for a in inputs] != self.program.layouts:
             from tessella.compiler.pipeline import compile
 
-            graph = Graph([*self.residuals, *self.cotangents], self.nodes, wanted, self.constants)
-            if self.binding is not None:
-                graph = graph_at(graph, self.binding)
             layouts = [a.layout for a in inputs]
             why = "its gradients are asked for" if self.program is None else "layouts changed"
             with compiling(name, 1, why):
-                self.program = compile(graph, layouts, {}, frozenset(), name)
+                if self.programs is None or self.binding is None:
+                    self.program = compile(self.graph(), layouts, {}, frozenset(), name)
+                else:
+                    self.program = self.programs.program(layouts, self.binding)
         outputs = iter(self.program.run(inputs))
         return [None if g is None else _make(next(outputs), None, 0) for g in self.gradients]
 

@@ -18,14 +18,13 @@ from tessella.backends.array import Layout
 from tessella.errors import ArgumentError, ArgumentTypeError, AxisError, ShapeError, TessellaError
 from tessella.primitives.graph import verify
 from tessella.primitives.sized import graph_at
-from tessella.sizes import Binding, Scope
+from tessella.sizes import AT_LEAST, Binding, Scope
 from tessella.transforms.specialisation import Specialisation
 from tessella.transforms.traced_function import NUMBER_LAYOUT, TracedFunction
 
 Key: TypeAlias = "tuple[Any, ...]"  # of a call: see `Jitted._flatten`
 _FIRST = 2  # the place of the first leaf in a key
 _SIZES_UNTIL_DYNAMIC = 3
-_LEAST = 2  # a function is not traced for fewer: 0 and 1 have rules of their own
 _NAMES = ("n", "m", "k", "p", "q", "r")
 MOST_PROGRAMS = 64  # of one traced function
 
@@ -127,7 +126,9 @@ class Dimensions:
         found = self._declared(key, tree)
         if self.declared.everything or self.declared.automatic:
             found = {**self._shown(key, found), **found}
-        if any(_extent(key, place) < _LEAST for place in found):
+        if any(
+            _extent(key, place) < AT_LEAST for place in found
+        ):  # 0 and 1 have rules of their own
             return {}
         return found
 
@@ -287,9 +288,9 @@ class Family:
         for guard in self.scope.guards:
             if not guard.holds(binding):
                 now = ", ".join(f"{name} = {size}" for name, size in binding.items())
-                return f"{guard.cause} asks for sizes, and {guard} does not hold for {now}"
+                return f"{now} now; it was traced for {guard}, which {guard.cause} asks for"
         why = self.traced.misfit() or self.traced.changed_number(numbers)
-        assumed = all(size >= _LEAST for size in binding.values())
+        assumed = all(size >= AT_LEAST for size in binding.values())
         if why or (assumed and all(x.holds(binding) for x in self.scope.assumptions)):
             return why
         try:
@@ -297,6 +298,22 @@ class Family:
         except TessellaError as error:
             return f"a size is 0 or 1, which have rules of their own: {error}"
         return ""
+
+    def facts(self, program: Specialisation) -> list[tuple[str, str]]:
+        """What there is to say about sizes, with titles, for readers."""
+        places: dict[str, list[str]] = {}
+        for place, name in self.dimensions.items():
+            places.setdefault(name, []).append(f"axis {place.axis} of argument {place.leaf}")
+        sizes = [
+            f"{name} ({', '.join(places[name])}) is {size} here"
+            for name, size in (program.binding or {}).items()
+        ]
+        guards = [f"{guard}, asked at {guard.cause}" for guard in self.scope.guards]
+        return [
+            ("dynamic sizes", "; ".join(sizes)),
+            ("programs for sizes met so far", str(len(self.programs))),
+            ("guards", "; ".join(guards) or "none: it serves every size"),
+        ]
 
     def program(self, key: Key, binding: Binding) -> Specialisation:
         """The program for a call that fits."""

@@ -344,7 +344,9 @@ class Jitted:
         found = self._program_for(args, kwargs)
         arrays = self._flatten(args, kwargs).arrays if args or kwargs else None
         name = getattr(self.function, "__qualname__", repr(self.function))
-        explained = explain(name, self.traces, found.program, found.inputs(arrays))
+        family = next((f for f in self.families if f.traced is found.traced), None)
+        sizes = () if family is None else family.facts(found)
+        explained = explain(name, self.traces, found.program, found.inputs(arrays), sizes)
         if html is not None:
             explained.to_html(html)
         return explained

@@ -12,7 +12,6 @@ from tessella.backends.array import Array, Layout, from_numpy
 from tessella.compiler import pipeline
 from tessella.garbage import collector_paused
 from tessella.primitives.graph import Where
-from tessella.primitives.sized import graph_at
 from tessella.sizes import Binding
 from tessella.tensors.tensor import Tensor, _accumulate, _make
 from tessella.transforms.backward import Backward
@@ -40,7 +39,8 @@ class Specialisation:
             self._compile()
         self.backward = None if traced.backward is None else traced.backward.at(binding)
         self.numbers = [
-            read.at(binding or {}) if isinstance(read, SizeNumber) else read for read in traced.numbers
+            read.at(binding or {}) if isinstance(read, SizeNumber) else read
+            for read in traced.numbers
         ]
         self.returned = [sizes.at(leaf, binding or {}) for leaf in traced.returned]
         self.looked, self.guards = traced.looked, traced.guards
@@ -53,8 +53,12 @@ class Specialisation:
     def _compile(self) -> None:
         traced = self.traced
         layouts = [*self.layouts, *traced.other_layouts]
-        graph = traced.graph if self.binding is None else graph_at(traced.graph, self.binding)
-        self.program = pipeline.compile(graph, layouts, traced.in_place, traced.fixed, traced.name)
+        if traced.programs is None or self.binding is None:
+            self.program = pipeline.compile(
+                traced.graph, layouts, traced.in_place, traced.fixed, traced.name
+            )
+        else:
+            self.program = traced.programs.program(layouts, self.binding)
         self.program.defined = _definition(traced.function)
         first = traced.count
         places = [place_of(tensor) for tensor in traced.captured]

@@ -16,6 +16,7 @@ import numpy as np
 from tessella import autodiff, dtypes
 from tessella.backends.array import Array, Layout, contiguous_layout, from_numpy
 from tessella.backends.cpu.buffers import allocate
+from tessella.compiler.many_sizes import Programs
 from tessella.compiler.observe import noted, now
 from tessella.errors import SideEffectError
 from tessella.garbage import collector_paused
@@ -214,6 +215,11 @@ class TracedFunction:
         }
         captured = range(first, first + len(self.captured))
         self.fixed = frozenset(captured) - frozenset(self.in_place.values())
+        self.programs: Programs | None = None
+        if self.scope is not None:
+            if self.backward is not None:
+                self.backward.for_many_sizes(self.scope, self.name)
+            self.programs = Programs(self.graph, self.scope, self.in_place, self.fixed, self.name)
         place = {value: number for number, value in enumerate(self.graph.inputs)}
         # what the backward pass reads: the number of an input, or (True) that of an output
         self.residuals = [

@@ -39,6 +39,7 @@ from tessella.primitives.reduce import Reduce, neutral
 from tessella.primitives.window import Window
 from tessella.scalar import operators
 from tessella.scalar.expression import Expression, constant, variable
+from tessella.sizes import is_symbolic
 
 UNROLLED = 16  # elements of a reduction that is written out instead of looped over
 
@@ -114,6 +115,7 @@ class Evaluator:
         self.row = maps.flatten([self.full[axis] for axis in kept], self.kept_shape)
         self.accesses: dict[Access, Expression] = {}
         self.positions: dict[Index, Expression] = {}
+        self.sizes: dict[Any, Expression] = {}  # that are not known
         self.known: dict[Value, Expression] = {}  # reductions and rows that are done
         self.kept: dict[Value, Expression] = {}  # full values read back in this pass
         self.memo: dict[Any, Expression] = {}
@@ -139,12 +141,19 @@ class Evaluator:
         """An index as an expression."""
         index = maps.plain(index)
         if index.is_constant:
-            return index_constant(index.constant)
+            return self.size(index.constant)
         found = self.positions.get(index)
         if found is None:
             name = f"position{len(self.positions)}"
             found = self.positions[index] = variable(name, dtypes.int64)
         return found
+
+    def size(self, value: Any) -> Expression:
+        """A number as an expression; what stands for it, if it is not known."""
+        if not is_symbolic(value):
+            return index_constant(value)
+        name = f"size{len(self.sizes)}"
+        return self.sizes.setdefault(value, variable(name, dtypes.int64))
 
     def at(self, value: Value, where: Sequence[Index], mask: Expression | None) -> Expression:
         """The element of a value at some indices; where the mask is false anything will do."""
@@ -259,7 +268,7 @@ def _inside(of: Evaluator, index: Index, step: int, size: int) -> tuple[Index, M
     if low < 0:
         conditions.append(operators.greater_equal(of.number(index), 0))
     if high > (size - 1) * step:
-        conditions.append(operators.less_equal(of.number(index), (size - 1) * step))
+        conditions.append(operators.less_equal(of.number(index), of.size((size - 1) * step)))
     if step > 1:
         conditions.append(operators.equal(of.number(maps.remainder(index, step)), 0))
     mask: Mask = None
@@ -308,7 +317,9 @@ def _concatenate(of: Evaluator, node: Node, where: Where, mask: Mask) -> Express
         source[axis] = maps.shift(where[axis], size - end)
         low, high = source[axis].bounds()
         after: Mask = None if low >= 0 else operators.greater_equal(of.number(source[axis]), 0)
-        before: Mask = None if high < size else operators.less(of.number(source[axis]), size)
+        before: Mask = (
+            None if high < size else operators.less(of.number(source[axis]), of.size(size))
+        )
         source[axis] = maps.within(source[axis], size)
         value = of.at(x, source, _both(mask, _both(after, before)))
         if result is None or before is None:

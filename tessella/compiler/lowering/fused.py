@@ -51,11 +51,12 @@ from tessella.compiler.lowering.reduce import CHUNK, MOST_CHUNKS, NARROW, second
 from tessella.compiler.lowering.spaces import Loops, Numbers
 from tessella.compiler.recipe import FusedRecipe
 from tessella.primitives.base import size_of
-from tessella.primitives.fused import Fused
+from tessella.primitives.fused import Fused, Origin
 from tessella.primitives.graph import Node, Value
 from tessella.primitives.reduce import neutral
 from tessella.scalar import operators
 from tessella.scalar.expression import Expression, postorder, substitute, variable
+from tessella.sizes import Guard, is_symbolic
 
 MOST_STASHED = 8192  # elements of a row that are kept on the stack
 LONG_ROW = 1024  # bytes from which on the next row is fetched ahead
@@ -66,6 +67,10 @@ _recipes: dict[Any, FusedRecipe] = {}
 
 def lower(fused: Fused, layouts: Sequence[Layout]) -> FusedRecipe:
     """The calls of a fused group; groups of one structure, as the layers of a model, share them."""
+    if fused.origin is not None:
+        recipe = _for_many_sizes(fused.origin, layouts)
+        if recipe is not None:
+            return recipe
     key = structure(fused, layouts)
     found = _recipes.get(key)
     if found is None:
@@ -73,6 +78,34 @@ def lower(fused: Fused, layouts: Sequence[Layout]) -> FusedRecipe:
             _recipes.clear()
         found = _recipes[key] = Nest(fused, layouts).recipe()
     return found
+
+
+_symbolic_recipes: dict[Any, list[tuple[tuple[Guard, ...], FusedRecipe]]] = {}
+
+
+def _for_many_sizes(origin: Origin, layouts: Sequence[Layout]) -> FusedRecipe | None:
+    """The calls of a group with symbolic sizes; None if a layout is not known to be row-major.
+
+    What the lowering asks about sizes goes with the recipe: it serves all sizes for which that holds.
+    """
+    fused, binding = origin.fused, origin.binding
+    symbolic = []
+    for value, layout in zip(fused.graph.inputs, layouts, strict=True):
+        if any(is_symbolic(n) for n in value.shape):
+            if layout is not contiguous_layout(layout.shape, layout.dtype):
+                return None
+            layout = contiguous_layout(value.shape, value.dtype)
+        symbolic.append(layout)
+    if len(_symbolic_recipes) >= MOST_KERNELS:
+        _symbolic_recipes.clear()
+    known = _symbolic_recipes.setdefault(structure(fused, symbolic), [])
+    for guards, recipe in known:
+        if all(guard.holds(binding) for guard in guards):
+            return recipe.at(binding)
+    with origin.scope.compiling(binding) as asked:
+        recipe = Nest(fused, symbolic).recipe()
+    known.append((tuple(asked), recipe))
+    return recipe.at(binding)
 
 
 def structure(fused: Fused, layouts: Sequence[Layout]) -> Any:
@@ -517,12 +550,16 @@ class Nest:
             if isinstance(atom, Part):
                 inner = self._sum(atom.of)
                 rule = operators.quotient if atom.kind == "//" else operators.modulo
-                value = rule(inner, index_constant(atom.divisor))
+                value = rule(inner, self._fixed(atom.divisor))
             else:
                 value = self.at[atom]
-            step = index_constant(factor) if atom == self.vector else self.number(factor)
+            step = self._fixed(factor) if atom == self.vector else self.number(factor)
             total = total + value * step
         return total
+
+    def _fixed(self, value: Any) -> Expression:
+        """A number that is a part of the kernel, if it is known."""
+        return self.number(value) if is_symbolic(value) else index_constant(value)
 
     def _ready(self, root: Expression) -> Expression:
         """An expression with its placeholders replaced by reads and positions."""
@@ -537,6 +574,8 @@ class Nest:
         for index, name in self.of.positions.items():
             if index.dims() <= self._present():
                 replaced[name] = self._expression(index)
+        for size, name in self.of.sizes.items():
+            replaced[name] = self.number(size)
         for value, name in self.read_back.items():
             if set(self.loops.reduced) <= set(self.at):
                 pointer, place = self._kept_at(value)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import struct
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from tessella.backends.cpu import engine, machine, threads
 from tessella.backends.llvm import core, to_llvm
@@ -15,6 +15,7 @@ from tessella.compiler.recipe import Call, Native, Place
 from tessella.dtypes import DType
 from tessella.scalar import operators
 from tessella.scalar.expression import Expression
+from tessella.sizes import deferred, is_symbolic
 
 VECTOR_BYTES = 64  # of one turn of a vector loop; LLVM cuts it to the machine's registers
 # One item of work is about one simple operation on one element. Below the first number a kernel
@@ -148,11 +149,19 @@ def call(
         places: what the kernel's pointers point at: buffers, or places in them.
     """
     names = [size.static for size in kernel.sizes]
-    packed = struct.pack(f"<{len(names)}q", *(numbers[name] for name in names))
+    packed = pack([numbers[name] for name in names])
     where = tuple(place if isinstance(place, Place) else Place(place) for place in places)
     return Call(kernel, where, packed, total, share_of(total, work))
 
 
+def pack(numbers: Sequence[Any]) -> Any:
+    """Numbers as the arguments of a kernel, 8 bytes each; as they are, if sizes are among them."""
+    if any(is_symbolic(number) for number in numbers):
+        return tuple(numbers)
+    return struct.pack(f"<{len(numbers)}q", *numbers)
+
+
+@deferred
 def share_of(total: int, work: int) -> int:
     """Items that a thread takes at a time; 0 if sharing is not worth it."""
     return 0 if work < PARALLEL_FROM or total < 2 else chunk_of(total, work)

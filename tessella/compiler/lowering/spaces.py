@@ -12,6 +12,7 @@ from tessella.backends.loops import (
 )
 from tessella.compiler.index import Dim, Index, Part
 from tessella.scalar.expression import Expression
+from tessella.sizes import is_symbolic
 
 
 class Loops:
@@ -76,7 +77,7 @@ class Numbers:
         self.names: dict[int, Expression] = {}
 
     def __call__(self, value: int) -> Expression:
-        if value in (0, 1, -1):
+        if not is_symbolic(value) and value in (0, 1, -1):
             return index_constant(value)
         if value not in self.names:
             self.names[value] = index_variable(f"n{len(self.names)}")
