@@ -115,6 +115,7 @@ class Scope:
         self.line = line
         self.number = number
         self.stage = ""  # the pass of the compiler that is at work
+        self.known: dict[Any, bool] = {}  # what was asked already
         self.is_open = True  # whether the function is still being traced
         self.serial = next(_serial)
         self.lock = threading.RLock()
@@ -132,16 +133,16 @@ class Scope:
             hints: the sizes that questions are answered for.
         """
         with self.lock:
-            before = self.hints, self.guards, self.assumptions
+            before = self.hints, self.guards, self.assumptions, self.known
             self.hints, self.stage = dict(hints), "the compiler"
-            self.guards, self.assumptions = dict(before[1]), {}
+            self.guards, self.assumptions, self.known = dict(before[1]), {}, {}
             asked: dict[Guard, None] = {}
             try:
                 yield asked
                 asked |= {guard: None for guard in self.guards if guard not in before[1]}
                 asked |= self.assumptions
             finally:
-                self.hints, self.guards, self.assumptions = before
+                self.hints, self.guards, self.assumptions, self.known = before
                 self.stage = ""
 
     def symbol(self, name: str) -> Size:
@@ -155,7 +156,14 @@ class Scope:
             least: the sizes for which it must hold; by default it depends on who asks.
         """
         if least is None:
-            least = AT_LEAST if _is_asked_by_the_package() else 0
+            least = AT_LEAST if self.stage or _is_asked_by_the_package() else 0
+        question = relation, left, right, least
+        answer = self.known.get(question)
+        if answer is None:
+            answer = self.known[question] = self._answer(relation, left, right, least)
+        return answer
+
+    def _answer(self, relation: str, left: Terms, right: Terms, least: int) -> bool:
         low, high = self.bounds(_sum(left, right, -1), least)
         certain = _certain(relation, low, high)
         if certain is not None:
@@ -183,7 +191,8 @@ class Scope:
         """
         low: float = 0
         high: float = 0
-        for monomial, factor in _without_quotients(terms):
+        plain = not any(type(atom) is Quotient for monomial, _ in terms for atom in monomial)
+        for monomial, factor in terms if plain else _without_quotients(terms):
             interval = (float(factor), float(factor))
             for atom in monomial:
                 interval = _times(interval, self._bounds_of(atom, least))
@@ -596,6 +605,8 @@ def evaluate(terms: Terms, binding: Binding) -> int:
 
 
 def _terms_of(value: Any) -> Terms | None:
+    if type(value) is int:
+        return (((), value),) if value else ()
     if isinstance(value, Size):
         return value.terms
     if isinstance(value, numbers.Integral) and hasattr(value, "__index__"):
@@ -615,14 +626,24 @@ def _constant(terms: Terms) -> int | None:
 
 
 def _sorted(factors: Mapping[Monomial, int]) -> Terms:
-    return tuple(sorted(((m, f) for m, f in factors.items() if f), key=_place))
+    terms = [term for term in factors.items() if term[1]]
+    if len(terms) > 1:
+        terms.sort(key=_place)
+    return tuple(terms)
 
 
-def _place(term: tuple[Monomial, int]) -> tuple[int, str]:
+def _place(term: tuple[Monomial, int]) -> tuple[int, tuple[int, ...]]:
     """Higher degrees first, numbers last."""
-    return -len(term[0]), repr(term[0])
+    return -len(term[0]), tuple([_number_of(atom) for atom in term[0]])
 
 
+@functools.lru_cache(maxsize=1 << 16)
+def _number_of(atom: Atom) -> int:
+    """Atoms are ordered as they came up first."""
+    return next(_serial)
+
+
+@functools.lru_cache(maxsize=1 << 14)
 def _sum(a: Terms, b: Terms, sign: int = 1) -> Terms:
     factors = dict(a)
     for monomial, factor in b:
@@ -634,11 +655,12 @@ def _scaled(terms: Terms, factor: int) -> Terms:
     return tuple((monomial, factor * own) for monomial, own in terms) if factor else ()
 
 
+@functools.lru_cache(maxsize=1 << 14)
 def _product(a: Terms, b: Terms) -> Terms:
     factors: dict[Monomial, int] = {}
     for first, p in a:
         for second, q in b:
-            both = tuple(sorted((*first, *second), key=repr))
+            both = tuple(sorted((*first, *second), key=_number_of))
             factors[both] = factors.get(both, 0) + p * q
     return _sorted(factors)
 
@@ -680,6 +702,7 @@ def _without(monomial: Monomial, divisor: Monomial) -> Monomial | None:
     return tuple(left)
 
 
+@functools.lru_cache(maxsize=1 << 14)
 def _balanced(left: Terms, right: Terms) -> tuple[Terms, Terms]:
     """Both sides of a comparison, with numbers on the right and symbols with a minus on the other side."""
     difference = _sum(left, right, -1)

@@ -94,7 +94,7 @@ def convolution(
     pads = _padding(padding, rank, weight.shape[2:], spacing, steps)
     x, weight = promote_pair(x, weight)
     result = _contract(x, weight, steps, pads, spacing, groups, rank)
-    if min(result.shape[2:]) < 1:
+    if any(n < 1 for n in result.shape[2:]):
         raise ShapeError(
             f"{name}: the kernel {weight.shape[2:]} is larger than the padded input {x.shape[2:]}"
         )
