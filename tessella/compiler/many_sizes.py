@@ -9,15 +9,16 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tessella.backends.array import Layout
 from tessella.backends.cpu.buffers import allocate
-from tessella.compiler import pipeline
-from tessella.compiler.program import Program
 from tessella.primitives.graph import Graph
 from tessella.primitives.sized import graph_at
 from tessella.sizes import AT_LEAST, Binding, Guard, Scope
+
+if TYPE_CHECKING:
+    from tessella.compiler.program import Program
 
 
 class _Optimised(NamedTuple):
@@ -50,6 +51,8 @@ class Programs:
 
     def program(self, layouts: Sequence[Layout], binding: Binding) -> Program:
         """The program for inputs of some layouts, in which the symbols have the sizes of a binding."""
+        from tessella.compiler import pipeline
+
         if min(binding.values(), default=AT_LEAST) < AT_LEAST:
             optimised = pipeline.optimise(graph_at(self.graph, binding), self.name)
         else:
@@ -72,6 +75,8 @@ class Programs:
         return self.arena
 
     def _optimised_for(self, binding: Binding) -> Graph:
+        from tessella.compiler import pipeline
+
         for known in self.optimised:
             if known.serves(binding):
                 return known.graph

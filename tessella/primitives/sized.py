@@ -16,18 +16,17 @@ from tessella.sizes import Binding, Size, is_symbolic
 def graph_at(graph: Graph, binding: Binding) -> Graph:
     """The graph with a number for every size; what has none in it stays the very same.
 
-        >>> from tessella import dtypes
-        >>> from tessella.primitives.elementwise import elementwise
-        >>> from tessella.primitives.fused import Fused, Origin
-    from tessella.primitives.graph import apply
-        >>> from tessella.sizes import Scope
-        >>> n = Scope({"n": 8}).symbol("n")
-        >>> x, nodes = Value((n, 3), dtypes.float32, "x"), []
-        >>> y = apply(nodes, elementwise("exp"), (x,))
-        >>> print(graph_at(Graph([x], nodes, [y]), {"n": 5}))
-        graph(x: float32[5,3])
-          %0: float32[5,3] = exp(x)
-          return %0
+    >>> from tessella import dtypes
+    >>> from tessella.primitives.elementwise import elementwise
+    >>> from tessella.primitives.graph import apply
+    >>> from tessella.sizes import Scope
+    >>> n = Scope({"n": 8}).symbol("n")
+    >>> x, nodes = Value((n, 3), dtypes.float32, "x"), []
+    >>> y = apply(nodes, elementwise("exp"), (x,))
+    >>> print(graph_at(Graph([x], nodes, [y]), {"n": 5}))
+    graph(x: float32[5,3])
+      %0: float32[5,3] = exp(x)
+      return %0
     """
     known: dict[Value, Value] = {}
 

@@ -9,15 +9,12 @@ import numpy as np
 
 from tessella import sizes
 from tessella.backends.array import Array, Layout, from_numpy
-from tessella.compiler import pipeline
 from tessella.garbage import collector_paused
 from tessella.primitives.graph import Where
 from tessella.sizes import Binding
 from tessella.tensors.tensor import Tensor, _accumulate, _make
 from tessella.transforms.backward import Backward
-from tessella.transforms.places import gradient_place_of, place_of
 from tessella.transforms.recording import Recorded, replay
-from tessella.transforms.state import State
 from tessella.transforms.traced_function import Output, SizeNumber, TracedFunction
 
 
@@ -51,6 +48,10 @@ class Specialisation:
         self.unflatten = optree.tree_unflatten
 
     def _compile(self) -> None:
+        from tessella.compiler import pipeline
+        from tessella.transforms.places import gradient_place_of, place_of
+        from tessella.transforms.state import State
+
         traced = self.traced
         layouts = [*self.layouts, *traced.other_layouts]
         if traced.programs is None or self.binding is None:
