@@ -18,6 +18,7 @@ def _suites() -> dict[str, tuple[str, Callable[[], report.Table]]]:
     """Name -> (document, function); imported late, so that one needs only its own peers."""
     import accuracy
     import demo
+    import dynamic
     import eager
     import first_calls
     import limits
@@ -43,6 +44,7 @@ def _suites() -> dict[str, tuple[str, Callable[[], report.Table]]]:
         "memory": ("performance.md", memory.memory),
         "transformations": ("performance.md", transformations.transformations),
         "checkpoints": ("performance.md", transformations.checkpoints),
+        "dynamic": ("performance.md", dynamic.dynamic),
         "scaling": ("performance.md", scaling.scaling),
         "threads": ("performance.md", threads.threads),
         "startup": ("performance.md", startup.startup),

@@ -114,7 +114,7 @@ def cnn() -> Any:
         x = jax.nn.relu(conv(x, p["c1"], 1, "VALID") + p["b1"][:, None, None])
         x = jax.nn.relu(conv(x, p["c2"], 1, "VALID") + p["b2"][:, None, None])
         x = jax.lax.reduce_window(x, -jnp.inf, jax.lax.max, (1, 1, 2, 2), (1, 1, 2, 2), "VALID")
-        return cross_entropy(dense(p["l2"], jax.nn.relu(dense(p["l1"], x.reshape(64, -1)))), y)
+        return cross_entropy(dense(p["l2"], jax.nn.relu(dense(p["l1"], x.reshape(len(x), -1)))), y)
 
     return trained(p, loss, adam(), [floats(64, 1, 28, 28), classes(10, 64)])
 

@@ -215,11 +215,13 @@ class Trace:
         made: Value = graphs.apply(self.nodes, Full(shape, dtype, value), (), None)
         return self.traced(made)
 
-    def number(self, key: Any, read: Callable[[], Any], like: Array) -> Traced:
+    def number(
+        self, key: Any, read: Callable[[], Any], like: Array, hint: str = "number"
+    ) -> Traced:
         """An implicit input that `read` gives anew for every call, of the layout of `like`."""
         found = self.numbers.get(key)
         if found is None:
-            value = Value(like.layout.shape, like.layout.dtype, "number")
+            value = Value(like.layout.shape, like.layout.dtype, hint)
             found = self.numbers[key] = value, read
         return self.traced(found[0])
 

@@ -289,7 +289,7 @@ class SizeNumber:
 def _number_of(trace: Trace, size: Size) -> TracedNumber:
     """A size as a number that takes part in floating-point arithmetic."""
     key = "size", size.terms
-    traced = trace.number(key, SizeNumber(size), number_array(0.0))  # type: ignore[arg-type]
+    traced = trace.number(key, SizeNumber(size), number_array(0.0), str(size))  # type: ignore[arg-type]
     return TracedNumber(trace, size.hint, _make(traced, None, 0), frozenset([size]))  # type: ignore[arg-type]
 
 
