@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from tessella import dtypes
-from tessella.backends.array import check_shape, from_numpy
+from tessella.backends.array import check_shape
 from tessella.dtypes import DType, as_dtype
 from tessella.errors import ArgumentError, DTypeError
 from tessella.primitives.base import Shape
@@ -49,9 +49,10 @@ from tessella.tensors.distributions import (
     uniform,
 )
 from tessella.tensors.elementwise import zip_with
-from tessella.tensors.manipulation import stack
 from tessella.tensors.sorting import argsort
-from tessella.tensors.tensor import Tensor, _make, _mode, apply
+from tessella.tensors.tensor import Tensor, _mode, apply
+
+_MASK = 2**64 - 1
 
 
 class Generator:
@@ -63,6 +64,7 @@ class Generator:
 
     def __init__(self, seed: int) -> None:
         self._lock = threading.Lock()
+        self._seed, self._count = (asarray(np.zeros((), np.uint64)) for _ in range(2))
         self.seed(seed)
 
     def seed(self, seed: int) -> None:
@@ -73,48 +75,37 @@ class Generator:
         """
         if not isinstance(seed, (int, np.integer)) or isinstance(seed, bool):
             raise ArgumentError(f"seed: {seed!r} was given; expected an integer")
-        self._seed = int(seed) & (2**64 - 1)
-        self._counter = 0
+        self.state = int(seed), 0
 
     @property
     def state(self) -> tuple[int, int]:
         """The seed and how many draws there were; assign it to go back."""
-        return self._seed, self._counter
+        return int(self._seed) & _MASK, int(self._count) & _MASK
 
     @state.setter
     def state(self, state: tuple[int, int]) -> None:
-        self._seed, self._counter = state
+        seed, count = (np.asarray(number & _MASK, np.uint64) for number in state)
+        with self._lock:
+            self._seed.assign(asarray(seed))
+            self._count.assign(asarray(count))
 
     def key(self) -> Tensor:
-        """The key of the next draw: two uint32 words."""
+        """The key of the next draw: two uint32 words.
+
+        Seed and count are tensors like any others: in a compiled function they are captured, and the count is
+        written in place.
+        """
         if _mode.trace is not None:
-            key: Tensor = _mode.trace.random_key(self)
-            return key
+            found: Tensor = _mode.trace.random_key(self)
+            return found
         with self._lock:
-            count = self._counter
-            self._counter += 1
-        seed, number = _words(self._seed), _words(count)
-        with np.errstate(over="ignore"):
-            words = threefry((seed[0], seed[1]), (number[0], number[1]))
-        return asarray(np.array(words, np.uint32))
+            return self.next_key()
 
-    def traced_key(self, trace: Any) -> Tensor:
-        """The same in a traced function: seed and counter are read at every call of its program."""
-
-        def read() -> Any:
-            return from_numpy(np.array([self._seed, self._counter], np.uint64))
-
-        state = _make(trace.number(("generator", id(self)), read, read()), None, 0)
-        if self not in trace.counts:
-            trace.after.append(lambda: self._advance(trace.counts[self]))
-        number = trace.counts.get(self, 0)
-        trace.counts[self] = number + 1
-        seed, count = state[0], state[1] + number
-        return stack([_key_word_0(seed, count), _key_word_1(seed, count)])
-
-    def _advance(self, draws: int) -> None:
-        with self._lock:
-            self._counter += draws
+    def next_key(self) -> Tensor:
+        """The key of the next draw, made where we are: in a trace, it is written down."""
+        found: Tensor = _key_word(self._seed, self._count, _WORDS)
+        self._count.assign(self._count + 1)
+        return found
 
     def bits(self, shape: Any) -> Tensor:
         """32 random bits for each element, as uint32."""
@@ -168,10 +159,6 @@ class Generator:
         return self.uniform(shape) < probability
 
 
-def _words(number: int) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
-    return np.array(number & 0xFFFFFFFF, np.uint32), np.array(number >> 32 & 0xFFFFFFFF, np.uint32)
-
-
 def _floating(dtype: Any) -> DType:
     kind = as_dtype(dtype or dtypes.DEFAULT_FLOAT)
     if not kind.is_float:
@@ -204,14 +191,15 @@ _unit_float64 = _expression(
 )
 
 
-def _key_words(seed: Any, count: Any) -> tuple[Any, Any]:
-    """Threefry of seed and counter, two uint64, as `Generator.key` computes it."""
+def _word_of_a_key(seed: Any, count: Any, which: Any) -> Any:
+    """Threefry of seed and count, two uint64: its first word or its second one."""
     words = [operators.convert(x, dtypes.uint32) for x in (seed, seed >> 32, count, count >> 32)]
-    return threefry((words[0], words[1]), (words[2], words[3]))
+    first, second = threefry((words[0], words[1]), (words[2], words[3]))
+    return operators.select(operators.equal(which, 0), first, second)
 
 
-_key_word_0 = _expression("key_word_0", lambda s, c: _key_words(s, c)[0], "seed", "count")
-_key_word_1 = _expression("key_word_1", lambda s, c: _key_words(s, c)[1], "seed", "count")
+_key_word = _expression("key_word", _word_of_a_key, "seed", "count", "which")
+_WORDS = asarray(np.arange(2, dtype=np.uint32))  # the numbers of a key's words
 
 
 def _box_muller(u: Tensor, v: Tensor) -> Tensor:

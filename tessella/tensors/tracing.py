@@ -133,7 +133,6 @@ class Trace:
         self.gradients: dict[int, Gradient] = {}
         self.numbers: dict[Any, tuple[Value, Callable[[], Any]]] = {}
         self.guards: dict[tuple[int, Any], tuple[Any, Any, Any]] = {}
-        self.counts: dict[Any, int] = {}  # draws from each random generator
         self.after: list[Callable[[], None]] = []  # to be done after every call
         self.looked: dict[int, Where] = {}  # numbers among the arguments that were looked at, where
 
@@ -202,7 +201,7 @@ class Trace:
 
     def random_key(self, generator: Any) -> Any:
         """The key of the next draw from a generator."""
-        return generator.traced_key(self)
+        return generator.next_key()
 
     def constant(self, array: Array) -> Traced:
         """Data made during the trace."""

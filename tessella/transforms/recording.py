@@ -43,7 +43,6 @@ class InnerTrace(Trace):
         self.silent: set[Node] = set()  # what was done in `no_grad`
         if self.outer is not None:
             self.after = self.outer.after
-            self.counts = self.outer.counts
         else:
             self.after = self.pending
 
@@ -71,7 +70,7 @@ class InnerTrace(Trace):
             key = generator.key()
         return self.captured(key)
 
-    def number(self, key: Any, read: Callable[[], Any], like: Any) -> Any:
+    def number(self, key: Any, read: Callable[[], Any], like: Any, hint: str = "number") -> Any:
         """A number that may differ from call to call is known in this one."""
         found = self.numbers.get(key)
         if found is None:
@@ -79,7 +78,7 @@ class InnerTrace(Trace):
                 if self.outer is None:
                     tensor = from_array(read())
                 else:
-                    tensor = _make(self.outer.number(key, read, like), None, 0)  # type: ignore[arg-type]
+                    tensor = _make(self.outer.number(key, read, like, hint), None, 0)  # type: ignore[arg-type]
             found = self.numbers[key] = self.value_of(tensor), read
         return self.traced(found[0])
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import tessella as ts
-from tessella import nn, optim
+from tessella import errors, nn, optim
 from tessella.backends.cpu import buffers
 from tessella.nn import functional as F
 from tessella.transforms import places, state
@@ -362,3 +362,44 @@ def test_one_kernel_writes_a_tensor_and_reads_what_it_was():
         np.testing.assert_allclose(out.numpy(), before * 0.01 + np.exp(np.float32(k)), rtol=1e-5)
     (kernel,) = step.source("loops").split("\n\n")
     assert kernel.count("y1[j] =") == 1
+
+
+# --- generators --------------------------------------------------------------------------------------------
+
+
+def test_the_state_of_a_generator_is_a_captured_tensor():
+    generator, other = ts.random.Generator(3), ts.random.Generator(3)
+    f = ts.jit(lambda x: (x + generator.uniform(x.shape), x * generator.normal(x.shape)))
+    x = ts.ones(4)
+    for _ in range(3):
+        uniform, normal = f(x)
+        assert uniform.tolist() == (x + other.uniform((4,))).tolist()
+        assert normal.tolist() == (x * other.normal((4,))).tolist()
+    assert generator.state == other.state == (3, 9)
+    assert len(f.traces) == 1
+    generator.state = (3, 0)
+    other.state = (3, 0)
+    assert f(x)[0].tolist() == (x + other.uniform((4,))).tolist()
+
+
+def test_a_compiled_function_may_seed():
+    @ts.jit
+    def f(x):
+        ts.manual_seed(5)
+        return x + ts.rand(3)
+
+    first = f(ts.zeros(3))
+    ts.rand(2)
+    assert f(ts.zeros(3)).tolist() == first.tolist()
+    ts.manual_seed(5)
+    assert ts.rand(3).tolist() == first.tolist()
+
+
+def test_a_failing_program_draws_nothing():
+    generator = ts.random.Generator(1)
+    f = ts.jit(lambda x, i: x[i] + generator.uniform(()))
+    f(ts.ones(3), ts.asarray([0, 1]))
+    before = generator.state
+    with pytest.raises(errors.IndexingError):
+        f(ts.ones(3), ts.asarray([0, 7]))
+    assert generator.state == before
