@@ -13,6 +13,7 @@ would be a place for a signal's handler to run, and a KeyboardInterrupt raised t
 from __future__ import annotations
 
 import functools
+import mmap
 import weakref
 from collections import deque
 from dataclasses import dataclass
@@ -28,6 +29,7 @@ _SMALLEST = 64
 _CAREFUL_ABOVE = 1 << 28  # from here on, ask the system what is available first
 _COUNTED_FROM = 1 << 16  # from here on, look first whether too much is kept
 _LARGEST = 1 << 62
+_PAGES_FROM = 1 << 22
 
 _free: dict[int, deque[_Block]] = {}  # by capacity; the last used is the first to be used again
 
@@ -116,15 +118,27 @@ def _fresh(nbytes: int, capacity: int) -> tuple[int, Any]:
     if capacity >= _COUNTED_FROM and statistics().cached_bytes > _cache_limit():
         release_cached()
     try:
-        owner = np.empty(capacity + ALIGNMENT, np.uint8)
-    except MemoryError:
+        owner = _bytes(capacity)
+    except (MemoryError, OSError):
         release_cached()
         try:
-            owner = np.empty(capacity + ALIGNMENT, np.uint8)
-        except MemoryError:
+            owner = _bytes(capacity)
+        except (MemoryError, OSError):
             raise _refusal(nbytes) from None
     address = owner.__array_interface__["data"][0]
     return -(-address // ALIGNMENT) * ALIGNMENT, owner
+
+
+def _bytes(capacity: int) -> np.ndarray[Any, Any]:
+    """New memory, with room for alignment; large blocks are pages of their own.
+
+    NumPy asks the system for huge pages. Where memory is in pieces they have to be put together first, which
+    takes several times as long as to fill ordinary ones, and later work is no faster (docs/performance.md).
+    """
+    if capacity < _PAGES_FROM or not hasattr(mmap, "MAP_PRIVATE"):
+        return np.empty(capacity + ALIGNMENT, np.uint8)
+    ours_alone = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS
+    return np.frombuffer(mmap.mmap(-1, capacity + ALIGNMENT, flags=ours_alone), np.uint8)
 
 
 def _require_available(nbytes: int) -> None:
