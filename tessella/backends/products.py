@@ -39,6 +39,7 @@ NUMBERS = (
 # the call.
 EPILOGUE = ("epilogue", "epilogue_args", "epilogue_words")
 ARGUMENTS = POINTERS + NUMBERS + EPILOGUE
+PACK_WORD = ARGUMENTS.index("pack") - 3  # among the words behind the first three pointers
 MOST_EPILOGUE_ARGUMENTS = 120
 
 

@@ -13,6 +13,7 @@ from typing import Any
 from tessella.backends.array import Layout, contiguous_layout
 from tessella.compiler.lowering import bounds, contraction, epilogue, fused, lower, lower_view
 from tessella.compiler.lowering.epilogue import Epilogue
+from tessella.compiler.machine_code import Together
 from tessella.compiler.recipe import RESULT, Call, Recipe, View
 from tessella.compiler.steps import ARENA, CONSTANT, INPUT, Buffer, Check, HostStep, Location, Step
 from tessella.primitives.base import size_of
@@ -26,8 +27,10 @@ from tessella.primitives.host import Host
 class Builder:
     """Turns the nodes of a graph into steps on buffers."""
 
-    def __init__(self, graph: Graph, layouts: Sequence[Layout], fixed: frozenset[int]) -> None:
-        self.graph = graph
+    def __init__(
+        self, graph: Graph, layouts: Sequence[Layout], fixed: frozenset[int], work: Together
+    ) -> None:
+        self.graph, self.work = graph, work
         self.fixed = {graph.inputs[number] for number in fixed} | {*graph.constants}
         self.buffers: list[Buffer] = []
         self.where: dict[Value, Location] = {}
@@ -46,6 +49,11 @@ class Builder:
         """Room in the arena for an array."""
         nbytes = layout.size * layout.dtype.itemsize
         return Location(self.buffer(ARENA, 0, nbytes), 0, layout)
+
+    def _step(self, step: Step) -> None:
+        """Add a native call; its machine code is made while others are lowered."""
+        self.steps.append(step)
+        self.work.begin(step.call)
 
     def build(self) -> None:
         """Add the steps of every node."""
@@ -147,6 +155,7 @@ class Builder:
             else:
                 results.append(self.array(layout))
         places = tuple((where.buffer, where.offset) for where in (*inputs, *results))
+        self.work.begin_kernel(found.kernel)
         self.where.update(zip(group.outputs, results, strict=True))
         for number, step in enumerate(self.steps):
             if isinstance(step, Step) and step.nodes == (node,) and step.call.completes:
@@ -174,7 +183,7 @@ class Builder:
             reads = tuple(where[i][0] for i in range(len(where)) if i not in written)
             writes = tuple(where[i][0] for i in written)
             in_step = frozenset(inputs[i].buffer for i in recipe.in_step)
-            self.steps.append(Step(call, where, reads, writes, (node,), in_step))
+            self._step(Step(call, where, reads, writes, (node,), in_step))
         self.where.update(zip(node.outputs, results, strict=True))
 
     def _control(self, node: Node, inputs: list[Location]) -> None:
@@ -225,7 +234,7 @@ class Builder:
                     places.append((scratch[RESULT - 1 - buffer], offset))
                 written = buffer < 0 and _writes(call, number)
                 (writes if written else reads).append(places[-1][0])
-            self.steps.append(Step(call, tuple(places), tuple(reads), tuple(writes), nodes))
+            self._step(Step(call, tuple(places), tuple(reads), tuple(writes), nodes))
         return result if recipe.shown is None else result._replace(layout=recipe.shown)
 
     def _check(self, bound: Any, index: Location, node: Node) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import abc
 import ctypes
+import functools
 from collections.abc import Sequence
 from typing import Any
 
@@ -52,10 +53,13 @@ class Part:
         # the slots of every input, and those of the results that are written there
         self.slots = [[number, *slot_of.get(number, [])] for number in range(len(layouts))]
         self.outputs = {k: self.slots[place] for k, place in places.items()}
+
+    @functools.cached_property
+    def head(self) -> int | None:
+        """The program as a native loop takes it, if it is one native call."""
         segments = self.program.segments
-        self.head: int | None = None
-        if len(segments) == 1 and not isinstance(segments[0], HostStep):
-            self.head = segments[0][1]
+        alone = len(segments) == 1 and not isinstance(segments[0], HostStep)
+        return segments[0][1] if alone else None
 
     def point(self, slots: Sequence[int], address: int) -> None:
         """Let an input or an output be at an address."""

@@ -102,6 +102,7 @@ def _new_plan(primitive: Primitive, layouts: list[Layout]) -> Plan:
         return _reference_plan(primitive)
     from tessella.compiler.decompositions import decomposition
     from tessella.compiler.lowering import lower, lower_view
+    from tessella.compiler.machine_code import compile_all
 
     if complex_:
         view = lower_view(primitive, layouts, result)
@@ -110,6 +111,8 @@ def _new_plan(primitive: Primitive, layouts: list[Layout]) -> Plan:
     if steps is not None:
         return functools.partial(steps, run)
     recipe = lower(primitive, layouts, result)
+    if isinstance(recipe, Recipe) and len(recipe.calls) > 1:
+        compile_all(recipe.calls)
     return _view_plan(recipe) if isinstance(recipe, View) else _recipe_plan(recipe)
 
 
@@ -177,10 +180,10 @@ def _follow(
 def native_call(call: Call) -> Callable[..., None]:
     """A call as a function of addresses."""
     from tessella.backends.cpu import engine, threads
-    from tessella.compiler.lowering.kernels import address_of
+    from tessella.compiler.machine_code import address_of, numbers_of
 
-    address = address_of(call.kernel)
-    pack, numbers, total = struct.Struct(f"<{len(call.places)}q").pack, call.numbers, call.total
+    address, numbers, total = address_of(call.kernel), numbers_of(call), call.total
+    pack = struct.Struct(f"<{len(call.places)}q").pack
     if call.chunk == 0:
         native = engine.function(address)
 

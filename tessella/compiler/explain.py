@@ -17,7 +17,7 @@ from tessella.backends.cpu import limits, threads
 from tessella.backends.llvm import core
 from tessella.backends.loops import Kernel, source
 from tessella.compiler.control import on_zeros
-from tessella.compiler.lowering.kernels import llvm_of
+from tessella.compiler.machine_code import llvm_of
 from tessella.compiler.observe import unobserved
 from tessella.compiler.program import Program
 from tessella.compiler.steps import HostStep, Step

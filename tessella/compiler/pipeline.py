@@ -13,6 +13,7 @@ from typing import Any
 from tessella.backends.array import Layout
 from tessella.backends.cpu.buffers import allocate
 from tessella.compiler import fusion, ladder, simplify, sums
+from tessella.compiler.machine_code import together
 from tessella.compiler.observe import choice, stage
 from tessella.compiler.program import Program
 from tessella.primitives.graph import Graph, verify
@@ -78,9 +79,15 @@ def finish(
         traced: gives the graph as the function wrote it.
         arena: gives the memory of intermediate values.
     """
-    program = Program(optimised, layouts, in_place, fixed, arena)
-    program.name, program.as_traced = name, traced
+    with together() as work:
+        program = Program(optimised, layouts, in_place, fixed, arena)
+        program.name, program.as_traced = name, traced
+        work.later(lambda: _announce(program))
+    return program
+
+
+def _announce(program: Program) -> None:
+    """Tell those who look on that a program has been made."""
     for observer in choice.witnesses:
         observer.compiled(program)
     ladder.show_program(program)
-    return program

@@ -20,10 +20,10 @@ from tessella.backends.array import Array, Layout, to_numpy
 from tessella.backends.cpu import threads
 from tessella.backends.cpu.buffers import allocate
 from tessella.compiler.builder import Builder
-from tessella.compiler.lowering.kernels import compile_all
+from tessella.compiler.machine_code import together
 from tessella.compiler.observe import choice, now, stage, visiting
 from tessella.compiler.results import Results, separate
-from tessella.compiler.steps import INPUT, RESULT_BUFFER, Check, HostStep, Location, Step
+from tessella.compiler.steps import INPUT, RESULT_BUFFER, Check, HostStep, Location
 from tessella.compiler.tables import Addresses, Tables
 from tessella.errors import IndexingError, TracingError
 from tessella.primitives.graph import Graph, Where
@@ -58,38 +58,42 @@ class Program:
         self.lock = threading.RLock()
         self.user: Any = None  # who set the slots last, and may rely on them
         self.visitor: int | None = None  # the thread whose effect has the floor
-        builder = Builder(graph, layouts, fixed)
+        with together() as work:
+            self._make(Builder(graph, layouts, fixed, work), in_place or {}, fixed, arena)
+            work.later(self._take_tables)
+
+    def _make(
+        self,
+        builder: Builder,
+        in_place: dict[int, int],
+        fixed: frozenset[int],
+        arena: Callable[[int], Any],
+    ) -> None:
         with stage("lower"):
             builder.build()
         self.buffers, self.steps, self.keep = builder.buffers, builder.steps, builder.keep
         self.where = builder.where
-        placed = Results(builder, in_place or {})
+        placed = Results(builder, in_place)
         self.results = placed.place()
         self.result_buffers, self.in_place = placed.result_buffers, placed.in_place
         self.prepared = separate(builder, fixed)
         with stage("plan_memory"):
             self._addresses = Addresses(
-                self.buffers, self.steps, len(layouts), self.constants, arena
+                self.buffers, self.steps, len(self.layouts), self.constants, arena
             )
             self.arena_plan, self.kept_plan = self._addresses.arena_plan, self._addresses.kept_plan
-        self._compile_kernels()
-        with stage("write_tables"):
-            self._take_tables()
 
     @functools.cached_property
     def traced(self) -> Graph:
         """The graph as the function wrote it, before any pass."""
         return self.as_traced()
 
-    def _compile_kernels(self) -> None:
-        native = [step for step in self.steps if isinstance(step, Step)]
-        with stage("machine_code"):
-            compile_all(
-                [step.call.kernel for step in native]
-                + [step.epilogue.kernel for step in native if step.epilogue is not None]
-            )
-
     def _take_tables(self) -> None:
+        """Write the tables; all kernels have addresses."""
+        with stage("write_tables"):
+            self._write_tables()
+
+    def _write_tables(self) -> None:
         slots = len(self.layouts) + len(self.result_buffers)
         self._tables = found = Tables(self.steps, self._addresses, slots, self.prepared)
         self._slots, self._steps, self._patches = found.slots, found.steps, found.patches

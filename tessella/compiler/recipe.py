@@ -41,6 +41,7 @@ class Call(NamedTuple):
         numbers: the values of its sizes, 8 bytes each; a tuple if some are not known yet.
         chunk: items that one thread takes at a time; 0 for all on the calling thread.
         completes: whether blocks of the result are final after it, and an epilogue may follow.
+        links: words of `numbers` that are to be the addresses of other kernels.
         packs: whether all it does is to pack an operand whole; equal calls need be made only once.
     """
 
@@ -51,6 +52,7 @@ class Call(NamedTuple):
     chunk: int
     completes: bool = False
     packs: bool = False
+    links: tuple[tuple[int, Kernel | Native], ...] = ()
 
     def at(self, binding: Binding) -> Call:
         """The call with a number for every size."""

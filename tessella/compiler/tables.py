@@ -15,7 +15,7 @@ from tessella.backends.array import Array
 from tessella.backends.cpu import threads
 from tessella.backends.cpu.buffers import allocate
 from tessella.compiler import memory
-from tessella.compiler.lowering.kernels import address_of
+from tessella.compiler.machine_code import address_of, numbers_of
 from tessella.compiler.steps import (
     ARENA,
     CONSTANT,
@@ -106,7 +106,7 @@ class Tables:
             if isinstance(step, Check):
                 self.starts.append(add((step.place,), b""))
                 continue
-            self.starts.append(add(step.places, step.call.numbers))
+            self.starts.append(add(step.places, numbers_of(step.call)))
             if step.epilogue is not None:
                 epilogues.append((step, add(step.epilogue_places, step.epilogue.numbers)))
         self.arguments = (ctypes.c_int64 * max(1, len(words)))(*words)

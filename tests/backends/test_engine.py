@@ -31,6 +31,13 @@ def test_code_made_in_several_threads_is_the_code_made_in_one():
     assert together == alone * 3
 
 
+def compile_all(modules):
+    with engine.SideBySide() as work:
+        for module in modules:
+            work.begin(module)
+        work.finish()
+
+
 def test_two_threads_are_in_llvm_at_the_same_time(monkeypatch):
     run_passes, emit = engine._side_by_side()
     meeting = threading.Barrier(2, timeout=60)
@@ -43,12 +50,12 @@ def test_two_threads_are_in_llvm_at_the_same_time(monkeypatch):
     modules = [engine.Module(text(100 + number), (f"kernel_{100 + number}",)) for number in (0, 1)]
     monkeypatch.setattr(engine.cache, "load", lambda key: None)
     monkeypatch.setattr(engine.machine, "usable_processors", lambda: 2)
-    engine.compile_all(modules)
+    compile_all(modules)
     assert all(engine.compile(m)[m.symbols[0]] for m in modules)
 
 
 def test_what_llvm_does_not_understand_is_an_error_in_a_thread_too():
     bad = [engine.Module(f"define void @f{k}( nonsense", (f"f{k}",)) for k in (0, 1)]
     with pytest.raises(RuntimeError, match="LLVM IR parsing error"):
-        engine.compile_all(bad)
+        compile_all(bad)
     assert float(ts.jit(lambda x: ts.sum(x * 3.0 + 0.25))(ts.ones(4))) == 13.0

@@ -134,7 +134,7 @@ def test_the_instruction_for_pairs_is_used():
         from tessella.backends.packing import Elements
         features = "+avx512f,+avx512vl,+avx512bw,+avx512dq,+avx512bf16,+avx2,+avx,+fma,+f16c,+bmi,+bmi2,+sse4.2"
         machine.host = lambda: ("sapphirerapids", features)
-        from tessella.compiler.lowering.kernels import llvm_of
+        from tessella.compiler.machine_code import llvm_of
         from tessella.compiler.lowering.tiled_contraction import multiplies_pairs
         from tessella.dtypes import bfloat16, float16, float32, uint32
         assert multiplies_pairs(bfloat16) and not multiplies_pairs(float16)

@@ -12,7 +12,7 @@ import hashlib
 import itertools
 import threading
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, NamedTuple
 
 from tessella.backends.cpu import cache, machine
@@ -136,22 +136,41 @@ def compile(module: Module) -> dict[str, int]:
     return known
 
 
-def compile_all(modules: Sequence[Module]) -> None:
-    """Compile several modules side by side, each thread with a context of LLVM's of its own."""
-    keys = {module.key: module for module in modules}
-    missing = {key: module for key, module in keys.items() if key not in _compiled}
-    if len(missing) < 2:
-        for module in missing.values():
-            compile(module)
-        return
-    _target_machine()  # made before the threads need it
-    _linker()
-    with ThreadPoolExecutor(machine.usable_processors()) as pool:
-        codes = list(pool.map(_object_code, missing, missing.values()))
-    with _lock:
-        for (key, module), code in zip(missing.items(), codes, strict=True):
-            if key not in _compiled:
-                _compiled[key] = _link(key, code, module.symbols)
+class SideBySide:
+    """Compiles modules beside the thread that brings them, each thread with a context of LLVM's of its own.
+
+    To be used in a `with` block: the threads are gone after it.
+    """
+
+    def __init__(self) -> None:
+        self.pool: ThreadPoolExecutor | None = None
+        self.begun: dict[str, tuple[Module, Future[bytes]]] = {}
+
+    def __enter__(self) -> SideBySide:
+        return self
+
+    def __exit__(self, kind: Any, *_: object) -> None:
+        if self.pool is not None:
+            self.pool.shutdown(wait=True, cancel_futures=kind is not None)
+
+    def begin(self, module: Module) -> None:
+        """Let a thread compile a module, if that has not been done."""
+        key = module.key
+        if key in _compiled or key in self.begun:
+            return
+        if self.pool is None:
+            _target_machine()  # made before the threads need it
+            _linker()
+            self.pool = ThreadPoolExecutor(machine.usable_processors())
+        self.begun[key] = module, self.pool.submit(_object_code, key, module)
+
+    def finish(self) -> None:
+        """Wait for all machine code, and give it addresses."""
+        codes = [(key, module, future.result()) for key, (module, future) in self.begun.items()]
+        with _lock:
+            for key, module, code in codes:
+                if key not in _compiled:
+                    _compiled[key] = _link(key, code, module.symbols)
 
 
 def _object_code(key: str, module: Module) -> bytes:

@@ -8,9 +8,9 @@ from typing import Any
 from tessella.backends.array import Layout
 from tessella.backends.cpu import machine
 from tessella.compiler.lowering import plain_contraction, tiled_contraction, winograd
-from tessella.compiler.lowering.kernels import MOST_KERNELS
 from tessella.compiler.lowering.plain_contraction import axes_of
 from tessella.compiler.lowering.tiled_contraction import Groups
+from tessella.compiler.machine_code import MOST_KERNELS
 from tessella.compiler.recipe import Recipe
 from tessella.primitives.base import Spec
 from tessella.primitives.contraction import Contraction

@@ -18,7 +18,6 @@ from tessella.backends.loops import (
     load,
 )
 from tessella.compiler.lowering.kernels import (
-    MOST_KERNELS,
     Dimension,
     call,
     collapse,
@@ -30,6 +29,7 @@ from tessella.compiler.lowering.kernels import (
     values,
 )
 from tessella.compiler.lowering.views import broadcast_strides
+from tessella.compiler.machine_code import MOST_KERNELS
 from tessella.compiler.recipe import RESULT, Call, Recipe
 from tessella.dtypes import DType
 from tessella.primitives.base import Spec

@@ -20,8 +20,9 @@ from tessella.backends.products import MOST_EPILOGUE_ARGUMENTS
 from tessella.compiler.index import Dim
 from tessella.compiler.lowering.elementwise import safe
 from tessella.compiler.lowering.fused import Nest, structure
-from tessella.compiler.lowering.kernels import MOST_KERNELS, decode
+from tessella.compiler.lowering.kernels import decode
 from tessella.compiler.lowering.spaces import Loops
+from tessella.compiler.machine_code import MOST_KERNELS
 from tessella.compiler.recipe import Blocks
 from tessella.primitives.fused import Fused
 from tessella.scalar import operators

@@ -45,10 +45,11 @@ from tessella.compiler.lowering.access import (
     wanted_splits,
 )
 from tessella.compiler.lowering.elementwise import safe, weight
-from tessella.compiler.lowering.kernels import MOST_KERNELS, call, decode, lanes_for
+from tessella.compiler.lowering.kernels import call, decode, lanes_for
 from tessella.compiler.lowering.passes import Pass, Plan, splits
 from tessella.compiler.lowering.reduce import CHUNK, MOST_CHUNKS, NARROW, second_stage
 from tessella.compiler.lowering.spaces import Loops, Numbers
+from tessella.compiler.machine_code import MOST_KERNELS
 from tessella.compiler.recipe import FusedRecipe
 from tessella.primitives.base import size_of
 from tessella.primitives.fused import Fused, Origin

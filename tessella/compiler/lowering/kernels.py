@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import functools
 import struct
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from tessella.backends.cpu import engine, machine, threads
-from tessella.backends.llvm import core, to_llvm
+from tessella.backends.llvm import core
 from tessella.backends.loops import LOAD, Kernel, index_constant, index_variable
-from tessella.backends.signature import generator, signature
-from tessella.compiler.recipe import Call, Native, Place
+from tessella.compiler.recipe import Call, Place
 from tessella.dtypes import DType
 from tessella.scalar import operators
 from tessella.scalar.expression import Expression
@@ -20,7 +17,6 @@ from tessella.sizes import deferred, is_symbolic
 VECTOR_BYTES = 64  # of one turn of a vector loop; LLVM cuts it to the machine's registers
 # One item of work is about one simple operation on one element. Below the first number a kernel
 # runs on the calling thread: sharing it would take longer (see docs/performance.md).
-MOST_KERNELS = 4096  # of a kind that are remembered: functions of users come and go
 PARALLEL_FROM = 1 << 16
 WORK_PER_CHUNK = 1 << 15
 MOST_CHUNKS = 64
@@ -106,36 +102,6 @@ def lanes_for(*expressions: Expression) -> int:
 def lanes_of(dtype: DType) -> int:
     """How many elements of a dtype fill a vector."""
     return max(2, VECTOR_BYTES // dtype.itemsize)
-
-
-@functools.lru_cache(maxsize=MOST_KERNELS)
-def llvm_of(kernel: Kernel | Native) -> str:
-    """The LLVM IR of a kernel for this machine."""
-    if isinstance(kernel, Native):
-        return kernel.text
-    return to_llvm(kernel, machine.function_attributes())
-
-
-@functools.lru_cache(maxsize=MOST_KERNELS)
-def module_of(kernel: Kernel | Native) -> engine.Module:
-    """A kernel as the engine takes it: its LLVM IR is written only if no machine code is found."""
-    signed = None if isinstance(kernel, Native) else signature(kernel)
-    if signed is None:
-        return engine.Module(llvm_of(kernel), (kernel.name,))
-    identity = f"{generator()}\n{machine.function_attributes()}\n{signed}"
-    return engine.Module(functools.partial(llvm_of, kernel), (kernel.name,), identity)
-
-
-@functools.lru_cache(maxsize=MOST_KERNELS)
-def address_of(kernel: Kernel | Native) -> int:
-    """The address of a kernel's machine code, made once."""
-    return engine.compile(module_of(kernel))[kernel.name]
-
-
-def compile_all(kernels: Sequence[Kernel | Native]) -> None:
-    """Compile kernels on all processors, and the loops that will run them; each only once."""
-    modules = [module_of(kernel) for kernel in dict.fromkeys(kernels)]
-    engine.compile_all([threads.module(), *modules])
 
 
 def call(

@@ -17,7 +17,6 @@ from tessella.backends.loops import (
 )
 from tessella.compiler.lowering import elementwise
 from tessella.compiler.lowering.kernels import (
-    MOST_KERNELS,
     Dimension,
     call,
     collapse,
@@ -27,6 +26,7 @@ from tessella.compiler.lowering.kernels import (
     sizes,
     values,
 )
+from tessella.compiler.machine_code import MOST_KERNELS
 from tessella.compiler.recipe import RESULT, Call, Place, Recipe
 from tessella.dtypes import DType, compute_dtype
 from tessella.primitives.base import Spec

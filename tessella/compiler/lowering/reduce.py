@@ -26,7 +26,6 @@ from tessella.backends.loops import (
     load,
 )
 from tessella.compiler.lowering.kernels import (
-    MOST_KERNELS,
     Dimension,
     call,
     collapse,
@@ -36,6 +35,7 @@ from tessella.compiler.lowering.kernels import (
     sizes,
     values,
 )
+from tessella.compiler.machine_code import MOST_KERNELS
 from tessella.compiler.recipe import RESULT, Call, Recipe
 from tessella.dtypes import DType
 from tessella.primitives.base import Spec

@@ -21,12 +21,18 @@ from tessella.backends.array import Layout, contiguous_layout
 from tessella.backends.cpu import machine
 from tessella.backends.loops import Kernel
 from tessella.backends.packing import Elements, Table
-from tessella.backends.products import AHEAD, AHEAD_STEPS, ON_THE_WAY, arguments, product_ir
+from tessella.backends.products import (
+    AHEAD,
+    AHEAD_STEPS,
+    ON_THE_WAY,
+    PACK_WORD,
+    arguments,
+    product_ir,
+)
 from tessella.backends.tiles import Tile
 from tessella.backends.transposing import square, transposing_ir
 from tessella.compiler.lowering import blocking
 from tessella.compiler.lowering.blocking import IN_PLACE, Choice, Problem
-from tessella.compiler.lowering.kernels import address_of
 from tessella.compiler.lowering.plain_contraction import Axis
 from tessella.compiler.recipe import RESULT, Blocks, Call, Native, Place, Recipe
 from tessella.dtypes import DType, bfloat16, compute_dtype, uint32
@@ -326,7 +332,9 @@ def _product_call(
     kernel = product_kernel(tile, AHEAD if blocking_.right == AHEAD else ON_THE_WAY)
     chunk = int(problem.shared and items > 1)
     completes = k + depth == schedule.depth
-    return Call(kernel, places, struct.pack(f"<{len(words)}q", *words), items, chunk, completes)
+    packed = struct.pack(f"<{len(words)}q", *words)
+    links = () if blocking_.right == AHEAD else ((PACK_WORD, schedule.columns.kernel),)
+    return Call(kernel, places, packed, items, chunk, completes, links=links)
 
 
 def _left_arguments(schedule: _Schedule, depth: int) -> dict[str, int]:
@@ -346,7 +354,6 @@ def _right_arguments(schedule: _Schedule, panels: int, depth: int) -> dict[str, 
         return {"right_batch": panels * schedule.tile.columns * depth}
     how = columns.packing
     return {
-        "pack": address_of(columns.kernel),
         "pack_batches": columns.batches.ctypes.data,
         "pack_steps": columns.steps.ctypes.data,
         "pack_places": how.places.ctypes.data,
