@@ -20,6 +20,7 @@ import numpy as np
 
 from tessella import autodiff
 from tessella.backends.array import Array, Layout, from_numpy
+from tessella.backends.cpu import engine
 from tessella.compiler.ladder import compiling
 from tessella.compiler.observe import choice
 from tessella.errors import ArgumentError, ArgumentTypeError, RetraceWarning
@@ -166,6 +167,7 @@ class Jitted:
         self.compiles = os.environ.get(VARIABLE, "1") != "0"
         if self.compiles:  # whoever writes `jit` will compile: the compiler is loaded now, not then
             importlib.import_module("tessella.compiler.pipeline")
+            engine.load()
         functools.update_wrapper(self, function, updated=())
 
     def __get__(self, instance: Any, owner: Any = None) -> Any:

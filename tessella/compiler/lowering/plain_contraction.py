@@ -84,6 +84,8 @@ def axes_of(primitive: Contraction, x: Layout, y: Layout) -> tuple[list[Axis], l
 COLUMNS_PER_ITEM = 256  # of a row of the result, for one item of work
 SEVERAL_VECTORS = 4  # this many vectors at once hide the latency of the additions
 MOST_TAPS = 27  # of a sum that is written out: a loop costs more than its few turns
+FEW_TAPS = 4  # the same where that is much code for little: see `_most_taps`
+MANY_SUMS = 1 << 14
 NARROW = 8  # columns; vectors go along another axis if that is longer
 
 
@@ -113,12 +115,21 @@ def lower(primitive: Contraction, layouts: list[Layout], result: Spec) -> Recipe
         kernel, items = _dot_kernel(form, _steps(summed[-1])), out.size
     else:
         n = kept[-1].size
-        if math.prod(taps) <= MOST_TAPS:
+        if math.prod(taps) <= _most_taps(out, kept[-1]):
             form = form._replace(taps=taps)
         kernel = _columns_kernel(form, _steps(kept[-1]))
         items = out.size // n * -(-n // COLUMNS_PER_ITEM)
     work = 2 * out.size * math.prod(d.size for d in summed)
     return Recipe(out, (call(kernel, numbers, items, work, 0, 1, RESULT),))
+
+
+def _most_taps(out: Layout, along: Dimension) -> int:
+    """Of a sum that is written out, for results along an axis.
+
+    Operands that are read one by one make each tap long; and where there are few sums, compiling takes longer
+    than it ever saves.
+    """
+    return MOST_TAPS if out.size >= MANY_SUMS and 2 not in _steps(along) else FEW_TAPS
 
 
 def _across(kept: Sequence[Dimension]) -> int | None:
