@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 
 from tessella.backends.cpu import cache, machine
 
-VERSION = "4"  # of the code generator; a change makes cached objects stale
+VERSION = "5"  # of the code generator; a change makes cached objects stale
 
 _lock = threading.RLock()
 _compiled: dict[str, dict[str, int]] = {}
@@ -190,8 +190,9 @@ def _object_code(key: str, module: Module) -> bytes:
 
 # LLVM's own levels run a hundred passes. Kernels come in vectors, their expressions simplified and shared, their
 # loops as they are to be; code generation hoists what does not change. What is left is to put the tests of
-# loops to their ends and to tidy up. Level 1 takes four times as long, and no kernel is faster for it.
-_PASSES = ("loop_rotate", "instruction_combine", "new_gvn", "simplify_cfg", "aggressive_dce")
+# loops to their ends and to tidy up. Level 1 takes five times as long, and no kernel is faster for it; sharing
+# once more what is equal (`new_gvn`) keeps registers busy, and more goes to the stack.
+_PASSES = ("always_inliner", "loop_rotate", "instruction_combine", "simplify_cfg", "aggressive_dce")
 
 
 def _optimise(llvm_ir: str) -> Any:

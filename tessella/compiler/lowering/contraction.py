@@ -15,6 +15,7 @@ from tessella.compiler.recipe import Recipe
 from tessella.primitives.base import Spec
 from tessella.primitives.contraction import Contraction
 
+SHORT = 8  # sums of straight columns that are done sooner as they stand than a tile is set up
 LEAST_WORK = 1 << 15  # multiply-adds: less is not worth a kernel for each height of tile
 
 
@@ -78,6 +79,8 @@ def _worth_tiling(groups: Groups, swapped: bool, itemsize: int) -> bool:
     if columns < 8 or inner < 4 or batch * rows * columns * inner < LEAST_WORK:
         return False
     straight = groups.columns[-1].strides[0 if swapped else 1] == 1
+    if straight and inner < SHORT:
+        return False
     far = columns * inner * itemsize > machine.cache_bytes(3, 1 << 23) // 2
     return rows >= 4 or (straight and (rows >= 2 or far))
 
