@@ -476,7 +476,12 @@ class Nest:
         """Several accumulators hide the latency of additions, where rows are long and little is done
         for an element; with much to do there is no latency to hide, and registers would not suffice.
         """
-        parts = sum(len(self.carried[node]) for node in self.plan.passes[number].reductions)
+        carried = [c for node in self.plan.passes[number].reductions for c in self.carried[node]]
+        parts = len(carried)
+        if any(
+            c.dtype.is_bool for c in carried
+        ):  # no latency, and vectors of bits are slow to compile
+            return self.lanes
         long, light = dim.size >= 8 * self.lanes, self._pass_weight(number) <= LIGHT
         few = parts == 1 and len(self.inputs) <= 3
         return 4 * self.lanes if long and light and few else self.lanes

@@ -154,7 +154,9 @@ def _form(
     width = lanes_of(max((*kinds, dtype), key=lambda kind: kind.itemsize))
     length = kept[-1].size if columns else reduced[-1].size
     # four accumulators hide the latency of an addition, if there is enough to add
-    lanes = 4 * width if length >= 8 * width and len(kinds) == 1 else width
+    # (bits wait for nothing, and long vectors of them are slow to compile)
+    alone = len(kinds) == 1 and not kinds[0].is_bool
+    lanes = 4 * width if length >= 8 * width and alone else width
     inner = kept[-1] if columns else reduced[-1]
     unit = inner.strides[0] == 1
     return Form(
