@@ -80,7 +80,10 @@ class Guard(NamedTuple):
 
     def holds(self, binding: Binding) -> bool:
         """Whether it is true for some sizes."""
-        left, right = evaluate(self.left, binding), evaluate(self.right, binding)
+        try:
+            left, right = evaluate(self.left, binding), evaluate(self.right, binding)
+        except ArgumentError:  # a division by a size that is 0 now
+            return False
         return bool(_RELATIONS[self.relation](left, right))
 
     def __str__(self) -> str:
@@ -569,11 +572,6 @@ def at(value: Any, binding: Binding) -> Any:
     if type(value) is tuple:
         return tuple([at(item, binding) for item in value])
     return value
-
-
-def hint(size: int | Size) -> int:
-    """A size in the call at hand."""
-    return size.hint if isinstance(size, Size) else size
 
 
 def evaluate(terms: Terms, binding: Binding) -> int:

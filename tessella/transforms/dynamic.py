@@ -108,6 +108,7 @@ class Dimensions:
     def __init__(self, declared: Declared, function: Callable[..., Any]) -> None:
         self.declared, self.function = declared, function
         self.seen: dict[Key, list[Key]] = {}  # keys, by what they are without their sizes
+        self.fixed: set[Key] = set()  # what cannot be traced with symbolic sizes
 
     def note(self, key: Key) -> None:
         """Remember a call that no program was there for."""
@@ -124,13 +125,30 @@ class Dimensions:
             AxisError: an argument has no such axis.
         """
         found = self._declared(key, tree)
-        if self.declared.everything or self.declared.automatic:
+        if self.declared.everything or (
+            self.declared.automatic and _without_sizes(key) not in self.fixed
+        ):
             found = {**self._shown(key, found), **found}
         if any(
             _extent(key, place) < AT_LEAST for place in found
         ):  # 0 and 1 have rules of their own
             return {}
         return found
+
+    def give_up(self, key: Key, tree: Any) -> bool:
+        """Let dimensions be dynamic no more that nobody has asked to be; gives whether there were only such.
+
+        A function that takes sizes for Python's integers cannot be traced without them, and has done so far.
+        """
+        if self.declared.everything or self._declared(key, tree):
+            return False
+        self.fixed.add(_without_sizes(key))
+        return True
+
+    def forget(self) -> None:
+        """Forget all calls."""
+        self.seen.clear()
+        self.fixed.clear()
 
     def _declared(self, key: Key, tree: Any) -> dict[Place, str]:
         if not self.declared.axes:

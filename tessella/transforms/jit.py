@@ -261,15 +261,25 @@ class Jitted:
         dimensions = self.dimensions.of(key, tree)
         self.dimensions.note(key)
         with compiling(name, len(self.traces), self.traces[-1]):
-            if not dimensions:
+            family = self._family(tree, key, dimensions) if dimensions else None
+            if family is None:
                 traced = TracedFunction(self.function, tree)
                 made = Specialisation(traced, [array.layout for array in given.arrays])
                 return self._add(args, kwargs, key, made)
-            family = Family(self.function, tree, key, dimensions)
             self.families.insert(0, family)
             binding = family.binding(key)
             assert binding is not None
             return self._add(args, kwargs, key, family.program(key, binding), family)
+
+    def _family(self, tree: Any, key: Any, dimensions: Any) -> Family | None:
+        """The function traced with symbolic sizes; None if it cannot be, and nobody asked for that."""
+        try:
+            return Family(self.function, tree, key, dimensions)
+        except Exception as error:
+            if not self.dimensions.give_up(key, tree):
+                raise
+            self.traces[-1] += f" (with symbolic sizes: {type(error).__name__}: {error})"
+            return None
 
     def _add(
         self, args: Any, kwargs: Any, key: Any, made: Specialisation, family: Family | None = None
@@ -358,6 +368,7 @@ class Jitted:
         self.specialisations.clear()
         self.plain.clear()
         self.families.clear()
+        self.dimensions.forget()
         self.quick = None
 
     def _program_for(self, args: Any, kwargs: Any) -> Specialisation:

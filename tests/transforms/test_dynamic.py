@@ -219,6 +219,21 @@ def test_nothing_to_reduce_is_still_a_mistake():
     same(f(ts.ones(3)), ts.ones(()))
 
 
+def test_a_function_that_takes_sizes_for_integers_goes_on_as_before():
+    def f(x):
+        if not isinstance(x.shape[0], int):
+            raise TypeError("sizes are integers")
+        return x * 2.0
+
+    compiled = ts.jit(f)
+    for size in (2, 3, 4, 5, 4):
+        same(compiled(ts.ones(size)), ts.full((size,), 2.0))
+    assert len(compiled.traces) == 4
+    assert "(with symbolic sizes: TypeError: sizes are integers)" in compiled.traces[2]
+    with pytest.raises(TypeError, match="sizes are integers"):
+        ts.jit(f, dynamic={"x": 0})(ts.ones(3))
+
+
 # --- with everything else ---------------------------------------------------------------------------
 
 
