@@ -129,11 +129,8 @@ class Dimensions:
             self.declared.automatic and _without_sizes(key) not in self.fixed
         ):
             found = {**self._shown(key, found), **found}
-        if any(
-            _extent(key, place) < AT_LEAST for place in found
-        ):  # 0 and 1 have rules of their own
-            return {}
-        return found
+        # 0 and 1 have rules of their own
+        return {} if any(_extent(key, place) < AT_LEAST for place in found) else found
 
     def give_up(self, key: Key, tree: Any) -> bool:
         """Let dimensions be dynamic no more that nobody has asked to be; gives whether there were only such.
@@ -155,7 +152,7 @@ class Dimensions:
             return {}
         found: dict[Place, str] = {}
         sizes: dict[str, tuple[int, str]] = {}
-        for leaf, name in enumerate(self._names(tree)):
+        for leaf, name in enumerate(self.leaf_names(tree)):
             part = key[_FIRST + leaf]
             axes = self.declared.axes.get(name)
             if axes is None or type(part) is not tuple:
@@ -172,7 +169,7 @@ class Dimensions:
                 found[place] = symbol
         return found
 
-    def _names(self, tree: Any) -> Iterator[str]:
+    def leaf_names(self, tree: Any) -> Iterator[str]:
         """The name of the argument that each leaf is a part of."""
         import optree
 
@@ -202,8 +199,11 @@ class Dimensions:
             for axis in range(part[0].ndim) if type(part) is tuple else ():
                 place = Place(leaf, axis)
                 history = tuple(_extent(one, place) for one in seen)
-                least = 1 if self.declared.everything else _SIZES_UNTIL_DYNAMIC
-                if place not in declared and len(set(history)) >= least:
+                if self.declared.everything:
+                    chosen = history[-1] >= AT_LEAST
+                else:
+                    chosen = len(set(history)) >= _SIZES_UNTIL_DYNAMIC
+                if chosen and place not in declared:
                     if history not in histories:
                         histories[history] = next(names)
                     found[place] = histories[history]
@@ -252,39 +252,32 @@ class Family:
     Args:
         key: of the call it is traced for.
         dimensions: the dynamic ones, and their names.
-        arguments: the positions, among the leaves, of those that are inputs of the program.
+        names: of the argument that each leaf is a part of.
     """
 
     def __init__(
-        self,
-        function: Any,
-        tree: Any,
-        key: Key,
-        dimensions: Mapping[Place, str],
-    ) -> None:
-        self.key, self.dimensions = key, dict(dimensions)
+        self, function: Any, tree: Any, key: Key, dimensions: Mapping[Place, str],
+        names: Sequence[str],
+    ) -> None:  # fmt: skip
+        self.key, self.dimensions, self.names = key, dict(dimensions), list(names)
         self.kind = _without_sizes(key)
         hints = {name: _extent(key, place) for place, name in dimensions.items()}
         self.scope = Scope(hints)
         symbols = {name: self.scope.symbol(name) for name in hints}
-        shapes = [shape for _, shape in self._shapes(symbols)]
-        self.traced = TracedFunction(function, tree, shapes, self.scope)
+        self.traced = TracedFunction(function, tree, list(self._shapes(symbols)), self.scope)
         self.programs: dict[Key, Specialisation] = {}
 
-    def _shapes(self, symbols: Mapping[str, Any]) -> Iterator[tuple[int, tuple[Any, ...]]]:
+    def _shapes(self, symbols: Mapping[str, Any]) -> Iterator[tuple[Any, ...]]:
         """The shape of each input among the leaves."""
         for leaf, part in enumerate(self.key[_FIRST:]):
             if type(part) is tuple:
                 names = [self.dimensions.get(Place(leaf, axis)) for axis in range(part[0].ndim)]
-                yield (
-                    leaf,
-                    tuple(
-                        n if name is None else symbols[name]
-                        for n, name in zip(part[0].shape, names, strict=True)
-                    ),
+                yield tuple(
+                    n if name is None else symbols[name]
+                    for n, name in zip(part[0].shape, names, strict=True)
                 )
             elif isinstance(part, str):  # a float
-                yield leaf, ()
+                yield ()
 
     def binding(self, key: Key) -> dict[str, int] | None:
         """The sizes of a call's symbols; None if it has other arguments."""
@@ -321,9 +314,9 @@ class Family:
         """What there is to say about sizes, with titles, for readers."""
         places: dict[str, list[str]] = {}
         for place, name in self.dimensions.items():
-            places.setdefault(name, []).append(f"axis {place.axis} of argument {place.leaf}")
+            places.setdefault(name, []).append(f"{self.names[place.leaf]}, axis {place.axis}")
         sizes = [
-            f"{name} ({', '.join(places[name])}) is {size} here"
+            f"{name} ({'; '.join(places[name])}) is {size} here"
             for name, size in (program.binding or {}).items()
         ]
         guards = [f"{guard}, asked at {guard.cause}" for guard in self.scope.guards]

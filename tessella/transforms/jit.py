@@ -274,7 +274,8 @@ class Jitted:
     def _family(self, tree: Any, key: Any, dimensions: Any) -> Family | None:
         """The function traced with symbolic sizes; None if it cannot be, and nobody asked for that."""
         try:
-            return Family(self.function, tree, key, dimensions)
+            names = list(self.dimensions.leaf_names(tree))
+            return Family(self.function, tree, key, dimensions, names)
         except Exception as error:
             if not self.dimensions.give_up(key, tree):
                 raise

@@ -95,6 +95,17 @@ def test_keywords_trees_and_several_arguments():
     assert len(compiled.traces) == 1
 
 
+def test_everything_but_what_is_one():
+    f = ts.jit(lambda x: (x - x.mean(axis=1, keepdims=True)).sum(axis=0), dynamic=True)
+    for shape in ((4, 1, 5), (3, 1, 7), (2, 1, 2)):
+        x = floats(*shape)
+        same(f(x), (x - x.mean(axis=1, keepdims=True)).sum(axis=0))
+    assert len(f.traces) == 1
+    assert str(f.families[0].traced.graph.inputs[0].shape) == "(n, 1, m)"
+    f(floats(3, 2, 7))
+    assert len(f.traces) == 2
+
+
 def test_dimensions_that_were_always_equal_share_a_symbol():
     f = ts.jit(lambda x, y: (x @ y, x + y.T))
     for size in (3, 4, 5, 6):
@@ -182,7 +193,7 @@ def test_a_question_is_a_guard():
     assert "n = 3 now; it was traced for n > 4, which " in compiled.traces[1]
     assert "test_dynamic.py" in compiled.traces[1]
     shown = str(compiled.explain(floats(7)))
-    assert "dynamic sizes: n (axis 0 of argument 0) is 7 here" in shown
+    assert "dynamic sizes: n (x, axis 0) is 7 here" in shown
     assert "guards: n > 4, asked at " in shown
 
 
