@@ -117,7 +117,7 @@ def lower(primitive: Contraction, layouts: list[Layout], result: Spec) -> Recipe
         n = kept[-1].size
         if math.prod(taps) <= _most_taps(out, kept[-1]):
             form = form._replace(taps=taps)
-        kernel = _columns_kernel(form, _steps(kept[-1]))
+        kernel = _columns_kernel(form, _steps(kept[-1]), _column_lanes(form, kept[-1]))
         items = out.size // n * -(-n // COLUMNS_PER_ITEM)
     work = 2 * out.size * math.prod(d.size for d in summed)
     return Recipe(out, (call(kernel, numbers, items, work, 0, 1, RESULT),))
@@ -240,8 +240,18 @@ def _addition(dtype: DType) -> Combine:
     return Combine((left,), (right,), (left + right,))
 
 
+def _column_lanes(form: _Form, columns: Dimension) -> int:
+    """How many columns go abreast: no more than there are."""
+    width = lanes_of(compute_dtype(form.dtype))
+    # what does not lie in order is read one by one: half a vector is as good, and half the code
+    lanes = width // 2 if 2 in _steps(columns) else SEVERAL_VECTORS * width
+    while lanes > max(2, columns.size):
+        lanes //= 2
+    return max(2, lanes)
+
+
 @functools.cache
-def _columns_kernel(form: _Form, steps: tuple[int, ...]) -> Kernel:
+def _columns_kernel(form: _Form, steps: tuple[int, ...], lanes: int) -> Kernel:
     """Vectors along the last kept axis; an item is a part of it."""
     frame = _Frame(form)
     item, j = index_variable("item"), index_variable("j")
@@ -263,10 +273,8 @@ def _columns_kernel(form: _Form, steps: tuple[int, ...]) -> Kernel:
     if form.across:
         place = dot([*indices, column], frame.out_strides)
     store = Store(frame.pointers[2], place, operators.convert(total, form.result))
-    # what does not lie in order is read one by one: half a vector is as good, and half the code
-    lanes = lanes_of(frame.wide) // 2 if 2 in steps else SEVERAL_VECTORS * lanes_of(frame.wide)
     count = operators.minimum(index_constant(COLUMNS_PER_ITEM), n - first)
-    inside = Loop(j, count, (*loops, store), lanes=max(2, lanes))
+    inside = Loop(j, count, (*loops, store), lanes=lanes)
     body = Loop(item, None, (inside,), parallel=True)
     return Kernel("contraction_columns", frame.pointers, frame.names(), (body,))
 
