@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 from report import Table
-from timer import compare, readable
+from timer import PAUSE, compare, readable
 
 random = np.random.default_rng(0)
 
@@ -159,6 +159,7 @@ def transformations() -> Table:
             calls, firsts, results = {}, {}, {}
             for name, api in apis.items():
                 call = api.compiled(*work(api.xp, api))
+                time.sleep(PAUSE)  # until the threads of what ran before have gone to sleep
                 start = time.perf_counter()
                 results[name] = call()
                 firsts[name] = time.perf_counter() - start

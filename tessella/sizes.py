@@ -441,9 +441,7 @@ class Size:
         """Arithmetic with what is no integer."""
         if isinstance(other, Size):
             other = other._number()
-        elif not isinstance(other, (float, complex, np.floating)) and not _is_number_of_a_trace(
-            other
-        ):
+        elif not isinstance(other, numbers.Number) and not _is_number_of_a_trace(other):
             return NotImplemented
         mine = self._number()
         return function(other, mine) if swapped else function(mine, other)

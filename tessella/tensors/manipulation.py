@@ -260,12 +260,17 @@ def repeat(x: Tensor, repeats: int | Tensor, /, *, axis: int | None = None) -> T
     counts = np.asarray(repeats.numpy() if isinstance(repeats, Tensor) else repeats)
     if counts.dtype.kind not in "iu" or (counts < 0).any():
         raise ArgumentError(f"repeat: repeats {repeats}; expected whole numbers of at least 0")
-    if counts.ndim and counts.shape != (x.shape[place],) and counts.size != 1:
+    extent = x.shape[place]
+    if counts.size == 1:  # a new axis, repeated, and put together with the other
+        before, after, count = x.shape[:place], x.shape[place + 1 :], int(counts.reshape(()))
+        repeated = broadcast_to(expand_dims(x, place + 1), (*before, extent, count, *after))
+        return reshape(repeated, (*before, extent * count, *after))
+    if counts.shape != (extent,):
         raise ShapeError(
-            f"repeat: {counts.size} repeats for axis {place} of size {x.shape[place]}; give one "
+            f"repeat: {counts.size} repeats for axis {place} of size {extent}; give one "
             "number, or one for each element"
         )
-    order = np.repeat(np.arange(x.shape[place]), counts)
+    order = np.repeat(np.arange(len(counts)), counts)
     from tessella.tensors.creation import asarray
     from tessella.tensors.indexing import take
 

@@ -152,7 +152,7 @@ def test_sizes_take_part_in_arithmetic():
         return (
             x.sum() / n, x * (n * m), ts.full((n + 1,), 2.0), pairs, ts.arange(1, 2 * n, 2),
             x / math.prod(x.shape), x[-1], x[n - 1], x[1:], x[::-1], n, (n, {"half": n // 2}),
-            1.0 / n * x, (n - 1) % 3, x + n, x.mean(axis=0), x.var(axis=0, correction=1),
+            1.0 / n * x, x * (n / 2), x * ((n - 1) / (m + n)), x * n**2, (n - 1) % 3, x + n, x.mean(axis=0), x.var(axis=0, correction=1),
         )  # fmt: skip
 
     compiled = ts.jit(f, dynamic={"x": [0]})
@@ -290,6 +290,36 @@ def test_transformations_inside():
         for got, expected in zip(compiled(weights, x), f(weights, x), strict=True):
             same(got, expected)
     assert len(compiled.traces) == 1
+
+
+def test_operations_of_all_kinds():
+    weights = floats(6, 6)
+
+    def f(x, mask, y):
+        z = ts.concat([ts.where(mask, x @ weights, ts.zeros_like(x)), y], axis=0)
+        scores = ts.einsum("ij,kj->ik", z, z)
+        return (
+            ts.stack([z.max(axis=0), z.min(axis=0)]), ts.top_k(scores.sum(axis=0), 2).values,
+            ts.roll(z, 1, axis=0), ts.tile(z, (2, 1)), ts.repeat(z, 2, axis=0), ts.tril(scores),
+            ts.cumulative_sum(z, axis=0)[-1], ts.take(z, ts.asarray([0, 1]), axis=0),
+            ts.pad(z, [(1, 2), (0, 0)]), ts.sort(z, axis=0), ts.argmax(z, axis=0), z[::2, None],
+        )  # fmt: skip
+
+    compiled = ts.jit(f, dynamic={"x": {0: "n"}, "mask": {0: "n"}, "y": {0: "m"}})
+    for n, m in ((4, 3), (5, 5), (2, 9), (7, 2)):
+        arguments = floats(n, 6), ts.asarray(random.random((n, 6)) > 0.5), floats(m, 6)
+        for got, expected in zip(compiled(*arguments), f(*arguments), strict=True):
+            same(got, expected, 1e-4)
+    assert len(compiled.traces) == 1
+
+
+def test_a_recurrent_network_for_batches_of_any_size():
+    embedding, lstm = nn.Embedding(50, 16), nn.LSTM(16, 8)
+    f = ts.jit(lambda ids: lstm(embedding(ids))[0][-1], dynamic={"ids": {1: "batch"}})
+    for size in (4, 7, 1, 12):
+        ids = ts.asarray(random.integers(0, 50, (5, size)))
+        same(f(ids), lstm(embedding(ids))[0][-1])
+    assert len(f.traces) == 1
 
 
 def test_random_numbers():
