@@ -24,6 +24,8 @@ from collections.abc import Callable, Iterator, Sequence
 from types import FrameType
 from typing import Any
 
+import numpy as np
+
 from tessella import autodiff
 from tessella.autodiff import Leaf
 from tessella.backends.array import Array, Layout, contiguous_layout
@@ -35,7 +37,11 @@ from tessella.primitives.generate import Full
 from tessella.primitives.graph import Node, Value, Where
 
 _mode = autodiff._mode
-_PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
+# Lines of users are those that belong neither to this package nor to NumPy, which it calls.
+_NOT_USERS = tuple(
+    os.path.dirname(os.path.abspath(file)) + os.sep
+    for file in (os.path.dirname(os.path.abspath(__file__)), np.__file__)
+)
 
 
 class Traced:
@@ -362,7 +368,7 @@ def suspended() -> Iterator[None]:
 def user_frame() -> FrameType | None:
     """The frame of the caller that is no part of this package."""
     frame: FrameType | None = sys._getframe(1)
-    while frame is not None and frame.f_code.co_filename.startswith(_PACKAGE):
+    while frame is not None and frame.f_code.co_filename.startswith(_NOT_USERS):
         frame = frame.f_back
     return frame
 
@@ -388,7 +394,7 @@ def line_of(known: Callable[[Any], Where | None]) -> Where:
     """
     frame: FrameType | None = sys._getframe(1)
     variables = _differentiating()
-    while frame is not None and frame.f_code.co_filename.startswith(_PACKAGE):
+    while frame is not None and frame.f_code.co_filename.startswith(_NOT_USERS):
         variable = variables.get(id(frame.f_code))
         if variable is not None:
             node = frame.f_locals[variable]

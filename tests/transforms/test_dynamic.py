@@ -210,6 +210,10 @@ def test_asking_for_the_number_itself_is_a_guard():
         same(compiled(x), f(x))
     assert len(compiled.traces) == 3
     assert "it was traced for n == 5" in compiled.traces[1]
+    line_of_numpy = ts.jit(lambda x: x + ts.linspace(0, 1, x.shape[0]), dynamic=True)
+    for size in (5, 4):
+        line_of_numpy(floats(size))
+    assert "test_dynamic.py" in line_of_numpy.traces[1]
 
 
 def test_sizes_of_one_and_none_follow_the_rules_of_broadcasting():
@@ -302,7 +306,7 @@ def test_operations_of_all_kinds():
             ts.stack([z.max(axis=0), z.min(axis=0)]), ts.top_k(scores.sum(axis=0), 2).values,
             ts.roll(z, 1, axis=0), ts.tile(z, (2, 1)), ts.repeat(z, 2, axis=0), ts.tril(scores),
             ts.cumulative_sum(z, axis=0)[-1], ts.take(z, ts.asarray([0, 1]), axis=0),
-            ts.pad(z, [(1, 2), (0, 0)]), ts.sort(z, axis=0), ts.argmax(z, axis=0), z[::2, None],
+            F.one_hot(ts.argmax(z, axis=1), 6), ts.pad(z, [(1, 2), (0, 0)]), ts.sort(z, axis=0), ts.argmax(z, axis=0), z[::2, None],
         )  # fmt: skip
 
     compiled = ts.jit(f, dynamic={"x": {0: "n"}, "mask": {0: "n"}, "y": {0: "m"}})
