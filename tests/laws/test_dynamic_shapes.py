@@ -11,7 +11,7 @@ import tessella as ts
 from tessella.errors import TessellaError
 from tessella.primitives import ALL
 from tessella.sizes import Scope
-from tests.laws.test_random_programs import program
+from tests.laws.test_random_programs import program, with_gradients
 
 SIZES = st.sampled_from((0, 1, 2, 3, 4, 5, 8, 9, 17))
 
@@ -40,14 +40,7 @@ def assert_same(got, expected):
     st.integers(0, 2**32), st.lists(st.lists(SIZES, min_size=2, max_size=2), min_size=2, max_size=5)
 )
 def test_a_random_program_for_many_sizes(seed, shapes):
-    run = program(seed)
-
-    def forward_and_backward(x, y):
-        x, y = x.detach().requires_grad_(), y.detach().requires_grad_()
-        value, total = run(x, y)
-        total.backward()
-        return value.detach(), total.detach(), x.grad, y.grad
-
+    forward_and_backward = with_gradients(program(seed))
     compiled = ts.jit(forward_and_backward, dynamic=True)
     data = np.random.default_rng(seed)
     for shape in shapes:

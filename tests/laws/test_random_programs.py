@@ -38,6 +38,18 @@ def program(seed):
     return run
 
 
+def with_gradients(run):
+    """A program of two tensors with its backward pass: value, total, and the gradients of both."""
+
+    def forward_and_backward(x, y):
+        x, y = x.detach().requires_grad_(), y.detach().requires_grad_()
+        value, total = run(x, y)
+        total.backward()
+        return value.detach(), total.detach(), x.grad, y.grad
+
+    return forward_and_backward
+
+
 def _step(choose, values):
     x = choose.choice(values)
     kind = choose.choice(
@@ -104,14 +116,7 @@ def test_the_same_everywhere(seed, shape, dtype):
     kind = getattr(ts, dtype)
     x = ts.asarray(data.uniform(-1, 1, tuple(shape)).astype(dtype))
     y = ts.asarray(data.uniform(-1, 1, tuple(shape[-1:])).astype(dtype))
-    run = program(seed)
-
-    def forward_and_backward(x, y):
-        x, y = x.detach().requires_grad_(), y.detach().requires_grad_()
-        value, total = run(x, y)
-        total.backward()
-        return value.detach(), total.detach(), x.grad, y.grad
-
+    forward_and_backward = with_gradients(program(seed))
     with ts.backend("reference"):
         expected = forward_and_backward(x, y)
     eager = forward_and_backward(x, y)

@@ -478,9 +478,8 @@ class Nest:
         """
         carried = [c for node in self.plan.passes[number].reductions for c in self.carried[node]]
         parts = len(carried)
-        if any(
-            c.dtype.is_bool for c in carried
-        ):  # no latency, and vectors of bits are slow to compile
+        # bits have no latency, and long vectors of them are slow to compile
+        if any(c.dtype.is_bool for c in carried):
             return self.lanes
         long, light = dim.size >= 8 * self.lanes, self._pass_weight(number) <= LIGHT
         few = parts == 1 and len(self.inputs) <= 3
