@@ -43,15 +43,19 @@ def derivative(root: Expression, variable: Expression) -> Expression:
 
 def _chain(node: Expression, slopes: dict[Expression, Partial]) -> Partial:
     """Sum over the operands of (partial derivative) x (slope of the operand)."""
-    if node.operator.partials is None:
+    operator = node.operator
+    if operator.tangent is not None:
+        own = [_of_dtype(slopes[argument], node) for argument in node.arguments]
+        return operator.tangent(node, node.arguments, own)
+    if operator.partials is None:
         if not node.dtype.is_float:
             return None  # integers and bits do not move when their inputs do
         raise MissingRuleError(
-            f"the operator {node.operator.name} has no derivative; add `partials` to it in "
+            f"the operator {operator.name} has no derivative; add `partials` to it in "
             "tessella/scalar"
         )
     total: Partial = None
-    partials = node.operator.partials(node, *node.arguments)
+    partials = operator.partials(node, *node.arguments)
     for argument, partial in zip(node.arguments, partials, strict=True):
         total = _plus(total, _times(partial, slopes[argument], node))
     return total
@@ -60,11 +64,17 @@ def _chain(node: Expression, slopes: dict[Expression, Partial]) -> Partial:
 def _times(partial: Partial, slope: Partial, node: Expression) -> Partial:
     if partial is None or slope is None:
         return None
-    if isinstance(slope, Expression) and slope.dtype is not node.dtype:
-        slope = apply(cast, (slope,), static=node.dtype)
+    slope = _of_dtype(slope, node)
+    assert slope is not None
     if isinstance(partial, Expression) or isinstance(slope, Expression):
         return apply(multiply, (partial, slope))
     return partial * slope
+
+
+def _of_dtype(slope: Partial, node: Expression) -> Partial:
+    if isinstance(slope, Expression) and slope.dtype is not node.dtype:
+        return apply(cast, (slope,), static=node.dtype)
+    return slope
 
 
 def _plus(a: Partial, b: Partial) -> Partial:

@@ -41,6 +41,8 @@ class Operator:
         evaluate: its meaning, on NumPy arrays.
         partials: given the result and the operands (as expressions), its partial derivatives;
             None stands for a derivative that is zero everywhere.
+        tangent: given the result, the operands and their slopes, the slope of the result; for operators
+            to which partial derivatives times slopes do no justice.
         simplify: given the operands, an equal simpler expression, or None. Only identities that
             hold for every value, signed zeros and NaN included.
         expand: given the operands, the same function in simpler operators (maths library only).
@@ -50,7 +52,7 @@ class Operator:
 
     __slots__ = (
         "arity", "documentation", "evaluate", "expand", "folds", "name", "partials", "promotes",
-        "result", "simplify",
+        "result", "simplify", "tangent",
     )  # fmt: skip
 
     def __init__(
@@ -61,6 +63,7 @@ class Operator:
         evaluate: Callable[..., Any],
         result: Callable[..., DType] | None = None,
         partials: Callable[..., Sequence[Partial]] | None = None,
+        tangent: Callable[..., Partial] | None = None,
         simplify: Callable[..., Expression | None] | None = None,
         expand: Callable[..., Operand] | None = None,
         promotes: bool = True,
@@ -72,6 +75,7 @@ class Operator:
         self.evaluate = evaluate
         self.result = result or dtypes.promote
         self.partials = partials
+        self.tangent = tangent
         self.simplify = simplify
         self.expand = expand
         self.promotes = promotes

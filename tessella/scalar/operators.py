@@ -22,6 +22,7 @@ from tessella.scalar.expression import (
     Expression,
     Operand,
     Operator,
+    Partial,
     apply,
     constant,
     weak_dtype,
@@ -539,6 +540,13 @@ def _select_result(condition: DType, x: DType, y: DType) -> DType:
     return dtypes.promote(x, y)
 
 
+def _select_tangent(result: Expression, operands: Any, slopes: Any) -> Partial:
+    """The slope of the side that is taken; that of the other may be anything, even infinite."""
+    zero = constant(0, result.dtype)
+    _, x, y = [zero if slope is None else constant(slope, result.dtype) for slope in slopes]
+    return select(operands[0], x, y)
+
+
 _select: Operator = Operator(
     "select",
     3,
@@ -549,6 +557,7 @@ _select: Operator = Operator(
         select(c, constant(1, r.dtype), constant(0, r.dtype)),
         select(c, constant(0, r.dtype), constant(1, r.dtype)),
     ),
+    tangent=_select_tangent,
     simplify=_simplify_select,
     promotes=False,
 )

@@ -60,6 +60,11 @@ def _padding(
         return [(span // 2, span - span // 2) for span in spans]
     if isinstance(padding, str):
         raise ArgumentError(f"conv: padding {padding!r}; expected numbers, 'same' or 'valid'")
+    if not isinstance(padding, int) and all(isinstance(pair, (tuple, list)) for pair in padding):
+        pairs = [per_axis(pair, 2, "padding") for pair in padding]
+        if len(pairs) != rank:
+            raise ArgumentError(f"padding: {padding!r}; expected {rank} pairs (before, after)")
+        return [(before, after) for before, after in pairs]
     return [(p, p) for p in per_axis(padding, rank, "padding")]
 
 

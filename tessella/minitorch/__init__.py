@@ -1,0 +1,46 @@
+"""MiniTorch's API on Tessella: what the *Machine Learning Engineering* course is written against.
+
+`import tessella.minitorch as minitorch` runs the course's code, its tests and its training scripts. A
+script that says `import minitorch` runs as it is with `python -m tessella.minitorch script.py`. What
+stands where is in `docs/course.md`.
+
+>>> import tessella.minitorch as minitorch
+>>> backend = minitorch.TensorBackend(minitorch.FastOps)
+>>> x = minitorch.tensor([[1.0, 2.0], [3.0, 4.0]], backend=backend, requires_grad=True)
+>>> (x @ x).relu().sum().backward()
+>>> print(x.grad)
+[
+    [7.00 11.00]
+    [9.00 13.00]]
+"""
+
+from tessella.minitorch import autodiff as autodiff
+from tessella.minitorch import cuda_ops as cuda_ops
+from tessella.minitorch import fast_conv as fast_conv
+from tessella.minitorch import fast_ops as fast_ops
+from tessella.minitorch import module as module
+from tessella.minitorch import nn as nn
+from tessella.minitorch import operators as operators
+from tessella.minitorch import optim as optim
+from tessella.minitorch import scalar as scalar
+from tessella.minitorch import scalar_functions as scalar_functions
+from tessella.minitorch import tensor_data as tensor_data
+from tessella.minitorch import tensor_functions as tensor_functions
+from tessella.minitorch import tensor_ops as tensor_ops
+from tessella.minitorch import testing as testing
+from tessella.minitorch.autodiff import *
+from tessella.minitorch.cuda_ops import *
+from tessella.minitorch.datasets import *
+from tessella.minitorch.fast_conv import *
+from tessella.minitorch.fast_ops import *
+from tessella.minitorch.module import *
+from tessella.minitorch.nn import *
+from tessella.minitorch.operators import prod as prod
+from tessella.minitorch.optim import *
+from tessella.minitorch.scalar import *
+from tessella.minitorch.scalar_functions import ScalarFunction as ScalarFunction
+from tessella.minitorch.tensor import *
+from tessella.minitorch.tensor_data import *
+from tessella.minitorch.tensor_functions import *
+from tessella.minitorch.tensor_ops import *
+from tessella.minitorch.testing import *

@@ -1,0 +1,76 @@
+"""Tasks 3.3 and 3.4: CUDA. There is no GPU backend yet; the exercises run on the processor."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import numpy as np
+
+import tessella as ts
+from tessella.errors import DeviceError, ShapeError
+from tessella.minitorch.tensor_data import TensorData
+from tessella.minitorch.tensor_ops import TensorOps
+
+if TYPE_CHECKING:
+    from tessella.minitorch.tensor import Tensor
+
+THREADS_PER_BLOCK = 32
+
+
+def refuse(name: str) -> NoReturn:
+    """Say that there is no GPU backend.
+
+    Raises:
+        DeviceError: always.
+    """
+    raise DeviceError(
+        f"{name}: Tessella has no GPU backend yet; use minitorch.TensorBackend(minitorch.FastOps)"
+    )
+
+
+class CudaOps(TensorOps):
+    """The operations on a GPU: each says that there is none yet."""
+
+    cuda = True
+
+    @staticmethod
+    def elementwise(fn: Callable[..., float]) -> Any:
+        return lambda *_: refuse("CudaOps")
+
+    @classmethod
+    def matrix_multiply(cls, a: Tensor, b: Tensor) -> Tensor:
+        refuse("CudaOps")
+
+
+def sum_practice(a: Tensor) -> TensorData:
+    """The sum of each block of 32 numbers, as a block of threads would compute it in shared memory.
+
+    Shapes: (n,) -> one sum for each block, at least two numbers.
+    """
+    if len(a.shape) != 1:
+        raise ShapeError(f"sum_practice: the shape is {a.shape}; expected one axis")
+    blocks = max(2, -(-a.shape[0] // THREADS_PER_BLOCK))
+    padded = ts.pad(a._data, [(0, blocks * THREADS_PER_BLOCK - a.shape[0])])
+    sums = padded.reshape(blocks, THREADS_PER_BLOCK).sum(axis=1)
+    return TensorData(np.array(sums.numpy()), (blocks,))
+
+
+def mm_practice(a: Tensor, b: Tensor) -> TensorData:
+    """The product of two small square matrices, of at most 32 rows: one tile of shared memory each.
+
+    Shapes: (n, n) and (n, n) -> (n, n).
+    """
+    if a.shape != b.shape or len(a.shape) != 2 or a.shape[0] != a.shape[1]:
+        raise ShapeError(
+            f"mm_practice: the shapes are {a.shape} and {b.shape}; expected the same square twice"
+        )
+    if a.shape[0] > THREADS_PER_BLOCK:
+        raise ShapeError(
+            f"mm_practice: {a.shape[0]} rows; one tile holds {THREADS_PER_BLOCK}; use a @ b"
+        )
+    product = ts.matmul(a._data, b._data)
+    return TensorData(np.array(product.numpy()), a.shape)
+
+
+__all__ = ["CudaOps", "mm_practice", "sum_practice"]

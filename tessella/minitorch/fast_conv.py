@@ -1,0 +1,44 @@
+"""Tasks 4.1 and 4.2: convolutions with the course's geometry.
+
+The output is as long as the input; a kernel begins at each place, and reads zeros beyond the end. One
+contraction of Tessella computes it, and two more its gradients.
+"""
+
+from __future__ import annotations
+
+import tessella as ts
+from tessella.minitorch.tensor_functions import Composed
+from tessella.nn import functional as F
+
+
+class Conv1dFun(Composed):
+    """out[b, o, i] = sum over c, k of input[b, c, i + k] weight[o, c, k].
+
+    Shapes: (batch, in, width) and (out, in, kernel width) -> (batch, out, width).
+    """
+
+    @staticmethod
+    def compute(input: ts.Tensor, weight: ts.Tensor) -> ts.Tensor:
+        return F.conv1d(input, weight, padding=_beyond_the_end(weight))
+
+
+class Conv2dFun(Composed):
+    """out[b, o, i, j] = sum over c, k, l of input[b, c, i + k, j + l] weight[o, c, k, l].
+
+    Shapes: (batch, in, height, width) and (out, in, kernel height, kernel width) -> (batch, out,
+    height, width).
+    """
+
+    @staticmethod
+    def compute(input: ts.Tensor, weight: ts.Tensor) -> ts.Tensor:
+        return F.conv2d(input, weight, padding=_beyond_the_end(weight))
+
+
+def _beyond_the_end(weight: ts.Tensor) -> list[tuple[int, int]]:
+    return [(0, n - 1) for n in weight.shape[2:]]
+
+
+conv1d = Conv1dFun.apply
+conv2d = Conv2dFun.apply
+
+__all__ = ["Conv1dFun", "Conv2dFun", "conv1d", "conv2d"]

@@ -1,0 +1,118 @@
+"""Tasks 4.3 and 4.4: pooling, softmax, dropout."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import tessella as ts
+from tessella.errors import ArgumentError, ShapeError
+from tessella.minitorch.tensor import Tensor
+from tessella.minitorch.tensor_functions import Composed, number_of, rand
+from tessella.nn import functional as F
+
+
+def tile(input: Tensor, kernel: tuple[int, int]) -> tuple[Tensor, int, int]:
+    """An image cut in tiles, for pooling.
+
+    Shapes: (batch, channel, height, width) -> (batch, channel, height / kh, width / kw, kh * kw).
+
+    Returns:
+        the tiles, and how many there are from top to bottom and from left to right.
+
+    Raises:
+        ShapeError: the kernel does not divide the image.
+    """
+    if input.dims != 4:
+        raise ShapeError(
+            f"tile: the shape is {input.shape}; expected batch, channel, height, width"
+        )
+    batch, channel, height, width = input.shape
+    kh, kw = kernel
+    if kh < 1 or kw < 1 or height % kh or width % kw:
+        raise ShapeError(f"tile: a kernel {kernel} does not divide an image {height, width}")
+    rows, columns = height // kh, width // kw
+    cut = input.contiguous().view(batch, channel, rows, kh, columns, kw)
+    together = cut.permute(0, 1, 2, 4, 3, 5).contiguous()
+    return together.view(batch, channel, rows, columns, kh * kw), rows, columns
+
+
+def avgpool2d(input: Tensor, kernel: tuple[int, int]) -> Tensor:
+    """The mean of each tile.
+
+    Shapes: (batch, channel, height, width) -> (batch, channel, height / kh, width / kw).
+    """
+    tiles, rows, columns = tile(input, kernel)
+    return tiles.mean(4).view(input.shape[0], input.shape[1], rows, columns)
+
+
+class Max(Composed):
+    """The largest element along an axis, which becomes 1; its gradient goes to where that was."""
+
+    @staticmethod
+    def compute(a: ts.Tensor, dim: Any) -> ts.Tensor:
+        return ts.max(a, axis=number_of(dim), keepdims=True)
+
+
+def max(input: Tensor, dim: int) -> Tensor:
+    """The largest element along an axis, which becomes 1."""
+    return Max.apply(input, dim)
+
+
+def argmax(input: Tensor, dim: int) -> Tensor:
+    """1 where the largest element along an axis is, else 0."""
+    return max(input.detach(), dim) == input.detach()
+
+
+def maxpool2d(input: Tensor, kernel: tuple[int, int]) -> Tensor:
+    """The largest element of each tile.
+
+    Shapes: (batch, channel, height, width) -> (batch, channel, height / kh, width / kw).
+    """
+    tiles, rows, columns = tile(input, kernel)
+    return max(tiles, 4).view(input.shape[0], input.shape[1], rows, columns)
+
+
+class _Softmax(Composed):
+    @staticmethod
+    def compute(a: ts.Tensor, dim: int) -> ts.Tensor:
+        return F.softmax(a, dim)
+
+
+class _LogSoftmax(Composed):
+    @staticmethod
+    def compute(a: ts.Tensor, dim: int) -> ts.Tensor:
+        return F.log_softmax(a, dim)
+
+
+def softmax(input: Tensor, dim: int) -> Tensor:
+    """e^x, divided by its sum along an axis."""
+    return _Softmax.apply(input, dim)
+
+
+def logsoftmax(input: Tensor, dim: int) -> Tensor:
+    """The logarithm of `softmax`, without overflow."""
+    return _LogSoftmax.apply(input, dim)
+
+
+def dropout(input: Tensor, rate: float, ignore: bool = False) -> Tensor:
+    """input with elements dropped (set to 0) at random.
+
+    The course does not scale what is left: the mean becomes smaller by the rate.
+
+    Args:
+        rate: the share to drop, from 0 to 1.
+        ignore: drop nothing, for evaluation.
+
+    Raises:
+        ArgumentError: the rate is no share.
+    """
+    if not 0 <= rate <= 1:
+        raise ArgumentError(f"dropout: rate is {rate}; expected a number from 0 to 1")
+    if ignore:
+        return input
+    return input * (rand(input.shape, backend=input.backend) > rate)
+
+
+__all__ = [
+    "Max", "argmax", "avgpool2d", "dropout", "logsoftmax", "max", "maxpool2d", "softmax", "tile",
+]  # fmt: skip

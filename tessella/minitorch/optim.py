@@ -1,0 +1,59 @@
+"""Optimisers of the course."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from tessella.minitorch.module import Parameter
+
+
+class Optimizer:
+    """The base of optimisers.
+
+    Args:
+        parameters: what to change.
+    """
+
+    def __init__(self, parameters: Sequence[Parameter]) -> None:
+        self.parameters = parameters
+
+
+class SGD(Optimizer):
+    """Gradient descent: value <- value - lr * derivative, of scalars and of tensors.
+
+    Args:
+        parameters: what to change.
+        lr: the learning rate.
+
+    >>> from tessella import minitorch
+    >>> weight = minitorch.Parameter(minitorch.Scalar(1.0))
+    >>> optim = SGD([weight], lr=0.1)
+    >>> (weight.value * 3.0).backward()
+    >>> optim.step()
+    >>> weight
+    Scalar(0.700000)
+    """
+
+    def __init__(self, parameters: Sequence[Parameter], lr: float = 1.0) -> None:
+        super().__init__(parameters)
+        self.lr = lr
+
+    def zero_grad(self) -> None:
+        """Forget all derivatives."""
+        for parameter in self.parameters:
+            for kind in ("derivative", "grad"):
+                if hasattr(parameter.value, kind):
+                    setattr(parameter.value, kind, None)
+
+    def step(self) -> None:
+        """Change the values, where there are derivatives."""
+        for parameter in self.parameters:
+            value = parameter.value
+            found = getattr(value, "derivative", None)
+            if found is None:
+                found = getattr(value, "grad", None)
+            if found is not None:
+                parameter.update(value - self.lr * found)
+
+
+__all__ = ["SGD", "Optimizer"]

@@ -1,0 +1,426 @@
+"""Module 2: `Tensor`, with the course's names, around a tensor of Tessella."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import numpy as np
+
+import tessella as ts
+from tessella import dtypes
+from tessella.backends.array import Array, contiguous_layout, from_numpy, to_numpy
+from tessella.errors import ArgumentError, GradientError, ShapeError
+from tessella.later import when_imported
+from tessella.minitorch import tensor_functions as functions
+from tessella.minitorch.autodiff import Context, backpropagate
+from tessella.minitorch.tensor_data import TensorData, UserIndex, UserShape, UserStrides
+from tessella.minitorch.tensor_ops import SimpleBackend, TensorBackend
+from tessella.primitives.elementwise import reduce_to
+from tessella.tensors.tensor import from_array
+
+TensorLike: TypeAlias = "float | int | Tensor"
+Pairs: TypeAlias = "list[tuple[Tensor, Tensor]]"  # a method is called tuple, too
+_numbers = itertools.count(1)
+
+
+@dataclass(slots=True)
+class History:
+    """How a tensor was computed: the function, what it kept, and its inputs. A leaf has no function."""
+
+    last_fn: type[functions.Function] | None = None
+    ctx: Context | None = None
+    inputs: Sequence[Any] = ()
+
+
+class Tensor:
+    """An n-dimensional array of float64, with its history and, if it is a leaf, its gradient.
+
+    Make one with `tensor`, `zeros`, `rand`. Axes that are reduced stay, with size 1.
+
+    Args:
+        v: how it lies in memory; the storage is used as it is, and not copied.
+        back: how it was computed; None for a constant.
+        name: for people.
+        backend: what its operations run on.
+
+    >>> from tessella import minitorch
+    >>> x = minitorch.tensor([[1.0, 2.0], [3.0, 4.0]], requires_grad=True)
+    >>> (x * x).sum().backward()
+    >>> print(x.grad)
+    [
+        [2.00 4.00]
+        [6.00 8.00]]
+    """
+
+    __slots__ = ("_data", "_name", "backend", "history", "unique_id")
+    __hash__ = object.__hash__  # by identity, as == compares elements
+    __array_priority__ = 1001
+
+    _data: ts.Tensor
+    backend: TensorBackend
+    history: History | None
+
+    def __init__(
+        self,
+        v: TensorData,
+        back: History | None = None,
+        name: str | None = None,
+        backend: TensorBackend | None = None,
+    ) -> None:
+        if not isinstance(v, TensorData):
+            raise ArgumentError(
+                f"Tensor: {type(v).__name__} was given; expected TensorData; use "
+                "minitorch.tensor([1.0, 2.0])"
+            )
+        self._data = from_array(from_numpy(v.array()))
+        self._name = name
+        self.backend = SimpleBackend if backend is None else backend
+        self.history = back
+        self.unique_id = next(_numbers)
+
+    @staticmethod
+    def make(
+        storage: Any,
+        shape: UserShape,
+        strides: UserStrides | None = None,
+        backend: TensorBackend | None = None,
+    ) -> Tensor:
+        """A tensor of numbers in a row, a shape and strides."""
+        return Tensor(TensorData(storage, shape, strides), backend=backend)
+
+    # --- what it is -----------------------------------------------------------------------------
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return self._data.shape
+
+    @property
+    def size(self) -> int:
+        """The number of elements."""
+        return self._data.size
+
+    @property
+    def dims(self) -> int:
+        """The number of axes."""
+        return self._data.ndim
+
+    @property
+    def f(self) -> TensorBackend:
+        """The operations of the backend."""
+        return self.backend
+
+    @property
+    def name(self) -> str:
+        return str(self.unique_id) if self._name is None else self._name
+
+    @name.setter
+    def name(self, name: str) -> None:
+        self._name = name
+
+    @property
+    def _tensor(self) -> TensorData:
+        """How it lies in memory: what is written to the storage is written to the tensor."""
+        array = self._dense()._value
+        row = Array(array.buffer, array.address, contiguous_layout((self.size,), dtypes.float64))
+        return TensorData(to_numpy(row), array.shape, array.layout.strides)
+
+    def _like(self, data: ts.Tensor, history: History | None = None) -> Tensor:
+        """A tensor of this backend around other data."""
+        return wrapped(data, self.backend, history)
+
+    def _dense(self) -> ts.Tensor:
+        """The data with each element stored once: what is broadcast is copied first."""
+        self._data.numpy()  # complains inside a traced function, where there are no elements
+        shape, strides = self.shape, self._data.strides
+        step = 1
+        for n, stride in sorted(zip(shape, strides, strict=True), key=lambda pair: pair[1]):
+            if n > 1 and stride != step:
+                self._data = self._data.copy()
+                break
+            step *= n
+        return self._data
+
+    def tuple(self) -> Any:
+        """Storage, shape and strides."""
+        return self._tensor.tuple()
+
+    def to_numpy(self) -> np.ndarray[Any, Any]:
+        """The elements as a NumPy array, copied."""
+        return np.array(self._data.numpy())
+
+    def item(self) -> float:
+        """The only element, as a number.
+
+        Raises:
+            ArgumentError: there are several.
+        """
+        return float(self._data.item())
+
+    def __repr__(self) -> str:
+        return self._tensor.to_string()
+
+    def __getitem__(self, key: int | UserIndex) -> float:
+        return self._tensor.get(key)
+
+    def __setitem__(self, key: int | UserIndex, val: float) -> None:
+        self._tensor.set(key, val)
+
+    # --- operators --------------------------------------------------------------------------------
+
+    def _ensure_tensor(self, b: TensorLike) -> Tensor:
+        """A number as a tensor of one element; a tensor as one of this backend."""
+        if isinstance(b, Tensor):
+            b.backend = self.backend
+            return b
+        return self._like(ts.full((1,), float(b), dtype=dtypes.float64))
+
+    def __add__(self, b: TensorLike) -> Tensor:
+        return functions.Add.apply(self, self._ensure_tensor(b))
+
+    def __radd__(self, b: TensorLike) -> Tensor:
+        return self + b
+
+    def __sub__(self, b: TensorLike) -> Tensor:
+        return functions.Add.apply(self, self._ensure_tensor(-b))
+
+    def __rsub__(self, b: TensorLike) -> Tensor:
+        return functions.Add.apply(self._ensure_tensor(b), -self)
+
+    def __mul__(self, b: TensorLike) -> Tensor:
+        return functions.Mul.apply(self, self._ensure_tensor(b))
+
+    def __rmul__(self, b: TensorLike) -> Tensor:
+        return self * b
+
+    def __truediv__(self, b: TensorLike) -> Tensor:
+        return functions.Mul.apply(self, functions.Inv.apply(self._ensure_tensor(b)))
+
+    def __rtruediv__(self, b: TensorLike) -> Tensor:
+        return functions.Mul.apply(self._ensure_tensor(b), functions.Inv.apply(self))
+
+    def __matmul__(self, b: Tensor) -> Tensor:
+        return functions.MatMul.apply(self, self._ensure_tensor(b))
+
+    def __lt__(self, b: TensorLike) -> Tensor:
+        return functions.LT.apply(self, self._ensure_tensor(b))
+
+    def __gt__(self, b: TensorLike) -> Tensor:
+        return functions.LT.apply(self._ensure_tensor(b), self)
+
+    def __eq__(self, b: TensorLike) -> Tensor:  # type: ignore[override]
+        return functions.EQ.apply(self, self._ensure_tensor(b))
+
+    def __neg__(self) -> Tensor:
+        return functions.Neg.apply(self)
+
+    def is_close(self, y: TensorLike) -> Tensor:
+        """1 where elements differ by less than 0.01, else 0."""
+        return functions.IsClose.apply(self, self._ensure_tensor(y))
+
+    def sigmoid(self) -> Tensor:
+        return functions.Sigmoid.apply(self)
+
+    def relu(self) -> Tensor:
+        return functions.ReLU.apply(self)
+
+    def log(self) -> Tensor:
+        return functions.Log.apply(self)
+
+    def exp(self) -> Tensor:
+        return functions.Exp.apply(self)
+
+    def _row(self) -> Tensor:
+        """All elements in one row."""
+        if self.dims == 1:
+            return self
+        whole = self if self._data._value.layout.contiguous else self.contiguous()
+        return whole.view(self.size)
+
+    def all(self, dim: int | None = None) -> Tensor:
+        """1 if all elements (along an axis) are."""
+        return (
+            functions.All.apply(self._row(), 0) if dim is None else functions.All.apply(self, dim)
+        )
+
+    def sum(self, dim: int | None = None) -> Tensor:
+        """The sum of all elements, of shape (1,), or along an axis, which becomes 1."""
+        return (
+            functions.Sum.apply(self._row(), 0) if dim is None else functions.Sum.apply(self, dim)
+        )
+
+    def mean(self, dim: int | None = None) -> Tensor:
+        """The mean of all elements, of shape (1,), or along an axis, which becomes 1."""
+        count = self.size if dim is None else self.shape[dim]
+        return self.sum(dim) / count
+
+    def permute(self, *order: int) -> Tensor:
+        """The axes in another order, of the same storage."""
+        return functions.Permute.apply(self, order)
+
+    def contiguous(self) -> Tensor:
+        """A copy whose elements lie in row-major order."""
+        return functions.Copy.apply(self)
+
+    def view(self, *shape: int) -> Tensor:
+        """Another shape of the same storage.
+
+        Raises:
+            ShapeError: the elements do not lie in row-major order, or are not as many.
+        """
+        if not self._data._value.layout.contiguous and not self._tensor.is_contiguous():
+            raise ShapeError(
+                f"view: the elements do not lie in row-major order (shape {self.shape}, strides "
+                f"{self._data.strides}); use x.contiguous().view{shape}"
+            )
+        return functions.View.apply(self, shape)
+
+    def expand(self, other: Tensor) -> Tensor:
+        """A gradient `other` as one of this tensor: broadcast to its shape, or summed over what was."""
+        if other.shape == self.shape:
+            return other
+        with self.backend.running():
+            return self._like(reduce_to(other._data, self.shape, dtypes.float64))
+
+    def detach(self) -> Tensor:
+        """The same data without history."""
+        return self._like(self._data.detach())
+
+    def zeros(self, shape: UserShape | None = None) -> Tensor:
+        """Zeros of this tensor's shape, or another."""
+        return self._filled(0.0, shape)
+
+    def ones(self, shape: UserShape | None = None) -> Tensor:
+        """Ones of this tensor's shape, or another."""
+        return self._filled(1.0, shape)
+
+    def _filled(self, value: float, shape: UserShape | None) -> Tensor:
+        wanted = self.shape if shape is None else tuple(shape)
+        return self._like(ts.full(wanted, value, dtype=dtypes.float64))
+
+    # --- as a variable of the chain rule ------------------------------------------------------------
+
+    @property
+    def grad(self) -> Tensor | None:
+        """What backward passes have added up so far; None if none came by."""
+        found = self._data.grad
+        return None if found is None else self._like(found)
+
+    @grad.setter
+    def grad(self, gradient: Tensor | None) -> None:
+        self._data.grad = None if gradient is None else gradient._data
+
+    def requires_grad_(self, x: bool = True) -> None:
+        """Be a leaf from now on, or a constant."""
+        self.history = History() if x else None
+
+    def requires_grad(self) -> bool:
+        """Whether it is no constant."""
+        return self.history is not None
+
+    def zero_grad_(self) -> None:
+        """Let the gradient be zeros."""
+        self.grad = self.zeros()
+
+    def accumulate_derivative(self, x: Tensor) -> None:
+        """Add to the gradient.
+
+        Raises:
+            GradientError: it is no leaf.
+        """
+        if not self.is_leaf():
+            raise GradientError(
+                "accumulate_derivative: only leaves keep gradients, and this tensor was computed "
+                "from others"
+            )
+        before = self._data.grad
+        self._data.grad = x._data.copy() if before is None else before + x._data
+
+    def is_leaf(self) -> bool:
+        """Whether it was made by the user."""
+        return self.history is not None and self.history.last_fn is None
+
+    def is_constant(self) -> bool:
+        """Whether it has no history."""
+        return self.history is None
+
+    @property
+    def parents(self) -> Iterable[Tensor]:
+        """What it was computed from."""
+        inputs = () if self.history is None else self.history.inputs
+        return [x for x in inputs if isinstance(x, Tensor)]
+
+    def chain_rule(self, d_output: Tensor) -> Pairs:
+        """Each input that is no constant, with its gradient.
+
+        Args:
+            d_output: the gradient of this tensor.
+
+        Raises:
+            GradientError: it was not computed from others, or its function gives too few gradients.
+        """
+        history = self.history
+        if history is None or history.last_fn is None or history.ctx is None:
+            raise GradientError("chain_rule: the tensor was not computed from others")
+        found = history.last_fn._backward(history.ctx, d_output)
+        if len(found) != len(history.inputs):
+            raise GradientError(
+                f"{history.last_fn.__name__}.backward gave {len(found)} gradients for "
+                f"{len(history.inputs)} inputs; give one for each (0.0 where there is none)"
+            )
+        return [
+            (x, gradient)
+            if type(gradient) is Tensor and gradient.shape == x.shape
+            else (x, x.expand(x._ensure_tensor(gradient)))
+            for x, gradient in zip(history.inputs, found, strict=True)
+            if isinstance(x, Tensor) and x.history is not None
+        ]
+
+    def backward(self, grad_output: Tensor | None = None) -> None:
+        """Carry the gradient back to every leaf.
+
+        Args:
+            grad_output: that of this tensor; may be left out for shape (1,).
+
+        Raises:
+            GradientError: it is missing, and there are several elements.
+        """
+        if grad_output is None:
+            if self.shape != (1,):
+                raise GradientError(
+                    f"backward: the tensor has shape {self.shape}; only one of shape (1,) needs no "
+                    "grad_output; use x.sum().backward(), or give the gradient"
+                )
+            grad_output = self.ones()
+        backpropagate(self, grad_output)
+
+    def _take_place_of(self, old: Any) -> None:
+        """Be what a parameter holds, instead of another tensor.
+
+        The handle that compiled programs know goes from the old tensor to this one, so that a step
+        under `ts.jit` finds its parameters again. The old tensor keeps its data.
+        """
+        if isinstance(old, Tensor) and old is not self and old.shape == self.shape:
+            handle, data = old._data, self._data
+            old._data = handle.detach()
+            handle.assign(data)
+            handle.grad = None
+            self._data = handle
+
+
+def wrapped(data: ts.Tensor, backend: TensorBackend, history: History | None = None) -> Tensor:
+    """A tensor of the course around one of Tessella."""
+    made = object.__new__(Tensor)
+    made._data = data
+    made._name = None
+    made.backend = backend
+    made.history = history
+    made.unique_id = next(_numbers)
+    return made
+
+
+when_imported("optree", "tessella.minitorch.tree")
+
+__all__ = ["History", "Tensor", "TensorLike"]

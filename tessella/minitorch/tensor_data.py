@@ -1,0 +1,245 @@
+"""Tasks 2.1 and 2.2: how a tensor lies in memory (storage, shape, strides), indices, broadcasting.
+
+`TensorData` is a way to look at an array of Tessella: its storage is the array's own memory.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from tessella.backends.array import row_major
+from tessella.errors import IndexingError, ShapeError
+from tessella.minitorch.operators import prod
+
+MAX_DIMS = 32
+
+Storage: TypeAlias = npt.NDArray[np.float64]
+OutIndex: TypeAlias = npt.NDArray[np.int32]
+Index: TypeAlias = npt.NDArray[np.int32]
+Shape: TypeAlias = npt.NDArray[np.int32]
+Strides: TypeAlias = npt.NDArray[np.int32]
+UserIndex: TypeAlias = Sequence[int]
+UserShape: TypeAlias = Sequence[int]
+UserStrides: TypeAlias = Sequence[int]
+
+
+def index_to_position(index: Any, strides: Any) -> int:
+    """Where in the storage the element of an index is.
+
+    >>> index_to_position((1, 2), (3, 1))
+    5
+    """
+    return int(sum(int(i) * int(stride) for i, stride in zip(index, strides, strict=False)))
+
+
+def to_index(ordinal: int, shape: Any, out_index: Any) -> None:
+    """Write the index that comes at a place in row-major order.
+
+    Args:
+        ordinal: the place.
+        shape: sizes.
+        out_index: is written to; as many numbers as sizes, or more.
+
+    >>> index = [0, 0]
+    >>> to_index(5, (2, 3), index)
+    >>> index
+    [1, 2]
+    """
+    rest = int(ordinal)
+    for axis in range(len(shape) - 1, -1, -1):
+        rest, out_index[axis] = divmod(rest, int(shape[axis]))
+
+
+def broadcast_index(big_index: Any, big_shape: Any, shape: Any, out_index: Any) -> None:
+    """Write the index of the element that an index of a larger, broadcast shape reads.
+
+    >>> index = [0, 0]
+    >>> broadcast_index((1, 4, 2), (2, 5, 3), (1, 3), index)
+    >>> index
+    [0, 2]
+    """
+    offset = len(big_shape) - len(shape)
+    for axis in range(len(shape)):
+        out_index[axis] = big_index[axis + offset] if shape[axis] > 1 else 0
+
+
+def shape_broadcast(shape1: UserShape, shape2: UserShape) -> tuple[int, ...]:
+    """The shape that two shapes have together.
+
+    Raises:
+        IndexingError: two sizes differ and neither is 1.
+
+    >>> shape_broadcast((2, 1, 3), (5, 1))
+    (2, 5, 3)
+    """
+    a, b = tuple(shape1), tuple(shape2)
+    rank = max(len(a), len(b))
+    filled = zip((1,) * (rank - len(a)) + a, (1,) * (rank - len(b)) + b, strict=True)
+    found = []
+    for axis, (m, n) in enumerate(filled):
+        if m != n and 1 not in (m, n):
+            raise IndexingError(
+                f"shape_broadcast: {a} and {b} do not broadcast: axis {axis - rank} has the sizes "
+                f"{m} and {n}; they must be equal, or one of them 1"
+            )
+        found.append(int(n if m == 1 else m))
+    return tuple(found)
+
+
+def strides_from_shape(shape: UserShape) -> tuple[int, ...]:
+    """The strides of a tensor whose elements lie in row-major order.
+
+    >>> strides_from_shape((2, 3, 4))
+    (12, 4, 1)
+    """
+    return row_major(tuple(shape))
+
+
+class TensorData:
+    """Numbers in a row, and how to read them as a tensor.
+
+    Args:
+        storage: numbers in a row; an array of float64 is used as it is, and not copied.
+        shape: sizes.
+        strides: how many numbers further the next element along each axis is; row-major by default.
+
+    Raises:
+        IndexingError: strides are not as many as sizes.
+        ShapeError: the storage is not as long as the shape says.
+
+    >>> data = TensorData([1, 2, 3, 4, 5, 6], (2, 3))
+    >>> data.strides, data.get((1, 2)), data.permute(1, 0).strides
+    ((3, 1), 6.0, (1, 3))
+    """
+
+    def __init__(
+        self,
+        storage: Sequence[float] | Storage,
+        shape: UserShape,
+        strides: UserStrides | None = None,
+    ) -> None:
+        self._storage: Storage = np.asarray(storage, dtype=np.float64).reshape(-1)
+        self.shape = tuple(int(n) for n in shape)
+        if strides is None:
+            strides = row_major(self.shape)
+        self.strides = tuple(int(n) for n in strides)
+        if len(self.strides) != len(self.shape):
+            raise IndexingError(
+                f"TensorData: strides {self.strides} and shape {self.shape} must be equally long"
+            )
+        self._shape: Shape = np.array(self.shape, dtype=np.int32)
+        self._strides: Strides = np.array(self.strides, dtype=np.int32)
+        self.dims = len(self.shape)
+        self.size = int(prod(self.shape))
+        if len(self._storage) != self.size:
+            raise ShapeError(
+                f"TensorData: {len(self._storage)} numbers for shape {self.shape}, which has "
+                f"{self.size} elements"
+            )
+
+    def array(self) -> npt.NDArray[np.float64]:
+        """The storage as a NumPy array of the shape: what is written to it is written here."""
+        steps = tuple(8 * stride for stride in self.strides)
+        return np.lib.stride_tricks.as_strided(self._storage, self.shape, steps)
+
+    def to_cuda_(self) -> None:
+        """Move to the GPU: not before there is a GPU backend."""
+        from tessella.minitorch.cuda_ops import refuse
+
+        refuse("to_cuda_")
+
+    def is_contiguous(self) -> bool:
+        """Whether strides never grow: the elements lie in row-major order."""
+        return all(a >= b for a, b in zip(self.strides, self.strides[1:], strict=False))
+
+    @staticmethod
+    def shape_broadcast(shape_a: UserShape, shape_b: UserShape) -> tuple[int, ...]:
+        """See `shape_broadcast`."""
+        return shape_broadcast(shape_a, shape_b)
+
+    def index(self, index: int | UserIndex) -> int:
+        """Where in the storage the element of an index is.
+
+        Raises:
+            IndexingError: negative, too large, or another number of dimensions.
+        """
+        found = (index,) if isinstance(index, (int, np.integer)) else tuple(index)
+        if len(found) != self.dims:
+            raise IndexingError(
+                f"index {found} has {len(found)} dimensions, the tensor {self.dims}: {self.shape}"
+            )
+        for axis, (i, n) in enumerate(zip(found, self.shape, strict=True)):
+            if not 0 <= i < n:
+                raise IndexingError(
+                    f"index {found} is out of range: axis {axis} of shape {self.shape} takes 0 to "
+                    f"{n - 1}" + ("; negative indices are not taken" if i < 0 else "")
+                )
+        return index_to_position(found, self.strides)
+
+    def indices(self) -> Iterator[tuple[int, ...]]:
+        """Every index, in row-major order."""
+        return (tuple(int(i) for i in index) for index in np.ndindex(self.shape))
+
+    def sample(self) -> tuple[int, ...]:
+        """A random index."""
+        return tuple(random.randint(0, n - 1) for n in self.shape)
+
+    def get(self, key: int | UserIndex) -> float:
+        """The element of an index."""
+        return float(self._storage[self.index(key)])
+
+    def set(self, key: int | UserIndex, val: float) -> None:
+        """Write the element of an index."""
+        self._storage[self.index(key)] = val
+
+    def tuple(self) -> tuple[Storage, Shape, Strides]:
+        """Storage, shape and strides: what the low-level functions take."""
+        return self._storage, self._shape, self._strides
+
+    def permute(self, *order: int) -> TensorData:
+        """The same storage with its axes in another order.
+
+        Raises:
+            IndexingError: the order does not name each axis once.
+        """
+        if sorted(order) != list(range(self.dims)):
+            raise IndexingError(
+                f"permute: {order} must name each of the axes 0 to {self.dims - 1} once"
+            )
+        shape, strides = (_chosen(x, order) for x in (self.shape, self.strides))
+        return TensorData(self._storage, shape, strides)
+
+    def to_string(self) -> str:
+        """The elements in nested brackets, with two decimals.
+
+        >>> print(TensorData([1, 2, 3, 4], (2, 2)).to_string())
+        [
+            [1.00 2.00]
+            [3.00 4.00]]
+        """
+        return _bracketed(self.array(), "")
+
+
+def _chosen(values: tuple[int, ...], order: Iterable[int]) -> tuple[int, ...]:
+    return tuple(values[axis] for axis in order)
+
+
+def _bracketed(array: Any, indent: str) -> str:
+    if array.ndim == 0:
+        return f"{float(array):3.2f}"
+    if array.ndim == 1:
+        return indent + "[" + " ".join(f"{float(x):3.2f}" for x in array) + "]"
+    inner = [_bracketed(row, indent + "    ") for row in array]
+    return indent + "[\n" + "\n".join(inner) + "]"
+
+
+__all__ = [
+    "MAX_DIMS", "Index", "IndexingError", "OutIndex", "Shape", "Storage", "Strides", "TensorData",
+    "UserIndex", "UserShape", "UserStrides", "broadcast_index", "index_to_position",
+    "shape_broadcast", "strides_from_shape", "to_index",
+]  # fmt: skip

@@ -1,0 +1,356 @@
+"""Tasks 2.3, 2.4 and 4.4: functions of tensors, forward and backward, and how tensors are made.
+
+Forward, a function uses the operations of its tensors' backend (`a.f.mul_zip`). Backward, the
+derivatives are Tessella's: of a scalar function for elementwise ones, of a primitive for the others.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+import tessella as ts
+from tessella import autodiff, dtypes
+from tessella.errors import ShapeError
+from tessella.minitorch import operators
+from tessella.minitorch.autodiff import Context
+from tessella.minitorch.scalar_functions import wrap_tuple
+from tessella.minitorch.tensor_data import UserShape
+from tessella.minitorch.tensor_ops import SimpleBackend, TensorBackend
+from tessella.primitives.elementwise import Elementwise
+from tessella.scalar.function import scalar_function
+
+if TYPE_CHECKING:
+    from tessella.minitorch.tensor import Tensor
+
+
+class Function:
+    """A function of tensors. Write `forward(ctx, ...)` and `backward(ctx, grad_output)` in a subclass.
+
+    `forward` gets tensors without history and gives one. `backward` gives the gradient by each input:
+    one, or a tuple; a number (0.0) where there is none.
+
+    >>> from tessella import minitorch
+    >>> class Double(Function):
+    ...     @staticmethod
+    ...     def forward(ctx, a):
+    ...         return a + a
+    ...
+    ...     @staticmethod
+    ...     def backward(ctx, grad_output):
+    ...         return grad_output + grad_output
+    >>> x = minitorch.tensor([1.0, 2.0], requires_grad=True)
+    >>> Double.apply(x).sum().backward()
+    >>> print(x.grad)
+    [2.00 2.00]
+    """
+
+    forward: Callable[..., Any]
+    backward: Callable[..., Any]
+    records = True  # whether `forward` uses operators, which would be remembered
+
+    @classmethod
+    def _forward(cls, ctx: Context, *inputs: Any) -> Tensor:
+        result: Tensor = cls.forward(ctx, *inputs)
+        return result
+
+    @classmethod
+    def _backward(cls, ctx: Context, grad_output: Tensor) -> tuple[Any, ...]:
+        return wrap_tuple(cls.backward(ctx, grad_output))
+
+    @classmethod
+    def apply(cls, *vals: Any) -> Tensor:
+        """Apply to tensors (and whatever else `forward` takes), and remember it."""
+        from tessella.minitorch.tensor import History, Tensor
+
+        wanted = tuple([type(v) is Tensor and v.history is not None for v in vals])
+        needed = True in wanted
+        ctx = Context(not needed, (), wanted)
+        if not cls.records:
+            result = cls._forward(ctx, *vals)  # a tensor of its own
+        else:
+            inputs = [v.detach() if isinstance(v, Tensor) else v for v in vals]
+            result = cls._forward(ctx, *inputs)
+            result = result._like(result._data)  # may be an input
+        if needed:
+            result.history = History(cls, ctx, vals)
+        return result
+
+
+def number_of(dim: Any) -> int:
+    """An axis or size that may come as a tensor of one element, as the course passes them."""
+    return int(dim) if isinstance(dim, (int, np.integer)) else int(dim.item())
+
+
+def numbers_of(sizes: Any) -> tuple[int, ...]:
+    """Sizes or axes that may come as a tensor."""
+    found = sizes if isinstance(sizes, (tuple, list)) else sizes.to_numpy().reshape(-1)
+    return tuple(int(n) for n in found)
+
+
+class _Elementwise(Function):
+    """A function whose backward pass is the derivative of a scalar function."""
+
+    operation: str
+    primitive: Elementwise
+    records = False
+
+    @classmethod
+    def _forward(cls, ctx: Context, *inputs: Any) -> Tensor:
+        result: Tensor = getattr(inputs[0].f, cls.operation)(*inputs)
+        ctx.save_for_backward(*inputs)
+        return result
+
+    @classmethod
+    def _backward(cls, ctx: Context, grad_output: Tensor) -> tuple[Any, ...]:
+        inputs = tuple([x._data for x in ctx.saved_values])
+        with grad_output.backend.running():
+            found = cls.primitive.vjp_of(
+                ctx.wanted or (True,) * len(inputs), (grad_output._data,), inputs, ()
+            )
+        return tuple([0.0 if g is None else grad_output._like(g) for g in found])
+
+    forward, backward = _forward, _backward
+
+
+def _elementwise(name: str, operation: str, meaning: Callable[..., float]) -> type[Function]:
+    """A function from its line in the table: the backend's operation, and its scalar function."""
+    fields = {"operation": operation, "primitive": Elementwise(scalar_function(meaning))}
+    documentation = f"`operators.{meaning.__name__}` for every element."
+    return type(name, (_Elementwise,), {**fields, "__doc__": documentation})
+
+
+Neg = _elementwise("Neg", "neg_map", operators.neg)
+Inv = _elementwise("Inv", "inv_map", operators.inv)
+Sigmoid = _elementwise("Sigmoid", "sigmoid_map", operators.sigmoid)
+ReLU = _elementwise("ReLU", "relu_map", operators.relu)
+Log = _elementwise("Log", "log_map", operators.log)
+Exp = _elementwise("Exp", "exp_map", operators.exp)
+Copy = _elementwise("Copy", "id_map", operators.id)
+Add = _elementwise("Add", "add_zip", operators.add)
+Mul = _elementwise("Mul", "mul_zip", operators.mul)
+LT = _elementwise("LT", "lt_zip", operators.lt)
+EQ = _elementwise("EQ", "eq_zip", operators.eq)
+IsClose = _elementwise("IsClose", "is_close_zip", operators.is_close)
+
+
+class Sum(Function):
+    """The sum along an axis, which becomes 1."""
+
+    records = False
+
+    @staticmethod
+    def forward(ctx: Context, a: Tensor, dim: Any) -> Tensor:
+        ctx.save_for_backward(a.shape)
+        result: Tensor = a.f.add_reduce(a, number_of(dim))
+        return result
+
+    @staticmethod
+    def backward(ctx: Context, grad_output: Tensor) -> tuple[Any, ...]:
+        (shape,) = ctx.saved_values
+        return grad_output._like(ts.broadcast_to(grad_output._data, shape)), 0.0
+
+
+class All(Function):
+    """1 if all elements along an axis are; without a gradient."""
+
+    records = False
+
+    @staticmethod
+    def forward(ctx: Context, a: Tensor, dim: Any) -> Tensor:
+        result: Tensor = a.f.mul_reduce(a, number_of(dim))
+        return result
+
+    @staticmethod
+    def backward(ctx: Context, grad_output: Tensor) -> tuple[Any, ...]:
+        return 0.0, 0.0
+
+
+class Permute(Function):
+    """The axes in another order."""
+
+    records = False
+
+    @staticmethod
+    def forward(ctx: Context, a: Tensor, order: Any) -> Tensor:
+        axes = numbers_of(order)
+        ctx.save_for_backward(axes)
+        return a._like(ts.permute_dims(a._data, axes))
+
+    @staticmethod
+    def backward(ctx: Context, grad_output: Tensor) -> tuple[Any, ...]:
+        (axes,) = ctx.saved_values
+        back = tuple(int(i) for i in np.argsort(axes))
+        return grad_output._like(ts.permute_dims(grad_output._data, back)), 0.0
+
+
+class View(Function):
+    """Another shape of the same elements, which must lie in row-major order."""
+
+    records = False
+
+    @staticmethod
+    def forward(ctx: Context, a: Tensor, shape: Any) -> Tensor:
+        ctx.save_for_backward(a.shape)
+        return a._like(ts.reshape(a._data, numbers_of(shape)))
+
+    @staticmethod
+    def backward(ctx: Context, grad_output: Tensor) -> tuple[Any, ...]:
+        (shape,) = ctx.saved_values
+        return grad_output._like(ts.reshape(grad_output._data, shape)), 0.0
+
+
+class MatMul(Function):
+    """The product of matrices, the last two axes; the others broadcast."""
+
+    records = False
+
+    @staticmethod
+    def forward(ctx: Context, t1: Tensor, t2: Tensor) -> Tensor:
+        ctx.save_for_backward(t1, t2)
+        result: Tensor = t1.f.matrix_multiply(t1, t2)
+        return result
+
+    @staticmethod
+    def backward(ctx: Context, grad_output: Tensor) -> tuple[Any, ...]:
+        t1, t2 = ctx.saved_values
+        multiply = grad_output.f.matrix_multiply
+        first, second = ctx.wanted or (True, True)
+        return (
+            multiply(grad_output, _transposed(t2)) if first else 0.0,
+            multiply(_transposed(t1), grad_output) if second else 0.0,
+        )
+
+
+def _transposed(a: Tensor) -> Tensor:
+    return a._like(a._data.mT)
+
+
+class Composed(Function):
+    """A function made of Tessella's own; its backward pass is Tessella's tape. Give `compute`.
+
+    `compute` gets Tessella's tensors (`tessella.Tensor`), and whatever else was passed to `apply`.
+    """
+
+    compute: Callable[..., ts.Tensor]
+    records = False
+
+    @classmethod
+    def _forward(cls, ctx: Context, *inputs: Any) -> Tensor:
+        values = [x._data.detach() if isinstance(x, Tensor) else x for x in inputs]
+        wanted = ctx.wanted or tuple(isinstance(x, Tensor) for x in inputs)
+        if not ctx.no_grad:
+            for value, want in zip(values, wanted, strict=True):
+                if want:
+                    value.requires_grad_()
+        with inputs[0].backend.running(), ts.enable_grad():
+            result = cls.compute(*values)
+        ctx.save_for_backward(result, *values)
+        return inputs[0]._like(result.detach())
+
+    @classmethod
+    def _backward(cls, ctx: Context, grad_output: Tensor) -> tuple[Any, ...]:
+        result, *inputs = ctx.saved_values
+        needs = [isinstance(x, ts.Tensor) and x.requires_grad for x in inputs]
+        targets = [(x._node, 0) for x, need in zip(inputs, needs, strict=True) if need]
+        root = ((result._node, result._output), grad_output._data)
+        with grad_output.backend.running(), ts.no_grad():
+            found = iter(autodiff.gradients([root], targets, retain_graph=True))
+        return tuple([grad_output._like(next(found)) if need else 0.0 for need in needs])
+
+    forward, backward = _forward, _backward
+
+
+# --- making tensors ----------------------------------------------------------------------------------
+
+
+def _made(data: ts.Tensor, backend: TensorBackend, requires_grad: bool) -> Tensor:
+    from tessella.minitorch.tensor import History, wrapped
+
+    return wrapped(data, backend, History() if requires_grad else None)
+
+
+def zeros(
+    shape: UserShape, backend: TensorBackend = SimpleBackend, requires_grad: bool = False
+) -> Tensor:
+    """A tensor of zeros."""
+    return _made(ts.zeros(tuple(shape), dtype=dtypes.float64), backend, requires_grad)
+
+
+def ones(
+    shape: UserShape, backend: TensorBackend = SimpleBackend, requires_grad: bool = False
+) -> Tensor:
+    """A tensor of ones."""
+    return _made(ts.ones(tuple(shape), dtype=dtypes.float64), backend, requires_grad)
+
+
+def rand(
+    shape: UserShape, backend: TensorBackend = SimpleBackend, requires_grad: bool = False
+) -> Tensor:
+    """A tensor of uniform numbers from 0 (included) to 1 (excluded); see `tessella.manual_seed`."""
+    return _made(ts.rand(tuple(shape), dtype=dtypes.float64), backend, requires_grad)
+
+
+def tensor(ls: Any, backend: TensorBackend = SimpleBackend, requires_grad: bool = False) -> Tensor:
+    """A tensor of nested lists of numbers (or a NumPy array), in float64.
+
+    Raises:
+        ShapeError: lists at one depth have different lengths.
+
+    >>> tensor([[1, 2], [3, 4]]).shape
+    (2, 2)
+    """
+    try:
+        data = np.array(ls, dtype=np.float64)
+    except ValueError as error:
+        raise ShapeError(
+            "tensor: the lists do not make a tensor of numbers; those at one depth must be equally "
+            f"long ({error})"
+        ) from None
+    return _made(ts.asarray(data), backend, requires_grad)
+
+
+# --- checking derivatives -----------------------------------------------------------------------------
+
+
+def grad_central_difference(
+    f: Callable[..., Tensor], *vals: Tensor, arg: int = 0, epsilon: float = 1e-6, ind: Sequence[int]
+) -> float:
+    """An approximation of the derivative of the sum of f by one element of one argument."""
+    up = zeros(vals[arg].shape, backend=vals[arg].backend)
+    up[ind] = epsilon
+    above, below = list(vals), list(vals)
+    above[arg], below[arg] = vals[arg] + up, vals[arg] - up
+    difference: Tensor = f(*above).sum() - f(*below).sum()
+    return difference.item() / (2.0 * epsilon)
+
+
+def grad_check(f: Callable[..., Tensor], *vals: Tensor) -> None:
+    """Compare the gradients of f, at a random element of each argument, with central differences.
+
+    Raises:
+        AssertionError: says which argument, where, and the numbers that differ.
+    """
+    for x in vals:
+        x.requires_grad_(True)
+        x.zero_grad_()
+    random.seed(10)
+    f(*vals).sum().backward()
+    for i, x in enumerate(vals):
+        ind = x._tensor.sample()
+        expected = grad_central_difference(f, *vals, arg=i, ind=ind)
+        assert x.grad is not None
+        message = (
+            f"grad_check: {getattr(f, '__name__', f)}, argument {i}, element {ind} of shape "
+            f"{x.shape}: the gradient is {x.grad[ind]}, the central difference {expected}"
+        )
+        np.testing.assert_allclose(x.grad[ind], expected, 1e-2, 1e-2, err_msg=message)
+
+
+# functions of scalars have the same names: `minitorch.tensor_functions.Add`, `scalar_functions.Add`
+__all__ = [
+    "Function", "grad_central_difference", "grad_check", "ones", "rand", "tensor", "zeros",
+]  # fmt: skip
