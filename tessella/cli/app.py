@@ -170,6 +170,37 @@ def profile(
         Console(highlight=False, soft_wrap=True).print(f"\nThe trace is in [bold]{out}[/bold]")
 
 
+course = typer.Typer(
+    help="Run the course's training scripts: real networks, module by module.",
+    no_args_is_help=True,
+)
+app.add_typer(course, name="course")
+_PASSED_ON = {"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []}
+
+
+def _script(name: str, help: str) -> None:
+    """A command that passes everything on to its script (`examples/course`), `--help` too."""
+
+    def command(context: typer.Context) -> None:
+        from tessella.cli import course as work
+
+        try:
+            work.run(name, context.args)
+        except tessella.TessellaError as error:
+            _fail(f"course {name}: {error}")
+
+    course.command(name, help=help, context_settings=_PASSED_ON)(command)
+
+
+_script("manual", "Module 0: classify points with parameters that you choose.")
+_script("scalar", "Module 1: train a network of scalars.")
+_script("tensor", "Module 2: train a network of tensors.")
+_script("fast", "Module 3: train it in batches, on compiled kernels.")
+_script("parallel", "Module 3: see the loops of each operation, and what runs in parallel.")
+_script("mnist", "Module 4: train a convolutional network to read digits.")
+_script("sentiment", "Module 4: train a convolutional network to tell good reviews from bad ones.")
+
+
 def _summary(history: Any, digits: Any, written: str | None) -> dict[str, Any]:
     from tessella.cli import report
 

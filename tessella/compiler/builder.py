@@ -6,7 +6,7 @@ what NumPy does becomes a step of the host. A group that follows a product may b
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -28,9 +28,11 @@ class Builder:
     """Turns the nodes of a graph into steps on buffers."""
 
     def __init__(
-        self, graph: Graph, layouts: Sequence[Layout], fixed: frozenset[int], work: Together
-    ) -> None:
+        self, graph: Graph, layouts: Sequence[Layout], fixed: frozenset[int], work: Together,
+        updates: Iterable[int] = (),
+    ) -> None:  # fmt: skip
         self.graph, self.work = graph, work
+        self.updates = {graph.outputs[number] for number in updates}  # go to the memory of inputs
         self.fixed = {graph.inputs[number] for number in fixed} | {*graph.constants}
         self.buffers: list[Buffer] = []
         self.where: dict[Value, Location] = {}
@@ -149,7 +151,10 @@ class Builder:
         results = []
         for value in group.outputs:
             layout = contiguous_layout(value.shape, value.dtype)
-            if alone and layout is product.layout:
+            # an epilogue that reads the old data of what it updates still finds it, if the product
+            # lies elsewhere
+            reads_old = value in self.updates and len(group.inputs) > 1
+            if alone and layout is product.layout and not reads_old:
                 results.append(product)  # written over the product, element by element
                 alone = False
             else:

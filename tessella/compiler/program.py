@@ -59,7 +59,8 @@ class Program:
         self.user: Any = None  # who set the slots last, and may rely on them
         self.visitor: int | None = None  # the thread whose effect has the floor
         with together() as work:
-            self._make(Builder(graph, layouts, fixed, work), in_place or {}, fixed, arena)
+            builder = Builder(graph, layouts, fixed, work, in_place or ())
+            self._make(builder, in_place or {}, fixed, arena)
             work.later(self._take_tables)
 
     def _make(

@@ -109,6 +109,8 @@ class Results:
         if any(i > written[0] and i not in written for i in read):
             return False
         own = [b for b in first.reads if self._is_input(b, number)]
+        if own and first.epilogue is not None and buffer in {b for b, _ in first.places}:
+            return False  # the product itself is written there, before its epilogue reads
         return all(b in first.in_step for b in own)
 
     def _is_input(self, buffer: int, number: int) -> bool:

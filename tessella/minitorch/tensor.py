@@ -16,7 +16,13 @@ from tessella.errors import ArgumentError, GradientError, ShapeError
 from tessella.later import when_imported
 from tessella.minitorch import tensor_functions as functions
 from tessella.minitorch.autodiff import Context, backpropagate
-from tessella.minitorch.tensor_data import TensorData, UserIndex, UserShape, UserStrides
+from tessella.minitorch.tensor_data import (
+    TensorData,
+    UserIndex,
+    UserShape,
+    UserStrides,
+    checked_index,
+)
 from tessella.minitorch.tensor_ops import SimpleBackend, TensorBackend
 from tessella.primitives.elementwise import reduce_to
 from tessella.tensors.tensor import from_array
@@ -163,7 +169,7 @@ class Tensor:
         return self._tensor.to_string()
 
     def __getitem__(self, key: int | UserIndex) -> float:
-        return self._tensor.get(key)
+        return float(self._data.numpy()[checked_index(key, self.shape)])
 
     def __setitem__(self, key: int | UserIndex, val: float) -> None:
         self._tensor.set(key, val)

@@ -100,6 +100,26 @@ def strides_from_shape(shape: UserShape) -> tuple[int, ...]:
     return row_major(tuple(shape))
 
 
+def checked_index(index: int | UserIndex, shape: tuple[int, ...]) -> tuple[int, ...]:
+    """An index of an element of a shape, as a tuple.
+
+    Raises:
+        IndexingError: negative, too large, or another number of dimensions.
+    """
+    found = (index,) if isinstance(index, (int, np.integer)) else tuple(index)
+    if len(found) != len(shape):
+        raise IndexingError(
+            f"index {found} has {len(found)} dimensions, the tensor {len(shape)}: {shape}"
+        )
+    for axis, (i, n) in enumerate(zip(found, shape, strict=True)):
+        if not 0 <= i < n:
+            raise IndexingError(
+                f"index {found} is out of range: axis {axis} of shape {shape} takes 0 to {n - 1}"
+                + ("; negative indices are not taken" if i < 0 else "")
+            )
+    return found
+
+
 class TensorData:
     """Numbers in a row, and how to read them as a tensor.
 
@@ -168,18 +188,7 @@ class TensorData:
         Raises:
             IndexingError: negative, too large, or another number of dimensions.
         """
-        found = (index,) if isinstance(index, (int, np.integer)) else tuple(index)
-        if len(found) != self.dims:
-            raise IndexingError(
-                f"index {found} has {len(found)} dimensions, the tensor {self.dims}: {self.shape}"
-            )
-        for axis, (i, n) in enumerate(zip(found, self.shape, strict=True)):
-            if not 0 <= i < n:
-                raise IndexingError(
-                    f"index {found} is out of range: axis {axis} of shape {self.shape} takes 0 to "
-                    f"{n - 1}" + ("; negative indices are not taken" if i < 0 else "")
-                )
-        return index_to_position(found, self.strides)
+        return index_to_position(checked_index(index, self.shape), self.strides)
 
     def indices(self) -> Iterator[tuple[int, ...]]:
         """Every index, in row-major order."""

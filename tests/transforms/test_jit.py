@@ -205,6 +205,27 @@ def test_tensors_of_the_surroundings_are_read_again():
     assert len(f.traces) == 1
 
 
+@pytest.mark.parametrize("inner", [10, 64])
+@pytest.mark.parametrize("read_before", [False, True])
+def test_a_matrix_is_updated_by_a_product_in_place(inner, read_before):
+    """The product must not be written over the matrix before its epilogue has read it."""
+    random = np.random.default_rng(0)
+    start = random.standard_normal((100, 100))
+    a, b = (ts.asarray(random.standard_normal((inner, 100))) for _ in range(2))
+    weight = ts.asarray(start.copy())
+
+    @ts.jit
+    def step(a, b):
+        before = b @ weight.mT if read_before else None
+        weight.assign(weight - 0.05 * (a.mT @ b))
+        return before
+
+    for _ in range(2):
+        step(a, b)
+    expected = start - 2 * 0.05 * (a.numpy().T @ b.numpy())
+    np.testing.assert_allclose(weight.numpy(), expected, rtol=1e-12, atol=1e-12)
+
+
 def test_counters_and_assignment_in_place():
     total, seen = ts.zeros(3), []
 
