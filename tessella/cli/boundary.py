@@ -69,9 +69,9 @@ class BoundaryView:
     def __call__(self, epoch: int, loss: float, correct: int, losses: Sequence[float]) -> None:
         self.last = (epoch, loss, correct, losses)
         now = time.perf_counter()
-        if self.live or self.picture is not None:
-            if now - self._drawn > max(0.1, self._cost / _SHARE):
-                self._draw()
+        drawing = self.live or self.picture is not None
+        if drawing and now - self._drawn > max(0.1, self._cost / _SHARE):
+            self._draw()
         if not self.live and (epoch % max(1, self.epochs // 20) == 0 or epoch == self.epochs):
             self.console.print(self._line(), soft_wrap=True)
 

@@ -84,12 +84,17 @@ class Backend(enum.Enum):
         return minitorch.TensorBackend(ops)
 
 
+def seeded(seed: int) -> None:
+    """Let a number decide all that is random."""
+    random.seed(seed)
+    tessella.manual_seed(seed)
+
+
 def points_of(dataset: Dataset, points: int, seed: int) -> Any:
     """The points of a dataset; the seed decides them and what comes after."""
     from tessella import minitorch
 
-    random.seed(seed)
-    tessella.manual_seed(seed)
+    seeded(seed)
     return minitorch.datasets[dataset.value.capitalize()](points)
 
 

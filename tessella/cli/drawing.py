@@ -24,7 +24,7 @@ def _grey(value: float) -> str:
 
 
 def digit_rows(image: Array, colour: bool = True) -> list[Text]:
-    """An 8x8 image of 0 to 16 as four lines of eight half blocks, in greys or black and white."""
+    """An image of 0 to 16 in half blocks, two rows to a line, in greys or black and white."""
     rows = []
     for top, bottom in zip(image[0::2], image[1::2], strict=True):
         line = Text()
@@ -41,14 +41,15 @@ def digit_strip(
     images: Array, predictions: Array, truths: Array, colour: bool = True
 ) -> list[Text]:
     """Digits side by side, with what was read and what is true below each."""
-    lines = [Text() for _ in range(5)]
+    height, width = images.shape[1] // 2, images.shape[2]
+    lines = [Text() for _ in range(height + 1)]
     for image, read, true in zip(images, predictions, truths, strict=True):
         for line, row in zip(lines, digit_rows(image, colour), strict=False):
             line.append("  ")
             line.append_text(row)
         right = read == true
         note = f"read {read}" if right else f"{read} not {true}"
-        lines[4].append(f"  {note:<8}", style="green" if right else "bold red")
+        lines[height].append(f"  {note:<{width}}", style="green" if right else "bold red")
     return lines
 
 

@@ -301,7 +301,7 @@ def sources(program: Program, kind: str) -> str:
     from tessella.backends.cpu import engine
 
     parts = []
-    for kernel in _kernels(program):
+    for kernel in kernels_of(program):
         if kind == "loops":
             shown = (
                 source(kernel) if isinstance(kernel, Kernel) else f"kernel {kernel.name}: LLVM IR"
@@ -314,13 +314,13 @@ def sources(program: Program, kind: str) -> str:
     return "\n\n".join(parts)
 
 
-def _kernels(program: Program) -> list[Any]:
+def kernels_of(program: Program) -> list[Any]:
     """The distinct kernels, epilogues too, in the order of their first call."""
     found: dict[Any, None] = {}
     for step in program.steps:
         if isinstance(step, HostStep) and step.runner is not None:
             for part in step.runner.parts:
-                found.update(dict.fromkeys(_kernels(part.program)))
+                found.update(dict.fromkeys(kernels_of(part.program)))
         if isinstance(step, Step):
             found[step.call.kernel] = None
             if step.epilogue is not None:
@@ -332,7 +332,7 @@ def summary(program: Program) -> str:
     """How large a program is, in one line."""
     native = sum(isinstance(step, Step) for step in program.steps)
     host = len(_host_steps(program))
-    kernels = _kernels(program)
+    kernels = kernels_of(program)
     calls = f"{native} native call{'s' if native != 1 else ''}"
     parts = [f"{calls} of {len(kernels)} kernel{'s' if len(kernels) != 1 else ''}"]
     if program.prepared:
