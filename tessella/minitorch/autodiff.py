@@ -65,9 +65,10 @@ class _VariableNode(Node):
     __slots__ = ("variable",)
 
     def __init__(self, variable: Any, parents: dict[int, Node]) -> None:
-        super().__init__(type(variable).__name__, tuple([(n, 0) for n in parents.values()]), None)
+        pullback = functools.partial(_pull, variable, parents)
+        edges = tuple([(node, 0) for node in parents.values()])
+        super().__init__(type(variable).__name__, edges, pullback)
         self.variable = variable
-        self.pullback = functools.partial(_pull, variable, parents)
 
 
 def _pull(variable: Any, parents: dict[int, Node], cotangents: list[Any]) -> list[Any]:

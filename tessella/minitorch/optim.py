@@ -5,6 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from tessella.minitorch.module import Parameter
+from tessella.minitorch.tensor import Tensor
+from tessella.primitives.elementwise import Elementwise
+from tessella.scalar.function import scalar_function
+from tessella.tensors.tensor import apply
+
+
+def _descended(value: float, gradient: float, rate: float) -> float:
+    return value - rate * gradient
+
+
+_DESCEND = Elementwise(scalar_function(_descended))
 
 
 class Optimizer:
@@ -49,11 +60,15 @@ class SGD(Optimizer):
         """Change the values, where there are derivatives."""
         for parameter in self.parameters:
             value = parameter.value
-            found = getattr(value, "derivative", None)
-            if found is None:
-                found = getattr(value, "grad", None)
-            if found is not None:
-                parameter.update(value - self.lr * found)
+            if isinstance(value, Tensor):
+                gradient = value.grad
+                if gradient is not None:
+                    rate = value._ensure_tensor(self.lr)
+                    with value.backend.running():
+                        operands = value._data, gradient._data, rate._data
+                        parameter.update(value._like(apply(_DESCEND, operands)))
+            elif getattr(value, "derivative", None) is not None:
+                parameter.update(value - self.lr * value.derivative)
 
 
 __all__ = ["SGD", "Optimizer"]

@@ -14,6 +14,7 @@ from tessella import dtypes
 from tessella.backends.array import Array, contiguous_layout, from_numpy, to_numpy
 from tessella.errors import ArgumentError, GradientError, ShapeError
 from tessella.later import when_imported
+from tessella.minitorch import operators
 from tessella.minitorch import tensor_functions as functions
 from tessella.minitorch.autodiff import Context, backpropagate
 from tessella.minitorch.tensor_data import (
@@ -25,7 +26,7 @@ from tessella.minitorch.tensor_data import (
 )
 from tessella.minitorch.tensor_ops import SimpleBackend, TensorBackend
 from tessella.primitives.elementwise import reduce_to
-from tessella.tensors.tensor import from_array
+from tessella.tensors.tensor import filled, from_array, is_traced
 
 TensorLike: TypeAlias = "float | int | Tensor"
 Pairs: TypeAlias = "list[tuple[Tensor, Tensor]]"  # a method is called tuple, too
@@ -138,8 +139,10 @@ class Tensor:
         return wrapped(data, self.backend, history)
 
     def _dense(self) -> ts.Tensor:
-        """The data with each element stored once: what is broadcast is copied first."""
+        """The data with each element stored once: what is broadcast or shared is copied first."""
         self._data.numpy()  # complains inside a traced function, where there are no elements
+        if self.shape == (1,) and _constants.get(self._data.item()) is self._data:
+            self._data = self._data.copy()
         shape, strides = self.shape, self._data.strides
         step = 1
         for n, stride in sorted(zip(shape, strides, strict=True), key=lambda pair: pair[1]):
@@ -181,7 +184,7 @@ class Tensor:
         if isinstance(b, Tensor):
             b.backend = self.backend
             return b
-        return self._like(ts.full((1,), float(b), dtype=dtypes.float64))
+        return self._like(_constant(float(b)))
 
     def __add__(self, b: TensorLike) -> Tensor:
         return functions.Add.apply(self, self._ensure_tensor(b))
@@ -202,6 +205,8 @@ class Tensor:
         return self * b
 
     def __truediv__(self, b: TensorLike) -> Tensor:
+        if not isinstance(b, Tensor):
+            return self * operators.inv(b)
         return functions.Mul.apply(self, functions.Inv.apply(self._ensure_tensor(b)))
 
     def __rtruediv__(self, b: TensorLike) -> Tensor:
@@ -399,7 +404,7 @@ class Tensor:
                     f"backward: the tensor has shape {self.shape}; only one of shape (1,) needs no "
                     "grad_output; use x.sum().backward(), or give the gradient"
                 )
-            grad_output = self.ones()
+            grad_output = self._ensure_tensor(1.0)
         backpropagate(self, grad_output)
 
     def _take_place_of(self, old: Any) -> None:
@@ -414,6 +419,21 @@ class Tensor:
             handle.assign(data)
             handle.grad = None
             self._data = handle
+
+
+_constants: dict[float, ts.Tensor] = {}
+
+
+def _constant(value: float) -> ts.Tensor:
+    """A number as a tensor of shape (1,); common ones are made once."""
+    found = _constants.get(value) if value and not is_traced() else None  # 0.0 and -0.0 are equal
+    if found is None:
+        found = filled(value, (1,), dtypes.float64)
+        if value and not is_traced():
+            if len(_constants) > 4096:
+                _constants.clear()
+            _constants[value] = found
+    return found
 
 
 def wrapped(data: ts.Tensor, backend: TensorBackend, history: History | None = None) -> Tensor:

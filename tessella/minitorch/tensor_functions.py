@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any, TypeAlias
 
 import numpy as np
 
 import tessella as ts
+import tessella.minitorch.tensor as tensors  # which imports this module, too
 from tessella import autodiff, dtypes
 from tessella.errors import ShapeError
 from tessella.minitorch import operators
@@ -23,8 +24,7 @@ from tessella.minitorch.tensor_ops import SimpleBackend, TensorBackend
 from tessella.primitives.elementwise import Elementwise
 from tessella.scalar.function import scalar_function
 
-if TYPE_CHECKING:
-    from tessella.minitorch.tensor import Tensor
+Tensor: TypeAlias = "tensors.Tensor"
 
 
 class Function:
@@ -64,19 +64,17 @@ class Function:
     @classmethod
     def apply(cls, *vals: Any) -> Tensor:
         """Apply to tensors (and whatever else `forward` takes), and remember it."""
-        from tessella.minitorch.tensor import History, Tensor
-
-        wanted = tuple([type(v) is Tensor and v.history is not None for v in vals])
+        wanted = tuple([type(v) is tensors.Tensor and v.history is not None for v in vals])
         needed = True in wanted
         ctx = Context(not needed, (), wanted)
         if not cls.records:
             result = cls._forward(ctx, *vals)  # a tensor of its own
         else:
-            inputs = [v.detach() if isinstance(v, Tensor) else v for v in vals]
+            inputs = [v.detach() if isinstance(v, tensors.Tensor) else v for v in vals]
             result = cls._forward(ctx, *inputs)
             result = result._like(result._data)  # may be an input
         if needed:
-            result.history = History(cls, ctx, vals)
+            result.history = tensors.History(cls, ctx, vals)
         return result
 
 
@@ -240,10 +238,8 @@ class Composed(Function):
 
     @classmethod
     def _forward(cls, ctx: Context, *inputs: Any) -> Tensor:
-        from tessella.minitorch.tensor import Tensor
-
-        values = [x._data.detach() if isinstance(x, Tensor) else x for x in inputs]
-        wanted = ctx.wanted or tuple(isinstance(x, Tensor) for x in inputs)
+        values = [x._data.detach() if isinstance(x, tensors.Tensor) else x for x in inputs]
+        wanted = ctx.wanted or tuple(isinstance(x, tensors.Tensor) for x in inputs)
         if not ctx.no_grad:
             for value, want in zip(values, wanted, strict=True):
                 if want:
@@ -270,9 +266,8 @@ class Composed(Function):
 
 
 def _made(data: ts.Tensor, backend: TensorBackend, requires_grad: bool) -> Tensor:
-    from tessella.minitorch.tensor import History, wrapped
-
-    return wrapped(data, backend, History() if requires_grad else None)
+    history = tensors.History() if requires_grad else None
+    return tensors.wrapped(data, backend, history)
 
 
 def zeros(

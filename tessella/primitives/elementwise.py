@@ -118,8 +118,16 @@ class Elementwise(Primitive):
         elif slope is not None:
             pulled = -ct if slope == -1 else ct * slope
         else:
-            pulled = Elementwise(self.function.partial(index))(ct, *inputs)
+            pulled = self._partial(index)(ct, *inputs)
         return reduce_to(pulled, inputs[index].shape, kinds[index])
+
+    def _partial(self, index: int) -> Elementwise:
+        """(cotangent, *operands) to the gradient of an operand; made once."""
+        known = self.function.partial_primitives
+        found: Elementwise | None = known.get(index)
+        if found is None:
+            found = known[index] = Elementwise(self.function.partial(index))
+        return found
 
     def jvp(self, inputs: tuple[Any, ...], tangents: tuple[Any, ...]) -> Any:
         spec = self.result(*inputs)
@@ -142,7 +150,7 @@ class Elementwise(Primitive):
         """What a tangent of one operand adds to that of the result."""
         slope = self.function.constant_derivative(index, tuple(x.dtype for x in inputs))
         if slope is None:
-            return Elementwise(self.function.partial(index))(tangent, *inputs)
+            return self._partial(index)(tangent, *inputs)
         if slope == 0:
             return None
         return tangent if slope == 1 else -tangent if slope == -1 else tangent * slope
@@ -209,10 +217,12 @@ def cast(x: Any, dtype: dtypes.DType) -> Any:
 
 def reduce_to(x: Any, shape: Shape, dtype: dtypes.DType) -> Any:
     """Sum over the axes along which an operand was broadcast; the adjoint of broadcasting."""
-    from tessella.primitives.movement import expand, reshape
-    from tessella.primitives.reduce import sum_over
-
+    if x.shape is shape:  # the common case: shapes of layouts are shared
+        return x if x.dtype is dtype else cast(x, dtype)
     if not same_shape(x.shape, shape):
+        from tessella.primitives.movement import expand, reshape
+        from tessella.primitives.reduce import sum_over
+
         if _is_broadcast_to(x.shape, shape):
             x = expand(x, shape)
         else:

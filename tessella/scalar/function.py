@@ -46,6 +46,7 @@ class ScalarFunction:
         self._expressions: dict[DTypes, Expression] = {}
         self._derivatives: dict[int, ScalarFunction] = {}
         self._partials: dict[int, ScalarFunction] = {}
+        self.partial_primitives: dict[int, Any] = {}  # kept here for the primitives above
 
     def __repr__(self) -> str:
         return f"ScalarFunction({self.name})"
