@@ -17,6 +17,7 @@ import report
 def _suites() -> dict[str, tuple[str, Callable[[], report.Table]]]:
     """Name -> (document, function); imported late, so that one needs only its own peers."""
     import accuracy
+    import course
     import demo
     import dynamic
     import eager
@@ -48,6 +49,7 @@ def _suites() -> dict[str, tuple[str, Callable[[], report.Table]]]:
         "scaling": ("performance.md", scaling.scaling),
         "threads": ("performance.md", threads.threads),
         "startup": ("performance.md", startup.startup),
+        "course": ("performance.md", course.course),
         "demo": ("performance.md", demo.demo),
         "accuracy": ("mathematics.md", accuracy.accuracy),
     }

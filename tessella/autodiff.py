@@ -176,33 +176,50 @@ def _walk(
 ) -> dict[Edge, Any]:
     order = _topological([edge[0] for edge, _ in roots])
     needed = None if targets is None else _leads_to(order, targets)
-    pending: dict[Node, dict[int, Any]] = {}
+    pending = _Pending()
     reached: dict[Edge, Any] = {}
     for (node, output), cotangent in roots:
-        _add(pending, node, output, cotangent)
+        pending.add(node, output, cotangent)
+    first, others = pending.first, pending.others
     for node in order:
-        cotangents = pending.pop(node, None)
-        if cotangents is None or (needed is not None and node not in needed):
+        cotangent, rest = first.pop(node, None), others.pop(node, None) if others else None
+        if (cotangent is None and rest is None) or (needed is not None and node not in needed):
             continue
-        if node.hooks:
-            _run_hooks(node, cotangents)
-        if targets is not None and node in targets:
-            reached.update({(node, output): ct for output, ct in cotangents.items()})
-            if isinstance(node, Leaf):
-                continue
-        last = max(cotangents)
-        pulled = node.pull([cotangents.get(output) for output in range(last + 1)])
-        for edge, cotangent in zip(node.parents, pulled, strict=False):
-            if edge is not None and cotangent is not None:
-                _add(pending, edge[0], edge[1], cotangent)
+        cotangents = [cotangent]
+        if rest is not None or node.hooks or targets is not None:
+            by_output = {**({} if cotangent is None else {0: cotangent}), **(rest or {})}
+            if node.hooks:
+                _run_hooks(node, by_output)
+            if targets is not None and node in targets:
+                reached.update({(node, output): ct for output, ct in by_output.items()})
+                if isinstance(node, Leaf):
+                    continue
+            cotangents = [by_output.get(output) for output in range(max(by_output) + 1)]
+        for edge, pulled in zip(node.parents, node.pull(cotangents), strict=False):
+            if edge is not None and pulled is not None:
+                pending.add(edge[0], edge[1], pulled)
         if not retain_graph:
             node.release()
     return reached
 
 
-def _add(pending: dict[Node, dict[int, Any]], node: Node, output: int, cotangent: Any) -> None:
-    slot = pending.setdefault(node, {})
-    slot[output] = slot[output] + cotangent if output in slot else cotangent
+class _Pending:
+    """Gradients on their way, by node: those of first outputs, and those of others by their number."""
+
+    __slots__ = ("first", "others")
+
+    def __init__(self) -> None:
+        self.first: dict[Node, Any] = {}
+        self.others: dict[Node, dict[int, Any]] = {}
+
+    def add(self, node: Node, output: int, cotangent: Any) -> None:
+        """Add to the gradient of an output."""
+        if output == 0:
+            before = self.first.get(node)
+            self.first[node] = cotangent if before is None else before + cotangent
+        else:
+            slot = self.others.setdefault(node, {})
+            slot[output] = slot[output] + cotangent if output in slot else cotangent
 
 
 def _run_hooks(node: Node, cotangents: dict[int, Any]) -> None:

@@ -6,9 +6,9 @@ given to Tessella's tape (`tessella.autodiff`) as nodes, and that one walks it.
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Iterable
 from dataclasses import dataclass
+from operator import is_
 from typing import Any, Protocol
 
 from tessella import autodiff
@@ -60,26 +60,30 @@ class Variable(Protocol):
 
 
 class _VariableNode(Node):
-    """A variable on Tessella's tape."""
+    """A variable on Tessella's tape; it is made for one backward pass."""
 
-    __slots__ = ("variable",)
+    __slots__ = ("inputs", "variable")
 
-    def __init__(self, variable: Any, parents: dict[int, Node]) -> None:
-        pullback = functools.partial(_pull, variable, parents)
-        edges = tuple([(node, 0) for node in parents.values()])
-        super().__init__(type(variable).__name__, edges, pullback)
-        self.variable = variable
+    def __init__(self, variable: Any, inputs: list[Any], nodes: dict[int, Node]) -> None:
+        self.name = "variable"
+        self.parents = tuple([(nodes[x.unique_id], 0) for x in inputs])
+        self.hooks = None
+        self.variable, self.inputs = variable, inputs
 
+    def pull(self, cotangents: list[Any]) -> list[Any]:
+        """The derivatives of the inputs, in their order."""
+        pairs = list(self.variable.chain_rule(cotangents[0]))
+        inputs = self.inputs
+        if len(pairs) == len(inputs) and all(map(is_, [x for x, _ in pairs], inputs)):
+            return [derivative for _, derivative in pairs]
+        found: dict[int, Any] = {}  # a class of somebody's own may give them in another order
+        for x, derivative in pairs:
+            before = found.get(x.unique_id)
+            found[x.unique_id] = derivative if before is None else before + derivative
+        return [found.pop(x.unique_id, None) for x in self.inputs]
 
-def _pull(variable: Any, parents: dict[int, Node], cotangents: list[Any]) -> list[Any]:
-    """The derivatives of the parents; one that is used twice gets the sum."""
-    found: dict[int, Any] = dict.fromkeys(parents)
-    for parent, derivative in variable.chain_rule(cotangents[0]):
-        place = parent.unique_id
-        if place in found:
-            before = found[place]
-            found[place] = derivative if before is None else before + derivative
-    return list(found.values())
+    def release(self) -> None:
+        """Nothing to forget: variables keep their histories."""
 
 
 class _VariableLeaf(Leaf):
@@ -88,8 +92,12 @@ class _VariableLeaf(Leaf):
     __slots__ = ("variable",)
 
     def __init__(self, variable: Any) -> None:
-        super().__init__(variable.accumulate_derivative)
+        self.name, self.parents, self.hooks = "leaf", (), None
         self.variable = variable
+
+    def pull(self, cotangents: list[Any]) -> tuple[()]:
+        self.variable.accumulate_derivative(cotangents[0])
+        return ()
 
 
 def _tape(variable: Any) -> Node:
@@ -97,18 +105,18 @@ def _tape(variable: Any) -> Node:
     nodes: dict[int, Node] = {}
     waiting: list[tuple[Any, Any]] = [(variable, None)]
     while waiting:
-        current, parents = waiting.pop()
+        current, inputs = waiting.pop()
         identity = current.unique_id
         if identity in nodes:
             continue
-        if parents is not None:
-            nodes[identity] = _VariableNode(current, {i: nodes[i] for i in parents})
+        if inputs is not None:
+            nodes[identity] = _VariableNode(current, inputs, nodes)
         elif current.is_leaf():
             nodes[identity] = _VariableLeaf(current)
         else:
-            parents = {p.unique_id: p for p in current.parents if not p.is_constant()}
-            waiting.append((current, parents))
-            waiting += [(parent, None) for i, parent in parents.items() if i not in nodes]
+            inputs = [x for x in current.parents if not x.is_constant()]
+            waiting.append((current, inputs))
+            waiting += [(x, None) for x in inputs if x.unique_id not in nodes]
     return nodes[variable.unique_id]
 
 

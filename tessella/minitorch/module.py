@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from tessella import nn
+from tessella.errors import ArgumentError, ArgumentTypeError
+from tessella.tensors.tensor import guarded, is_traced
 
 
 class Parameter:
@@ -22,16 +24,28 @@ class Parameter:
     """
 
     def __init__(self, value: Any, name: str | None = None) -> None:
-        self.value = value
+        self._value = value
         self.name = name
         self._claim(value)
+
+    @property
+    def value(self) -> Any:
+        """What it holds."""
+        if is_traced():
+            guarded(self, "_handle", self._handle)
+        return self._value
+
+    @property
+    def _handle(self) -> int:
+        """What a compiled program knows of the value: another one makes another program."""
+        return id(getattr(self._value, "_data", self._value))
 
     def update(self, value: Any) -> None:
         """Hold another value from now on."""
         replace = getattr(value, "_take_place_of", None)
         if replace is not None:
-            replace(self.value)
-        self.value = value
+            replace(self._value)
+        self._value = value
         self._claim(value)
 
     def _claim(self, value: Any) -> None:
@@ -41,10 +55,10 @@ class Parameter:
                 value.name = self.name
 
     def __repr__(self) -> str:
-        return repr(self.value)
+        return repr(self._value)
 
     def __str__(self) -> str:
-        return str(self.value)
+        return str(self._value)
 
 
 class Module(nn.Module):
@@ -66,8 +80,22 @@ class Module(nn.Module):
     (7.0, ['scale', 'shift'])
     """
 
+    def __setattr__(self, name: str, value: Any) -> None:
+        if isinstance(value, Parameter) and "_parameters" not in self.__dict__:
+            raise ArgumentError(
+                f"{type(self).__name__}.{name}: call super().__init__() before assigning parameters"
+            )
+        super().__setattr__(name, value)
+
     def _home_of(self, name: str, value: Any) -> dict[str, Any] | None:
-        return self._parameters if isinstance(value, Parameter) else super()._home_of(name, value)
+        if isinstance(value, Parameter):
+            return self._parameters
+        if name in self._parameters:
+            raise ArgumentTypeError(
+                f"{type(self).__name__}.{name} is a parameter; give it another value with "
+                f"{name}.update(value), not {type(value).__name__}"
+            )
+        return super()._home_of(name, value)
 
     def add_parameter(self, name: str, value: Any) -> Parameter:
         """Add a parameter of a value, and give it."""

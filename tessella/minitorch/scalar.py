@@ -17,7 +17,7 @@ ScalarLike: TypeAlias = "float | int | Scalar"
 _numbers = itertools.count(1)
 
 
-@dataclass
+@dataclass(slots=True)
 class ScalarHistory:
     """How a scalar was computed: the function, what it kept, and its inputs. A leaf has no function."""
 
@@ -44,7 +44,7 @@ class Scalar:
     (Scalar(15.000000), 8.0)
     """
 
-    __slots__ = ("data", "derivative", "history", "name", "unique_id")
+    __slots__ = ("_name", "data", "derivative", "history", "unique_id")
     __hash__ = object.__hash__  # by identity, as == compares numbers
 
     def __init__(
@@ -56,7 +56,15 @@ class Scalar:
         self.data = float(v)
         self.history = back
         self.derivative: float | None = None
-        self.name = str(self.unique_id) if name is None else name
+        self._name = name
+
+    @property
+    def name(self) -> str:
+        return str(self.unique_id) if self._name is None else self._name
+
+    @name.setter
+    def name(self, name: str) -> None:
+        self._name = name
 
     def __repr__(self) -> str:
         return f"Scalar({self.data:f})"
@@ -129,10 +137,10 @@ class Scalar:
         """
         if not self.is_leaf():
             raise GradientError(
-                "accumulate_derivative: only leaves keep derivatives, and this scalar was computed "
-                "from others"
+                "accumulate_derivative: only leaves keep derivatives, and this scalar "
+                + ("is a constant" if self.is_constant() else "was computed from others")
             )
-        self.derivative = (self.derivative or 0.0) + x
+        self.derivative = x if self.derivative is None else self.derivative + x
 
     def is_leaf(self) -> bool:
         """Whether it was made by the user."""
@@ -160,6 +168,11 @@ class Scalar:
         if history is None or history.last_fn is None:
             raise GradientError("chain_rule: the scalar was not computed from others")
         derivatives = history.last_fn._backward(history.ctx, d_output)  # type: ignore[arg-type]
+        if len(derivatives) != len(history.inputs):
+            raise GradientError(
+                f"{history.last_fn.__name__}.backward gave {len(derivatives)} derivatives for "
+                f"{len(history.inputs)} inputs; give one for each"
+            )
         pairs = zip(history.inputs, derivatives, strict=True)
         return [pair for pair in pairs if pair[0].history is not None]
 

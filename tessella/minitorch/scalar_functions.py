@@ -7,9 +7,12 @@ that Tessella finds by itself from the function's source.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+
+import tessella.minitorch.scalar as scalars  # which imports this module, too
 from tessella.errors import ArgumentTypeError
 from tessella.minitorch import operators
 from tessella.minitorch.autodiff import Context
@@ -47,10 +50,6 @@ class ScalarFunction:
     backward: Callable[..., Any]
 
     @classmethod
-    def _forward(cls, ctx: Context, *inputs: float) -> float:
-        return cls.forward(ctx, *inputs)
-
-    @classmethod
     def _backward(cls, ctx: Context, d_output: float) -> tuple[Any, ...]:
         return wrap_tuple(cls.backward(ctx, d_output))
 
@@ -61,30 +60,29 @@ class ScalarFunction:
         Raises:
             ArgumentTypeError: an input is no number, or `forward` does not give one.
         """
-        from tessella.minitorch.scalar import Scalar, ScalarHistory
-
-        scalars = [value if isinstance(value, Scalar) else Scalar(value) for value in vals]
+        Scalar = scalars.Scalar
+        inputs = [value if isinstance(value, Scalar) else Scalar(value) for value in vals]
         ctx = Context()
-        result = cls._forward(ctx, *[scalar.data for scalar in scalars])
-        if not isinstance(result, (int, float)):
+        result = cls.forward(ctx, *[scalar.data for scalar in inputs])
+        if not isinstance(result, (int, float, np.number)):
             raise ArgumentTypeError(
                 f"{cls.__name__}.forward: gave {type(result).__name__}; expected a number"
             )
-        return Scalar(result, ScalarHistory(cls, ctx, scalars))
+        return Scalar(float(result), scalars.ScalarHistory(cls, ctx, inputs))
 
 
 def _function(
-    name: str, meaning: Callable[..., float], derivatives: Callable[..., Iterable[float]]
+    name: str, meaning: Callable[..., float], derivatives: Callable[..., tuple[float, ...]]
 ) -> type[ScalarFunction]:
     """A function from its line in the table: derivatives(d, result, *inputs)."""
 
     def forward(ctx: Context, *inputs: float) -> float:
-        result = float(meaning(*inputs))
-        ctx.save_for_backward(result, *inputs)
+        result = meaning(*inputs)
+        ctx.saved_values = (result, *inputs)
         return result
 
     def backward(ctx: Context, d_output: float) -> tuple[float, ...]:
-        return tuple(derivatives(d_output, *ctx.saved_values))
+        return derivatives(d_output, *ctx.saved_values)
 
     methods = {"forward": staticmethod(forward), "backward": staticmethod(backward)}
     documentation = f"`operators.{meaning.__name__}` of scalars."

@@ -12,7 +12,7 @@ import numpy as np
 import tessella as ts
 from tessella import dtypes
 from tessella.backends.array import Array, contiguous_layout, from_numpy, to_numpy
-from tessella.errors import ArgumentError, GradientError, ShapeError
+from tessella.errors import ArgumentError, ArgumentTypeError, GradientError, ShapeError
 from tessella.later import when_imported
 from tessella.minitorch import operators
 from tessella.minitorch import tensor_functions as functions
@@ -141,7 +141,7 @@ class Tensor:
     def _dense(self) -> ts.Tensor:
         """The data with each element stored once: what is broadcast or shared is copied first."""
         self._data.numpy()  # complains inside a traced function, where there are no elements
-        if self.shape == (1,) and _constants.get(self._data.item()) is self._data:
+        if id(self._data._value.buffer) in _constant_buffers:
             self._data = self._data.copy()
         shape, strides = self.shape, self._data.strides
         step = 1
@@ -184,6 +184,11 @@ class Tensor:
         if isinstance(b, Tensor):
             b.backend = self.backend
             return b
+        if not isinstance(b, (int, float, np.number)):
+            raise ArgumentTypeError(
+                f"{type(b).__name__} was given; expected a minitorch.Tensor or a number; "
+                "minitorch.tensor(x) makes a tensor of lists and arrays"
+            )
         return self._like(_constant(float(b)))
 
     def __add__(self, b: TensorLike) -> Tensor:
@@ -193,7 +198,8 @@ class Tensor:
         return self + b
 
     def __sub__(self, b: TensorLike) -> Tensor:
-        return functions.Add.apply(self, self._ensure_tensor(-b))
+        negative = -b if isinstance(b, Tensor | int | float | np.number) else b
+        return functions.Add.apply(self, self._ensure_tensor(negative))
 
     def __rsub__(self, b: TensorLike) -> Tensor:
         return functions.Add.apply(self._ensure_tensor(b), -self)
@@ -205,7 +211,7 @@ class Tensor:
         return self * b
 
     def __truediv__(self, b: TensorLike) -> Tensor:
-        if not isinstance(b, Tensor):
+        if isinstance(b, (int, float, np.number)) and b:
             return self * operators.inv(b)
         return functions.Mul.apply(self, functions.Inv.apply(self._ensure_tensor(b)))
 
@@ -264,8 +270,8 @@ class Tensor:
 
     def mean(self, dim: int | None = None) -> Tensor:
         """The mean of all elements, of shape (1,), or along an axis, which becomes 1."""
-        count = self.size if dim is None else self.shape[dim]
-        return self.sum(dim) / count
+        total = self.sum(dim)
+        return total / (self.size if dim is None else self.shape[dim])
 
     def permute(self, *order: int) -> Tensor:
         """The axes in another order, of the same storage."""
@@ -343,8 +349,8 @@ class Tensor:
         """
         if not self.is_leaf():
             raise GradientError(
-                "accumulate_derivative: only leaves keep gradients, and this tensor was computed "
-                "from others"
+                "accumulate_derivative: only leaves keep gradients, and this tensor "
+                + ("is a constant" if self.is_constant() else "was computed from others")
             )
         before = self._data.grad
         self._data.grad = x._data.copy() if before is None else before + x._data
@@ -404,7 +410,12 @@ class Tensor:
                     f"backward: the tensor has shape {self.shape}; only one of shape (1,) needs no "
                     "grad_output; use x.sum().backward(), or give the gradient"
                 )
-            grad_output = self._ensure_tensor(1.0)
+            grad_output = self.ones()
+        elif grad_output.shape != self.shape:
+            raise GradientError(
+                f"backward: grad_output has shape {grad_output.shape}, the tensor {self.shape}; they "
+                "must be equal"
+            )
         backpropagate(self, grad_output)
 
     def _take_place_of(self, old: Any) -> None:
@@ -416,12 +427,14 @@ class Tensor:
         if isinstance(old, Tensor) and old is not self and old.shape == self.shape:
             handle, data = old._data, self._data
             old._data = handle.detach()
+            old._data.grad = handle.grad
             handle.assign(data)
             handle.grad = None
             self._data = handle
 
 
 _constants: dict[float, ts.Tensor] = {}
+_constant_buffers: set[int] = set()  # which nobody may write to
 
 
 def _constant(value: float) -> ts.Tensor:
@@ -432,7 +445,9 @@ def _constant(value: float) -> ts.Tensor:
         if value and not is_traced():
             if len(_constants) > 4096:
                 _constants.clear()
+                _constant_buffers.clear()
             _constants[value] = found
+            _constant_buffers.add(id(found._value.buffer))
     return found
 
 

@@ -161,6 +161,12 @@ class TensorData:
                 f"TensorData: {len(self._storage)} numbers for shape {self.shape}, which has "
                 f"{self.size} elements"
             )
+        last = sum((n - 1) * stride for n, stride in zip(self.shape, self.strides, strict=True))
+        if (self.size and not 0 <= last < len(self._storage)) or min(self.strides, default=0) < 0:
+            raise IndexingError(
+                f"TensorData: strides {self.strides} and shape {self.shape} reach beyond a storage of "
+                f"{len(self._storage)} numbers"
+            )
 
     def array(self) -> npt.NDArray[np.float64]:
         """The storage as a NumPy array of the shape: what is written to it is written here."""

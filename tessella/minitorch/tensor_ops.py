@@ -19,6 +19,7 @@ from tessella import autodiff, dtypes
 from tessella.errors import ShapeError, TracingError
 from tessella.minitorch import operators
 from tessella.minitorch.tensor_data import shape_broadcast
+from tessella.primitives.base import normalise_axis
 from tessella.primitives.elementwise import Elementwise
 from tessella.scalar.expression import Expression, variable
 from tessella.scalar.function import scalar_function
@@ -202,6 +203,7 @@ def reduction_kernel(
     found: list[Any] = []  # looked up when it is needed: tracing a function takes a while
 
     def kernel(x: ts.Tensor, axis: int, first: ts.Tensor | None = None) -> ts.Tensor:
+        axis = normalise_axis(axis, x.ndim, "reduce")
         if not found:
             found.extend(_known_reduction(fn))
         known, neutral = found
@@ -242,7 +244,11 @@ def _meaning(fn: Callable[[float, float], float]) -> Expression | None:
 
 
 class SimpleOps(TensorOps):
-    """Tessella's reference backend: any Python function of numbers may be mapped."""
+    """Tessella's reference backend: any Python function of numbers may be mapped.
+
+    A function is followed once and its expression evaluated by NumPy; what cannot be an expression is
+    called for each element.
+    """
 
     elementwise = staticmethod(python_kernel)
 

@@ -40,7 +40,8 @@ class ScalarFunction:
         derivatives: Sequence[Callable[..., Any]] | None = None,
     ) -> None:
         self.function = function
-        self.name = name or getattr(function, "name", None) or function.__name__
+        own: Any = getattr(function, "name", None) or getattr(function, "__name__", None)
+        self.name: str = name or own or type(function).__name__
         self.parameters = tuple(parameters or _parameters(function))
         self._given = derivatives
         self._expressions: dict[DTypes, Expression] = {}
