@@ -11,6 +11,23 @@ from tessella.minitorch.tensor_functions import Composed, number_of, rand
 from tessella.nn import functional as F
 
 
+def _cut(input: Tensor, kernel: tuple[int, int], name: str) -> Tensor:
+    """Images with their rows and columns in groups of the kernel's.
+
+    Shapes: (batch, channel, height, width) -> (batch, channel, rows, kh, columns, kw).
+    """
+    if input.dims != 4:
+        raise ShapeError(
+            f"{name}: the shape is {input.shape}; expected batch, channel, height, width"
+        )
+    batch, channel, height, width = input.shape
+    kh, kw = kernel
+    if kh < 1 or kw < 1 or height % kh or width % kw:
+        raise ShapeError(f"{name}: a kernel {kernel} does not divide an image {height, width}")
+    whole = input if input.is_contiguous() else input.contiguous()
+    return whole.view(batch, channel, height // kh, kh, width // kw, kw)
+
+
 def tile(input: Tensor, kernel: tuple[int, int]) -> tuple[Tensor, int, int]:
     """An image cut in tiles, for pooling.
 
@@ -22,16 +39,8 @@ def tile(input: Tensor, kernel: tuple[int, int]) -> tuple[Tensor, int, int]:
     Raises:
         ShapeError: the kernel does not divide the image.
     """
-    if input.dims != 4:
-        raise ShapeError(
-            f"tile: the shape is {input.shape}; expected batch, channel, height, width"
-        )
-    batch, channel, height, width = input.shape
-    kh, kw = kernel
-    if kh < 1 or kw < 1 or height % kh or width % kw:
-        raise ShapeError(f"tile: a kernel {kernel} does not divide an image {height, width}")
-    rows, columns = height // kh, width // kw
-    cut = input.contiguous().view(batch, channel, rows, kh, columns, kw)
+    cut = _cut(input, kernel, "tile")
+    batch, channel, rows, kh, columns, kw = cut.shape
     together = cut.permute(0, 1, 2, 4, 3, 5).contiguous()
     return together.view(batch, channel, rows, columns, kh * kw), rows, columns
 
@@ -40,9 +49,12 @@ def avgpool2d(input: Tensor, kernel: tuple[int, int]) -> Tensor:
     """The mean of each tile.
 
     Shapes: (batch, channel, height, width) -> (batch, channel, height / kh, width / kw).
+
+    Raises:
+        ShapeError: the kernel does not divide the image.
     """
-    tiles, rows, columns = tile(input, kernel)
-    return tiles.mean(4).view(input.shape[0], input.shape[1], rows, columns)
+    cut = _cut(input, kernel, "avgpool2d")
+    return cut.mean(5).mean(3).view(*cut.shape[:3], cut.shape[4])
 
 
 class Max(Composed):
@@ -67,9 +79,12 @@ def maxpool2d(input: Tensor, kernel: tuple[int, int]) -> Tensor:
     """The largest element of each tile.
 
     Shapes: (batch, channel, height, width) -> (batch, channel, height / kh, width / kw).
+
+    Raises:
+        ShapeError: the kernel does not divide the image.
     """
-    tiles, rows, columns = tile(input, kernel)
-    return max(tiles, 4).view(input.shape[0], input.shape[1], rows, columns)
+    cut = _cut(input, kernel, "maxpool2d")
+    return max(max(cut, 5), 3).view(*cut.shape[:3], cut.shape[4])
 
 
 class _Softmax(Composed):

@@ -253,7 +253,7 @@ class Tensor:
         """All elements in one row."""
         if self.dims == 1:
             return self
-        whole = self if self._data._value.layout.contiguous else self.contiguous()
+        whole = self if self.is_contiguous() else self.contiguous()
         return whole.view(self.size)
 
     def all(self, dim: int | None = None) -> Tensor:
@@ -281,13 +281,17 @@ class Tensor:
         """A copy whose elements lie in row-major order."""
         return functions.Copy.apply(self)
 
+    def is_contiguous(self) -> bool:
+        """Whether the elements lie in row-major order."""
+        return self._data._value.layout.contiguous or self._tensor.is_contiguous()
+
     def view(self, *shape: int) -> Tensor:
         """Another shape of the same storage.
 
         Raises:
             ShapeError: the elements do not lie in row-major order, or are not as many.
         """
-        if not self._data._value.layout.contiguous and not self._tensor.is_contiguous():
+        if not self.is_contiguous():
             raise ShapeError(
                 f"view: the elements do not lie in row-major order (shape {self.shape}, strides "
                 f"{self._data.strides}); use x.contiguous().view{shape}"
@@ -425,11 +429,11 @@ class Tensor:
         under `ts.jit` finds its parameters again. The old tensor keeps its data.
         """
         if isinstance(old, Tensor) and old is not self and old.shape == self.shape:
-            handle, data = old._data, self._data
+            handle, data, gradient = old._data, self._data, old._data.grad
             old._data = handle.detach()
-            old._data.grad = handle.grad
+            if gradient is not None:
+                old._data.grad, handle.grad = gradient, None
             handle.assign(data)
-            handle.grad = None
             self._data = handle
 
 

@@ -6,6 +6,7 @@ derivatives are Tessella's: of a scalar function for elementwise ones, of a prim
 
 from __future__ import annotations
 
+import functools
 import random
 from collections.abc import Callable, Sequence
 from typing import Any, TypeAlias
@@ -21,6 +22,7 @@ from tessella.minitorch.autodiff import Context
 from tessella.minitorch.scalar_functions import wrap_tuple
 from tessella.minitorch.tensor_data import UserShape
 from tessella.minitorch.tensor_ops import SimpleBackend, TensorBackend
+from tessella.primitives import movement
 from tessella.primitives.elementwise import Elementwise
 from tessella.scalar.function import scalar_function
 
@@ -224,7 +226,13 @@ class MatMul(Function):
 
 
 def _transposed(a: Tensor) -> Tensor:
-    return a._like(a._data.mT)
+    return a._like(_exchange(a.dims)(a._data))
+
+
+@functools.cache
+def _exchange(rank: int) -> movement.Permute:
+    """The last two axes exchanged."""
+    return movement.Permute((*range(rank - 2), rank - 1, rank - 2))
 
 
 class Composed(Function):

@@ -166,7 +166,8 @@ def elementwise_kernel(fn: Callable[..., float]) -> Kernel:
     primitive = Elementwise(scalar_function(fn))
 
     def kernel(*xs: ts.Tensor) -> ts.Tensor:
-        return apply(primitive, xs).astype(dtypes.float64)
+        result: ts.Tensor = apply(primitive, xs)
+        return result if result.dtype is dtypes.float64 else result.astype(dtypes.float64)
 
     return kernel
 

@@ -11,6 +11,7 @@ Source: Dumoulin & Visin, *A guide to convolution arithmetic for deep learning* 
 
 from __future__ import annotations
 
+import functools
 import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -262,6 +263,7 @@ def _numpy_windows(x: NumPyArray, axis: int, g: Geometry, kernel: int) -> NumPyA
     return np.moveaxis(result, -2, axis)
 
 
+@functools.cache
 def matmul_labels(left_rank: int, right_rank: int) -> Contraction:
     """The contraction of `matmul` for operands of these ranks, batch axes already equal.
 
@@ -280,5 +282,7 @@ def matmul_labels(left_rank: int, right_rank: int) -> Contraction:
 
 def promote_pair(x: Any, y: Any) -> tuple[Any, Any]:
     """Two operands in their common dtype."""
+    if x.dtype is y.dtype:
+        return x, y
     common = dtypes.promote(x.dtype, y.dtype)
     return cast(x, common), cast(y, common)

@@ -243,3 +243,12 @@ def test_a_closure_is_recorded_again():
     with ts.no_grad():
         assert optimiser.step(closure).item() == 16.0
     assert p.item() == 2.0
+
+
+def test_convolutions_take_a_pair_of_paddings_for_each_axis():
+    x, w = ts.randn(2, 3, 5, 6), ts.randn(4, 3, 2, 3)
+    padded = ts.pad(x, [(0, 0), (0, 0), (0, 1), (2, 0)])
+    found = F.conv2d(x, w, padding=[(0, 1), (2, 0)])
+    np.testing.assert_allclose(found.numpy(), F.conv2d(padded, w).numpy(), rtol=1e-5, atol=1e-5)
+    with pytest.raises(errors.ArgumentError, match=r"expected 2 pairs \(before, after\)"):
+        F.conv2d(x, w, padding=[(0, 1)])

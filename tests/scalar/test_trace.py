@@ -234,3 +234,19 @@ def test_what_cannot_be_traced_says_where_and_why(function, line, cure):
     assert line in message
     assert cure in message
     assert "test_trace.py:" in message
+
+
+def test_the_side_that_is_not_taken_does_not_spoil_the_derivative():
+    """Its slope may be infinite or NaN: nothing of it is multiplied by zero."""
+
+    def stable_sigmoid(x):
+        if x >= 0:
+            return 1.0 / (1.0 + math.exp(-x))
+        return math.exp(x) / (1.0 + math.exp(x))
+
+    x = ts.asarray([-2000.0, 0.0, 2000.0], dtype=ts.float64).requires_grad_()
+    ts.map(stable_sigmoid)(x).sum().backward()
+    assert x.grad.tolist() == [0.0, 0.25, 0.0]
+    y = ts.asarray([0.0, 4.0]).requires_grad_()
+    ts.map(lambda v: math.sqrt(v) if v > 0 else v)(y).sum().backward()
+    assert y.grad.tolist() == [1.0, 0.25]
