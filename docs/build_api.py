@@ -54,6 +54,10 @@ PAGES = {
             "tessella.primitives.host", "tessella.primitives.control", "tessella.primitives.barrier", "tessella.primitives.effect", "tessella.primitives.fused", "tessella.primitives.graph",
         ],
     ),
+    "minitorch": (
+        "The course: MiniTorch's API",
+        [f"tessella.minitorch.{room}" for room in ("operators", "module", "autodiff", "scalar_functions", "scalar", "tensor_data", "tensor_ops", "tensor_functions", "tensor", "fast_ops", "cuda_ops", "fast_conv", "nn", "optim", "datasets", "testing")],
+    ),
     "dtypes": ("Dtypes", ["tessella.dtypes", "tessella.tensors.inspection"]),
     "errors": ("Errors", ["tessella.errors"]),
 }  # fmt: skip

@@ -138,3 +138,11 @@ def test_a_tensor_that_is_used_often(backend):
         y = y + x
     y.sum().backward()
     same(x.grad, np.full((2, 2), 2_001.0))
+
+
+def test_the_gradient_of_a_permutation_goes_back_where_it_came_from(backend):
+    data = np.arange(24.0).reshape(2, 3, 4)
+    x = minitorch.tensor(data, backend=backend, requires_grad=True)
+    weights = np.arange(24.0).reshape(4, 2, 3) ** 2
+    (x.permute(2, 0, 1) * minitorch.tensor(weights, backend=backend)).sum().backward()
+    np.testing.assert_array_equal(x.grad.to_numpy(), weights.transpose(1, 2, 0))

@@ -220,3 +220,11 @@ def test_a_backend_shows_its_operations():
     assert TensorBackend(FastOps).ops is FastOps
     with pytest.raises(NotImplementedError, match="TensorOps: a subclass defines map, zip, reduce"):
         TensorBackend(minitorch.TensorOps)
+
+
+@pytest.mark.parametrize("ops", [SimpleOps, FastOps])
+def test_a_start_counts_for_known_functions_too(ops):
+    x = tensor([[-3.0, -1.0], [2.0, -5.0]], TensorBackend(ops))
+    assert ops.reduce(operators.max, 0.0)(x, 1).to_numpy().tolist() == [[0.0], [2.0]]
+    assert ops.reduce(operators.add, 10.0)(x, 0).to_numpy().tolist() == [[9.0, 4.0]]
+    assert ops.reduce(lambda a, b: a * b, -1.0)(x, 1).to_numpy().tolist() == [[-3.0], [10.0]]
