@@ -6,13 +6,14 @@ given to Tessella's tape (`tessella.autodiff`) as nodes, and that one walks it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from operator import is_
 from typing import Any, Protocol
 
 from tessella import autodiff
 from tessella.autodiff import Leaf, Node
+from tessella.errors import GradientError
 
 
 def central_difference(f: Any, *vals: Any, arg: int = 0, epsilon: float = 1e-6) -> Any:
@@ -163,4 +164,75 @@ class Context:
         return self.saved_values
 
 
-__all__ = ["Context", "Variable", "backpropagate", "central_difference", "topological_sort"]
+@dataclass(slots=True)
+class History:
+    """How a value was computed: the function, what it kept, and its inputs. A leaf has no function."""
+
+    last_fn: Any = None
+    ctx: Context | None = None
+    inputs: Sequence[Any] = ()
+
+
+class Recorded:
+    """What scalars and tensors have in common as variables: a history, a number and a name."""
+
+    __slots__ = ("_name", "history", "unique_id")
+
+    history: History | None
+    unique_id: int
+    _name: str | None
+
+    @property
+    def name(self) -> str:
+        return str(self.unique_id) if self._name is None else self._name
+
+    @name.setter
+    def name(self, name: str) -> None:
+        self._name = name
+
+    def requires_grad_(self, requires_grad: bool = True) -> None:
+        """Be a leaf from now on, or a constant."""
+        self.history = History() if requires_grad else None
+
+    def is_leaf(self) -> bool:
+        """Whether it was made by the user, and keeps its derivative."""
+        return self.history is not None and self.history.last_fn is None
+
+    def is_constant(self) -> bool:
+        """Whether it has no history."""
+        return self.history is None
+
+    @property
+    def parents(self) -> list[Any]:
+        """What it was computed from."""
+        inputs = () if self.history is None else self.history.inputs
+        return [x for x in inputs if isinstance(x, Recorded)]
+
+    def _check_leaf(self) -> None:
+        if not self.is_leaf():
+            raise GradientError(
+                f"accumulate_derivative: only leaves keep derivatives, and this {type(self).__name__} "
+                + ("is a constant" if self.is_constant() else "was computed from others")
+            )
+
+    def _pulled(self, d_output: Any) -> list[tuple[Any, Any]]:
+        """Each input that is no constant, with what the function's backward pass gives for it."""
+        history = self.history
+        if history is None or history.last_fn is None:
+            raise GradientError(
+                f"chain_rule: the {type(self).__name__} was not computed from others"
+            )
+        found = history.last_fn._backward(history.ctx, d_output)
+        if len(found) != len(history.inputs):
+            raise GradientError(
+                f"{history.last_fn.__name__}.backward gave {len(found)} derivatives for "
+                f"{len(history.inputs)} inputs; give one for each (0.0 where there is none)"
+            )
+        pairs = zip(history.inputs, found, strict=True)
+        return [pair for pair in pairs if getattr(pair[0], "history", None) is not None]
+
+
+__all__ = [
+    "Context", "History", "Recorded", "Variable", "backpropagate", "central_difference",
+    "topological_sort",
+]  # fmt: skip

@@ -3,33 +3,24 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable
 from typing import Any, TypeAlias
 
 import numpy as np
 
-from tessella.errors import ArgumentTypeError, GradientError
+from tessella.errors import ArgumentTypeError
 from tessella.minitorch import scalar_functions as functions
-from tessella.minitorch.autodiff import Context, backpropagate, central_difference
+from tessella.minitorch.autodiff import History, Recorded, backpropagate, central_difference
 
 ScalarLike: TypeAlias = "float | int | Scalar"
 _numbers = itertools.count(1)
 
 
-@dataclass(slots=True)
-class ScalarHistory:
-    """How a scalar was computed: the function, what it kept, and its inputs. A leaf has no function."""
-
-    last_fn: type[functions.ScalarFunction] | None = None
-    ctx: Context | None = None
-    inputs: Sequence[Scalar] = ()
-
-
+ScalarHistory = History
 _LEAF = ScalarHistory()
 
 
-class Scalar:
+class Scalar(Recorded):
     """A number, with its history and, if it is a leaf, its derivative.
 
     Args:
@@ -44,7 +35,7 @@ class Scalar:
     (Scalar(15.000000), 8.0)
     """
 
-    __slots__ = ("_name", "data", "derivative", "history", "unique_id")
+    __slots__ = ("data", "derivative")
     __hash__ = object.__hash__  # by identity, as == compares numbers
 
     def __init__(
@@ -56,14 +47,6 @@ class Scalar:
         self.data = float(v)
         self.history = back
         self.derivative: float | None = None
-        self._name = name
-
-    @property
-    def name(self) -> str:
-        return str(self.unique_id) if self._name is None else self._name
-
-    @name.setter
-    def name(self, name: str) -> None:
         self._name = name
 
     def __repr__(self) -> str:
@@ -125,35 +108,14 @@ class Scalar:
 
     # --- as a variable of the chain rule ------------------------------------------------------------
 
-    def requires_grad_(self, requires_grad: bool = True) -> None:
-        """Be a leaf from now on, or a constant."""
-        self.history = ScalarHistory() if requires_grad else None
-
     def accumulate_derivative(self, x: Any) -> None:
         """Add to the derivative.
 
         Raises:
             GradientError: it is no leaf.
         """
-        if not self.is_leaf():
-            raise GradientError(
-                "accumulate_derivative: only leaves keep derivatives, and this scalar "
-                + ("is a constant" if self.is_constant() else "was computed from others")
-            )
+        self._check_leaf()
         self.derivative = x if self.derivative is None else self.derivative + x
-
-    def is_leaf(self) -> bool:
-        """Whether it was made by the user."""
-        return self.history is not None and self.history.last_fn is None
-
-    def is_constant(self) -> bool:
-        """Whether it has no history."""
-        return self.history is None
-
-    @property
-    def parents(self) -> Iterable[Scalar]:
-        """What it was computed from."""
-        return () if self.history is None else self.history.inputs
 
     def chain_rule(self, d_output: Any) -> Iterable[tuple[Scalar, Any]]:
         """Each input that is no constant, with its derivative.
@@ -162,19 +124,9 @@ class Scalar:
             d_output: the derivative of this scalar.
 
         Raises:
-            GradientError: it was not computed from others.
+            GradientError: it was not computed from others, or its function gives too few derivatives.
         """
-        history = self.history
-        if history is None or history.last_fn is None:
-            raise GradientError("chain_rule: the scalar was not computed from others")
-        derivatives = history.last_fn._backward(history.ctx, d_output)  # type: ignore[arg-type]
-        if len(derivatives) != len(history.inputs):
-            raise GradientError(
-                f"{history.last_fn.__name__}.backward gave {len(derivatives)} derivatives for "
-                f"{len(history.inputs)} inputs; give one for each"
-            )
-        pairs = zip(history.inputs, derivatives, strict=True)
-        return [pair for pair in pairs if pair[0].history is not None]
+        return self._pulled(d_output)
 
     def backward(self, d_output: float | None = None) -> None:
         """Carry the derivative (1 by default) back to every leaf."""

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -16,7 +14,7 @@ from tessella.errors import ArgumentError, ArgumentTypeError, GradientError, Sha
 from tessella.later import when_imported
 from tessella.minitorch import operators
 from tessella.minitorch import tensor_functions as functions
-from tessella.minitorch.autodiff import Context, backpropagate
+from tessella.minitorch.autodiff import History, Recorded, backpropagate
 from tessella.minitorch.tensor_data import (
     TensorData,
     UserIndex,
@@ -33,16 +31,7 @@ Pairs: TypeAlias = "list[tuple[Tensor, Tensor]]"  # a method is called tuple, to
 _numbers = itertools.count(1)
 
 
-@dataclass(slots=True)
-class History:
-    """How a tensor was computed: the function, what it kept, and its inputs. A leaf has no function."""
-
-    last_fn: type[functions.Function] | None = None
-    ctx: Context | None = None
-    inputs: Sequence[Any] = ()
-
-
-class Tensor:
+class Tensor(Recorded):
     """An n-dimensional array of float64, with its history and, if it is a leaf, its gradient.
 
     Make one with `tensor`, `zeros`, `rand`. Axes that are reduced stay, with size 1.
@@ -62,13 +51,12 @@ class Tensor:
         [6.00 8.00]]
     """
 
-    __slots__ = ("_data", "_name", "backend", "history", "unique_id")
+    __slots__ = ("_data", "backend")
     __hash__ = object.__hash__  # by identity, as == compares elements
     __array_priority__ = 1001
 
     _data: ts.Tensor
     backend: TensorBackend
-    history: History | None
 
     def __init__(
         self,
@@ -118,14 +106,6 @@ class Tensor:
     def f(self) -> TensorBackend:
         """The operations of the backend."""
         return self.backend
-
-    @property
-    def name(self) -> str:
-        return str(self.unique_id) if self._name is None else self._name
-
-    @name.setter
-    def name(self, name: str) -> None:
-        self._name = name
 
     @property
     def _tensor(self) -> TensorData:
@@ -333,10 +313,6 @@ class Tensor:
     def grad(self, gradient: Tensor | None) -> None:
         self._data.grad = None if gradient is None else gradient._data
 
-    def requires_grad_(self, x: bool = True) -> None:
-        """Be a leaf from now on, or a constant."""
-        self.history = History() if x else None
-
     def requires_grad(self) -> bool:
         """Whether it is no constant."""
         return self.history is not None
@@ -351,27 +327,9 @@ class Tensor:
         Raises:
             GradientError: it is no leaf.
         """
-        if not self.is_leaf():
-            raise GradientError(
-                "accumulate_derivative: only leaves keep gradients, and this tensor "
-                + ("is a constant" if self.is_constant() else "was computed from others")
-            )
+        self._check_leaf()
         before = self._data.grad
         self._data.grad = x._data.copy() if before is None else before + x._data
-
-    def is_leaf(self) -> bool:
-        """Whether it was made by the user."""
-        return self.history is not None and self.history.last_fn is None
-
-    def is_constant(self) -> bool:
-        """Whether it has no history."""
-        return self.history is None
-
-    @property
-    def parents(self) -> Iterable[Tensor]:
-        """What it was computed from."""
-        inputs = () if self.history is None else self.history.inputs
-        return [x for x in inputs if isinstance(x, Tensor)]
 
     def chain_rule(self, d_output: Tensor) -> Pairs:
         """Each input that is no constant, with its gradient.
@@ -382,21 +340,11 @@ class Tensor:
         Raises:
             GradientError: it was not computed from others, or its function gives too few gradients.
         """
-        history = self.history
-        if history is None or history.last_fn is None or history.ctx is None:
-            raise GradientError("chain_rule: the tensor was not computed from others")
-        found = history.last_fn._backward(history.ctx, d_output)
-        if len(found) != len(history.inputs):
-            raise GradientError(
-                f"{history.last_fn.__name__}.backward gave {len(found)} gradients for "
-                f"{len(history.inputs)} inputs; give one for each (0.0 where there is none)"
-            )
         return [
             (x, gradient)
             if type(gradient) is Tensor and gradient.shape == x.shape
             else (x, x.expand(x._ensure_tensor(gradient)))
-            for x, gradient in zip(history.inputs, found, strict=True)
-            if isinstance(x, Tensor) and x.history is not None
+            for x, gradient in self._pulled(d_output)
         ]
 
     def backward(self, grad_output: Tensor | None = None) -> None:
@@ -468,4 +416,4 @@ def wrapped(data: ts.Tensor, backend: TensorBackend, history: History | None = N
 
 when_imported("optree", "tessella.minitorch.tree")
 
-__all__ = ["History", "Tensor", "TensorLike"]
+__all__ = ["Tensor", "TensorLike"]

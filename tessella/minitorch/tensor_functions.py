@@ -18,7 +18,7 @@ import tessella.minitorch.tensor as tensors  # which imports this module, too
 from tessella import autodiff, dtypes
 from tessella.errors import ShapeError
 from tessella.minitorch import operators
-from tessella.minitorch.autodiff import Context
+from tessella.minitorch.autodiff import Context, History
 from tessella.minitorch.scalar_functions import wrap_tuple
 from tessella.minitorch.tensor_data import UserShape
 from tessella.minitorch.tensor_ops import SimpleBackend, TensorBackend
@@ -76,7 +76,7 @@ class Function:
             result = cls._forward(ctx, *inputs)
             result = result._like(result._data)  # may be an input
         if needed:
-            result.history = tensors.History(cls, ctx, vals)
+            result.history = History(cls, ctx, vals)
         return result
 
 
@@ -274,7 +274,7 @@ class Composed(Function):
 
 
 def _made(data: ts.Tensor, backend: TensorBackend, requires_grad: bool) -> Tensor:
-    history = tensors.History() if requires_grad else None
+    history = History() if requires_grad else None
     return tensors.wrapped(data, backend, history)
 
 

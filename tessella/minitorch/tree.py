@@ -6,7 +6,8 @@ from typing import Any
 
 import optree
 
-from tessella.minitorch.tensor import History, Tensor, wrapped
+from tessella.minitorch.autodiff import History
+from tessella.minitorch.tensor import Tensor, wrapped
 from tessella.transforms.trees import NAMESPACE
 
 

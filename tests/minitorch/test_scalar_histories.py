@@ -52,7 +52,7 @@ def test_the_chain_rule_leaves_constants_out():
 
 def test_the_chain_rule_needs_a_function():
     for scalar in (Scalar(1.0), Scalar(1.0, back=None)):
-        with pytest.raises(GradientError, match="the scalar was not computed from others"):
+        with pytest.raises(GradientError, match="the Scalar was not computed from others"):
             scalar.chain_rule(1.0)
 
 

@@ -126,7 +126,9 @@ def test_a_wrong_number_of_gradients():
             return grad_output
 
     x = tensor([1.0], requires_grad=True)
-    with pytest.raises(GradientError, match=r"Half\.backward gave 1 gradients for 2 inputs; give"):
+    with pytest.raises(
+        GradientError, match=r"Half\.backward gave 1 derivatives for 2 inputs; give"
+    ):
         Half.apply(x, x).backward()
 
 
