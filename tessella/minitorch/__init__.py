@@ -28,6 +28,7 @@ from tessella.minitorch import tensor_data as tensor_data
 from tessella.minitorch import tensor_functions as tensor_functions
 from tessella.minitorch import tensor_ops as tensor_ops
 from tessella.minitorch import testing as testing
+from tessella.minitorch.alias import *
 from tessella.minitorch.autodiff import *
 from tessella.minitorch.cuda_ops import *
 from tessella.minitorch.datasets import *

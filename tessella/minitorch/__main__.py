@@ -7,7 +7,7 @@ import runpy
 import sys
 from pathlib import Path
 
-import tessella.minitorch  # noqa: F401 (with all its modules)
+from tessella.minitorch import install
 
 
 def main() -> None:
@@ -17,10 +17,7 @@ def main() -> None:
     script = Path(sys.argv[1])
     if not script.is_file():
         raise SystemExit(f"error: there is no file {script}")
-    own = "tessella.minitorch"
-    for name, module in list(sys.modules.items()):
-        if name == own or name.startswith(own + "."):
-            sys.modules[name.removeprefix("tessella.")] = module
+    install()
     sys.argv = sys.argv[1:]
     sys.path[0] = str(script.parent.absolute())
     runpy.run_path(str(script), run_name="__main__")
