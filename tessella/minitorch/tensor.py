@@ -127,7 +127,7 @@ class Tensor(Recorded):
         step = 1
         for n, stride in sorted(zip(shape, strides, strict=True), key=lambda pair: pair[1]):
             if n > 1 and stride != step:
-                self._data = self._data.copy()
+                self._data.assign(self._data.copy())  # the same handle, with its gradient
                 break
             step *= n
         return self._data

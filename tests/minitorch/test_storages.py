@@ -149,3 +149,12 @@ def test_a_view_needs_row_major_order(backend):
     with pytest.raises(ShapeError, match=message):
         turned.view(2, 3)
     same(turned.contiguous().view(2, 3), A.T.reshape(2, 3))
+
+
+def test_a_leaf_that_was_broadcast_keeps_its_gradient_when_it_is_looked_at(backend):
+    x = minitorch.ones((2, 3), backend=backend).expand(minitorch.ones((1,), backend=backend))
+    x.requires_grad_(True)
+    (x * 2.0).sum().backward()
+    x[0, 1] = 7.0
+    assert x.to_numpy().tolist() == [[1.0, 7.0, 1.0], [1.0, 1.0, 1.0]]
+    assert x.grad.to_numpy().tolist() == [[2.0] * 3] * 2
