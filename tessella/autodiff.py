@@ -150,17 +150,22 @@ def enable_grad() -> contextlib.AbstractContextManager[None]:
     return _recording(True)
 
 
-def backward(roots: Sequence[tuple[Edge, Any]], retain_graph: bool = False) -> None:
+def backward(
+    roots: Sequence[tuple[Edge, Any]],
+    retain_graph: bool = False,
+    order: Sequence[Node] | None = None,
+) -> None:
     """Carry the gradients of the roots back to every leaf.
 
     Args:
         roots: edges with their gradients.
         retain_graph: keep the history, to go through it again.
+        order: all nodes below the roots, each before its parents, where that is known already.
 
     Raises:
         GradientError: the history is gone.
     """
-    _walk(roots, retain_graph, None)
+    _walk(roots, retain_graph, None, order)
 
 
 def gradients(
@@ -172,9 +177,12 @@ def gradients(
 
 
 def _walk(
-    roots: Sequence[tuple[Edge, Any]], retain_graph: bool, targets: set[Node] | None
+    roots: Sequence[tuple[Edge, Any]],
+    retain_graph: bool,
+    targets: set[Node] | None,
+    order: Sequence[Node] | None = None,
 ) -> dict[Edge, Any]:
-    order = _topological([edge[0] for edge, _ in roots])
+    order = _topological([edge[0] for edge, _ in roots]) if order is None else order
     needed = None if targets is None else _leads_to(order, targets)
     pending = _Pending()
     reached: dict[Edge, Any] = {}
@@ -196,7 +204,11 @@ def _walk(
                     continue
             cotangents = [by_output.get(output) for output in range(max(by_output) + 1)]
         for edge, pulled in zip(node.parents, node.pull(cotangents), strict=False):
-            if edge is not None and pulled is not None:
+            if edge is None or pulled is None:
+                continue
+            if edge[1] == 0 and edge[0] not in first:  # by far the most
+                first[edge[0]] = pulled
+            else:
                 pending.add(edge[0], edge[1], pulled)
         if not retain_graph:
             node.release()

@@ -12,7 +12,7 @@ from operator import is_
 from typing import Any, Protocol
 
 from tessella import autodiff
-from tessella.autodiff import Leaf, Node
+from tessella.autodiff import Edge, Leaf, Node
 from tessella.errors import GradientError
 
 
@@ -65,9 +65,9 @@ class _VariableNode(Node):
 
     __slots__ = ("inputs", "variable")
 
-    def __init__(self, variable: Any, inputs: list[Any], nodes: dict[int, Node]) -> None:
+    def __init__(self, variable: Any, inputs: list[Any], edges: dict[int, Edge]) -> None:
         self.name = "variable"
-        self.parents = tuple([(nodes[x.unique_id], 0) for x in inputs])
+        self.parents = tuple([edges[x.unique_id] for x in inputs])
         self.hooks = None
         self.variable, self.inputs = variable, inputs
 
@@ -81,7 +81,7 @@ class _VariableNode(Node):
         for x, derivative in pairs:
             before = found.get(x.unique_id)
             found[x.unique_id] = derivative if before is None else before + derivative
-        return [found.pop(x.unique_id, None) for x in self.inputs]
+        return [found.pop(x.unique_id, None) for x in inputs]
 
     def release(self) -> None:
         """Nothing to forget: variables keep their histories."""
@@ -101,31 +101,32 @@ class _VariableLeaf(Leaf):
         return ()
 
 
-def _tape(variable: Any) -> Node:
-    """The node of a variable, with those of all it was computed from. Iterative: histories are long."""
-    nodes: dict[int, Node] = {}
+def _tape(variable: Any) -> list[Any]:
+    """The nodes of a variable and of all it was computed from, each before its inputs.
+
+    Iterative, because histories are long.
+    """
+    edges: dict[int, Edge] = {}
     waiting: list[tuple[Any, Any]] = [(variable, None)]
     while waiting:
         current, inputs = waiting.pop()
         identity = current.unique_id
-        if identity in nodes:
+        if identity in edges:
             continue
         if inputs is not None:
-            nodes[identity] = _VariableNode(current, inputs, nodes)
+            edges[identity] = (_VariableNode(current, inputs, edges), 0)
         elif current.is_leaf():
-            nodes[identity] = _VariableLeaf(current)
+            edges[identity] = (_VariableLeaf(current), 0)
         else:
             inputs = [x for x in current.parents if not x.is_constant()]
             waiting.append((current, inputs))
-            waiting += [(x, None) for x in inputs if x.unique_id not in nodes]
-    return nodes[variable.unique_id]
+            waiting += [(x, None) for x in inputs if x.unique_id not in edges]
+    return [node for node, _ in reversed(edges.values())]
 
 
 def topological_sort(variable: Variable) -> list[Any]:
     """All variables that are not constant, each before what it was computed from."""
-    if variable.is_constant():
-        return []
-    return [node.variable for node in autodiff._topological([_tape(variable)])]  # type: ignore[attr-defined]
+    return [] if variable.is_constant() else [node.variable for node in _tape(variable)]
 
 
 def backpropagate(variable: Variable, deriv: Any) -> None:
@@ -136,7 +137,8 @@ def backpropagate(variable: Variable, deriv: Any) -> None:
         deriv: the derivative there.
     """
     if not variable.is_constant():
-        autodiff.backward([((_tape(variable), 0), deriv)])
+        order = _tape(variable)
+        autodiff.backward([((order[0], 0), deriv)], order=order)
 
 
 @dataclass(slots=True)
@@ -205,8 +207,9 @@ class Recorded:
     @property
     def parents(self) -> list[Any]:
         """What it was computed from."""
-        inputs = () if self.history is None else self.history.inputs
-        return [x for x in inputs if isinstance(x, Recorded)]
+        if self.history is None:
+            return []
+        return [x for x in self.history.inputs if isinstance(x, Recorded)]
 
     def _check_leaf(self) -> None:
         if not self.is_leaf():
