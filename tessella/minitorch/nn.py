@@ -54,7 +54,8 @@ def avgpool2d(input: Tensor, kernel: tuple[int, int]) -> Tensor:
         ShapeError: the kernel does not divide the image.
     """
     cut = _cut(input, kernel, "avgpool2d")
-    return cut.mean(5).mean(3).view(*cut.shape[:3], cut.shape[4])
+    total = cut.sum(5).sum(3).view(*cut.shape[:3], cut.shape[4])
+    return total / (kernel[0] * kernel[1])
 
 
 class Max(Composed):
