@@ -14,7 +14,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -60,8 +60,12 @@ class _Rival:
         return run
 
 
-def course() -> Table:
-    """The course's trainings: eager, compiled, MiniTorch, PyTorch."""
+def course(rows: Sequence[str] = ()) -> Table:
+    """The course's trainings: eager, compiled, MiniTorch, PyTorch.
+
+    Args:
+        rows: names of works (`fast`, `mnist`, ...); all of them, and the first epochs, by default.
+    """
     table = Table(
         "course",
         ["work", "Tessella", "with ts.jit", "MiniTorch", "PyTorch", "ratio", "must reach"],
@@ -75,10 +79,12 @@ def course() -> Table:
         ("tensor", "Simple, hidden 10, on SimpleOps: an epoch", "2"),
         ("scalar", "Simple, hidden 4, on scalars: an epoch", "2"),
     ):
-        _row(table, rival, name, title, f"≤ {least} × MiniTorch")
+        if not rows or name in rows:
+            _row(table, rival, name, title, f"≤ {least} × MiniTorch")
     if rival is not None:
         rival.process.kill()
-    _first_epochs(table)
+    if not rows:
+        _first_epochs(table)
     return table
 
 
