@@ -394,10 +394,8 @@ def _constant(value: float) -> ts.Tensor:
     found = _constants.get(value) if value and not is_traced() else None  # 0.0 and -0.0 are equal
     if found is None:
         found = filled(value, (1,), dtypes.float64)
-        if value and not is_traced():
-            if len(_constants) > 4096:
-                _constants.clear()
-                _constant_buffers.clear()
+        # none is ever given up: the memory of one that is in use must stay known as shared
+        if value and not is_traced() and len(_constants) < 4096:
             _constants[value] = found
             _constant_buffers.add(id(found._value.buffer))
     return found
