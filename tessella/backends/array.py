@@ -165,6 +165,8 @@ def check_shape(shape: Any, name: str) -> Shape:
     >>> check_shape(3, "zeros"), check_shape([2, 3], "zeros")
     ((3,), (2, 3))
     """
+    if type(shape) is tuple and not [n for n in shape if type(n) is not int or n < 0]:
+        return shape  # as it mostly comes
     if isinstance(shape, (int, np.integer, Size)):
         shape = (shape,)
     try:

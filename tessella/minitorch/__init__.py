@@ -2,7 +2,7 @@
 
 `import tessella.minitorch as minitorch` runs the course's code, its tests and its training scripts. A
 script that says `import minitorch` runs as it is with `python -m tessella.minitorch script.py`. What
-stands where is in `docs/course.md`.
+stands where is in `docs/course.md`. The modules below are attributes of this one, too, as in MiniTorch.
 
 >>> import tessella.minitorch as minitorch
 >>> backend = minitorch.TensorBackend(minitorch.FastOps)
@@ -14,20 +14,6 @@ stands where is in `docs/course.md`.
     [9.00 13.00]]
 """
 
-from tessella.minitorch import autodiff as autodiff
-from tessella.minitorch import cuda_ops as cuda_ops
-from tessella.minitorch import fast_conv as fast_conv
-from tessella.minitorch import fast_ops as fast_ops
-from tessella.minitorch import module as module
-from tessella.minitorch import nn as nn
-from tessella.minitorch import operators as operators
-from tessella.minitorch import optim as optim
-from tessella.minitorch import scalar as scalar
-from tessella.minitorch import scalar_functions as scalar_functions
-from tessella.minitorch import tensor_data as tensor_data
-from tessella.minitorch import tensor_functions as tensor_functions
-from tessella.minitorch import tensor_ops as tensor_ops
-from tessella.minitorch import testing as testing
 from tessella.minitorch.alias import *
 from tessella.minitorch.autodiff import *
 from tessella.minitorch.cuda_ops import *
@@ -36,30 +22,7 @@ from tessella.minitorch.fast_conv import *
 from tessella.minitorch.fast_ops import *
 from tessella.minitorch.module import *
 from tessella.minitorch.nn import *
-from tessella.minitorch.operators import (
-    add,
-    addLists,
-    eq,
-    exp,
-    id,
-    inv,
-    inv_back,
-    is_close,
-    log,
-    log_back,
-    lt,
-    map,
-    mul,
-    neg,
-    negList,
-    prod,
-    reduce,
-    relu,
-    relu_back,
-    sigmoid,
-    sum,
-    zipWith,
-)  # isort: skip # fmt: skip (without max, which Module 4 has, too)
+from tessella.minitorch.operators import *
 from tessella.minitorch.optim import *
 from tessella.minitorch.scalar import *
 from tessella.minitorch.scalar_functions import ScalarFunction as ScalarFunction

@@ -6,13 +6,16 @@ given to Tessella's tape (`tessella.autodiff`) as nodes, and that one walks it.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from operator import is_
 from typing import Any, Protocol
 
+import numpy as np
+
 from tessella import autodiff
-from tessella.autodiff import Edge, Leaf, Node
+from tessella.autodiff import Edge, Node
 from tessella.errors import GradientError
 
 
@@ -34,6 +37,16 @@ def central_difference(f: Any, *vals: Any, arg: int = 0, epsilon: float = 1e-6) 
     above[arg] = vals[arg] + epsilon
     below[arg] = vals[arg] - epsilon
     return (f(*above) - f(*below)) / (2.0 * epsilon)
+
+
+def assert_gradient(where: str, gradient: Any, expected: float) -> None:
+    """Complain if a derivative is far from the central difference at its place.
+
+    Raises:
+        AssertionError: says where, and the numbers that differ.
+    """
+    message = f"{where}: the gradient is {gradient}, the central difference {expected}"
+    np.testing.assert_allclose(gradient or 0.0, expected, 1e-2, 1e-2, err_msg=message)
 
 
 class Variable(Protocol):
@@ -66,15 +79,17 @@ class _VariableNode(Node):
     __slots__ = ("inputs", "variable")
 
     def __init__(self, variable: Any, inputs: list[Any], edges: dict[int, Edge]) -> None:
-        self.name = "variable"
+        self.name, self.hooks = "variable", None
         self.parents = tuple([edges[x.unique_id] for x in inputs])
-        self.hooks = None
         self.variable, self.inputs = variable, inputs
 
     def pull(self, cotangents: list[Any]) -> list[Any]:
-        """The derivatives of the inputs, in their order."""
-        pairs = list(self.variable.chain_rule(cotangents[0]))
+        """The derivatives of the inputs, in their order; a leaf takes its own, and has none."""
         inputs = self.inputs
+        if not inputs and self.variable.is_leaf():
+            self.variable.accumulate_derivative(cotangents[0])
+            return []
+        pairs = list(self.variable.chain_rule(cotangents[0]))
         if len(pairs) == len(inputs) and all(map(is_, [x for x, _ in pairs], inputs)):
             return [derivative for _, derivative in pairs]
         found: dict[int, Any] = {}  # a class of somebody's own may give them in another order
@@ -85,20 +100,6 @@ class _VariableNode(Node):
 
     def release(self) -> None:
         """Nothing to forget: variables keep their histories."""
-
-
-class _VariableLeaf(Leaf):
-    """A leaf, which takes its derivative itself."""
-
-    __slots__ = ("variable",)
-
-    def __init__(self, variable: Any) -> None:
-        self.name, self.parents, self.hooks = "leaf", (), None
-        self.variable = variable
-
-    def pull(self, cotangents: list[Any]) -> tuple[()]:
-        self.variable.accumulate_derivative(cotangents[0])
-        return ()
 
 
 def _tape(variable: Any) -> list[Any]:
@@ -116,7 +117,7 @@ def _tape(variable: Any) -> list[Any]:
         if inputs is not None:
             edges[identity] = (_VariableNode(current, inputs, edges), 0)
         elif current.is_leaf():
-            edges[identity] = (_VariableLeaf(current), 0)
+            edges[identity] = (_VariableNode(current, [], edges), 0)
         else:
             inputs = [x for x in current.parents if not x.is_constant()]
             waiting.append((current, inputs))
@@ -175,6 +176,9 @@ class History:
     inputs: Sequence[Any] = ()
 
 
+unique_ids = itertools.count(1)
+
+
 class Recorded:
     """What scalars and tensors have in common as variables: a history, a number and a name."""
 
@@ -218,8 +222,15 @@ class Recorded:
                 + ("is a constant" if self.is_constant() else "was computed from others")
             )
 
-    def _pulled(self, d_output: Any) -> list[tuple[Any, Any]]:
-        """Each input that is no constant, with what the function's backward pass gives for it."""
+    def chain_rule(self, d_output: Any) -> list[tuple[Any, Any]]:
+        """Each input that is no constant, with its derivative.
+
+        Args:
+            d_output: the derivative of this value.
+
+        Raises:
+            GradientError: it was not computed from others, or its function gives too few derivatives.
+        """
         history = self.history
         if history is None or history.last_fn is None:
             raise GradientError(

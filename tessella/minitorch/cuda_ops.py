@@ -45,7 +45,7 @@ def sum_practice(a: Tensor) -> TensorData:
 
     Shapes: (n,) -> one sum for each block, at least two numbers.
     """
-    if len(a.shape) != 1:
+    if a.dims != 1:
         raise ShapeError(f"sum_practice: the shape is {a.shape}; expected one axis")
     blocks = max(2, -(-a.shape[0] // THREADS_PER_BLOCK))
     padded = ts.pad(a._data, [(0, blocks * THREADS_PER_BLOCK - a.shape[0])])
@@ -58,16 +58,12 @@ def mm_practice(a: Tensor, b: Tensor) -> TensorData:
 
     Shapes: (n, n) and (n, n) -> (n, n).
     """
-    if a.shape != b.shape or len(a.shape) != 2 or a.shape[0] != a.shape[1]:
+    if a.dims != 2 or not a.shape == b.shape == a.shape[::-1] or a.shape[0] > THREADS_PER_BLOCK:
         raise ShapeError(
-            f"mm_practice: the shapes are {a.shape} and {b.shape}; expected the same square twice"
+            f"mm_practice: the shapes are {a.shape} and {b.shape}; expected the same square twice, as "
+            f"one tile of at most {THREADS_PER_BLOCK} rows; for others, use a @ b"
         )
-    if a.shape[0] > THREADS_PER_BLOCK:
-        raise ShapeError(
-            f"mm_practice: {a.shape[0]} rows; one tile holds {THREADS_PER_BLOCK}; use a @ b"
-        )
-    product = ts.matmul(a._data, b._data)
-    return TensorData(np.array(product.numpy()), a.shape)
+    return TensorData(np.array(ts.matmul(a._data, b._data).numpy()), a.shape)
 
 
 __all__ = ["CudaOps", "mm_practice", "sum_practice"]

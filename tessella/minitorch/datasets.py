@@ -73,12 +73,7 @@ def spiral(N: int) -> Graph:
 
 
 datasets: dict[str, Callable[[int], Graph]] = {
-    "Simple": simple,
-    "Diag": diag,
-    "Split": split,
-    "Xor": xor,
-    "Circle": circle,
-    "Spiral": spiral,
+    make.__name__.capitalize(): make for make in (simple, diag, split, xor, circle, spiral)
 }
 
 __all__ = ["Graph", "circle", "datasets", "diag", "make_pts", "simple", "spiral", "split", "xor"]

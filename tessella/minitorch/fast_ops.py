@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-import numpy as np
-
 import tessella as ts
-from tessella.minitorch.tensor_ops import LowLevel, TensorOps, _read, elementwise_kernel
+from tessella.minitorch.tensor_ops import LowLevel, TensorOps, elementwise_kernel, written
 
 
 class FastOps(TensorOps):
@@ -19,21 +15,7 @@ class FastOps(TensorOps):
 _fast = LowLevel(FastOps)
 tensor_map, tensor_zip, tensor_reduce = _fast.tensor_map, _fast.tensor_zip, _fast.tensor_reduce
 
-
-def tensor_matrix_multiply(
-    out: Any, out_shape: Any, out_strides: Any,
-    a_storage: Any, a_shape: Any, a_strides: Any,
-    b_storage: Any, b_shape: Any, b_strides: Any,
-) -> None:  # fmt: skip
-    """Write the product of the last two axes of a and b to out, all as storages, shapes and strides.
-
-    Shapes: (..., n, k) and (..., k, m) -> (..., n, m); the others broadcast.
-    """
-    a, b = (
-        ts.asarray(np.array(_read(*x)))
-        for x in ((a_storage, a_shape, a_strides), (b_storage, b_shape, b_strides))
-    )
-    _read(out, out_shape, out_strides)[...] = ts.matmul(a, b).numpy()
-
+# (out..., a..., b...) of storages, shapes and strides: (..., n, k) and (..., k, m) -> (..., n, m)
+tensor_matrix_multiply = written(ts.matmul)
 
 __all__ = ["FastOps"]

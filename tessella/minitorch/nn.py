@@ -89,15 +89,11 @@ def maxpool2d(input: Tensor, kernel: tuple[int, int]) -> Tensor:
 
 
 class _Softmax(Composed):
-    @staticmethod
-    def compute(a: ts.Tensor, dim: int) -> ts.Tensor:
-        return F.softmax(a, dim)
+    compute = F.softmax
 
 
 class _LogSoftmax(Composed):
-    @staticmethod
-    def compute(a: ts.Tensor, dim: int) -> ts.Tensor:
-        return F.log_softmax(a, dim)
+    compute = F.log_softmax
 
 
 def softmax(input: Tensor, dim: int) -> Tensor:

@@ -63,7 +63,7 @@ class SGD(Optimizer):
             if isinstance(value, Tensor):
                 gradient = value.grad
                 if gradient is not None:
-                    rate = value._ensure_tensor(self.lr)
+                    rate = value._ensure(self.lr)
                     with value.backend.running():
                         operands = value._data, gradient._data, rate._data
                         parameter.update(value._like(apply(_DESCEND, operands)))

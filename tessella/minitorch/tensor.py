@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -12,26 +11,19 @@ from tessella import dtypes
 from tessella.backends.array import Array, contiguous_layout, from_numpy, to_numpy
 from tessella.errors import ArgumentError, ArgumentTypeError, GradientError, ShapeError
 from tessella.later import when_imported
-from tessella.minitorch import operators
-from tessella.minitorch import tensor_functions as functions
-from tessella.minitorch.autodiff import History, Recorded, backpropagate
-from tessella.minitorch.tensor_data import (
-    TensorData,
-    UserIndex,
-    UserShape,
-    UserStrides,
-    checked_index,
-)
+from tessella.minitorch import tensor_functions
+from tessella.minitorch.arithmetic import Arithmetic
+from tessella.minitorch.autodiff import History, backpropagate, unique_ids
+from tessella.minitorch.tensor_data import TensorData, UserIndex, UserShape, checked_index
 from tessella.minitorch.tensor_ops import SimpleBackend, TensorBackend
 from tessella.primitives.elementwise import reduce_to
 from tessella.tensors.tensor import filled, from_array, is_traced
 
 TensorLike: TypeAlias = "float | int | Tensor"
 Pairs: TypeAlias = "list[tuple[Tensor, Tensor]]"  # a method is called tuple, too
-_numbers = itertools.count(1)
 
 
-class Tensor(Recorded):
+class Tensor(Arithmetic):
     """An n-dimensional array of float64, with its history and, if it is a leaf, its gradient.
 
     Make one with `tensor`, `zeros`, `rand`. Axes that are reduced stay, with size 1.
@@ -52,19 +44,16 @@ class Tensor(Recorded):
     """
 
     __slots__ = ("_data", "backend")
-    __hash__ = object.__hash__  # by identity, as == compares elements
     __array_priority__ = 1001
+    functions = tensor_functions
 
     _data: ts.Tensor
     backend: TensorBackend
 
     def __init__(
-        self,
-        v: TensorData,
-        back: History | None = None,
-        name: str | None = None,
+        self, v: TensorData, back: History | None = None, name: str | None = None,
         backend: TensorBackend | None = None,
-    ) -> None:
+    ) -> None:  # fmt: skip
         if not isinstance(v, TensorData):
             raise ArgumentError(
                 f"Tensor: {type(v).__name__} was given; expected TensorData; use "
@@ -74,14 +63,11 @@ class Tensor(Recorded):
         self._name = name
         self.backend = SimpleBackend if backend is None else backend
         self.history = back
-        self.unique_id = next(_numbers)
+        self.unique_id = next(unique_ids)
 
     @staticmethod
     def make(
-        storage: Any,
-        shape: UserShape,
-        strides: UserStrides | None = None,
-        backend: TensorBackend | None = None,
+        storage: Any, shape: UserShape, strides: Any = None, backend: TensorBackend | None = None
     ) -> Tensor:
         """A tensor of numbers in a row, a shape and strides."""
         return Tensor(TensorData(storage, shape, strides), backend=backend)
@@ -159,7 +145,7 @@ class Tensor(Recorded):
 
     # --- operators --------------------------------------------------------------------------------
 
-    def _ensure_tensor(self, b: TensorLike) -> Tensor:
+    def _ensure(self, b: TensorLike) -> Tensor:
         """A number as a tensor of one element; a tensor as one of this backend."""
         if isinstance(b, Tensor):
             b.backend = self.backend
@@ -171,82 +157,27 @@ class Tensor(Recorded):
             )
         return self._like(_constant(float(b)))
 
-    def __add__(self, b: TensorLike) -> Tensor:
-        return functions.Add.apply(self, self._ensure_tensor(b))
-
-    def __radd__(self, b: TensorLike) -> Tensor:
-        return self + b
-
-    def __sub__(self, b: TensorLike) -> Tensor:
-        negative = -b if isinstance(b, Tensor | int | float | np.number) else b
-        return functions.Add.apply(self, self._ensure_tensor(negative))
-
-    def __rsub__(self, b: TensorLike) -> Tensor:
-        return functions.Add.apply(self._ensure_tensor(b), -self)
-
-    def __mul__(self, b: TensorLike) -> Tensor:
-        return functions.Mul.apply(self, self._ensure_tensor(b))
-
-    def __rmul__(self, b: TensorLike) -> Tensor:
-        return self * b
-
-    def __truediv__(self, b: TensorLike) -> Tensor:
-        if isinstance(b, (int, float, np.number)) and b:
-            return self * operators.inv(b)
-        return functions.Mul.apply(self, functions.Inv.apply(self._ensure_tensor(b)))
-
-    def __rtruediv__(self, b: TensorLike) -> Tensor:
-        return functions.Mul.apply(self._ensure_tensor(b), functions.Inv.apply(self))
-
     def __matmul__(self, b: Tensor) -> Tensor:
-        return functions.MatMul.apply(self, self._ensure_tensor(b))
-
-    def __lt__(self, b: TensorLike) -> Tensor:
-        return functions.LT.apply(self, self._ensure_tensor(b))
-
-    def __gt__(self, b: TensorLike) -> Tensor:
-        return functions.LT.apply(self._ensure_tensor(b), self)
-
-    def __eq__(self, b: TensorLike) -> Tensor:  # type: ignore[override]
-        return functions.EQ.apply(self, self._ensure_tensor(b))
-
-    def __neg__(self) -> Tensor:
-        return functions.Neg.apply(self)
+        return tensor_functions.MatMul.apply(self, self._ensure(b))
 
     def is_close(self, y: TensorLike) -> Tensor:
         """1 where elements differ by less than 0.01, else 0."""
-        return functions.IsClose.apply(self, self._ensure_tensor(y))
+        return tensor_functions.IsClose.apply(self, self._ensure(y))
 
-    def sigmoid(self) -> Tensor:
-        return functions.Sigmoid.apply(self)
-
-    def relu(self) -> Tensor:
-        return functions.ReLU.apply(self)
-
-    def log(self) -> Tensor:
-        return functions.Log.apply(self)
-
-    def exp(self) -> Tensor:
-        return functions.Exp.apply(self)
-
-    def _row(self) -> Tensor:
-        """All elements in one row."""
-        if self.dims == 1:
-            return self
+    def _along(self, reduction: Any, dim: int | None) -> Tensor:
+        """A reduction along an axis, or of all elements in one row."""
+        if dim is not None or self.dims == 1:
+            return reduction.apply(self, dim or 0)
         whole = self if self.is_contiguous() else self.contiguous()
-        return whole.view(self.size)
+        return reduction.apply(whole.view(self.size), 0)
 
     def all(self, dim: int | None = None) -> Tensor:
         """1 if all elements (along an axis) are."""
-        return (
-            functions.All.apply(self._row(), 0) if dim is None else functions.All.apply(self, dim)
-        )
+        return self._along(tensor_functions.All, dim)
 
     def sum(self, dim: int | None = None) -> Tensor:
         """The sum of all elements, of shape (1,), or along an axis, which becomes 1."""
-        return (
-            functions.Sum.apply(self._row(), 0) if dim is None else functions.Sum.apply(self, dim)
-        )
+        return self._along(tensor_functions.Sum, dim)
 
     def mean(self, dim: int | None = None) -> Tensor:
         """The mean of all elements, of shape (1,), or along an axis, which becomes 1."""
@@ -255,11 +186,11 @@ class Tensor(Recorded):
 
     def permute(self, *order: int) -> Tensor:
         """The axes in another order, of the same storage."""
-        return functions.Permute.apply(self, order)
+        return tensor_functions.Permute.apply(self, order)
 
     def contiguous(self) -> Tensor:
         """A copy whose elements lie in row-major order."""
-        return functions.Copy.apply(self)
+        return tensor_functions.Copy.apply(self)
 
     def is_contiguous(self) -> bool:
         """Whether the elements lie in row-major order."""
@@ -276,7 +207,7 @@ class Tensor(Recorded):
                 f"view: the elements do not lie in row-major order (shape {self.shape}, strides "
                 f"{self._data.strides}); use x.contiguous().view{shape}"
             )
-        return functions.View.apply(self, shape)
+        return tensor_functions.View.apply(self, shape)
 
     def expand(self, other: Tensor) -> Tensor:
         """A gradient `other` as one of this tensor: broadcast to its shape, or summed over what was."""
@@ -291,15 +222,11 @@ class Tensor(Recorded):
 
     def zeros(self, shape: UserShape | None = None) -> Tensor:
         """Zeros of this tensor's shape, or another."""
-        return self._filled(0.0, shape)
+        return tensor_functions.zeros(self.shape if shape is None else shape, self.backend)
 
     def ones(self, shape: UserShape | None = None) -> Tensor:
         """Ones of this tensor's shape, or another."""
-        return self._filled(1.0, shape)
-
-    def _filled(self, value: float, shape: UserShape | None) -> Tensor:
-        wanted = self.shape if shape is None else tuple(shape)
-        return self._like(ts.full(wanted, value, dtype=dtypes.float64))
+        return tensor_functions.ones(self.shape if shape is None else shape, self.backend)
 
     # --- as a variable of the chain rule ------------------------------------------------------------
 
@@ -332,19 +259,12 @@ class Tensor(Recorded):
         self._data.grad = x._data.copy() if before is None else before + x._data
 
     def chain_rule(self, d_output: Tensor) -> Pairs:
-        """Each input that is no constant, with its gradient.
-
-        Args:
-            d_output: the gradient of this tensor.
-
-        Raises:
-            GradientError: it was not computed from others, or its function gives too few gradients.
-        """
+        """Each input that is no constant, with its gradient, which has the input's shape."""
         return [
             (x, gradient)
             if type(gradient) is Tensor and gradient.shape == x.shape
-            else (x, x.expand(x._ensure_tensor(gradient)))
-            for x, gradient in self._pulled(d_output)
+            else (x, x.expand(x._ensure(gradient)))
+            for x, gradient in super().chain_rule(d_output)
         ]
 
     def backward(self, grad_output: Tensor | None = None) -> None:
@@ -354,19 +274,13 @@ class Tensor(Recorded):
             grad_output: that of this tensor; may be left out for shape (1,).
 
         Raises:
-            GradientError: it is missing, and there are several elements.
+            GradientError: it has another shape, or is missing though there are several elements.
         """
-        if grad_output is None:
-            if self.shape != (1,):
-                raise GradientError(
-                    f"backward: the tensor has shape {self.shape}; only one of shape (1,) needs no "
-                    "grad_output; use x.sum().backward(), or give the gradient"
-                )
-            grad_output = self.ones()
-        elif grad_output.shape != self.shape:
+        grad_output = self.ones((1,)) if grad_output is None else grad_output
+        if grad_output.shape != self.shape:
             raise GradientError(
-                f"backward: grad_output has shape {grad_output.shape}, the tensor {self.shape}; they "
-                "must be equal"
+                f"backward: grad_output has shape {grad_output.shape} ((1,) if it is left out), the "
+                f"tensor {self.shape}; give one of the same shape, or use x.sum().backward()"
             )
         backpropagate(self, grad_output)
 
@@ -408,7 +322,7 @@ def wrapped(data: ts.Tensor, backend: TensorBackend, history: History | None = N
     made._name = None
     made.backend = backend
     made.history = history
-    made.unique_id = next(_numbers)
+    made.unique_id = next(unique_ids)
     return made
 
 

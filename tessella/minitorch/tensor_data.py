@@ -15,6 +15,7 @@ import numpy.typing as npt
 from tessella.backends.array import row_major
 from tessella.errors import IndexingError, ShapeError
 from tessella.minitorch.operators import prod
+from tessella.primitives.base import broadcast_shapes
 
 MAX_DIMS = 32
 
@@ -77,18 +78,10 @@ def shape_broadcast(shape1: UserShape, shape2: UserShape) -> tuple[int, ...]:
     >>> shape_broadcast((2, 1, 3), (5, 1))
     (2, 5, 3)
     """
-    a, b = tuple(shape1), tuple(shape2)
-    rank = max(len(a), len(b))
-    filled = zip((1,) * (rank - len(a)) + a, (1,) * (rank - len(b)) + b, strict=True)
-    found = []
-    for axis, (m, n) in enumerate(filled):
-        if m != n and 1 not in (m, n):
-            raise IndexingError(
-                f"shape_broadcast: {a} and {b} do not broadcast: axis {axis - rank} has the sizes "
-                f"{m} and {n}; they must be equal, or one of them 1"
-            )
-        found.append(int(n if m == 1 else m))
-    return tuple(found)
+    try:
+        return broadcast_shapes([tuple(shape1), tuple(shape2)], "shape_broadcast")
+    except ShapeError as error:
+        raise IndexingError(str(error)) from None
 
 
 def strides_from_shape(shape: UserShape) -> tuple[int, ...]:
@@ -138,16 +131,13 @@ class TensorData:
     """
 
     def __init__(
-        self,
-        storage: Sequence[float] | Storage,
-        shape: UserShape,
-        strides: UserStrides | None = None,
+        self, storage: Sequence[float] | Storage, shape: UserShape, strides: Any = None
     ) -> None:
         self._storage: Storage = np.asarray(storage, dtype=np.float64).reshape(-1)
         self.shape = tuple(int(n) for n in shape)
-        if strides is None:
-            strides = row_major(self.shape)
-        self.strides = tuple(int(n) for n in strides)
+        self.strides = tuple(
+            int(n) for n in (row_major(self.shape) if strides is None else strides)
+        )
         if len(self.strides) != len(self.shape):
             raise IndexingError(
                 f"TensorData: strides {self.strides} and shape {self.shape} must be equally long"
@@ -183,10 +173,7 @@ class TensorData:
         """Whether strides never grow: the elements lie in row-major order."""
         return all(a >= b for a, b in zip(self.strides, self.strides[1:], strict=False))
 
-    @staticmethod
-    def shape_broadcast(shape_a: UserShape, shape_b: UserShape) -> tuple[int, ...]:
-        """See `shape_broadcast`."""
-        return shape_broadcast(shape_a, shape_b)
+    shape_broadcast = staticmethod(shape_broadcast)
 
     def index(self, index: int | UserIndex) -> int:
         """Where in the storage the element of an index is.

@@ -18,7 +18,7 @@ import tessella.minitorch.tensor as tensors  # which imports this module, too
 from tessella import autodiff, dtypes
 from tessella.errors import ShapeError
 from tessella.minitorch import operators
-from tessella.minitorch.autodiff import Context, History
+from tessella.minitorch.autodiff import Context, History, assert_gradient
 from tessella.minitorch.scalar_functions import wrap_tuple
 from tessella.minitorch.tensor_data import UserShape
 from tessella.minitorch.tensor_ops import SimpleBackend, TensorBackend
@@ -55,11 +55,6 @@ class Function:
     records = True  # whether `forward` uses operators, which would be remembered
 
     @classmethod
-    def _forward(cls, ctx: Context, *inputs: Any) -> Tensor:
-        result: Tensor = cls.forward(ctx, *inputs)
-        return result
-
-    @classmethod
     def _backward(cls, ctx: Context, grad_output: Tensor) -> tuple[Any, ...]:
         return wrap_tuple(cls.backward(ctx, grad_output))
 
@@ -70,10 +65,10 @@ class Function:
         needed = True in wanted
         ctx = Context(not needed, (), wanted)
         if not cls.records:
-            result = cls._forward(ctx, *vals)  # a tensor of its own
+            result: Tensor = cls.forward(ctx, *vals)  # a tensor of its own
         else:
             inputs = [v.detach() if isinstance(v, tensors.Tensor) else v for v in vals]
-            result = cls._forward(ctx, *inputs)
+            result = cls.forward(ctx, *inputs)
             result = result._like(result._data)  # may be an input
         if needed:
             result.history = History(cls, ctx, vals)
@@ -99,21 +94,18 @@ class _Elementwise(Function):
     records = False
 
     @classmethod
-    def _forward(cls, ctx: Context, *inputs: Any) -> Tensor:
-        result: Tensor = getattr(inputs[0].f, cls.operation)(*inputs)
+    def forward(cls, ctx: Context, *inputs: Any) -> Tensor:
         ctx.save_for_backward(*inputs)
-        return result
+        return getattr(inputs[0].f, cls.operation)(*inputs)
 
     @classmethod
-    def _backward(cls, ctx: Context, grad_output: Tensor) -> tuple[Any, ...]:
+    def backward(cls, ctx: Context, grad_output: Tensor) -> tuple[Any, ...]:
         inputs = tuple([x._data for x in ctx.saved_values])
         with grad_output.backend.running():
             found = cls.primitive.vjp_of(
                 ctx.wanted or (True,) * len(inputs), (grad_output._data,), inputs, ()
             )
         return tuple([0.0 if g is None else grad_output._like(g) for g in found])
-
-    forward, backward = _forward, _backward
 
 
 def _elementwise(name: str, operation: str, meaning: Callable[..., float]) -> type[Function]:
@@ -137,70 +129,56 @@ EQ = _elementwise("EQ", "eq_zip", operators.eq)
 IsClose = _elementwise("IsClose", "is_close_zip", operators.is_close)
 
 
-class Sum(Function):
+class _WithArgument(Function):
+    """A function of a tensor and an axis or sizes; `pull` is the gradient by the tensor, if it has one."""
+
+    compute: Callable[[Tensor, Any], Tensor]
+    pull: Callable[[ts.Tensor, tuple[int, ...], Any], ts.Tensor | None]  # also gets the shape
+    records = False
+
+    @classmethod
+    def forward(cls, ctx: Context, a: Tensor, argument: Any) -> Tensor:
+        ctx.save_for_backward(a.shape, argument)
+        return cls.compute(a, argument)
+
+    @classmethod
+    def backward(cls, ctx: Context, grad_output: Tensor) -> tuple[Any, ...]:
+        found = cls.pull(grad_output._data, *ctx.saved_values)
+        return 0.0 if found is None else grad_output._like(found), 0.0
+
+
+class Sum(_WithArgument):
     """The sum along an axis, which becomes 1."""
 
-    records = False
-
-    @staticmethod
-    def forward(ctx: Context, a: Tensor, dim: Any) -> Tensor:
-        ctx.save_for_backward(a.shape)
-        result: Tensor = a.f.add_reduce(a, number_of(dim))
-        return result
-
-    @staticmethod
-    def backward(ctx: Context, grad_output: Tensor) -> tuple[Any, ...]:
-        (shape,) = ctx.saved_values
-        return grad_output._like(ts.broadcast_to(grad_output._data, shape)), 0.0
+    compute = staticmethod(lambda a, dim: a.f.add_reduce(a, number_of(dim)))
+    pull = staticmethod(lambda gradient, shape, dim: ts.broadcast_to(gradient, shape))
 
 
-class All(Function):
+class All(_WithArgument):
     """1 if all elements along an axis are; without a gradient."""
 
-    records = False
-
-    @staticmethod
-    def forward(ctx: Context, a: Tensor, dim: Any) -> Tensor:
-        result: Tensor = a.f.mul_reduce(a, number_of(dim))
-        return result
-
-    @staticmethod
-    def backward(ctx: Context, grad_output: Tensor) -> tuple[Any, ...]:
-        return 0.0, 0.0
+    compute = staticmethod(lambda a, dim: a.f.mul_reduce(a, number_of(dim)))
+    pull = staticmethod(lambda gradient, shape, dim: None)
 
 
-class Permute(Function):
+class Permute(_WithArgument):
     """The axes in another order."""
 
-    records = False
-
-    @staticmethod
-    def forward(ctx: Context, a: Tensor, order: Any) -> Tensor:
-        axes = numbers_of(order)
-        ctx.save_for_backward(axes)
-        return a._like(ts.permute_dims(a._data, axes))
-
-    @staticmethod
-    def backward(ctx: Context, grad_output: Tensor) -> tuple[Any, ...]:
-        (axes,) = ctx.saved_values
-        back = tuple(int(i) for i in np.argsort(axes))
-        return grad_output._like(ts.permute_dims(grad_output._data, back)), 0.0
+    compute = staticmethod(lambda a, order: a._like(ts.permute_dims(a._data, numbers_of(order))))
+    pull = staticmethod(lambda gradient, shape, order: ts.permute_dims(gradient, _inverse(order)))
 
 
-class View(Function):
+class View(_WithArgument):
     """Another shape of the same elements, which must lie in row-major order."""
 
-    records = False
+    compute = staticmethod(lambda a, shape: a._like(ts.reshape(a._data, numbers_of(shape))))
+    pull = staticmethod(lambda gradient, shape, _: ts.reshape(gradient, shape))
 
-    @staticmethod
-    def forward(ctx: Context, a: Tensor, shape: Any) -> Tensor:
-        ctx.save_for_backward(a.shape)
-        return a._like(ts.reshape(a._data, numbers_of(shape)))
 
-    @staticmethod
-    def backward(ctx: Context, grad_output: Tensor) -> tuple[Any, ...]:
-        (shape,) = ctx.saved_values
-        return grad_output._like(ts.reshape(grad_output._data, shape)), 0.0
+def _inverse(order: Any) -> tuple[int, ...]:
+    """The order that undoes an order of axes."""
+    axes = numbers_of(order)
+    return tuple(sorted(range(len(axes)), key=axes.__getitem__))
 
 
 class MatMul(Function):
@@ -211,8 +189,7 @@ class MatMul(Function):
     @staticmethod
     def forward(ctx: Context, t1: Tensor, t2: Tensor) -> Tensor:
         ctx.save_for_backward(t1, t2)
-        result: Tensor = t1.f.matrix_multiply(t1, t2)
-        return result
+        return t1.f.matrix_multiply(t1, t2)
 
     @staticmethod
     def backward(ctx: Context, grad_output: Tensor) -> tuple[Any, ...]:
@@ -245,7 +222,7 @@ class Composed(Function):
     records = False
 
     @classmethod
-    def _forward(cls, ctx: Context, *inputs: Any) -> Tensor:
+    def forward(cls, ctx: Context, *inputs: Any) -> Tensor:
         values = [x._data.detach() if isinstance(x, tensors.Tensor) else x for x in inputs]
         wanted = ctx.wanted or tuple(isinstance(x, tensors.Tensor) for x in inputs)
         if not ctx.no_grad:
@@ -258,7 +235,7 @@ class Composed(Function):
         return inputs[0]._like(result.detach())
 
     @classmethod
-    def _backward(cls, ctx: Context, grad_output: Tensor) -> tuple[Any, ...]:
+    def backward(cls, ctx: Context, grad_output: Tensor) -> tuple[Any, ...]:
         result, *inputs = ctx.saved_values
         needs = [isinstance(x, ts.Tensor) and x.requires_grad for x in inputs]
         targets = [(x._node, 0) for x, need in zip(inputs, needs, strict=True) if need]
@@ -266,8 +243,6 @@ class Composed(Function):
         with grad_output.backend.running(), ts.no_grad():
             found = iter(autodiff.gradients([root], targets, retain_graph=True))
         return tuple([grad_output._like(next(found)) if need else 0.0 for need in needs])
-
-    forward, backward = _forward, _backward
 
 
 # --- making tensors ----------------------------------------------------------------------------------
@@ -346,13 +321,10 @@ def grad_check(f: Callable[..., Tensor], *vals: Tensor) -> None:
     f(*vals).sum().backward()
     for i, x in enumerate(vals):
         ind = x._tensor.sample()
-        expected = grad_central_difference(f, *vals, arg=i, ind=ind)
-        assert x.grad is not None
-        message = (
-            f"grad_check: {getattr(f, '__name__', f)}, argument {i}, element {ind} of shape "
-            f"{x.shape}: the gradient is {x.grad[ind]}, the central difference {expected}"
-        )
-        np.testing.assert_allclose(x.grad[ind], expected, 1e-2, 1e-2, err_msg=message)
+        name = getattr(f, "__name__", f)
+        where = f"grad_check: {name}, argument {i}, element {ind} of shape {x.shape}"
+        gradient = x.grad and x.grad[ind]
+        assert_gradient(where, gradient, grad_central_difference(f, *vals, arg=i, ind=ind))
 
 
 # functions of scalars have the same names: `minitorch.tensor_functions.Add`, `scalar_functions.Add`

@@ -9,6 +9,7 @@ obvious), `FastOps` (`fast_ops.py`) its compiled kernels.
 from __future__ import annotations
 
 import contextlib
+import functools
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -21,7 +22,6 @@ from tessella.minitorch import operators
 from tessella.minitorch.tensor_data import shape_broadcast
 from tessella.primitives.base import normalise_axis
 from tessella.primitives.elementwise import Elementwise
-from tessella.scalar.expression import Expression, variable
 from tessella.scalar.function import scalar_function
 from tessella.tensors.tensor import apply
 
@@ -60,31 +60,36 @@ class TensorOps:
         return _HERE
 
     @classmethod
+    def there(cls, kernel: Kernel) -> Kernel:
+        """The kernel, computed where this backend computes."""
+        if cls.running is TensorOps.running:
+            return kernel
+
+        def run(*xs: Any) -> ts.Tensor:
+            with cls.running():
+                return kernel(*xs)
+
+        return run
+
+    @classmethod
     def map(cls, fn: Callable[[float], float]) -> MapProto:
         """The function that applies fn to every element; given a second tensor, it writes there."""
-        kernel, running = cls.elementwise(fn), cls.running
+        kernel = cls.there(cls.elementwise(fn))
 
         def mapped(a: Tensor, out: Tensor | None = None, /) -> Tensor:
-            with running():
-                result = kernel(a._data)
+            result = kernel(a._data)
             return a._like(result) if out is None else _deliver(result, out)
 
         return mapped
 
     @classmethod
-    def cmap(cls, fn: Callable[[float], float]) -> MapProto:
-        """The same as `map`."""
-        return cls.map(fn)
-
-    @classmethod
     def zip(cls, fn: Callable[[float, float], float]) -> Callable[[Tensor, Tensor], Tensor]:
         """The function that applies fn to the elements of two tensors, broadcast together."""
-        kernel, running = cls.elementwise(fn), cls.running
+        kernel = cls.there(cls.elementwise(fn))
 
         def zipped(a: Tensor, b: Tensor) -> Tensor:
             try:
-                with running():
-                    return a._like(kernel(a._data, b._data))
+                return a._like(kernel(a._data, b._data))
             except ShapeError:
                 shape_broadcast(a.shape, b.shape)  # complains as the course does
                 raise
@@ -96,19 +101,13 @@ class TensorOps:
         cls, fn: Callable[[float, float], float], start: float = 0.0
     ) -> Callable[[Tensor, int], Tensor]:
         """The function that combines the elements along an axis, one after the other; it becomes 1."""
-        kernel, running = reduction_kernel(fn, start, cls.elementwise), cls.running
-
-        def reduced(a: Tensor, dim: int) -> Tensor:
-            with running():
-                return a._like(kernel(a._data, dim))
-
-        return reduced
+        kernel = cls.there(reduction_kernel(fn, start, cls.elementwise))
+        return lambda a, dim: a._like(kernel(a._data, dim))
 
     @classmethod
     def matrix_multiply(cls, a: Tensor, b: Tensor) -> Tensor:
         """The product of the last two axes; the others broadcast."""
-        with cls.running():
-            return a._like(ts.matmul(a._data, b._data))
+        return a._like(cls.there(ts.matmul)(a._data, b._data))
 
 
 def _deliver(result: ts.Tensor, out: Tensor) -> Tensor:
@@ -124,35 +123,30 @@ def _deliver(result: ts.Tensor, out: Tensor) -> Tensor:
 
 
 class TensorBackend:
-    """The operations that tensors use, made from a set of four.
+    """The operations that tensors use, made from a set of four: `neg_map`, `add_zip`, `add_reduce`, ...
 
     Args:
         ops: a subclass of `TensorOps`.
     """
 
+    maps = "id", "neg", "sigmoid", "relu", "log", "exp", "inv"
+    zips = "add", "mul", "lt", "eq", "is_close", "relu_back", "log_back", "inv_back"
+    reductions = ("add", 0.0), ("mul", 1.0)
+
     def __init__(self, ops: type[TensorOps]) -> None:
-        self.ops = ops
-        self.running = ops.running
-        self.cuda = ops.cuda
-        self.id_map = ops.map(operators.id)
-        self.id_cmap = ops.cmap(operators.id)
-        self.neg_map = ops.map(operators.neg)
-        self.sigmoid_map = ops.map(operators.sigmoid)
-        self.relu_map = ops.map(operators.relu)
-        self.log_map = ops.map(operators.log)
-        self.exp_map = ops.map(operators.exp)
-        self.inv_map = ops.map(operators.inv)
-        self.add_zip = ops.zip(operators.add)
-        self.mul_zip = ops.zip(operators.mul)
-        self.lt_zip = ops.zip(operators.lt)
-        self.eq_zip = ops.zip(operators.eq)
-        self.is_close_zip = ops.zip(operators.is_close)
-        self.relu_back_zip = ops.zip(operators.relu_back)
-        self.log_back_zip = ops.zip(operators.log_back)
-        self.inv_back_zip = ops.zip(operators.inv_back)
-        self.add_reduce = ops.reduce(operators.add, 0.0)
-        self.mul_reduce = ops.reduce(operators.mul, 1.0)
+        self.ops, self.cuda, self.running = ops, ops.cuda, ops.running
+        for name in self.maps:
+            setattr(self, f"{name}_map", ops.map(getattr(operators, name)))
+        for name in self.zips:
+            setattr(self, f"{name}_zip", ops.zip(getattr(operators, name)))
+        for name, start in self.reductions:
+            setattr(self, f"{name}_reduce", ops.reduce(getattr(operators, name), start))
+        self.id_cmap = ops.map(operators.id)
         self.matrix_multiply = ops.matrix_multiply
+
+    if TYPE_CHECKING:  # `neg_map`, `add_zip`, `add_reduce` and their like
+
+        def __getattr__(self, name: str) -> Callable[..., Tensor]: ...
 
     def __repr__(self) -> str:
         return f"TensorBackend({self.ops.__name__})"
@@ -193,55 +187,39 @@ def python_kernel(fn: Callable[..., float]) -> Kernel:
 
 
 def reduction_kernel(
-    fn: Callable[[float, float], float], start: float, elementwise: Callable[..., Kernel]
+    fn: Callable[[float, float], float], start: float | None, elementwise: Callable[..., Kernel]
 ) -> Kernel:
-    """kernel(x, axis, first=start): `first` combined with the elements along an axis, which becomes 1.
+    """kernel(x, axis): start combined with the elements along an axis, which becomes 1.
 
-    Sums, products and maxima, whatever the function is called, are combined in any order; for other
-    functions the order of the elements is kept.
+    Without a start there must be elements. Sums, products and maxima, whatever the function is called,
+    are combined in any order; for other functions the order of the elements is kept.
     """
-    combine = elementwise(fn)
-    found: list[Any] = []  # looked up when it is needed: tracing a function takes a while
+    combine, in_any_order = elementwise(fn), ts.reduce(fn, start)
 
-    def kernel(x: ts.Tensor, axis: int, first: ts.Tensor | None = None) -> ts.Tensor:
+    def kernel(x: ts.Tensor, axis: int) -> ts.Tensor:
+        if _commutes(fn):
+            return in_any_order(x, axis=axis, keepdims=True)
         axis = normalise_axis(axis, x.ndim, "reduce")
-        if not found:
-            found.extend(_known_reduction(fn))
-        known, neutral = found
-        if known is not None and x.shape[axis]:
-            total: ts.Tensor = known(x, axis=axis, keepdims=True)
-            if first is None and start == neutral:
-                return total
-            return combine(ts.full((), start, dtype=x.dtype) if first is None else first, total)
-        total = ts.full((), start, dtype=x.dtype) if first is None else first
-        total = ts.broadcast_to(total, (*x.shape[:axis], 1, *x.shape[axis + 1 :]))
-        for place in range(x.shape[axis]):
-            total = combine(total, x[(slice(None),) * axis + (slice(place, place + 1),)])
-        return total
+        parts = ts.split(x, 1, axis=axis)
+        if start is not None:
+            shape = (*x.shape[:axis], 1, *x.shape[axis + 1 :])
+            parts = (ts.full(shape, start, dtype=x.dtype), *parts)
+        return functools.reduce(combine, parts)
 
     return kernel
 
 
-def _known_reduction(fn: Callable[[float, float], float]) -> tuple[Any, float | None]:
-    """Tessella's reduction by the function that fn computes, and its neutral element; or None twice."""
-    found = _meaning(fn)
-    for known, reduction, neutral in (
-        (operators.add, ts.sum, 0.0),
-        (operators.mul, ts.prod, 1.0),
-        (operators.max, ts.max, None),
-    ):
-        if found is not None and found is _meaning(known):
-            return reduction, neutral
-    return None, None
-
-
-def _meaning(fn: Callable[[float, float], float]) -> Expression | None:
-    """A function of two numbers as an expression; expressions of equal structure are one object."""
+@functools.lru_cache
+def _commutes(fn: Callable[[float, float], float]) -> bool:
+    """Whether a function of two numbers is a sum, product or maximum."""
+    scalar, kinds = scalar_function(fn), (dtypes.float64, dtypes.float64)
+    variables = scalar.variables(kinds)
     try:
-        x, y = variable("x", dtypes.float64), variable("y", dtypes.float64)
-        return ts.scalar.trace(fn, (x, y))
+        meaning = scalar.expression(kinds)
     except TracingError:
-        return None
+        return False
+    usual = (ts.scalar.trace(f, variables) for f in (operators.add, operators.mul, operators.max))
+    return any(meaning is expression for expression in usual)  # equal ones are one object
 
 
 class SimpleOps(TensorOps):
@@ -264,53 +242,48 @@ SimpleBackend = TensorBackend(SimpleOps)
 # --- the same on storages, shapes and strides -------------------------------------------------------
 
 
-def _read(storage: Any, shape: Any, strides: Any) -> np.ndarray[Any, Any]:
+def read(storage: Any, shape: Any, strides: Any) -> np.ndarray[Any, Any]:
     """A storage as a NumPy array: what is written to it is written there."""
     steps = tuple(int(stride) * storage.itemsize for stride in strides)
     return np.lib.stride_tricks.as_strided(storage, tuple(int(n) for n in shape), steps)
+
+
+def written(kernel: Kernel) -> Callable[..., None]:
+    """A function (out..., a..., b...) of storages, shapes and strides that writes kernel(a, b) to out."""
+
+    def run(*places: Any) -> None:
+        out, *operands = (read(*places[i : i + 3]) for i in range(0, len(places), 3))
+        out[...] = kernel(*(ts.asarray(x.astype(np.float64)) for x in operands)).numpy()
+
+    return run
 
 
 class LowLevel:
     """`tensor_map`, `tensor_zip` and `tensor_reduce` of a set of operations."""
 
     def __init__(self, ops: type[TensorOps]) -> None:
-        self.elementwise, self.running = ops.elementwise, ops.running
+        self.ops = ops
 
-    def tensor_map(self, fn: Callable[[float], float]) -> Callable[..., None]:
-        """A function (out, out_shape, out_strides, in, in_shape, in_strides) that writes fn(in) to out.
+    def tensor_map(self, fn: Callable[..., float]) -> Callable[..., None]:
+        """A function (out..., a...) of storages, shapes and strides that writes fn(a) to out.
 
-        Shapes: in broadcasts to out.
+        Shapes: a broadcasts to out.
         """
-        return self._written(self.elementwise(fn))
+        return written(self.ops.there(self.ops.elementwise(fn)))
 
-    def tensor_zip(self, fn: Callable[[float, float], float]) -> Callable[..., None]:
-        """A function (out..., a..., b...) of storages, shapes and strides that writes fn(a, b) to out."""
-        return self._written(self.elementwise(fn))
-
-    def _written(self, kernel: Kernel) -> Callable[..., None]:
-        def run(out: Any, out_shape: Any, out_strides: Any, *operands: Any) -> None:
-            each = zip(operands[0::3], operands[1::3], operands[2::3], strict=True)
-            xs = [ts.asarray(_read(*operand).astype(np.float64)) for operand in each]
-            with self.running():
-                _read(out, out_shape, out_strides)[...] = kernel(*xs).numpy()
-
-        return run
+    tensor_zip = tensor_map  # (out..., a..., b...) that writes fn(a, b) to out
 
     def tensor_reduce(self, fn: Callable[[float, float], float]) -> Callable[..., None]:
         """A function (out..., a..., dim) that combines a along dim into what out holds.
 
         Shapes: out has size 1 along dim, and otherwise the sizes of a.
         """
-        kernel = reduction_kernel(fn, 0.0, self.elementwise)
+        kernel = self.ops.there(reduction_kernel(fn, None, self.ops.elementwise))
 
-        def run(
-            out: Any, out_shape: Any, out_strides: Any,
-            a: Any, a_shape: Any, a_strides: Any, reduce_dim: int,
-        ) -> None:  # fmt: skip
-            target = _read(out, out_shape, out_strides)
-            first, x = (ts.asarray(np.array(y)) for y in (target, _read(a, a_shape, a_strides)))
-            with self.running():
-                target[...] = kernel(x, reduce_dim, first).numpy()
+        def run(*places: Any) -> None:
+            out, a, dim = places[:3], places[3:6], places[6]
+            first_and_a = written(lambda first, x: kernel(ts.concat([first, x], axis=dim), dim))
+            first_and_a(*out, *out, *a)
 
         return run
 

@@ -50,23 +50,19 @@ class MathTest:
         >>> [name for name, _ in lists]
         ['mean_full_red', 'mean_red', 'sum_red']
         """
-        names = [name for name in dir(MathTest) if not name.startswith("_")]
-        two = [name for name in names if name.endswith("2")]
-        red = [name for name in names if name.endswith("red")]
-        one = [name for name in names if name not in two and name not in red]
-        one_arg, two_arg, red_arg = (
-            [(name, getattr(cls, name)) for name in group] for group in (one, two, red)
-        )
-        return one_arg, two_arg, red_arg
+        tests = [(name, getattr(cls, name)) for name in dir(MathTest) if name[0] != "_"]
+        two = [test for test in tests if test[0].endswith("2")]
+        red = [test for test in tests if test[0].endswith("red")]
+        return [test for test in tests if test not in two + red], two, red
 
     @classmethod
     def _comp_testing(cls) -> tuple[Pairs, Pairs, Pairs]:
         """The same, each with the function of numbers before that of this class."""
-        one_arg, two_arg, red_arg = (
-            [(name, meaning, own) for (name, meaning), (_, own) in zip(base, mine, strict=True)]
-            for base, mine in zip(MathTest._tests(), cls._tests(), strict=True)
+        one, two, red = (
+            [(*meaning, own) for meaning, (_, own) in zip(*groups, strict=True)]
+            for groups in zip(MathTest._tests(), cls._tests(), strict=True)
         )
-        return one_arg, two_arg, red_arg
+        return one, two, red
 
 
 class MathTestVariable(MathTest):

@@ -126,6 +126,8 @@ def normalise_axis(axis: int, rank: int, name: str) -> int:
     >>> normalise_axis(-1, 3, "sum")
     2
     """
+    if type(axis) is int and 0 <= axis < rank:  # as they mostly come
+        return axis
     if not isinstance(axis, (int, np.integer)) or isinstance(axis, bool):
         raise AxisError(f"{name}: axis {axis!r} is not an integer")
     if not -rank <= axis < rank:
@@ -149,7 +151,7 @@ def normalise_axes(axes: int | Sequence[int] | None, rank: int, name: str) -> tu
     if axes is None:
         return tuple(range(rank))
     if isinstance(axes, (int, np.integer)):
-        axes = (int(axes),)
+        return (normalise_axis(axes, rank, name),)
     if not isinstance(axes, Iterable):
         raise AxisError(f"{name}: axis {axes!r} is neither an integer nor several")
     found = sorted(normalise_axis(axis, rank, name) for axis in axes)

@@ -49,7 +49,7 @@ def _inferred(old: Shape, shape: int | Sequence[int]) -> Shape:
                 f"reshape: {old} has {total} elements, which {tuple(sizes)} cannot hold for any -1"
             )
         sizes[place] = total // others
-    return check_shape(sizes, "reshape")
+    return check_shape(tuple(sizes), "reshape")
 
 
 def permute_dims(x: Tensor, /, axes: Sequence[int]) -> Tensor:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable
 from typing import Any
 
+from tessella.dtypes import DType
 from tessella.errors import ArgumentError, ArgumentTypeError, DTypeError
+from tessella.primitives import movement
 from tessella.primitives import reduce as monoids
 from tessella.primitives.base import normalise_axis
 from tessella.primitives.elementwise import Elementwise
@@ -37,7 +40,9 @@ def _reduce(x: Tensor, monoid: Monoid, axis: Axes, keepdims: bool) -> Tensor:
 
 
 def _restored(result: Tensor, x: Tensor, axes: tuple[int, ...]) -> Tensor:
-    return reshape(result, tuple(1 if i in axes else n for i, n in enumerate(x.shape)))
+    kept = tuple([1 if i in axes else n for i, n in enumerate(x.shape)])
+    restored: Tensor = movement.reshape(result, kept)
+    return restored
 
 
 def sum(x: Tensor, /, *, axis: Axes = None, dtype: Any = None, keepdims: bool = False) -> Tensor:
@@ -207,11 +212,15 @@ def cumulative_min(x: Tensor, /, *, axis: int | None = None) -> Tensor:
     return _scan(x, CumulativeMinimum, axis, "cumulative_min")
 
 
-def reduce(function: Callable[..., Any], start: float, /) -> Callable[..., Tensor]:
+def reduce(function: Callable[..., Any], start: float | None = None, /) -> Callable[..., Tensor]:
     """A reduction from a scalar function of your own, of two numbers.
 
     Elements are combined in any order and grouping, so the function must be associative and
-    commutative. `start` counts once, as in `functools.reduce`, and is the result for no elements.
+    commutative. `start` counts once, as in `functools.reduce`, and is the result for no elements;
+    without it there must be some.
+
+    Raises:
+        ArgumentError: there is nothing to reduce, and no start.
 
     >>> import tessella as ts
     >>> longest = ts.reduce(lambda x, y: x if x > y else y, -1.0)
@@ -225,17 +234,42 @@ def reduce(function: Callable[..., Any], start: float, /) -> Callable[..., Tenso
         )
     monoid = monoid_of(scalar)
     combine = zip_with(scalar)
+    usual = functools.cache(functools.partial(_usual_reduction, scalar))  # by dtype
 
     def reduced(x: Tensor, /, *, axis: Axes = None, keepdims: bool = False) -> Tensor:
         axes = axes_of(x, axis, monoid.name)
-        if 0 in (x.shape[i] for i in axes):
+        if 0 in [x.shape[i] for i in axes]:
+            if start is None:
+                raise ArgumentError(
+                    f"reduce: shape {x.shape} has no elements along {axes}; give a start, which is "
+                    f"the result then: ts.reduce({scalar.name}, 0.0)"
+                )
             kept = tuple(n for i, n in enumerate(x.shape) if i not in axes)
             result = full(kept, start, dtype=x.dtype)
         else:
-            result = combine(start, apply(FunctionReduce(monoid, axes, scalar), (x,)))
+            known, neutral = usual(x.dtype)
+            reduction = (
+                FunctionReduce(monoid, axes, scalar) if known is None else Reduce(known, axes)
+            )
+            result = apply(reduction, (x,))
+            if start is not None and start != neutral:
+                result = combine(start, result)
         return _restored(result, x, axes) if keepdims else result
 
     return reduced
+
+
+def _usual_reduction(function: ScalarFunction, dtype: DType) -> tuple[Monoid | None, float | None]:
+    """The sum or product, with its neutral element, if a function of two numbers is that; else None."""
+    if dtype.is_inexact and not dtype.is_complex:  # sums of integers have another dtype
+        kinds = (dtype, dtype)
+        x, y = function.variables(kinds)
+        meaning = function.expression(kinds)  # expressions of equal structure are one object
+        if meaning is x + y or meaning is y + x:
+            return monoids.SUM, 0.0
+        if meaning is x * y or meaning is y * x:
+            return monoids.PRODUCT, 1.0
+    return None, None
 
 
 def diff(

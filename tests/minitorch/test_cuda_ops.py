@@ -59,7 +59,7 @@ def test_mm_practice(n):
     [
         ((2, 2), (3, 3), r"the shapes are \(2, 2\) and \(3, 3\); expected the same square twice"),
         ((2, 3), (2, 3), "expected the same square twice"),
-        ((33, 33), (33, 33), r"33 rows; one tile holds 32; use a @ b"),
+        ((33, 33), (33, 33), "as one tile of at most 32 rows; for others, use a @ b"),
     ],
 )
 def test_mm_practice_is_one_tile(first, second, message):
