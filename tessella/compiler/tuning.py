@@ -22,8 +22,8 @@ from tessella.compiler.lowering.blocking import IN_PLACE, Choice, Problem
 from tessella.compiler.lowering.tiled_contraction import Product, problem_of, recipe
 from tessella.compiler.recipe import RESULT
 
-BLOCKS = (96, 128, 192, 256, 352, 512, 768)
-PANELS = (1, 2, 4, 8, 16, 32)
+BLOCKS = (96, 128, 192, 256, 352, 512, 768, 1024)
+PANELS = (1, 2, 4, 8, 16, 32, 64)
 WORTH = 0.97  # of the time before: less is not noise
 ROUNDS, LEAST_ROUNDS = 15, 3
 SECONDS = 1.0  # about, for all rounds together

@@ -24,14 +24,23 @@ def problem(rows, depth, columns, batches=1, fixed=(False, False), straight=True
     return Problem(float32, False, batches, rows, columns, depth, True, straight, True, *fixed)
 
 
-def test_a_panel_of_each_operand_fills_the_first_cache(caches):
+def test_a_panel_of_each_operand_fills_half_of_the_second_cache(caches):
+    caches[2] = 1 << 17
     found = blocking.choose(problem(1000, 4000, 1000))
     panels = (found.tile.rows + found.tile.columns) * found.block * 4
-    assert panels <= max(
-        caches[1], blocking.LEAST_BLOCK * 4 * (found.tile.rows + found.tile.columns)
-    )
-    caches[1] *= 4
-    assert blocking.choose(problem(1000, 4000, 1000)).block > found.block
+    least = blocking.LEAST_BLOCK * 4 * (found.tile.rows + found.tile.columns)
+    assert panels <= max(caches[2] // 2, least)
+    caches[2] = 1 << 21
+    longer = blocking.choose(problem(1000, 4000, 1000)).block
+    assert found.block < longer <= blocking.LONGEST_BLOCK
+
+
+def test_rows_of_an_item_fill_a_sixteenth_of_the_third_cache(caches):
+    found = blocking.choose(problem(4000, 4000, 4000))
+    rows = found.tile.rows * found.row_panels * found.block * 4
+    assert caches[3] // 32 < rows <= caches[3] // 16
+    caches[3] //= 4
+    assert blocking.choose(problem(4000, 4000, 4000)).row_panels < found.row_panels
 
 
 def test_blocks_are_even(caches):

@@ -3,9 +3,12 @@
 What `choose` says follows from the sizes of the product and of the caches; `tessella.compiler.tuning`
 looks for something better by trying it.
 
-    L1  a panel of each operand, for one block of k; small right operands that are not packed
-    L2  left operands that are not packed; an item's panels of rows
-    L3  a block of all rows; what is packed of the right operand at one time
+    L1  small right operands that are not packed
+    L2  a panel of each operand, for one block of k; left operands that are not packed
+    L3  an item's panels of rows; a block of all rows; what is packed of the right operand at one time
+
+Each pass over k goes over the result once more, so blocks are long. A panel comes from L2 as fast as the
+micro-kernel multiplies it, and panels of rows come from L3 in a straight line.
 """
 
 from __future__ import annotations
@@ -21,10 +24,11 @@ from tessella.dtypes import DType
 
 IN_PLACE = "in place"  # the right operand is read where it stands, as far as it can be
 SERIAL_BELOW = 1 << 19  # multiply-adds that one thread does sooner than two
-LEAST_BLOCK = 256  # of k: shorter ones go over the result too often
+LEAST_BLOCK, LONGEST_BLOCK = 256, 1024  # of k: shorter ones go over the result too often
 FAR_BLOCK = 16  # of k, where rows of the right operand come from far and are read once
 FEW_VECTORS = 16  # of columns: a left operand that so few multiply is not worth packing
 MANY_PANELS = 64
+ENOUGH_ROWS = 512  # of an item: more do not make the columns' way to L1 shorter
 ITEMS = 16  # at least, so that threads that started late still find some
 
 
@@ -152,13 +156,14 @@ def _left_in_place(problem: Problem) -> bool:
 
 
 def _most_block(tile: Tile, problem: Problem, right: str) -> int:
-    """Of k: a panel of each operand fills L1."""
+    """Of k: a panel of each operand fills half of L2."""
     far = _right_bytes(problem) > machine.cache_bytes(2, 1 << 19)
     # long sums stay with long blocks: many short ones, added one by one, would lose digits
     if right == IN_PLACE and far and problem.depth <= LEAST_BLOCK * FAR_BLOCK:
         return FAR_BLOCK
-    level1 = machine.cache_bytes(1, 1 << 15)
-    return max(LEAST_BLOCK, level1 // ((tile.rows + tile.columns) * tile.dtype.itemsize))
+    level2 = machine.cache_bytes(2, 1 << 19)
+    most = level2 // 2 // ((tile.rows + tile.columns) * tile.dtype.itemsize)
+    return min(max(LEAST_BLOCK, most), LONGEST_BLOCK)
 
 
 def _evenly(size: int, most: int) -> int:
@@ -202,7 +207,7 @@ def _items(problem: Problem, tile: Tile, right: str) -> tuple[int, int]:
         return rows, max(1, min(64, problem.batches * columns // 4))
     if right == ON_THE_WAY:  # a panel of columns serves all rows
         return rows, max(1, min(8, problem.batches * columns // (2 * ITEMS)))
-    per_row, per_column = _rows_in_level2(problem, tile), 4
+    per_row, per_column = _rows_of_item(problem, tile), 4
     while per_row * per_column > 1:
         if problem.batches * -(-rows // per_row) * -(-columns // per_column) >= ITEMS:
             break
@@ -213,11 +218,16 @@ def _items(problem: Problem, tile: Tile, right: str) -> tuple[int, int]:
     return per_row, per_column
 
 
-def _rows_in_level2(problem: Problem, tile: Tile) -> int:
-    """Panels of rows whose block of k fills half of L2: each panel of columns comes from L3 once for all."""
+def _rows_of_item(problem: Problem, tile: Tile) -> int:
+    """Panels of rows that serve several panels of columns: what half of L2 holds for one block of k.
+
+    Where that is few, they may come from L3: up to a sixteenth of it, which others use, too.
+    """
     block = _evenly(problem.depth, _most_block(tile, problem, AHEAD))
     panel = tile.rows * block * tile.dtype.itemsize
-    return max(8, machine.cache_bytes(2, 1 << 19) // 2 // panel)
+    near = machine.cache_bytes(2, 1 << 19) // 2 // panel
+    far = machine.cache_bytes(3, 1 << 23) // 16 // panel
+    return max(8, near, min(far, ENOUGH_ROWS // tile.rows))
 
 
 def packed_elements(problem: Problem) -> int:
