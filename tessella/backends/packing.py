@@ -265,20 +265,30 @@ def gather_kernel(elements: Elements, width: int) -> Kernel:
 
 
 def runs_kernel(elements: Elements, width: int, runs: int) -> Kernel:
-    """Each run of places by one masked load; lanes after the last run become zero."""
+    """Each run of places by one masked load; lanes after the last run become zero.
+
+    Most panels are one run, even where some go over the end of a line: they need no masks.
+    """
     if runs == 1:
         return _single_run_kernel(elements, width)
     frame = _Frame(elements, width, side_by_side("runs", runs))
+    extra, places = frame.pointers["extra"], frame.pointers["places"]
+    first = frame.panel * runs
+    whole = convert(greater_equal(load(extra, first), index_constant(width)), int64)
+    full = frame.read(load(places, first) + frame.lane, None, 0)
     value: Any = 0
     for run in reversed(range(runs)):
-        here = frame.panel * runs + run
-        mask = less(frame.lane, load(frame.pointers["extra"], here))
+        here = first + run
+        mask = less(frame.lane, load(extra, here))
         if run:
-            mask = mask & greater_equal(frame.lane, load(frame.pointers["extra"], here - 1))
-        place = load(frame.pointers["places"], here)
-        value = frame.read(place + frame.lane, mask, value)
+            mask = mask & greater_equal(frame.lane, load(extra, here - 1))
+        value = frame.read(load(places, here) + frame.lane, mask, value)
     # masks and places are the same for all k, and leave the loop
-    return frame.kernel(f"pack_{runs}_runs_{width}", (frame.row(frame.panel, value),))
+    body = (
+        Loop(index_variable("p"), whole, (frame.row(frame.panel, full),)),
+        Loop(index_variable("q"), 1 - whole, (frame.row(frame.panel, value),)),
+    )
+    return frame.kernel(f"pack_{runs}_runs_{width}", body)
 
 
 def _single_run_kernel(elements: Elements, width: int) -> Kernel:

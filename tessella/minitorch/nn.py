@@ -11,21 +11,13 @@ from tessella.minitorch.tensor_functions import Composed, number_of, rand
 from tessella.nn import functional as F
 
 
-def _cut(input: Tensor, kernel: tuple[int, int], name: str) -> Tensor:
-    """Images with their rows and columns in groups of the kernel's.
-
-    Shapes: (batch, channel, height, width) -> (batch, channel, rows, kh, columns, kw).
-    """
+def _check(input: Tensor, kernel: tuple[int, int], name: str) -> None:
     if input.dims != 4:
         raise ShapeError(
             f"{name}: the shape is {input.shape}; expected batch, channel, height, width"
         )
-    batch, channel, height, width = input.shape
-    kh, kw = kernel
-    if kh < 1 or kw < 1 or height % kh or width % kw:
-        raise ShapeError(f"{name}: a kernel {kernel} does not divide an image {height, width}")
-    whole = input if input.is_contiguous() else input.contiguous()
-    return whole.view(batch, channel, height // kh, kh, width // kw, kw)
+    if min(kernel) < 1 or input.shape[2] % kernel[0] or input.shape[3] % kernel[1]:
+        raise ShapeError(f"{name}: a kernel {kernel} does not divide an image {input.shape[2:]}")
 
 
 def tile(input: Tensor, kernel: tuple[int, int]) -> tuple[Tensor, int, int]:
@@ -39,10 +31,21 @@ def tile(input: Tensor, kernel: tuple[int, int]) -> tuple[Tensor, int, int]:
     Raises:
         ShapeError: the kernel does not divide the image.
     """
-    cut = _cut(input, kernel, "tile")
-    batch, channel, rows, kh, columns, kw = cut.shape
+    _check(input, kernel, "tile")
+    batch, channel, height, width = input.shape
+    kh, kw = kernel
+    rows, columns = height // kh, width // kw
+    cut = input.contiguous().view(batch, channel, rows, kh, columns, kw)
     together = cut.permute(0, 1, 2, 4, 3, 5).contiguous()
     return together.view(batch, channel, rows, columns, kh * kw), rows, columns
+
+
+class _AveragePool(Composed):
+    compute = F.avg_pool2d
+
+
+class _MaxPool(Composed):
+    compute = F.max_pool2d
 
 
 def avgpool2d(input: Tensor, kernel: tuple[int, int]) -> Tensor:
@@ -53,9 +56,8 @@ def avgpool2d(input: Tensor, kernel: tuple[int, int]) -> Tensor:
     Raises:
         ShapeError: the kernel does not divide the image.
     """
-    cut = _cut(input, kernel, "avgpool2d")
-    total = cut.sum(5).sum(3).view(*cut.shape[:3], cut.shape[4])
-    return total / (kernel[0] * kernel[1])
+    _check(input, kernel, "avgpool2d")
+    return _AveragePool.apply(input, kernel)
 
 
 class Max(Composed):
@@ -84,8 +86,8 @@ def maxpool2d(input: Tensor, kernel: tuple[int, int]) -> Tensor:
     Raises:
         ShapeError: the kernel does not divide the image.
     """
-    cut = _cut(input, kernel, "maxpool2d")
-    return max(max(cut, 5), 3).view(*cut.shape[:3], cut.shape[4])
+    _check(input, kernel, "maxpool2d")
+    return _MaxPool.apply(input, kernel)
 
 
 class _Softmax(Composed):
