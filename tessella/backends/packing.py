@@ -71,14 +71,17 @@ class Packing:
     extra: Table
 
 
-def choose(places: Table, steps: Table, width: int, square: int) -> Packing:
+def choose(places: Table, steps: Table, width: int, square: int, by_runs: bool = False) -> Packing:
     """The packing that suits an operand, from the offsets of its places and of its steps.
 
     Args:
         square: the steps that a transposed square holds.
+        by_runs: whether it has to be kind "runs".
     """
     starts, ends = _runs(places, width)
     runs = starts.shape[1]
+    if by_runs:
+        return Packing("runs", runs, starts.reshape(-1), ends.reshape(-1))
     if runs > 2 and len(steps) >= square:
         squares = _squares(steps, square)
         if 2 * squares[::square].sum() >= len(steps) // square:

@@ -18,7 +18,8 @@ from collections.abc import Mapping
 from tessella.backends.llvm import register_type
 from tessella.backends.tiles import Tile, micro_kernel
 
-AHEAD, ON_THE_WAY = "ahead", "on the way"  # when the right operand is packed
+# When the right operand is packed; of windows, only the panels that do not lie side by side, on the way.
+AHEAD, ON_THE_WAY, WINDOWS = "ahead", "on the way", "windows"
 
 AHEAD_STEPS = 8  # of k: so far ahead the micro-kernel fetches the right operand
 
@@ -27,6 +28,7 @@ AHEAD_STEPS = 8  # of k: so far ahead the micro-kernel fetches the right operand
 POINTERS = (
     "left", "right", "result", "batch_offsets", "row_offsets", "column_offsets", "column_flags",
     "left_batches", "left_places", "pack", "pack_batches", "pack_steps", "pack_places", "pack_extra",
+    "packed_steps",
 )  # fmt: skip
 NUMBERS = (
     "rows", "columns", "depth", "block", "row_panels", "column_panels", "rows_per_item",
@@ -57,7 +59,8 @@ def product_ir(tile: Tile, packed: str, attributes: str) -> str:
         packed: when the right operand is packed: `AHEAD`, or `ON_THE_WAY` by the native function
             `pack` (see `tessella.backends.packing`), panel by panel, just before it is used. In the
             second case whole panels whose columns lie side by side are read where they stand if
-            `right_step`, from one k to the next, is not 0.
+            `right_step`, from one k to the next, is not 0. `WINDOWS` reads such panels by their table
+            of steps, and packs only the others.
     """
     kind = register_type(tile.dtype)
     left, right = _LEFT[tile.in_place], _RIGHT[packed]
@@ -80,7 +83,8 @@ def product_ir(tile: Tile, packed: str, attributes: str) -> str:
         parts[f"left_{name}"] = left[name].format(**parts)
     for name in ("entry", "batch", "block", "panel"):
         parts[f"right_{name}"] = right[name].format(**parts)
-    return micro_kernel(tile, attributes) + _PRODUCT.format(**parts)
+    parts["right_steps"] = "ptr %b.steps" if packed == WINDOWS else "i64 %b.step, i64 %b.ahead"
+    return micro_kernel(tile, attributes, packed == WINDOWS) + _PRODUCT.format(**parts)
 
 
 # How the left operand is found: packed by batch, block of k and panel; or by its places.
@@ -180,6 +184,29 @@ panel.ready:
     },
 }
 
+_RIGHT[WINDOWS] = {
+    **_RIGHT[ON_THE_WAY],
+    "panel": """  %places.offset = mul i64 %cp, %per_panel
+  %places.here = getelementptr i64, ptr %pack_places, i64 %places.offset
+  %extra.p = mul i64 %cp, %extra_per_panel
+  %extra.here = getelementptr i64, ptr %pack_extra, i64 %extra.p
+  %run.end = load i64, ptr %extra.here
+  %stays = icmp sge i64 %run.end, {tile_columns}
+  br i1 %stays, label %panel.stays, label %panel.packs
+panel.stays:
+  %stays.offset = load i64, ptr %places.here
+  %stays.here = getelementptr {kind}, ptr %ra, i64 %stays.offset
+  br label %panel.ready
+panel.packs:
+  store ptr %places.here, ptr %how.4
+  store ptr %extra.here, ptr %how.5
+  call void %pack(ptr %how, i64 0, i64 1)
+  br label %panel.ready
+panel.ready:
+  %pb = phi ptr [ %stays.here, %panel.stays ], [ %packed, %panel.packs ]
+  %b.steps = phi ptr [ %steps.here, %panel.stays ], [ %packed_steps, %panel.packs ]""",
+}
+
 _PRODUCT = """
 declare void @llvm.memcpy.p0.p0.i64(ptr, ptr, i64, i1)
 define void @product(ptr noalias %args, i64 %begin, i64 %end) nounwind {attributes} {{
@@ -254,7 +281,7 @@ rp.begin:
   %rows.count = select i1 %rows.many, i64 {tile_rows}, i64 %rows.here
   %roffsets = getelementptr i64, ptr %row_offsets, i64 %row
 {left_panel}
-  call void @micro(ptr %pa, ptr %places.row, i64 %left_step, ptr %pb, i64 %b.step, i64 %b.ahead, i64 %count, ptr %c, ptr %roffsets, ptr %coffsets, i64 %rows.count, i64 %columns.count, i1 %flagged, i1 %add)
+  call void @micro(ptr %pa, ptr %places.row, i64 %left_step, ptr %pb, {right_steps}, i64 %count, ptr %c, ptr %roffsets, ptr %coffsets, i64 %rows.count, i64 %columns.count, i1 %flagged, i1 %add)
   %rp.next = add nsw i64 %rp, 1
   br label %rp.head
 cp.done:

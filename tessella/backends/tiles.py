@@ -76,16 +76,20 @@ def tile_for(dtype: DType, rows: int, in_place: bool = False, pairs: bool = Fals
     return Tile(dtype, height, width // dtype.itemsize, in_place, pairs)
 
 
-def micro_kernel(tile: Tile, attributes: str) -> str:
-    """LLVM IR of `micro`: the loop over k, then the tile goes to the result."""
-    return _MicroKernel(tile).text(attributes)
+def micro_kernel(tile: Tile, attributes: str, windows: bool = False) -> str:
+    """LLVM IR of `micro`: the loop over k, then the tile goes to the result.
+
+    Args:
+        windows: whether a table says where the right operand's steps of k are, in place of equal steps.
+    """
+    return _MicroKernel(tile, windows).text(attributes)
 
 
 class _MicroKernel:
     """Writes the micro-kernel of a tile."""
 
-    def __init__(self, tile: Tile) -> None:
-        self.tile = tile
+    def __init__(self, tile: Tile, windows: bool) -> None:
+        self.tile, self.windows = tile, windows
         self.scalar = register_type(tile.dtype)
         self.vector = register_type(tile.dtype, tile.lanes)
         self.align = tile.dtype.itemsize
@@ -97,7 +101,7 @@ class _MicroKernel:
             [
                 *self._declarations(),
                 "define internal void @micro(ptr noalias %a, ptr noalias %places, i64 %a.step, "
-                "ptr noalias %b, i64 %b.step, i64 %b.ahead, i64 %depth, ptr noalias %c, ptr noalias %row_offsets, "
+                f"ptr noalias %b, {self._steps()}, i64 %depth, ptr noalias %c, ptr noalias %row_offsets, "
                 "ptr noalias %column_offsets, i64 %rows, i64 %columns, i1 %straight, i1 %add) "
                 f"noinline nounwind {attributes} {{",
                 "entry:",
@@ -153,6 +157,10 @@ class _MicroKernel:
             )
         ]
 
+    def _steps(self) -> str:
+        """The parameters that say how the right operand goes along k."""
+        return "ptr noalias %b.steps" if self.windows else "i64 %b.step, i64 %b.ahead"
+
     def _loop(self) -> list[str]:
         tile, vector = self.tile, self.vector
         lines = [
@@ -160,29 +168,38 @@ class _MicroKernel:
             "loop:",
             "  %k = phi i64 [ 0, %entry ], [ %k.next, %loop ]",
             "  %at = phi i64 [ 0, %entry ], [ %at.next, %loop ]",
-            "  %pb = phi ptr [ %b, %entry ], [ %pb.next, %loop ]",
         ]
+        if not self.windows:
+            lines.append("  %pb = phi ptr [ %b, %entry ], [ %pb.next, %loop ]")
         for i, j in self._cells():
             lines.append(
                 f"  %c{i}.{j} = phi {vector} [ zeroinitializer, %entry ], [ %n{i}.{j}, %loop ]"
             )
+        if self.windows:
+            lines += [
+                "  %step.at = getelementptr i64, ptr %b.steps, i64 %k",
+                "  %step = load i64, ptr %step.at",
+                f"  %pb = getelementptr {self.scalar}, ptr %b, i64 %step",
+            ]
         for j in range(2):
             lines += [
                 f"  %bp{j} = getelementptr {self.scalar}, ptr %pb, i64 {j * tile.lanes}",
                 f"  %b{j} = load {vector}, ptr %bp{j}, align {self.align}",
             ]
-        lines += [
-            f"  %ahead = getelementptr {self.scalar}, ptr %pb, i64 %b.ahead",
-            "  call void @llvm.prefetch.p0(ptr %ahead, i32 0, i32 3, i32 1)",
-        ]
+        if not self.windows:
+            lines += [
+                f"  %ahead = getelementptr {self.scalar}, ptr %pb, i64 %b.ahead",
+                "  call void @llvm.prefetch.p0(ptr %ahead, i32 0, i32 3, i32 1)",
+            ]
         for i in range(tile.rows):
             lines += self._left_number(i)
             lines += [self._multiply_add(i, j) for j in range(2)]
+        if not self.windows:
+            lines.append(f"  %pb.next = getelementptr {self.scalar}, ptr %pb, i64 %b.step")
         return [
             *lines,
             "  %k.next = add nsw i64 %k, 1",
             f"  %at.next = add nsw i64 %at, {'%a.step' if tile.in_place else tile.rows}",
-            f"  %pb.next = getelementptr {self.scalar}, ptr %pb, i64 %b.step",
             "  %more = icmp slt i64 %k.next, %depth",
             "  br i1 %more, label %loop, label %done",
         ]

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from tessella.backends.cpu.buffers import Buffer, allocate
-from tessella.backends.products import AHEAD, ON_THE_WAY
+from tessella.backends.products import AHEAD, ON_THE_WAY, WINDOWS
 from tessella.compiler import eager
 from tessella.compiler.lowering import blocking, contraction, tuned
 from tessella.compiler.lowering.blocking import IN_PLACE, Choice, Problem
@@ -96,6 +96,7 @@ def _readings(problem: Problem, best: Choice) -> Iterator[Choice]:
     lefts = [True, False] if problem.left_stays and not problem.left_fixed else [False]
     rights = [AHEAD] if problem.right_fixed else [AHEAD, ON_THE_WAY]
     rights += [IN_PLACE] if problem.right_stays and not problem.right_fixed else []
+    rights += [WINDOWS] if problem.right_windows and not problem.right_fixed else []
     for left in lefts:
         for right in rights:
             yield best._replace(left_in_place=left, right=right)

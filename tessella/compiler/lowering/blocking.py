@@ -17,7 +17,7 @@ import math
 from typing import NamedTuple
 
 from tessella.backends.cpu import machine
-from tessella.backends.products import AHEAD, ON_THE_WAY
+from tessella.backends.products import AHEAD, ON_THE_WAY, WINDOWS
 from tessella.backends.tiles import Tile, tile_for
 from tessella.compiler.lowering import tuned
 from tessella.dtypes import DType
@@ -27,7 +27,7 @@ SERIAL_BELOW = 1 << 19  # multiply-adds that one thread does sooner than two
 LEAST_BLOCK, LONGEST_BLOCK = 256, 1024  # of k: shorter ones go over the result too often
 FAR_BLOCK = 16  # of k, where rows of the right operand come from far and are read once
 FEW_VECTORS = 16  # of columns: a left operand that so few multiply is not worth packing
-MANY_PANELS = 64
+FEW_PANELS, MANY_PANELS = 3, 64  # of rows, for one panel of columns
 ENOUGH_ROWS = 512  # of an item: more do not make the columns' way to L1 shorter
 ITEMS = 16  # at least, so that threads that started late still find some
 
@@ -41,6 +41,7 @@ class Problem(NamedTuple):
         left_stays, right_stays: whether the operand can be read where it stands.
         left_straight: whether its steps of k lie side by side.
         left_fixed, right_fixed: whether it stays the same from call to call, and is packed only once.
+        right_windows: whether most of its panels lie side by side, at each step somewhere else.
     """
 
     dtype: DType
@@ -54,6 +55,7 @@ class Problem(NamedTuple):
     right_stays: bool
     left_fixed: bool
     right_fixed: bool
+    right_windows: bool = False
 
     @property
     def work(self) -> int:
@@ -71,7 +73,8 @@ class Blocking(NamedTuple):
 
     Args:
         block: of k.
-        right: when the right operand is packed: `AHEAD`, `ON_THE_WAY`, or `IN_PLACE` if never.
+        right: when the right operand is packed: `AHEAD`, `ON_THE_WAY`, `WINDOWS` (what does not lie side by
+            side, on the way), or `IN_PLACE` if never.
         row_panels, column_panels: of one item.
     """
 
@@ -87,7 +90,7 @@ class Choice(NamedTuple):
 
     Args:
         left_in_place: whether the left operand is read where it stands.
-        right: when the right operand is packed: `AHEAD`, `ON_THE_WAY`, or `IN_PLACE` if never.
+        right: when the right operand is packed, as in `Blocking`.
         most_block: of k, at most.
         row_panels, column_panels: of one item, at most.
     """
@@ -184,6 +187,8 @@ def _right(problem: Problem, tile: Tile) -> str:
     near = _right_bytes(problem) <= 2 * machine.cache_bytes(1, 1 << 15)
     if problem.right_stays and (row_panels <= 2 or (near and row_panels <= MANY_PANELS)):
         return IN_PLACE
+    if problem.right_windows and row_panels <= FEW_PANELS:  # packing takes longer than it saves
+        return WINDOWS
     if near and row_panels > MANY_PANELS:  # packed once, it is read very often
         return AHEAD
     # a block of all rows goes by for every panel of columns: what L2 does not hold comes from L3 in time
@@ -205,7 +210,7 @@ def _items(problem: Problem, tile: Tile, right: str) -> tuple[int, int]:
     rows, columns = _panels(problem, tile)
     if right == IN_PLACE:  # long stretches of each row of the right operand
         return rows, max(1, min(64, problem.batches * columns // 4))
-    if right == ON_THE_WAY:  # a panel of columns serves all rows
+    if right in (ON_THE_WAY, WINDOWS):  # a panel of columns serves all rows
         return rows, max(1, min(8, problem.batches * columns // (2 * ITEMS)))
     per_row, per_column = _rows_of_item(problem, tile), 4
     while per_row * per_column > 1:

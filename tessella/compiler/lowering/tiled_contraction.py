@@ -26,6 +26,7 @@ from tessella.backends.products import (
     AHEAD_STEPS,
     ON_THE_WAY,
     PACK_WORD,
+    WINDOWS,
     arguments,
     product_ir,
 )
@@ -40,6 +41,7 @@ from tessella.primitives.base import Spec
 
 PAGE = 4096  # bytes; rows so long are fetched along, before their next panel is due
 PANELS_AHEAD = 2
+MOSTLY = 0.5  # of the panels of a right operand: so many are worth being read where they stand
 PACK_TOGETHER_FROM = 1 << 16  # elements that two threads pack sooner than one
 
 
@@ -84,13 +86,14 @@ class _Operand:
         self.steps = steps
         self.step = packing.constant_step(steps)
 
-    def contiguous(self, width: int) -> bool:
-        """Whether the places of each panel lie side by side."""
+    def side_by_side(self, width: int) -> float:
+        """The share of panels whose places lie side by side."""
         inside = np.arange(1, len(self.places)) % width != 0
-        return bool((np.diff(self.places)[inside] == 1).all())
+        apart = np.flatnonzero((np.diff(self.places) != 1) & inside)
+        return 1.0 - len(np.unique(apart // width)) / -(-len(self.places) // width)
 
-    def pack_by(self, width: int, block: int, pairs: bool) -> None:
-        """Choose how panels of a width are packed."""
+    def pack_by(self, width: int, block: int, pairs: bool, by_runs: bool = False) -> None:
+        """Choose how panels of a width are packed; `by_runs`: in the way that windows are."""
         target = uint32 if pairs else compute_dtype(self.dtype)
         elements = Elements(self.dtype, target, pairs)
         self.per_step = 2 if pairs else 1
@@ -98,11 +101,12 @@ class _Operand:
             self.steps = packing.paired(self.steps)
         self.width, self.block = width, block
         self.panels = -(-len(self.places) // width)
-        self.packing = packing.choose(self.places, self.steps, width, square(elements))
+        self.packing = packing.choose(self.places, self.steps, width, square(elements), by_runs)
         runs = self.packing.per_panel if self.packing.kind == "runs" else 0
         self.side = packing.side_by_side(self.packing.kind, runs)
         self.kernel = _pack(self.packing.kind, elements, width, runs)
         self.padded = packing.padded(self.places, width)
+        self.packed_steps = np.arange(0, block * width, width, dtype=np.int64)
 
     def pack(self, source: int, target: int, panel: int, panels: int, k: int, depth: int) -> Call:
         """Pack some panels, for `depth` of k from `k` on."""
@@ -197,6 +201,7 @@ def problem_of(rows: _Operand, columns: _Operand) -> Problem:
     wide, pairs = compute_dtype(dtype), multiplies_pairs(dtype)
     vectors = 2 * machine.vector_bytes() // wide.itemsize
     same = dtype is wide
+    side_by_side = columns.side_by_side(vectors)
     return Problem(
         dtype=wide,
         pairs=pairs,
@@ -206,9 +211,10 @@ def problem_of(rows: _Operand, columns: _Operand) -> Problem:
         depth=-(-len(rows.steps) // (2 if pairs else 1)),
         left_stays=same and rows.step != 0,
         left_straight=rows.step == 1,
-        right_stays=same and columns.step != 0 and columns.contiguous(vectors),
+        right_stays=same and columns.step != 0 and side_by_side == 1.0,
         left_fixed=rows.fixed,
         right_fixed=columns.fixed,
+        right_windows=same and columns.step == 0 and side_by_side >= MOSTLY,
     )
 
 
@@ -225,7 +231,8 @@ class _Schedule:
         )
         self.tile, self.depth = self.blocking.tile, self.problem.depth
         rows.pack_by(self.tile.rows, self.blocking.block, self.problem.pairs)
-        columns.pack_by(self.tile.columns, self.blocking.block, self.problem.pairs)
+        windows = self.blocking.right == WINDOWS
+        columns.pack_by(self.tile.columns, self.blocking.block, self.problem.pairs, windows)
         self.batch_offsets = offsets(groups.batch, 2)
         self.row_offsets = packing.padded(offsets(groups.rows, 2), self.tile.rows)
         column_offsets = offsets(groups.columns, 2)
@@ -329,7 +336,8 @@ def _product_call(
         Place(RESULT),
     )
     items = problem.batches * row_items * column_items
-    kernel = product_kernel(tile, AHEAD if blocking_.right == AHEAD else ON_THE_WAY)
+    kind = ON_THE_WAY if blocking_.right == IN_PLACE else blocking_.right
+    kernel = product_kernel(tile, kind)
     chunk = int(problem.shared and items > 1)
     completes = k + depth == schedule.depth
     packed = struct.pack(f"<{len(words)}q", *words)
@@ -363,6 +371,7 @@ def _right_arguments(schedule: _Schedule, panels: int, depth: int) -> dict[str, 
         "extra_per_step": 0 if how.kind == "runs" else columns.per_step,
         "right_step": columns.step if right == IN_PLACE else 0,
         "right_ahead": _ahead(schedule),
+        "packed_steps": columns.packed_steps.ctypes.data,
     }
 
 
