@@ -26,6 +26,7 @@ import tessella as ts
 from tessella import minitorch
 
 WORKER = Path(works.__file__).with_name("minitorch_worker.py")
+TURN = 0.3  # seconds at least of each contender's turns: training goes on and on, a step seldom comes alone
 FIRST_EPOCH = """
 import sys
 sys.path.insert(0, sys.argv[1])
@@ -99,12 +100,14 @@ def _row(table: Table, rival: _Rival | None, name: str, title: str, target: str)
     compiled = make(minitorch, jit=ts.jit) if name in ("fast", "mnist", "sentiment") else None
     if compiled is not None:
         contenders["with ts.jit"] = compiled
-    found = compare(contenders, rounds=9)
+    found = compare(contenders, rounds=9, block=TURN)
     table.add(title, found, target, ["MiniTorch"] if rival is not None else [])
     if name == "product":
         x = ts.ones((1024, 1024), dtype=ts.float64)
         ts.tune(lambda a, b: a @ b, x, x)
-        again = compare({k: f for k, f in contenders.items() if k != "PyTorch"}, rounds=9)
+        again = compare(
+            {k: f for k, f in contenders.items() if k != "PyTorch"}, rounds=9, block=TURN
+        )
         table.add(
             f"{title}, after ts.tune", again, target, ["MiniTorch"] if rival is not None else []
         )

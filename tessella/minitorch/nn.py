@@ -7,7 +7,7 @@ from typing import Any
 import tessella as ts
 from tessella.errors import ArgumentError, ShapeError
 from tessella.minitorch.tensor import Tensor
-from tessella.minitorch.tensor_functions import Composed, number_of, rand
+from tessella.minitorch.tensor_functions import Composed, number_of
 from tessella.nn import functional as F
 
 
@@ -124,7 +124,8 @@ def dropout(input: Tensor, rate: float, ignore: bool = False) -> Tensor:
         raise ArgumentError(f"dropout: rate is {rate}; expected a number from 0 to 1")
     if ignore:
         return input
-    return input * (rand(input.shape, backend=input.backend) > rate)
+    kept = ts.rand(input.shape) >= rate
+    return input * input._like(kept.astype(ts.float64))
 
 
 __all__ = [

@@ -38,6 +38,7 @@ from tessella.scalar.expression import Expression, postorder, substitute
 from tessella.scalar.function import ScalarFunction
 from tessella.scalar.operators import minimum
 from tessella.scalar.precision import widen
+from tessella.sizes import is_symbolic
 
 Strided = 2  # the inner stride of an operand: 0, 1, or this for any other
 
@@ -56,9 +57,11 @@ def lower(primitive: Elementwise, layouts: list[Layout], result: Spec) -> Recipe
         dimensions = [*outer[:crossing], *outer[crossing + 1 :], outer[crossing], inner]
         return Recipe(out, (_tiles(primitive.function, kinds, result.dtype, dimensions),))
     forms = tuple(s if s in (0, 1) else Strided for s in inner.strides[:-1])
-    kernel, weight = _kernel(primitive.function, kinds, result.dtype, len(outer), forms)
+    short = _short(outer, inner)
+    kernel, weight = _kernel(primitive.function, kinds, result.dtype, len(outer), forms, short)
     numbers = _numbers(outer, inner)
     total = out.size // inner.size if outer else inner.size
+    total = total // outer[-1].size if short else total
     places = (*range(len(layouts)), RESULT)
     return Recipe(out, (call(kernel, numbers, total, out.size * weight, *places),))
 
@@ -128,6 +131,17 @@ def _tile_kernel(
 # --- rows ---------------------------------------------------------------------------------------------
 
 
+SHORT = range(
+    4, 16
+)  # elements of a row: finding it takes longer than they, and a vector of its own pays
+
+
+def _short(outer: list[Dimension], inner: Dimension) -> int:
+    """The most lanes that fill a row, if rows are short and one item takes several; else 0."""
+    known = len(outer) > 1 and not is_symbolic(inner.size)
+    return 1 << (inner.size.bit_length() - 1) if known and inner.size in SHORT else 0
+
+
 def _numbers(outer: list[Dimension], inner: Dimension) -> dict[str, int]:
     numbers = {"n": inner.size, **values("o", [d.size for d in outer])}
     for operand, stride in enumerate(inner.strides[:-1]):
@@ -143,13 +157,14 @@ def _kernel(
     result: DType,
     outer_rank: int,
     forms: tuple[int, ...],
+    short: int,
 ) -> tuple[Kernel, int]:
-    """The loop nest, and how much work one element is."""
+    """The loop nest, and how much work one element is. If rows are `short`, an item is an axis of rows."""
     inputs = tuple(Pointer(f"x{i}", kind) for i, kind in enumerate(kinds))
     out = Pointer("out", result, written=True)
     n, extents = index_variable("n"), sizes("o", outer_rank)
-    row, j = index_variable("row"), index_variable("j")
-    indices = decode(row, extents)
+    row, j, m = index_variable("row"), index_variable("j"), index_variable("m")
+    indices = [*decode(row, extents[:-1]), m] if short else decode(row, extents)
     names: list[Expression] = [n, *extents[1:]]
     reads = []
     for pointer, form in zip(inputs, forms, strict=True):
@@ -159,9 +174,11 @@ def _kernel(
         names += strides
         reads.append(load(pointer, dot(indices, strides) + j * inner_stride))
     value = value_of(function, kinds, reads)
-    lanes = lanes_for(value)
-    place = row * n + j if outer_rank else j
+    lanes = min(lanes_for(value), short) if short else lanes_for(value)
+    number = row * extents[-1] + m if short else row
+    place = number * n + j if outer_rank else j
     inside = Loop(j, n, (Store(out, place, value),), lanes=lanes, parallel=outer_rank == 0)
+    inside = Loop(m, extents[-1], (inside,)) if short else inside
     body = inside if outer_rank == 0 else Loop(row, None, (inside,), parallel=True)
     kernel = Kernel(f"map_{safe(function.name)}", (*inputs, out), tuple(names), (body,))
     return kernel, weight(value)
