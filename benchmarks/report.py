@@ -45,7 +45,7 @@ class Table:
         assert set(found) <= set(names), (list(found), names)
         cells = [readable(found[name].median) if name in found else "" for name in names]
         cells += [] if note is None else [note]
-        self.rows.append([work, *cells, f"{ratio:.2f} ×" if ratio else "", target])
+        self.rows.append([work, *cells, _times(ratio) if ratio else "", target])
         self.raw.append(
             {
                 "work": work,
@@ -60,6 +60,11 @@ class Table:
             f"  {ratio and round(ratio, 2)} {work}: "
             + ", ".join(f"{n} {readable(m.median)}" for n, m in found.items())
         )
+
+
+def _times(ratio: float) -> str:
+    """A ratio with two digits or more: "0.97 ×", or "1/41 ×" where that says more."""
+    return f"{ratio:.2f} ×" if ratio >= 0.2 else f"1/{1 / ratio:.3g} ×"
 
 
 def _ratio(own: Measurement, rivals: list[Measurement]) -> float:
