@@ -98,21 +98,41 @@ def _pad_kernel(
     o, n, s = sizes("o", rank), sizes("n", rank), sizes("s", rank)
     low, step = sizes("low", rank), sizes("step", rank)
     row, j = index_variable("row"), index_variable("j")
-    places = [*decode(row, o[:-1]), j]
     inside: Expression = constant(True)
     index = index_constant(0)
-    for axis, place in enumerate(places):
+
+    def go_to(axis: int, place: Expression) -> None:
+        nonlocal inside, index
         shifted = place - low[axis]
         inside = inside & operators.greater_equal(shifted, 0)
         if spread[axis]:
             inside = inside & operators.equal(operators.remainder(shifted, step[axis]), 0)
             shifted = operators.floor_divide(shifted, step[axis])
         inside = inside & operators.less(shifted, n[axis])
-        index = index + shifted * (1 if unit and axis == rank - 1 else s[axis])
-    read = load(x, index, inside, constant(value, dtype))
-    lanes = 1 if spread[-1] else lanes_of(dtype)
-    store = Store(out, row * o[-1] + j, read)
-    body = Loop(row, None, (Loop(j, o[-1], (store,), lanes=lanes),), parallel=True)
+        index = index + shifted * s[axis]
+
+    for axis, place in enumerate(decode(row, o[:-1])):
+        go_to(axis, place)
+    start, fill = row * o[-1], constant(value, dtype)
+    if spread[-1]:
+        go_to(rank - 1, j)
+        read = load(x, index, inside, fill)
+        along: tuple[Loop, ...] = (Loop(j, o[-1], (Store(out, start + j, read),), lanes=1),)
+    else:
+        # fill, copy, fill: no element asks where it is; a row beyond the input is all filled
+        nowhere, end = index_constant(0), o[-1]
+        first = operators.maximum(nowhere, operators.minimum(low[-1], end))
+        last = operators.maximum(first, operators.minimum(low[-1] + n[-1], end))
+        first, last = (operators.select(inside, place, end) for place in (first, last))
+        stride = index_constant(1) if unit else s[-1]
+        copied = load(x, index + (first + j - low[-1]) * stride)
+        lanes = lanes_of(dtype)
+        along = (
+            Loop(j, first, (Store(out, start + j, fill),), lanes=lanes),
+            Loop(j, last - first, (Store(out, start + first + j, copied),), lanes=lanes),
+            Loop(j, end - last, (Store(out, start + last + j, fill),), lanes=lanes),
+        )
+    body = Loop(row, None, along, parallel=True)
     return Kernel("pad", (x, out), (*o, *n, *s, *low, *step), (body,))
 
 
