@@ -195,9 +195,10 @@ def reduction_kernel(
     are combined in any order; for other functions the order of the elements is kept.
     """
     combine, in_any_order = elementwise(fn), ts.reduce(fn, start)
+    commutes = functools.cache(lambda: _commutes(fn))  # when it is needed: tracing takes a while
 
     def kernel(x: ts.Tensor, axis: int) -> ts.Tensor:
-        if _commutes(fn):
+        if commutes():
             return in_any_order(x, axis=axis, keepdims=True)
         axis = normalise_axis(axis, x.ndim, "reduce")
         parts = ts.split(x, 1, axis=axis)
@@ -209,7 +210,6 @@ def reduction_kernel(
     return kernel
 
 
-@functools.lru_cache
 def _commutes(fn: Callable[[float, float], float]) -> bool:
     """Whether a function of two numbers is a sum, product or maximum."""
     scalar, kinds = scalar_function(fn), (dtypes.float64, dtypes.float64)

@@ -3,7 +3,8 @@
 A convolution needs no im2col: where an element of the input stands is the sum of an offset for its
 output place and one for its place in the kernel, and the packing reads it there. What is packed at
 one time stays in the cache: columns, and the summed axis, are done in chunks. An operand whose
-elements stand in order may be read where it stands. How all this is cut is in `blocking`.
+elements stand in order may be read where it stands, and so may the windows of an image, with a table of
+where the kernel's places are. How all this is cut is in `blocking`.
 """
 
 from __future__ import annotations
