@@ -111,6 +111,35 @@ _LEFT = {
     },
 }
 
+
+def _panel(stays: str, steps: str) -> str:
+    """A panel of the right operand, read where it stands or packed now.
+
+    Args:
+        stays: LLVM IR of `%stays`, which of the two.
+        steps: LLVM IR of how the panel goes along k, for either.
+    """
+    return f"""  %places.offset = mul i64 %cp, %per_panel
+  %places.here = getelementptr i64, ptr %pack_places, i64 %places.offset
+  %extra.p = mul i64 %cp, %extra_per_panel
+  %extra.offset = add i64 %extra.p, %extra.k
+  %extra.here = getelementptr i64, ptr %pack_extra, i64 %extra.offset
+{stays}
+  br i1 %stays, label %panel.stays, label %panel.packs
+panel.stays:
+  %stays.offset = load i64, ptr %places.here
+  %stays.here = getelementptr {{kind}}, ptr %rblock, i64 %stays.offset
+  br label %panel.ready
+panel.packs:
+  store ptr %places.here, ptr %how.4
+  store ptr %extra.here, ptr %how.5
+  call void %pack(ptr %how, i64 0, i64 1)
+  br label %panel.ready
+panel.ready:
+  %pb = phi ptr [ %stays.here, %panel.stays ], [ %packed, %panel.packs ]
+{steps}"""
+
+
 # How a panel of the right operand is found. `how` holds the arguments of the packing function.
 _RIGHT = {
     AHEAD: {
@@ -160,51 +189,22 @@ _RIGHT = {
   %extra.k = mul i64 %k0, %extra_per_step
   %rb.offset = mul i64 %k0, %right_step
   %rblock = getelementptr {kind}, ptr %ra, i64 %rb.offset""",
-        "panel": """  %places.offset = mul i64 %cp, %per_panel
-  %places.here = getelementptr i64, ptr %pack_places, i64 %places.offset
-  %whole = icmp sge i64 %columns.here, {tile_columns}
-  %stays = and i1 %may.stay, %whole
-  br i1 %stays, label %panel.stays, label %panel.packs
-panel.stays:
-  %stays.offset = load i64, ptr %places.here
-  %stays.here = getelementptr {kind}, ptr %rblock, i64 %stays.offset
-  br label %panel.ready
-panel.packs:
-  store ptr %places.here, ptr %how.4
-  %extra.p = mul i64 %cp, %extra_per_panel
-  %extra.offset = add i64 %extra.p, %extra.k
-  %extra.here = getelementptr i64, ptr %pack_extra, i64 %extra.offset
-  store ptr %extra.here, ptr %how.5
-  call void %pack(ptr %how, i64 0, i64 1)
-  br label %panel.ready
-panel.ready:
-  %pb = phi ptr [ %stays.here, %panel.stays ], [ %packed, %panel.packs ]
-  %b.step = phi i64 [ %right_step, %panel.stays ], [ {tile_columns}, %panel.packs ]
+        "panel": _panel(
+            """  %whole = icmp sge i64 %columns.here, {tile_columns}
+  %stays = and i1 %may.stay, %whole""",
+            """  %b.step = phi i64 [ %right_step, %panel.stays ], [ {tile_columns}, %panel.packs ]
   %b.ahead = phi i64 [ %right_ahead, %panel.stays ], [ {packed_ahead}, %panel.packs ]""",
+        ),
     },
 }
 
 _RIGHT[WINDOWS] = {
     **_RIGHT[ON_THE_WAY],
-    "panel": """  %places.offset = mul i64 %cp, %per_panel
-  %places.here = getelementptr i64, ptr %pack_places, i64 %places.offset
-  %extra.p = mul i64 %cp, %extra_per_panel
-  %extra.here = getelementptr i64, ptr %pack_extra, i64 %extra.p
-  %run.end = load i64, ptr %extra.here
-  %stays = icmp sge i64 %run.end, {tile_columns}
-  br i1 %stays, label %panel.stays, label %panel.packs
-panel.stays:
-  %stays.offset = load i64, ptr %places.here
-  %stays.here = getelementptr {kind}, ptr %ra, i64 %stays.offset
-  br label %panel.ready
-panel.packs:
-  store ptr %places.here, ptr %how.4
-  store ptr %extra.here, ptr %how.5
-  call void %pack(ptr %how, i64 0, i64 1)
-  br label %panel.ready
-panel.ready:
-  %pb = phi ptr [ %stays.here, %panel.stays ], [ %packed, %panel.packs ]
-  %b.steps = phi ptr [ %steps.here, %panel.stays ], [ %packed_steps, %panel.packs ]""",
+    "panel": _panel(
+        """  %run.end = load i64, ptr %extra.here
+  %stays = icmp sge i64 %run.end, {tile_columns}""",
+        "  %b.steps = phi ptr [ %steps.here, %panel.stays ], [ %packed_steps, %panel.packs ]",
+    ),
 }
 
 _PRODUCT = """

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import tessella as ts
 from tessella.minitorch.tensor_ops import LowLevel, TensorOps, elementwise_kernel, written
 
@@ -15,7 +17,14 @@ class FastOps(TensorOps):
 _fast = LowLevel(FastOps)
 tensor_map, tensor_zip, tensor_reduce = _fast.tensor_map, _fast.tensor_zip, _fast.tensor_reduce
 
-# (out..., a..., b...) of storages, shapes and strides: (..., n, k) and (..., k, m) -> (..., n, m)
-tensor_matrix_multiply = written(ts.matmul)
+
+def tensor_matrix_multiply(*places: Any) -> None:
+    """Write the product of the last two axes of a and b to out: (out..., a..., b...), each as storage,
+    shape and strides.
+
+    Shapes: (..., n, k) and (..., k, m) -> (..., n, m); the others broadcast.
+    """
+    written(ts.matmul)(*places)
+
 
 __all__ = ["FastOps"]

@@ -267,11 +267,13 @@ class LowLevel:
     def tensor_map(self, fn: Callable[..., float]) -> Callable[..., None]:
         """A function (out..., a...) of storages, shapes and strides that writes fn(a) to out.
 
-        Shapes: a broadcasts to out.
+        For fn of two numbers (`tensor_zip`) it takes (out..., a..., b...), and writes fn(a, b).
+
+        Shapes: what is read broadcasts to out.
         """
         return written(self.ops.there(self.ops.elementwise(fn)))
 
-    tensor_zip = tensor_map  # (out..., a..., b...) that writes fn(a, b) to out
+    tensor_zip = tensor_map
 
     def tensor_reduce(self, fn: Callable[[float, float], float]) -> Callable[..., None]:
         """A function (out..., a..., dim) that combines a along dim into what out holds.
