@@ -247,6 +247,7 @@ class Pad(Linear):
     def samples(cls) -> Iterable[Sample]:
         x = np.arange(1.0, 13.0).reshape(3, 4)
         yield Sample(cls((1, 0), (2, 3), (0, 0)), (x,))
+        yield Sample(cls((0, 2), (1, 3), (1, 0), 3.0), (x,))
         yield Sample(cls((0, 2), (1, 0), (1, 2), 7.0), (x,))
         yield Sample(cls((1,), (1,), (2,)), (np.zeros(0),))
 
