@@ -173,12 +173,16 @@ INTERRUPTED = """
 """
 
 
+# a signal between open() and the `with` that would close the file leaves it to the collector
+WARNINGS = ["-W", "error", "-W", "ignore::ResourceWarning"]
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="sends SIGINT")
 @pytest.mark.parametrize("after", [0.02, 0.15, 0.4])
 def test_a_real_interruption(after, tmp_path):
     """A signal at some moment of a first call, in a process of its own."""
     process = subprocess.Popen(
-        [sys.executable, "-W", "error", "-c", textwrap.dedent(INTERRUPTED)],
+        [sys.executable, *WARNINGS, "-c", textwrap.dedent(INTERRUPTED)],
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
         env={**os.environ, "TESSELLA_CACHE_DIR": str(tmp_path)},
     )  # fmt: skip
@@ -187,7 +191,8 @@ def test_a_real_interruption(after, tmp_path):
     process.send_signal(signal.SIGINT)
     output, complaints = process.communicate(timeout=120)
     assert output.endswith("fine\n"), complaints
-    assert "Exception ignored" not in complaints
+    ignored = complaints.split("Exception ignored in")[1:]
+    assert not [x for x in ignored if "<frozen importlib" not in x], complaints  # Python's own imports
     assert not [entry for entry in tmp_path.iterdir() if entry.name.startswith(".new-")]
 
 
