@@ -112,21 +112,21 @@ def products() -> Table:
         a, a2, b, b2 = ts.asarray(x), ts.asarray(y), torch.tensor(x), torch.tensor(y)
         contenders = {"Tessella": lambda: a @ a2, "PyTorch": lambda: b @ b2, "NumPy": lambda: x @ y}
         table.add(f"{m}×{k} @ {k}×{n}", compare(contenders), "")
-    images = np.random.rand(8, 64, 56, 56).astype(np.float32)
-    weights = np.random.rand(64, 64, 3, 3).astype(np.float32)
-    a, a2, b, b2 = (
-        ts.asarray(images),
-        ts.asarray(weights),
-        torch.tensor(images),
-        torch.tensor(weights),
-    )
-    contenders = {
-        "Tessella": lambda: F.conv2d(a, a2, padding=1),
-        "PyTorch": lambda: torch.nn.functional.conv2d(b, b2, padding=1),
-    }
-    table.add("conv 64→64 3×3, 56×56, batch 8", compare(contenders), "≤ 1.3 ×")
-    table.add("the same, with both gradients", compare(_convolution_step(a, a2, b, b2)), "")
+    for channels, results, size, batch, target in ((64, 64, 56, 8, "≤ 1.3 ×"), (4, 8, 28, 16, "")):
+        a, a2, b, b2 = _images_and_weights((batch, channels, size, size), (results, channels, 3, 3))
+        contenders = {
+            "Tessella": lambda: F.conv2d(a, a2, padding=1),
+            "PyTorch": lambda: torch.nn.functional.conv2d(b, b2, padding=1),
+        }
+        title = f"conv {channels}→{results} 3×3, {size}×{size}, batch {batch}"
+        table.add(title, compare(contenders), target)
+        table.add("the same, ReLU, both gradients", compare(_convolution_step(a, a2, b, b2)), "")
     return table
+
+
+def _images_and_weights(*shapes: tuple[int, ...]) -> list:
+    arrays = [np.random.rand(*shape).astype(np.float32) for shape in shapes]
+    return [*map(ts.asarray, arrays), *map(torch.tensor, arrays)]
 
 
 def _convolution_step(a: ts.Tensor, a2: ts.Tensor, b: torch.Tensor, b2: torch.Tensor) -> dict:
@@ -135,10 +135,10 @@ def _convolution_step(a: ts.Tensor, a2: ts.Tensor, b: torch.Tensor, b2: torch.Te
 
     def own() -> None:
         a.grad = a2.grad = None
-        F.conv2d(a, a2, padding=1).sum().backward()
+        F.conv2d(a, a2, padding=1).relu().sum().backward()
 
     def peer() -> None:
         b.grad = b2.grad = None
-        torch.nn.functional.conv2d(b, b2, padding=1).sum().backward()
+        torch.nn.functional.conv2d(b, b2, padding=1).relu().sum().backward()
 
     return {"Tessella": own, "PyTorch": peer}

@@ -7,7 +7,7 @@ from typing import Any
 
 from tessella.backends.array import Layout
 from tessella.backends.cpu import machine
-from tessella.compiler.lowering import plain_contraction, tiled_contraction, winograd
+from tessella.compiler.lowering import dots, plain_contraction, tiled_contraction, winograd
 from tessella.compiler.lowering.plain_contraction import axes_of
 from tessella.compiler.lowering.tiled_contraction import Groups
 from tessella.compiler.machine_code import MOST_KERNELS
@@ -48,6 +48,9 @@ def _lowered(
     if short is not None:
         return winograd.lower(primitive, layouts, result, short)
     groups, swapped = _groups(primitive, x, y)
+    left = 1 if swapped else 0
+    if not any(fixed) and dots.suits(groups, left, x.dtype):
+        return dots.lower(groups, left, x.dtype, result)
     if x.dtype.is_float and _worth_tiling(groups, swapped, x.dtype.itemsize):
         return tiled_contraction.lower(groups, swapped, x.dtype, result, fixed)
     return plain_contraction.lower(primitive, layouts, result)

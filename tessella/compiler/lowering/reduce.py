@@ -80,12 +80,13 @@ def lower(primitive: Reduce, layouts: list[Layout], result: Spec) -> Recipe:
     reduced = reduced or [Dimension(1, (1,))]
     if any(layout.shape[axis] == 0 for axis in primitive.axes):
         reduced = [Dimension(0, (1,))]
-    return _recipe(primitive.monoid, layout.dtype, kept, reduced, out)
+    return recipe_of(primitive.monoid, layout.dtype, kept, reduced, out)
 
 
-def _recipe(
+def recipe_of(
     monoid: Monoid, dtype: DType, kept: list[Dimension], reduced: list[Dimension], out: Layout
 ) -> Recipe:
+    """The recipe of a reduction, from the axes that are kept and those that are reduced."""
     columns = bool(kept) and kept[-1].strides[0] == 1 and kept[-1].size >= NARROW
     columns = columns and reduced[-1].strides[0] != 1
     chunks = _chunk_count(kept, reduced, columns)
