@@ -20,12 +20,13 @@ _LARGEST = 1 << 62
 class Layout:
     """Shape, strides (in elements) and dtype. Equal layouts are one object: keys of plan caches."""
 
-    __slots__ = ("contiguous", "dtype", "ndim", "shape", "size", "strides")
+    __slots__ = ("contiguous", "dtype", "nbytes", "ndim", "shape", "size", "strides")
 
     shape: Shape
     strides: Shape
     dtype: DType
     size: int
+    nbytes: int  # if each element is stored once
     ndim: int
     contiguous: bool
 
@@ -45,6 +46,7 @@ def layout_of(shape: Shape, strides: Shape, dtype: DType) -> Layout:
         found = Layout()
         found.shape, found.strides, found.dtype = shape, strides, dtype
         found.ndim, found.size = len(shape), math.prod(shape)
+        found.nbytes = found.size * dtype.itemsize
         found.contiguous = (
             all(
                 stride == expected or n == 1
@@ -104,7 +106,7 @@ def empty(layout: Layout) -> Array:
     Raises:
         OutOfMemoryError: the machine has no such amount of memory.
     """
-    nbytes = layout.size * layout.dtype.itemsize
+    nbytes = layout.nbytes
     if nbytes > _LARGEST:
         raise OutOfMemoryError(
             f"an array of shape {layout.shape} and dtype {layout.dtype.name} would take {nbytes} "

@@ -49,7 +49,7 @@ class Builder:
 
     def array(self, layout: Layout) -> Location:
         """Room in the arena for an array."""
-        nbytes = layout.size * layout.dtype.itemsize
+        nbytes = layout.nbytes
         return Location(self.buffer(ARENA, 0, nbytes), 0, layout)
 
     def _step(self, step: Step) -> None:

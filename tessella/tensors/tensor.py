@@ -115,7 +115,7 @@ class Tensor:
     @property
     def nbytes(self) -> int:
         """The bytes its elements take, were each stored once."""
-        return self.size * self.dtype.itemsize
+        return self._value.layout.nbytes
 
     def __len__(self) -> int:
         if not self.shape:

@@ -54,6 +54,7 @@ def _free_list(capacity: int) -> deque[_Block]:
     return _free.setdefault(capacity, deque(maxlen=most))
 
 
+@functools.lru_cache(maxsize=4096)  # asked for by every operation
 def _capacity(nbytes: int) -> int:
     """The size class: the next of 2^k, 1.25, 1.5 and 1.75 x 2^k."""
     if nbytes <= _SMALLEST:
