@@ -74,8 +74,7 @@ def limits_of(jitted: Any, data: Any) -> str:
     program = explained.program
     values = [*program.graph.inputs, *program.graph.outputs]
     nbytes = sum(math.prod(value.shape) * value.dtype.itemsize for value in values)
-    flops = sum(row.flops for row in explained.rows)
-    arithmetic = flops / limits.multiply_adds_per_second()
+    arithmetic = sum(row.arithmetic for row in explained.rows)
     return f"FMA {readable(arithmetic)}, memory {readable(nbytes / limits.bytes_per_second())}"
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 
 import numpy as np
@@ -10,19 +11,16 @@ from timer import compare
 
 import tessella as ts
 from tessella.backends.cpu import threads
-from tessella.backends.cpu.limits import CHAINS, peak_kernel
+from tessella.backends.cpu.limits import multiply_adds
 
 
 def limits() -> Table:
     """The peak of fused multiply-adds, without memory; and large copies and reads."""
     table = Table("limits", ["limit", "one thread", "all threads"])
-    address, flops = peak_kernel()
-    work = np.zeros(64 * CHAINS, np.float32)
-    args = np.array([work.ctypes.data], np.int64).tobytes()
-    _add(
-        table, "float32 fused multiply-adds", "GFLOP/s", 8 * flops / 1e9,
-        lambda: threads.parallel(address, args, 8, 1),
-    )  # fmt: skip
+    for dtype in (ts.float32, ts.float64):
+        run, flops = multiply_adds(1 << 20, dtype)
+        name = f"{dtype.name} fused multiply-adds"
+        _add(table, name, "GFLOP/s", 8 * flops / 1e9, functools.partial(run, 8))
     large = ts.asarray(np.zeros(64 << 20, np.float32))
     _add(table, "copy of 256 MiB, read and written", "GB/s", 2 * large.nbytes / 1e9, large.copy)
     small = ts.asarray(np.zeros(4 << 20, np.float32))

@@ -21,6 +21,7 @@ from tessella.compiler.machine_code import llvm_of
 from tessella.compiler.observe import unobserved
 from tessella.compiler.program import Program
 from tessella.compiler.steps import HostStep, Step
+from tessella.dtypes import DType, float32, float64
 from tessella.primitives.base import size_of
 from tessella.primitives.contraction import Contraction
 from tessella.primitives.elementwise import Elementwise
@@ -42,6 +43,7 @@ class Row:
     """One kernel on operands of some shapes, and all its calls together.
 
     Args:
+        dtype: that it multiplies and adds in, float32 or float64.
         note: why it is a kernel of its own, and what is in it.
         ran: what ran it: threads, NumPy or Python.
 
@@ -55,20 +57,29 @@ class Row:
     seconds: float = 0.0
     flops: float = 0.0
     nbytes: float = 0.0
+    dtype: DType = float32
     note: str = ""
     ran: str = "1 thread"
 
     @property
     def limit(self) -> float:
         """The seconds that the machine needs at least, for the arithmetic or the memory."""
-        arithmetic = self.flops / limits.multiply_adds_per_second()
-        return max(arithmetic, self.nbytes / limits.bytes_per_second())
+        return max(self.arithmetic, self.memory)
 
     @property
     def bound(self) -> str:
         """What limits it: arithmetic or memory."""
-        arithmetic = self.flops / limits.multiply_adds_per_second()
-        return "FMA" if arithmetic > self.nbytes / limits.bytes_per_second() else "memory"
+        return "FMA" if self.arithmetic > self.memory else "memory"
+
+    @property
+    def arithmetic(self) -> float:
+        """The seconds that it needs for the arithmetic, if nothing has to be fetched."""
+        return self.flops / limits.multiply_adds_per_second(self.dtype)
+
+    @property
+    def memory(self) -> float:
+        """The seconds that it needs to move its bytes."""
+        return self.nbytes / limits.bytes_per_second()
 
 
 class Explanation:
@@ -115,11 +126,14 @@ class Explanation:
         if views:
             facts.append(("views, which may cost nothing", f"{len(views)} "
                           f"({', '.join(dict.fromkeys(views))})"))  # fmt: skip
-        peak, memory = limits.multiply_adds_per_second(), limits.bytes_per_second()
+        peaks = [
+            f"{limits.multiply_adds_per_second(dtype) / 1e9:.0f} GFLOP/s in {dtype.name}"
+            for dtype in (float32, float64)
+            if any(row.dtype is dtype for row in self.rows)
+        ]
+        memory = f"{limits.bytes_per_second() / 1e9:.0f} GB/s"
+        facts.append(("limits of this machine", ", ".join([*peaks, memory])))
         flops = sum(row.flops for row in self.rows)
-        facts.append(
-            ("limits of this machine", f"{peak / 1e9:.0f} GFLOP/s, {memory / 1e9:.0f} GB/s")
-        )
         facts.append(("time of all kernels", f"{time_of(self.seconds)}, "
                       f"{flops / max(self.seconds, 1e-12) / 1e9:.0f} GFLOP/s"))  # fmt: skip
         return facts
@@ -158,7 +172,7 @@ def explain(
     with unobserved():
         times, host_times = _measure(program, inputs)
     rows: dict[Any, Row] = {}
-    shared = _calls_of_nodes(program)
+    of_nodes = _seconds_of_nodes(program, times)
     for number, (step, seconds) in enumerate(zip(program.native_steps, times, strict=True)):
         if not isinstance(step, Step) or number < program.prepared:
             continue
@@ -167,13 +181,15 @@ def explain(
         key = step.call.kernel, step.name, shapes
         row = rows.setdefault(key, Row(step.name, shapes, step.where))
         row.calls += 1
-        row.seconds += max(seconds, 1e-9)
+        row.seconds += seconds
         row.note = _note(step)
         if step.call.chunk > 0:
             row.ran = f"{threads.count()} threads"
         if node is not None:
-            row.flops += _flops(node, step) / shared[id(node), _is_product(step)]
-            row.nbytes += _nbytes(node) / shared[id(node), _is_product(step)]
+            row.dtype = _multiplied_in(node)
+            share = seconds / of_nodes[id(node), _is_product(step)]
+            row.flops += share * _flops(node, step)
+            row.nbytes += share * _nbytes(node)
     for host, seconds in zip(_host_steps(program), host_times, strict=True):
         shapes = ", ".join(describe(value) for value in host.node.inputs[:4])
         primitive = host.node.primitive
@@ -246,7 +262,7 @@ def _measure(program: Program, inputs: Sequence[Array]) -> tuple[list[float], li
                     head[0], head[1] = ctypes.addressof(rows), REPEATS
                     best[number] = min(best[number], _timed(head) / REPEATS)
         del held
-    return best, on_host
+    return [max(seconds, 1e-9) for seconds in best], on_host
 
 
 def _timed(head: Any) -> float:
@@ -259,14 +275,14 @@ def _is_product(step: Step) -> bool:
     return step.call.kernel.name.startswith(("product", "contraction"))
 
 
-def _calls_of_nodes(program: Program) -> dict[tuple[int, bool], int]:
-    """Among how many calls the work of a node is shared; packing counts apart."""
-    counts: dict[tuple[int, bool], int] = {}
-    for step in program.native_steps:
+def _seconds_of_nodes(program: Program, times: Sequence[float]) -> dict[tuple[int, bool], float]:
+    """The time of all calls of a node, which share its work by their times; packing counts apart."""
+    found: dict[tuple[int, bool], float] = {}
+    for step, seconds in zip(program.native_steps, times, strict=True):
         if isinstance(step, Step) and step.nodes:
             key = id(step.nodes[0]), _is_product(step)
-            counts[key] = counts.get(key, 0) + 1
-    return counts
+            found[key] = found.get(key, 0.0) + seconds
+    return found
 
 
 def _flops(node: Node, step: Step) -> float:
@@ -278,6 +294,12 @@ def _flops(node: Node, step: Step) -> float:
         return 2.0 * math.prod(sizes[label] for label in labels) if _is_product(step) else 0.0
     members = primitive.graph.nodes if isinstance(primitive, Fused) else [node]
     return float(sum(_operations(member) for member in members))
+
+
+def _multiplied_in(node: Node) -> DType:
+    """The dtype of a node's arithmetic, as far as speed goes."""
+    wide = any(value.dtype is float64 for value in (*node.inputs, *node.outputs))
+    return float64 if wide else float32
 
 
 def _operations(node: Node) -> int:

@@ -220,3 +220,38 @@ def test_bad_input_to_profile(file, arguments, message):
     result = profile(*[argument.format(file=file) for argument in arguments])
     assert result.exit_code == 2
     assert message in result.output
+
+
+def test_arithmetic_is_held_against_the_peak_of_its_dtype(monkeypatch):
+    from tessella.backends.cpu import limits
+
+    peaks = {ts.float32: 2e9, ts.float64: 1e9}
+    monkeypatch.setattr(limits, "multiply_adds_per_second", peaks.__getitem__)
+    monkeypatch.setattr(limits, "bytes_per_second", lambda: 1e15)
+    x, y = ts.ones((32, 64), dtype=ts.float64), ts.ones((64, 48), dtype=ts.float64)
+    product = ts.jit(lambda x, y: x @ y)
+    found = product.explain(x, y)
+    assert sum(row.limit for row in found.rows) == pytest.approx(2 * 32 * 64 * 48 / 1e9)
+    assert "1 GFLOP/s in float64" in str(found)
+    assert "float32" not in str(dict(found.facts())["limits of this machine"])
+    narrow = product.explain(x.astype(ts.float32), y.astype(ts.float32))
+    assert sum(row.limit for row in narrow.rows) == pytest.approx(32 * 64 * 48 / 1e9)
+
+
+@pytest.mark.parametrize("dtype", [ts.float32, ts.float64])
+def test_the_peak_is_measured_by_multiply_adds(dtype):
+    from tessella.backends.cpu import limits, machine
+
+    run, operations = limits.multiply_adds(100, dtype)
+    assert operations == 2 * limits.CHAINS * 100 * machine.vector_bytes() / dtype.itemsize
+    run(3)
+    assert limits.multiply_adds_per_second(dtype) > 1e8
+
+
+def test_calls_of_one_operation_share_its_work_by_their_time():
+    x = ts.ones((1 << 20,))
+    rows = ts.jit(lambda x: x.sum()).explain(x).rows  # chunks, then their sums
+    assert len(rows) == 2
+    assert sum(row.nbytes for row in rows) == pytest.approx(4 * (1 << 20) + 4)
+    rates = [row.nbytes / row.seconds for row in rows]
+    assert rates[0] == pytest.approx(rates[1])

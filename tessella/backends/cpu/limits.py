@@ -9,30 +9,41 @@ from collections.abc import Callable
 import numpy as np
 
 from tessella.backends.cpu import engine, machine, threads
-from tessella.backends.llvm import to_llvm
+from tessella.backends.llvm import register_type, to_llvm
 from tessella.backends.loops import Kernel, Loop, Pointer, Store, index_variable, load
-from tessella.dtypes import float32
+from tessella.dtypes import DType, float32
 
 CHAINS = 12  # independent multiply-adds: more than their latency needs
-STEPS = 1 << 20  # turns of one item of `peak`
 _COPIED = 1 << 26  # bytes: more than the caches hold
 
 
-def peak_kernel(steps: int = STEPS) -> tuple[int, float]:
-    """The address of a native function of multiply-adds alone, and the operations of one item."""
-    lanes = machine.vector_bytes() // 4
-    address = engine.compile(engine.Module(_multiply_adds(lanes, steps), ("peak",)))["peak"]
-    return address, 2.0 * CHAINS * lanes * steps
+def multiply_adds(steps: int, dtype: DType = float32) -> tuple[Callable[[int], None], float]:
+    """A function that does some items of multiply-adds and nothing else, on all threads, and the
+    operations of one item.
+
+    Args:
+        steps: turns of one item.
+        dtype: float32 or float64.
+    """
+    lanes = machine.vector_bytes() // dtype.itemsize
+    text = _multiply_adds(register_type(dtype), f"v{lanes}f{dtype.bits}", lanes, steps)
+    address = engine.compile(engine.Module(text, ("peak",)))["peak"]
+    target = np.zeros(lanes, dtype.numpy)
+    args = np.array([target.ctypes.data], np.int64).tobytes()
+
+    def run(items: int) -> None:
+        threads.parallel(address, args, items, 1)
+        assert target[0] != 0
+
+    return run, 2.0 * CHAINS * lanes * steps
 
 
 @functools.cache
-def multiply_adds_per_second() -> float:
-    """float32 operations per second of all threads, when nothing has to be fetched."""
-    address, operations = peak_kernel(1 << 16)
-    work = np.zeros(64 * CHAINS, np.float32)
-    args = np.array([work.ctypes.data], np.int64).tobytes()
+def multiply_adds_per_second(dtype: DType = float32) -> float:
+    """Operations per second of all threads, when nothing has to be fetched."""
+    run, operations = multiply_adds(1 << 16, dtype)
     items = 16 * threads.count()
-    return items * operations / _best(lambda: threads.parallel(address, args, items, 1))
+    return items * operations / _best(lambda: run(items))
 
 
 @functools.cache
@@ -63,17 +74,16 @@ def _best(function: Callable[[], object], rounds: int = 5) -> float:
     return min(times)
 
 
-def _multiply_adds(lanes: int, turns: int) -> str:
+def _multiply_adds(scalar: str, suffix: str, lanes: int, turns: int) -> str:
     """LLVM IR: chains of multiply-adds in registers, for each item of begin to end."""
-    vector = f"<{lanes} x float>"
-    fma = f"@llvm.fma.v{lanes}f32"
+    vector, fma = f"<{lanes} x {scalar}>", f"@llvm.fma.{suffix}"
     phis = "\n".join(
         f"  %c{i} = phi {vector} [ zeroinitializer, %item ], [ %n{i}, %loop ]"
         for i in range(CHAINS)
     )
     steps = "\n".join(
-        f"  %n{i} = call {vector} {fma}({vector} %c{i}, {vector} splat (float 0x3FEFFFFFE0000000), "
-        f"{vector} splat (float 1.0))"
+        f"  %n{i} = call {vector} {fma}({vector} %c{i}, {vector} splat ({scalar} 0x3FEFFFFFE0000000), "
+        f"{vector} splat ({scalar} 1.0))"
         for i in range(CHAINS)
     )
     sums = "\n".join(
