@@ -20,7 +20,7 @@ from tessella.backends.cpu.buffers import allocate
 from tessella.compiler import observe
 from tessella.compiler.recipe import RESULT, Call, Place, Recipe, View
 from tessella.errors import DeviceError
-from tessella.primitives.base import Primitive, Spec
+from tessella.primitives.base import Composite, Primitive, Spec
 from tessella.primitives.host import Host
 from tessella.primitives.indexing import check_bounds
 
@@ -109,11 +109,25 @@ def _new_plan(primitive: Primitive, layouts: list[Layout]) -> Plan:
         return _reference_plan(primitive) if view is None else _view_plan(view)
     steps = decomposition(primitive, specs)
     if steps is not None:
+        if isinstance(primitive, Composite) and primitive.one_kernel:
+            return _program_plan(primitive, layouts, result)
         return functools.partial(steps, run)
     recipe = lower(primitive, layouts, result)
     if isinstance(recipe, Recipe) and len(recipe.calls) > 1:
         compile_all(recipe.calls)
     return _view_plan(recipe) if isinstance(recipe, View) else _recipe_plan(recipe)
+
+
+def _program_plan(primitive: Primitive, layouts: list[Layout], result: Spec) -> Plan:
+    """A primitive as a program of its own: its steps are fused."""
+    from tessella.compiler.pipeline import compile
+    from tessella.primitives.graph import Graph, Node, Value
+
+    inputs = [Value(layout.shape, layout.dtype) for layout in layouts]
+    output = Value(result.shape, result.dtype)
+    graph = Graph(inputs, [Node(primitive, inputs, [output])], [output])
+    program = compile(graph, layouts, {}, frozenset(), primitive.name)
+    return lambda arrays: program.run(arrays)[0]
 
 
 def _view_plan(view: View) -> Plan:

@@ -32,6 +32,8 @@ _log_of_sum = Elementwise(ScalarFunction(lambda total, top: math.log(total) + to
 class _AlongAxis(Composite):
     axis: int
 
+    one_kernel = True
+
     def result(self, *inputs: Spec) -> Spec:
         (x,) = inputs
         name = self.name.lower()
