@@ -13,9 +13,9 @@ from __future__ import annotations
 
 import functools
 import itertools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -24,8 +24,22 @@ from tessella.errors import DTypeError, ShapeError
 from tessella.primitives.base import NumPyArray, Primitive, Sample, Spec
 from tessella.primitives.elementwise import cast
 from tessella.primitives.movement import batch_front, flip
+from tessella.sizes import is_symbolic
 
 Labels = tuple[int, ...]
+Repeated: TypeAlias = "tuple[int, ...] | None"  # None if nothing is repeated
+
+
+def _remembered(rule: Callable[..., Any]) -> Callable[..., Any]:
+    """A rule of two shapes, derived once for each two; with symbolic sizes, in every trace: they ask."""
+    known = functools.lru_cache(maxsize=1024)(rule)
+
+    @functools.wraps(rule)
+    def found(contraction: Contraction, x: Spec, y: Spec) -> Any:
+        symbolic = any(is_symbolic(size) for size in (*x.shape, *y.shape))
+        return (rule if symbolic else known)(contraction, x, y)
+
+    return found
 
 
 @dataclass(frozen=True)
@@ -70,6 +84,13 @@ class Contraction(Primitive):
     output: Labels
     geometry: tuple[Geometry, ...] = ()
     wide: bool = False
+
+    @functools.cached_property
+    def _hash(self) -> int:
+        return hash((self.left, self.right, self.output, self.geometry, self.wide))
+
+    def __hash__(self) -> int:
+        return self._hash  # plans are looked up by it
 
     @property
     def name(self) -> str:
@@ -135,8 +156,18 @@ class Contraction(Primitive):
 
     def _pull_left(self, ct: Any, x: Any, y: Any) -> Any:
         """Correlate the gradient with the kernel backwards: strides become input dilations."""
-        sizes = self.sizes(x, y)
         y = flip(y, tuple(self.right.index(g.kernel) for g in self.geometry))
+        gradient, repeated = self._gradient_of_left(Spec(x.shape, x.dtype), Spec(y.shape, y.dtype))
+        return _spread(gradient(ct, y), repeated, x.shape)
+
+    def _pull_right(self, ct: Any, x: Any, y: Any) -> Any:
+        """Correlate the input with the gradient: strides become kernel dilations."""
+        gradient, repeated = self._gradient_of_right(Spec(x.shape, x.dtype), Spec(y.shape, y.dtype))
+        return _spread(gradient(x, ct), repeated, y.shape)
+
+    @_remembered
+    def _gradient_of_left(self, x: Spec, y: Spec) -> tuple[Contraction, Repeated]:
+        sizes = self.sizes(x, y)
         geometry = []
         for g in self.geometry:
             span = (sizes[g.kernel] - 1) * g.kernel_dilation
@@ -152,13 +183,12 @@ class Contraction(Primitive):
             )  # fmt: skip
         missing = set(self.left) - set(self.output) - set(self.right) - {g.input for g in geometry}
         missing -= {g.output for g in geometry}
-        return _spread(
-            Contraction(self.output, self.right, self._without(self.left, missing), tuple(geometry)),
-            ct, y, self.left, sizes, x.shape,
-        )  # fmt: skip
+        output = self._without(self.left, missing)
+        gradient = Contraction(self.output, self.right, output, tuple(geometry))
+        return gradient, _repeated(output, self.left, sizes)
 
-    def _pull_right(self, ct: Any, x: Any, y: Any) -> Any:
-        """Correlate the input with the gradient: strides become kernel dilations."""
+    @_remembered
+    def _gradient_of_right(self, x: Spec, y: Spec) -> tuple[Contraction, Repeated]:
         sizes = self.sizes(x, y)
         geometry = []
         for g in self.geometry:
@@ -175,10 +205,9 @@ class Contraction(Primitive):
             )  # fmt: skip
         missing = set(self.right) - set(self.output) - set(self.left)
         missing -= {g.output for g in geometry}
-        return _spread(
-            Contraction(self.left, self.output, self._without(self.right, missing), tuple(geometry)),
-            x, ct, self.right, sizes, y.shape,
-        )  # fmt: skip
+        output = self._without(self.right, missing)
+        gradient = Contraction(self.left, self.output, output, tuple(geometry))
+        return gradient, _repeated(output, self.right, sizes)
 
     @staticmethod
     def _without(labels: Labels, missing: set[int]) -> Labels:
@@ -235,17 +264,20 @@ class Contraction(Primitive):
         yield Sample(cls((0, 1, 2, 3), (4, 1, 5, 6), (0, 4, 7, 8), both), (x, w))
 
 
-def _spread(
-    contraction: Contraction, x: Any, y: Any, labels: Labels, sizes: dict[int, int], shape: Any
-) -> Any:
-    """Contract, and repeat along labels that were summed in one operand alone."""
+def _repeated(output: Labels, labels: Labels, sizes: dict[int, int]) -> Repeated:
+    """The shape of a gradient before it is repeated along labels that were summed in one operand alone."""
+    if output == labels:
+        return None
+    return tuple(sizes[label] if label in output else 1 for label in labels)
+
+
+def _spread(result: Any, repeated: Repeated, shape: Any) -> Any:
+    """Repeat a gradient along labels that were summed in one operand alone."""
+    if repeated is None:
+        return result
     from tessella.primitives.movement import expand, reshape
 
-    result = contraction(x, y)
-    if contraction.output != labels:
-        ones = tuple(sizes[label] if label in contraction.output else 1 for label in labels)
-        result = expand(reshape(result, ones), tuple(shape))
-    return result
+    return expand(reshape(result, repeated), tuple(shape))
 
 
 def _numpy_windows(x: NumPyArray, axis: int, g: Geometry, kernel: int) -> NumPyArray:
