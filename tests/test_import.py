@@ -35,3 +35,12 @@ def test_networks_and_optimisers_come_when_they_are_asked_for():
     assert {"tessella.nn", "tessella.optim"} <= set(found)
     with pytest.raises(AttributeError, match="module 'tessella' has no attribute 'nothing'"):
         ts.nothing
+
+
+def test_a_first_product_does_not_wait_for_rooms_of_numpy_that_are_slow_to_import():
+    found = modules_after(
+        "import tessella as ts\n"
+        "ts.ones((40, 50)) @ ts.ones((50, 60))\n"
+        "ts.jit(lambda x: (x @ x).sum())(ts.ones((40, 40)))"
+    )
+    assert [name for name in found if name in ("numpy.ma", "numpy.random", "numpy.testing")] == []

@@ -52,19 +52,29 @@ def available_memory() -> int:
     return physical_memory()
 
 
-@functools.cache
 def cache_bytes(level: int, default: int) -> int:
-    """The size of the data cache of a level, in bytes."""
+    """The size of the data cache of a level, in bytes; `default` if the system does not tell."""
+    return _data_caches().get(level, default)
+
+
+@functools.cache
+def _data_caches() -> dict[int, int]:
+    """The bytes of the first processor's data caches, by level (Linux)."""
+    found: dict[int, int] = {}
     for index in range(5):
-        folder = Path(f"/sys/devices/system/cpu/cpu0/cache/index{index}")
+        folder = f"/sys/devices/system/cpu/cpu0/cache/index{index}/"
         try:
-            kind = (folder / "type").read_text().strip()
-            if int((folder / "level").read_text()) == level and kind != "Instruction":
-                text = (folder / "size").read_text().strip()
-                return int(text[:-1]) * {"K": 1024, "M": 1024**2}[text[-1]]
+            level, kind, size = (_line(folder + name) for name in ("level", "type", "size"))
+            if kind != "Instruction":
+                found.setdefault(int(level), int(size[:-1]) * {"K": 1024, "M": 1024**2}[size[-1]])
         except (OSError, ValueError, KeyError):
             continue
-    return default
+    return found
+
+
+def _line(path: str) -> str:
+    with open(path, encoding="ascii") as file:
+        return file.readline().strip()
 
 
 def usable_processors() -> int:
