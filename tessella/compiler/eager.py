@@ -109,17 +109,20 @@ def _new_plan(primitive: Primitive, layouts: list[Layout]) -> Plan:
         return _reference_plan(primitive) if view is None else _view_plan(view)
     steps = decomposition(primitive, specs)
     if steps is not None:
-        if isinstance(primitive, Composite) and primitive.one_kernel:
-            return _program_plan(primitive, layouts, result)
-        return functools.partial(steps, run)
+        fused = isinstance(primitive, Composite) and primitive.fuses
+        whole = _fused_plan(primitive, layouts, result) if fused else None
+        return functools.partial(steps, run) if whole is None else whole
     recipe = lower(primitive, layouts, result)
     if isinstance(recipe, Recipe) and len(recipe.calls) > 1:
         compile_all(recipe.calls)
     return _view_plan(recipe) if isinstance(recipe, View) else _recipe_plan(recipe)
 
 
-def _program_plan(primitive: Primitive, layouts: list[Layout], result: Spec) -> Plan:
-    """A primitive as a program of its own: its steps are fused."""
+def _fused_plan(primitive: Primitive, layouts: list[Layout], result: Spec) -> Plan | None:
+    """A primitive as a program of its own, if all its steps become one kernel.
+
+    Others would keep memory for what is between their kernels as long as their plan lives.
+    """
     from tessella.compiler.pipeline import compile
     from tessella.primitives.graph import Graph, Node, Value
 
@@ -127,6 +130,8 @@ def _program_plan(primitive: Primitive, layouts: list[Layout], result: Spec) -> 
     output = Value(result.shape, result.dtype)
     graph = Graph(inputs, [Node(primitive, inputs, [output])], [output])
     program = compile(graph, layouts, {}, frozenset(), primitive.name)
+    if program.arena_plan.nbytes > 0:
+        return None
     return lambda arrays: program.run(arrays)[0]
 
 

@@ -109,10 +109,10 @@ class Composite(Primitive):
     """A primitive that is computed by others, and has rules of its own where they are better.
 
     `steps` is given a function that applies a primitive to operands: eager mode runs it, the compiler
-    writes it down. If they become one kernel (`one_kernel`), eager mode has them compiled, too.
+    writes it down. Where they become one kernel, that is what eager mode runs, too.
     """
 
-    one_kernel: ClassVar[bool] = False
+    fuses: ClassVar[bool] = False  # whether the steps mostly become one kernel
 
     def steps(self, apply: Any, operands: Sequence[Any]) -> Any:
         """The result, made of other primitives."""

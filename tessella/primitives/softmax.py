@@ -32,7 +32,7 @@ _log_of_sum = Elementwise(ScalarFunction(lambda total, top: math.log(total) + to
 class _AlongAxis(Composite):
     axis: int
 
-    one_kernel = True
+    fuses = True
 
     def result(self, *inputs: Spec) -> Spec:
         (x,) = inputs

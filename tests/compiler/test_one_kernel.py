@@ -62,6 +62,16 @@ def test_results_are_memory_of_their_own():
         np.testing.assert_allclose(found.numpy(), powers / powers.sum(1, keepdims=True), rtol=2e-6)
 
 
+def test_what_stays_several_kernels_keeps_no_memory(programs):
+    x = numbers(700, 700)
+    found = F.softmax(x, 0)  # columns of many rows: summed in parts
+    (program,) = programs
+    assert program.arena_plan.nbytes > 0
+    plans = [plan for plan in eager._plans.values() if getattr(plan, "func", None) is not None]
+    assert any(plan.func.__qualname__ == "Softmax.steps" for plan in plans)
+    np.testing.assert_allclose(found.numpy(), Softmax(0).reference(x.numpy()), rtol=1e-5)
+
+
 def test_views_and_half_precision():
     x = numbers(8, 20, dtype=ts.float16)
     with ts.backend("reference"):
