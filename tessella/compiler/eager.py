@@ -154,14 +154,17 @@ def _checked_view(view: View, arrays: Sequence[Array]) -> Array:
 
 
 def _recipe_plan(recipe: Recipe) -> Plan:
-    """The recipe as a Python function; the common forms are written out: microseconds count."""
+    """The recipe as a Python function; the common forms are written out: microseconds count.
+
+    The function holds what the numbers of its calls point at.
+    """
     simple = len(recipe.calls) == 1 and not recipe.scratch and not recipe.bounds
     if simple and recipe.shown is None:
         (only,) = recipe.calls
         run, out = native_call(only), recipe.result
         if only.places == (Place(0), Place(RESULT)):
 
-            def one(arrays: Sequence[Array]) -> Array:
+            def one(arrays: Sequence[Array], keep: Any = recipe.keep) -> Array:
                 result = empty(out)
                 run(arrays[0].address, result.address)
                 return result
@@ -169,7 +172,7 @@ def _recipe_plan(recipe: Recipe) -> Plan:
             return one
         if only.places == (Place(0), Place(1), Place(RESULT)):
 
-            def two(arrays: Sequence[Array]) -> Array:
+            def two(arrays: Sequence[Array], keep: Any = recipe.keep) -> Array:
                 result = empty(out)
                 run(arrays[0].address, arrays[1].address, result.address)
                 return result
