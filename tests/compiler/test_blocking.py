@@ -57,6 +57,15 @@ def test_small_operands_are_not_packed(caches):
     assert not blocking.choose(problem(640, 640, 640)).tile.in_place
 
 
+def test_a_few_panels_of_rows_read_what_the_second_cache_holds_where_it_stands(caches):
+    tall = blocking.choose(problem(100, 400, 256)).tile.rows
+    few, more = blocking.SOME_PANELS * tall, 2 * blocking.SOME_PANELS * tall
+    assert blocking.choose(problem(few, 400, 256)).right == IN_PLACE
+    assert blocking.choose(problem(more, 400, 256)).right != IN_PLACE
+    caches[2] //= 2
+    assert blocking.choose(problem(few, 400, 256)).right != IN_PLACE
+
+
 def test_what_is_fixed_is_packed_ahead(caches):
     found = blocking.choose(problem(64, 64, 64, fixed=(True, True)))
     assert not found.tile.in_place

@@ -4,7 +4,7 @@ What `choose` says follows from the sizes of the product and of the caches; `tes
 looks for something better by trying it.
 
     L1  small right operands that are not packed
-    L2  a panel of each operand, for one block of k; left operands that are not packed
+    L2  a panel of each operand, for one block of k; left operands that are not packed, right ones for few rows
     L3  an item's panels of rows; a block of all rows; what is packed of the right operand at one time
 
 Each pass over k goes over the result once more, so blocks are long. A panel comes from L2 as fast as the
@@ -27,7 +27,7 @@ SERIAL_BELOW = 1 << 19  # multiply-adds that one thread does sooner than two
 LEAST_BLOCK, LONGEST_BLOCK = 256, 1024  # of k: shorter ones go over the result too often
 FAR_BLOCK = 16  # of k, where rows of the right operand come from far and are read once
 FEW_VECTORS = 16  # of columns: a left operand that so few multiply is not worth packing
-FEW_PANELS, MANY_PANELS = 3, 64  # of rows, for one panel of columns
+FEW_PANELS, SOME_PANELS, MANY_PANELS = 3, 6, 64  # of rows, for one panel of columns
 ENOUGH_ROWS = 512  # of an item: more do not make the columns' way to L1 shorter
 ITEMS = 16  # at least, so that threads that started late still find some
 
@@ -184,8 +184,12 @@ def _right(problem: Problem, tile: Tile) -> str:
     if problem.right_fixed:
         return AHEAD
     row_panels, column_panels = _panels(problem, tile)
-    near = _right_bytes(problem) <= 2 * machine.cache_bytes(1, 1 << 15)
-    if problem.right_stays and (row_panels <= 2 or (near and row_panels <= MANY_PANELS)):
+    nbytes = _right_bytes(problem)
+    near = nbytes <= 2 * machine.cache_bytes(1, 1 << 15)
+    panels = 2  # of rows, that read it where it stands sooner than it is packed
+    if nbytes <= machine.cache_bytes(2, 1 << 19):
+        panels = MANY_PANELS if near else SOME_PANELS
+    if problem.right_stays and row_panels <= panels:
         return IN_PLACE
     if problem.right_windows and row_panels <= FEW_PANELS:  # packing takes longer than it saves
         return WINDOWS
