@@ -51,9 +51,7 @@ from tessella.primitives.reduce import SUM
 from tessella.scalar.expression import Expression, constant, variable
 from tessella.scalar.operators import fma, less, minimum, modulo, quotient
 
-SUMS = (
-    12  # of a tile: 16 registers hold them and what is multiplied, and additions hide their latency
-)
+SUMS = 12  # of a tile: with what is multiplied they fill 16 registers; additions hide their latency
 LEAST_SIDE = 3  # rows and columns: with fewer of them a tile reads about as much as it multiplies
 FEW_RESULTS, MANY_TERMS = 320, 1024  # for more results, or fewer terms, packing is soon repaid
 LONG = 1.5  # vectors of a run: shorter ones do not repay going from run to run

@@ -90,10 +90,8 @@ class _Operand:
     def side_by_side(self, width: int) -> float:
         """The share of panels whose places lie side by side."""
         inside = np.arange(1, len(self.places)) % width != 0
-        apart = (
-            np.flatnonzero((np.diff(self.places) != 1) & inside) // width
-        )  # np.unique is slow to import
-        broken = np.count_nonzero(np.diff(apart)) + (len(apart) > 0)
+        apart = np.flatnonzero((np.diff(self.places) != 1) & inside) // width
+        broken = np.count_nonzero(np.diff(apart)) + (len(apart) > 0)  # np.unique imports numpy.ma
         return float(1.0 - broken / -(-len(self.places) // width))
 
     def pack_by(self, width: int, block: int, pairs: bool, by_runs: bool = False) -> None:
