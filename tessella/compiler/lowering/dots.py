@@ -21,11 +21,12 @@ import functools
 import itertools
 import math
 import struct
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import numpy as np
 
+from tessella.backends import packing
 from tessella.backends.array import contiguous_layout
 from tessella.backends.cpu import machine
 from tessella.backends.loops import (
@@ -39,11 +40,10 @@ from tessella.backends.loops import (
     index_variable,
     load,
 )
-from tessella.backends.packing import Table, offsets
+from tessella.backends.packing import Table
 from tessella.compiler.lowering import reduce
 from tessella.compiler.lowering.kernels import Dimension, collapse, decode, parts, share_of
-from tessella.compiler.lowering.plain_contraction import Axis
-from tessella.compiler.lowering.tiled_contraction import Groups
+from tessella.compiler.lowering.tiled_contraction import Groups, offsets
 from tessella.compiler.recipe import RESULT, Call, Place, Recipe
 from tessella.dtypes import DType, compute_dtype, int64
 from tessella.primitives.base import Spec
@@ -108,11 +108,11 @@ def lower(groups: Groups, left: int, dtype: DType, result: Spec) -> Recipe:
     rows, columns = (math.prod(axis.size for axis in g) for g in (groups.rows, groups.columns))
     runs, lengths, per_part = _runs(_sum(groups, left), (rows + columns) * dtype.itemsize, lanes)
     part_count = -(-len(lengths) // per_part)
-    form = Form(dtype, *tile_for(rows, columns), bool((lengths % lanes).any()))
+    form = Form(dtype, *shape_of_tile(rows, columns), bool((lengths % lanes).any()))
     tables = (
-        *(_table(groups.batch, which) for which in (left, 1 - left, 2)),
-        _table(groups.rows, left), _table(groups.columns, 1 - left),
-        _table(groups.rows, 2), _table(groups.columns, 2), *runs, lengths,
+        *(offsets(groups.batch, which) for which in (left, 1 - left, 2)),
+        offsets(groups.rows, left), offsets(groups.columns, 1 - left),
+        offsets(groups.rows, 2), offsets(groups.columns, 2), *runs, lengths,
     )  # fmt: skip
     numbers = [table.ctypes.data for table in tables]
     numbers += [rows, columns, len(lengths), per_part]
@@ -131,10 +131,6 @@ def lower(groups: Groups, left: int, dtype: DType, result: Spec) -> Recipe:
     return Recipe(out, (first, second), (out.size * width * dtype.itemsize,), keep=tables)
 
 
-def _table(axes: Sequence[Axis], which: int) -> Table:
-    return offsets([axis.size for axis in axes], [axis.strides[which] for axis in axes])
-
-
 def _runs(summed: list[Dimension], width: int, lanes: int) -> tuple[list[Table], Table, int]:
     """Where runs begin in either operand, their lengths, and how many of them are a part.
 
@@ -143,7 +139,7 @@ def _runs(summed: list[Dimension], width: int, lanes: int) -> tuple[list[Table],
     """
     *outer, last = summed
     sizes = [dimension.size for dimension in outer]
-    begins = [offsets(sizes, [d.strides[which] for d in outer]) for which in range(2)]
+    begins = [packing.offsets(sizes, [d.strides[which] for d in outer]) for which in range(2)]
     terms = len(begins[0]) * last.size
     most = max(1, min(MOST_PARTS, terms * width // PART_BYTES, terms // LEAST_PART))
     pieces = -(-most // len(begins[0]))  # of a run, where there are fewer runs than parts
@@ -154,10 +150,10 @@ def _runs(summed: list[Dimension], width: int, lanes: int) -> tuple[list[Table],
     return begins, lengths, -(-len(lengths) // most)
 
 
-def tile_for(rows: int, columns: int) -> tuple[int, int]:
+def shape_of_tile(rows: int, columns: int) -> tuple[int, int]:
     """The rows and columns of a tile: for few multiply-adds that nobody asked for, and few loads.
 
-    >>> tile_for(8, 36), tile_for(4, 9), tile_for(16, 20)
+    >>> shape_of_tile(8, 36), shape_of_tile(4, 9), shape_of_tile(16, 20)
     ((4, 3), (4, 3), (2, 5))
     """
     tiles = [(r, c) for r in range(1, SUMS + 1) for c in range(1, SUMS // r + 1)]
