@@ -31,3 +31,19 @@ def test_a_plan_holds_the_tables_that_its_kernel_reads(product):
     gc.collect()
     assert tables() is not None
     np.testing.assert_array_equal(product(x).numpy(), before)
+
+
+def test_gradients_of_one_contraction_for_operands_of_several_sizes():
+    """The contractions of its gradients are remembered: for each two shapes its own."""
+    for batch, extent in ((2, 9), (3, 12), (2, 9)):
+        random = np.random.default_rng(extent)
+        x = ts.asarray(random.standard_normal((batch, 2, extent))).requires_grad_()
+        w = ts.asarray(random.standard_normal((4, 2, 3))).requires_grad_()
+        (F.conv1d(x, w, stride=2, padding=1) ** 2).sum().backward()
+        with ts.backend("reference"):
+            expected = ts.grad(
+                lambda x, w: (F.conv1d(x, w, stride=2, padding=1) ** 2).sum(), argnums=(0, 1)
+            )(x.detach(), w.detach())
+        assert x.grad.shape == x.shape
+        for ours, theirs in zip((x.grad, w.grad), expected, strict=True):
+            np.testing.assert_allclose(ours.numpy(), theirs.numpy(), rtol=1e-12, atol=1e-12)
