@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple, TypeVar
@@ -12,7 +13,8 @@ from tessella import autodiff, dtypes
 from tessella.dtypes import as_dtype
 from tessella.errors import ArgumentError, ArgumentTypeError, DTypeError, StateDictError
 from tessella.tensors.creation import asarray, checked_device
-from tessella.tensors.tensor import Tensor, guarded
+from tessella.tensors.tensor import Tensor, about_to_write, guarded, touched
+from tessella.tracing.changes import WatchedDict, note
 
 M = TypeVar("M", bound="Module")
 
@@ -86,12 +88,12 @@ class Module:
     def __init__(self) -> None:
         fields: dict[str, Any] = {
             "_training": True,
-            "_parameters": {},
-            "_buffers": {},
+            "_parameters": WatchedDict(),
+            "_buffers": WatchedDict(),
             "_transient": set(),
-            "_modules": {},
-            "_forward_hooks": {},
-            "_forward_pre_hooks": {},
+            "_modules": WatchedDict(),
+            "_forward_hooks": WatchedDict(),
+            "_forward_pre_hooks": WatchedDict(),
         }
         for name, value in fields.items():
             object.__setattr__(self, name, value)
@@ -103,6 +105,7 @@ class Module:
         )
 
     def __call__(self, *inputs: Any, **options: Any) -> Any:
+        touched(self)
         for before in list(self._forward_pre_hooks.values()):
             changed = before(self, inputs)
             if changed is not None:
@@ -126,11 +129,13 @@ class Module:
             object.__setattr__(self, name, value)
             return
         home = self._home_of(name, value)
+        about_to_write(self, name)
         for other in (self._parameters, self._buffers, self._modules):
             if other is not home:
                 other.pop(name, None)
         if home is None:
             object.__setattr__(self, name, value)
+            note()
         else:
             self.__dict__.pop(name, None)
             home[name] = value
@@ -166,6 +171,7 @@ class Module:
                 del table[name]
                 return
         object.__delattr__(self, name)
+        note()
 
     def __dir__(self) -> list[str]:
         return [*super().__dir__(), *self._parameters, *self._buffers, *self._modules]
@@ -193,6 +199,7 @@ class Module:
 
     def named_children(self) -> Iterator[tuple[str, Module]]:
         """The modules right below this one, with their names."""
+        touched(self)
         return ((name, m) for name, m in self._modules.items() if m is not None)
 
     def modules(self) -> Iterator[Module]:
@@ -215,6 +222,7 @@ class Module:
         seen: set[int] = set()
         modules = self.named_modules() if recurse else iter([("", self)])
         for prefix, module in modules:
+            touched(module)
             for name, tensor in getattr(module, table).items():
                 if tensor is not None and id(tensor) not in seen:
                     seen.add(id(tensor))
@@ -264,7 +272,9 @@ class Module:
 
     @training.setter
     def training(self, mode: bool) -> None:
+        about_to_write(self, "_training")
         object.__setattr__(self, "_training", bool(mode))
+        note()
 
     def train(self: M, mode: bool = True) -> M:
         """Training mode: dropout drops, batch normalisation learns its statistics."""
@@ -340,6 +350,7 @@ class Module:
         return state
 
     def _entries(self, prefix: str = "") -> Iterator[tuple[str, Tensor, Module]]:
+        touched(self)
         for name, parameter in self._parameters.items():
             if parameter is not None:
                 yield prefix + name, parameter, self
@@ -388,7 +399,7 @@ class Module:
             )
         with autodiff.no_grad():
             for name, value in found.items():
-                own[name]._value = value.astype(own[name].dtype).detach().copy()._value
+                own[name].assign(value.astype(own[name].dtype).detach().copy())
         return IncompatibleKeys(missing, unexpected)
 
     # --- looking at it --------------------------------------------------------------------------------
@@ -407,6 +418,35 @@ class Module:
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
+        note()
+
+    # --- what compiled functions depend on ------------------------------------------------------------
+
+    __tessella_watched__ = True
+    __tessella_tables__ = (
+        "_parameters", "_buffers", "_modules", "_forward_hooks", "_forward_pre_hooks",
+    )  # fmt: skip
+
+    def __tessella_members__(self) -> list[str]:
+        """The attributes that our own code reads when it calls this module."""
+        own = _names_read_by(type(self))
+        plain = [name for name in self.__dict__ if name in own and not name.startswith("_")]
+        return [*plain, *self._parameters, *self._buffers, *self._modules]
+
+    def __tessella_containers__(self) -> list[tuple[str, Any]]:
+        """The tables whose values our own code reads."""
+        return [("hooks", self._forward_hooks), ("hooks", self._forward_pre_hooks)]
+
+
+@functools.cache
+def _names_read_by(kind: type) -> frozenset[str]:
+    """The names in the code of a class, as far as it is ours: users' own code is followed."""
+    found: set[str] = set()
+    for base in kind.__mro__:
+        if base.__module__.partition(".")[0] == "tessella":
+            for member in vars(base).values():
+                found.update(getattr(getattr(member, "__code__", None), "co_names", ()))
+    return frozenset(found)
 
 
 def _indented(text: str) -> str:

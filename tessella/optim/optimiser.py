@@ -8,8 +8,9 @@ from typing import Any
 from tessella import autodiff
 from tessella.errors import ArgumentError, ArgumentTypeError, StateDictError
 from tessella.tensors.creation import asarray, zeros
-from tessella.tensors.tensor import Tensor, guarded
+from tessella.tensors.tensor import Tensor, about_to_write, guarded, touched
 from tessella.tensors.tracing import suspended
+from tessella.tracing.changes import WatchedDict, WatchedList, note
 
 
 class Optimizer:
@@ -21,8 +22,8 @@ class Optimizer:
 
     def __init__(self, params: Iterable[Any], defaults: dict[str, Any]) -> None:
         self.defaults = defaults
-        self.state: dict[Tensor, dict[str, Any]] = {}
-        self.param_groups: list[dict[str, Any]] = []
+        self.state: dict[Tensor, dict[str, Any]] = WatchedDict()
+        self.param_groups: list[dict[str, Any]] = WatchedList()
         if isinstance(params, Tensor):
             raise ArgumentTypeError(
                 "params: a single tensor was given; expected an iterable of parameters, for "
@@ -50,10 +51,12 @@ class Optimizer:
         known = {id(p) for other in self.param_groups for p in other["params"]}
         if any(id(p) in known for p in parameters):
             raise ArgumentError("params: a parameter is in two groups")
-        self.param_groups.append({**self.defaults, **group, "params": parameters})
+        made = WatchedDict({**self.defaults, **group, "params": WatchedList(parameters)})
+        self.param_groups.append(made)
 
     def zero_grad(self, set_to_none: bool = True) -> None:
         """Forget all gradients."""
+        touched(self)
         for group in self.param_groups:
             for parameter in group["params"]:
                 if set_to_none or parameter.grad is None:
@@ -63,6 +66,7 @@ class Optimizer:
 
     def step(self, closure: Any = None) -> Any:
         """Move every parameter that has a gradient; `closure` computes the loss anew if given."""
+        touched(self)
         loss = None
         if closure is not None:
             with autodiff.enable_grad():
@@ -71,7 +75,9 @@ class Optimizer:
             for group in self.param_groups:
                 for parameter in group["params"]:
                     if parameter.grad is not None:
-                        state = self.state.setdefault(parameter, {})
+                        if parameter not in self.state:
+                            self.state[parameter] = WatchedDict()
+                        state = self.state[parameter]
                         self._update(parameter, parameter.grad, state, group)
         return loss
 
@@ -108,13 +114,33 @@ class Optimizer:
         for group, saved in zip(self.param_groups, state_dict["param_groups"], strict=True):
             group.update({name: value for name, value in saved.items() if name != "params"})
         parameters = list(self._all())
-        self.state = {
-            parameters[int(i)]: {name: _own(value) for name, value in state.items()}
+        self.state = WatchedDict({
+            parameters[int(i)]: WatchedDict({name: _own(value) for name, value in state.items()})
             for i, state in state_dict["state"].items()
-        }
+        })  # fmt: skip
 
     def _all(self) -> Iterable[Tensor]:
         return (p for group in self.param_groups for p in group["params"])
+
+    # --- what compiled functions depend on ----------------------------------------------------------
+
+    __tessella_watched__ = True
+    __tessella_tables__ = ()
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        about_to_write(self, name)
+        object.__setattr__(self, name, value)
+        note()
+
+    def __tessella_members__(self) -> list[str]:
+        """The attributes that a step reads."""
+        return ["param_groups", "state"]
+
+    def __tessella_containers__(self) -> list[tuple[str, Any]]:
+        """The groups, their parameters, and the state; options are guarded where they are read."""
+        found: list[tuple[str, Any]] = [("param_groups", self.param_groups), ("state", self.state)]
+        found += [("params", group["params"]) for group in self.param_groups]
+        return found + [("state", state) for state in self.state.values()]
 
     def __repr__(self) -> str:
         options = ", ".join(f"{k}={v}" for k, v in self.defaults.items())

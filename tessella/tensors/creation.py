@@ -22,7 +22,14 @@ from tessella.errors import ArgumentError, ArgumentTypeError, DeviceError, DType
 from tessella.primitives.generate import Iota
 from tessella.sizes import INTEGERS, as_integer, is_symbolic
 from tessella.tensors.interchange import from_dlpack
-from tessella.tensors.tensor import Tensor, apply, filled, from_array, is_traced
+from tessella.tensors.tensor import (
+    Tensor,
+    apply,
+    filled,
+    from_array,
+    from_ndarray,
+    is_traced,
+)
 
 Shape = "int | Sequence[int]"
 
@@ -55,6 +62,9 @@ def asarray(
     bind = getattr(obj, "__tessella_operand__", None)
     if bind is not None:  # a number among the arguments of a traced function
         return asarray(bind(None), dtype=dtype)
+    if isinstance(obj, np.ndarray) and is_traced():
+        traced = from_ndarray(_supported(obj))
+        return traced if target is None else traced.astype(target)
     data = _as_numpy(obj, target)
     if target is not None and data.dtype != target.numpy:
         if copy is False:

@@ -10,9 +10,10 @@ and the trace remembers that it asked: then the program serves this value only.
 
 from __future__ import annotations
 
+import functools
 import math
 import operator
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -22,6 +23,7 @@ from tessella.dtypes import as_dtype
 from tessella.sizes import Size
 from tessella.tensors.tensor import Tensor
 from tessella.tensors.tracing import Trace, is_open, user_line
+from tessella.tracing.guards import Source
 
 _mode = autodiff._mode
 _NUMBERS = (bool, int, float)
@@ -32,19 +34,26 @@ class TracedNumber:
 
     Args:
         value: what it is in this call.
-        tensor: what stands for it in the graph, a float64 of no dimensions.
-        sources: the numbers of the arguments it was computed from, and sizes.
+        tensor: what stands for it in the graph, a float64 (or int64) of no dimensions.
+        sources: the numbers of the arguments it was computed from, sizes, and places outside.
+        again: computes it in Python, from the floats among the arguments of another call.
     """
 
-    __slots__ = ("_value", "sources", "tensor", "trace")
+    __slots__ = ("_value", "again", "sources", "tensor", "trace")
 
     def __init__(
-        self, trace: Trace, value: float, tensor: Tensor, sources: frozenset[int | Size]
+        self,
+        trace: Trace,
+        value: float,
+        tensor: Tensor,
+        sources: frozenset[int | Size | Source],
+        again: Callable[[Sequence[float]], Any],
     ) -> None:
         self.trace = trace
         self._value = value
         self.tensor = tensor
         self.sources = sources
+        self.again = again
 
     def look(self) -> float:
         """The value; from now on the program is right for this value only."""
@@ -53,6 +62,8 @@ class TracedNumber:
             for source in self.sources:
                 if isinstance(source, Size):
                     operator.index(source)  # leaves a guard
+                elif isinstance(source, Source):
+                    self.trace.looked_outside.setdefault(source.id, where)
                 else:
                     self.trace.looked.setdefault(source, where)
         return self._value
@@ -64,6 +75,8 @@ class TracedNumber:
         kind = as_dtype(type(self._value))
         if like is not None:
             kind = dtypes.python_scalar_dtype(self._value, like.dtype)
+        if kind.is_integer and kind is not dtypes.int64:
+            return self.look()  # whether it fits must be known
         return self.tensor.astype(kind)
 
     # --- counting ---------------------------------------------------------------------------------
@@ -74,17 +87,20 @@ class TracedNumber:
         if isinstance(other, Size):
             other = other._number()
         theirs: Any = other
-        sources = self.sources
+        sources, mine_again, theirs_again = self.sources, self.again, _constantly(other)
         if type(other) is TracedNumber and other.trace is self.trace:
+            theirs_again = other.again
             theirs, other, sources = other._value, other.tensor, sources | other.sources
         elif type(other) not in _NUMBERS or not is_open(self.trace):
             mine = self.look()
             return function(other, mine) if swapped else function(mine, other)
         if swapped:
             value, tensor = function(theirs, self._value), function(other, self.tensor)
+            mine_again, theirs_again = theirs_again, mine_again
         else:
             value, tensor = function(self._value, theirs), function(self.tensor, other)
-        return TracedNumber(self.trace, value, tensor, sources)
+        again = functools.partial(_both, function, mine_again, theirs_again)
+        return TracedNumber(self.trace, value, _of_kind(tensor, value), sources, again)
 
     def __add__(self, other: Any) -> Any:
         return self._with(other, operator.add)
@@ -111,13 +127,18 @@ class TracedNumber:
         return self._with(other, operator.truediv, swapped=True)
 
     def __neg__(self) -> TracedNumber:
-        return TracedNumber(self.trace, -self._value, -self.tensor, self.sources)
+        return self._of_one(operator.neg)
 
     def __pos__(self) -> TracedNumber:
         return self
 
     def __abs__(self) -> TracedNumber:
-        return TracedNumber(self.trace, abs(self._value), abs(self.tensor), self.sources)
+        return self._of_one(abs)
+
+    def _of_one(self, function: Callable[[Any], Any]) -> TracedNumber:
+        again = functools.partial(_one, function, self.again)
+        value, tensor = function(self._value), function(self.tensor)
+        return TracedNumber(self.trace, value, tensor, self.sources, again)
 
     # --- asking for the value ---------------------------------------------------------------------
 
@@ -126,6 +147,9 @@ class TracedNumber:
 
     def __int__(self) -> int:
         return int(self.look())
+
+    def __index__(self) -> int:
+        return operator.index(self.look())  # type: ignore[arg-type]
 
     def __complex__(self) -> complex:
         return complex(self.look())
@@ -161,6 +185,24 @@ class TracedNumber:
         if name.startswith("_"):  # what libraries look for in objects of their own
             raise AttributeError(f"a number in a traced function has no {name}")
         return getattr(self.look(), name)  # is_integer, hex, real, ...
+
+
+def _constantly(value: Any) -> Callable[[Sequence[float]], Any]:
+    return lambda given: value
+
+
+def _both(function: Any, mine: Any, theirs: Any, given: Sequence[float]) -> Any:
+    return function(mine(given), theirs(given))
+
+
+def _one(function: Any, mine: Any, given: Sequence[float]) -> Any:
+    return function(mine(given))
+
+
+def _of_kind(tensor: Tensor, value: Any) -> Tensor:
+    """What stands for a number, in the dtype in which Python counts."""
+    kind = dtypes.int64 if type(value) is int else dtypes.float64
+    return tensor.astype(kind)
 
 
 def _asking(name: str) -> Callable[..., Any]:

@@ -727,6 +727,15 @@ def from_array(value: Array) -> Tensor:
     return _make(value, None, 0)
 
 
+def from_ndarray(data: np.ndarray[Any, Any], copy: bool = True) -> Tensor:
+    """A tensor of a NumPy array; in a traced function, one from outside is read anew for every call."""
+    if _mode.trace is not None:
+        traced = _mode.trace.array_from_outside(data)
+        if traced is not None:
+            return _make(traced, None, 0)
+    return from_array(from_numpy(data, copy=copy))
+
+
 def filled(value: Number, shape: Shape, dtype: DType) -> Tensor:
     """A tensor of one value."""
     if _mode.trace is not None and not dtype.is_complex:
@@ -780,7 +789,7 @@ def operand(value: Any, like: Tensor) -> Any:
     if isinstance(value, (bool, int, float, complex)):
         return _scalar(value, like._value.layout.dtype)
     if isinstance(value, (np.ndarray, np.generic)):
-        return from_array(from_numpy(np.asarray(value), copy=True))
+        return from_ndarray(np.asarray(value))
     bind = getattr(value, "__tessella_operand__", None)  # a number among the arguments of a trace
     return NotImplemented if bind is None else operand(bind(like), like)
 
@@ -883,6 +892,18 @@ def guarded(owner: Any, name: Any, value: Any) -> Any:
     if _mode.trace is not None:
         _mode.trace.guard(owner, name, value)
     return value
+
+
+def touched(owner: Any) -> None:
+    """Our own code looks into a module or an optimiser, on which a traced function depends then."""
+    if _mode.trace is not None:
+        _mode.trace.touch(owner)
+
+
+def about_to_write(owner: Any, name: str) -> None:
+    """An attribute of a module or an optimiser gets another value, at every call of a traced function."""
+    if _mode.trace is not None:
+        _mode.trace.writes(owner, name)
 
 
 def after_call(action: Callable[[], Any]) -> None:

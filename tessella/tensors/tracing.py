@@ -28,13 +28,15 @@ import numpy as np
 
 from tessella import autodiff
 from tessella.autodiff import Leaf
-from tessella.backends.array import Array, Layout, contiguous_layout
+from tessella.backends.array import Array, Layout, contiguous_layout, from_numpy
 from tessella.dtypes import DType
 from tessella.errors import TracedValueError
 from tessella.primitives import graph as graphs
 from tessella.primitives.base import Primitive, Shape
 from tessella.primitives.generate import Full
 from tessella.primitives.graph import Node, Value, Where
+from tessella.tracing.guards import Guards, Source, shape_guard, value_guard
+from tessella.tracing.reading import Reader
 
 _mode = autodiff._mode
 # Lines of users are those that belong neither to this package nor to NumPy, which it calls.
@@ -92,13 +94,14 @@ class Traced:
 class Capture:
     """A tensor from outside, its array, and the value that stands for it."""
 
-    __slots__ = ("array", "tensor", "traced", "value")
+    __slots__ = ("array", "node", "tensor", "traced", "value")
 
     def __init__(self, tensor: Any, array: Array, value: Value, traced: Traced) -> None:
         self.tensor = tensor
         self.array = array
         self.value = value
         self.traced = traced
+        self.node = tensor._node, tensor._output
 
 
 class Gradient:
@@ -138,9 +141,11 @@ class Trace:
         self.captures: dict[int, Capture] = {}
         self.gradients: dict[int, Gradient] = {}
         self.numbers: dict[Any, tuple[Value, Callable[[], Any]]] = {}
-        self.guards: dict[tuple[int, Any], tuple[Any, Any, Any]] = {}
+        self.guards = Guards()
+        self.reader: Reader | None = None  # who follows what the function reads around itself
         self.after: list[Callable[[], None]] = []  # to be done after every call
         self.looked: dict[int, Where] = {}  # numbers among the arguments that were looked at, where
+        self.looked_outside: dict[Any, Where] = {}  # and numbers from outside, by their sources
 
     # --- values ---------------------------------------------------------------------------------
 
@@ -287,12 +292,39 @@ class Trace:
 
     def guard(self, owner: Any, name: Any, value: Any) -> None:
         """The program is only right while an attribute (or an item of a dict) has this value."""
-        self.guards.setdefault((id(owner), name), (owner, name, value))
+        kind = "item" if isinstance(owner, dict) else "attribute"
+        text = f"{name!r}" if kind == "item" else f"{type(owner).__name__}.{str(name).strip('_')}"
+        source = Source(kind, owner, name, text)
+        if self.reader is None or not self.reader.has_written(source):
+            self.guards.add(value_guard(source, value))
+
+    def writes(self, owner: Any, name: str) -> None:
+        """An attribute of a module or an optimiser is about to get another value."""
+        if self.reader is not None:
+            self.reader.write(owner, name)
 
     def look_at(self, tensor: Any) -> None:
         """The elements of a tensor are asked for: the program is right for this data of it only."""
         if type(tensor._value) is Array:
-            self.guard(tensor, "_value", tensor._value)
+            text = "the data of a tensor from outside, whose elements the function looked at,"
+            self.guards.add(value_guard(Source("attribute", tensor, "_value", text), tensor._value))
+
+    def touch(self, owner: Any) -> None:
+        """Our own code looks into a module or an optimiser: the program depends on what it holds."""
+        if self.reader is not None:
+            self.reader.touch(owner)
+
+    def array_from_outside(self, array: np.ndarray[Any, Any]) -> Traced | None:
+        """What stands for a NumPy array from outside, which is read anew for every call; None for others.
+
+        One that the function made is data like any other, and so is one that cannot change.
+        """
+        if self.reader is None or not self.reader.is_outside(array):
+            return None
+        self.guards.add(shape_guard(array))
+        return self.number(
+            ("array", id(array)), lambda: _contiguous(array), _contiguous(array), "array"
+        )
 
     def end(self) -> None:
         """Give every captured tensor its array back."""
@@ -300,6 +332,8 @@ class Trace:
         for capture in self.captures.values():
             if capture.tensor._value is not capture.array and self._is_mine(capture.tensor._value):
                 capture.tensor._value = capture.array
+                if not isinstance(capture.tensor._node, Leaf):  # one of a value in this trace
+                    capture.tensor._node, capture.tensor._output = capture.node
             capture.traced.array = None  # who counts references is not to find this one
 
     def _is_mine(self, held: Any) -> bool:
@@ -312,6 +346,10 @@ class Trace:
             held = capture.tensor._value
             if held is not capture.traced:
                 yield capture, held
+
+
+def _contiguous(array: np.ndarray[Any, Any]) -> Array:
+    return from_numpy(np.ascontiguousarray(array))
 
 
 # A tensor of the surroundings can stand for something in the traces of one thread at a time.

@@ -8,10 +8,13 @@ implicit inputs; those it gives other data (`p.assign(...)`, `p.grad`, `x += 1`)
 
 from __future__ import annotations
 
+import copy
 import functools
 import importlib
 import os
+import sys
 import threading
+import types
 import warnings
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
@@ -23,15 +26,18 @@ from tessella.backends.array import Array, Layout, from_numpy
 from tessella.backends.cpu import engine
 from tessella.compiler.ladder import compiling
 from tessella.compiler.observe import choice
-from tessella.errors import ArgumentError, ArgumentTypeError, RetraceWarning
+from tessella.errors import ArgumentError, ArgumentTypeError, RetraceWarning, SideEffectError
 from tessella.primitives.graph import Graph
 from tessella.tensors.tensor import Tensor
+from tessella.tracing.guards import Guards, Source
 from tessella.transforms.dynamic import MOST_PROGRAMS, Declared, Dimensions, Family
 from tessella.transforms.specialisation import Specialisation
 from tessella.transforms.traced_function import TracedFunction, Whole, number_array
 
 VARIABLE = "TESSELLA_JIT"
 _MOST_QUIET_TRACES = 8
+_MOST_PROGRAMS = 256  # of one function
+_TIMES_UNTIL_INPUT = 2
 _mode = autodiff._mode
 
 
@@ -105,14 +111,25 @@ class _Given(NamedTuple):
     Args:
         arrays: the inputs of the program among them.
         key: what else a program depends on: structure, layouts, static values.
-        tensors: those that need gradients.
+        tensors: those that need gradients, each once.
         numbers: the floats.
+        handles: all tensors, by the numbers of their inputs; None for what is none.
+        foreign: NumPy arrays, by the numbers of their inputs.
     """
 
     arrays: list[Array]
     key: tuple[Any, ...]
     tensors: list[Tensor]
     numbers: list[float]
+    handles: list[Tensor | None]
+    foreign: dict[int, Any]
+
+    def arrays_for(self, found: Specialisation) -> list[Array]:
+        """The inputs; NumPy arrays are copied if somebody may look at them after the call."""
+        for number, array in self.foreign.items():
+            if number in found.kept:
+                self.arrays[number] = from_numpy(array, copy=True)
+        return self.arrays
 
 
 _NUMBER = "a float"  # in keys
@@ -124,12 +141,14 @@ class _Quick(NamedTuple):
     found: Specialisation
     enabled: bool  # whether gradients are recorded
     layouts: list[Layout]
+    changes: frozenset[int]  # ids of tensors that must not be among the arguments
 
     @classmethod
     def of(cls, found: Specialisation, args: Sequence[Any]) -> _Quick | None:
         if any(type(x) is float for x in args):
             return None
-        return cls(found, _mode.enabled, [x._value.layout for x in args])
+        changes = found.traced.changes
+        return cls(found, _mode.enabled, [x._value.layout for x in args], changes)
 
     def arrays(self, args: Sequence[Any]) -> list[Array] | None:
         """The arrays of the arguments; None if they are of another kind."""
@@ -140,7 +159,7 @@ class _Quick(NamedTuple):
             if type(x) is not Tensor or x._node is not None:
                 return None
             array = x._value
-            if array.layout is not layout:
+            if array.layout is not layout or id(x) in self.changes:
                 return None
             found.append(array)
         return found
@@ -154,6 +173,7 @@ class Jitted:
         static_names: tuple[str, ...], declared: Declared,
     ) -> None:  # fmt: skip
         self.function = function
+        self.declared = declared
         self.dimensions = Dimensions(declared, function)  # which of them are dynamic
         self.families: list[Family] = []  # traced with symbolic sizes, the last one first
         self.static_numbers = static_numbers
@@ -163,15 +183,26 @@ class Jitted:
         # the program that was called last, if that is simple to ask
         self.quick: _Quick | None = None
         self.traces: list[str] = []  # why each trace was made
+        self.changing = Changing()
         self.lock = threading.RLock()  # its programs share the tensors they write: one at a time
         self.compiles = os.environ.get(VARIABLE, "1") != "0"
         if self.compiles:  # whoever writes `jit` will compile: the compiler is loaded now, not then
             importlib.import_module("tessella.compiler.pipeline")
             engine.load()
+        self.__name__ = getattr(function, "__name__", type(function).__name__)
         functools.update_wrapper(self, function, updated=())
 
     def __get__(self, instance: Any, owner: Any = None) -> Any:
-        return self if instance is None else functools.partial(self, instance)
+        if instance is None:
+            return self
+        kept = getattr(instance, "__dict__", None)
+        if kept is None:  # there is no place to keep programs: they stay with the class
+            return functools.partial(self, instance)
+        name = f"_jit_{self.__name__}"
+        found = kept.get(name)
+        if type(found) is not BoundJitted or found.of is not self or found.instance is not instance:
+            found = kept[name] = BoundJitted(self, instance)
+        return found
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         if _mode.trace is not None or not self.compiles or not choice.compiles:
@@ -188,11 +219,11 @@ class Jitted:
                             return found.call(arrays, (), settled)
                 for found in self.plain.get((_mode.enabled, *_kinds(args)), ()):
                     settled = found.state.is_settled()
-                    numbers = [x for x in args if type(x) is float] if found.looked else ()
-                    if found.fits(settled, numbers):
+                    numbers = [x for x in args if type(x) is float] if found.needs_numbers else ()
+                    if found.fits(settled, numbers) and _apart(found, args):
                         self.quick = _Quick.of(found, args)
                         arrays = [number_array(x) if type(x) is float else x._value for x in args]
-                        return found.call(arrays, (), settled)
+                        return found.call(arrays, (), settled, (), numbers)
             return self._call(args, kwargs)
 
     def _call(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -200,9 +231,25 @@ class Jitted:
         for found in self.specialisations.get(given.key, ()):
             settled = found.state.is_settled()
             if found.fits(settled, given.numbers):
-                return found.call(given.arrays, given.tensors, settled)
+                return self._run(found, given, settled)
         found = self._of_a_family(args, kwargs, given) or self._specialise(args, kwargs, given)
-        return found.call(given.arrays, given.tensors, False)
+        return self._run(found, given, False)
+
+    def _run(self, found: Specialisation, given: _Given, settled: bool) -> Any:
+        """Call a program.
+
+        Raises:
+            SideEffectError: a tensor is an argument, and is changed from outside, too.
+        """
+        for number, tensor in enumerate(given.handles):
+            if tensor is not None and id(tensor) in found.traced.changes:
+                raise SideEffectError(
+                    f"{self.__name__}: the tensor of shape {tensor.shape} that is input {number} is used by the "
+                    "function from outside, too, and is changed in one of the two ways, which a program cannot "
+                    "follow; use it in one way only, as an argument or from outside"
+                )
+        arrays = given.arrays_for(found)
+        return found.call(arrays, given.tensors, settled, given.handles, given.numbers)
 
     def _of_a_family(self, args: Any, kwargs: Any, given: _Given) -> Specialisation | None:
         """A program for other sizes of what has been traced with symbolic ones."""
@@ -218,25 +265,36 @@ class Jitted:
         arrays: list[Array] = []
         tensors: list[Tensor] = []
         numbers: list[float] = []
+        handles: list[Tensor | None] = []
+        foreign: dict[int, Any] = {}
         parts: list[Any] = [_mode.enabled]
         for leaf in _leaves(self._with_statics(args, kwargs), parts):
             if isinstance(leaf, Tensor):
                 array = leaf._value
                 arrays.append(array)
+                handles.append(leaf)
                 parts.append((array.layout, leaf._node is not None))
                 if leaf._node is not None:
                     tensors.append(leaf)
             elif isinstance(leaf, np.ndarray):
                 array = from_numpy(leaf)
+                foreign[len(arrays)] = leaf
                 arrays.append(array)
+                handles.append(None)
                 parts.append((array.layout, False))
             elif type(leaf) is float:
                 arrays.append(number_array(leaf))
+                handles.append(None)
                 numbers.append(leaf)
                 parts.append(_NUMBER)
             else:
                 parts.append(Static(leaf.value if isinstance(leaf, Whole) else leaf))
-        return _Given(arrays, tuple(parts), tensors, numbers)
+        if len({id(x) for x in handles if x is not None}) < len(handles) - sum(x is None for x in handles):
+            first: dict[int, int] = {}  # a tensor that is given several times is one tensor
+            same = tuple([first.setdefault(id(x), number) for number, x in enumerate(handles)])
+            parts[1] = parts[1], same
+            tensors = list({id(x): x for x in tensors}.values())
+        return _Given(arrays, tuple(parts), tensors, numbers, handles, foreign)
 
     def _with_statics(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         if not self.static_numbers and not self.static_names:
@@ -247,6 +305,8 @@ class Jitted:
 
     def _specialise(self, args: Any, kwargs: Any, given: _Given) -> Specialisation:
         key = given.key
+        for known in self.specialisations.get(key, ())[:1]:
+            self.changing.note(known.guards)
         self.traces.append(self._reason(given))
         if len(self.traces) == _MOST_QUIET_TRACES:
             warnings.warn(
@@ -263,13 +323,23 @@ class Jitted:
         with compiling(name, len(self.traces), self.traces[-1]):
             family = self._family(tree, key, dimensions) if dimensions else None
             if family is None:
-                traced = TracedFunction(self.function, tree)
+                traced = self._traced(tree)
                 made = Specialisation(traced, [array.layout for array in given.arrays])
                 return self._add(args, kwargs, key, made)
             self.families.insert(0, family)
             binding = family.binding(key)
             assert binding is not None
             return self._add(args, kwargs, key, family.program(key, binding), family)
+
+    def _traced(self, tree: Any) -> TracedFunction:
+        """The function as it does its work now; numbers from outside that keep changing become inputs."""
+        lent = self.changing.lent()
+        if lent:
+            try:
+                return TracedFunction(self.function, tree, lent=lent)
+            except Exception:  # something in there wants a number, and no stand-in for one
+                self.changing.give_up()
+        return TracedFunction(self.function, tree)
 
     def _family(self, tree: Any, key: Any, dimensions: Any) -> Family | None:
         """The function traced with symbolic sizes; None if it cannot be, and nobody asked for that."""
@@ -289,19 +359,27 @@ class Jitted:
         made.program.lock = self.lock
         self.specialisations.setdefault(key, []).insert(0, made)
         kinds = _kinds(args)
-        if not kwargs and not self.static_numbers and None not in kinds:
+        plain = not kwargs and not self.static_numbers and None not in kinds
+        if plain and not made.traced.written_arguments and type(key[1]) is not tuple:
             self.plain.setdefault((_mode.enabled, *kinds), []).insert(0, made)
         if family is not None and len(family.programs) > MOST_PROGRAMS:
-            self._drop(family)
+            self._drop(family.programs.pop(next(iter(family.programs))))
+        if sum(map(len, self.specialisations.values())) > _MOST_PROGRAMS:
+            self._drop(next(iter(self.specialisations.values()))[-1])
         return made
 
-    def _drop(self, family: Family) -> None:
-        """Forget the oldest program of a family: it can be made again."""
-        key = next(iter(family.programs))
-        old = family.programs.pop(key)
+    def _drop(self, old: Specialisation) -> None:
+        """Forget a program: it can be made again."""
         for known in (self.specialisations, self.plain):
-            for found in [k for k, programs in known.items() if old in programs]:
-                known[found].remove(old)
+            for key in [k for k, programs in known.items() if old in programs]:
+                known[key].remove(old)
+                if not known[key]:
+                    del known[key]
+        for family in self.families:
+            for key in [k for k, program in family.programs.items() if program is old]:
+                del family.programs[key]
+        if self.quick is not None and self.quick.found is old:
+            self.quick = None
 
     def _reason(self, given: _Given) -> str:
         """Why no program fits."""
@@ -364,13 +442,32 @@ class Jitted:
             explained.to_html(html)
         return explained
 
-    def forget(self) -> None:
-        """Drop all programs: the next call traces and compiles again."""
+    def forget(self, *args: Any, **kwargs: Any) -> None:
+        """Drop the programs for some arguments, or all: the next call traces and compiles again."""
+        if args or kwargs:
+            for found in list(self.specialisations.get(self._flatten(args, kwargs).key, ())):
+                self._drop(found)
+            return
         self.specialisations.clear()
         self.plain.clear()
         self.families.clear()
         self.dimensions.forget()
+        self.changing = Changing()
         self.quick = None
+
+    # --- copies -----------------------------------------------------------------------------------
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Jitted:
+        """Another one without programs, of the copied function: a copied object's method is its own."""
+        function = copy.deepcopy(self.function, memo)
+        return Jitted(function, self.static_numbers, self.static_names, self.declared)
+
+    def __reduce__(self) -> Any:
+        home = sys.modules.get(getattr(self.function, "__module__", None) or "")
+        name = getattr(self.function, "__qualname__", "")
+        if functools.reduce(lambda x, n: getattr(x, n, None), name.split("."), home) is self:
+            return name  # a decorated function is found by its name
+        return (Jitted, (self.function, self.static_numbers, self.static_names, self.declared))
 
     def _program_for(self, args: Any, kwargs: Any) -> Specialisation:
         if args or kwargs:
@@ -385,6 +482,62 @@ class Jitted:
                 "jit: nothing has been compiled yet; call the function first, or give arguments here"
             )
         return next(reversed(self.specialisations.values()))[0]
+
+
+class BoundJitted(Jitted):
+    """A compiled method of one object, kept in the object: its programs go when the object goes."""
+
+    def __init__(self, of: Jitted, instance: Any) -> None:
+        # the object itself is no argument here
+        numbers = tuple(n - 1 if n > 0 else n for n in of.static_numbers if n != 0)
+        super().__init__(
+            types.MethodType(of.function, instance), numbers, of.static_names, of.declared
+        )
+        self.of, self.instance = of, instance
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> BoundJitted:
+        return BoundJitted(self.of, copy.deepcopy(self.instance, memo))
+
+    def __reduce__(self) -> Any:
+        return (getattr, (self.instance, self.__name__))
+
+
+class Changing:
+    """Numbers from outside that differ from call to call; after the second time they become inputs."""
+
+    def __init__(self) -> None:
+        self._times: dict[tuple[Any, ...], tuple[Source, int]] = {}
+        self._given_up: set[tuple[Any, ...]] = set()
+
+    def note(self, guards: Guards) -> None:
+        """The guards of a program do not hold: remember which numbers have changed."""
+        for guard in guards:
+            source = guard.source
+            if source is None or not source.can_lend() or guard.holds():
+                continue
+            if type(source.find()) in (int, float) and source.id not in self._given_up:
+                _, times = self._times.get(source.id, (source, 0))
+                self._times[source.id] = source, times + 1
+
+    def lent(self) -> list[Source]:
+        """The sources that are to be inputs."""
+        return [
+            source
+            for source, times in self._times.values()
+            if times >= _TIMES_UNTIL_INPUT and type(source.find()) in (int, float)
+        ]
+
+    def give_up(self) -> None:
+        """Let what is an input now be a part of the program for good."""
+        for source in self.lent():
+            self._given_up.add(source.id)
+            del self._times[source.id]
+
+
+def _apart(found: Specialisation, args: Sequence[Any]) -> bool:
+    """Whether no argument is a tensor that the function uses from outside and changes."""
+    changes = found.traced.changes
+    return not any(id(x) in changes for x in args)
 
 
 def _kinds(args: Sequence[Any]) -> list[Any]:

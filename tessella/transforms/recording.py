@@ -41,6 +41,7 @@ class InnerTrace(Trace):
         self.name = name
         self.pending: list[Callable[[], None]] = []
         self.silent: set[Node] = set()  # what was done in `no_grad`
+        self._held: list[Tensor] = []  # captured tensors that nobody else keeps
         if self.outer is not None:
             self.after = self.outer.after
         else:
@@ -85,6 +86,22 @@ class InnerTrace(Trace):
     def guard(self, owner: Any, name: Any, value: Any) -> None:
         if self.outer is not None:
             self.outer.guard(owner, name, value)
+
+    def touch(self, owner: Any) -> None:
+        if self.outer is not None:
+            self.outer.touch(owner)
+
+    def writes(self, owner: Any, name: str) -> None:
+        if self.outer is not None:
+            self.outer.writes(owner, name)
+
+    def array_from_outside(self, array: Any) -> Any:
+        """One that is read anew for every call of the program around is known in this one."""
+        if self.outer is None or self.outer.array_from_outside(array) is None:
+            return None
+        tensor = _make(self.outer.array_from_outside(array), None, 0)  # type: ignore[arg-type]
+        self._held.append(tensor)
+        return self.traced(self.value_of(tensor))
 
     def gradient(self, tensor: Any) -> Any:
         if not self._is_outside(tensor):

@@ -8,14 +8,16 @@ from typing import Any
 import numpy as np
 
 from tessella import sizes
+from tessella.autodiff import Leaf
 from tessella.backends.array import Array, Layout, from_numpy
+from tessella.compiler.steps import INPUT
 from tessella.garbage import collector_paused
 from tessella.primitives.graph import Where
 from tessella.sizes import Binding
 from tessella.tensors.tensor import Tensor, _accumulate, _make
 from tessella.transforms.backward import Backward
 from tessella.transforms.recording import Recorded, replay
-from tessella.transforms.traced_function import Output, SizeNumber, TracedFunction
+from tessella.transforms.traced_function import Again, Output, SizeNumber, TracedFunction
 
 
 class Specialisation:
@@ -42,6 +44,10 @@ class Specialisation:
         self.returned = [sizes.at(leaf, binding or {}) for leaf in traced.returned]
         self.looked, self.guards = traced.looked, traced.guards
         self.structure, self.after = traced.structure, traced.after
+        self.has_effects = traced.has_effects
+        self.needs_numbers = bool(self.looked) or any(type(x) is Again for x in self.returned)
+        self.counts = any(type(leaf) is Again for leaf in self.returned)
+        self.kept = self._kept_inputs()
         self.argument_gradients = traced.argument_gradients
         single = self.structure.is_leaf() and type(self.returned[0]) is Output
         self.only = self.returned[0].number if single else None
@@ -84,7 +90,7 @@ class Specialisation:
             return False
         if not settled:
             return traced.misfit() == ""
-        return not self.guards or traced.changed_guard() == ""
+        return self.guards.hold()
 
     # --- running --------------------------------------------------------------------------------
 
@@ -96,20 +102,65 @@ class Specialisation:
         inner += [t._grad._value for t in self.traced.read_gradients if t._grad is not None]
         return [*arguments, *inner, *[read() for read in self.numbers]]
 
-    def call(self, arguments: Sequence[Array], tensors: Sequence[Tensor], settled: bool) -> Any:
-        """Run the program on arguments that fit; `tensors` are those that need gradients."""
+    def call(
+        self,
+        arguments: Sequence[Array],
+        tensors: Sequence[Tensor],
+        settled: bool,
+        handles: Sequence[Any] = (),
+        given: Sequence[float] = (),
+    ) -> Any:
+        """Run the program on arguments that fit.
+
+        Args:
+            tensors: those among the arguments that need gradients.
+            handles: all tensors among the arguments, by the numbers of their inputs.
+            given: the floats among them.
+        """
         if self.backward is not None:
-            return self._call_recorded(self.backward, arguments, tensors, settled)
+            return self._call_recorded(self.backward, arguments, tensors, settled, handles, given)
         outputs = self.state.run(arguments, [read() for read in self.numbers], settled)
         if self.after or self.argument_gradients:
             self._finish(outputs, tensors)
         if self.only is not None:
             return _make(outputs[self.only], None, 0)
-        leaves = [
+        leaves: list[Any] = [
             _make(outputs[leaf.number], None, 0) if type(leaf) is Output else leaf
             for leaf in self.returned
         ]
-        return self.unflatten(self.structure, leaves)
+        return self._result(leaves, handles, given)
+
+    def _result(self, leaves: list[Any], handles: Sequence[Any], given: Sequence[float]) -> Any:
+        """What the function returned; what it wrote outside is written."""
+        if self.counts:
+            leaves = [x.compute(given) if type(x) is Again else x for x in leaves]
+        made = self.unflatten(self.structure, leaves)
+        if not self.has_effects:
+            return made
+        result, written, changed, histories = made
+        for write, value in zip(self.traced.writes, written, strict=True):
+            write.do(value)
+        targets = [handles[number] for number in self.traced.written_arguments]
+        for target, tensor in zip(targets, changed, strict=True):
+            target._value = tensor._value
+            if not isinstance(target._node, Leaf):
+                target._node, target._output = tensor._node, tensor._output
+        for target, tensor in zip(self.traced.with_history, histories, strict=True):
+            target._value = tensor._value
+            target._node, target._output = tensor._node, tensor._output
+        return result
+
+    def _kept_inputs(self) -> frozenset[int]:
+        """The arguments whose memory somebody may look at after the call: in results, or for gradients."""
+        program, count = self.program, self.traced.count
+        kept = {
+            program.buffers[location.buffer].number
+            for location in program.results
+            if program.buffers[location.buffer].kind == INPUT
+        }
+        if self.backward is not None:
+            kept |= {number for number, is_output in self.traced.residuals if not is_output}
+        return frozenset(number for number in kept if number < count)
 
     def _finish(self, outputs: Sequence[Array], tensors: Sequence[Tensor]) -> None:
         """What else the function did: gradients of arguments, draws of random numbers."""
@@ -124,6 +175,8 @@ class Specialisation:
         arguments: Sequence[Array],
         tensors: Sequence[Tensor],
         settled: bool,
+        handles: Sequence[Any],
+        floats: Sequence[float],
     ) -> Any:
         """Run the program, and leave a node on the tape."""
         inputs = self.inputs(arguments)  # these arrays are held now, and will not be written over
@@ -140,7 +193,7 @@ class Specialisation:
         results = [outputs[number] for number in shown]
         targets = [*tensors, *traced.leaves]
         node = backward.node(traced.name, results, targets, residuals, self._forward(inputs, shown))
-        leaves = []
+        leaves: list[Any] = []
         for leaf in self.returned:
             if type(leaf) is not Output:
                 leaves.append(leaf)
@@ -148,7 +201,7 @@ class Specialisation:
                 leaves.append(_make(outputs[leaf.number], node, shown.index(leaf.number)))
             else:
                 leaves.append(_make(outputs[leaf.number], None, 0))
-        return self.unflatten(self.structure, leaves)
+        return self._result(leaves, handles, floats)
 
     def _forward(
         self, inputs: Sequence[Array], outputs: Sequence[int]

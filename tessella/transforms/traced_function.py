@@ -6,14 +6,17 @@ tensors, the gradients that were read, and the numbers that are read anew for ev
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import functools
-from collections.abc import Callable, Sequence
+import operator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
 
 from tessella import autodiff, dtypes
+from tessella.autodiff import Leaf
 from tessella.backends.array import Array, Layout, contiguous_layout, from_numpy
 from tessella.backends.cpu.buffers import allocate
 from tessella.compiler.many_sizes import Programs
@@ -25,10 +28,15 @@ from tessella.sizes import Binding, Scope, Size
 from tessella.tensors.numbers import TracedNumber
 from tessella.tensors.tensor import Tensor, _leaf, _make
 from tessella.tensors.tracing import Trace, Traced, tracing, user_line
+from tessella.tracing.guards import Source, kind_guard, layout_guard, value_guard
+from tessella.tracing.reading import Reader
 from tessella.transforms.backward import backward_of
 
 _mode = autodiff._mode
 NUMBER_LAYOUT = contiguous_layout((), dtypes.float64)
+_INTEGER_LAYOUT = contiguous_layout((), dtypes.int64)
+# what a program can write outside again and again
+_REPEATABLE = (Tensor, TracedNumber, type(None), bool, int, float, complex, str, bytes, np.generic)
 
 
 class Whole:
@@ -47,6 +55,15 @@ class Output:
         self.number = number
 
 
+class Again:
+    """Stands for a number in the result that Python computes, from the floats among the arguments."""
+
+    __slots__ = ("compute",)
+
+    def __init__(self, compute: Callable[[Sequence[float]], Any]) -> None:
+        self.compute = compute
+
+
 class TracedFunction:
     """What a function does with arguments of one kind.
 
@@ -54,6 +71,7 @@ class TracedFunction:
         tree: the arguments, static ones in `Whole`.
         shapes: those of the tensors, arrays and floats among them, as the function is to see them.
         scope: what symbolic sizes in the shapes belong to, if there are any.
+        lent: numbers from outside that differ from call to call: they become inputs.
     """
 
     def __init__(
@@ -62,27 +80,101 @@ class TracedFunction:
         tree: Any,
         shapes: Sequence[Any] | None = None,
         scope: Scope | None = None,
+        lent: Sequence[Source] = (),
     ) -> None:
-        import optree
-
         self.name, self.function, self.scope = getattr(function, "__name__", "jit"), function, scope
         trace = Trace()
+        trace.reader = Reader(trace.guards, lent)
         if scope is not None:
             scope.line, scope.number = user_line, functools.partial(_number_of, trace)
         with collector_paused():
             begin = now()
             with tracing(trace):
                 inner_args, inner_kwargs = self._arguments(trace, tree, shapes)
-                result = function(*inner_args, **inner_kwargs)
-                leaves, self.structure = optree.tree_flatten(
-                    result, none_is_leaf=True, namespace="tessella"
-                )
+                result = self._run(trace, inner_args, inner_kwargs, lent)
+                leaves = self._flatten(trace, result)
                 self._read_results(trace, leaves)
                 self._differentiate(trace, leaves)
             noted("trace", self.name, begin)
             if scope is not None:
                 scope.close()
             self._read_surroundings(trace)
+            trace.guards.settle()
+
+    def _run(self, trace: Trace, args: Any, kwargs: Any, lent: Sequence[Source]) -> Any:
+        """Call the function; what it gave other values outside is noted, and taken back."""
+        reader = trace.reader
+        assert reader is not None
+        with _lent(trace, lent):
+            try:
+                with reader.following(self.function):
+                    result = self.function(*args, **kwargs)
+            finally:
+                self.writes = reader.take_back()
+        reader.complete()
+        return result
+
+    def _flatten(self, trace: Trace, result: Any) -> list[Any]:
+        """The leaves of the result, of what was written outside, and the arguments that hold other data now."""
+        import optree
+
+        self.written_arguments = [
+            number for number, tensor, value in self.handles if tensor._value is not value
+        ]
+        changed = [tensor for _, tensor, value in self.handles if tensor._value is not value]
+        if any(number in self.foreign for number in self.written_arguments):
+            raise SideEffectError(
+                f"{self.name}: a NumPy array that was given as an argument is changed in place (by x[...] = ..., "
+                "x += ... or the like), which would not reach the array; give a tensor, or return the new data"
+            )
+        self.with_history = [  # captured tensors that got data with a history
+            capture.tensor
+            for capture, held in trace.rebound()
+            if capture.tensor._node is not None and not isinstance(capture.tensor._node, Leaf)
+        ]
+        histories = [_make(t._value, t._node, t._output) for t in self.with_history]
+        written = [write.value for write in self.writes]
+        leaves, self.structure = optree.tree_flatten(
+            (result, written, changed, histories), none_is_leaf=True, namespace="tessella"
+        )
+        self.has_effects = bool(written or changed or histories)
+        if not self.has_effects:
+            self.structure = self.structure.children()[0]
+        self._check_written(trace)
+        return leaves
+
+    def _check_written(self, trace: Trace) -> None:
+        """What is written outside must be something that every call can make again."""
+        import optree
+
+        assert trace.reader is not None
+        for write in self.writes:
+            for leaf in optree.tree_leaves(write.value, none_is_leaf=True, namespace="tessella"):
+                if not isinstance(leaf, _REPEATABLE) and not trace.reader.is_known(leaf):
+                    raise SideEffectError(
+                        f"{write.where}: {write.source.text} is from outside the traced function and is given a "
+                        f"{type(leaf).__name__} made in it, which a program cannot make again at every call; "
+                        "tensors and numbers can be written, all else belongs outside the compiled function"
+                    )
+        self._read_by_path(trace)
+
+    def _read_by_path(self, trace: Trace) -> None:
+        """A tensor that is read at a place and then replaced there is read at that place by every call."""
+        self.at_places: list[tuple[Value, Layout, Callable[[], Any]]] = []
+        assert trace.reader is not None
+        for write in self.writes:
+            tensor, source = write.before, write.source
+            capture = trace.captures.get(id(tensor)) if isinstance(tensor, Tensor) else None
+            if capture is None or not isinstance(write.value, Tensor):
+                continue
+            held = {known.id for known in trace.reader.sources_of(tensor)}
+            if held != {source.id} or tensor._value is not capture.traced or tensor._node is not None:
+                continue
+            tensor._value = capture.array
+            del trace.captures[id(tensor)]
+            layout = capture.array.layout
+            self.at_places.append((capture.value, layout, _reads(source)))
+            trace.guards.replace(layout_guard(source, type(tensor), layout))
 
     def _arguments(self, trace: Trace, tree: Any, shapes: Sequence[Any] | None) -> Any:
         """The arguments with traced tensors instead of concrete ones."""
@@ -98,23 +190,41 @@ class TracedFunction:
 
         def traced(leaf: Any) -> Any:
             if isinstance(leaf, Whole):
+                trace.reader.know(leaf.value)
                 return leaf.value
             if isinstance(leaf, np.ndarray):
-                return argument(from_numpy(leaf).layout, "argument")
+                self.foreign.add(self.count)
+                return handle(argument(from_numpy(leaf).layout, "argument"))
             if type(leaf) is float:
                 self.numbers_given.append(leaf)
                 tensor = argument(NUMBER_LAYOUT, "number")
-                return TracedNumber(trace, leaf, tensor, frozenset([len(self.numbers_given) - 1]))
+                place = len(self.numbers_given) - 1
+                return TracedNumber(
+                    trace, leaf, tensor, frozenset([place]), operator.itemgetter(place)
+                )
             if not isinstance(leaf, Tensor):
+                trace.reader.know(leaf)
                 return leaf
-            made = argument(leaf._value.layout, "argument")
+            same = of.get(id(leaf))
+            if same is not None:  # one tensor, given twice
+                argument(leaf._value.layout, "argument")
+                return same
+            made = of[id(leaf)] = handle(argument(leaf._value.layout, "argument"))
             if leaf._node is not None:
                 made._node = _leaf(made)
                 self.inner.append(made)
                 self.inner_numbers.append(self.count - 1)
             return made
 
+        def handle(tensor: Tensor) -> Tensor:
+            self.handles.append((self.count - 1, tensor, tensor._value))
+            return tensor
+
+        assert trace.reader is not None
+        of: dict[int, Tensor] = {}
         self.count = 0  # of arguments that are inputs
+        self.handles: list[tuple[int, Tensor, Any]] = []  # tensors among them, and what they held
+        self.foreign: set[int] = set()  # numbers of those that are NumPy's
         self.inner: list[Tensor] = []  # arguments that need gradients
         self.inner_numbers: list[int] = []  # of the inputs that they are
         self.numbers_given: list[float] = []  # floats among the arguments, as they were
@@ -125,11 +235,14 @@ class TracedFunction:
         self.outputs: list[Value] = []
         self.returned: list[Any] = []  # numbers of outputs, or values that are no tensors
         for leaf in leaves:
-            if isinstance(leaf, Tensor):
+            if isinstance(leaf, Tensor) and id(leaf) not in trace.captures:
                 self.returned.append(Output(len(self.outputs)))
                 self.outputs.append(trace.value_of(leaf))
-            else:
-                self.returned.append(leaf.look() if type(leaf) is TracedNumber else leaf)
+            elif type(leaf) is TracedNumber:
+                counts = not any(isinstance(source, Size) for source in leaf.sources)
+                self.returned.append(Again(leaf.again) if counts else leaf.look())
+            else:  # a tensor from outside is itself
+                self.returned.append(leaf)
         self.rebound: list[tuple[Any, int]] = []  # captures, and the outputs they become
         for capture, held in trace.rebound():
             self.rebound.append((capture.tensor, len(self.outputs)))
@@ -151,7 +264,7 @@ class TracedFunction:
 
     def _differentiate(self, trace: Trace, leaves: Sequence[Any]) -> None:
         """Prepare the gradients of what was returned, if somebody may ask for them."""
-        tensors = [leaf for leaf in leaves if isinstance(leaf, Tensor)]
+        tensors = [x for x in leaves if isinstance(x, Tensor) and id(x) not in trace.captures]
         self.differentiable = [i for i, y in enumerate(tensors) if y._node is not None]
         own = [c.tensor for c in trace.captures.values() if c.tensor._node is not None]
         results = [tensors[i] for i in self.differentiable] if _mode.enabled else []
@@ -179,8 +292,13 @@ class TracedFunction:
             None if value is None else contiguous_layout(value.shape, value.dtype)
             for value in initial
         ]
-        self.numbers = [read for _, read in numbers]
-        self.guards = list(trace.guards.values())
+        self.numbers = [read for _, read in numbers] + [read for _, _, read in self.at_places]
+        self.guards = trace.guards
+        self.changes = frozenset(  # ids of tensors that must not be given as arguments, too
+            {id(tensor) for tensor, _ in self.rebound}
+            | {id(tensor) for tensor, _ in self.new_gradients}
+            | ({id(tensor) for tensor in self.captured} if self.written_arguments else set())
+        )
         self.after = trace.after
         # the floats whose values the function asked for: number, value, and where it asked
         self.looked = [(n, self.numbers_given[n], at) for n, at in trace.looked.items()]
@@ -189,6 +307,7 @@ class TracedFunction:
             *[capture.value for capture in captures],
             *[value for value in initial if value is not None],
             *[value for value, _ in numbers],
+            *[value for value, _, _ in self.at_places],
         ]
         self.graph = Graph(inputs, trace.nodes, self.outputs, trace.constants)
         # the layouts of the inputs that are no arguments
@@ -196,6 +315,7 @@ class TracedFunction:
             *self.captured_layouts,
             *[layout for layout in self.gradient_layouts if layout is not None],
             *[contiguous_layout(value.shape, value.dtype) for value, _ in numbers],
+            *[layout for _, layout, _ in self.at_places],
         ]
         for capture in captures:
             del capture.array
@@ -258,19 +378,47 @@ class TracedFunction:
         return self.changed_guard()
 
     def changed_guard(self) -> str:
-        """Which attribute of the surroundings has another value; empty if none has."""
-        for owner, name, value in self.guards:
-            now = owner.get(name) if isinstance(owner, dict) else getattr(owner, name)
-            if now != value and name == "_value":
-                return "a tensor from outside, whose elements the function looked at, has other data now"
-            if now != value:
-                return f"{str(name).strip('_')} of {type(owner).__name__} is {now!r} now, it was {value!r}"
-        return ""
+        """What the function read around itself and is not as it was; empty if everything is."""
+        broken = None if self.guards.hold() else self.guards.broken()
+        return "" if broken is None else broken.now()
+
+
+def _reads(source: Source) -> Callable[[], Any]:
+    return lambda: source.get()._value
+
+
+@contextlib.contextmanager
+def _lent(trace: Trace, lent: Sequence[Source]) -> Iterator[None]:
+    """In the block sources of numbers hold what stands for these numbers in the trace."""
+    before = [(source, source.get()) for source in lent]
+    try:
+        for source, value in before:
+            source.lend(_number_from_outside(trace, source, value))
+        yield
+    finally:
+        for source, value in before:
+            source.lend(value)
+            looked = source.id in trace.looked_outside
+            trace.guards.replace(
+                value_guard(source, value) if looked else kind_guard(source, type(value))
+            )
+
+
+def _number_from_outside(trace: Trace, source: Source, value: Any) -> TracedNumber:
+    def read() -> Array:
+        return number_array(source.get())
+
+    array = trace.number(("outside", *source.id), read, number_array(value), source.text)
+    tensor = _make(array, None, 0)  # type: ignore[arg-type]
+    return TracedNumber(trace, value, tensor, frozenset([source]), lambda given: source.get())
 
 
 def number_array(value: float) -> Array:
-    """A Python float as an input of a program."""
+    """A Python float or int as an input of a program."""
     block = allocate(8)
+    if type(value) is int:
+        ctypes.c_int64.from_address(block.address).value = value
+        return Array(block, block.address, _INTEGER_LAYOUT)
     ctypes.c_double.from_address(block.address).value = value
     return Array(block, block.address, NUMBER_LAYOUT)
 
@@ -290,7 +438,8 @@ def _number_of(trace: Trace, size: Size) -> TracedNumber:
     """A size as a number that takes part in floating-point arithmetic."""
     key = "size", size.terms
     traced = trace.number(key, SizeNumber(size), number_array(0.0), str(size))  # type: ignore[arg-type]
-    return TracedNumber(trace, size.hint, _make(traced, None, 0), frozenset([size]))  # type: ignore[arg-type]
+    tensor = _make(traced, None, 0)  # type: ignore[arg-type]
+    return TracedNumber(trace, size.hint, tensor, frozenset([size]), lambda given: size.hint)
 
 
 def _value_in(trace: Trace, held: Any) -> Value:

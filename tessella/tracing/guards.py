@@ -1,0 +1,409 @@
+"""What must be as it was when a function was traced, for its program to be what the function would do now.
+
+A guard is one expression on one object: `owner.name is value`. All guards of a program are written as one Python
+function, so that looking at thirty of them takes less than a microsecond. Those of modules and optimisers,
+which count their changes (`tessella.tracing.changes`), are asked again only when the count has moved.
+"""
+
+from __future__ import annotations
+
+import types
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from tessella.tracing import changes
+from tessella.tracing.attributes import attribute
+from tessella.tracing.changes import is_watched
+
+_ABSENT = object()
+
+
+class Source(NamedTuple):
+    """Where a value is read from: an attribute, an item of a container, or a variable of a function around.
+
+    Args:
+        kind: "attribute", "item" or "variable".
+        owner: the object, the container, or the cell.
+        key: the name or the key.
+        text: how the function wrote it.
+    """
+
+    kind: str
+    owner: Any
+    key: Any
+    text: str
+
+    @property
+    def id(self) -> tuple[Any, ...]:
+        """Equal for sources that are the same; only as long as the owner lives."""
+        return (self.kind, id(self.owner), self.key)
+
+    def get(self) -> Any:
+        """The value now.
+
+        Raises:
+            LookupError: there is none.
+        """
+        try:
+            if self.kind == "attribute":
+                return getattr(self.owner, self.key)
+            return self.owner.cell_contents if self.kind == "variable" else self.owner[self.key]
+        except (AttributeError, ValueError, TypeError) as error:
+            raise LookupError(f"{self.text} is not there") from error
+
+    def find(self, default: Any = None) -> Any:
+        """The value now, or a default."""
+        try:
+            return self.get()
+        except LookupError:
+            return default
+
+    def put(self, value: Any) -> None:
+        """Let it hold a value, as an assignment would."""
+        if self.kind == "attribute":
+            setattr(self.owner, self.key, value)
+        elif self.kind == "variable":
+            self.owner.cell_contents = value
+        else:
+            self.owner[self.key] = value
+
+    def lend(self, value: Any) -> None:
+        """Let it hold a value for a while, without telling anybody."""
+        if self.kind == "variable":
+            self.owner.cell_contents = value
+        elif self.kind == "item" and isinstance(self.owner, dict):
+            dict.__setitem__(self.owner, self.key, value)
+        elif self.kind == "item":
+            list.__setitem__(self.owner, self.key, value)
+        elif self.key in getattr(self.owner, "__dict__", ()) and not isinstance(self.owner, type):
+            self.owner.__dict__[self.key] = value
+        elif isinstance(self.owner, type):
+            type.__setattr__(self.owner, self.key, value)
+        else:
+            object.__setattr__(self.owner, self.key, value)
+
+    def remove(self) -> None:
+        """Let it hold nothing, as `del` would."""
+        if self.kind == "attribute":
+            delattr(self.owner, self.key)
+        elif self.kind == "variable":
+            del self.owner.cell_contents
+        else:
+            del self.owner[self.key]
+
+    def can_lend(self) -> bool:
+        """Whether it can hold something else for a while: tuples cannot, nor can what is computed."""
+        if self.kind != "attribute":
+            return self.kind == "variable" or type(self.owner) in (list, dict) or is_watched(self.owner)
+        return attribute(self.owner, self.key).kind == "own"
+
+    def expression(self, bind: Callable[[Any], str]) -> str:
+        """Python that gives the value."""
+        owner = bind(self.owner)
+        if self.kind == "variable":
+            return f"{owner}.cell_contents"
+        if self.kind == "item":
+            return f"{owner}[{bind(self.key)}]"
+        if self.key.isidentifier():
+            return f"{owner}.{self.key}"
+        return f"getattr({owner}, {self.key!r})"
+
+
+def same(now: Any, then: Any) -> bool:
+    """Whether a value is what it was: numbers, strings and tuples of them by value, all else by identity."""
+    if now is then:
+        return True
+    kind = type(then)
+    if type(now) is not kind:
+        return False
+    if kind in (int, str, bytes, range):
+        return bool(now == then)
+    if kind in (float, complex):
+        return repr(now) == repr(then)  # -0.0 is not 0.0, NaN is NaN
+    if kind is tuple:
+        return len(now) == len(then) and all(map(same, now, then))
+    if kind is types.MethodType:
+        return now.__self__ is then.__self__ and now.__func__ is then.__func__
+    if isinstance(then, np.generic):
+        return now.dtype == then.dtype and now.tobytes() == then.tobytes()
+    return False
+
+
+def same_items(now: Sequence[Any], then: Sequence[Any]) -> bool:
+    """Whether the items of a list or a tuple are what they were."""
+    return len(now) == len(then) and all(map(same, now, then))
+
+
+def same_table(now: dict[Any, Any], then: list[tuple[Any, Any]]) -> bool:
+    """Whether a dict has the items it had, in their order."""
+    if len(now) != len(then):
+        return False
+    return all(
+        same(key, before) and same(value, was)
+        for (key, value), (before, was) in zip(now.items(), then, strict=True)
+    )
+
+
+class Guard(NamedTuple):
+    """One thing that must be as it was.
+
+    Args:
+        id: equal for guards of the same thing.
+        watched: whether its owner counts its changes.
+        expression: Python that is true while the guard holds, given a function that names objects.
+        told: what it says, and what is so instead, for people.
+    """
+
+    id: tuple[Any, ...]
+    watched: bool
+    expression: Callable[[Callable[[Any], str]], str]
+    told: str
+    now: Callable[[], str]
+    source: Source | None = None  # whose value it is about
+
+    def holds(self) -> bool:
+        """Whether it is as it was."""
+        return bool(_function([self])())
+
+
+def value_guard(source: Source, value: Any) -> Guard:
+    """A source holds a value."""
+
+    def expression(bind: Callable[[Any], str]) -> str:
+        found, then = source.expression(bind), bind(value)
+        if type(value) in (float, complex, int, str, bytes, tuple, range, types.MethodType) or (
+            isinstance(value, np.generic)
+        ):
+            return f"((found := {found}) is {then} or same(found, {then}))"
+        return f"{found} is {then}"
+
+    return Guard(
+        ("value", *source.id), is_watched(source.owner), expression,
+        f"{source.text} is {shown(value)}",
+        lambda: f"{source.text} is {shown(source.find(_ABSENT))} now, it was {shown(value)}",
+        source,
+    )  # fmt: skip
+
+
+def kind_guard(source: Source, kind: type) -> Guard:
+    """A source holds a number of some type, whichever."""
+    limit = " and -9223372036854775808 <= found < 9223372036854775808" if kind is int else ""
+    return Guard(
+        ("value", *source.id), is_watched(source.owner),
+        lambda bind: f"(type(found := {source.expression(bind)}) is {bind(kind)}{limit})",
+        f"{source.text} is any {kind.__name__}",
+        lambda: f"{source.text} is {shown(source.find(_ABSENT))} now, it was a {kind.__name__}",
+    )  # fmt: skip
+
+
+def layout_guard(source: Source, tensor_type: type, layout: Any) -> Guard:
+    """A source holds a tensor of some layout, without history, whichever."""
+    return Guard(
+        ("value", *source.id), is_watched(source.owner),
+        lambda bind: (
+            f"(type(found := {source.expression(bind)}) is {bind(tensor_type)} and found._value.layout is "
+            f"{bind(layout)} and found._node is None)"
+        ),
+        f"{source.text} is any {layout.dtype.name}{list(layout.shape)}",
+        lambda: f"{source.text} is {shown(source.find(_ABSENT))} now, another kind of tensor",
+    )  # fmt: skip
+
+
+def absence_guard(source: Source) -> Guard:
+    """A source holds nothing."""
+
+    def expression(bind: Callable[[Any], str]) -> str:
+        owner, key = bind(source.owner), bind(source.key)
+        if source.kind == "item":
+            return f"{key} not in {owner}"
+        return f"not hasattr({owner}, {key})"
+
+    return Guard(
+        ("absent", *source.id), is_watched(source.owner), expression,
+        f"{source.text} is not there",
+        lambda: f"{source.text} is there now",
+    )  # fmt: skip
+
+
+def shadow_guard(owner: Any, name: str, text: str) -> Guard:
+    """An object has no attribute of its own that would stand before one of its class."""
+    return Guard(
+        ("shadow", id(owner), name), is_watched(owner),
+        lambda bind: f"{name!r} not in {bind(owner)}.__dict__",
+        f"{text} is its class's",
+        lambda: f"{text} is the object's own now",
+    )  # fmt: skip
+
+
+def whole_guard(owner: Any, text: str) -> Guard:
+    """A list, dict, set or deque holds the items it held."""
+    if isinstance(owner, dict):
+        items: Any = list(owner.items())
+        ask = "same_table"
+    elif isinstance(owner, (set, frozenset)):
+        items, ask = set(owner), "equal"
+    else:
+        items, ask = list(owner), "same_items"
+    return Guard(
+        ("whole", id(owner)), is_watched(owner),
+        lambda bind: f"{ask}({bind(owner)}, {bind(items)})",
+        f"{text} has the same {len(items)} items",
+        lambda: f"{text} has other items now",
+    )  # fmt: skip
+
+
+def fields_guard(owner: Any, text: str) -> Guard:
+    """A plain object has the attributes it had."""
+    items = list(vars(owner).items())
+    return Guard(
+        ("fields", id(owner)), is_watched(owner),
+        lambda bind: f"same_table({bind(owner)}.__dict__, {bind(items)})",
+        f"{text} has the same attributes",
+        lambda: f"{text} has other attributes now",
+    )  # fmt: skip
+
+
+def names_guard(owner: Any, table: str, text: str) -> Guard:
+    """A table of a module has the names it had, in their order."""
+    names = tuple(getattr(owner, table))
+    return Guard(
+        ("names", id(owner), table), is_watched(owner),
+        lambda bind: f"tuple({bind(owner)}.{table}) == {bind(names)}",
+        f"{text} has the same {table.strip('_')}",
+        lambda: f"{text} has other {table.strip('_')} now",
+    )  # fmt: skip
+
+
+def elements_guard(array: np.ndarray[Any, Any], text: str) -> Guard:
+    """A NumPy array holds the numbers it held."""
+    then = array.copy()
+
+    def unchanged(now: np.ndarray[Any, Any]) -> bool:
+        return now.shape == then.shape and now.dtype == then.dtype and now.tobytes() == data
+
+    data = then.tobytes()
+    return Guard(
+        ("elements", id(array)), False,
+        lambda bind: f"{bind(unchanged)}({bind(array)})",
+        f"{text} has the same elements",
+        lambda: f"the elements of the NumPy array {text} have changed",
+    )  # fmt: skip
+
+
+def shape_guard(array: np.ndarray[Any, Any]) -> Guard:
+    """A NumPy array has the shape and dtype it had, whatever its elements."""
+    then = array.shape, array.dtype
+
+    def unchanged(now: np.ndarray[Any, Any]) -> bool:
+        return (now.shape, now.dtype) == then
+
+    return Guard(
+        ("shape", id(array)), False,
+        lambda bind: f"{bind(unchanged)}({bind(array)})",
+        f"a NumPy array from outside is any {array.dtype}{list(array.shape)}",
+        lambda: f"a NumPy array from outside is {array.dtype}{list(array.shape)} now",
+    )  # fmt: skip
+
+
+def shown(value: Any) -> str:
+    """A value in a message."""
+    if value is _ABSENT:
+        return "not there"
+    if value is None or isinstance(value, (bool, int, float, complex, str, bytes)):
+        text = repr(value)
+        return text if len(text) <= 40 else text[:37] + "..."
+    name = getattr(value, "__qualname__", None)
+    return str(name) if name else f"a {type(value).__name__}"
+
+
+def _function(guards: Sequence[Guard]) -> Callable[[], bool]:
+    """One function for some guards."""
+    names: dict[int, str] = {}
+    values: list[Any] = []
+
+    def bind(value: Any) -> str:
+        if id(value) not in names:
+            names[id(value)] = f"v{len(values)}"
+            values.append(value)
+        return names[id(value)]
+
+    # joined in groups, as an expression of thousands of parts is deep
+    lines = [f"        if not {guard.expression(bind)}: return False" for guard in guards]
+    parameters = ", ".join(f"{name}={name}" for name in names.values())
+    source = "\n".join([
+        f"def holds({parameters}):", "    try:", *(lines or ["        pass"]),
+        "    except (AttributeError, LookupError, TypeError, ValueError):", "        return False",
+        "    return True",
+    ])  # fmt: skip
+    scope: dict[str, Any] = {
+        "same": same, "same_items": same_items, "same_table": same_table, "equal": _equal,
+    }  # fmt: skip
+    scope |= {name: value for name, value in zip(names.values(), values, strict=True)}
+    exec(compile(source, "<guards>", "exec"), scope)
+    made: Callable[[], bool] = scope["holds"]
+    return made
+
+
+def _equal(now: set[Any], then: set[Any]) -> bool:
+    return len(now) == len(then) and all(x in now for x in then)
+
+
+class Guards:
+    """All guards of one program."""
+
+    def __init__(self) -> None:
+        self._guards: dict[tuple[Any, ...], Guard] = {}
+        self._near: Callable[[], bool] | None = None  # of what nobody watches: asked every time
+        self._far: Callable[[], bool] | None = None
+        self._seen = -1  # the count of changes when the far ones were asked last
+
+    def add(self, guard: Guard) -> None:
+        """One more; the first about a thing counts."""
+        self._guards.setdefault(guard.id, guard)
+        self._near = None
+
+    def replace(self, guard: Guard) -> None:
+        """Let a guard stand in place of the one about the same thing."""
+        self._guards[guard.id] = guard
+        self._near = None
+
+    def drop(self, identity: tuple[Any, ...]) -> None:
+        """Do without a guard."""
+        self._guards.pop(identity, None)
+        self._near = None
+
+    def find(self, identity: tuple[Any, ...]) -> Guard | None:
+        """The guard about a thing, if there is one."""
+        return self._guards.get(identity)
+
+    def __iter__(self) -> Iterator[Guard]:
+        return iter(self._guards.values())
+
+    def __len__(self) -> int:
+        return len(self._guards)
+
+    def settle(self) -> None:
+        """Everything is known to be as it should: nobody need look before something changes."""
+        self._seen = changes.count[0]
+
+    def hold(self) -> bool:
+        """Whether everything is as it was."""
+        if self._near is None:
+            self._near = _function([g for g in self._guards.values() if not g.watched])
+            self._far = None
+        if not self._near():
+            return False
+        now = changes.count[0]
+        if now != self._seen:
+            if self._far is None:
+                self._far = _function([g for g in self._guards.values() if g.watched])
+            if not self._far():
+                return False
+            self._seen = now
+        return True
+
+    def broken(self) -> Guard | None:
+        """The first guard that does not hold."""
+        return next((guard for guard in self._guards.values() if not guard.holds()), None)
