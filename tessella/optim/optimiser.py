@@ -78,6 +78,7 @@ class Optimizer:
                         if parameter not in self.state:
                             self.state[parameter] = WatchedDict()
                         state = self.state[parameter]
+                        touched(self, state, group)
                         self._update(parameter, parameter.grad, state, group)
         return loss
 

@@ -894,10 +894,10 @@ def guarded(owner: Any, name: Any, value: Any) -> Any:
     return value
 
 
-def touched(owner: Any) -> None:
+def touched(owner: Any, *parts: Any) -> None:
     """Our own code looks into a module or an optimiser, on which a traced function depends then."""
     if _mode.trace is not None:
-        _mode.trace.touch(owner)
+        _mode.trace.touch(owner, *parts)
 
 
 def about_to_write(owner: Any, name: str) -> None:

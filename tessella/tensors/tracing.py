@@ -35,7 +35,7 @@ from tessella.primitives import graph as graphs
 from tessella.primitives.base import Primitive, Shape
 from tessella.primitives.generate import Full
 from tessella.primitives.graph import Node, Value, Where
-from tessella.tracing.guards import Guards, Source, shape_guard, value_guard
+from tessella.tracing.guards import Guard, Guards, Source, data_guard, shape_guard, value_guard
 from tessella.tracing.reading import Reader
 
 _mode = autodiff._mode
@@ -296,7 +296,11 @@ class Trace:
         text = f"{name!r}" if kind == "item" else f"{type(owner).__name__}.{str(name).strip('_')}"
         source = Source(kind, owner, name, text)
         if self.reader is None or not self.reader.has_written(source):
-            self.guards.add(value_guard(source, value))
+            self.add_guard(value_guard(source, value))
+
+    def add_guard(self, guard: Guard) -> None:
+        """The program is only right while a guard holds."""
+        self.guards.add(guard)
 
     def writes(self, owner: Any, name: str) -> None:
         """An attribute of a module or an optimiser is about to get another value."""
@@ -306,13 +310,16 @@ class Trace:
     def look_at(self, tensor: Any) -> None:
         """The elements of a tensor are asked for: the program is right for this data of it only."""
         if type(tensor._value) is Array:
-            text = "the data of a tensor from outside, whose elements the function looked at,"
-            self.guards.add(value_guard(Source("attribute", tensor, "_value", text), tensor._value))
+            self.add_guard(data_guard(tensor))
 
-    def touch(self, owner: Any) -> None:
-        """Our own code looks into a module or an optimiser: the program depends on what it holds."""
+    def touch(self, owner: Any, *parts: Any) -> None:
+        """Our own code looks into a module or an optimiser: the program depends on what it holds.
+
+        Args:
+            parts: what belongs to it, and is handed on to a user's code.
+        """
         if self.reader is not None:
-            self.reader.touch(owner)
+            self.reader.touch(owner, *parts)
 
     def array_from_outside(self, array: np.ndarray[Any, Any]) -> Traced | None:
         """What stands for a NumPy array from outside, which is read anew for every call; None for others.

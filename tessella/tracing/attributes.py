@@ -57,7 +57,7 @@ def _of_class(owner: type, name: str) -> Found:
 
 def _of_instance(owner: Any, name: str) -> Found:
     kind = type(owner)
-    if kind.__getattribute__ is not object.__getattribute__:
+    if isinstance(kind.__getattribute__, types.FunctionType):
         return COMPUTED
     in_class = _in_class(kind, name)
     if isinstance(in_class, _SLOTS):

@@ -7,6 +7,7 @@ which count their changes (`tessella.tracing.changes`), are asked again only whe
 
 from __future__ import annotations
 
+import dataclasses
 import types
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
@@ -20,7 +21,8 @@ from tessella.tracing.changes import is_watched
 _ABSENT = object()
 
 
-class Source(NamedTuple):
+@dataclasses.dataclass(frozen=True, eq=False, slots=True)
+class Source:
     """Where a value is read from: an attribute, an item of a container, or a variable of a function around.
 
     Args:
@@ -227,6 +229,17 @@ def absence_guard(source: Source) -> Guard:
     )  # fmt: skip
 
 
+def presence_guard(owner: Any, key: Any, text: str) -> Guard:
+    """A dict or a set has a key, or has none."""
+    there = key in owner
+    return Guard(
+        ("presence", id(owner), key), is_watched(owner),
+        lambda bind: f"({bind(key)} in {bind(owner)}) is {there}",
+        f"{shown(key)} is {'' if there else 'not '}in {text}",
+        lambda: f"{shown(key)} is {'not ' if there else ''}in {text} now",
+    )  # fmt: skip
+
+
 def shadow_guard(owner: Any, name: str, text: str) -> Guard:
     """An object has no attribute of its own that would stand before one of its class."""
     return Guard(
@@ -237,15 +250,15 @@ def shadow_guard(owner: Any, name: str, text: str) -> Guard:
     )  # fmt: skip
 
 
-def whole_guard(owner: Any, text: str) -> Guard:
-    """A list, dict, set or deque holds the items it held."""
+def whole_guard(owner: Any, text: str, items: Any = None) -> Guard:
+    """A list, dict, set or deque holds the items it held; those of a dict are pairs."""
     if isinstance(owner, dict):
-        items: Any = list(owner.items())
+        items = list(owner.items()) if items is None else items
         ask = "same_table"
     elif isinstance(owner, (set, frozenset)):
-        items, ask = set(owner), "equal"
+        items, ask = set(owner if items is None else items), "equal"
     else:
-        items, ask = list(owner), "same_items"
+        items, ask = list(owner if items is None else items), "same_items"
     return Guard(
         ("whole", id(owner)), is_watched(owner),
         lambda bind: f"{ask}({bind(owner)}, {bind(items)})",
@@ -304,6 +317,17 @@ def shape_guard(array: np.ndarray[Any, Any]) -> Guard:
         lambda bind: f"{bind(unchanged)}({bind(array)})",
         f"a NumPy array from outside is any {array.dtype}{list(array.shape)}",
         lambda: f"a NumPy array from outside is {array.dtype}{list(array.shape)} now",
+    )  # fmt: skip
+
+
+def data_guard(tensor: Any) -> Guard:
+    """A tensor holds the very data it held: its elements were looked at."""
+    then = tensor._value
+    return Guard(
+        ("data", id(tensor)), False,
+        lambda bind: f"{bind(tensor)}._value is {bind(then)}",
+        f"the elements of a tensor of shape {then.shape} are the same",
+        lambda: "a tensor from outside, whose elements the function looked at, has other data now",
     )  # fmt: skip
 
 

@@ -37,6 +37,7 @@ from tessella.tracing.guards import (
     elements_guard,
     fields_guard,
     names_guard,
+    presence_guard,
     shadow_guard,
     value_guard,
     whole_guard,
@@ -56,6 +57,7 @@ from tessella.tracing.paths import (
 
 _MISSING = object()
 _CONTAINERS = (list, dict, set, collections.deque)
+_KEYS = (str, int, bytes, type, types.FunctionType)
 _SEQUENCES = (list, tuple, collections.deque)
 _SIMPLE = (type(None), bool, int, float, complex, str, bytes, range, type(...), slice)
 # what C does with its arguments without looking inside
@@ -135,6 +137,12 @@ class Contents(NamedTuple):
     items: Any
     text: str
     where: Where
+
+    def held(self, key: Any, value: Any) -> bool:
+        """Whether an item is still what it was before."""
+        if isinstance(self.owner, dict):
+            return any(k == key and v is value for k, v in self.items)
+        return -len(self.items) <= key < len(self.items) and self.items[key] is value
 
 
 class Reader:
@@ -368,8 +376,8 @@ class Reader:
     def _guard_value(self, source: Source, value: Any) -> None:
         if source.id in self.lent or source.id in self._written:
             return
-        owner = self._contents.get(id(source.owner))
-        if owner is not None and source.kind == "item":
+        contents = self._contents.get(id(source.owner)) if source.kind == "item" else None
+        if contents is not None and not contents.held(source.key, value):
             return
         if hasattr(value, "_value") and hasattr(value, "_node"):
             self._tensors.setdefault(id(value), []).append(source)
@@ -439,7 +447,10 @@ class Reader:
             return
         if not isinstance(owner, (*_CONTAINERS, tuple, frozenset)) or not self.is_known(owner):
             return
-        if not isinstance(owner, (tuple, frozenset)) and id(owner) not in self._contents:
+        contents = self._contents.get(id(owner))
+        if contents is not None:
+            self.guards.add(whole_guard(owner, text, contents.items))
+        elif not isinstance(owner, (tuple, frozenset)):
             self.guards.add(whole_guard(owner, text))
         if isinstance(owner, dict):
             for key in owner:
@@ -473,10 +484,16 @@ class Reader:
 
     # --- what our own code reads --------------------------------------------------------------------
 
-    def touch(self, owner: Any) -> None:
-        """Our own code looks into a module or an optimiser; what it held is noted when the trace ends."""
+    def touch(self, owner: Any, *parts: Any) -> None:
+        """Our own code looks into a module or an optimiser; what it held is noted when the trace ends.
+
+        Args:
+            parts: what belongs to it, and is handed on to a user's code.
+        """
         if self.is_known(owner):
             self._touched.setdefault(id(owner), owner)
+            for part in parts:
+                self.know(part)
 
     # --- instructions -----------------------------------------------------------------------------
 
@@ -486,8 +503,14 @@ class Reader:
 
     def _on_attribute(self, frame: FrameType, access: Access) -> None:
         owner = self._value(frame, access.owner)
-        if owner is not _MISSING and self.is_known(owner):
-            self._read_attribute(owner, access.name, f"{access.owner}.{access.name}")
+        if owner is not _MISSING:
+            if self.is_known(owner):
+                self._read_attribute(owner, access.name, f"{access.owner}.{access.name}")
+            return
+        # it may be of anything that was reached so far
+        for known in list(self._known.values()):
+            if _has(known, access.name):
+                self._read_attribute(known, access.name, f"{type(known).__name__}.{access.name}")
 
     def _on_item(self, frame: FrameType, access: Access) -> None:
         owner = self._value(frame, access.owner)
@@ -510,10 +533,11 @@ class Reader:
         owner, key = self._value(frame, access.owner), self._value(frame, access.name)
         if owner is _MISSING or not self.is_known(owner):
             return
-        if type(owner) is dict and key is not _MISSING and key not in owner and not _is_tensor(key):
-            self.guards.add(absence_guard(Source("item", owner, key, f"{access.owner}[{key!r}]")))
-        else:
+        by_key = isinstance(owner, (dict, set)) and isinstance(key, _KEYS)
+        if not by_key or id(owner) in self._contents:
             self.whole(owner, str(access.owner))
+        else:
+            self.guards.add(presence_guard(owner, key, str(access.owner)))
 
     def _on_call(self, frame: FrameType, access: Access) -> None:
         function = self._value(frame, access.owner)
@@ -564,7 +588,16 @@ class Reader:
     def _on_named(self, function: Any, values: Sequence[Any], text: str) -> None:
         """An attribute whose name is computed."""
         owner, name = values[:2]
-        if owner is _MISSING or not self.is_known(owner) or not isinstance(name, str):
+        if owner is _MISSING or not self.is_known(owner) or _is_tensor(owner):
+            return
+        if not isinstance(name, str):  # it may be any
+            if function is setattr or function is delattr:
+                self._refuse(f"an attribute of {text} whose name is computed is written in a traced function; "
+                             "write owner.name = value")
+            elif hasattr(owner, "__dict__"):
+                self.guards.add(fields_guard(owner, text))
+                for value in list(vars(owner).values()):
+                    self.know(value)
             return
         if function is getattr or function is hasattr:
             self._read_attribute(owner, name, f"{text}.{name}")
@@ -688,7 +721,7 @@ class Reader:
         found = []
         for source, before in self._variables.values():
             value = source.find(_MISSING)
-            if value is not before and source.id not in self.lent:
+            if value is not before:
                 _restore(source, before)
                 found.append(Write(source, before, value, self._line()))
         return found
@@ -826,6 +859,13 @@ def _is_library_module(owner: Any) -> bool:
 
 
 _NOT_LOOKED_INTO = (*_SIMPLE, *_CONTAINERS, tuple, frozenset, np.generic, np.dtype, types.BuiltinFunctionType)
+
+
+def _has(owner: Any, name: str) -> bool:
+    """Whether an object or a class has a value of a name."""
+    if isinstance(owner, (*_NOT_LOOKED_INTO, types.FunctionType, types.MethodType, types.ModuleType)):
+        return False
+    return not _is_tensor(owner) and attribute(owner, name).kind in ("own", "class", "method")
 
 
 def _is_plain(value: Any) -> bool:

@@ -19,6 +19,7 @@ from tessella.errors import ArgumentError, ArgumentTypeError, AxisError, ShapeEr
 from tessella.primitives.graph import verify
 from tessella.primitives.sized import graph_at
 from tessella.sizes import AT_LEAST, Binding, Scope
+from tessella.tracing.guards import Source
 from tessella.transforms.specialisation import Specialisation
 from tessella.transforms.traced_function import NUMBER_LAYOUT, TracedFunction
 
@@ -253,18 +254,19 @@ class Family:
         key: of the call it is traced for.
         dimensions: the dynamic ones, and their names.
         names: of the argument that each leaf is a part of.
+        lent: numbers from outside that are inputs.
     """
 
     def __init__(
         self, function: Any, tree: Any, key: Key, dimensions: Mapping[Place, str],
-        names: Sequence[str],
+        names: Sequence[str], lent: Sequence[Source] = (),
     ) -> None:  # fmt: skip
         self.key, self.dimensions, self.names = key, dict(dimensions), list(names)
         self.kind = _without_sizes(key)
         hints = {name: _extent(key, place) for place, name in dimensions.items()}
         self.scope = Scope(hints)
         symbols = {name: self.scope.symbol(name) for name in hints}
-        self.traced = TracedFunction(function, tree, list(self._shapes(symbols)), self.scope)
+        self.traced = TracedFunction(function, tree, list(self._shapes(symbols)), self.scope, lent)
         self.programs: dict[Key, Specialisation] = {}
 
     def _shapes(self, symbols: Mapping[str, Any]) -> Iterator[tuple[Any, ...]]:

@@ -292,7 +292,7 @@ class Jitted:
         if len({id(x) for x in handles if x is not None}) < len(handles) - sum(x is None for x in handles):
             first: dict[int, int] = {}  # a tensor that is given several times is one tensor
             same = tuple([first.setdefault(id(x), number) for number, x in enumerate(handles)])
-            parts[1] = parts[1], same
+            parts[1] = Static((parts[1], same))
             tensors = list({id(x): x for x in tensors}.values())
         return _Given(arrays, tuple(parts), tensors, numbers, handles, foreign)
 
@@ -305,8 +305,10 @@ class Jitted:
 
     def _specialise(self, args: Any, kwargs: Any, given: _Given) -> Specialisation:
         key = given.key
-        for known in self.specialisations.get(key, ())[:1]:
-            self.changing.note(known.guards)
+        fitting = [known.guards for known in self.specialisations.get(key, ())]
+        fitting += [f.traced.guards for f in self.families if f.binding(key) is not None]
+        for guards in fitting[:1]:
+            self.changing.note(guards)
         self.traces.append(self._reason(given))
         if len(self.traces) == _MOST_QUIET_TRACES:
             warnings.warn(
@@ -323,7 +325,7 @@ class Jitted:
         with compiling(name, len(self.traces), self.traces[-1]):
             family = self._family(tree, key, dimensions) if dimensions else None
             if family is None:
-                traced = self._traced(tree)
+                traced = self._traced(lambda lent: TracedFunction(self.function, tree, lent=lent))
                 made = Specialisation(traced, [array.layout for array in given.arrays])
                 return self._add(args, kwargs, key, made)
             self.families.insert(0, family)
@@ -331,21 +333,23 @@ class Jitted:
             assert binding is not None
             return self._add(args, kwargs, key, family.program(key, binding), family)
 
-    def _traced(self, tree: Any) -> TracedFunction:
-        """The function as it does its work now; numbers from outside that keep changing become inputs."""
+    def _traced(self, make: Callable[[Sequence[Source]], Any]) -> Any:
+        """What is made by tracing; numbers from outside that keep changing become inputs."""
         lent = self.changing.lent()
         if lent:
             try:
-                return TracedFunction(self.function, tree, lent=lent)
-            except Exception:  # something in there wants a number, and no stand-in for one
+                return make(lent)
+            except Exception:  # whatever wants a number, and no stand-in for one, goes on without
                 self.changing.give_up()
-        return TracedFunction(self.function, tree)
+        return make(())
 
-    def _family(self, tree: Any, key: Any, dimensions: Any) -> Family | None:
+    def _family(self, tree: Any, key: Any, dimensions: Any) -> Any:
         """The function traced with symbolic sizes; None if it cannot be, and nobody asked for that."""
         try:
             names = list(self.dimensions.leaf_names(tree))
-            return Family(self.function, tree, key, dimensions, names)
+            return self._traced(
+                lambda lent: Family(self.function, tree, key, dimensions, names, lent)
+            )
         except Exception as error:
             if not self.dimensions.give_up(key, tree):
                 raise
@@ -360,7 +364,7 @@ class Jitted:
         self.specialisations.setdefault(key, []).insert(0, made)
         kinds = _kinds(args)
         plain = not kwargs and not self.static_numbers and None not in kinds
-        if plain and not made.traced.written_arguments and type(key[1]) is not tuple:
+        if plain and not made.traced.written_arguments and type(key[1]) is not Static:
             self.plain.setdefault((_mode.enabled, *kinds), []).insert(0, made)
         if family is not None and len(family.programs) > MOST_PROGRAMS:
             self._drop(family.programs.pop(next(iter(family.programs))))

@@ -20,6 +20,7 @@ from tessella.primitives.graph import Graph, Node, Value
 from tessella.scalar.function import ScalarFunction
 from tessella.tensors.tensor import Tensor, _make, apply, from_array, perform
 from tessella.tensors.tracing import Trace, attributed, outside, tracing, user_line
+from tessella.tracing.guards import Guard
 
 _mode = autodiff._mode
 STOP_GRADIENT = Elementwise(
@@ -87,9 +88,13 @@ class InnerTrace(Trace):
         if self.outer is not None:
             self.outer.guard(owner, name, value)
 
-    def touch(self, owner: Any) -> None:
+    def add_guard(self, guard: Guard) -> None:
         if self.outer is not None:
-            self.outer.touch(owner)
+            self.outer.add_guard(guard)
+
+    def touch(self, owner: Any, *parts: Any) -> None:
+        if self.outer is not None:
+            self.outer.touch(owner, *parts)
 
     def writes(self, owner: Any, name: str) -> None:
         if self.outer is not None:

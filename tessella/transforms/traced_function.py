@@ -36,7 +36,9 @@ _mode = autodiff._mode
 NUMBER_LAYOUT = contiguous_layout((), dtypes.float64)
 _INTEGER_LAYOUT = contiguous_layout((), dtypes.int64)
 # what a program can write outside again and again
-_REPEATABLE = (Tensor, TracedNumber, type(None), bool, int, float, complex, str, bytes, np.generic)
+_REPEATABLE = (
+    Tensor, TracedNumber, Size, type(None), bool, int, float, complex, str, bytes, np.generic,
+)  # fmt: skip
 
 
 class Whole:
@@ -132,6 +134,7 @@ class TracedFunction:
             for capture, held in trace.rebound()
             if capture.tensor._node is not None and not isinstance(capture.tensor._node, Leaf)
         ]
+        self._read_by_path(trace)
         histories = [_make(t._value, t._node, t._output) for t in self.with_history]
         written = [write.value for write in self.writes]
         leaves, self.structure = optree.tree_flatten(
@@ -141,7 +144,7 @@ class TracedFunction:
         if not self.has_effects:
             self.structure = self.structure.children()[0]
         self._check_written(trace)
-        return leaves
+        return [self._moved.get(id(leaf), leaf) for leaf in leaves]
 
     def _check_written(self, trace: Trace) -> None:
         """What is written outside must be something that every call can make again."""
@@ -156,24 +159,29 @@ class TracedFunction:
                         f"{type(leaf).__name__} made in it, which a program cannot make again at every call; "
                         "tensors and numbers can be written, all else belongs outside the compiled function"
                     )
-        self._read_by_path(trace)
 
     def _read_by_path(self, trace: Trace) -> None:
         """A tensor that is read at a place and then replaced there is read at that place by every call."""
         self.at_places: list[tuple[Value, Layout, Callable[[], Any]]] = []
+        self._moved: dict[int, Tensor] = {}
         assert trace.reader is not None
         for write in self.writes:
             tensor, source = write.before, write.source
-            capture = trace.captures.get(id(tensor)) if isinstance(tensor, Tensor) else None
-            if capture is None or not isinstance(write.value, Tensor):
+            if not isinstance(tensor, Tensor) or not isinstance(write.value, Tensor):
                 continue
             held = {known.id for known in trace.reader.sources_of(tensor)}
-            if held != {source.id} or tensor._value is not capture.traced or tensor._node is not None:
+            if held != {source.id} or tensor._node is not None:
                 continue
+            if id(tensor) not in trace.captures:
+                trace.capture(tensor)
+            capture = trace.captures[id(tensor)]
+            if tensor._value is not capture.traced:
+                continue  # it has been given other data, and keeps it
             tensor._value = capture.array
             del trace.captures[id(tensor)]
             layout = capture.array.layout
             self.at_places.append((capture.value, layout, _reads(source)))
+            self._moved[id(tensor)] = _make(trace.traced(capture.value), None, 0)  # type: ignore[arg-type]
             trace.guards.replace(layout_guard(source, type(tensor), layout))
 
     def _arguments(self, trace: Trace, tree: Any, shapes: Sequence[Any] | None) -> Any:
@@ -235,7 +243,7 @@ class TracedFunction:
         self.outputs: list[Value] = []
         self.returned: list[Any] = []  # numbers of outputs, or values that are no tensors
         for leaf in leaves:
-            if isinstance(leaf, Tensor) and id(leaf) not in trace.captures:
+            if isinstance(leaf, Tensor) and _is_made_in(trace, leaf):
                 self.returned.append(Output(len(self.outputs)))
                 self.outputs.append(trace.value_of(leaf))
             elif type(leaf) is TracedNumber:
@@ -264,7 +272,7 @@ class TracedFunction:
 
     def _differentiate(self, trace: Trace, leaves: Sequence[Any]) -> None:
         """Prepare the gradients of what was returned, if somebody may ask for them."""
-        tensors = [x for x in leaves if isinstance(x, Tensor) and id(x) not in trace.captures]
+        tensors = [x for x in leaves if isinstance(x, Tensor) and _is_made_in(trace, x)]
         self.differentiable = [i for i, y in enumerate(tensors) if y._node is not None]
         own = [c.tensor for c in trace.captures.values() if c.tensor._node is not None]
         results = [tensors[i] for i in self.differentiable] if _mode.enabled else []
@@ -383,6 +391,11 @@ class TracedFunction:
         return "" if broken is None else broken.now()
 
 
+def _is_made_in(trace: Trace, tensor: Tensor) -> bool:
+    """Whether a tensor is one of the function's own, and not from outside."""
+    return type(tensor._value) is Traced and id(tensor) not in trace.captures  # type: ignore[comparison-overlap]
+
+
 def _reads(source: Source) -> Callable[[], Any]:
     return lambda: source.get()._value
 
@@ -430,7 +443,7 @@ class SizeNumber:
         self.size = size
 
     def at(self, binding: Binding) -> Callable[[], Array]:
-        array = number_array(self.size.at(binding))
+        array = number_array(float(self.size.at(binding)))
         return lambda: array
 
 
