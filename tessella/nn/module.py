@@ -429,7 +429,7 @@ class Module:
 
     def __tessella_members__(self) -> list[str]:
         """The attributes that our own code reads when it calls this module."""
-        own = _names_read_by(type(self))
+        own = _names_read_by(type(self))  # type: ignore[arg-type]
         plain = [name for name in self.__dict__ if name in own and not name.startswith("_")]
         return [*plain, *self._parameters, *self._buffers, *self._modules]
 

@@ -38,7 +38,7 @@ class WatchedDict(dict[Any, Any]):
         super().__delitem__(key)
         note()
 
-    def __ior__(self, other: Any) -> WatchedDict:  # type: ignore[override, misc]
+    def __ior__(self, other: Any) -> WatchedDict:  # type: ignore[misc]
         self.update(other)
         return self
 
@@ -89,11 +89,11 @@ class WatchedList(list[Any]):
         super().__delitem__(index)
         note()
 
-    def __iadd__(self, others: Iterable[Any]) -> WatchedList:  # type: ignore[override, misc]
+    def __iadd__(self, others: Iterable[Any]) -> WatchedList:  # type: ignore[misc]
         self.extend(others)
         return self
 
-    def __imul__(self, times: SupportsIndex) -> WatchedList:  # type: ignore[override, misc]
+    def __imul__(self, times: SupportsIndex) -> WatchedList:
         super().__imul__(times)
         note()
         return self

@@ -98,7 +98,11 @@ class Source:
     def can_lend(self) -> bool:
         """Whether it can hold something else for a while: tuples cannot, nor can what is computed."""
         if self.kind != "attribute":
-            return self.kind == "variable" or type(self.owner) in (list, dict) or is_watched(self.owner)
+            return (
+                self.kind == "variable"
+                or type(self.owner) in (list, dict)
+                or is_watched(self.owner)
+            )
         return attribute(self.owner, self.key).kind == "own"
 
     def expression(self, bind: Callable[[Any], str]) -> str:
@@ -364,7 +368,7 @@ def _function(guards: Sequence[Guard]) -> Callable[[], bool]:
     scope: dict[str, Any] = {
         "same": same, "same_items": same_items, "same_table": same_table, "equal": _equal,
     }  # fmt: skip
-    scope |= {name: value for name, value in zip(names.values(), values, strict=True)}
+    scope |= dict(zip(names.values(), values, strict=True))
     exec(compile(source, "<guards>", "exec"), scope)
     made: Callable[[], bool] = scope["holds"]
     return made

@@ -161,7 +161,9 @@ class _Walk:
         if other is not None:
             self.stack = other if self.stack is None else _met(self.stack, other)
 
-    def note(self, kind: str, owner: Path, name: Any = None, arguments: Sequence[Path] = ()) -> None:
+    def note(
+        self, kind: str, owner: Path, name: Any = None, arguments: Sequence[Path] = ()
+    ) -> None:
         self.found.setdefault(self.at, []).append(Access(kind, owner, name, tuple(arguments)))
 
     def _step(self, instruction: dis.Instruction) -> None:
@@ -264,7 +266,14 @@ for _name, _pops, _pushes in (
     _RULES[_name] = _plain(_pops, _pushes)
 
 
-@_rule("LOAD_FAST", "LOAD_FAST_CHECK", "LOAD_FAST_AND_CLEAR", "LOAD_FAST_BORROW", "LOAD_DEREF", "LOAD_CLASSDEREF")
+@_rule(
+    "LOAD_FAST",
+    "LOAD_FAST_CHECK",
+    "LOAD_FAST_AND_CLEAR",
+    "LOAD_FAST_BORROW",
+    "LOAD_DEREF",
+    "LOAD_CLASSDEREF",
+)
 def _local(walk: _Walk, instruction: dis.Instruction) -> None:
     walk.push(Local(instruction.argval))
 
@@ -601,8 +610,6 @@ def _set_global(walk: _Walk, instruction: dis.Instruction) -> None:
 @_rule("DELETE_GLOBAL")
 def _delete_global(walk: _Walk, instruction: dis.Instruction) -> None:
     walk.note("delete global", Global(instruction.argval), instruction.argval)
-
-
 
 
 @functools.cache

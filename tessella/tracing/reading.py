@@ -192,7 +192,7 @@ class Reader:
             self._kept.append(code)
         theirs = self._other
         if theirs is not None:
-            theirs = theirs(frame, event, argument)
+            theirs = theirs(frame, event, argument)  # type: ignore[arg-type]
             if sys.gettrace() is not self._start:
                 sys.settrace(self._start)  # some tracers put themselves in
         if not followed:
@@ -279,9 +279,11 @@ class Reader:
             return getattr(owner, "__dict__", _MISSING)
         found = attribute(owner, path.name)
         if found.kind == "method" and not isinstance(owner, type):
-            return types.MethodType(found.value, owner) if isinstance(
-                found.value, types.FunctionType
-            ) else getattr(owner, path.name)
+            return (
+                types.MethodType(found.value, owner)
+                if isinstance(found.value, types.FunctionType)
+                else getattr(owner, path.name)
+            )
         if found.kind in ("own", "class", "method"):
             return found.value
         if _is_module_of_ours(owner) and _is_ours(type(owner), path.name):
@@ -349,7 +351,9 @@ class Reader:
                     self.know(part)
 
     def _know_function(self, function: types.FunctionType) -> None:
-        for name, cell in zip(function.__code__.co_freevars, function.__closure__ or (), strict=True):
+        for name, cell in zip(
+            function.__code__.co_freevars, function.__closure__ or (), strict=True
+        ):
             source = Source("variable", cell, 0, name)
             if source.id not in self._variables:
                 self._variables[source.id] = source, source.find(_MISSING)
@@ -592,8 +596,10 @@ class Reader:
             return
         if not isinstance(name, str):  # it may be any
             if function is setattr or function is delattr:
-                self._refuse(f"an attribute of {text} whose name is computed is written in a traced function; "
-                             "write owner.name = value")
+                self._refuse(
+                    f"an attribute of {text} whose name is computed is written in a traced function; "
+                    "write owner.name = value"
+                )
             elif hasattr(owner, "__dict__"):
                 self.guards.add(fields_guard(owner, text))
                 for value in list(vars(owner).values()):
@@ -652,7 +658,9 @@ class Reader:
     def _write(self, source: Source, deletes: bool = False) -> None:
         """The function is about to give something from outside another value."""
         if deletes:
-            self._refuse(f"{source.text} is deleted in a traced function, which a program does not repeat")
+            self._refuse(
+                f"{source.text} is deleted in a traced function, which a program does not repeat"
+            )
         if source.id not in self._written:
             self._written[source.id] = source, source.find(_MISSING), self._line()
             self._kept.append(source)
@@ -855,15 +863,27 @@ def _is_library_module(owner: Any) -> bool:
     if file is None:
         return True
     homes, sites = _library()
-    return file.startswith(_passed_over()) or (file.startswith(homes) and not file.startswith(sites))
+    return file.startswith(_passed_over()) or (
+        file.startswith(homes) and not file.startswith(sites)
+    )
 
 
-_NOT_LOOKED_INTO = (*_SIMPLE, *_CONTAINERS, tuple, frozenset, np.generic, np.dtype, types.BuiltinFunctionType)
+_NOT_LOOKED_INTO = (
+    *_SIMPLE,
+    *_CONTAINERS,
+    tuple,
+    frozenset,
+    np.generic,
+    np.dtype,
+    types.BuiltinFunctionType,
+)
 
 
 def _has(owner: Any, name: str) -> bool:
     """Whether an object or a class has a value of a name."""
-    if isinstance(owner, (*_NOT_LOOKED_INTO, types.FunctionType, types.MethodType, types.ModuleType)):
+    if isinstance(
+        owner, (*_NOT_LOOKED_INTO, types.FunctionType, types.MethodType, types.ModuleType)
+    ):
         return False
     return not _is_tensor(owner) and attribute(owner, name).kind in ("own", "class", "method")
 

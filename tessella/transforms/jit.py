@@ -289,7 +289,9 @@ class Jitted:
                 parts.append(_NUMBER)
             else:
                 parts.append(Static(leaf.value if isinstance(leaf, Whole) else leaf))
-        if len({id(x) for x in handles if x is not None}) < len(handles) - sum(x is None for x in handles):
+        if len({id(x) for x in handles if x is not None}) < len(handles) - sum(
+            x is None for x in handles
+        ):
             first: dict[int, int] = {}  # a tensor that is given several times is one tensor
             same = tuple([first.setdefault(id(x), number) for number, x in enumerate(handles)])
             parts[1] = Static((parts[1], same))
@@ -467,7 +469,7 @@ class Jitted:
         return Jitted(function, self.static_numbers, self.static_names, self.declared)
 
     def __reduce__(self) -> Any:
-        home = sys.modules.get(getattr(self.function, "__module__", None) or "")
+        home: Any = sys.modules.get(getattr(self.function, "__module__", None) or "")
         name = getattr(self.function, "__qualname__", "")
         if functools.reduce(lambda x, n: getattr(x, n, None), name.split("."), home) is self:
             return name  # a decorated function is found by its name

@@ -137,8 +137,10 @@ class TracedFunction:
         self._read_by_path(trace)
         histories = [_make(t._value, t._node, t._output) for t in self.with_history]
         written = [write.value for write in self.writes]
+        everything: Any = (result, written, changed, histories)
+        leaves: list[Any]
         leaves, self.structure = optree.tree_flatten(
-            (result, written, changed, histories), none_is_leaf=True, namespace="tessella"
+            everything, none_is_leaf=True, namespace="tessella"
         )
         self.has_effects = bool(written or changed or histories)
         if not self.has_effects:
@@ -175,7 +177,8 @@ class TracedFunction:
             if id(tensor) not in trace.captures:
                 trace.capture(tensor)
             capture = trace.captures[id(tensor)]
-            if tensor._value is not capture.traced:
+            held_now: Any = tensor._value
+            if held_now is not capture.traced:
                 continue  # it has been given other data, and keeps it
             tensor._value = capture.array
             del trace.captures[id(tensor)]
@@ -198,7 +201,7 @@ class TracedFunction:
 
         def traced(leaf: Any) -> Any:
             if isinstance(leaf, Whole):
-                trace.reader.know(leaf.value)
+                reader.know(leaf.value)
                 return leaf.value
             if isinstance(leaf, np.ndarray):
                 self.foreign.add(self.count)
@@ -211,7 +214,7 @@ class TracedFunction:
                     trace, leaf, tensor, frozenset([place]), operator.itemgetter(place)
                 )
             if not isinstance(leaf, Tensor):
-                trace.reader.know(leaf)
+                reader.know(leaf)
                 return leaf
             same = of.get(id(leaf))
             if same is not None:  # one tensor, given twice
@@ -229,6 +232,7 @@ class TracedFunction:
             return tensor
 
         assert trace.reader is not None
+        reader = trace.reader
         of: dict[int, Tensor] = {}
         self.count = 0  # of arguments that are inputs
         self.handles: list[tuple[int, Tensor, Any]] = []  # tensors among them, and what they held
@@ -393,7 +397,8 @@ class TracedFunction:
 
 def _is_made_in(trace: Trace, tensor: Tensor) -> bool:
     """Whether a tensor is one of the function's own, and not from outside."""
-    return type(tensor._value) is Traced and id(tensor) not in trace.captures  # type: ignore[comparison-overlap]
+    held: Any = tensor._value
+    return type(held) is Traced and id(tensor) not in trace.captures
 
 
 def _reads(source: Source) -> Callable[[], Any]:
