@@ -295,7 +295,7 @@ class Trace:
         kind = "item" if isinstance(owner, dict) else "attribute"
         text = f"{name!r}" if kind == "item" else f"{type(owner).__name__}.{str(name).strip('_')}"
         source = Source(kind, owner, name, text)
-        if self.reader is None or not self.reader.has_written(source):
+        if self.reader is None or not self.reader.writes.has(source):
             self.add_guard(value_guard(source, value))
 
     def add_guard(self, guard: Guard) -> None:
@@ -304,8 +304,9 @@ class Trace:
 
     def writes(self, owner: Any, name: str) -> None:
         """An attribute of a module or an optimiser is about to get another value."""
-        if self.reader is not None:
-            self.reader.write(owner, name)
+        if self.reader is not None and self.reader.around.is_known(owner):
+            source = Source("attribute", owner, name, f"{type(owner).__name__}.{name}")
+            self.reader.writes.write(source)
 
     def look_at(self, tensor: Any) -> None:
         """The elements of a tensor are asked for: the program is right for this data of it only."""
@@ -319,14 +320,14 @@ class Trace:
             parts: what belongs to it, and is handed on to a user's code.
         """
         if self.reader is not None:
-            self.reader.touch(owner, *parts)
+            self.reader.around.touch(owner, *parts)
 
     def array_from_outside(self, array: np.ndarray[Any, Any]) -> Traced | None:
         """What stands for a NumPy array from outside, which is read anew for every call; None for others.
 
         One that the function made is data like any other, and so is one that cannot change.
         """
-        if self.reader is None or not self.reader.is_outside(array):
+        if self.reader is None or not self.reader.around.is_outside(array):
             return None
         self.guards.add(shape_guard(array))
         return self.number(

@@ -112,8 +112,9 @@ class TracedFunction:
                 with reader.following(self.function):
                     result = self.function(*args, **kwargs)
             finally:
-                self.writes = reader.take_back()
-        reader.complete()
+                self.writes = reader.writes.take_back()
+        reader.writes.check()
+        reader.around.complete()
         return result
 
     def _flatten(self, trace: Trace, result: Any) -> list[Any]:
@@ -155,7 +156,7 @@ class TracedFunction:
         assert trace.reader is not None
         for write in self.writes:
             for leaf in optree.tree_leaves(write.value, none_is_leaf=True, namespace="tessella"):
-                if not isinstance(leaf, _REPEATABLE) and not trace.reader.is_known(leaf):
+                if not isinstance(leaf, _REPEATABLE) and not trace.reader.around.is_known(leaf):
                     raise SideEffectError(
                         f"{write.where}: {write.source.text} is from outside the traced function and is given a "
                         f"{type(leaf).__name__} made in it, which a program cannot make again at every call; "
@@ -171,7 +172,7 @@ class TracedFunction:
             tensor, source = write.before, write.source
             if not isinstance(tensor, Tensor) or not isinstance(write.value, Tensor):
                 continue
-            held = {known.id for known in trace.reader.sources_of(tensor)}
+            held = {known.id for known in trace.reader.around.sources_of(tensor)}
             if held != {source.id} or tensor._node is not None:
                 continue
             if id(tensor) not in trace.captures:
@@ -201,7 +202,7 @@ class TracedFunction:
 
         def traced(leaf: Any) -> Any:
             if isinstance(leaf, Whole):
-                reader.know(leaf.value)
+                around.know(leaf.value)
                 return leaf.value
             if isinstance(leaf, np.ndarray):
                 self.foreign.add(self.count)
@@ -214,7 +215,7 @@ class TracedFunction:
                     trace, leaf, tensor, frozenset([place]), operator.itemgetter(place)
                 )
             if not isinstance(leaf, Tensor):
-                reader.know(leaf)
+                around.know(leaf)
                 return leaf
             same = of.get(id(leaf))
             if same is not None:  # one tensor, given twice
@@ -232,7 +233,7 @@ class TracedFunction:
             return tensor
 
         assert trace.reader is not None
-        reader = trace.reader
+        around = trace.reader.around
         of: dict[int, Tensor] = {}
         self.count = 0  # of arguments that are inputs
         self.handles: list[tuple[int, Tensor, Any]] = []  # tensors among them, and what they held

@@ -1,0 +1,273 @@
+"""What a traced function was seen to read around itself, as guards.
+
+What a function makes itself is nobody's business: only objects that were reached from outside are *known*.
+"""
+
+from __future__ import annotations
+
+import functools
+import types
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from tessella.tracing.attributes import attribute
+from tessella.tracing.changes import is_watched
+from tessella.tracing.code import is_followed, is_library_module
+from tessella.tracing.guards import (
+    Guards,
+    Source,
+    absence_guard,
+    elements_guard,
+    fields_guard,
+    names_guard,
+    presence_guard,
+    shadow_guard,
+    value_guard,
+    whole_guard,
+)  # fmt: skip
+from tessella.tracing.objects import (
+    CONTAINERS,
+    SEQUENCES,
+    SIMPLE,
+    is_looked_into,
+    is_tensor,
+    is_writable,
+    keeps_items,
+)  # fmt: skip
+from tessella.tracing.writing import Writes
+
+MISSING = object()
+_KEYS = (str, int, bytes, type, types.FunctionType)
+_MOST_ELEMENTS = 1 << 16  # bytes of a NumPy array that are compared before every call
+
+
+class Surroundings:
+    """What is known, and what of it was read.
+
+    Args:
+        guards: where the guards go.
+        writes: what was written; it is not guarded any more.
+        lent: sources of numbers that hold something else during the trace.
+    """
+
+    def __init__(self, guards: Guards, writes: Writes, lent: Sequence[Source]) -> None:
+        self.guards, self.writes = guards, writes
+        self.lent = {source.id for source in lent}
+        self._known: dict[int, Any] = {}
+        self._touched: dict[int, Any] = {}  # modules and the like that our own code looked into
+        self._tensors: dict[int, list[Source]] = {}  # where tensors were read from
+
+    # --- what is known ----------------------------------------------------------------------------
+
+    def is_known(self, value: Any) -> bool:
+        """Whether an object was reached from outside."""
+        return id(value) in self._known
+
+    def known(self) -> list[Any]:
+        """All that was reached from outside so far."""
+        return list(self._known.values())
+
+    def know(self, value: Any) -> None:
+        """An object was reached from outside; so is what it leads to by itself."""
+        if isinstance(value, SIMPLE) or id(value) in self._known:
+            return
+        self._known[id(value)] = value
+        if isinstance(value, types.FunctionType):
+            self._know_function(value)
+        elif isinstance(value, types.MethodType):
+            self.know(value.__self__)
+            self.know(value.__func__)
+        elif isinstance(value, functools.partial):
+            for part in (value.func, *value.args, *value.keywords.values()):
+                self.know(part)
+        elif is_watched(value) and not isinstance(value, (dict, list)):
+            for child in getattr(value, "_modules", {}).values():
+                if child is not None:
+                    self.know(child)
+            for _, container in value.__tessella_containers__():
+                self._known[id(container)] = container
+        elif type(value).__module__.partition(".")[0] == "tessella" and hasattr(value, "__dict__"):
+            for part in vars(value).values():  # what wraps a function of a user's
+                if callable(part):
+                    self.know(part)
+
+    def _know_function(self, function: types.FunctionType) -> None:
+        for name, cell in zip(
+            function.__code__.co_freevars, function.__closure__ or (), strict=True
+        ):
+            source = Source("variable", cell, 0, name)
+            if self.writes.watch(source):
+                self.read(source)
+        for value in (*(function.__defaults__ or ()), *(function.__kwdefaults__ or {}).values()):
+            self.know(value)
+        if (function.__defaults__ or function.__kwdefaults__) and is_followed(function.__code__):
+            for name in ("__defaults__", "__kwdefaults__"):
+                source = Source("attribute", function, name, f"{function.__name__}.{name}")
+                self._guard_value(source, getattr(function, name))
+
+    def read(self, source: Source) -> None:
+        """The function reads something from outside."""
+        if self.writes.has(source):
+            return
+        try:
+            value = source.get()
+        except LookupError:
+            self.guards.add(absence_guard(source))
+            return
+        self._guard_value(source, value)
+        self.know(value)
+
+    def _guard_value(self, source: Source, value: Any) -> None:
+        if source.id in self.lent or self.writes.has(source):
+            return
+        contents = self.writes.contents(source.owner) if source.kind == "item" else None
+        if contents is not None and not contents.held(source.key, value):
+            return
+        if hasattr(value, "_value") and hasattr(value, "_node"):
+            self._tensors.setdefault(id(value), []).append(source)
+        self.guards.add(value_guard(source, value))
+
+    def read_attribute(self, owner: Any, name: str, text: str) -> None:
+        """An attribute of something known is read."""
+        source = Source("attribute", owner, name, text)
+        if name == "__dict__":
+            self.know(getattr(owner, "__dict__", None))
+            return
+        if isinstance(owner, np.ndarray):
+            if name in ("shape", "dtype", "strides"):
+                self._guard_value(source, getattr(owner, name))
+            return
+        if not is_looked_into(owner):
+            return
+        found = attribute(owner, name)
+        if found.kind in ("own", "class"):
+            if not is_library_module(owner):
+                self.read(source)
+            else:
+                self.know(found.value)
+        elif found.kind == "absent":
+            if not self.writes.has(source):
+                self.guards.add(absence_guard(source))
+        elif found.kind == "method":
+            self._read_method(owner, name, found.value, text)
+
+    def _read_method(self, owner: Any, name: str, method: Any, text: str) -> None:
+        function = getattr(method, "__func__", method)
+        if isinstance(owner, type):
+            self._guard_value(Source("attribute", owner, name, text), getattr(owner, name))
+        elif isinstance(function, types.FunctionType) and is_followed(function.__code__):
+            kind = type(owner)
+            if hasattr(owner, "__dict__"):
+                self.guards.add(shadow_guard(owner, name, text))
+            source = Source("attribute", kind, name, f"{kind.__name__}.{name}")
+            self._guard_value(source, getattr(kind, name))
+        self.know(function)
+
+    def read_item(self, owner: Any, key: Any, text: str) -> None:
+        """An item of something known is read."""
+        if isinstance(owner, np.ndarray):
+            if not isinstance(key, (slice, tuple)):
+                self._elements(owner, text)
+            return
+        if not isinstance(owner, (*SEQUENCES, dict)) or not keeps_items(type(owner)):
+            return
+        if key is MISSING or isinstance(key, slice) or is_tensor(key):
+            self.whole(owner, text)
+            return
+        if isinstance(owner, tuple):
+            try:
+                self.know(owner[key])
+            except (LookupError, TypeError):
+                return
+        elif not isinstance(owner, dict) or key in owner:
+            self.read(Source("item", owner, key, f"{text}[{key!r}]"))
+        else:
+            self.guards.add(absence_guard(Source("item", owner, key, f"{text}[{key!r}]")))
+
+    def whole(self, owner: Any, text: str, deep: bool = False) -> None:
+        """All items of a known container are looked at."""
+        if isinstance(owner, np.ndarray):
+            self._elements(owner, text)
+            return
+        if not isinstance(owner, (*CONTAINERS, tuple, frozenset)) or not self.is_known(owner):
+            return
+        contents = self.writes.contents(owner)
+        if contents is not None:
+            self.guards.add(whole_guard(owner, text, contents.items))
+        elif not isinstance(owner, (tuple, frozenset)):
+            self.guards.add(whole_guard(owner, text))
+        if isinstance(owner, dict):
+            for key in owner:
+                self.know(key)
+        for number, item in enumerate(list(owner.values() if isinstance(owner, dict) else owner)):
+            self.know(item)
+            if deep:
+                self.whole(item, f"{text}[{number}]", deep)
+
+    def contains(self, owner: Any, key: Any, text: str) -> None:
+        """Whether something is in a known container is asked."""
+        by_key = isinstance(owner, (dict, set)) and isinstance(key, _KEYS)
+        if not by_key or self.writes.contents(owner) is not None:
+            self.whole(owner, text)
+        else:
+            self.guards.add(presence_guard(owner, key, text))
+
+    def fields(self, owner: Any, text: str) -> None:
+        """All attributes of a known object are looked at."""
+        self.guards.add(fields_guard(owner, text))
+        for value in list(vars(owner).values()):
+            self.know(value)
+
+    def _elements(self, array: np.ndarray[Any, Any], text: str) -> None:
+        """Python or NumPy looks at the elements of an array."""
+        if not self.is_known(array) or not is_writable(array):
+            return
+        if array.nbytes > _MOST_ELEMENTS:
+            self.writes.refuse(
+                f"the elements of a NumPy array of shape {array.shape} from outside ({text}) are looked at in a "
+                "traced function, and may have changed at the next call; pass the array as an argument, make it "
+                "a tensor before (ts.asarray), or make it read-only (array.flags.writeable = False)"
+            )
+            return
+        self.guards.add(elements_guard(array, text))
+
+    def is_outside(self, array: np.ndarray[Any, Any]) -> bool:
+        """Whether a NumPy array is from outside, or a view of one that is, and may change."""
+        part: Any = array
+        while isinstance(part, np.ndarray):
+            if self.is_known(part):
+                return is_writable(part)
+            part = part.base
+        return False
+
+    # --- what our own code reads --------------------------------------------------------------------
+
+    def touch(self, owner: Any, *parts: Any) -> None:
+        """Our own code looks into a module or an optimiser; what it held is noted when the trace ends.
+
+        Args:
+            parts: what belongs to it, and is handed on to a user's code.
+        """
+        if self.is_known(owner):
+            self._touched.setdefault(id(owner), owner)
+            for part in parts:
+                self.know(part)
+
+    def complete(self) -> None:
+        """Add the guards of what our own code looked at."""
+        for owner in self._touched.values():
+            name = type(owner).__name__
+            for table in owner.__tessella_tables__:
+                self.guards.add(names_guard(owner, table, name))
+            for member in owner.__tessella_members__():
+                source = Source("attribute", owner, member, f"{name}.{member}")
+                self._guard_value(source, source.find())
+            for text, container in owner.__tessella_containers__():
+                if self.writes.contents(container) is None:
+                    self.guards.add(whole_guard(container, f"{name}.{text}"))
+
+    def sources_of(self, tensor: Any) -> list[Source]:
+        """Where a tensor was read from."""
+        return self._tensors.get(id(tensor), [])
