@@ -33,13 +33,26 @@ def _library() -> tuple[tuple[str, ...], tuple[str, ...]]:
     return tuple(homes), sites
 
 
-def is_followed(code: CodeType) -> bool:
-    """Whether a function is a user's: neither ours nor Python's own."""
+def is_followed(code: CodeType, scope: dict[str, Any]) -> bool:
+    """Whether a function is a user's: neither ours nor Python's own.
+
+    Args:
+        scope: its global variables, which tell whose it is if it was made from a string.
+    """
     file = code.co_filename
+    if file.startswith("<"):
+        home = str(scope.get("__name__", ""))
+        if home.partition(".")[0] in ("tessella", *_OTHERS) or home.startswith("namedtuple_"):
+            return False
     if file.startswith(_passed_over()) or code.co_name == "<module>":
         return False
     homes, sites = _library()
     return not file.startswith(homes) or file.startswith(sites)
+
+
+def is_users(function: types.FunctionType) -> bool:
+    """Whether a function is a user's."""
+    return is_followed(function.__code__, function.__globals__)
 
 
 def is_library_module(owner: Any) -> bool:

@@ -13,14 +13,17 @@ Source: the instructions are those of the `dis` module of Python 3.11 to 3.14.
 from __future__ import annotations
 
 import bisect
+import dataclasses
 import dis
 import functools
+import sys
 from collections.abc import Callable, Sequence
 from types import CodeType
 from typing import Any, NamedTuple, TypeAlias
 
 
-class Local(NamedTuple):
+@dataclasses.dataclass(frozen=True, slots=True)
+class Local:
     """A local variable, or a variable of a function around."""
 
     name: str
@@ -29,7 +32,8 @@ class Local(NamedTuple):
         return self.name
 
 
-class Global(NamedTuple):
+@dataclasses.dataclass(frozen=True, slots=True)
+class Global:
     """A global variable, or a builtin."""
 
     name: str
@@ -38,7 +42,8 @@ class Global(NamedTuple):
         return self.name
 
 
-class Constant(NamedTuple):
+@dataclasses.dataclass(frozen=True, slots=True)
+class Constant:
     """A constant."""
 
     value: Any
@@ -47,7 +52,8 @@ class Constant(NamedTuple):
         return repr(self.value)
 
 
-class Attribute(NamedTuple):
+@dataclasses.dataclass(frozen=True, slots=True)
+class Attribute:
     """An attribute of what a path leads to."""
 
     owner: Path
@@ -57,7 +63,8 @@ class Attribute(NamedTuple):
         return f"{self.owner}.{self.name}"
 
 
-class Item(NamedTuple):
+@dataclasses.dataclass(frozen=True, slots=True)
+class Item:
     """An item of what a path leads to."""
 
     owner: Path
@@ -67,7 +74,8 @@ class Item(NamedTuple):
         return f"{self.owner}[{self.key}]"
 
 
-class Result(NamedTuple):
+@dataclasses.dataclass(frozen=True, slots=True)
+class Result:
     """What the call at an instruction gave."""
 
     offset: int
@@ -78,14 +86,16 @@ class Result(NamedTuple):
         return f"{self.function}(...)"
 
 
-class Unknown(NamedTuple):
+@dataclasses.dataclass(frozen=True, slots=True)
+class Unknown:
     """A value that no path leads to."""
 
     def __str__(self) -> str:
         return "..."
 
 
-class Nothing(NamedTuple):
+@dataclasses.dataclass(frozen=True, slots=True)
+class Nothing:
     """The empty place beside a function that is called."""
 
 
@@ -97,7 +107,7 @@ class Access(NamedTuple):
     """What an instruction does with values from elsewhere.
 
     Args:
-        kind: "global", "attribute", "item", "whole" (all items are looked at), "operator", "contains", "call",
+        kind: "global", "attribute", "item", "whole" (all items are looked at), "fields", "operator", "contains", "call",
             "set attribute", "set item", "set global", "delete attribute", "delete item", "delete global", "change"
             (in place, by an operator). What happens to variables of functions around needs no watching.
         owner: whose attribute or item it is, what is called, or what is looked at.
@@ -316,7 +326,7 @@ def _global(walk: _Walk, instruction: dis.Instruction) -> None:
 
 def _callable(path: Path) -> tuple[Path, Path]:
     """A function and the empty place beside it, in the order of this Python."""
-    return (path, NOTHING)  # `_called` looks at both orders
+    return (path, NOTHING) if sys.version_info >= (3, 13) else (NOTHING, path)
 
 
 @_rule("PUSH_NULL")
@@ -444,6 +454,27 @@ def _extend(walk: _Walk, _: dis.Instruction) -> None:
     walk.note("whole", path)
 
 
+@_rule("MATCH_MAPPING", "MATCH_SEQUENCE")
+def _match(walk: _Walk, _: dis.Instruction) -> None:
+    assert walk.stack is not None
+    walk.note("whole", walk.stack[-1] if walk.stack else UNKNOWN)
+    walk.push(UNKNOWN)
+
+
+@_rule("MATCH_KEYS")
+def _match_keys(walk: _Walk, _: dis.Instruction) -> None:
+    subject, keys = walk.pop(2)
+    walk.note("whole", subject)
+    walk.push(subject, keys, UNKNOWN)
+
+
+@_rule("MATCH_CLASS")
+def _match_class(walk: _Walk, _: dis.Instruction) -> None:
+    subject, _kind, _names = walk.pop(3)
+    walk.note("fields", subject)
+    walk.push(UNKNOWN)
+
+
 @_rule("FORMAT_VALUE")
 def _format(walk: _Walk, instruction: dis.Instruction) -> None:
     paths = walk.pop(2 if (instruction.arg or 0) & 4 else 1)
@@ -543,8 +574,10 @@ def _call_with_names(walk: _Walk, instruction: dis.Instruction) -> None:
 
 def _called(walk: _Walk, arguments: Sequence[Path]) -> None:
     a, b = walk.pop(2)
-    function = b if a == NOTHING else a
-    if NOTHING not in (a, b):  # a method of its first argument, which is unknown as such
+    function = b if a is NOTHING else a
+    if (
+        a is not NOTHING and b is not NOTHING
+    ):  # a method of its first argument, which is unknown as such
         arguments = [b, *arguments]
     walk.note("call", function, None, arguments)
     walk.push(Result(walk.at, function, tuple(arguments)))
@@ -556,7 +589,7 @@ def _call_with_star(walk: _Walk, instruction: dis.Instruction) -> None:
     named = _ALWAYS_NAMED or bool((instruction.arg or 0) & 1)
     arguments = walk.pop(1 + named)
     a, b = walk.pop(2)
-    function = b if a == NOTHING else a
+    function = b if a is NOTHING else a
     for path in arguments:
         walk.note("whole", path)
     walk.note("call", function, None, arguments)

@@ -23,7 +23,7 @@ import numpy as np
 
 from tessella.primitives.graph import Where
 from tessella.tracing.attributes import attribute, sets_itself
-from tessella.tracing.code import is_followed, is_of_the_library
+from tessella.tracing.code import is_followed, is_of_the_library, is_users
 from tessella.tracing.guards import Guards, Source
 from tessella.tracing.objects import (
     CONTAINERS,
@@ -96,7 +96,7 @@ class Reader:
         code = frame.f_code
         followed = self._codes.get(id(code))
         if followed is None:
-            followed = self._codes[id(code)] = is_followed(code)
+            followed = self._codes[id(code)] = is_followed(code, frame.f_globals)
             self._kept.append(code)
         theirs = self._other
         if theirs is not None:
@@ -239,12 +239,10 @@ class Reader:
             if self.around.is_known(owner):
                 self.around.read_attribute(owner, access.name, f"{access.owner}.{access.name}")
             return
-        # it may be of anything that was reached so far
+        # it may be of anything that was reached so far, or what `super()` gives
         for known in self.around.known():
             if has_value(known, access.name):
-                self.around.read_attribute(
-                    known, access.name, f"{type(known).__name__}.{access.name}"
-                )
+                self.around.read_anywhere(known, access.name)
 
     def _on_item(self, frame: FrameType, access: Access) -> None:
         owner = self._value(frame, access.owner)
@@ -259,6 +257,11 @@ class Reader:
             and not isinstance(owner, np.ndarray)
         ):
             self.around.whole(owner, str(access.owner))
+
+    def _on_fields(self, frame: FrameType, access: Access) -> None:
+        owner = self._value(frame, access.owner)
+        if owner is not MISSING and self.around.is_known(owner) and is_plain(owner):
+            self.around.fields(owner, str(access.owner))
 
     def _on_operator(self, frame: FrameType, access: Access) -> None:
         values = [self._value(frame, path) for path in (access.owner, access.name)]
@@ -285,8 +288,8 @@ class Reader:
         if _is_hashable(function) and function in _BLIND:
             return
         if isinstance(function, (types.FunctionType, types.MethodType)):
-            code = getattr(function, "__code__", None)
-            if code is not None and is_followed(code):
+            plain = getattr(function, "__func__", function)
+            if isinstance(plain, types.FunctionType) and is_users(plain):
                 return
         ours = getattr(function, "__module__", None) or type(function).__module__
         for value, text in zip(values, texts, strict=True):
@@ -297,7 +300,7 @@ class Reader:
                     self.around.whole(value, text)
             elif isinstance(value, (*CONTAINERS, tuple)):
                 self.around.whole(value, text, deep=True)
-            elif is_plain(value) and is_of_the_library(function):
+            elif is_plain(value) and (function is MISSING or _looks_inside(function)):
                 self.around.fields(value, text)
 
     def _on_method(self, frame: FrameType, path: Attribute, values: Sequence[Any]) -> bool:
@@ -393,6 +396,7 @@ _ACTIONS: dict[str, Callable[[Reader, FrameType, Access], None]] = {
     "attribute": Reader._on_attribute,
     "item": Reader._on_item,
     "whole": Reader._on_whole,
+    "fields": Reader._on_fields,
     "operator": Reader._on_operator,
     "contains": Reader._on_contains,
     "call": Reader._on_call,
@@ -404,6 +408,11 @@ _ACTIONS: dict[str, Callable[[Reader, FrameType, Access], None]] = {
     "delete global": Reader._on_delete_global,
     "change": Reader._on_change,
 }
+
+
+def _looks_inside(function: Any) -> bool:
+    """Whether it may look into what it is given: functions of Python's library, `operator.attrgetter`."""
+    return is_of_the_library(function) or type(function).__module__ == "operator"
 
 
 def _is_hashable(value: Any) -> bool:

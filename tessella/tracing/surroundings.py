@@ -5,6 +5,7 @@ What a function makes itself is nobody's business: only objects that were reache
 
 from __future__ import annotations
 
+import collections
 import functools
 import types
 from collections.abc import Sequence
@@ -14,7 +15,7 @@ import numpy as np
 
 from tessella.tracing.attributes import attribute
 from tessella.tracing.changes import is_watched
-from tessella.tracing.code import is_followed, is_library_module
+from tessella.tracing.code import is_library_module, is_users
 from tessella.tracing.guards import (
     Guards,
     Source,
@@ -100,9 +101,12 @@ class Surroundings:
             source = Source("variable", cell, 0, name)
             if self.writes.watch(source):
                 self.read(source)
+        if is_users(function):
+            source = Source("attribute", function, "__code__", f"{function.__name__}.__code__")
+            self._guard_value(source, function.__code__)
         for value in (*(function.__defaults__ or ()), *(function.__kwdefaults__ or {}).values()):
             self.know(value)
-        if (function.__defaults__ or function.__kwdefaults__) and is_followed(function.__code__):
+        if (function.__defaults__ or function.__kwdefaults__) and is_users(function):
             for name in ("__defaults__", "__kwdefaults__"):
                 source = Source("attribute", function, name, f"{function.__name__}.{name}")
                 self._guard_value(source, getattr(function, name))
@@ -157,7 +161,7 @@ class Surroundings:
         function = getattr(method, "__func__", method)
         if isinstance(owner, type):
             self._guard_value(Source("attribute", owner, name, text), getattr(owner, name))
-        elif isinstance(function, types.FunctionType) and is_followed(function.__code__):
+        elif isinstance(function, types.FunctionType) and is_users(function):
             kind = type(owner)
             if hasattr(owner, "__dict__"):
                 self.guards.add(shadow_guard(owner, name, text))
@@ -165,13 +169,27 @@ class Surroundings:
             self._guard_value(source, getattr(kind, name))
         self.know(function)
 
+    def read_anywhere(self, owner: Any, name: str) -> None:
+        """An attribute of something is read, perhaps of this, and perhaps as its classes' parents know it."""
+        self.read_attribute(owner, name, f"{type(owner).__name__}.{name}")
+        for kind in type(owner).__mro__:
+            value = kind.__dict__.get(name)
+            if isinstance(value, types.FunctionType) and is_users(value):
+                source = Source("attribute", kind, name, f"{kind.__name__}.{name}")
+                self._guard_value(source, value)
+
     def read_item(self, owner: Any, key: Any, text: str) -> None:
         """An item of something known is read."""
         if isinstance(owner, np.ndarray):
             if not isinstance(key, (slice, tuple)):
                 self._elements(owner, text)
             return
-        if not isinstance(owner, (*SEQUENCES, dict)) or not keeps_items(type(owner)):
+        if isinstance(owner, collections.defaultdict):
+            if key is MISSING or key not in owner:  # it is put there now
+                self.whole(owner, text)
+                self.writes.change(owner, text)
+                return
+        elif not isinstance(owner, (*SEQUENCES, dict)) or not keeps_items(type(owner)):
             return
         if key is MISSING or isinstance(key, slice) or is_tensor(key):
             self.whole(owner, text)

@@ -231,11 +231,11 @@ class Jitted:
         for found in self.specialisations.get(given.key, ()):
             settled = found.state.is_settled()
             if found.fits(settled, given.numbers):
-                return self._run(found, given, settled)
+                return self._run(found, given, settled, (args, kwargs))
         found = self._of_a_family(args, kwargs, given) or self._specialise(args, kwargs, given)
-        return self._run(found, given, False)
+        return self._run(found, given, False, (args, kwargs))
 
-    def _run(self, found: Specialisation, given: _Given, settled: bool) -> Any:
+    def _run(self, found: Specialisation, given: _Given, settled: bool, tree: Any) -> Any:
         """Call a program.
 
         Raises:
@@ -249,7 +249,7 @@ class Jitted:
                     "follow; use it in one way only, as an argument or from outside"
                 )
         arrays = given.arrays_for(found)
-        return found.call(arrays, given.tensors, settled, given.handles, given.numbers)
+        return found.call(arrays, given.tensors, settled, given.handles, given.numbers, tree)
 
     def _of_a_family(self, args: Any, kwargs: Any, given: _Given) -> Specialisation | None:
         """A program for other sizes of what has been traced with symbolic ones."""

@@ -16,6 +16,7 @@ from tessella.primitives.graph import Where
 from tessella.sizes import Binding
 from tessella.tensors.tensor import Tensor, _accumulate, _make
 from tessella.transforms.backward import Backward
+from tessella.transforms.given import change
 from tessella.transforms.recording import Recorded, replay
 from tessella.transforms.traced_function import Again, Output, SizeNumber, TracedFunction
 
@@ -109,6 +110,7 @@ class Specialisation:
         settled: bool,
         handles: Sequence[Any] = (),
         given: Sequence[float] = (),
+        tree: Any = None,
     ) -> Any:
         """Run the program on arguments that fit.
 
@@ -116,9 +118,12 @@ class Specialisation:
             tensors: those among the arguments that need gradients.
             handles: all tensors among the arguments, by the numbers of their inputs.
             given: the floats among them.
+            tree: the arguments as the caller gave them.
         """
         if self.backward is not None:
-            return self._call_recorded(self.backward, arguments, tensors, settled, handles, given)
+            return self._call_recorded(
+                self.backward, arguments, tensors, settled, handles, given, tree
+            )
         outputs = self.state.run(arguments, [read() for read in self.numbers], settled)
         if self.after or self.argument_gradients:
             self._finish(outputs, tensors)
@@ -128,16 +133,18 @@ class Specialisation:
             _make(outputs[leaf.number], None, 0) if type(leaf) is Output else leaf
             for leaf in self.returned
         ]
-        return self._result(leaves, handles, given)
+        return self._result(leaves, handles, given, tree)
 
-    def _result(self, leaves: list[Any], handles: Sequence[Any], given: Sequence[float]) -> Any:
+    def _result(
+        self, leaves: list[Any], handles: Sequence[Any], given: Sequence[float], tree: Any
+    ) -> Any:
         """What the function returned; what it wrote outside is written."""
         if self.counts:
             leaves = [x.compute(given) if type(x) is Again else x for x in leaves]
-        made = self.unflatten(self.structure, leaves)
+        made: Any = self.unflatten(self.structure, leaves)
         if not self.has_effects:
             return made
-        result, written, changed, histories = made
+        result, written, changed, histories, contents = made
         for write, value in zip(self.traced.writes, written, strict=True):
             write.do(value)
         targets = [handles[number] for number in self.traced.written_arguments]
@@ -148,6 +155,8 @@ class Specialisation:
         for target, tensor in zip(self.traced.with_history, histories, strict=True):
             target._value = tensor._value
             target._node, target._output = tensor._node, tensor._output
+        if contents:
+            change(self.traced.containers, contents, tree)
         return result
 
     def _kept_inputs(self) -> frozenset[int]:
@@ -177,6 +186,7 @@ class Specialisation:
         settled: bool,
         handles: Sequence[Any],
         floats: Sequence[float],
+        tree: Any,
     ) -> Any:
         """Run the program, and leave a node on the tape."""
         inputs = self.inputs(arguments)  # these arrays are held now, and will not be written over
@@ -201,7 +211,7 @@ class Specialisation:
                 leaves.append(_make(outputs[leaf.number], node, shown.index(leaf.number)))
             else:
                 leaves.append(_make(outputs[leaf.number], None, 0))
-        return self._result(leaves, handles, floats)
+        return self._result(leaves, handles, floats, tree)
 
     def _forward(
         self, inputs: Sequence[Array], outputs: Sequence[int]

@@ -31,6 +31,7 @@ from tessella.tensors.tracing import Trace, Traced, tracing, user_line
 from tessella.tracing.guards import Source, kind_guard, layout_guard, value_guard
 from tessella.tracing.reading import Reader
 from tessella.transforms.backward import backward_of
+from tessella.transforms.given import Containers
 
 _mode = autodiff._mode
 NUMBER_LAYOUT = contiguous_layout((), dtypes.float64)
@@ -93,7 +94,9 @@ class TracedFunction:
             begin = now()
             with tracing(trace):
                 inner_args, inner_kwargs = self._arguments(trace, tree, shapes)
+                given = Containers((inner_args, inner_kwargs))
                 result = self._run(trace, inner_args, inner_kwargs, lent)
+                self.containers = given.changed()
                 leaves = self._flatten(trace, result)
                 self._read_results(trace, leaves)
                 self._differentiate(trace, leaves)
@@ -138,12 +141,13 @@ class TracedFunction:
         self._read_by_path(trace)
         histories = [_make(t._value, t._node, t._output) for t in self.with_history]
         written = [write.value for write in self.writes]
-        everything: Any = (result, written, changed, histories)
+        contents = [list(container.items) for container in self.containers]
+        everything: Any = (result, written, changed, histories, contents)
         leaves: list[Any]
         leaves, self.structure = optree.tree_flatten(
             everything, none_is_leaf=True, namespace="tessella"
         )
-        self.has_effects = bool(written or changed or histories)
+        self.has_effects = bool(written or changed or histories or contents)
         if not self.has_effects:
             self.structure = self.structure.children()[0]
         self._check_written(trace)
@@ -155,7 +159,8 @@ class TracedFunction:
 
         assert trace.reader is not None
         for write in self.writes:
-            for leaf in optree.tree_leaves(write.value, none_is_leaf=True, namespace="tessella"):
+            value: Any = write.value
+            for leaf in optree.tree_leaves(value, none_is_leaf=True, namespace="tessella"):
                 if not isinstance(leaf, _REPEATABLE) and not trace.reader.around.is_known(leaf):
                     raise SideEffectError(
                         f"{write.where}: {write.source.text} is from outside the traced function and is given a "
