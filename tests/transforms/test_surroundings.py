@@ -165,7 +165,7 @@ def zip_dict_items(jit):
     d = {"a": 1.0, "b": 2.0}
 
     def s(x):
-        for k, v in d.items():
+        for _, v in d.items():
             x = x * v
         for k in d:
             x = x + d[k]
@@ -784,7 +784,7 @@ def ndict(jit):
 
 @case
 def train_in_step(jit):
-    m = nn.Dropout(0.0)
+    nn.Dropout(0.0)
     b = nn.BatchNorm1d(2)
 
     def s(x):
@@ -905,7 +905,7 @@ def custom_opt(jit):
         o.step()
 
     f = jit(s)
-    for i in range(5):
+    for _i in range(5):
         f()
         yield p
     yield o.state_dict()
@@ -1336,7 +1336,7 @@ def user_getattr(jit):
             try:
                 return s.__dict__["d"][n]
             except KeyError:
-                raise AttributeError(n)
+                raise AttributeError(n) from None
 
     c = C()
     f = jit(lambda x: x * c.k)
@@ -1555,7 +1555,7 @@ def dict_of_tensors(jit):
         return ws["a"]
 
     f = jit(s)
-    for i in range(4):
+    for _i in range(4):
         yield f(x)
         yield ws["a"]
     yield traced(f, "==", 1)
@@ -1612,7 +1612,7 @@ def alias_two_places(jit):
         return c.a + c.b
 
     f = jit(s)
-    for i in range(4):
+    for _i in range(4):
         yield f(x)
         yield c.a
         yield c.b
@@ -1655,7 +1655,7 @@ def none_to_tensor(jit):
         return c.h * 1
 
     f = jit(s)
-    for i in range(4):
+    for _i in range(4):
         yield f(x)
         yield c.h
 
@@ -1939,7 +1939,7 @@ def unpack(jit):
 
     def s(x):
         a, [b] = c["p"]
-        a2, *r = c["p"]
+        _a2, *r = c["p"]
         return x * a + b + r[0][0]
 
     f = jit(s)
