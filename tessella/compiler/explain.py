@@ -87,10 +87,10 @@ class Explanation:
 
     def __init__(
         self, title: str, traces: Sequence[str], program: Program, rows: list[Row],
-        sizes: Sequence[tuple[str, str]] = (),
+        depends: Sequence[tuple[str, str]] = (),
     ) -> None:  # fmt: skip
         self.title, self.traces, self.program, self.rows = title, list(traces), program, rows
-        self.sizes = list(sizes)  # what there is to say about dynamic ones
+        self.depends = list(depends)  # on sizes, and on what is outside
 
     @property
     def seconds(self) -> float:
@@ -107,7 +107,7 @@ class Explanation:
         ]
         facts = [
             ("traced", "; ".join(f"{i + 1}. {why}" for i, why in enumerate(self.traces))),
-            *self.sizes,
+            *self.depends,
             ("native calls", f"{native}, of {len(self.rows) - len({_key_of(s) for s in host})} kinds"),
             ("memory of intermediate values", f"{_bytes(plan.nbytes)} "
              f"({_bytes(plan.unshared)} if each had its own)"),
@@ -162,12 +162,12 @@ class Explanation:
 
 def explain(
     title: str, traces: Sequence[str], program: Program, inputs: Sequence[Array],
-    sizes: Sequence[tuple[str, str]] = (),
+    depends: Sequence[tuple[str, str]] = (),
 ) -> Explanation:  # fmt: skip
     """Time every call of a program on some inputs; results go nowhere.
 
     Args:
-        sizes: facts about dynamic sizes, with titles.
+        depends: facts about what the program depends on, with titles.
     """
     with unobserved():
         times, host_times = _measure(program, inputs)
@@ -203,7 +203,7 @@ def explain(
             row.ran = "programs of their own"
         row.nbytes += _nbytes(host.node)
     ordered = sorted(rows.values(), key=lambda row: -row.seconds)
-    return Explanation(title, traces, program, ordered, sizes)
+    return Explanation(title, traces, program, ordered, depends)
 
 
 def _note(step: Step) -> str:

@@ -342,6 +342,8 @@ def shown(value: Any) -> str:
     if value is None or isinstance(value, (bool, int, float, complex, str, bytes)):
         text = repr(value)
         return text if len(text) <= 40 else text[:37] + "..."
+    if isinstance(value, types.CodeType):
+        return "what it was"
     name = getattr(value, "__qualname__", None)
     return str(name) if name else f"a {type(value).__name__}"
 

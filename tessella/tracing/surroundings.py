@@ -102,7 +102,7 @@ class Surroundings:
             if self.writes.watch(source):
                 self.read(source)
         if is_users(function):
-            source = Source("attribute", function, "__code__", f"{function.__name__}.__code__")
+            source = Source("attribute", function, "__code__", f"the code of {function.__name__}")
             self._guard_value(source, function.__code__)
         for value in (*(function.__defaults__ or ()), *(function.__kwdefaults__ or {}).values()):
             self.know(value)

@@ -54,6 +54,9 @@ def jit(
     like a tensor, unless the function looks at its value. Everything that is no tensor, NumPy array or
     float is static: another value is traced and compiled again. Whole arguments can be declared static.
 
+    What the function reads around itself (globals, attributes, modules, ...) is guarded: if it is not what it was, the
+    function is traced again. What it writes there is written by every call. docs/surroundings.md has the details.
+
     A dimension that comes with a third size becomes *dynamic*: the function is traced once with a symbolic size,
     and what is traced serves every size. `dynamic` declares dimensions from the start: names of arguments, with
     their axes and, if dimensions are to be equal, the names of these; `True` stands for all dimensions, `False`
@@ -442,8 +445,8 @@ class Jitted:
         arrays = self._flatten(args, kwargs).arrays if args or kwargs else None
         name = getattr(self.function, "__qualname__", repr(self.function))
         family = next((f for f in self.families if f.traced is found.traced), None)
-        sizes = () if family is None else family.facts(found)
-        explained = explain(name, self.traces, found.program, found.inputs(arrays), sizes)
+        depends = found.traced.facts() + ([] if family is None else family.facts(found))
+        explained = explain(name, self.traces, found.program, found.inputs(arrays), depends)
         if html is not None:
             explained.to_html(html)
         return explained

@@ -395,6 +395,16 @@ class TracedFunction:
                 return "a gradient is there now, or gone, or has another layout"
         return self.changed_guard()
 
+    def facts(self) -> list[tuple[str, str]]:
+        """What the function has to do with its surroundings, with titles, for readers."""
+        found = [("guards", "; ".join(guard.told for guard in self.guards) or "none")]
+        broken = self.guards.broken()
+        if broken is not None:
+            found.append(("broken by now", f"{broken.now()}; the next call traces again"))
+        if self.writes:
+            found.append(("writes outside", "; ".join(w.source.text for w in self.writes)))
+        return found
+
     def changed_guard(self) -> str:
         """What the function read around itself and is not as it was; empty if everything is."""
         broken = None if self.guards.hold() else self.guards.broken()
