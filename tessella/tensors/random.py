@@ -89,6 +89,9 @@ class Generator:
             self._seed.assign(asarray(seed))
             self._count.assign(asarray(count))
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (_generator_at, (self.state,))  # copies count on by themselves
+
     def key(self) -> Tensor:
         """The key of the next draw: two uint32 words.
 
@@ -196,6 +199,13 @@ def _word_of_a_key(seed: Any, count: Any, which: Any) -> Any:
     words = [operators.convert(x, dtypes.uint32) for x in (seed, seed >> 32, count, count >> 32)]
     first, second = threefry((words[0], words[1]), (words[2], words[3]))
     return operators.select(operators.equal(which, 0), first, second)
+
+
+def _generator_at(state: tuple[int, int]) -> Generator:
+    """A generator that goes on from a state."""
+    made = Generator(0)
+    made.state = state
+    return made
 
 
 _key_word = _expression("key_word", _word_of_a_key, "seed", "count", "which")
