@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import enum
 import functools
 import operator
 from collections.abc import Callable, Iterator, Sequence
@@ -21,6 +22,7 @@ from tessella.backends.array import Array, Layout, contiguous_layout, from_numpy
 from tessella.backends.cpu.buffers import allocate
 from tessella.compiler.many_sizes import Programs
 from tessella.compiler.observe import noted, now
+from tessella.dtypes import DType
 from tessella.errors import SideEffectError
 from tessella.garbage import collector_paused
 from tessella.primitives.graph import Graph, Value
@@ -36,9 +38,10 @@ from tessella.transforms.given import Containers
 _mode = autodiff._mode
 NUMBER_LAYOUT = contiguous_layout((), dtypes.float64)
 _INTEGER_LAYOUT = contiguous_layout((), dtypes.int64)
-# what a program can write outside again and again
+# what a program can write outside again and again: it is made from the inputs, or never changes
 _REPEATABLE = (
-    Tensor, TracedNumber, Size, type(None), bool, int, float, complex, str, bytes, np.generic,
+    Tensor, TracedNumber, Size, type(None), bool, int, float, complex, str, bytes, np.generic, range, type, DType,
+    enum.Enum,
 )  # fmt: skip
 
 
