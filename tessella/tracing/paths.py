@@ -352,6 +352,7 @@ _FLAGGED_ATTRIBUTES = "LOAD_METHOD" not in dis.opmap or dis.opmap["LOAD_METHOD"]
 @_rule("LOAD_SUPER_ATTR")
 def _super_attribute(walk: _Walk, instruction: dis.Instruction) -> None:
     walk.pop(3)
+    walk.note("attribute", UNKNOWN, instruction.argval)
     walk.push(*_callable(UNKNOWN) if (instruction.arg or 0) & 1 else (UNKNOWN,))
 
 

@@ -1,7 +1,7 @@
 """Follows a traced function through its code, and notes what it reads and writes around itself.
 
-Python calls us before every instruction of the functions that a trace runs through (`sys.settrace`; functions of this
-package, of NumPy and of Python's library are passed over). What an instruction reads is a path
+Python calls us before every instruction of the functions that a trace runs through (`tessella.tracing.following`; those of
+this package, of NumPy and of Python's library are passed over). What an instruction reads is a path
 (`tessella.tracing.paths`), evaluated in its frame. If it starts at something from outside (a global, a variable of
 a function around, an argument that is no tensor) and leads over attributes and items of such things, every
 step becomes a guard. What is written there is written down, too, and taken back when the trace ends, so that
@@ -13,7 +13,6 @@ from __future__ import annotations
 import builtins
 import contextlib
 import functools
-import sys
 import types
 from collections.abc import Callable, Iterator, Sequence
 from types import CodeType, FrameType
@@ -24,6 +23,7 @@ import numpy as np
 from tessella.primitives.graph import Where
 from tessella.tracing.attributes import attribute, sets_itself
 from tessella.tracing.code import is_followed, is_of_the_library, is_users
+from tessella.tracing.following import following
 from tessella.tracing.guards import Guards, Source
 from tessella.tracing.objects import (
     CONTAINERS,
@@ -84,73 +84,44 @@ class Reader:
     def following(self, function: Any) -> Iterator[None]:
         """In the block the code that runs in this thread is followed; a function's surroundings are known."""
         self.around.know(function)
-        self._other = sys.gettrace()
-        sys.settrace(self._start)
-        try:
+        with following(self):
             yield
-        finally:
-            sys.settrace(self._other)
 
-    def _start(self, frame: FrameType, event: str, argument: Any) -> Any:
-        """A function begins (or goes on, if it is a generator)."""
+    def begins(self, frame: FrameType) -> bool:
+        """A function begins; gives whether it is followed."""
         code = frame.f_code
         followed = self._codes.get(id(code))
         if followed is None:
             followed = self._codes[id(code)] = is_followed(code, frame.f_globals)
             self._kept.append(code)
-        theirs = self._other
-        if theirs is not None:
-            theirs = theirs(frame, event, argument)  # type: ignore[arg-type]
-            if sys.gettrace() is not self._start:
-                sys.settrace(self._start)  # some tracers put themselves in
-        if not followed:
-            caller = frame.f_back
-            if caller is not None and self._codes.get(id(caller.f_code)):
-                return self._beside(None, theirs, caller)
-            return theirs
-        return self._beside(frame, theirs, frame.f_back)
-
-    def _beside(self, frame: FrameType | None, theirs: Any, caller: FrameType | None) -> Any:
-        """What is told of a frame: its instructions, if it is followed, and its result."""
-        table = None if frame is None else self._table(frame.f_code)
-        if frame is not None:
+        if followed:
             self._results[id(frame)] = {}
-            frame.f_trace_opcodes = True
-            if theirs is None:
-                frame.f_trace_lines = False
+        return followed
 
-        def local(frame: FrameType, event: str, argument: Any) -> Any:
-            nonlocal theirs
-            if event == "opcode":
-                found = None if table is None else table.get(frame.f_lasti)
-                if found is not None:
-                    self._follow(frame, found)
-                return local
-            if event == "return" and caller is not None:
-                self._note_result(caller, argument)
-            if theirs is not None:
-                theirs = theirs(frame, event, argument)
-            return local
+    def wants_result(self, caller: FrameType | None) -> bool:
+        """Whether a function that is followed has called."""
+        return caller is not None and self._codes.get(id(caller.f_code), False)
 
-        return local
+    def instruction(self, frame: FrameType, offset: int) -> None:
+        """Note what an instruction reads and writes, before it does."""
+        found = self._table(frame.f_code).get(offset)
+        if found is not None:
+            self._frame = frame
+            for access in found:
+                _ACTIONS[access.kind](self, frame, access)
+            self._frame = None
+
+    def returns(self, caller: FrameType, result: Any) -> None:
+        """A function gives a result to the instruction that the one around it is at."""
+        table = self._results.get(id(caller))
+        if table is not None:
+            table[start_of(caller.f_code, caller.f_lasti)] = result
 
     def _table(self, code: CodeType) -> dict[int, list[Access]]:
         found = self._paths.get(id(code))
         if found is None:
             found = self._paths[id(code)] = accesses(code)
         return found
-
-    def _note_result(self, caller: FrameType, result: Any) -> None:
-        """A function gave a result to the instruction that the one around it is at."""
-        table = self._results.get(id(caller))
-        if table is not None:
-            table[start_of(caller.f_code, caller.f_lasti)] = result
-
-    def _follow(self, frame: FrameType, found: Sequence[Access]) -> None:
-        self._frame = frame
-        for access in found:
-            _ACTIONS[access.kind](self, frame, access)
-        self._frame = None
 
     def _line(self) -> Where:
         """The line of the instruction at hand."""
