@@ -48,7 +48,8 @@ def test_both_sides_of_a_branch():
         return y * (m.c if x else m.d).k
 
     assert {"m.flag", "m.a.k", "m.b.k", "m.c", "m.d"} <= attributes(f)
-    assert "....k" in attributes(f)  # of one of two: unknown
+    # of one of two: unknown, unless Python has written the end twice
+    assert "....k" in attributes(f) or {"m.c.k", "m.d.k"} <= attributes(f)
 
 
 def test_loops_comprehensions_and_exceptions():
