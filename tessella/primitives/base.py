@@ -11,6 +11,7 @@ from tessella.dtypes import DType
 from tessella.errors import AxisError, MissingRuleError, ShapeError
 
 Shape = tuple[int, ...]
+_OURS = f"{__package__}."
 NumPyArray = np.ndarray[Any, Any]
 
 
@@ -204,3 +205,9 @@ def size_of(shape: Shape) -> int:
     for extent in shape:
         total *= extent
     return total
+
+
+def is_array_operation(primitive: Primitive) -> bool:
+    """Whether the rules of a primitive are ours and run no code of users, as those of loops and branches may."""
+    kind = type(primitive)
+    return kind.__module__.startswith(_OURS) and not hasattr(kind, "evaluate")

@@ -20,8 +20,9 @@ from tessella.errors import (
     GradientError,
     ShapeError,
 )
-from tessella.primitives.base import Primitive, Shape, normalise_axes
+from tessella.primitives.base import Primitive, Shape, is_array_operation, normalise_axes
 from tessella.primitives.elementwise import Elementwise, cast_to, elementwise
+from tessella.tracing.following import go_on, pause
 
 Number: TypeAlias = "bool | int | float | complex"
 Operand: TypeAlias = "Tensor | Number"
@@ -53,7 +54,13 @@ class TensorNode(Node):
         inputs = tuple(_make(*saved) for saved in self.saved)
         outputs = tuple(_make(value, self, i) for i, value in enumerate(self.outputs))
         wanted = tuple([parent is not None for parent in self.parents])
-        return self.primitive.vjp_of(wanted, tuple(cotangents), inputs, outputs)
+        if _mode.trace is None or not is_array_operation(self.primitive):
+            return self.primitive.vjp_of(wanted, tuple(cotangents), inputs, outputs)
+        paused = pause()
+        try:
+            return self.primitive.vjp_of(wanted, tuple(cotangents), inputs, outputs)
+        finally:
+            go_on(paused)
 
     def release(self) -> None:
         self.saved = self.outputs = None

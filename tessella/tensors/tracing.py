@@ -32,9 +32,10 @@ from tessella.backends.array import Array, Layout, contiguous_layout, from_numpy
 from tessella.dtypes import DType
 from tessella.errors import TracedValueError
 from tessella.primitives import graph as graphs
-from tessella.primitives.base import Primitive, Shape
+from tessella.primitives.base import Primitive, Shape, is_array_operation
 from tessella.primitives.generate import Full
 from tessella.primitives.graph import Node, Value, Where
+from tessella.tracing.following import go_on, pause
 from tessella.tracing.guards import Guard, Guards, Source, data_guard, shape_guard, value_guard
 from tessella.tracing.reading import Reader
 
@@ -239,6 +240,13 @@ class Trace:
 
     def record(self, primitive: Primitive, tensors: Sequence[Any]) -> Any:
         """Write down a primitive; gives what stands for its result (or a tuple)."""
+        paused = pause() if is_array_operation(primitive) else None
+        try:
+            return self._record(primitive, tensors)
+        finally:
+            go_on(paused)
+
+    def _record(self, primitive: Primitive, tensors: Sequence[Any]) -> Any:
         inputs = [self.value_of(tensor) for tensor in tensors]
         where = _mode.where or line_of(self._line_of)
         made = graphs.apply(self.nodes, primitive, inputs, where)

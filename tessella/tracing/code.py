@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import functools
+import itertools
 import os
-import sysconfig
 import types
 from types import CodeType
 from typing import Any
@@ -12,25 +12,25 @@ from typing import Any
 # packages of others that we stand on, and whose inner workings are nobody's state
 _OTHERS = ("numpy", "optree", "opt_einsum", "einops", "llvmlite", "ml_dtypes", "rich", "typer")
 _SITES = ("site-packages", "dist-packages")
+_HERE = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
+_LIBRARY = tuple(
+    {os.path.dirname(file(os.__file__)) + os.sep for file in (os.path.abspath, os.path.realpath)}
+)
 
 
 @functools.cache
-def _passed_over() -> tuple[str, ...]:
-    """Where code lies that is not followed."""
-    here = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
-    found = [here, "<frozen", "<guards>"]
-    sites = {sysconfig.get_path(name) for name in ("purelib", "platlib")}
-    found += [os.path.join(site, other) + os.sep for site in sites for other in _OTHERS]
-    return tuple(found)
+def _is_of_the_library(file: str) -> bool:
+    """Whether a file is one of Python's own library."""
+    return file.startswith(_LIBRARY) and not any(site in file.split(os.sep) for site in _SITES)
 
 
 @functools.cache
-def _library() -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Where Python's own library lies, and what lies in there without belonging to it."""
-    homes = {os.path.realpath(sysconfig.get_path(n)) + os.sep for n in ("stdlib", "platstdlib")}
-    homes |= {sysconfig.get_path(n) + os.sep for n in ("stdlib", "platstdlib")}
-    sites = tuple(os.path.join(home, name) for home in homes for name in _SITES)
-    return tuple(homes), sites
+def _is_passed_over(file: str) -> bool:
+    """Whether a file is ours, Python's own, or of those that we stand on."""
+    if file.startswith((_HERE, "<frozen", "<guards>")) or _is_of_the_library(file):
+        return True
+    parts = file.split(os.sep)
+    return any(a in _SITES and b in _OTHERS for a, b in itertools.pairwise(parts))
 
 
 def is_followed(code: CodeType, scope: dict[str, Any]) -> bool:
@@ -44,10 +44,7 @@ def is_followed(code: CodeType, scope: dict[str, Any]) -> bool:
         home = str(scope.get("__name__", ""))
         if home.partition(".")[0] in ("tessella", *_OTHERS) or home.startswith("namedtuple_"):
             return False
-    if file.startswith(_passed_over()) or code.co_name == "<module>":
-        return False
-    homes, sites = _library()
-    return not file.startswith(homes) or file.startswith(sites)
+    return not _is_passed_over(file) and code.co_name != "<module>"
 
 
 def is_users(function: types.FunctionType) -> bool:
@@ -60,15 +57,10 @@ def is_library_module(owner: Any) -> bool:
     if not isinstance(owner, types.ModuleType):
         return False
     file = getattr(owner, "__file__", None)
-    if file is None:
-        return True
-    homes, sites = _library()
-    return file.startswith(_passed_over()) or (
-        file.startswith(homes) and not file.startswith(sites)
-    )
+    return file is None or _is_passed_over(file)
 
 
 def is_of_the_library(function: Any) -> bool:
     """Whether it is a function of Python's library, written in Python."""
     code = getattr(getattr(function, "__func__", function), "__code__", None)
-    return code is not None and code.co_filename.startswith(_library()[0])
+    return code is not None and _is_of_the_library(code.co_filename)

@@ -46,29 +46,59 @@ def following(follower: Follower) -> Iterator[None]:
         made.stop()
 
 
+class _Current(threading.local):
+    tracing: _Tracing | None = None  # who is called for everything that this thread runs
+
+
+_current = _Current()
+
+
+def pause() -> _Tracing | None:
+    """Be left alone for a while, in which no code of users runs; give what this gives to `go_on`.
+
+    With `sys.settrace` every function of ours costs a call of its own; `sys.monitoring` needs no such thing.
+    """
+    tracing = _current.tracing
+    if tracing is None or tracing.is_paused or tracing.has_company:
+        return None
+    tracing.is_paused = True
+    sys.settrace(None)
+    return tracing
+
+
+def go_on(paused: _Tracing | None) -> None:
+    """Be told again."""
+    if paused is not None:
+        sys.settrace(paused.begin)
+        paused.is_paused = False
+
+
 class _Tracing:
     """By `sys.settrace`."""
 
     def __init__(self, follower: Follower) -> None:
         self._follower = follower
-        self._begin = self._begins  # one object, to be recognised
+        self.begin = self._begins  # one object, to be recognised
+        self.is_paused = False
 
     def start(self) -> None:
-        self._other = sys.gettrace()
-        sys.settrace(self._begin)
+        self._other, self._around = sys.gettrace(), _current.tracing
+        self.has_company = self._other is not None
+        _current.tracing = self
+        sys.settrace(self.begin)
 
     def stop(self) -> None:
+        _current.tracing = self._around
         sys.settrace(self._other)
 
     def _begins(self, frame: FrameType, event: str, argument: Any) -> Any:
         theirs: Any = self._other
         if theirs is not None:
             theirs = theirs(frame, event, argument)
-            if sys.gettrace() is not self._begin:
-                sys.settrace(self._begin)  # some tracers put themselves in
-        followed = self._follower.begins(frame)
-        caller = frame.f_back
-        wanted = self._follower.wants_result(caller)
+            if sys.gettrace() is not self.begin:
+                sys.settrace(self.begin)  # some tracers put themselves in
+        follower, caller = self._follower, frame.f_back
+        followed, wanted = follower.begins(frame), follower.wants_result(caller)
         if not followed and not wanted:
             return theirs
         frame.f_trace_opcodes = followed
@@ -110,6 +140,7 @@ class _Monitoring:
         monitoring.register_callback(self._tool, events.PY_START, self._begins)
         monitoring.register_callback(self._tool, events.INSTRUCTION, self._instructs)
         monitoring.register_callback(self._tool, events.PY_RETURN, self._returns)
+        monitoring.restart_events()
         monitoring.set_events(self._tool, events.PY_START)
 
     def stop(self) -> None:
@@ -121,9 +152,9 @@ class _Monitoring:
             monitoring.register_callback(self._tool, event, None)
         monitoring.free_tool_id(self._tool)
 
-    def _begins(self, code: CodeType, offset: int) -> None:
+    def _begins(self, code: CodeType, offset: int) -> Any:
         if threading.get_ident() != self._thread:
-            return
+            return None
         frame = sys._getframe(1)
         events = self._instruction if self._follower.begins(frame) else 0
         if self._follower.wants_result(frame.f_back):
@@ -132,6 +163,9 @@ class _Monitoring:
             events |= self._monitoring.get_local_events(self._tool, code)
             self._codes[id(code)] = code
             self._monitoring.set_local_events(self._tool, code, events)
+            return None
+        # ours, called by ours: what it gives to users' code later is not known then, which does no harm
+        return self._monitoring.DISABLE
 
     def _instructs(self, code: CodeType, offset: int) -> None:
         if threading.get_ident() == self._thread:

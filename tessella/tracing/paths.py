@@ -125,6 +125,7 @@ Stack: TypeAlias = "list[Path]"
 _SUBSCRIPT = "[]"  # how `dis` shows the operator of BINARY_OP that takes an item, from 3.14 on
 
 
+@functools.lru_cache(maxsize=4096)
 def accesses(code: CodeType) -> dict[int, list[Access]]:
     """What the instructions of a function read and write, by their offsets.
 
