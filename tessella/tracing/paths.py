@@ -95,12 +95,20 @@ class Unknown:
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
+class Made:
+    """A value made by an operator, or a list, a tuple or a string built here: nobody outside has it."""
+
+    def __str__(self) -> str:
+        return "..."
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
 class Nothing:
     """The empty place beside a function that is called."""
 
 
-Path: TypeAlias = "Local | Global | Constant | Attribute | Item | Result | Unknown | Nothing"
-UNKNOWN, NOTHING = Unknown(), Nothing()
+Path: TypeAlias = "Local | Global | Constant | Attribute | Item | Result | Unknown | Made | Nothing"
+UNKNOWN, MADE, NOTHING = Unknown(), Made(), Nothing()
 
 
 class Access(NamedTuple):
@@ -268,8 +276,8 @@ for _name, _pops, _pushes in (
     ("DELETE_NAME", 0, 0), ("DELETE_DEREF", 0, 0), ("STORE_FAST", 1, 0), ("STORE_NAME", 1, 0),
     ("STORE_DEREF", 1, 0),
     ("GET_LEN", 0, 1), ("LIST_APPEND", 1, 0), ("SET_ADD", 1, 0), ("MAP_ADD", 2, 0),
-    ("IS_OP", 2, 1), ("RETURN_VALUE", 1, 0), ("UNARY_NEGATIVE", 1, 1), ("UNARY_INVERT", 1, 1),
-    ("UNARY_POSITIVE", 1, 1), ("LOAD_LOCALS", 0, 1), ("LOAD_ASSERTION_ERROR", 0, 1), ("LOAD_BUILD_CLASS", 0, 1),
+    ("IS_OP", 2, 1), ("RETURN_VALUE", 1, 0),
+    ("LOAD_LOCALS", 0, 1), ("LOAD_ASSERTION_ERROR", 0, 1), ("LOAD_BUILD_CLASS", 0, 1),
     ("YIELD_VALUE", 1, 1), ("FORMAT_SIMPLE", 1, 1), ("FORMAT_WITH_SPEC", 2, 1), ("IMPORT_NAME", 2, 1),
     ("IMPORT_FROM", 0, 1), ("STORE_FAST_MAYBE_NULL", 1, 0), ("CHECK_EXC_MATCH", 1, 1), ("PUSH_EXC_INFO", 1, 2),
     ("POP_EXCEPT", 1, 0), ("LOAD_COMMON_CONSTANT", 0, 1), ("BUILD_INTERPOLATION", 2, 1),
@@ -368,7 +376,7 @@ def _item(walk: _Walk, _: dis.Instruction) -> None:
 def _slice(walk: _Walk, _: dis.Instruction) -> None:
     owner, _start, _stop = walk.pop(3)
     walk.note("whole", owner)
-    walk.push(UNKNOWN)
+    walk.push(MADE)
 
 
 @_rule("BINARY_OP")
@@ -380,24 +388,32 @@ def _operator(walk: _Walk, instruction: dis.Instruction) -> None:
     in_place = instruction.argrepr.endswith("=")
     walk.note("change" if in_place else "operator", a, b)
     # what is changed in place is what it was, for a list
-    walk.push(a if in_place else UNKNOWN)
+    walk.push(a if in_place else MADE)
 
 
 @_rule("COMPARE_OP")
 def _compare(walk: _Walk, _: dis.Instruction) -> None:
-    for path in walk.pop(2):
-        walk.note("whole", path)
-    walk.push(UNKNOWN)
+    a, b = walk.pop(2)
+    walk.note("operator", a, b)
+    walk.push(MADE)
 
 
 @_rule("CONTAINS_OP")
 def _contains(walk: _Walk, _: dis.Instruction) -> None:
     key, owner = walk.pop(2)
     walk.note("contains", owner, key)
-    walk.push(UNKNOWN)
+    walk.push(MADE)
 
 
-@_rule("UNARY_NOT", "TO_BOOL", "LIST_TO_TUPLE", "CONVERT_VALUE")
+@_rule(
+    "UNARY_NOT",
+    "UNARY_NEGATIVE",
+    "UNARY_INVERT",
+    "UNARY_POSITIVE",
+    "TO_BOOL",
+    "LIST_TO_TUPLE",
+    "CONVERT_VALUE",
+)
 def _looked_at(walk: _Walk, _: dis.Instruction) -> None:
     (path,) = walk.pop()
     walk.note("whole", path)
@@ -481,25 +497,25 @@ def _match_class(walk: _Walk, _: dis.Instruction) -> None:
 def _format(walk: _Walk, instruction: dis.Instruction) -> None:
     paths = walk.pop(2 if (instruction.arg or 0) & 4 else 1)
     walk.note("whole", paths[0])
-    walk.push(UNKNOWN)
+    walk.push(MADE)
 
 
 @_rule("BUILD_TUPLE", "BUILD_LIST", "BUILD_SET", "BUILD_STRING", "BUILD_SLICE")
 def _build(walk: _Walk, instruction: dis.Instruction) -> None:
     walk.pop(instruction.arg or 0)
-    walk.push(UNKNOWN)
+    walk.push(MADE)
 
 
 @_rule("BUILD_MAP")
 def _build_map(walk: _Walk, instruction: dis.Instruction) -> None:
     walk.pop(2 * (instruction.arg or 0))
-    walk.push(UNKNOWN)
+    walk.push(MADE)
 
 
 @_rule("BUILD_CONST_KEY_MAP")
 def _build_constant_map(walk: _Walk, instruction: dis.Instruction) -> None:
     walk.pop((instruction.arg or 0) + 1)
-    walk.push(UNKNOWN)
+    walk.push(MADE)
 
 
 @_rule("COPY")
@@ -521,7 +537,7 @@ def _swap(walk: _Walk, instruction: dis.Instruction) -> None:
 def _make_function(walk: _Walk, instruction: dis.Instruction) -> None:
     flags = instruction.arg or 0 if instruction.opcode >= dis.HAVE_ARGUMENT else 0
     walk.pop(1 + sum(bool(flags & bit) for bit in (1, 2, 4, 8)))
-    walk.push(UNKNOWN)
+    walk.push(MADE)
 
 
 @_rule("SET_FUNCTION_ATTRIBUTE")

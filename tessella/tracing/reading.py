@@ -28,7 +28,6 @@ from tessella.tracing.guards import Guards, Source
 from tessella.tracing.objects import (
     CONTAINERS,
     SEQUENCES,
-    has_value,
     is_module_of_ours,
     is_ours,
     is_plain,
@@ -42,12 +41,13 @@ from tessella.tracing.paths import (
     Global,
     Item,
     Local,
+    Made,
     Path,
     Result,
     accesses,
     start_of,
 )  # fmt: skip
-from tessella.tracing.surroundings import MISSING, Surroundings
+from tessella.tracing.surroundings import FRESH, MISSING, Surroundings
 from tessella.tracing.writing import Writes
 
 # what C does with its arguments without looking inside
@@ -147,7 +147,7 @@ class Reader:
             return self._item_value(frame, path)
         if isinstance(path, Result):
             return self._result(frame, path)
-        return MISSING
+        return FRESH if isinstance(path, Made) else MISSING
 
     def _attribute_value(self, frame: FrameType, path: Attribute) -> Any:
         owner = self._value(frame, path.owner)
@@ -210,10 +210,7 @@ class Reader:
             if self.around.is_known(owner):
                 self.around.read_attribute(owner, access.name, f"{access.owner}.{access.name}")
             return
-        # it may be of anything that was reached so far, or what `super()` gives
-        for known in self.around.known():
-            if has_value(known, access.name):
-                self.around.read_anywhere(known, access.name)
+        self.around.read_anywhere(access.name)
 
     def _on_item(self, frame: FrameType, access: Access) -> None:
         owner = self._value(frame, access.owner)
@@ -222,11 +219,7 @@ class Reader:
 
     def _on_whole(self, frame: FrameType, access: Access) -> None:
         owner = self._value(frame, access.owner)
-        if (
-            owner is not MISSING
-            and self.around.is_known(owner)
-            and not isinstance(owner, np.ndarray)
-        ):
+        if owner is not MISSING and self.around.is_known(owner):
             self.around.whole(owner, str(access.owner))
 
     def _on_fields(self, frame: FrameType, access: Access) -> None:

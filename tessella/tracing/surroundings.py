@@ -32,6 +32,7 @@ from tessella.tracing.objects import (
     CONTAINERS,
     SEQUENCES,
     SIMPLE,
+    has_value,
     is_looked_into,
     is_tensor,
     is_writable,
@@ -39,7 +40,8 @@ from tessella.tracing.objects import (
 )  # fmt: skip
 from tessella.tracing.writing import Writes
 
-MISSING = object()
+MISSING = object()  # a value that no path leads to
+FRESH = object()  # one that the function has just made
 _KEYS = (str, int, bytes, type, types.FunctionType)
 _MOST_ELEMENTS = 1 << 16  # bytes of a NumPy array that are compared before every call
 
@@ -58,17 +60,17 @@ class Surroundings:
         self.lent = {source.id for source in lent}
         self._known: dict[int, Any] = {}
         self._touched: dict[int, Any] = {}  # modules and the like that our own code looked into
+        self._deep: set[int] = set()  # containers that were looked at with all that is in them
+        self._searched: dict[str, int] = {}  # names that were looked for in all that was known then
         self._tensors: dict[int, list[Source]] = {}  # where tensors were read from
 
     # --- what is known ----------------------------------------------------------------------------
 
     def is_known(self, value: Any) -> bool:
-        """Whether an object was reached from outside."""
+        """Whether an object was reached from outside, or is a view of a NumPy array that was."""
+        while isinstance(value, np.ndarray) and id(value) not in self._known:
+            value = value.base
         return id(value) in self._known
-
-    def known(self) -> list[Any]:
-        """All that was reached from outside so far."""
-        return list(self._known.values())
 
     def know(self, value: Any) -> None:
         """An object was reached from outside; so is what it leads to by itself."""
@@ -169,14 +171,20 @@ class Surroundings:
             self._guard_value(source, getattr(kind, name))
         self.know(function)
 
-    def read_anywhere(self, owner: Any, name: str) -> None:
-        """An attribute of something is read, perhaps of this, and perhaps as its classes' parents know it."""
-        self.read_attribute(owner, name, f"{type(owner).__name__}.{name}")
-        for kind in type(owner).__mro__:
-            value = kind.__dict__.get(name)
-            if isinstance(value, types.FunctionType) and is_users(value):
-                source = Source("attribute", kind, name, f"{kind.__name__}.{name}")
-                self._guard_value(source, value)
+    def read_anywhere(self, name: str) -> None:
+        """An attribute is read of who knows what: of anything reached so far, or of what `super()` gives."""
+        if self._searched.get(name) == len(self._known):
+            return
+        for owner in list(self._known.values()):
+            if not has_value(owner, name):
+                continue
+            self.read_attribute(owner, name, f"{type(owner).__name__}.{name}")
+            for kind in type(owner).__mro__:
+                value = kind.__dict__.get(name)
+                if isinstance(value, types.FunctionType) and is_users(value):
+                    source = Source("attribute", kind, name, f"{kind.__name__}.{name}")
+                    self._guard_value(source, value)
+        self._searched[name] = len(self._known)
 
     def read_item(self, owner: Any, key: Any, text: str) -> None:
         """An item of something known is read."""
@@ -185,13 +193,13 @@ class Surroundings:
                 self._elements(owner, text)
             return
         if isinstance(owner, collections.defaultdict):
-            if key is MISSING or key not in owner:  # it is put there now
+            if key is MISSING or key is FRESH or key not in owner:  # it is put there now
                 self.whole(owner, text)
                 self.writes.change(owner, text)
                 return
         elif not isinstance(owner, (*SEQUENCES, dict)) or not keeps_items(type(owner)):
             return
-        if key is MISSING or isinstance(key, slice) or is_tensor(key):
+        if key is MISSING or key is FRESH or isinstance(key, slice) or is_tensor(key):
             self.whole(owner, text)
             return
         if isinstance(owner, tuple):
@@ -216,6 +224,10 @@ class Surroundings:
             self.guards.add(whole_guard(owner, text, contents.items))
         elif not isinstance(owner, (tuple, frozenset)):
             self.guards.add(whole_guard(owner, text))
+        if deep and id(owner) in self._deep:
+            return
+        if deep:
+            self._deep.add(id(owner))
         if isinstance(owner, dict):
             for key in owner:
                 self.know(key)
@@ -253,12 +265,7 @@ class Surroundings:
 
     def is_outside(self, array: np.ndarray[Any, Any]) -> bool:
         """Whether a NumPy array is from outside, or a view of one that is, and may change."""
-        part: Any = array
-        while isinstance(part, np.ndarray):
-            if self.is_known(part):
-                return is_writable(part)
-            part = part.base
-        return False
+        return self.is_known(array) and is_writable(array)
 
     # --- what our own code reads --------------------------------------------------------------------
 

@@ -229,3 +229,27 @@ def test_explain_lists_guards_and_the_broken_one():
     assert "broken by now" not in text
     config.k = 3.0
     assert "broken by now: config.k is 3.0 now, it was 2.0" in str(compiled.explain())
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        lambda x, a: x * (-a), lambda x, a: sum(x * v for v in a), lambda x, a: x * 2 if (a > 2).all() else x,
+        lambda x, a: x * ts.asarray(a[::-1]), lambda x, a: x * a[None, :], lambda x, a: x + a.T * 2,
+        lambda x, a: x * a.sum(), lambda x, a: x @ ts.asarray(a.tolist()), lambda x, a: x * float(a[0]),
+        lambda x, a: (lambda u, v: x * u + v)(*a), lambda x, a: x + np.outer(a, a)[0], lambda x, a: x @ ts.asarray(a),
+        lambda x, a: ts.vmap(lambda y: y * ts.asarray(a).sum())(x), lambda x, a: ts.stack([x, ts.asarray(a)]),
+    ],
+)  # fmt: skip
+def test_numpy_arrays_from_outside_may_change(function):
+    array, x = np.array([1.0, 2.0], np.float32), ts.asarray([1.0, -1.0])
+    compiled = ts.jit(lambda x: function(x, array))
+    for numbers in ([1, 2], [3, 4], [0, -1]):
+        array[:] = numbers
+        np.testing.assert_allclose(compiled(x).numpy(), function(x, array).numpy(), rtol=1e-6)
+
+
+def test_a_list_that_holds_itself():
+    items = [1.0]
+    items.append(items)
+    assert ts.jit(lambda x: x * len(str(items)))(ts.ones(1)).tolist() == [12.0]
