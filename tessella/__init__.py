@@ -222,6 +222,8 @@ from tessella.tensors.statistical import (
 from tessella.tensors.tensor import Tensor, gradients
 from tessella.transforms.jit import jit
 from tessella.transforms.tuning import forget_tuning, tune
+from tessella.tree_nodes import register_tree
+from tessella.trees import tree_flatten, tree_leaves, tree_map, tree_unflatten
 
 if _TYPE_CHECKING:
     from tessella.tensors.comprehensions import (
@@ -247,6 +249,7 @@ if _TYPE_CHECKING:
     from tessella.transforms.jacobians import hessian, hvp, jacfwd, jacrev
     from tessella.transforms.rematerialisation import checkpoint
     from tessella.transforms.reverse_mode import grad, value_and_grad, vjp
+    from tessella.transforms.trees import ravel_tree
 
 __version__ = "0.1.0"
 
@@ -264,6 +267,7 @@ _LATER = {
     "transforms.custom": "custom_jvp custom_vjp stop_gradient",
     "transforms.rematerialisation": "checkpoint",
     "transforms.graphs": "make_graph",
+    "transforms.trees": "ravel_tree",
 }
 _MODULE_OF = {_name: _module for _module, _names in _LATER.items() for _name in _names.split()}
 
@@ -456,9 +460,11 @@ __all__ = [
     "randn",
     "random",
     "randperm",
+    "ravel_tree",
     "real",
     "reciprocal",
     "reduce",
+    "register_tree",
     "relu",
     "remainder",
     "repeat",
@@ -499,6 +505,10 @@ __all__ = [
     "tensordot",
     "tile",
     "top_k",
+    "tree_flatten",
+    "tree_leaves",
+    "tree_map",
+    "tree_unflatten",
     "tril",
     "triu",
     "trunc",

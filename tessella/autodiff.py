@@ -53,6 +53,8 @@ class Node:
 
     __slots__ = ("__weakref__", "hooks", "name", "parents", "pullback")
 
+    is_end = False  # whether gradients that are asked for here go no further
+
     def __init__(
         self,
         name: str,
@@ -92,6 +94,8 @@ class Leaf(Node):
     """The end of a history: a value that keeps its gradient."""
 
     __slots__ = ()
+
+    is_end = True
 
     def __init__(self, accumulate: Callable[[Any], None]) -> None:
         def pullback(cotangents: list[Any]) -> Sequence[Any]:
@@ -200,7 +204,7 @@ def _walk(
                 _run_hooks(node, by_output)
             if targets is not None and node in targets:
                 reached.update({(node, output): ct for output, ct in by_output.items()})
-                if isinstance(node, Leaf):
+                if node.is_end:
                     continue
             cotangents = [by_output.get(output) for output in range(max(by_output) + 1)]
         for edge, pulled in zip(node.parents, node.pull(cotangents), strict=False):

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from types import FrameType
 from typing import Any
 
+from tessella import trees
 from tessella.debug.values import with_values
 from tessella.primitives.graph import Where
 from tessella.tensors.tensor import Tensor, is_traced
@@ -58,12 +59,9 @@ def breakpoint(**values: Any) -> None:
 
 def _can_be_shown(name: str, value: Any) -> bool:
     """Whether a variable can be taken along: no tensor in it has a history from outside."""
-    import optree
-
     if name.startswith("__"):
         return False
-    leaves = optree.tree_leaves(value, none_is_leaf=True, namespace="tessella")
-    tensors = [leaf for leaf in leaves if isinstance(leaf, Tensor)]
+    tensors = [leaf for leaf in trees.flatten(value)[0] if isinstance(leaf, Tensor)]
     return all(tensor.is_leaf or is_own_value(tensor) for tensor in tensors)
 
 

@@ -8,7 +8,7 @@ import optree
 
 from tessella.minitorch.autodiff import History
 from tessella.minitorch.tensor import Tensor, wrapped
-from tessella.transforms.trees import NAMESPACE
+from tessella.tree_nodes import NAMESPACE
 
 
 def _flatten(tensor: Tensor) -> tuple[tuple[Any], tuple[Any, bool]]:

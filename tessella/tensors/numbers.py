@@ -2,7 +2,8 @@
 
 A float among the arguments of a compiled function is a `TracedNumber` while the function is traced. It
 counts with other numbers as Python does, in float64, and takes the dtype of the tensors it meets, as a
-Python float would. All of that is recorded, so the program serves every value.
+Python float would. NumPy's float64 is one of Python's floats; its float32 and float16 keep their dtype, among
+numbers by NumPy's rules and beside tensors as tensors do. All of that is recorded, so the program serves every value.
 
 Where a function asks for the value itself (`if rate > 0`, `math.sqrt(rate)`, `float(rate)`), it is told,
 and the trace remembers that it asked: then the program serves this value only.
@@ -19,14 +20,33 @@ from typing import Any
 import numpy as np
 
 from tessella import autodiff, dtypes
-from tessella.dtypes import as_dtype
+from tessella.dtypes import DType, as_dtype
 from tessella.sizes import Size
 from tessella.tensors.tensor import Tensor
 from tessella.tensors.tracing import Trace, is_open, user_line
 from tessella.tracing.guards import Source
 
 _mode = autodiff._mode
-_NUMBERS = (bool, int, float)
+# what a program takes as an input that is given anew for every call, in words
+FLOATS: dict[type, str] = {
+    float: "a float",
+    np.float64: "a NumPy float64",
+    np.float32: "a NumPy float32",
+    np.float16: "a NumPy float16",
+}
+_NUMBERS = (bool, int, *FLOATS)
+
+
+def number_dtype(value: Any) -> DType:
+    """The dtype in which a number is counted with: that of NumPy's own, float64 or int64 for Python's."""
+    if _keeps_dtype(value):
+        return as_dtype(type(value))
+    return dtypes.int64 if type(value) is int else dtypes.float64
+
+
+def _keeps_dtype(value: Any) -> bool:
+    """Whether a number has a dtype of its own beside a tensor, too."""
+    return isinstance(value, np.generic) and not isinstance(value, float)
 
 
 class TracedNumber:
@@ -34,12 +54,13 @@ class TracedNumber:
 
     Args:
         value: what it is in this call.
-        tensor: what stands for it in the graph, a float64 (or int64) of no dimensions.
+        tensor: what stands for it in the graph, of no dimensions and of the dtype it is counted with in.
         sources: the numbers of the arguments it was computed from, sizes, and places outside.
         again: computes it in Python, from the floats among the arguments of another call.
     """
 
     __slots__ = ("_value", "again", "sources", "tensor", "trace")
+    __array_priority__ = 1000  # NumPy's numbers and arrays leave mixed operations to it
 
     def __init__(
         self,
@@ -72,6 +93,8 @@ class TracedNumber:
         """What stands for it beside a tensor: another tensor; or a number, if the trace has ended."""
         if not is_open(self.trace):
             return self._value
+        if _keeps_dtype(self._value):
+            return self.tensor
         kind = as_dtype(type(self._value))
         if like is not None:
             kind = dtypes.python_scalar_dtype(self._value, like.dtype)
@@ -94,13 +117,15 @@ class TracedNumber:
         elif type(other) not in _NUMBERS or not is_open(self.trace):
             mine = self.look()
             return function(other, mine) if swapped else function(mine, other)
+        value = function(theirs, self._value) if swapped else function(self._value, theirs)
+        kind = number_dtype(value)
+        own = self.tensor.astype(kind)
+        beside: Any = other.astype(kind) if isinstance(other, Tensor) else other
+        tensor = function(beside, own) if swapped else function(own, beside)
         if swapped:
-            value, tensor = function(theirs, self._value), function(other, self.tensor)
             mine_again, theirs_again = theirs_again, mine_again
-        else:
-            value, tensor = function(self._value, theirs), function(self.tensor, other)
         again = functools.partial(_both, function, mine_again, theirs_again)
-        return TracedNumber(self.trace, value, _of_kind(tensor, value), sources, again)
+        return TracedNumber(self.trace, value, tensor.astype(kind), sources, again)
 
     def __add__(self, other: Any) -> Any:
         return self._with(other, operator.add)
@@ -197,12 +222,6 @@ def _both(function: Any, mine: Any, theirs: Any, given: Sequence[float]) -> Any:
 
 def _one(function: Any, mine: Any, given: Sequence[float]) -> Any:
     return function(mine(given))
-
-
-def _of_kind(tensor: Tensor, value: Any) -> Tensor:
-    """What stands for a number, in the dtype in which Python counts."""
-    kind = dtypes.int64 if type(value) is int else dtypes.float64
-    return tensor.astype(kind)
 
 
 def _asking(name: str) -> Callable[..., Any]:

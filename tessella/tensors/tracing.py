@@ -30,7 +30,7 @@ from tessella import autodiff
 from tessella.autodiff import Leaf
 from tessella.backends.array import Array, Layout, contiguous_layout, from_numpy
 from tessella.dtypes import DType
-from tessella.errors import TracedValueError
+from tessella.errors import SideEffectError, TracedValueError
 from tessella.primitives import graph as graphs
 from tessella.primitives.base import Primitive, Shape, is_array_operation
 from tessella.primitives.generate import Full
@@ -105,6 +105,33 @@ class Capture:
         self.node = tensor._node, tensor._output
 
 
+class Cut(autodiff.Node):
+    """Where the history of a traced function ends, and that of a captured tensor goes on outside.
+
+    Gradients of the function are asked for here; the node of a call hands them on. For another thread it is no end.
+    """
+
+    __slots__ = ("trace",)
+
+    is_end = True
+
+    def __init__(self, trace: Trace, tensor: Any) -> None:
+        self.trace = trace
+        super().__init__("captured", ((tensor._node, tensor._output),), self._on)
+
+    def _on(self, cotangents: list[Any]) -> Sequence[Any]:
+        if is_open(self.trace):
+            raise TracedValueError(
+                f"{user_line()}: backward() inside a traced function goes on into what was computed outside of it, "
+                "which a program could not do again; call backward() outside, on what the function returns, or "
+                "pass x.detach()"
+            )
+        return cotangents[:1]
+
+    def release(self) -> None:
+        """It keeps nothing."""
+
+
 class Gradient:
     """The `grad` of a tensor from outside, as the trace sees it.
 
@@ -140,6 +167,7 @@ class Trace:
         self.constants: dict[Value, Array] = {}
         self.arguments: list[Value] = []
         self.captures: dict[int, Capture] = {}
+        self.cuts: dict[int, tuple[Any, int]] = {}  # where histories of captured tensors end
         self.gradients: dict[int, Gradient] = {}
         self.numbers: dict[Any, tuple[Value, Callable[[], Any]]] = {}
         self.guards = Guards()
@@ -173,7 +201,6 @@ class Trace:
 
     def capture(self, tensor: Any) -> Traced:
         """Let a tensor from outside stand for an implicit input."""
-        self.check_history(tensor)
         held: Any = tensor._value
         from_another_thread = type(held) is Traced and not self.is_inside(held.trace)
         array: Any = held.array if from_another_thread else held
@@ -181,21 +208,13 @@ class Trace:
         traced = Traced(self, value, array.layout, array)
         self.captures[id(tensor)] = Capture(tensor, array, value, traced)
         tensor._value = traced
+        self.cut(tensor)
         return traced
 
-    def check_history(self, tensor: Any) -> None:
-        """Complain about a tensor from outside whose gradient could not reach the outside.
-
-        Raises:
-            TracedValueError: it was computed from what needs gradients.
-        """
-        node = tensor._node
-        if node is not None and not isinstance(node, Leaf) and _mode.enabled:
-            raise TracedValueError(
-                f"{user_line()}: a tensor of shape {tensor.shape} that was computed outside, with a "
-                "history, is used inside a traced function; gradients cannot go through it to the "
-                "outside: pass it as an argument, or use x.detach()"
-            )
+    def cut(self, tensor: Any) -> None:
+        """Let the history that a captured tensor has outside end here."""
+        if tensor._node is not None and not isinstance(tensor._node, Leaf):
+            tensor._node, tensor._output = self.cuts[id(tensor)] = Cut(self, tensor), 0
 
     def is_inside(self, other: Trace) -> bool:
         """Whether another trace is around this one."""
@@ -350,6 +369,9 @@ class Trace:
                 capture.tensor._value = capture.array
                 if not isinstance(capture.tensor._node, Leaf):  # one of a value in this trace
                     capture.tensor._node, capture.tensor._output = capture.node
+            if id(capture.tensor) in self.cuts:
+                cut, _ = self.cuts[id(capture.tensor)]
+                capture.tensor._node, capture.tensor._output = cut.parents[0]
             capture.traced.array = None  # who counts references is not to find this one
 
     def _is_mine(self, held: Any) -> bool:
@@ -360,8 +382,15 @@ class Trace:
         """The captured tensors that stand for something else by now, and for what."""
         for capture in self.captures.values():
             held = capture.tensor._value
-            if held is not capture.traced:
-                yield capture, held
+            if held is capture.traced:
+                continue
+            if id(capture.tensor) in self.cuts:
+                raise SideEffectError(
+                    f"{user_line()}: a tensor of shape {capture.tensor.shape} that was computed outside, with a "
+                    "history, is given other data in a traced function (by assign, x += ... or the like), which a "
+                    "program cannot add to its history; return the new data from the function instead"
+                )
+            yield capture, held
 
 
 def _contiguous(array: np.ndarray[Any, Any]) -> Array:

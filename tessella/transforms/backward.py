@@ -14,16 +14,19 @@ from typing import TYPE_CHECKING, Any
 
 from tessella import autodiff
 from tessella.autodiff import Node
-from tessella.backends.array import Array
+from tessella.backends.array import Array, Layout
 from tessella.compiler.eager import fill
 from tessella.compiler.ladder import compiling
 from tessella.compiler.many_sizes import Programs
 from tessella.errors import GradientError
 from tessella.primitives.graph import Graph, Value
 from tessella.sizes import Binding, Scope
-from tessella.tensors.tensor import Tensor, _make
+from tessella.tensors.tensor import Tensor, _make, filled
 from tessella.tensors.tracing import Trace
+from tessella.transforms.recording import Recorded, replay
 from tessella.transforms.reverse_mode import Variables
+
+_mode = autodiff._mode
 
 if TYPE_CHECKING:
     from tessella.compiler.program import Program
@@ -102,6 +105,8 @@ class Backward:
                 autodiff.is_enabled()
             ):  # for higher derivatives the steps themselves are differentiated
                 return self._step_by_step(name, forward, saved, cotangents)
+            if _mode.trace is not None:
+                return self._replayed(residuals, layouts, cotangents)
             given = [
                 fill(0, layout.shape, layout.dtype) if ct is None else ct._value
                 for ct, layout in zip(
@@ -123,6 +128,19 @@ class Backward:
         with Variables(name, targets, strict=False) as variables:
             outputs = forward(variables.arguments)
         return variables.gradients(outputs[: len(cotangents)], cotangents, retain_graph=True)
+
+    def _replayed(
+        self, residuals: Sequence[Array], layouts: Sequence[Layout], cotangents: list[Any]
+    ) -> list[Tensor | None]:
+        """The gradients, in the graph that another function is written down in."""
+        given = [*cotangents, *[None] * (len(layouts) - len(cotangents))]
+        inputs = [_make(array, None, 0) for array in residuals]
+        inputs += [
+            filled(0, layout.shape, layout.dtype) if ct is None else ct
+            for ct, layout in zip(given, layouts, strict=True)
+        ]
+        found = iter(replay(Recorded(self.graph(), [], [], None, set()), inputs))
+        return [None if g is None else next(found) for g in self.gradients]
 
     def _run(self, name: str, inputs: Sequence[Array]) -> list[Tensor | None]:
         if self.program is None or [a.layout for a in inputs] != self.program.layouts:

@@ -6,7 +6,8 @@ examples; any other one by its rule `batch`, to all examples at once. So a batch
 primitives cost, and no loop runs over examples.
 
 Collectives (`psum`, `pmean`, ...) are primitives of the recorded graph that know the name of an axis; the
-`vmap` of that name turns them into reductions over its axis.
+`vmap` of that name turns them into reductions over its axis. They may stand in the graphs that another primitive
+holds (a loop, a choice, a checkpoint): its rule `batch_over` is told the name, and hands it on.
 """
 
 from __future__ import annotations
@@ -19,11 +20,12 @@ from typing import Any
 from tessella import autodiff, dtypes
 from tessella.errors import ArgumentError, ArgumentTypeError, AxisError, GradientError, ShapeError
 from tessella.primitives.base import Primitive, Spec
-from tessella.primitives.graph import Value
+from tessella.primitives.graph import Graph, Value
 from tessella.primitives.movement import batch_front, move_axis
 from tessella.primitives.random import split_key
 from tessella.primitives.reduce import MAXIMUM, MINIMUM, SUM, Reduce
 from tessella.tensors.creation import arange
+from tessella.tensors.indexing import take
 from tessella.tensors.rebinding import rebound
 from tessella.tensors.tensor import Tensor, from_array
 from tessella.tensors.tracing import outside, user_line
@@ -126,6 +128,7 @@ class _Call:
     def run(self, args: Any, kwargs: Any, in_axes: Any, out_axes: Any) -> Any:
         leaves, structure = trees.flatten((args, kwargs))
         axes = self._axes(args, kwargs, in_axes)
+        axes = [None if leaf is None else axis for leaf, axis in zip(leaves, axes, strict=True)]
         modules = self._modules(leaves, axes)
         axes += [axis for _, axis in modules]
         leaves += [tensor for tensor, _ in modules]
@@ -224,11 +227,15 @@ class _Call:
         for leaf, axis in zip(recorded.outputs, axes, strict=True):
             if isinstance(leaf, Value):
                 shown.append(_placed(*next(found), axis, size))
-            elif isinstance(leaf, (bool, int, float, complex)) and axis is not None:
+            elif _is_number(leaf) and axis is not None:
                 shown.append(_placed(trees.as_tensor(leaf), None, axis, size))
             else:
                 shown.append(leaf)
         return trees.unflatten(recorded.structure, shown)
+
+
+def _is_number(leaf: Any) -> bool:
+    return trees.is_array(leaf) or isinstance(leaf, (bool, int, float, complex))
 
 
 def _placed(x: Tensor, axis: int | None, target: int | None, size: int) -> Tensor:
@@ -267,8 +274,10 @@ def batch_graph(
         with again(node, recorded):
             if isinstance(primitive, Collective) and primitive.axis_name == axis_name:
                 result, place = primitive.over(tensors, axes, size)
-            elif all(axis is None for axis in axes):
+            elif all(axis is None for axis in axes) and not _may_name(primitive, axis_name):
                 result, place = evaluate(primitive, tensors), None
+            elif hasattr(primitive, "batch_over"):
+                result, place = primitive.batch_over(tensors, axes, size, axis_name)
             else:
                 result, place = primitive.batch(tensors, axes, size)
         if not primitive.multiple_results:
@@ -279,6 +288,24 @@ def batch_graph(
         for value in last.get(node, ()):
             del known[value]
     return [known[value] for value in graph.outputs]
+
+
+def _may_name(primitive: Primitive, axis_name: str | None) -> bool:
+    """Whether examples may speak to each other in a primitive, over the axis of a name."""
+    if axis_name is None:
+        return False
+    return axis_name in axis_names_of(primitive) or getattr(primitive, "has_own_code", False)
+
+
+def axis_names_of(primitive: Primitive) -> frozenset[str]:
+    """The axes over which collectives go that a primitive is, or that are in the graphs it holds."""
+    names: frozenset[str] = getattr(primitive, "axis_names", frozenset())
+    return names
+
+
+def axis_names_in(*graphs: Graph) -> frozenset[str]:
+    """The axes over which the collectives in graphs go."""
+    return frozenset().union(*[axis_names_of(node.primitive) for g in graphs for node in g.nodes])
 
 
 # --- collectives --------------------------------------------------------------------------------------
@@ -295,6 +322,10 @@ class Collective(Primitive):
     @property
     def name(self) -> str:
         return f"collective_{self.operation}"
+
+    @property
+    def axis_names(self) -> frozenset[str]:
+        return frozenset([self.axis_name])
 
     def result(self, *inputs: Spec) -> Spec:
         if self.operation == "index":
@@ -324,9 +355,14 @@ class Collective(Primitive):
             return []
         if self.operation == "sum":  # every example's sum depends on every example
             return [Collective(self.axis_name, "sum")(ct)]
+        if (
+            self.operation == "gather"
+        ):  # each example's value is in one place of every example's result
+            own: Tensor = evaluate(Collective(self.axis_name, "index"), ())
+            return [take(Collective(self.axis_name, "sum")(ct), own.reshape((1,)), axis=0)[0]]
         raise GradientError(
             f"grad: {self.name} over {self.axis_name!r} has no gradient inside vmap; put grad around vmap, "
-            "or use psum or pmean"
+            "or use psum, pmean or all_gather"
         )
 
     def jvp(self, inputs: Any, tangents: Any) -> Any:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from tessella import dtypes
@@ -46,12 +46,27 @@ def closed(
     name: str, functions: Sequence[Callable[..., Any]], specs: Sequence[Spec]
 ) -> tuple[list[Graph], list[Tensor]]:
     """Functions as graphs of the same inputs: their arguments, then all that any of them captures."""
-    recorded = [record(_trace(name), function, specs, "carried") for function in functions]
+    return _closed([(_trace(name), function) for function in functions], specs)
+
+
+def _closed(
+    functions: Iterable[tuple[InnerTrace, Callable[..., Any]]], specs: Sequence[Spec]
+) -> tuple[list[Graph], list[Tensor]]:
+    recorded = [record(trace, function, specs, "carried") for trace, function in functions]
     captured: dict[int, Tensor] = {}
     for one in recorded:
         captured.update({id(x): x for x in one.captured})
     graphs = [_with_inputs(one, len(specs), captured) for one in recorded]
     return graphs, list(captured.values())
+
+
+def inlined(name: str, graphs: Sequence[Graph]) -> tuple[list[Graph], list[Tensor]]:
+    """Graphs of the same inputs without calls of functions with rules of their own, but with what these do.
+
+    Gives also the tensors that the functions read from around, which are further inputs of all graphs.
+    """
+    specs = [Spec(value.shape, value.dtype) for value in graphs[0].inputs]
+    return _closed([(InnerTrace(name, inlines=True), again(graph)) for graph in graphs], specs)
 
 
 def _trace(name: str) -> InnerTrace:

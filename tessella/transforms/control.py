@@ -14,6 +14,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import numpy as np
+
 from tessella import autodiff, dtypes
 from tessella.errors import (
     ArgumentError,
@@ -26,7 +28,7 @@ from tessella.primitives.graph import Graph, Value
 from tessella.primitives.movement import move_axis
 from tessella.tensors.creation import arange, full
 from tessella.tensors.manipulation import concat, flip, stack
-from tessella.tensors.tensor import Tensor
+from tessella.tensors.tensor import Tensor, operand
 from tessella.tensors.tracing import user_line
 from tessella.transforms import trees
 from tessella.transforms.closed import LoopTrace, closed
@@ -54,15 +56,12 @@ def cond(
     tensor(6.)
     """
     _require_functions("cond", when_true, when_false)
-    if not isinstance(condition, Tensor) or _mode.trace is None:
-        return (when_true if _known_truth(condition, "cond") else when_false)(*operands)
+    if not isinstance(condition, (Tensor, np.ndarray)):
+        return _known(when_true if condition else when_false, operands)
+    condition = trees.as_tensor(condition)
     _require_single(condition, "cond", "the condition")
-    index = (
-        (condition != 0).astype(dtypes.int32)
-        if not condition.dtype.is_bool
-        else condition.astype(dtypes.int32)
-    )
-    return _branches("cond", index, (when_false, when_true), operands)
+    truth = condition if condition.dtype.is_bool else condition != 0
+    return _branches("cond", truth.astype(dtypes.int32), (when_false, when_true), operands)
 
 
 def switch(index: Any, branches: Sequence[Callable[..., Any]], *operands: Any) -> Any:
@@ -75,9 +74,9 @@ def switch(index: Any, branches: Sequence[Callable[..., Any]], *operands: Any) -
     if not branches:
         raise ArgumentError("switch: there are no branches; give at least one function")
     _require_functions("switch", *branches)
-    if not isinstance(index, Tensor) or _mode.trace is None:
-        number = int(index.item() if isinstance(index, Tensor) else index)
-        return branches[min(max(number, 0), len(branches) - 1)](*operands)
+    if not isinstance(index, (Tensor, np.ndarray)):
+        return _known(_chosen(branches, int(index)), operands)
+    index = trees.as_tensor(index)
     _require_single(index, "switch", "the index")
     if not index.dtype.is_integer:
         raise DTypeError(f"switch: the index is {index.dtype.name}; expected an integer")
@@ -215,7 +214,13 @@ def associative_scan(
 
     def both(a: list[Tensor], b: list[Tensor]) -> list[Tensor]:
         found = function(trees.unflatten(structure, a), trees.unflatten(structure, b))
-        return [trees.as_tensor(x) for x in trees.flatten(found)[0]]
+        leaves = trees.leaves_like(structure, found)
+        if leaves is None:
+            raise ArgumentError(
+                f"{user_line()}: associative_scan: the function gives {trees.outline(trees.flatten(found)[1])} where "
+                f"the sequences are {trees.outline(structure)}; it must give such a tree as it is given"
+            )
+        return [trees.as_tensor(x) for x in leaves]
 
     found = _prefixes(both, tensors)
     if reverse:
@@ -253,18 +258,24 @@ def _interleaved(even: Tensor, odd: Tensor) -> Tensor:
 
 
 class _Tree:
-    """A tree whose leaves are tensors (Python numbers become some), and None."""
+    """A tree whose leaves are tensors (Python numbers become some), and None.
 
-    def __init__(self, tree: Any, name: str, argument: str) -> None:
+    Args:
+        mixed: whether other leaves may be there, too; they stay what they are.
+    """
+
+    def __init__(self, tree: Any, name: str, argument: str, mixed: bool = False) -> None:
         self.name, self.argument = name, argument
         self.leaves, self.structure = trees.flatten(tree)
-        for leaf in self.leaves:
-            if not (leaf is None or trees.is_array(leaf) or isinstance(leaf, (bool, int, float))):
+        self.places = [i for i, leaf in enumerate(self.leaves) if _is_number(leaf)]
+        for i, leaf in enumerate(self.leaves):
+            if not (mixed or leaf is None or _is_number(leaf)):
                 raise ArgumentTypeError(
-                    f"{name}: {argument} holds a {type(leaf).__name__}; expected tensors and numbers. "
-                    "What does not change may come from outside the function"
+                    f"{name}: {argument} holds a {type(leaf).__name__} ({leaf!r}, leaf {i}); expected tensors and "
+                    "numbers. What does not change may come from outside the function, or be a static field of a "
+                    'dataclass: dataclasses.field(metadata={"static": True})'
                 )
-        self.tensors = [trees.as_tensor(leaf) for leaf in self.leaves if leaf is not None]
+        self.tensors = [trees.as_tensor(self.leaves[i]) for i in self.places]
 
     @property
     def specs(self) -> list[Spec]:
@@ -272,23 +283,19 @@ class _Tree:
 
     def whole(self, tensors: Sequence[Tensor]) -> Any:
         """A tree like this one of other tensors."""
-        following = iter(tensors)
-        return trees.unflatten(
-            self.structure, [None if leaf is None else next(following) for leaf in self.leaves]
-        )
+        return trees.with_leaves(self.structure, self.leaves, self.places, tensors)
 
     def flat(self, tree: Any) -> list[Tensor]:
         """The tensors of what a body gave, which must be a tree like this one."""
-        leaves, structure = trees.flatten(tree)
-        if structure != self.structure:
+        leaves = trees.leaves_like(self.structure, tree)
+        if leaves is None or [x is None for x in leaves] != [x is None for x in self.leaves]:
             raise ArgumentError(
-                f"{user_line()}: {self.name}: the body gives {structure} where {self.argument} is "
-                f"{self.structure}; what is carried must keep its structure"
+                f"{user_line()}: {self.name}: the body gives {_shown(tree)} where {self.argument} is "
+                f"{_shown(trees.unflatten(self.structure, self.leaves))}; what is carried must keep its structure"
             )
         found = []
-        for number, (leaf, own) in enumerate(
-            zip([x for x in leaves if x is not None], self.tensors, strict=True)
-        ):
+        for number, own in zip(self.places, self.tensors, strict=True):
+            leaf = leaves[number]
             x = leaf if isinstance(leaf, Tensor) else _as(leaf, own)
             if x.shape != own.shape or x.dtype is not own.dtype:
                 raise ShapeError(
@@ -303,23 +310,52 @@ class _Tree:
         return self.whole(self.flat(tree))
 
 
+def _is_number(leaf: Any) -> bool:
+    """Whether a leaf is a tensor, or becomes one."""
+    return trees.is_array(leaf) or isinstance(leaf, (bool, int, float, complex))
+
+
 def _as(leaf: Any, like: Tensor) -> Tensor:
-    found = trees.as_tensor(leaf)
-    number = isinstance(leaf, (bool, int, float))
-    return found.astype(like.dtype) if number else found
+    """A leaf as a tensor; a number has the dtype it would have beside another tensor."""
+    found = operand(leaf, like)
+    return trees.as_tensor(leaf) if found is NotImplemented else found
+
+
+def _shown(tree: Any) -> str:
+    """A tree in words, where None stands out."""
+    return trees.outline(trees.tree_flatten(tree)[1])
+
+
+def _known(function: Callable[..., Any], operands: Sequence[Any]) -> Any:
+    """What is chosen outside of all tensors: Python's own choice; only NumPy arrays become tensors."""
+    leaves, structure = trees.results_of(tuple(operands))
+    found, shape = trees.results_of(function(*trees.unflatten(structure, leaves)))
+    return trees.unflatten(shape, found)
+
+
+def _chosen(functions: Sequence[Callable[..., Any]], number: int) -> Callable[..., Any]:
+    return functions[min(max(number, 0), len(functions) - 1)]
 
 
 def _branches(
     name: str, index: Tensor, functions: Sequence[Callable[..., Any]], operands: Sequence[Any]
 ) -> Any:
-    given = _Tree(tuple(operands), name, "the operands")
+    given = _Tree(tuple(operands), name, "the operands", mixed=True)
+    if _mode.trace is None:
+        found = _chosen(functions, int(index.item()))(*given.whole(given.tensors))
+        leaves, structure = trees.flatten(found)
+        return trees.unflatten(structure, [_result(leaf) for leaf in leaves])
     shapes: list[Any] = []
 
     def flat(function: Callable[..., Any]) -> Callable[..., list[Tensor]]:
         def inner(*own: Tensor) -> list[Tensor]:
-            leaves, structure = trees.flatten(function(*given.whole(own)))
+            found = function(*given.whole(own))
+            leaves, structure = trees.flatten(found)
+            if shapes and structure != shapes[0][0]:
+                same = trees.leaves_like(shapes[0][0], found)
+                leaves, structure = (leaves, structure) if same is None else (same, shapes[0][0])
             shapes.append((structure, [leaf is None for leaf in leaves]))
-            return [trees.as_tensor(leaf) for leaf in leaves if leaf is not None]
+            return [_result(leaf) for leaf in leaves if leaf is not None]
 
         return inner
 
@@ -330,12 +366,16 @@ def _branches(
         if found != first or shapes[number] != shapes[0]:
             raise ShapeError(
                 f"{user_line()}: {name}: the functions give different results: function 0 gives {first} in "
-                f"{shapes[0][0]}, function {number} gives {found} in {shapes[number][0]}; they must agree in "
-                "structure, shapes and dtypes"
+                f"{trees.outline(shapes[0][0])}, function {number} gives {found} in "
+                f"{trees.outline(shapes[number][0])}; they must agree in structure, shapes and dtypes"
             )
     results = iter(run(CondRules(tuple(graphs)), [index, *given.tensors, *captured]))
     structure, nothing = shapes[0]
     return trees.unflatten(structure, [None if none else next(results) for none in nothing])
+
+
+def _result(leaf: Any) -> Any:
+    return None if leaf is None else trees.as_tensor(leaf)
 
 
 def _require_functions(name: str, *functions: Any) -> None:
@@ -399,11 +439,24 @@ def _scanned(
     if not count:  # the shapes of what is stacked are those the body would give
         graph = _shapes(body, carry, xs)
         return tree, graph
-    ys = trees.map_leaves(
-        lambda *parts: None if parts[0] is None else stack([trees.as_tensor(p) for p in parts]),
-        *found,
-    )
-    return tree, ys
+    return tree, _stacked(found)
+
+
+def _stacked(found: Sequence[Any]) -> Any:
+    """Trees of all places as one tree."""
+    leaves, structure = trees.flatten(found[0])
+    columns = [[trees.as_tensor(leaf)] if leaf is not None else None for leaf in leaves]
+    for y in found[1:]:
+        own = trees.leaves_like(structure, y)
+        if own is None or [x is None for x in own] != [x is None for x in leaves]:
+            raise ArgumentError(
+                f"{user_line()}: scan: the body gives {_shown(y)} at one place and {_shown(found[0])} at another; it "
+                "must give the same structure at every place"
+            )
+        for column, leaf in zip(columns, own, strict=True):
+            if column is not None:
+                column.append(trees.as_tensor(leaf))
+    return trees.unflatten(structure, [None if c is None else stack(c) for c in columns])
 
 
 def _shapes(body: Callable[[Any, Any], Any], carry: _Tree, xs: _Tree) -> Any:

@@ -5,23 +5,26 @@ Each rule makes new graphs, by recording what a transformation does with the old
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 from tessella import autodiff, dtypes
 from tessella.errors import GradientError
 from tessella.primitives.base import Spec
-from tessella.primitives.control import Cond, ScanLoop, While
+from tessella.primitives.control import Cond, Control, ScanLoop, While
 from tessella.primitives.elementwise import elementwise
 from tessella.primitives.graph import Graph
 from tessella.primitives.movement import batch_front, move_axis
-from tessella.tensors.elementwise import clip
+from tessella.tensors.elementwise import clip, where
 from tessella.tensors.indexing import take
 from tessella.tensors.manipulation import broadcast_to, stack
 from tessella.tensors.statistical import argmax
-from tessella.tensors.tensor import Tensor, apply, filled
-from tessella.transforms.batching import vmap
-from tessella.transforms.closed import again, graph_of
+from tessella.tensors.tensor import Tensor, _make, _record, apply, filled
+from tessella.transforms.batching import Collective, axis_names_in, vmap
+from tessella.transforms.closed import again, graph_of, inlined
+from tessella.transforms.custom_rules import CustomCall
 from tessella.transforms.forward_mode import jvp as push_forward
 from tessella.transforms.reverse_mode import vjp as pull_back
 
@@ -30,10 +33,36 @@ _mode = autodiff._mode
 
 def run(primitive: Any, tensors: Sequence[Tensor]) -> list[Tensor]:
     """A primitive of control on tensors: recorded, or done by Python."""
-    if _mode.trace is None:
+    trace = _mode.trace
+    if trace is None:
         found: list[Tensor] = primitive.step_by_step(tensors)
         return found
+    if getattr(trace, "inlines", True) and any(map(_calls_rules, primitive.graphs.values())):
+        return _inlined(primitive, tensors)
     return list(apply(primitive, tensors))
+
+
+def _inlined(primitive: Any, tensors: Sequence[Tensor]) -> list[Tensor]:
+    """A primitive recorded for a program, which needs to know what functions with rules of their own do.
+
+    On the tape it stands with their rules.
+    """
+    graphs, read = inlined(primitive.name, list(primitive.graphs.values()))
+    values = _mode.trace.record(primitive.with_graphs(graphs), [*tensors, *read])
+    if _mode.enabled and any(x._node is not None for x in tensors):
+        return list(_record(primitive, tensors, values))
+    return [_make(value, None, 0) for value in values]
+
+
+def _calls_rules(graph: Graph) -> bool:
+    return any(
+        isinstance(node.primitive, CustomCall)
+        or (
+            isinstance(node.primitive, Control)
+            and any(map(_calls_rules, node.primitive.graphs.values()))
+        )
+        for node in graph.nodes
+    )
 
 
 def _floats(tensors: Sequence[Any]) -> list[int]:
@@ -114,11 +143,38 @@ def _of_one(mask: Tensor, x: Tensor) -> Tensor:
     return _masked(mask, x, broadcast_to(take(x, one, axis=0), x.shape))
 
 
-class CondRules(Cond):
-    """`Cond` with its rules."""
+class Rules(Control):
+    """What the rules of all primitives of control share."""
 
     def evaluate(self, tensors: Sequence[Tensor]) -> list[Tensor]:
         return run(self, tensors)
+
+    def with_graphs(self, graphs: Sequence[Graph]) -> Rules:
+        """The same with other graphs."""
+        raise self._missing("with_graphs")
+
+    @functools.cached_property
+    def axis_names(self) -> frozenset[str]:
+        """The axes of the collectives in its graphs."""
+        return axis_names_in(*self.graphs.values())
+
+    def batch(self, inputs: Any, axes: Any, size: int) -> Any:
+        return self.batch_over(inputs, axes, size, None)
+
+    def batch_over(self, inputs: Any, axes: Any, size: int, axis_name: str | None) -> Any:
+        """`batch`, where collectives over the axis of a name go over this one.
+
+        Examples that take part with the data of others would add that to a collective. So where there is one, of
+        whatever name, each takes part with data of its own.
+        """
+        raise self._missing("batch_over")
+
+
+class CondRules(Rules, Cond):
+    """`Cond` with its rules."""
+
+    def with_graphs(self, graphs: Sequence[Graph]) -> Rules:
+        return CondRules(tuple(graphs))
 
     def step_by_step(self, tensors: Sequence[Tensor]) -> list[Tensor]:
         index, *operands = tensors
@@ -127,10 +183,32 @@ class CondRules(Cond):
 
     def vjp(self, cotangents: Any, inputs: Any, outputs: Any) -> Any:
         index, *operands = inputs
+        if self.axis_names:
+            return self._vjp_of_all(index, operands, _full(cotangents, outputs))
         given = [*operands, *_full(cotangents, outputs)]
         branches = tuple(graph_of("cond", _with_gradients(g), given) for g in self.branches)
         found = run(CondRules(branches), [index, *given])
         return [None, *_spread(found, _floats(operands), len(operands))]
+
+    def _vjp_of_all(self, index: Tensor, operands: list[Tensor], cts: list[Tensor]) -> Any:
+        """Where examples speak to each other, an example has a part in the branches that others take.
+
+        So every branch gives gradients to all examples, from those of the examples that take it; it is left out if
+        none does.
+        """
+        index = clip(index, 0, len(self.branches) - 1)
+        totals: list[Any] = [None] * len(_floats(operands))
+        for number, graph in enumerate(self.branches):
+            taken = index == number
+            anyone = taken.astype(dtypes.int32)
+            for axis_name in sorted(self.axis_names):
+                anyone = Collective(axis_name, "maximum")(anyone)
+            given = [*operands, *[where(taken, ct, filled(0, ct.shape, ct.dtype)) for ct in cts]]
+            pulled = _with_gradients(graph)
+            graphs = tuple(graph_of("cond", f, given) for f in (_zeros_like(operands), pulled))
+            found = run(CondRules(graphs), [anyone, *given])
+            totals = [y if x is None else x + y for x, y in zip(totals, found, strict=True)]
+        return [None, *_spread(totals, _floats(operands), len(operands))]
 
     def jvp(self, inputs: Any, tangents: Any) -> Any:
         index, *operands = inputs
@@ -140,7 +218,7 @@ class CondRules(Cond):
         count = len(self.branches[0].outputs)
         return _spread(found[count:], _floats(self.branches[0].outputs), count)
 
-    def batch(self, inputs: Any, axes: Any, size: int) -> Any:
+    def batch_over(self, inputs: Any, axes: Any, size: int, axis_name: str | None) -> Any:
         (index, *operands), (index_axis, *operand_axes) = inputs, axes
         front = [
             x if axis is None else move_axis(x, axis, 0)
@@ -149,7 +227,7 @@ class CondRules(Cond):
         places = [None if axis is None else 0 for axis in operand_axes]
 
         def batched(graph: Graph) -> Callable[..., Any]:
-            return vmap(again(graph), tuple(places), axis_size=size)
+            return vmap(again(graph), tuple(places), axis_size=size, axis_name=axis_name)
 
         zeros = (0,) * len(self.branches[0].outputs)
         if index_axis is None:
@@ -167,14 +245,23 @@ class CondRules(Cond):
         return found, zeros
 
 
+def _zeros_like(operands: Sequence[Tensor]) -> Callable[..., list[Tensor]]:
+    """A function that gives no gradient to the float ones among operands."""
+    specs = [(operands[i].shape, operands[i].dtype) for i in _floats(operands)]
+    return lambda *own: [filled(0, shape, dtype) for shape, dtype in specs]
+
+
 def _taken(
     graph: Graph, batched: Any, mask: Tensor, operands: list[Tensor], places: list[Any], size: int
 ) -> list[Tensor]:
     """A branch for the examples that take it; if there are none it is not computed, but zeros are given."""
 
+    alone = not axis_names_in(graph)
+
     def some(mask: Tensor, *own: Tensor) -> list[Tensor]:
         safe = [
-            x if place is None else _of_one(mask, x) for x, place in zip(own, places, strict=True)
+            _of_one(mask, x) if alone and place is not None else x
+            for x, place in zip(own, places, strict=True)
         ]
         return list(batched(*safe))
 
@@ -186,11 +273,12 @@ def _taken(
     return run(CondRules(graphs), [mask.any().astype(dtypes.int32), *given])
 
 
-class WhileRules(While):
+class WhileRules(Rules, While):
     """`While` with its rules."""
 
-    def evaluate(self, tensors: Sequence[Tensor]) -> list[Tensor]:
-        return run(self, tensors)
+    def with_graphs(self, graphs: Sequence[Graph]) -> Rules:
+        condition, body = graphs
+        return WhileRules(condition, body, self.carried)
 
     def step_by_step(self, tensors: Sequence[Tensor]) -> list[Tensor]:
         carry, same = list(tensors[: self.carried]), tensors[self.carried :]
@@ -226,8 +314,9 @@ class WhileRules(While):
         found = run(WhileRules(graphs[0], graphs[1], n + m), given)
         return _spread(found[n:], _floats(self.body.outputs), n)
 
-    def batch(self, inputs: Any, axes: Any, size: int) -> Any:
+    def batch_over(self, inputs: Any, axes: Any, size: int, axis_name: str | None) -> Any:
         """All that is carried is different for every example; who is done waits for the others."""
+        alone = not self.axis_names
         n = self.carried
         carry = [batch_front(x, axis, size) for x, axis in zip(inputs[:n], axes[:n], strict=True)]
         same = [
@@ -235,20 +324,19 @@ class WhileRules(While):
             for x, axis in zip(inputs[n:], axes[n:], strict=True)
         ]
         places = (*(0,) * n, *[None if axis is None else 0 for axis in axes[n:]])
-        more = vmap(again(self.condition), places, axis_size=size)
-        turn = vmap(again(self.body), places, axis_size=size)
+        more = vmap(again(self.condition), places, axis_size=size, axis_name=axis_name)
+        turn = vmap(again(self.body), places, axis_size=size, axis_name=axis_name)
 
         def condition(*own: Tensor) -> list[Tensor]:
             return [more(*own)[0].any()]
 
         def body(*own: Tensor) -> list[Tensor]:
             active = more(*own)[0]
-            safe = [_of_one(active, x) for x in own[:n]]
-            rest = [
-                x if place is None else _of_one(active, x)
-                for x, place in zip(own[n:], places[n:], strict=True)
+            safe = [
+                _of_one(active, x) if alone and place is not None else x
+                for x, place in zip(own, places, strict=True)
             ]
-            after = turn(*safe, *rest)
+            after = turn(*safe)
             return [_masked(active, x, y) for x, y in zip(after, own[:n], strict=True)]
 
         given = [*carry, *same]
@@ -256,11 +344,11 @@ class WhileRules(While):
         return run(WhileRules(graphs[0], graphs[1], n), given), (0,) * n
 
 
-class ScanRules(ScanLoop):
+class ScanRules(Rules, ScanLoop):
     """`ScanLoop` with its rules."""
 
-    def evaluate(self, tensors: Sequence[Tensor]) -> list[Tensor]:
-        return run(self, tensors)
+    def with_graphs(self, graphs: Sequence[Graph]) -> Rules:
+        return replace(self, body=graphs[0])
 
     def _parts(self, tensors: Sequence[Any]) -> tuple[list[Any], list[Any], list[Any]]:
         """What is carried, the sequences, and what is the same for all places."""
@@ -358,7 +446,7 @@ class ScanRules(ScanLoop):
             *_spread(t_stacked, _floats(self.body.outputs[n:]), outputs - n),
         ]
 
-    def batch(self, inputs: Any, axes: Any, size: int) -> Any:
+    def batch_over(self, inputs: Any, axes: Any, size: int, axis_name: str | None) -> Any:
         """Places stay in front, examples behind them."""
         n, m = self.carried, self.sliced
         carry, sequences, same = self._parts(inputs)
@@ -373,7 +461,7 @@ class ScanRules(ScanLoop):
             for x, axis in zip(same, a_same, strict=True)
         ]
         places = (*(0,) * n, *[None if a is None else 0 for a in (*a_sequences, *a_same)])
-        turn = vmap(again(self.body), places, axis_size=size)
+        turn = vmap(again(self.body), places, axis_size=size, axis_name=axis_name)
         like = [*carry, *[_first(x) for x in sequences], *same]
         graph = graph_of("scan", lambda *own: list(turn(*own)), like)
         loop = ScanRules(graph, self.length, n, m, self.reverse)

@@ -11,6 +11,8 @@ import functools
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import numpy as np
+
 from tessella import autodiff
 from tessella.errors import ArgumentError, ArgumentTypeError, GradientError
 from tessella.tensors.tensor import Tensor, _make
@@ -30,6 +32,8 @@ def stop_gradient(tree: Any) -> Any:
     """
 
     def stopped(leaf: Any) -> Any:
+        if isinstance(leaf, np.ndarray):
+            return trees.as_tensor(leaf)
         if not isinstance(leaf, Tensor):
             return leaf
         if not leaf.dtype.is_float or not isinstance(_mode.trace, InnerTrace):

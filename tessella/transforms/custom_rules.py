@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import abc
+import functools
 import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -18,7 +19,7 @@ from tessella.primitives.movement import move_axis
 from tessella.tensors.tensor import Tensor, _make, filled
 from tessella.tensors.tracing import line_of
 from tessella.transforms import trees
-from tessella.transforms.batching import vmap
+from tessella.transforms.batching import axis_names_in, vmap
 from tessella.transforms.recording import InnerTrace, record
 from tessella.transforms.reverse_mode import vjp
 
@@ -73,11 +74,30 @@ class Rule(abc.ABC):
 
     plain: Callable[..., Any]
     name: str
+    structure: Any = None  # of what `plain` gives, once that is known
+    has_own_code = True  # which may do what `plain` does not
+
+    def aligned(self, tree: Any, what: str) -> list[Any]:
+        """The leaves of what a rule gives, in the order of those of the function's result.
+
+        Raises:
+            GradientError: it has another structure.
+        """
+        leaves, own = trees.results_of(tree)
+        if self.structure is None or own == self.structure:
+            return leaves
+        found = trees.leaves_like(self.structure, trees.unflatten(own, leaves))
+        if found is None:
+            raise GradientError(
+                f"{self.name}: {what} has the structure {trees.outline(own)}, what the function gives "
+                f"{trees.outline(self.structure)}; they must be the same"
+            )
+        return found
 
     def call(self, *tensors: Tensor) -> tuple[list[Any], Any]:
         """The leaves of the result and their structure; now, on the tape, or as a node of a graph."""
         trace = _mode.trace
-        if isinstance(trace, InnerTrace):
+        if isinstance(trace, InnerTrace) and not trace.inlines:
             return self._recorded(trace, tensors)
         return self.on_the_tape(tensors)
 
@@ -89,10 +109,15 @@ class Rule(abc.ABC):
         """As one node: the function is gone through only to see what it gives."""
         shapes = InnerTrace("custom")
         recorded = record(shapes, self.plain, [Spec(x.shape, x.dtype) for x in tensors])
-        leaves = recorded.outputs
+        leaves, self.structure = recorded.outputs, recorded.structure
         results = tuple(Spec(value.shape, value.dtype) for value in recorded.values)
         values = [Value(spec.shape, spec.dtype) for spec in results]
-        primitive = CustomCall(self, results)
+        primitive = CustomCall(
+            self,
+            results,
+            tuple([isinstance(x, Value) for x in leaves]),
+            axis_names_in(recorded.graph),
+        )
         where = line_of(lambda made: None)
         node = GraphNode(primitive, [trace.value_of(x) for x in tensors], values, where)
         trace.nodes.append(node)
@@ -123,8 +148,14 @@ class Rule(abc.ABC):
         """The result and its tangent."""
 
     @abc.abstractmethod
-    def batched(self, axes: Sequence[Any], size: int) -> Rule:
-        """The rule for a batch: where each tensor has its axis, or None, and how many examples there are."""
+    def batched(self, axes: Sequence[Any], size: int, axis_name: str | None) -> Rule:
+        """The rule for a batch.
+
+        Args:
+            axes: where each tensor has its axis, or None.
+            size: how many examples there are.
+            axis_name: the name of the axis.
+        """
 
 
 def _full(cotangents: Sequence[Any], outputs: Sequence[Tensor]) -> list[Tensor]:
@@ -174,11 +205,11 @@ class VJPRule(Rule):
 
     def on_the_tape(self, tensors: Sequence[Tensor]) -> tuple[list[Any], Any]:
         if not (autodiff.is_enabled() and any(x._node is not None for x in tensors)):
-            return trees.flatten(self.plain(*tensors))
+            return trees.results_of(self.plain(*tensors))
         cut = [_make(held(x), None, 0) for x in tensors]
         with autodiff.set_enabled(False):
             result, residuals = self._forward(*cut)
-        leaves, structure = trees.flatten(result)
+        leaves, structure = self._leaves(result)
         outputs = [leaf for leaf in leaves if isinstance(leaf, Tensor)]
         parents = tuple([None if x._node is None else (x._node, x._output) for x in tensors])
         saved = [_make(x._value, x._node, x._output) for x in tensors]
@@ -193,8 +224,14 @@ class VJPRule(Rule):
 
     def pull(self, tensors: Sequence[Tensor], cotangents: Sequence[Tensor]) -> Sequence[Any]:
         result, residuals = self._forward(*tensors)
-        leaves, structure = trees.flatten(result)
+        leaves, structure = self._leaves(result)
         return self._backward(residuals, _tree_of(cotangents, leaves, structure))
+
+    def _leaves(self, result: Any) -> tuple[list[Any], Any]:
+        """The leaves of what the forward rule gives, and their structure: the function's, if that is known."""
+        if self.structure is None:
+            return trees.results_of(result)
+        return self.aligned(result, "what the forward rule gives"), self.structure
 
     def push(self, tensors: Sequence[Tensor], tangents: Sequence[Any]) -> tuple[Any, Any]:
         raise GradientError(
@@ -202,19 +239,23 @@ class VJPRule(Rule):
             "forward mode, with custom_jvp, from which both follow"
         )
 
-    def batched(self, axes: Sequence[Any], size: int) -> Rule:
-        return _BatchedVJP(self, axes, size)
+    def batched(self, axes: Sequence[Any], size: int, axis_name: str | None) -> Rule:
+        return _BatchedVJP(self, axes, size, axis_name)
 
 
 class _BatchedVJP(VJPRule):
     """The rule for a batch: forward and backward, each under `vmap`."""
 
-    def __init__(self, rule: VJPRule, axes: Sequence[Any], size: int) -> None:
-        self.rule, self.axes, self.size = rule, tuple(axes), size
-        self.plain, self.name = vmap(rule.plain, self.axes, axis_size=size), rule.name
+    def __init__(
+        self, rule: VJPRule, axes: Sequence[Any], size: int, axis_name: str | None
+    ) -> None:
+        self.rule, self.axes = rule, tuple(axes)
+        self.over = functools.partial(vmap, axis_size=size, axis_name=axis_name)
+        self.plain, self.name = self.over(rule.plain, self.axes), rule.name
+        self.structure = rule.structure
 
     def _forward(self, *tensors: Tensor) -> tuple[Any, Any]:
-        found: tuple[Any, Any] = vmap(self.rule._forward, self.axes, axis_size=self.size)(*tensors)
+        found: tuple[Any, Any] = self.over(self.rule._forward, self.axes)(*tensors)
         return found
 
     def _backward(self, residuals: Any, cotangent: Any) -> list[Any]:
@@ -222,7 +263,7 @@ class _BatchedVJP(VJPRule):
             return self.rule._backward(residuals, cotangent)
 
         spread = trees.map_leaves(lambda leaf: 0 if isinstance(leaf, Tensor) else None, residuals)
-        found = vmap(one, (spread, 0), axis_size=self.size)(residuals, cotangent)
+        found = self.over(one, (spread, 0))(residuals, cotangent)
         return [_for_argument(g, axis) for g, axis in zip(found, self.axes, strict=True)]
 
 
@@ -255,12 +296,12 @@ class JVPRule(Rule):
 
     def on_the_tape(self, tensors: Sequence[Tensor]) -> tuple[list[Any], Any]:
         if not (autodiff.is_enabled() and any(x._node is not None for x in tensors)):
-            return trees.flatten(self.plain(*tensors))
+            return trees.results_of(self.plain(*tensors))
         cut = [_make(held(x), None, 0) for x in tensors]
         with autodiff.set_enabled(False):
-            leaves, structure = trees.flatten(self.plain(*cut))
+            leaves, self.structure = trees.results_of(self.plain(*cut))
         outputs = [leaf for leaf in leaves if isinstance(leaf, Tensor)]
-        return _on_the_node(self.tape_node(tensors, outputs), leaves), structure
+        return _on_the_node(self.tape_node(tensors, outputs), leaves), self.structure
 
     def pull(self, tensors: Sequence[Tensor], cotangents: Sequence[Tensor]) -> Sequence[Any]:
         """The transpose of the rule: it is linear in the tangents."""
@@ -270,8 +311,11 @@ class JVPRule(Rule):
             full: list[Any] = [None] * len(tensors)
             for place, tangent in zip(places, tangents, strict=True):
                 full[place] = tangent
-            _, derivative = self._both(tensors, full)
-            return [leaf for leaf in trees.flatten(derivative)[0] if isinstance(leaf, Tensor)]
+            result, derivative = self._both(tensors, full)
+            return _tangents(
+                self.aligned(result, "the result of its rule"),
+                self.aligned(derivative, "the tangent of its rule"),
+            )
 
         zeros = [filled(0, tensors[i].shape, tensors[i].dtype) for i in places]
         _, pullback = vjp(along, *zeros)
@@ -283,16 +327,19 @@ class JVPRule(Rule):
     def push(self, tensors: Sequence[Tensor], tangents: Sequence[Any]) -> tuple[Any, Any]:
         return self._both(tensors, tangents)
 
-    def batched(self, axes: Sequence[Any], size: int) -> Rule:
-        return _BatchedJVP(self, axes, size)
+    def batched(self, axes: Sequence[Any], size: int, axis_name: str | None) -> Rule:
+        return _BatchedJVP(self, axes, size, axis_name)
 
 
 class _BatchedJVP(JVPRule):
     """The rule for a batch, under `vmap`."""
 
-    def __init__(self, rule: JVPRule, axes: Sequence[Any], size: int) -> None:
-        self.inner, self.axes, self.size = rule, tuple(axes), size
-        self.plain, self.name = vmap(rule.plain, self.axes, axis_size=size), rule.name
+    def __init__(
+        self, rule: JVPRule, axes: Sequence[Any], size: int, axis_name: str | None
+    ) -> None:
+        self.inner, self.axes = rule, tuple(axes)
+        self.over = functools.partial(vmap, axis_size=size, axis_name=axis_name)
+        self.plain, self.name = self.over(rule.plain, self.axes), rule.name
 
     def _both(self, tensors: Sequence[Tensor], tangents: Sequence[Any]) -> tuple[Any, Any]:
         along = [None if t is None else axis for t, axis in zip(tangents, self.axes, strict=True)]
@@ -301,7 +348,7 @@ class _BatchedJVP(JVPRule):
             return self.inner._both(tensors, tangents)
 
         axes = list(self.axes), along
-        found: tuple[Any, Any] = vmap(one, axes, axis_size=self.size)(list(tensors), list(tangents))
+        found: tuple[Any, Any] = self.over(one, axes)(list(tensors), list(tangents))
         return found
 
 
@@ -321,6 +368,15 @@ def _on_the_node(node: Node, leaves: Sequence[Any]) -> list[Any]:
     ]
 
 
+def _tangents(results: Sequence[Any], tangents: Sequence[Any]) -> list[Tensor]:
+    """The tangents of the tensors among results; zeros for None."""
+    return [
+        filled(0, y.shape, y.dtype) if tangent is None else tangent
+        for y, tangent in zip(results, tangents, strict=True)
+        if isinstance(y, Tensor)
+    ]
+
+
 def _tree_of(tensors: Sequence[Tensor], leaves: Sequence[Any], structure: Any) -> Any:
     """The tree of a result with other tensors in it; None for what was none."""
     following = iter(tensors)
@@ -337,6 +393,13 @@ class CustomCall(Primitive):
 
     rule: Any
     results: tuple[Spec, ...]
+    tensors: tuple[bool, ...]  # which leaves of the result they are
+    axis_names: frozenset[str]  # of the collectives in it
+
+    @property
+    def has_own_code(self) -> bool:
+        """Whether its derivative is more than that of what it does."""
+        return bool(self.rule.has_own_code)
 
     @property
     def name(self) -> str:
@@ -348,13 +411,22 @@ class CustomCall(Primitive):
     def evaluate(self, tensors: Sequence[Tensor]) -> list[Tensor]:
         """Call the function, with its rule."""
         leaves, _ = self.rule.call(*tensors)
-        return [leaf for leaf in leaves if isinstance(leaf, Tensor)]
+        return self._chosen(leaves)
+
+    def _chosen(self, leaves: Sequence[Any]) -> list[Any]:
+        return [leaf for leaf, chosen in zip(leaves, self.tensors, strict=True) if chosen]
 
     def batch(self, inputs: Any, axes: Any, size: int) -> tuple[Any, Any]:
-        leaves, _ = self.rule.batched(axes, size).call(*inputs)
-        found = [leaf for leaf in leaves if isinstance(leaf, Tensor)]
+        return self.batch_over(inputs, axes, size, None)
+
+    def batch_over(
+        self, inputs: Any, axes: Any, size: int, axis_name: str | None
+    ) -> tuple[Any, Any]:
+        """`batch`, where collectives over the axis of a name go over this one."""
+        leaves, _ = self.rule.batched(axes, size, axis_name).call(*inputs)
+        found = self._chosen(leaves)
         return found, tuple([0] * len(found))
 
     def jvp(self, inputs: Any, tangents: Any) -> Any:
         _, derivative = self.rule.push(inputs, tangents)
-        return [leaf for leaf in trees.flatten(derivative)[0] if isinstance(leaf, Tensor)]
+        return self._chosen(self.rule.aligned(derivative, "the tangent of its rule"))

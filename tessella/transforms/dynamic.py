@@ -103,6 +103,15 @@ def _parameters(function: Callable[..., Any]) -> list[str] | None:
     return list(found)
 
 
+def takes_any_names(function: Callable[..., Any]) -> bool:
+    """Whether a function has `**kwargs`, in which it sees the order of its keyword arguments; or nobody knows."""
+    try:
+        found = inspect.signature(function, follow_wrapped=False).parameters
+    except (TypeError, ValueError):
+        return True
+    return any(p.kind is inspect.Parameter.VAR_KEYWORD for p in found.values())
+
+
 class Dimensions:
     """Which dimensions of a function's arguments are dynamic: as declared, or as calls have shown."""
 

@@ -119,11 +119,11 @@ class _Call:
             raise ArgumentTypeError(
                 f"{self.name}: tangents is a {type(tangents).__name__}; expected a tuple like the primals"
             )
-        leaves, structure = trees.flatten(tuple(tangents))
-        if structure != self.structure:
+        leaves = trees.leaves_like(self.structure, tuple(tangents))
+        if leaves is None:
             raise ArgumentError(
-                f"{self.name}: the tangents {structure} have another structure than the primals "
-                f"{self.structure}; give one of the same structure, with None where it is zero"
+                f"{self.name}: the tangents {trees.outline(trees.flatten(tuple(tangents))[1])} have another structure "
+                f"than the primals {trees.outline(self.structure)}; give one of the same structure, with None where it is zero"
             )
         found: list[Tangent] = []
         for place, primal in zip(self.places, self.given, strict=True):

@@ -67,6 +67,6 @@ def _names(function: Any, args: Any, kwargs: Any) -> list[str]:
     found = []
     for name, argument in zip(names, args, strict=True):
         found += [name] * len(trees.flatten(argument)[0])
-    for key in sorted(kwargs):
+    for key in kwargs:
         found += [key] * len(trees.flatten(kwargs[key])[0])
     return found

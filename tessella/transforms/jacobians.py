@@ -54,7 +54,7 @@ def jacfwd(
 
             derivatives, beside = vmap(along, out_axes=(0, None if not has_aux else 0))(_basis(x))
             aux.append(beside)
-            columns.append(trees.map_leaves(lambda y, x=x: _behind(y, x), derivatives))
+            columns.append(trees.tree_map(lambda y, x=x: _behind(y, x), derivatives))
         found = _by_result(columns, structure, argnums)
         if not has_aux:
             return found
@@ -89,7 +89,7 @@ def jacrev(
             return function(*given)
 
         value, pullback, *aux = vjp(of, *variables, has_aux=has_aux)
-        outputs, shape = trees.flatten(value)
+        outputs, shape = trees.tree_flatten(value)
         rows = []  # for each leaf of the result the derivatives by each leaf of the arguments
         for number, y in enumerate(outputs):
             if not isinstance(y, Tensor) or not y.dtype.is_float:
@@ -153,7 +153,7 @@ def _require_function(function: Any, name: str) -> None:
 
 def _variables(args: Any, numbers: Sequence[int], name: str) -> tuple[list[Tensor], Any]:
     """The leaves of the chosen arguments as tensors, and their structure."""
-    leaves, structure = trees.flatten(tuple(args[i] for i in numbers))
+    leaves, structure = trees.tree_flatten(tuple(args[i] for i in numbers))
     found = []
     for leaf in leaves:
         if not (trees.is_array(leaf) or isinstance(leaf, float)):
@@ -186,7 +186,7 @@ def _behind(y: Tensor, x: Tensor) -> Tensor:
 
 def _by_result(columns: list[Any], structure: Any, argnums: Any) -> Any:
     """Trees like the result, one for each leaf of the arguments, as one tree of trees."""
-    flat = [trees.flatten(column) for column in columns]
+    flat = [trees.tree_flatten(column) for column in columns]
     shape = flat[0][1]
     leaves = [
         _of_arguments(list(row), structure, argnums)

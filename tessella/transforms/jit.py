@@ -28,11 +28,20 @@ from tessella.compiler.ladder import compiling
 from tessella.compiler.observe import choice
 from tessella.errors import ArgumentError, ArgumentTypeError, RetraceWarning, SideEffectError
 from tessella.primitives.graph import Graph
+from tessella.tensors.numbers import FLOATS
 from tessella.tensors.tensor import Tensor
 from tessella.tracing.guards import Guards, Source
-from tessella.transforms.dynamic import MOST_PROGRAMS, Declared, Dimensions, Family
+from tessella.transforms.dynamic import (
+    MOST_PROGRAMS,
+    Declared,
+    Dimensions,
+    Family,
+    takes_any_names,
+)
 from tessella.transforms.specialisation import Specialisation
 from tessella.transforms.traced_function import TracedFunction, Whole, number_array
+from tessella.tree_nodes import become_nodes, key_of
+from tessella.trees import taken_apart
 
 VARIABLE = "TESSELLA_JIT"
 _MOST_QUIET_TRACES = 8
@@ -50,9 +59,9 @@ def jit(
 ) -> Any:
     """Compile a function of tensors into one native call.
 
-    Arguments may be trees (lists, tuples, dicts, dataclasses) of tensors. A float in them is an input
-    like a tensor, unless the function looks at its value. Everything that is no tensor, NumPy array or
-    float is static: another value is traced and compiled again. Whole arguments can be declared static.
+    Arguments may be trees (lists, tuples, dicts, dataclasses, see `ts.tree_map`) of tensors. A float in them, one of
+    NumPy's too, is an input like a tensor, unless the function looks at its value. Everything that is no tensor, NumPy
+    array or float is static: another value is traced and compiled again. Whole arguments can be declared static.
 
     What the function reads around itself (globals, attributes, modules, ...) is guarded: if it is not what it was, the
     function is traced again. What it writes there is written by every call. docs/surroundings.md has the details.
@@ -89,17 +98,13 @@ def jit(
 
 
 class Static:
-    """A part of the arguments that is no tensor: equal if type and value are."""
+    """A part of the arguments that is no tensor: equal if type and value are, at the time of the calls."""
 
     __slots__ = ("key", "value")
 
     def __init__(self, value: Any) -> None:
-        self.value = value
-        try:
-            hash(value)
-            self.key: Any = (type(value), repr(value) if isinstance(value, float) else value)
-        except TypeError:
-            self.key = (type(value), id(value))  # the value is kept, so no other has its id
+        self.value = value  # and kept: where it goes by its id, no other has that
+        self.key = key_of(value)
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Static) and self.key == other.key
@@ -135,7 +140,7 @@ class _Given(NamedTuple):
         return self.arrays
 
 
-_NUMBER = "a float"  # in keys
+_NUMBER = FLOATS[float]  # in keys
 
 
 class _Quick(NamedTuple):
@@ -181,6 +186,7 @@ class Jitted:
         self.families: list[Family] = []  # traced with symbolic sizes, the last one first
         self.static_numbers = static_numbers
         self.static_names = static_names
+        self.sees_order = takes_any_names(function)  # in which keyword arguments are given
         self.specialisations: dict[Any, list[Specialisation]] = {}
         self.plain: dict[Any, list[Specialisation]] = {}  # for what `_kinds` knows, by position
         # the program that was called last, if that is simple to ask
@@ -285,11 +291,13 @@ class Jitted:
                 arrays.append(array)
                 handles.append(None)
                 parts.append((array.layout, False))
-            elif type(leaf) is float:
+            elif type(leaf) in FLOATS:
                 arrays.append(number_array(leaf))
                 handles.append(None)
                 numbers.append(leaf)
-                parts.append(_NUMBER)
+                parts.append(FLOATS[type(leaf)])
+            elif hasattr(leaf, "__dataclass_fields__") and become_nodes([type(leaf)]):
+                return self._flatten(args, kwargs)  # with its fields as leaves
             else:
                 parts.append(Static(leaf.value if isinstance(leaf, Whole) else leaf))
         if len({id(x) for x in handles if x is not None}) < len(handles) - sum(
@@ -302,6 +310,8 @@ class Jitted:
         return _Given(arrays, tuple(parts), tensors, numbers, handles, foreign)
 
     def _with_statics(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        if len(kwargs) > 1 and not self.sees_order:
+            kwargs = dict(sorted(kwargs.items()))
         if not self.static_numbers and not self.static_names:
             return args, kwargs
         numbers = {n % len(args) if args else n for n in self.static_numbers}
@@ -560,9 +570,7 @@ def _kinds(args: Sequence[Any]) -> list[Any]:
 
 def _leaves(tree: Any, parts: list[Any]) -> Iterable[Any]:
     """The leaves of a tree; its structure goes to `parts`."""
-    import optree
-
-    leaves, structure = optree.tree_flatten(tree, none_is_leaf=True, namespace="tessella")
+    leaves, structure = taken_apart(tree)
     parts.append(structure)
     return leaves
 
@@ -581,8 +589,8 @@ def _difference(old: tuple[Any, ...], new: tuple[Any, ...]) -> str:
             shown = (
                 repr(now)
                 if isinstance(after, Static)
-                else _NUMBER
-                if after is _NUMBER
+                else after
+                if isinstance(after, str)
                 else "a tensor"
             )
             return f"the static argument {number} is {shown} now"

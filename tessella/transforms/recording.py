@@ -21,6 +21,7 @@ from tessella.scalar.function import ScalarFunction
 from tessella.tensors.tensor import Tensor, _make, apply, from_array, perform
 from tessella.tensors.tracing import Trace, attributed, outside, tracing, user_line
 from tessella.tracing.guards import Guard
+from tessella.transforms import trees
 
 _mode = autodiff._mode
 STOP_GRADIENT = Elementwise(
@@ -33,13 +34,14 @@ class InnerTrace(Trace):
 
     Args:
         name: of the transformation, for messages.
+        inlines: whether functions with rules of their own are gone through like others.
     """
 
     used_once = True
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, inlines: bool = False) -> None:
         super().__init__(_mode.trace)
-        self.name = name
+        self.name, self.inlines = name, inlines
         self.pending: list[Callable[[], None]] = []
         self.silent: set[Node] = set()  # what was done in `no_grad`
         self._held: list[Tensor] = []  # captured tensors that nobody else keeps
@@ -48,8 +50,8 @@ class InnerTrace(Trace):
         else:
             self.after = self.pending
 
-    def check_history(self, tensor: Any) -> None:
-        """Any tensor may be used: what is done with it is done again outside, with its history."""
+    def cut(self, tensor: Any) -> None:
+        """Histories go on: what is done with a tensor is done again outside."""
 
     def detached(self, tensor: Any) -> Any:
         """No gradient goes through it, of whatever kind: the graph says so."""
@@ -148,11 +150,9 @@ class Recorded(NamedTuple):
 
     def result(self, tensors: Sequence[Tensor]) -> Any:
         """The result with tensors for the graph's outputs."""
-        import optree
-
         following = iter(tensors)
         leaves = [next(following) if isinstance(x, Value) else x for x in self.outputs]
-        return optree.tree_unflatten(self.structure, leaves)
+        return trees.unflatten(self.structure, leaves)
 
     @property
     def values(self) -> list[Value]:
@@ -168,8 +168,6 @@ def record(
     Raises:
         SideEffectError: it gives a tensor from outside other data.
     """
-    import optree
-
     with tracing(trace):
         layouts = [contiguous_layout(tuple(spec.shape), spec.dtype) for spec in specs]
         arguments: list[Any] = [
@@ -177,7 +175,7 @@ def record(
             for layout in layouts
         ]
         result = function(*arguments)
-        leaves, structure = optree.tree_flatten(result, none_is_leaf=True, namespace="tessella")
+        leaves, structure = trees.results_of(result)
         outputs = [trace.value_of(x) if isinstance(x, Tensor) else x for x in leaves]
         for capture, _ in trace.rebound():
             raise SideEffectError(

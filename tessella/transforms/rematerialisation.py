@@ -46,9 +46,11 @@ def checkpoint(function: Callable[..., Any]) -> Callable[..., Any]:
 
     @functools.wraps(function, updated=())
     def checkpointed(*args: Any, **kwargs: Any) -> Any:
+        leaves, structure = trees.results_of((args, kwargs))
         if not autodiff.is_enabled():
-            return function(*args, **kwargs)
-        leaves, structure = trees.flatten((args, kwargs))
+            inner_args, inner_kwargs = trees.unflatten(structure, leaves)
+            found, structure = trees.results_of(function(*inner_args, **inner_kwargs))
+            return trees.unflatten(structure, found)
         places = [i for i, leaf in enumerate(leaves) if isinstance(leaf, Tensor)]
         tensors = [leaves[i] for i in places]
 
@@ -70,6 +72,8 @@ def checkpoint(function: Callable[..., Any]) -> Callable[..., Any]:
 
 class _Again(Rule):
     """Tensors to tensors, computed again where gradients are asked for."""
+
+    has_own_code = False
 
     def __init__(self, plain: Callable[..., Any], name: str) -> None:
         self.plain, self.name = plain, name
@@ -97,5 +101,6 @@ class _Again(Rule):
         found: tuple[Any, Any] = jvp(self.plain, tuple(tensors), tuple(tangents))
         return found
 
-    def batched(self, axes: Sequence[Any], size: int) -> Rule:
-        return _Again(vmap(self.plain, tuple(axes), axis_size=size), self.name)
+    def batched(self, axes: Sequence[Any], size: int, axis_name: str | None) -> Rule:
+        plain = vmap(self.plain, tuple(axes), axis_size=size, axis_name=axis_name)
+        return _Again(plain, self.name)

@@ -98,22 +98,29 @@ def vjp(function: Callable[..., Any], *primals: Any, has_aux: bool = False) -> t
     with Variables("vjp", primals, strict=False) as variables:
         result = function(*variables.arguments)
     value, aux = _split(result, has_aux, "vjp")
-    leaves, structure = trees.flatten(value)
+    leaves, structure = trees.results_of(value)
     outputs = [leaf for leaf in leaves if isinstance(leaf, Tensor)]
     shown = trees.unflatten(structure, [without_history(leaf) for leaf in leaves])
 
     def pullback(cotangent: Any) -> Any:
-        given, other = trees.flatten(cotangent)
-        if other != structure:
+        given = trees.leaves_like(structure, cotangent)
+        if given is None:
             raise ArgumentError(
-                f"vjp: the gradient {other} has another structure than the value {structure}"
+                f"vjp: the gradient {trees.outline(trees.flatten(cotangent)[1])} has another structure than the "
+                f"value {trees.outline(structure)}"
             )
         cotangents = [
             _fitting(ct, y) for ct, y in zip(given, leaves, strict=True) if isinstance(y, Tensor)
         ]
         return variables.gradients(outputs, cotangents, retain_graph=True)
 
-    return (shown, pullback, aux) if has_aux else (shown, pullback)
+    return (shown, pullback, _apart(aux)) if has_aux else (shown, pullback)
+
+
+def _apart(aux: Any) -> Any:
+    """What was returned beside the value, without its history."""
+    leaves, structure = trees.results_of(aux)
+    return trees.unflatten(structure, [without_history(leaf) for leaf in leaves])
 
 
 def _fitting(ct: Any, y: Tensor) -> Tensor | None:
@@ -157,10 +164,7 @@ def _value_and_grad(
         single = len(chosen) == 1 and (isinstance(argnums, int) or not numbers)
         single = single and (isinstance(argnames, str) or not names)
         shown = without_history(value)
-        if has_aux:
-            leaves, structure = trees.flatten(aux)
-            aux = trees.unflatten(structure, [without_history(leaf) for leaf in leaves])
-        return ((shown, aux) if has_aux else shown), (found[0] if single else found)
+        return ((shown, _apart(aux)) if has_aux else shown), (found[0] if single else found)
 
     return both
 
@@ -256,11 +260,15 @@ class Variables:
             self.nodes.append({key: Variable(p) for key, p in wanted.items()})
             self.own.update(self.nodes[-1].values())
             return leaf
+        if leaf is None:
+            self.nodes.append(None)
+            return leaf
         if not (trees.is_array(leaf) or isinstance(leaf, float)):
             if self.strict:
                 raise GradientError(
                     f"{user_line()}: {self.name}: the argument holds a {type(leaf).__name__} ({leaf!r}), and "
-                    "only floating point numbers have gradients; leave it out of argnums"
+                    "only floating point numbers have gradients; leave it out of argnums, or let it be a static "
+                    'field of its dataclass: dataclasses.field(metadata={"static": True})'
                 )
             self.nodes.append(None)
             return leaf

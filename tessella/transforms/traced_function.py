@@ -27,13 +27,14 @@ from tessella.errors import SideEffectError
 from tessella.garbage import collector_paused
 from tessella.primitives.graph import Graph, Value
 from tessella.sizes import Binding, Scope, Size
-from tessella.tensors.numbers import TracedNumber
+from tessella.tensors.numbers import FLOATS, TracedNumber, number_dtype
 from tessella.tensors.tensor import Tensor, _leaf, _make
 from tessella.tensors.tracing import Trace, Traced, tracing, user_line
 from tessella.tracing.guards import Source, kind_guard, layout_guard, value_guard
 from tessella.tracing.reading import Reader
 from tessella.transforms.backward import backward_of
 from tessella.transforms.given import Containers
+from tessella.trees import flatten, map_leaves
 
 _mode = autodiff._mode
 NUMBER_LAYOUT = contiguous_layout((), dtypes.float64)
@@ -125,8 +126,6 @@ class TracedFunction:
 
     def _flatten(self, trace: Trace, result: Any) -> list[Any]:
         """The leaves of the result, of what was written outside, and the arguments that hold other data now."""
-        import optree
-
         self.written_arguments = [
             number for number, tensor, value in self.handles if tensor._value is not value
         ]
@@ -146,10 +145,7 @@ class TracedFunction:
         written = [write.value for write in self.writes]
         contents = [list(container.items) for container in self.containers]
         everything: Any = (result, written, changed, histories, contents)
-        leaves: list[Any]
-        leaves, self.structure = optree.tree_flatten(
-            everything, none_is_leaf=True, namespace="tessella"
-        )
+        leaves, self.structure = flatten(everything)
         self.has_effects = bool(written or changed or histories or contents)
         if not self.has_effects:
             self.structure = self.structure.children()[0]
@@ -158,12 +154,9 @@ class TracedFunction:
 
     def _check_written(self, trace: Trace) -> None:
         """What is written outside must be something that every call can make again."""
-        import optree
-
         assert trace.reader is not None
         for write in self.writes:
-            value: Any = write.value
-            for leaf in optree.tree_leaves(value, none_is_leaf=True, namespace="tessella"):
+            for leaf in flatten(write.value)[0]:
                 if not isinstance(leaf, _REPEATABLE) and not trace.reader.around.is_known(leaf):
                     raise SideEffectError(
                         f"{write.where}: {write.source.text} is from outside the traced function and is given a "
@@ -198,8 +191,6 @@ class TracedFunction:
 
     def _arguments(self, trace: Trace, tree: Any, shapes: Sequence[Any] | None) -> Any:
         """The arguments with traced tensors instead of concrete ones."""
-        import optree
-
         given = None if shapes is None else iter(shapes)
 
         def argument(layout: Layout, hint: str) -> Tensor:
@@ -215,9 +206,9 @@ class TracedFunction:
             if isinstance(leaf, np.ndarray):
                 self.foreign.add(self.count)
                 return handle(argument(from_numpy(leaf).layout, "argument"))
-            if type(leaf) is float:
+            if type(leaf) in FLOATS:
                 self.numbers_given.append(leaf)
-                tensor = argument(NUMBER_LAYOUT, "number")
+                tensor = argument(NUMBER_LAYOUT, "number").astype(number_dtype(leaf))
                 place = len(self.numbers_given) - 1
                 return TracedNumber(
                     trace, leaf, tensor, frozenset([place]), operator.itemgetter(place)
@@ -249,7 +240,7 @@ class TracedFunction:
         self.inner: list[Tensor] = []  # arguments that need gradients
         self.inner_numbers: list[int] = []  # of the inputs that they are
         self.numbers_given: list[float] = []  # floats among the arguments, as they were
-        return optree.tree_map(traced, tree, none_is_leaf=True, namespace="tessella")
+        return map_leaves(traced, tree)
 
     def _read_results(self, trace: Trace, leaves: Sequence[Any]) -> None:
         """What the function returned, rebound and left as gradients."""

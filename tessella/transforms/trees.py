@@ -3,45 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
 
-from tessella.errors import ArgumentError, ArgumentTypeError
-from tessella.tensors.creation import asarray
+from tessella.dtypes import float32, promote
+from tessella.errors import ArgumentError, ArgumentTypeError, ShapeError
+from tessella.tensors.creation import asarray, zeros
+from tessella.tensors.manipulation import concat
 from tessella.tensors.tensor import Tensor
-
-Tree: TypeAlias = Any
-NAMESPACE = "tessella"
-
-
-def flatten(tree: Tree) -> tuple[list[Any], Any]:
-    """The leaves of a tree, and its structure; None is a leaf."""
-    import optree
-
-    return optree.tree_flatten(tree, none_is_leaf=True, namespace=NAMESPACE)
-
-
-def unflatten(structure: Any, leaves: Sequence[Any]) -> Tree:
-    import optree
-
-    return optree.tree_unflatten(structure, leaves)
-
-
-def with_leaves(
-    structure: Any, leaves: Sequence[Any], places: Sequence[int], others: Sequence[Any]
-) -> Tree:
-    """The tree of some leaves, with others at some places."""
-    filled_in = list(leaves)
-    for place, leaf in zip(places, others, strict=True):
-        filled_in[place] = leaf
-    return unflatten(structure, filled_in)
-
-
-def map_leaves(function: Callable[..., Any], tree: Tree, *others: Tree) -> Tree:
-    import optree
-
-    return optree.tree_map(function, tree, *others, none_is_leaf=True, namespace=NAMESPACE)
+from tessella.trees import (
+    Tree,
+    broadcast,
+    flatten,
+    leaves_like,
+    map_leaves,
+    outline,
+    tree_flatten,
+    tree_map,
+    unflatten,
+    with_leaves,
+)
 
 
 def is_array(leaf: Any) -> bool:
@@ -67,29 +49,25 @@ def as_tensor(leaf: Any) -> Tensor:
     return asarray(leaf)
 
 
+def results_of(tree: Tree) -> tuple[list[Any], Any]:
+    """The leaves of a result and its structure; NumPy arrays are tensors, which nobody else can write to."""
+    leaves, structure = flatten(tree)
+    return [as_tensor(x) if isinstance(x, np.ndarray) else x for x in leaves], structure
+
+
 def broadcast_prefix(prefix: Tree, tree: Tree, name: str, argument: str) -> list[Any]:
     """One entry of a tree prefix for every leaf of a tree: `0` for `{"a": x, "b": y}` is `[0, 0]`.
 
     Raises:
         ArgumentError: the prefix has another structure.
     """
-    import optree
-
-    try:
-        found: list[Any] = optree.broadcast_prefix(
-            prefix, tree, none_is_leaf=True, namespace=NAMESPACE
-        )
-    except ValueError:
+    found = broadcast(prefix, tree)
+    if found is None:
         raise ArgumentError(
-            f"{name}: {argument} is {prefix!r}, which does not fit what it is for, {_shape_of(tree)}; "
-            "give one number (or None) for all, or a tree that begins like it"
-        ) from None
+            f"{name}: {argument} is {prefix!r}, which does not fit what it is for, "
+            f"{outline(flatten(tree)[1])}; give one number (or None) for all, or a tree that begins like it"
+        )
     return found
-
-
-def _shape_of(tree: Tree) -> str:
-    """A tree with leaves shown as `*`."""
-    return str(map_leaves(lambda leaf: "*", tree)).replace("'*'", "*")
 
 
 def argument_numbers(
@@ -115,3 +93,72 @@ def argument_numbers(
             )
         found.append(number % count)
     return tuple(found)
+
+
+def ravel_tree(tree: Tree) -> tuple[Tensor, Callable[[Any], Tree]]:
+    """All numbers of a tree as one vector, and the function from such a vector to a tree like it.
+
+    Shapes: (n,) for n numbers in all leaves together, from left to right, each row-major.
+    Dtypes: the one that the leaves' promote to; the way back gives each leaf its own again. Python numbers become
+        tensors; an empty tree gives no float32.
+
+    Raises:
+        ArgumentTypeError: a leaf is no tensor, array or number.
+        ShapeError: (of the way back) the vector has another length.
+
+    >>> import tessella as ts
+    >>> vector, unravel = ts.ravel_tree({"w": ts.asarray([[1.0, 2.0]]), "b": ts.asarray(3.0)})
+    >>> vector
+    tensor([1., 2., 3.])
+    >>> unravel(vector * 2.0)
+    {'w': tensor([[2., 4.]]), 'b': tensor(6.)}
+    """
+    leaves, structure = tree_flatten(tree)
+    tensors = [_numbers(leaf, number) for number, leaf in enumerate(leaves)]
+    dtype = promote(*[x.dtype for x in tensors]) if tensors else float32
+    layouts = [(x.shape, x.dtype, x.size) for x in tensors]
+    length = sum(x.size for x in tensors)
+
+    def unravel(vector: Any) -> Tree:
+        x = as_tensor(vector)
+        if x.shape != (length,):
+            raise ShapeError(
+                f"unravel: the vector has shape {x.shape}; expected {(length,)}, as many numbers as there are in "
+                f"{outline(structure)}"
+            )
+        parts, start = [], 0
+        for shape, own, size in layouts:
+            parts.append(x[start : start + size].reshape(shape).astype(own))
+            start += size
+        return unflatten(structure, parts)
+
+    flat = [x.astype(dtype).reshape((x.size,)) for x in tensors]
+    return (concat(flat) if flat else zeros((0,))), unravel
+
+
+def _numbers(leaf: Any, number: int) -> Tensor:
+    if is_array(leaf) or isinstance(leaf, (bool, int, float, complex)):
+        return as_tensor(leaf)
+    raise ArgumentTypeError(
+        f"ravel_tree: leaf {number} is a {type(leaf).__name__} ({leaf!r}); expected tensors, arrays and numbers. What "
+        'is no number in a dataclass may be a static field: dataclasses.field(metadata={"static": True})'
+    )
+
+
+__all__ = [
+    "argument_numbers",
+    "as_tensor",
+    "broadcast_prefix",
+    "flatten",
+    "is_array",
+    "is_module",
+    "leaves_like",
+    "map_leaves",
+    "outline",
+    "ravel_tree",
+    "results_of",
+    "tree_flatten",
+    "tree_map",
+    "unflatten",
+    "with_leaves",
+]

@@ -340,3 +340,104 @@ def traced(function, *arguments):
 def test_messages(call, kind, text):
     with pytest.raises(kind, match=text):
         call()
+
+
+# --- complex numbers ----------------------------------------------------------------------------------
+
+COMPLEX = {
+    "cond": lambda z, m: ts.cond(
+        ts.real(z).sum() > 0, lambda z, m: (m @ z, z[::-1]), lambda z, m: (z * 2, ts.conj(z)), z, m
+    ),
+    "cond, unchanged": lambda z, m: ts.cond(ts.asarray(True), lambda z: z, lambda z: z * 2, z),
+    "switch": lambda z, m: ts.switch(
+        ts.asarray(1), [lambda z: z, lambda z: z.reshape((3, 1)).reshape((3,)) * 1j, lambda z: z], z
+    ),
+    "fori_loop": lambda z, m: ts.fori_loop(0, 3, lambda i, c: c * c * 0.5 + m[0], z),
+    "fori_loop of unknown length": lambda z, m: ts.fori_loop(0, ts.asarray(3), lambda i, c: m @ c, z),
+    "swapped": lambda z, m: ts.fori_loop(0, 3, lambda i, c: (c[1], c[0]), (z, m[0])),
+    "transposed": lambda z, m: ts.fori_loop(0, 3, lambda i, c: c.mT, m),
+    "scan": lambda z, m: ts.scan(lambda c, x: (c * x + x.sum(), (c, ts.real(x), x[::-1])), z, m),
+    "scan, reversed": lambda z, m: ts.scan(lambda c, x: (x, c), z, m, reverse=True),
+    "scan of nothing": lambda z, m: ts.scan(lambda c, x: (c * x, c), z, m[:0]),
+    "scan from a number": lambda z, m: ts.scan(lambda c, x: (c + 1j, x), ts.asarray(1j), z),
+    "while_loop": lambda z, m: ts.while_loop(
+        lambda c: abs(c[0]).sum() < 50, lambda c: (c[0] * (1.5 + 0.5j), c[1] + 1), (z, ts.asarray(0))
+    ),
+    "vmap of cond": lambda z, m: ts.vmap(
+        lambda r: ts.cond(ts.real(r).sum() > 0, lambda r: r * 1j, lambda r: r + 1, r)
+    )(m),
+    "vmap of while_loop": lambda z, m: ts.vmap(
+        lambda r: ts.while_loop(lambda c: abs(c).sum() < 20, lambda c: c * (1 + 1j), r)
+    )(m),
+    "vmap of scan": lambda z, m: ts.vmap(lambda r: ts.scan(lambda c, x: (c * x, c + x), r[0], r))(m),
+    "one in another": lambda z, m: ts.fori_loop(
+        0, 2,
+        lambda i, c: ts.cond(
+            ts.real(c).sum() > 0, lambda c: ts.scan(lambda a, x: (a * x, a), c, m)[0], ts.conj, c
+        ),
+        z,
+    ),
+    "no loop": lambda z, m: (m.mT, m[::2], m[:, 1], ts.flip(m), z, m[1]),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", COMPLEX)
+@pytest.mark.parametrize("dtype", [np.complex64, np.complex128])
+def test_complex_numbers(name, dtype):
+    random = np.random.default_rng(3)
+    z, m = (
+        ts.asarray((random.standard_normal(s) + 1j * random.standard_normal(s)).astype(dtype))
+        for s in ((3,), (3, 3))
+    )
+    same(COMPLEX[name], z, m)
+
+
+def test_complex_tensors_are_updated_in_place():
+    state = ts.asarray(np.asarray([[1 + 2j, 3], [4, 5]], np.complex64))
+    expected, factor = state.numpy().copy(), np.asarray([[1j, 2], [3, 1 - 1j]], np.complex64)
+
+    @ts.jit
+    def update(x):
+        before = state.mT
+        state.assign(before * x)
+        return before, x.mT
+
+    for _ in range(3):
+        before, shown = update(ts.asarray(factor))
+        np.testing.assert_array_equal(before.numpy(), expected.T)
+        np.testing.assert_array_equal(shown.numpy(), factor.T)
+        expected = expected.T * factor
+        np.testing.assert_array_equal(state.numpy(), expected)
+
+
+# --- functions with rules of their own in loops of a program --------------------------------------------
+
+
+def test_rules_in_compiled_loops():
+    """A program does what the function does, and its gradient is that of the rule."""
+    outside = ts.asarray(3.0)
+    f = ts.custom_vjp(ts.sin)
+    f.defvjp(lambda x: (f(x), x), lambda x, ct: (ct * 100.0,))
+    g = ts.custom_jvp(lambda x: x * outside)
+    g.defjvp(lambda p, t: (g(*p), t[0] * 7.0))
+
+    def loops(x):
+        k = x * 2.0
+        c, _ = ts.scan(
+            lambda c, y: (f(c) * y + g(c) + ts.checkpoint(lambda z: z * k)(c), None), x, ts.ones(2)
+        )
+        c = ts.fori_loop(0, 2, lambda i, c: ts.cond(c > 0, f, lambda c: g(c) * 0.1, c), c)
+        return c
+
+    def ends(x):
+        return ts.while_loop(lambda c: g(c) < 15.0, lambda c: c + 2.0 + f(c), loops(x))
+
+    value = ts.asarray(0.7)
+    same(loops, value)
+    same(ends, value)
+    slope = same(ts.grad(loops), value)
+    assert float(slope) > 1e4  # by the rule of f, which says 100
+    same(ts.grad(lambda x: ts.grad(loops)(x) * 1e-4), value)
+    pair = ts.asarray([0.7, -0.3])
+    same(ts.vmap(ts.grad(loops)), pair)
+    same(ts.grad(lambda v: ts.vmap(loops)(v).sum()), pair)

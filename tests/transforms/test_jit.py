@@ -494,11 +494,38 @@ def test_wrong_arguments_of_jit():
         ts.jit(lambda x: x).graph()
 
 
-def test_history_from_outside_is_refused():
+def test_gradients_go_through_to_what_was_computed_outside():
+    w = ts.asarray([1.0, 2.0]).requires_grad_()
+    h = w * w
+    f = ts.jit(lambda x: (x * h).sum() + (h * w).sum())  # by way of h, and directly
+    f(ts.asarray([1.0, 10.0])).backward()
+    assert w.grad.tolist() == [2.0 + 3.0, 40.0 + 12.0]
+    assert h.requires_grad
+    assert not h.is_leaf
+
+
+def test_what_cannot_be_done_to_what_was_computed_outside():
     w = ts.ones(2).requires_grad_()
     h = w * 2
-    with pytest.raises(errors.TracedValueError, match=r"x\.detach\(\)"):
-        ts.jit(lambda x: (x * h).sum())(ts.ones(2))
+
+    def backward(x):
+        (x * h).sum().backward()
+        return x
+
+    def update(x):
+        h.assign(h + x)
+        return x
+
+    with pytest.raises(
+        errors.TracedValueError, match=r"goes on into what was computed outside.*x\.detach\(\)"
+    ):
+        ts.jit(backward)(ts.ones(2))
+    with pytest.raises(
+        errors.SideEffectError, match=r"shape \(2,\) that was computed outside, with a history"
+    ):
+        ts.jit(update)(ts.ones(2))
+    (h * 3).sum().backward()  # and it is as it was
+    assert w.grad.tolist() == [6.0, 6.0]
 
 
 # --- threads and processes ----------------------------------------------------------------------

@@ -1,6 +1,7 @@
 """Python numbers among the arguments of a compiled function."""
 
 import math
+import warnings
 
 import numpy as np
 import pytest
@@ -209,3 +210,77 @@ def test_looking_too_often_warns():
 def test_mistakes_are_those_of_python():
     with pytest.raises(ZeroDivisionError):
         ts.jit(lambda x, s: x * (1 / s))(ts.ones(2), 0.0)
+
+
+# --- NumPy's scalars ----------------------------------------------------------------------------------
+
+KINDS = [float, np.float64, np.float32, np.float16, np.int64, np.bool_, np.complex64]
+SCALAR_FORMULAS = {
+    "times": lambda x, s: x * s,
+    "swapped": lambda x, s: s - x,
+    "counted": lambda x, s: x + (s * 2 + 1),
+    "halved": lambda x, s: x * (s / 2),
+    "beside a Python float": lambda x, s: x * (0.5 + s),
+    "beside NumPy's": lambda x, s: x * (s * np.float64(0.5)) + np.float32(1) / s,
+    "with itself": lambda x, s: x * (s * s) - (-s if s is not True else 1),
+    "alone": lambda x, s: (x, ts.asarray(s), ts.asarray(s * 2.0)),
+    "functions": lambda x, s: (ts.maximum(x, s), ts.where(x > s, x, s)),
+    "full": lambda x, s: ts.full(2, s),
+}
+
+
+def outcome(function, x, s):
+    """What a function gives, or the kind of its error."""
+    try:
+        with np.errstate(all="ignore"), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return ts.tree_leaves(function(x, s))
+    except (TypeError, ValueError, ZeroDivisionError, NotImplementedError) as error:
+        return type(error)
+
+
+@pytest.mark.parametrize("formula", SCALAR_FORMULAS.values(), ids=SCALAR_FORMULAS)
+def test_numpys_scalars_count_as_they_do_eagerly(formula):
+    for dtype in (ts.float32, ts.float16, ts.int64, ts.bool):
+        x = ts.asarray([1, 0, 1]).astype(dtype)
+        compiled = {kind: ts.jit(formula) for kind in KINDS}
+        for kind in KINDS:
+            for value in (0.75, 3):
+                expected = outcome(formula, x, kind(value))
+                got = outcome(compiled[kind], x, kind(value))
+                if isinstance(expected, type) or isinstance(got, type):
+                    assert got is expected, (dtype, kind)
+                    continue
+                for a, b in zip(got, expected, strict=True):
+                    assert a.dtype is b.dtype, (dtype, kind)
+                    np.testing.assert_allclose(
+                        a.astype(ts.complex128).numpy(), b.astype(ts.complex128).numpy(), rtol=1e-2
+                    )
+
+
+@pytest.mark.parametrize("kind", [float, np.float64, np.float32, np.float16, np.asarray])
+def test_values_of_a_float_share_a_program(kind):
+    f = ts.jit(lambda x, s: x * s)
+    for value in (0.5, 0.25, -0.0, np.inf, 3.0):
+        equal(f(ts.ones(2), kind(value)), ts.ones(2) * kind(value))
+    assert len(f.traces) == 1
+
+
+def test_kinds_of_floats_do_not_share_a_program():
+    f = ts.jit(lambda s: ts.asarray(s))
+    for kind, dtype in ((float, ts.float32), (np.float64, ts.float64), (np.float16, ts.float16)):
+        assert f(kind(0.5)).dtype is dtype
+    assert "is a NumPy float16 now" in f.traces[2]
+
+
+def test_static_arguments_are_told_apart_by_type_and_by_what_they_hold():
+    f = ts.jit(lambda x, s: x * s[0], static_argnums=1)
+    x = ts.asarray([2, 3])
+    for s in ((1,), (True,), (1.0,), (-0.0,), (0.0,)):
+        got, expected = f(x, s), f.function(x, s)
+        assert got.dtype is expected.dtype
+        assert np.signbit(got.numpy()).tolist() == np.signbit(expected.numpy()).tolist()
+    changing = [2]
+    assert f(x, changing).tolist() == [4, 6]
+    changing[0] = 5
+    assert f(x, changing).tolist() == [10, 15]
