@@ -25,7 +25,8 @@ PAGES = {
     "autodiff": ("Differentiation", ["tessella.autodiff"]),
     "transforms": (
         "Transformations",
-        [f"tessella.transforms.{room}" for room in ("reverse_mode", "forward_mode", "jacobians", "batching", "control", "custom", "rematerialisation", "graphs", "jit", "tuning", "recording", "trees")],
+        [f"tessella.transforms.{room}" for room in ("reverse_mode", "forward_mode", "jacobians", "batching", "control", "custom", "rematerialisation", "graphs", "jit", "tuning", "recording", "trees")]
+        + ["tessella.trees", "tessella.tree_nodes"],
     ),
     "debug": (
         "Debugging and profiling",

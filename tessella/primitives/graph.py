@@ -272,7 +272,7 @@ def _parameters(primitive: Primitive) -> str:
     """The static parameters, as far as the name does not tell them."""
     skipped = ("function", "monoid", "shape", "action", "label", "rule", "results")
     found: Any = fields(primitive) if is_dataclass(primitive) else ()
-    names = [field.name for field in found if field.name not in skipped]
+    names = [field.name for field in found if field.repr and field.name not in skipped]
     names = [name for name in names if not _holds_graphs(getattr(primitive, name))]
     shown = [f"{name}={getattr(primitive, name)!r}" for name in names]
     return f" {{{', '.join(shown)}}}" if shown else ""

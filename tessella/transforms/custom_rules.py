@@ -6,7 +6,7 @@ import abc
 import functools
 import itertools
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 from tessella import autodiff
@@ -393,8 +393,8 @@ class CustomCall(Primitive):
 
     rule: Any
     results: tuple[Spec, ...]
-    tensors: tuple[bool, ...]  # which leaves of the result they are
-    axis_names: frozenset[str]  # of the collectives in it
+    tensors: tuple[bool, ...] = field(repr=False)  # which leaves of the result they are
+    axis_names: frozenset[str] = field(repr=False)  # of the collectives in it
 
     @property
     def has_own_code(self) -> bool:
