@@ -157,10 +157,14 @@ def _register(kind: type, apart: Any, together: Any) -> None:
 _PLAIN = frozenset([int, bool, str, types.NoneType])
 
 
-def key_of(value: Any) -> tuple[Any, ...]:
+def key_of(value: Any, above: tuple[int, ...] = ()) -> tuple[Any, ...]:
     """What stands for a value where equal is too little: 1, 1.0 and True differ, and so do 0.0 and -0.0.
 
-    Containers and dataclasses are compared by what they hold now; other objects by themselves, if they have no hash.
+    Containers, arrays and dataclasses are compared by what they hold now; other objects by themselves, if they have no
+    hash.
+
+    Args:
+        above: the ids of the containers that the value is in.
 
     >>> key_of((1, 0.0)) == key_of((1.0, 0.0)), key_of([float("nan")]) == key_of([float("nan")])
     (False, True)
@@ -170,28 +174,33 @@ def key_of(value: Any) -> tuple[Any, ...]:
         return kind, value
     if isinstance(value, (float, complex, np.generic)):
         return kind, repr(value)
-    held = _held_by(value)
+    if id(value) in above:
+        return kind, above.index(id(value))
+    held = _held_by(value, (*above, id(value)))
     if held is not None:
         return kind, held
     try:
         hash(value)
     except TypeError:
         return kind, id(value)
-    return kind, value
+    return kind, id(value) if hasattr(value, "__array__") else value
 
 
-def _held_by(value: Any) -> Any:
+def _held_by(value: Any, above: tuple[int, ...]) -> Any:
     """The keys of what a container or a dataclass holds; None for what is neither."""
     if isinstance(value, (tuple, list)):
-        return tuple([key_of(item) for item in value])
+        return tuple([key_of(item, above) for item in value])
     if isinstance(value, (set, frozenset)):
-        return frozenset([key_of(item) for item in value])
+        return frozenset([key_of(item, above) for item in value])
     if isinstance(value, dict):
-        return tuple([(key_of(name), key_of(item)) for name, item in value.items()])
+        return tuple([(key_of(name), key_of(item, above)) for name, item in value.items()])
     if isinstance(value, bytearray):
         return bytes(value)
+    if isinstance(value, np.ndarray):
+        return value.dtype.str, value.shape, value.tobytes()
     if hasattr(type(value), "__dataclass_fields__") and not _is_a_leaf_of_ours(type(value)):
-        return tuple([(name, key_of(item)) for name, item in _Dataclass(type(value)).held(value)])
+        parts = _Dataclass(type(value)).held(value)
+        return tuple([(name, key_of(item, above)) for name, item in parts])
     return None
 
 
@@ -302,7 +311,8 @@ class _Dataclass:
                 if value is not _UNSET:
                     yield name, value
         for name in [name for name in own if name not in self.names]:
-            yield name, own[name]
+            if not hasattr(type(own[name]), "__tessella_aside__"):
+                yield name, own[name]
 
     def together(self, facts: _Facts, parts: Sequence[Any]) -> Any:
         """An instance, made without `__init__`."""

@@ -30,9 +30,14 @@ def flatten(tree: Tree, none_is_leaf: bool = True) -> tuple[list[Any], Any]:
 
 def taken_apart(tree: Tree, none_is_leaf: bool = True) -> tuple[list[Any], Any]:
     """`flatten`, where the instances of a dataclass that comes by for the first time may be among the leaves."""
-    found: tuple[list[Any], Any] = loaded().tree_flatten(
-        tree, none_is_leaf=none_is_leaf, namespace=NAMESPACE
-    )
+    found: tuple[list[Any], Any]
+    try:
+        found = loaded().tree_flatten(tree, none_is_leaf=none_is_leaf, namespace=NAMESPACE)
+    except RecursionError:
+        raise ArgumentError(
+            f"a tree of {type(tree).__name__}s that holds itself, or is very deep, cannot be taken apart into leaves; "
+            "let a field that leads back be no field, or declare the whole argument static (static_argnums)"
+        ) from None
     return found
 
 

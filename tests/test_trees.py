@@ -400,6 +400,31 @@ def test_keys_tell_values_apart():
     assert key_of(Nothing()) != key_of(Nothing())
 
 
+def test_keys_of_what_changes():
+    array, ring = np.zeros(2), [1]
+    ring.append(ring)
+    before = key_of(array), key_of(ring)
+    assert before == (key_of(np.zeros(2)), key_of(ring))
+    array[0], ring[0] = 1.0, 2
+    assert key_of(array) != before[0]
+    assert key_of(ring) != before[1]
+    x = ts.ones(2)
+    assert key_of([x]) == key_of([x])
+    assert key_of([x]) != key_of([ts.ones(2)])
+
+
+def test_a_tree_that_holds_itself():
+    ring = State(1)
+    ring.k = ring
+    with pytest.raises(errors.ArgumentError, match=r"States that holds itself.*static_argnums"):
+        ts.tree_leaves(ring)
+    f = ts.jit(lambda x, ring: x * ring.x, static_argnums=1)
+    assert float(f(ts.asarray(2.0), ring)) == 2.0
+    ring.x = 3
+    assert float(f(ts.asarray(2.0), ring)) == 6.0
+    assert len(f.traces) == 2
+
+
 def test_the_import_is_light():
     code = (
         "import dataclasses, sys, tessella as ts\n"

@@ -81,7 +81,9 @@ class Containers:
         self._walk(arguments, ())
 
     def _walk(self, owner: Any, path: tuple[Step, ...]) -> None:
-        self._places.setdefault(id(owner), Kept(path))
+        if id(owner) in self._places:  # it is there twice, or holds itself
+            return
+        self._places[id(owner)] = Kept(path)
         children = list(_children(owner))
         top = len(path) < 2 and isinstance(owner, (tuple, dict))  # `args` and `kwargs` are nobody's
         mutable = isinstance(owner, _MUTABLE) or dataclasses.is_dataclass(owner)

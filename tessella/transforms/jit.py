@@ -506,6 +506,8 @@ class Jitted:
 class BoundJitted(Jitted):
     """A compiled method of one object, kept in the object: its programs go when the object goes."""
 
+    __tessella_aside__ = True  # it is no part of the object's data
+
     def __init__(self, of: Jitted, instance: Any) -> None:
         # the object itself is no argument here
         numbers = tuple(n - 1 if n > 0 else n for n in of.static_numbers if n != 0)

@@ -80,6 +80,25 @@ def test_a_dataclass_is_a_result_like_its_fields():
     assert found.k.k == 3.0
 
 
+@dataclasses.dataclass(frozen=True)
+class Compiled:
+    weight: object
+
+    @ts.jit
+    def __call__(self, x):
+        return x @ self.weight
+
+
+def test_compiled_methods_of_dataclasses():
+    m, x = Compiled(ts.eye(2)), ts.asarray([1.0, 2.0])
+    assert m(x).tolist() == [1.0, 2.0]
+    assert Compiled(ts.eye(2) * 3)(x).tolist() == [3.0, 6.0]
+    assert ts.tree_leaves(m)[0] is m.weight
+    assert len(ts.tree_leaves(m)) == 1  # what is compiled for it is no part of it
+    assert ts.grad(lambda m: m(x).sum())(m).weight.tolist() == [[1.0, 1.0], [2.0, 2.0]]
+    assert ts.vmap(m)(ts.stack([x, x])).tolist() == [[1.0, 2.0]] * 2
+
+
 def test_other_static_fields_are_another_program():
     f = ts.jit(lambda layer, x: layer(x))
     weight, x = ts.ones((2, 2)), A([0.1, 0.2])
