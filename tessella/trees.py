@@ -105,8 +105,10 @@ def broadcast(prefix: Tree, tree: Tree) -> list[Any] | None:
 
     None if the prefix is no tree that begins like the other.
     """
+    leaves, structure = flatten(tree)
+    if isinstance(prefix, (int, type(None))):  # by far the most
+        return [prefix] * len(leaves)
     flatten(prefix)  # what it holds is known now
-    structure = flatten(tree)[1]
     try:
         spread = loaded().tree_broadcast_prefix(
             prefix, tree, none_is_leaf=True, namespace=NAMESPACE

@@ -113,6 +113,13 @@ class Static:
         return hash(self.key)
 
 
+class _Shared(NamedTuple):
+    """A structure in which tensors are given several times: for each input the first place of its tensor."""
+
+    structure: Any
+    first: tuple[int, ...]
+
+
 class _Given(NamedTuple):
     """The arguments of a call.
 
@@ -305,7 +312,7 @@ class Jitted:
         ):
             first: dict[int, int] = {}  # a tensor that is given several times is one tensor
             same = tuple([first.setdefault(id(x), number) for number, x in enumerate(handles)])
-            parts[1] = Static((parts[1], same))
+            parts[1] = _Shared(parts[1], same)
             tensors = list({id(x): x for x in tensors}.values())
         return _Given(arrays, tuple(parts), tensors, numbers, handles, foreign)
 
@@ -379,7 +386,7 @@ class Jitted:
         self.specialisations.setdefault(key, []).insert(0, made)
         kinds = _kinds(args)
         plain = not kwargs and not self.static_numbers and None not in kinds
-        if plain and not made.traced.written_arguments and type(key[1]) is not Static:
+        if plain and not made.traced.written_arguments and type(key[1]) is not _Shared:
             self.plain.setdefault((_mode.enabled, *kinds), []).insert(0, made)
         if family is not None and len(family.programs) > MOST_PROGRAMS:
             self._drop(family.programs.pop(next(iter(family.programs))))
