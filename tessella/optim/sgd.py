@@ -38,7 +38,7 @@ class SGD(Optimizer):
         check_range("weight_decay", weight_decay)
         if nesterov and (momentum <= 0 or dampening != 0):
             raise ArgumentError("nesterov: needs a momentum and no dampening")
-        self._first: dict[int, bool] = {}
+        self._first: dict[Tensor, bool] = {}  # whether a parameter's next step is its first
         super().__init__(params, {
             "lr": lr, "momentum": momentum, "dampening": dampening,
             "weight_decay": weight_decay, "nesterov": nesterov, "maximize": maximize,
@@ -69,6 +69,8 @@ class SGD(Optimizer):
 
     def _is_first(self, parameter: Tensor, is_new: bool) -> bool:
         """Whether it is a parameter's first step; a compiled step is made for one of the two."""
-        first: bool = guarded(self._first, id(parameter), self._first.get(id(parameter), is_new))
-        after_call(lambda: self._first.update({id(parameter): False}))
+        if is_new:
+            self._first[parameter] = True
+        first: bool = guarded(self._first, parameter, self._first.setdefault(parameter, False))
+        after_call(lambda: self._first.update({parameter: False}))
         return first

@@ -36,7 +36,15 @@ from tessella.primitives.base import Primitive, Shape, is_array_operation
 from tessella.primitives.generate import Full
 from tessella.primitives.graph import Node, Value, Where
 from tessella.tracing.following import go_on, pause
-from tessella.tracing.guards import Guard, Guards, Source, data_guard, shape_guard, value_guard
+from tessella.tracing.guards import (
+    Guard,
+    Guards,
+    Source,
+    data_guard,
+    shape_guard,
+    shown,
+    value_guard,
+)
 from tessella.tracing.reading import Reader
 
 _mode = autodiff._mode
@@ -320,7 +328,7 @@ class Trace:
     def guard(self, owner: Any, name: Any, value: Any) -> None:
         """The program is only right while an attribute (or an item of a dict) has this value."""
         kind = "item" if isinstance(owner, dict) else "attribute"
-        text = f"{name!r}" if kind == "item" else f"{type(owner).__name__}.{str(name).strip('_')}"
+        text = shown(name) if kind == "item" else f"{type(owner).__name__}.{str(name).strip('_')}"
         source = Source(kind, owner, name, text)
         if self.reader is None or not self.reader.writes.has(source):
             self.add_guard(value_guard(source, value))

@@ -252,3 +252,26 @@ def test_convolutions_take_a_pair_of_paddings_for_each_axis():
     np.testing.assert_allclose(found.numpy(), F.conv2d(padded, w).numpy(), rtol=1e-5, atol=1e-5)
     with pytest.raises(errors.ArgumentError, match=r"expected 2 pairs \(before, after\)"):
         F.conv2d(x, w, padding=[(0, 1)])
+
+
+def test_the_first_gradient_counts_in_full_for_every_new_parameter_and_after_its_state_is_gone():
+    for jit in (lambda f: f, ts.jit):
+        first, second = (nn.Parameter(ts.zeros(1)) for _ in range(2))
+        optimiser = optim.SGD([first], lr=1.0, momentum=0.5, dampening=0.5)
+
+        def step(optimiser=optimiser):
+            for group in optimiser.param_groups:
+                for parameter in group["params"]:
+                    parameter.grad = ts.ones(1)
+            optimiser.step()
+
+        step = jit(step)
+        step(), step()
+        assert first.tolist() == [-2.0]  # 1, then 0.5 + 0.5
+        optimiser.state.clear()
+        step()
+        assert first.tolist() == [-3.0]
+        optimiser.add_param_group({"params": [second]})
+        step()
+        assert second.tolist() == [-1.0]
+        assert first.tolist() == [-4.0]
