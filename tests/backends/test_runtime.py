@@ -1,4 +1,4 @@
-"""Threads, memory and the cache of compiled kernels, in processes of their own."""
+"""Threads and memory, in processes of their own."""
 
 import os
 import signal
@@ -6,12 +6,11 @@ import subprocess
 import sys
 import textwrap
 
-import numpy as np
 import pytest
 
 import tessella as ts
-from tessella.backends.cpu import buffers, cache, threads
-from tessella.errors import CacheWarning, ConfigurationError
+from tessella.backends.cpu import buffers, threads
+from tessella.errors import ConfigurationError
 
 
 def python(code, **environment):
@@ -106,74 +105,6 @@ def test_memory_is_used_again_but_never_under_a_view():
     assert address % 64 == 0
     buffers.release_cached()
     assert buffers.statistics().cached_bytes == 0
-
-
-@pytest.fixture
-def folder(tmp_path, monkeypatch):
-    monkeypatch.setenv("TESSELLA_CACHE_DIR", str(tmp_path / "cache"))
-    return tmp_path / "cache"
-
-
-def test_cache_is_private_and_checks_what_it_reads(folder):
-    assert cache.load("key") is None
-    cache.store("key", b"code")
-    assert cache.load("key") == b"code"
-    assert folder.stat().st_mode & 0o777 == 0o700
-    assert (folder / "key").stat().st_mode & 0o777 == 0o600
-    (folder / "key").write_bytes(bytes(50))
-    assert cache.load("key") is None
-    assert not (folder / "key").exists()
-
-
-def test_cache_is_bounded(folder, monkeypatch):
-    monkeypatch.setattr(cache, "LIMIT_BYTES", 1000)
-    monkeypatch.setattr(cache, "_CHECK_EVERY", 1)
-    monkeypatch.setattr(cache, "_stores", 0)
-    for number in range(20):
-        cache.store(f"key{number}", b"x" * 200)
-        os.utime(folder / f"key{number}", (number, number)) if (
-            folder / f"key{number}"
-        ).exists() else None
-    cache._keep_bounded(folder)
-
-    assert sum(f.stat().st_size for f in folder.iterdir()) <= 1300
-
-
-def test_unusable_cache_warns_once_and_work_goes_on(tmp_path):
-    blocked = tmp_path / "file"
-    blocked.write_text("")
-    code = """
-        import warnings
-        with warnings.catch_warnings(record=True) as seen:
-            warnings.simplefilter("always")
-            import tessella as ts
-            assert (ts.ones(3) + 1).tolist() == [2, 2, 2]
-            assert (ts.ones(3) * 3).tolist() == [3, 3, 3]
-        ours = [w for w in seen if w.category.__name__ == "CacheWarning"]
-        print(len(ours), ours[0].message)
-    """
-    result = python(code, TESSELLA_CACHE_DIR=str(blocked / "below"))
-    assert result.stdout.startswith("1 "), result.stderr
-    assert "Set TESSELLA_CACHE_DIR" in result.stdout
-
-
-def test_folder_others_may_write_to_is_not_trusted(folder):
-    folder.mkdir(mode=0o777)
-    folder.chmod(0o777)
-    with pytest.warns(CacheWarning, match="others may write"):
-        cache.store("key", b"code")
-    assert cache.load("key") is None
-
-
-def test_corrupted_objects_are_rebuilt(tmp_path):
-    code = "import tessella as ts; print((ts.ones(5) + 1).sum().item())"
-    place = str(tmp_path / "cache")
-    assert python(code, TESSELLA_CACHE_DIR=place).stdout.strip() == "10.0"
-    entries = list((tmp_path / "cache").iterdir())
-    assert entries
-    for entry in entries:
-        entry.write_bytes(np.random.default_rng(0).bytes(300))
-    assert python(code, TESSELLA_CACHE_DIR=place).stdout.strip() == "10.0"
 
 
 @pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="needs interval timers")

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 import tessella as ts
-from tessella import autodiff, errors, nn, optim
+from tessella import autodiff, errors, files, nn, optim
 from tessella.backends.cpu import cache, engine, threads
 from tessella.nn import functional as F
 
@@ -112,9 +112,10 @@ def test_an_interruption_while_compiling(place, at, monkeypatch, tmp_path):
         step(ts.ones((2, 4)))
     monkeypatch.setattr(owner, name, original)
     assert_untouched(model, before)
-    assert [entry.name for entry in tmp_path.iterdir() if entry.name.startswith(".new-")] == []
-    for entry in tmp_path.iterdir():
-        assert cache.load(entry.name) is not None
+    entries = list((tmp_path / "kernels").iterdir())
+    assert [entry.name for entry in entries if entry.name.startswith(files.UNFINISHED)] == []
+    for entry in entries:
+        assert cache.load(entry.stem) is not None
     losses = [step(ts.ones((2, 4))).item() for _ in range(3)]
     np.testing.assert_allclose(losses, expected_losses(3), rtol=1e-5)
     machine_code.address_of.cache_clear()
@@ -194,7 +195,8 @@ def test_a_real_interruption(after, tmp_path):
     ignored = complaints.split("Exception ignored in")[1:]
     # what Python's own imports leave behind is not ours
     assert not [x for x in ignored if "<frozen importlib" not in x], complaints
-    assert not [entry for entry in tmp_path.iterdir() if entry.name.startswith(".new-")]
+    entries = (tmp_path / "kernels").glob("*")
+    assert not [entry for entry in entries if entry.name.startswith(files.UNFINISHED)]
 
 
 # --- exceptions -----------------------------------------------------------------------------------
@@ -369,7 +371,7 @@ def test_ten_processes_share_a_cache(tmp_path):
     results = [process.communicate(timeout=300) for process in processes]
     assert [complaints for _, complaints in results if complaints] == []
     assert len({output for output, _ in results}) == 1
-    names = [entry.name for entry in tmp_path.iterdir()]
+    names = [entry.name for entry in (tmp_path / "kernels").iterdir()]
     assert names
     assert not [name for name in names if name.startswith(".")]
 

@@ -19,7 +19,7 @@ def own_folder(tmp_path, monkeypatch):
     monkeypatch.setenv("TESSELLA_CACHE_DIR", str(tmp_path))
     tuned._known.clear()
     tuning.forget_recipes()
-    yield tmp_path
+    yield tmp_path / "kernels"
     tuned._known.clear()
     tuning.forget_recipes()
 

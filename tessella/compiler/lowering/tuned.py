@@ -47,7 +47,9 @@ def _read(data: bytes | None) -> Choice | None:
 
 
 def _name(problem: Problem) -> str:
+    from tessella.compiler.lowering.blocking import Choice
+
     caches = [machine.cache_bytes(level, 0) for level in (1, 2, 3)]
     fields = [problem.dtype.name, *problem[1:]]
-    text = json.dumps([engine.fingerprint(), caches, fields])
+    text = json.dumps([engine.fingerprint(), caches, Choice._fields, fields])
     return PREFIX + hashlib.sha256(text.encode()).hexdigest()
