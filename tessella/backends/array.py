@@ -119,17 +119,28 @@ def empty(layout: Layout) -> Array:
 def from_numpy(x: np.ndarray[Any, Any], copy: bool = False) -> Array:
     """An array on NumPy's memory if its strides allow it, else on a copy."""
     dtype = dtypes.as_dtype(x.dtype)
-    item = x.dtype.itemsize
-    if not x.dtype.isnative:
-        x = x.astype(x.dtype.newbyteorder("="))
-    whole = all(stride % item == 0 for stride in x.strides)
-    if copy or not whole or not x.flags.aligned:
+    if copy or why_not_shared(x):
         result = empty(contiguous_layout(x.shape, dtype))
         to_numpy(result)[...] = x
         return result
+    item = x.dtype.itemsize
     address = x.__array_interface__["data"][0]
     layout = layout_of(x.shape, tuple(stride // item for stride in x.strides), dtype)
-    return Array(buffers.wrap(x, address, x.nbytes), address, layout)
+    buffer = buffers.wrap(x, address, x.nbytes)
+    if not x.flags.writeable:
+        buffers.protect(buffer)
+    return Array(buffer, address, layout)
+
+
+def why_not_shared(x: np.ndarray[Any, Any]) -> str:
+    """Why NumPy's memory cannot be an array's as it is; nothing if it can."""
+    if not x.dtype.isnative:
+        return "its bytes are in another order than this machine's"
+    if not x.flags.aligned:
+        return "its elements are not aligned"
+    if any(stride % x.dtype.itemsize for stride in x.strides):
+        return "its strides are no multiples of the size of an element"
+    return ""
 
 
 class _Window:

@@ -18,7 +18,7 @@ from typing import Any
 
 from tessella.backends.array import Array, Layout, to_numpy
 from tessella.backends.cpu import threads
-from tessella.backends.cpu.buffers import allocate
+from tessella.backends.cpu.buffers import allocate, protect
 from tessella.compiler.builder import Builder
 from tessella.compiler.machine_code import together
 from tessella.compiler.observe import choice, now, stage, visiting
@@ -55,6 +55,8 @@ class Program:
         self.as_traced: Callable[[], Graph] = lambda: graph  # as the function wrote it
         self.layouts = list(layouts)
         self.constants = list(graph.constants.values())
+        for array in self.constants:  # a result may be one: whoever takes it must not write to it
+            protect(array.buffer)
         self.lock = threading.RLock()
         self.user: Any = None  # who set the slots last, and may rely on them
         self.visitor: int | None = None  # the thread whose effect has the floor

@@ -9,6 +9,7 @@ import numpy as np
 import tessella as ts
 from tessella import dtypes
 from tessella.backends.array import Array, contiguous_layout, from_numpy, to_numpy
+from tessella.backends.cpu.buffers import is_protected, protect
 from tessella.errors import ArgumentError, ArgumentTypeError, GradientError, ShapeError
 from tessella.later import when_imported
 from tessella.minitorch import tensor_functions
@@ -107,7 +108,7 @@ class Tensor(Arithmetic):
     def _dense(self) -> ts.Tensor:
         """The data with each element stored once: what is broadcast or shared is copied first."""
         self._data.numpy()  # complains inside a traced function, where there are no elements
-        if id(self._data._value.buffer) in _constant_buffers:
+        if is_protected(self._data._value.buffer):
             self._data = self._data.copy()
         shape, strides = self.shape, self._data.strides
         step = 1
@@ -300,7 +301,6 @@ class Tensor(Arithmetic):
 
 
 _constants: dict[float, ts.Tensor] = {}
-_constant_buffers: set[int] = set()  # which nobody may write to
 
 
 def _constant(value: float) -> ts.Tensor:
@@ -308,10 +308,9 @@ def _constant(value: float) -> ts.Tensor:
     found = _constants.get(value) if value and not is_traced() else None  # 0.0 and -0.0 are equal
     if found is None:
         found = filled(value, (1,), dtypes.float64)
-        # none is ever given up: the memory of one that is in use must stay known as shared
         if value and not is_traced() and len(_constants) < 4096:
             _constants[value] = found
-            _constant_buffers.add(id(found._value.buffer))
+            protect(found._value.buffer)
     return found
 
 

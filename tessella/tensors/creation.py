@@ -13,6 +13,7 @@ from tessella.backends.array import (
     contiguous_layout,
     from_numpy,
     to_numpy,
+    why_not_shared,
 )
 from tessella.backends.array import (
     empty as empty_array,
@@ -46,7 +47,8 @@ def asarray(
 ) -> Tensor:
     """A tensor from numbers, nested sequences, NumPy arrays, or anything with DLPack.
 
-    Data is copied, unless `copy=False`: then it is shared, or an error says why it cannot be.
+    Data is copied, unless `copy=False`: then it is shared, or an error says why it cannot be. A tensor is
+    given back as it is, unless `copy=True` or another dtype is asked for.
     Python floats become float32, integers int64; NumPy arrays keep their dtype.
 
     >>> asarray([[1, 2], [3, 4]]).dtype
@@ -56,6 +58,8 @@ def asarray(
     """
     checked_device(device)
     target = None if dtype is None else as_dtype(dtype)
+    if copy is False:
+        return _shared(obj, target)
     if isinstance(obj, Tensor):
         result = obj if target is None else obj.astype(target)
         return result.copy() if copy and result is obj else result
@@ -67,13 +71,44 @@ def asarray(
         return traced if target is None else traced.astype(target)
     data = _as_numpy(obj, target)
     if target is not None and data.dtype != target.numpy:
-        if copy is False:
-            raise ArgumentError(f"asarray: {data.dtype} to {target.name} needs a copy")
         if target.is_integer and data.dtype.kind in "iu" and not _holds_numpy(obj):
             _check_fits(data, target)
         with np.errstate(all="ignore"):
             data = data.astype(target.numpy)
-    return from_array(from_numpy(data, copy=copy is not False))
+    return from_array(from_numpy(data, copy=True))
+
+
+def _shared(obj: Any, target: DType | None) -> Tensor:
+    """A tensor on the memory of an object.
+
+    Raises:
+        ArgumentError: it cannot be without a copy.
+    """
+    if isinstance(obj, Tensor):
+        found = obj
+    elif isinstance(obj, np.ndarray):
+        why = why_not_shared(_supported(obj))
+        if why:
+            raise _needs_a_copy(f"the array cannot be shared: {why}")
+        found = from_array(from_numpy(obj))
+    elif isinstance(obj, np.generic) or hasattr(obj, "__tessella_operand__"):
+        raise _needs_a_copy("a number has no memory that a tensor could share")
+    elif hasattr(obj, "__dlpack__"):
+        found = from_dlpack(obj, copy=False)
+    elif hasattr(obj, "__array__"):
+        try:
+            return _shared(np.asarray(obj, copy=False), target)
+        except ValueError as error:
+            raise _needs_a_copy(f"{type(obj).__name__}: {error}") from None
+    else:
+        raise _needs_a_copy(f"a {type(obj).__name__} has no memory that a tensor could share")
+    if target is not None and found.dtype is not target:
+        raise _needs_a_copy(f"{found.dtype.name} to {target.name}")
+    return found
+
+
+def _needs_a_copy(why: str) -> ArgumentError:
+    return ArgumentError(f"asarray: {why}, and copy=False was given; leave it out for a copy")
 
 
 def tensor(

@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 
 from tessella import dtypes
-from tessella.backends.array import from_numpy, to_numpy
-from tessella.errors import ArgumentTypeError, DeviceError
+from tessella.backends.array import Array, from_numpy, to_numpy, why_not_shared
+from tessella.backends.cpu.buffers import is_protected
+from tessella.errors import ArgumentError, ArgumentTypeError, DeviceError
 from tessella.tensors.tensor import Tensor, from_array
 
 _CPU = 1  # the codes of DLPack's devices and types
@@ -21,16 +22,29 @@ def to_dlpack(
 ) -> Any:
     """The DLPack capsule of a tensor's memory.
 
+    Memory that must not be written (a program's constants, what was read-only when it came, elements that are stored
+    once and shown several times) is marked as read-only; who cannot be told so, because DLPack knows this
+    since version 1.0 only, is given a copy.
+
     Source: Python Array API standard, `__dlpack__`; NumPy writes the capsule.
 
     Raises:
-        BufferError: another device was asked for.
+        BufferError: another device was asked for, or no copy where there must be one.
     """
     if stream is not None:
         raise BufferError("dlpack: a CPU tensor has no stream; pass stream=None")
     if dl_device is not None and dl_device[0] != _CPU:
         raise BufferError(f"dlpack: the tensor is on the CPU, not on device {dl_device}")
     data = to_numpy(tensor._value)
+    if copy is not True and _is_read_only(tensor._value):
+        data.flags.writeable = False
+        untold = max_version is None or max_version[0] < 1
+        if untold and copy is False:
+            raise BufferError(
+                "dlpack: the tensor's memory is read-only, which DLPack can say from version 1.0 on only; "
+                "ask for max_version=(1, 0), or for a copy"
+            )
+        copy = untold
     if copy:
         data = np.array(data)
     if tensor.dtype is not dtypes.bfloat16:
@@ -40,12 +54,19 @@ def to_dlpack(
     return capsule
 
 
+def _is_read_only(array: Array) -> bool:
+    layout = array.layout
+    repeated = any(s == 0 and n > 1 for n, s in zip(layout.shape, layout.strides, strict=True))
+    return repeated or is_protected(array.buffer)
+
+
 def from_dlpack(x: Any, *, device: Any = None, copy: bool | None = None) -> Tensor:
     """A tensor on the memory of another library's array, without copying.
 
     Raises:
         ArgumentTypeError: the object does not speak DLPack.
         DeviceError: the array is not on the CPU.
+        ArgumentError: it cannot be shared, and `copy=False` was given.
 
     >>> from_dlpack(np.arange(3.0))
     tensor([0., 1., 2.], dtype=float64)
@@ -61,6 +82,12 @@ def from_dlpack(x: Any, *, device: Any = None, copy: bool | None = None) -> Tens
     exported = _Exported(x)
     data = np.from_dlpack(exported)
     data = data.view(dtypes.bfloat16.numpy) if exported.is_bfloat else data
+    why = why_not_shared(data)
+    if copy is False and why:
+        raise ArgumentError(
+            f"from_dlpack: the array cannot be shared: {why}, and copy=False was given; leave it out for "
+            "a copy"
+        )
     return from_array(from_numpy(data, copy=bool(copy)))
 
 

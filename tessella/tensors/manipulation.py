@@ -16,14 +16,19 @@ from tessella.primitives.base import Shape, normalise_axes, normalise_axis, size
 from tessella.primitives.base import broadcast_shapes as _broadcast_shapes
 from tessella.primitives.window import Window
 from tessella.sizes import INTEGERS, as_integer
-from tessella.tensors.tensor import Axes, Tensor, apply
+from tessella.tensors.tensor import Axes, Tensor, apply, is_traced
 
 
 def reshape(x: Tensor, /, shape: int | Sequence[int], *, copy: bool | None = None) -> Tensor:
     """The same elements in another shape; one size may be -1 and is worked out.
 
+    Args:
+        copy: True for memory of its own; False to refuse what cannot be another view of the same memory
+            (in a traced function, where memory is the compiler's affair, it asks for nothing).
+
     Raises:
         ShapeError: the number of elements differs.
+        ArgumentError: it needs a copy, and `copy=False` was given.
 
     >>> import tessella as ts
     >>> ts.reshape(ts.arange(6), (2, -1)).shape
@@ -31,6 +36,11 @@ def reshape(x: Tensor, /, shape: int | Sequence[int], *, copy: bool | None = Non
     """
     target = _inferred(x.shape, shape)
     result: Tensor = moves.reshape(x, target)
+    if copy is False and not is_traced() and result._value.buffer is not x._value.buffer:
+        raise ArgumentError(
+            f"reshape: {x.shape} with strides {x.strides} to {target} needs a copy, and copy=False was "
+            "given; leave it out for a copy"
+        )
     return result.copy() if copy else result
 
 

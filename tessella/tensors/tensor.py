@@ -11,6 +11,7 @@ import numpy as np
 from tessella import autodiff, dtypes
 from tessella.autodiff import Leaf, Node
 from tessella.backends.array import Array, from_numpy, to_numpy
+from tessella.backends.cpu.buffers import protect
 from tessella.compiler.eager import fill, run
 from tessella.dtypes import DType, as_dtype
 from tessella.errors import (
@@ -771,6 +772,7 @@ def _scalar(value: Number, like: DType) -> Tensor:
         return filled(_fitting(value, dtype), (), dtype)
     found = from_array(fill(_fitting(value, dtype), (), dtype))
     if value:
+        protect(found._value.buffer)
         if len(_scalars) > 4096:
             _scalars.clear()
         _scalars[key] = found

@@ -66,11 +66,12 @@ def _capacity(nbytes: int) -> int:
 class Buffer:
     """A block of memory; it goes back to its free list when nothing refers to it."""
 
-    __slots__ = ("__weakref__", "_block", "_owner", "address", "nbytes")
+    __slots__ = ("__weakref__", "_block", "_owner", "_protected", "address", "nbytes")
 
     address: int
     nbytes: int
     _block: _Block
+    _protected: bool  # set only where it is: most buffers have no time for it
 
     def __init__(self, address: int, nbytes: int, owner: Any) -> None:
         self.address = address
@@ -174,6 +175,17 @@ def wrap(owner: Any, address: int, nbytes: int) -> Buffer:
 def is_own(buffer: Any) -> bool:
     """Whether a buffer is memory of our own, which nobody sees but through it."""
     return type(buffer) is Buffer and hasattr(buffer, "_block")
+
+
+def protect(buffer: Any) -> None:
+    """Let nobody outside write to a buffer's memory: it is read-only, or a program reads it at every call."""
+    if type(buffer) is Buffer:
+        buffer._protected = True
+
+
+def is_protected(buffer: Any) -> bool:
+    """Whether a buffer may only be shown to be read."""
+    return hasattr(buffer, "_protected")
 
 
 @dataclass(frozen=True)
