@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections import OrderedDict
 from collections.abc import Iterator
@@ -366,8 +367,14 @@ class Sequential(Module):
 
     def append(self, module: Module) -> Sequential:
         """Add a module at the end."""
-        self.add_module(str(len(self)), module)
+        self.add_module(_next_number(self), module)
         return self
+
+
+def _next_number(modules: Module) -> str:
+    """The name of one more module: a part of a `Sequential` keeps its names, so some numbers may be taken."""
+    names = {name for name, _ in modules.named_children()}
+    return next(str(n) for n in itertools.count(len(names)) if str(n) not in names)
 
 
 class ModuleList(Module):
@@ -380,7 +387,7 @@ class ModuleList(Module):
 
     def append(self, module: Module) -> ModuleList:
         """Add a module at the end."""
-        self.add_module(str(len(self)), module)
+        self.add_module(_next_number(self), module)
         return self
 
     def __len__(self) -> int:

@@ -142,8 +142,17 @@ class Module:
 
     def _home_of(self, name: str, value: Any) -> dict[str, Any] | None:
         if isinstance(value, Parameter):
+            if name not in self._parameters:
+                self._require_name("attribute", name)
+                if hasattr(type(self), name):  # it would hide the parameter
+                    raise ArgumentError(
+                        f"{type(self).__name__}.{name} is an attribute of the class, which hides a parameter of "
+                        "that name; take another name"
+                    )
             return self._parameters
         if isinstance(value, Module):
+            if name not in self._modules:
+                self._require_name("attribute", name)
             return self._modules
         if name in self._parameters:
             if value is None:
@@ -177,19 +186,64 @@ class Module:
         return [*super().__dir__(), *self._parameters, *self._buffers, *self._modules]
 
     def register_parameter(self, name: str, parameter: Parameter | None) -> None:
-        """Add a parameter (or None, for one that is left out)."""
+        """Add a parameter (or None, for one that is left out).
+
+        Raises:
+            ArgumentError: the name is taken, or cannot be part of a key of `state_dict`.
+        """
+        if parameter is not None and not isinstance(parameter, Parameter):
+            raise ArgumentTypeError(
+                f"register_parameter: {name} is a {type(parameter).__name__}; expected an nn.Parameter or None"
+            )
+        self._require_free("register_parameter", name, self._parameters)
         self._parameters[name] = parameter
 
     def register_buffer(self, name: str, tensor: Tensor | None, persistent: bool = True) -> None:
-        """Add a tensor that belongs to the module but is not trained, such as running means."""
+        """Add a tensor that belongs to the module but is not trained, such as running means.
+
+        Args:
+            persistent: whether it is part of `state_dict`.
+
+        Raises:
+            ArgumentError: the name is taken, or cannot be part of a key of `state_dict`.
+        """
+        if tensor is not None and not isinstance(tensor, Tensor):
+            raise ArgumentTypeError(
+                f"register_buffer: {name} is a {type(tensor).__name__}; expected a tensor or None"
+            )
+        self._require_free("register_buffer", name, self._buffers)
         self._buffers[name] = tensor
         (self._transient.discard if persistent else self._transient.add)(name)
 
     def add_module(self, name: str, module: Module | None) -> None:
-        """Add a module under a name."""
+        """Add a module under a name.
+
+        Raises:
+            ArgumentError: the name is taken, or cannot be part of a key of `state_dict`.
+        """
         if module is not None and not isinstance(module, Module):
             raise ArgumentTypeError(f"add_module: {type(module).__name__} is no Module")
+        self._require_free("add_module", name, self._modules)
         self._modules[name] = module
+
+    def _require_free(self, call: str, name: Any, home: Mapping[str, Any]) -> None:
+        self._require_name(call, name)
+        if name not in home and hasattr(self, name):
+            raise ArgumentError(
+                f"{call}: {type(self).__name__} has an attribute {name!r} already; take another name, or "
+                "delete that one first"
+            )
+
+    def _require_name(self, call: str, name: Any) -> None:
+        """Dots join the names of modules to keys of `state_dict`: with one inside, two could have one key."""
+        if not isinstance(name, str):
+            raise ArgumentTypeError(f"{call}: the name is {name!r}; expected a string")
+        if not name or "." in name:
+            cure = f"for example {name.replace('.', '_')!r}" if name else "for example 'weight'"
+            raise ArgumentError(
+                f"{call}: {name!r} cannot be a name in {type(self).__name__}: expected one that is not empty and "
+                f"has no dot, which separates names in keys of state_dict; {cure}"
+            )
 
     # --- the tree -----------------------------------------------------------------------------------
 

@@ -83,6 +83,49 @@ def test_attributes_find_their_places():
         nn.Module()(1)
 
 
+@pytest.mark.parametrize(
+    ("act", "kind", "text"),
+    [
+        (lambda m: m.register_buffer("a.b", ts.ones(1)), "ArgumentError", r"'a\.b' cannot be a name.*'a_b'"),
+        (lambda m: m.register_buffer("", ts.ones(1)), "ArgumentError", "not empty"),
+        (lambda m: m.register_buffer(3, ts.ones(1)), "ArgumentTypeError", "the name is 3"),
+        (lambda m: m.register_buffer("scale", ts.ones(1)), "ArgumentError", "'scale' already"),
+        (lambda m: m.register_buffer("linear", ts.ones(1)), "ArgumentError", "'linear' already"),
+        (lambda m: m.register_buffer("forward", ts.ones(1)), "ArgumentError", "'forward' already"),
+        (lambda m: m.register_buffer("x", np.ones(1)), "ArgumentTypeError", "x is a ndarray; expected a tensor"),
+        (lambda m: m.register_parameter("a.b", nn.Parameter(ts.ones(1))), "ArgumentError", "has no dot"),
+        (lambda m: m.register_parameter("steps", nn.Parameter(ts.ones(1))), "ArgumentError", "already"),
+        (lambda m: m.register_parameter("x", ts.ones(1)), "ArgumentTypeError", r"expected an nn\.Parameter"),
+        (lambda m: m.add_module("a.b", nn.ReLU()), "ArgumentError", "has no dot"),
+        (lambda m: m.add_module("scale", nn.ReLU()), "ArgumentError", "already"),
+        (lambda m: setattr(m, "a.b", nn.Parameter(ts.ones(1))), "ArgumentError", "has no dot"),
+        (lambda m: setattr(m, "a.b", nn.ReLU()), "ArgumentError", "has no dot"),
+        (lambda m: setattr(m, "eval", nn.Parameter(ts.ones(1))), "ArgumentError", "hides a parameter"),
+    ],
+)  # fmt: skip
+def test_names_that_two_could_have_are_refused(act, kind, text):
+    block = Block(2)
+    before = list(block.state_dict())
+    with pytest.raises(getattr(errors, kind), match=text):
+        act(block)
+    assert list(block.state_dict()) == before
+
+
+def test_what_is_registered_can_be_registered_again():
+    block = Block(2)
+    block.register_buffer("steps", ts.ones(1))
+    block.register_parameter("scale", None)
+    block.add_module("linear", nn.Identity())
+    assert list(block.state_dict()) == ["steps"]
+    assert block.state_dict()["steps"].item() == 1.0
+
+
+def test_a_part_of_a_sequence_grows():
+    part = nn.Sequential(nn.ReLU(), nn.Linear(2, 2), nn.Tanh())[1:]
+    part.append(nn.Sigmoid())
+    assert [type(m).__name__ for m in part] == ["Linear", "Tanh", "Sigmoid"]
+
+
 def test_training_and_evaluation():
     net = model()
     assert all(m.training for m in net.modules())
