@@ -32,13 +32,13 @@ def write(path: str | Path, data: str | bytes) -> None:
     ...     [(entry.name, entry.read_text()) for entry in pathlib.Path(folder).iterdir()]
     [('greeting', 'hello')]
     """
-    content = data.encode() if isinstance(data, str) else data
+    content = data.encode("utf8", "backslashreplace") if isinstance(data, str) else data
     mode = None
     try:
         with open(path, "ab", buffering=0, opener=_existing) as there:  # protected, it says so
             status = os.fstat(there.fileno())
             if not stat.S_ISREG(status.st_mode) or os.path.abspath(path).startswith(_STREAMS):
-                _pour(content, there)
+                _pour(content, there, path)
                 return
             mode = stat.S_IMODE(status.st_mode)
     except FileNotFoundError:
@@ -46,10 +46,14 @@ def write(path: str | Path, data: str | bytes) -> None:
     replace(os.path.realpath(path), content, mode)
 
 
-def _pour(content: bytes, stream: io.FileIO) -> None:
+def _pour(content: bytes, stream: io.FileIO, path: str | Path) -> None:
     rest = memoryview(content)
-    while rest:
-        rest = rest[stream.write(rest) :]
+    try:
+        while rest:
+            rest = rest[stream.write(rest) :]
+    except OSError as error:
+        error.filename = os.fspath(path)
+        raise
 
 
 def replace(path: str | Path, content: bytes, mode: int | None = None) -> None:
@@ -71,8 +75,8 @@ def replace(path: str | Path, content: bytes, mode: int | None = None) -> None:
     except BaseException as error:  # a Ctrl-C, too, leaves nothing behind
         with contextlib.suppress(OSError):
             os.unlink(temporary)
-        if isinstance(error, OSError):  # the name that the caller knows
-            error.filename, error.filename2 = os.fspath(path), None
+        if isinstance(error, OSError):  # with the name that the caller knows
+            raise OSError(error.errno, error.strerror, os.fspath(path)) from None
         raise
 
 

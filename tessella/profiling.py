@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from tessella import files
 from tessella.compiler import observe
 from tessella.compiler.observe import Observer, now
 from tessella.compiler.steps import Check, HostStep
@@ -159,6 +160,9 @@ class Profile(Observer):
 
         Units: microseconds, from the beginning of the block.
 
+        Raises:
+            OSError: the file cannot be written; one that was there stays.
+
         >>> import tessella as ts
         >>> with ts.profile() as p:
         ...     _ = ts.ones(3) + 1.0
@@ -178,7 +182,7 @@ class Profile(Observer):
         events += [{"ph": "X", **place, **self._as_chrome(event)} for event in ordered]
         trace = {"traceEvents": events, "displayTimeUnit": "ns"}
         if path is not None:
-            Path(path).write_text(json.dumps(trace), encoding="utf8")
+            files.write(path, json.dumps(trace))
         return trace
 
     def _as_chrome(self, event: Event) -> dict[str, Any]:

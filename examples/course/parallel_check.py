@@ -11,6 +11,8 @@ import typer
 
 import tessella as ts
 import tessella.minitorch as minitorch
+from tessella.cli.course import check
+from tessella.cli.guard import run
 from tessella.cli.loops import report
 
 BACKEND = minitorch.TensorBackend(minitorch.FastOps)
@@ -41,6 +43,7 @@ def main(
     only: Annotated[str | None, typer.Option(help="One of them, as in --only map.")] = None,
 ) -> None:
     """Show the loops of each operation, and what runs in parallel (Module 3)."""
+    check(size=size)
     found = operations(size)
     chosen = {name: one for name, one in found.items() if only is None or only.upper() in name}
     if not chosen:
@@ -50,4 +53,4 @@ def main(
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    run(main)

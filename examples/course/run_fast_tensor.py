@@ -14,6 +14,7 @@ import tessella as ts
 import tessella.minitorch as minitorch
 from tessella.cli.boundary import BoundaryView
 from tessella.cli.course import Backend, Dataset, check, points_of
+from tessella.cli.guard import run
 
 BATCH = 10
 
@@ -119,4 +120,4 @@ def main(
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    run(main)

@@ -11,6 +11,7 @@ import typer
 import tessella.minitorch as minitorch
 from tessella.cli.boundary import BoundaryView
 from tessella.cli.course import Dataset, check, points_of
+from tessella.cli.guard import run
 
 
 class Linear(minitorch.Module):
@@ -50,4 +51,4 @@ def main(
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    run(main)

@@ -16,6 +16,7 @@ import typer
 import tessella as ts
 import tessella.minitorch as minitorch
 from tessella.cli.course import check, seeded
+from tessella.cli.guard import run
 from tessella.cli.views import ImageView
 from tessella.errors import ArgumentError
 
@@ -177,4 +178,4 @@ def main(
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    run(main)

@@ -9,7 +9,8 @@ import typer
 
 import tessella.minitorch as minitorch
 from tessella.cli.boundary import BoundaryView
-from tessella.cli.course import Dataset, check, points_of
+from tessella.cli.course import MOST, Dataset, check, points_of
+from tessella.cli.guard import run
 
 Scalar = minitorch.Scalar
 
@@ -89,7 +90,8 @@ def main(
     png: Annotated[Path | None, typer.Option(help="Draw to this file, too.")] = None,
 ) -> None:
     """Train a network of scalars (Module 1)."""
-    check(points=points, hidden=hidden, epochs=epochs, rate=rate, png=png)
+    limits = {**MOST, "hidden": 300}  # each weight is an object of Python
+    check(points=points, hidden=hidden, epochs=epochs, rate=rate, png=png, most=limits)
     data = points_of(dataset, points, seed)
     training = ScalarTrain(hidden)
 
@@ -101,4 +103,4 @@ def main(
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    run(main)

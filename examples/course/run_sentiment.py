@@ -19,6 +19,7 @@ import typer
 import tessella as ts
 import tessella.minitorch as minitorch
 from tessella.cli.course import check, seeded
+from tessella.cli.guard import run
 from tessella.cli.views import SentimentView
 from tessella.errors import ArgumentError
 
@@ -196,7 +197,8 @@ def main(
     seed: Annotated[int, typer.Option(help="Decides the split, the start and the order.")] = 0,
 ) -> None:
     """Train a convolutional network to judge reviews (Module 4)."""
-    check(train=train, validate=validate, epochs=epochs, rate=rate, batch=batch, features=features)
+    check(train=train, validate=validate, epochs=epochs, rate=rate)
+    check(batch=batch, features=features, size=size)
     bad, good = read_sentences(negative), read_sentences(positive)
     known = None if vectors is None else read_vectors(vectors)
     labelled = [(sentence, 0.0) for sentence in bad] + [(sentence, 1.0) for sentence in good]
@@ -223,4 +225,4 @@ def main(
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    run(main)

@@ -9,6 +9,7 @@ import typer
 import tessella.minitorch as minitorch
 from tessella.cli.boundary import BoundaryView
 from tessella.cli.course import Backend, Dataset, check, points_of
+from tessella.cli.guard import run
 
 
 def RParam(*shape: int, backend: minitorch.TensorBackend) -> minitorch.Parameter:
@@ -106,4 +107,4 @@ def main(
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    run(main)

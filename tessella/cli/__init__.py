@@ -5,16 +5,14 @@ from __future__ import annotations
 
 def main() -> None:
     """Run the command line; what the user can mend is one line on stderr and exit status 2."""
-    import sys
+    from tessella.cli.guard import guarded
 
-    from tessella.cli.app import BAD_INPUT, app
-    from tessella.errors import TessellaError
+    def command() -> None:
+        from tessella.cli.app import app
 
-    try:
         app()
-    except TessellaError as error:
-        sys.stderr.write(f"error: {error}\n")
-        sys.exit(BAD_INPUT)
+
+    guarded(command)
 
 
 __all__ = ["main"]

@@ -9,8 +9,16 @@ from typing import Annotated, Any
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 
 import tessella
+from tessella import files
+from tessella.cli.guard import (
+    BAD_INPUT,
+    FAILED,
+    INTERRUPTED,
+    complain,
+)
 
 app = typer.Typer(
     name="tessella",
@@ -18,13 +26,12 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
-INTERRUPTED = 130
-BAD_INPUT = 2
+MOST_CALLS = 1_000_000  # each leaves its events
 
 
 def _version(value: bool) -> None:
     if value:
-        typer.echo(f"tessella {tessella.__version__}")
+        print(f"tessella {tessella.__version__}")
         raise typer.Exit
 
 
@@ -38,7 +45,9 @@ def common(
 
 
 def _fail(message: str) -> Any:
-    Console(stderr=True, highlight=False, soft_wrap=True).print(f"[red]error:[/red] {message}")
+    Console(stderr=True, highlight=False, soft_wrap=True).print(
+        f"[red]error:[/red] {escape(message)}"
+    )
     raise typer.Exit(BAD_INPUT)
 
 
@@ -47,7 +56,7 @@ def _prepared(out: Path) -> Path:
     try:
         out.mkdir(parents=True, exist_ok=True)
         probe = out / ".tessella-probe"
-        probe.write_text("")
+        files.write(probe, "")
         probe.unlink()
     except OSError as error:
         _fail(
@@ -85,15 +94,17 @@ def demo(
     try:
         written = str(report.write(history, digits, folder))
     except OSError as error:
-        Console(stderr=True).print(f"[red]error:[/red] the report could not be written: {error}")
+        complain(f"the report could not be written: {error}")
     if as_json:
         sys.stdout.write(json.dumps(_summary(history, digits, written)) + "\n")
     elif written is not None:
-        Console(highlight=False, soft_wrap=True).print(f"\nThe report is in [bold]{written}[/bold]")
+        Console(highlight=False, soft_wrap=True).print(
+            f"\nThe report is in [bold]{escape(written)}[/bold]"
+        )
     if history.interrupted:
         raise typer.Exit(INTERRUPTED)
     if written is None:
-        raise typer.Exit(1)
+        raise typer.Exit(FAILED)
 
 
 @app.command()
@@ -116,18 +127,20 @@ def explain(
     try:
         function, arguments = work.load(target), work.tensors(shape or [])
         if source is not None:
-            typer.echo(function.source(source, *arguments))
+            print(function.source(source, *arguments))
             return
         found = function.explain(*arguments)
     except tessella.TessellaError as error:
         _fail(f"explain: {error}")
-    typer.echo(str(found))
+    print(found)  # `typer.echo` would write UTF-8 to a terminal that says ASCII
     if html is not None:
         try:
             found.to_html(html)
         except OSError as error:
             _fail(f"--html: {html} cannot be written ({error.strerror or error})")
-        Console(highlight=False, soft_wrap=True).print(f"\nThe page is in [bold]{html}[/bold]")
+        Console(highlight=False, soft_wrap=True).print(
+            f"\nThe page is in [bold]{escape(str(html))}[/bold]"
+        )
 
 
 @app.command()
@@ -150,8 +163,8 @@ def profile(
     """Compile a function, call it, and show when each of its kernels ran, inside the real calls."""
     from tessella.cli import explain as work
 
-    if calls < 1:
-        _fail(f"--calls: {calls} was given; expected a whole number of at least 1")
+    if not 1 <= calls <= MOST_CALLS:
+        _fail(f"--calls: {calls} was given; expected a whole number from 1 to {MOST_CALLS:,}")
     try:
         function, arguments = work.load(target), work.tensors(shape or [])
         if not first:
@@ -161,13 +174,15 @@ def profile(
                 function(*arguments)
     except tessella.TessellaError as error:
         _fail(f"profile: {error}")
-    typer.echo(str(found))
+    print(found)
     if out is not None:
         try:
             found.to_chrome(out)
         except OSError as error:
             _fail(f"--out: {out} cannot be written ({error.strerror or error})")
-        Console(highlight=False, soft_wrap=True).print(f"\nThe trace is in [bold]{out}[/bold]")
+        Console(highlight=False, soft_wrap=True).print(
+            f"\nThe trace is in [bold]{escape(str(out))}[/bold]"
+        )
 
 
 course = typer.Typer(
@@ -251,7 +266,7 @@ def _train_with_bar(digits: Any, epochs: int, seed: int) -> Any:
 def _show(history: Any, digits: Any) -> None:
     """The result, and some digits drawn: mistakes first."""
     from tessella.cli import demo as work
-    from tessella.cli.drawing import digit_strip
+    from tessella.cli.drawing import digit_strip, has_greys
 
     console = Console(highlight=False)
     wrong = round((1 - history.accuracy) * len(digits.test_labels))
@@ -268,7 +283,7 @@ def _show(history: Any, digits: Any) -> None:
         row = order[first : first + per_row]
         strip = digit_strip(
             digits.test_images[row], predictions[row], digits.test_labels[row],
-            colour=console.color_system is not None,
+            colour=has_greys(console),
         )  # fmt: skip
         for line in strip:
             console.print(line)

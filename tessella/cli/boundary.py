@@ -10,9 +10,11 @@ from typing import Any
 import numpy as np
 from rich.console import Console, Group
 from rich.live import Live
+from rich.markup import escape
 from rich.text import Text
 
-from tessella.cli.drawing import png
+from tessella import files
+from tessella.cli.drawing import has_greys, png
 
 Array = np.ndarray[Any, Any]
 Point = tuple[float, float]
@@ -63,7 +65,9 @@ class BoundaryView:
         if stopped:
             self.console.print("[yellow]Interrupted[/yellow]: this is what was learnt so far.")
         if self.picture is not None and self.last is not None:
-            self.console.print(f"The picture is in [bold]{self.picture}[/bold]", soft_wrap=True)
+            self.console.print(
+                f"The picture is in [bold]{escape(str(self.picture))}[/bold]", soft_wrap=True
+            )
         return stopped
 
     def __call__(self, epoch: int, loss: float, correct: int, losses: Sequence[float]) -> None:
@@ -90,11 +94,11 @@ class BoundaryView:
             square = grid(self.predict, self.cells)
             if self._screen is not None:
                 assert self.last is not None
-                shown = terminal(square, self.data, self.console.color_system is not None)
+                shown = terminal(square, self.data, has_greys(self.console))
                 curve = Text(sparkline(self.last[3], self.cells))
                 self._screen.update(Group(shown, curve, Text(self._line())), refresh=True)
             if self.picture is not None:
-                self.picture.write_bytes(png(picture(square, self.data)))
+                files.write(self.picture, png(picture(square, self.data)))
         self._drawn = time.perf_counter()
         self._cost = self._drawn - begin
 

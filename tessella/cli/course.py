@@ -10,6 +10,7 @@ import enum
 import importlib.util
 import math
 import random
+from collections.abc import Mapping
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -56,6 +57,15 @@ def run(name: str, arguments: list[str]) -> None:
     script(arguments, prog_name=f"tessella course {name}")
 
 
+MOST = {
+    "points": 1_000_000,
+    "hidden": 10_000,
+    "size": 20_000,
+    "batch": 100_000,
+    "features": 100_000,
+}
+
+
 # --- what the scripts share ---------------------------------------------------------------------------
 
 
@@ -98,17 +108,22 @@ def points_of(dataset: Dataset, points: int, seed: int) -> Any:
     return minitorch.datasets[dataset.value.capitalize()](points)
 
 
-def check(*, png: Path | None = None, rate: float = 1.0, **counts: int) -> None:
+def check(
+    *, png: Path | None = None, rate: float = 1.0, most: Mapping[str, int] = MOST, **counts: int
+) -> None:
     """Complain about options that make no sense, before any time is spent.
+
+    Args:
+        most: the largest counts.
 
     Raises:
         typer.BadParameter: names the option, what was given and what is expected.
     """
     for name, count in counts.items():
-        least = 2 if name == "points" else 1
-        if count < least:
+        least, largest = 2 if name == "points" else 1, most.get(name, 1_000_000_000)
+        if not least <= count <= largest:
             raise typer.BadParameter(
-                f"{count} was given; expected a whole number of at least {least}",
+                f"{count} was given; expected a whole number from {least:,} to {largest:,}",
                 param_hint=f"--{name}",
             )
     if not (math.isfinite(rate) and rate > 0):

@@ -7,6 +7,7 @@ import zlib
 from typing import Any
 
 import numpy as np
+from rich.console import Console
 from rich.text import Text
 
 Array = np.ndarray[Any, Any]
@@ -21,6 +22,11 @@ _INK = {
 def _grey(value: float) -> str:
     level = round(255 * min(max(value / 16, 0.0), 1.0))
     return f"#{level:02x}{level:02x}{level:02x}"
+
+
+def has_greys(console: Console) -> bool:
+    """Whether a terminal can show half blocks in colours."""
+    return console.color_system is not None and not console.options.ascii_only
 
 
 def digit_rows(image: Array, colour: bool = True) -> list[Text]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import html
 import math
-import os
 import platform
 import sys
 from collections.abc import Sequence
@@ -15,6 +14,7 @@ from typing import Any
 import numpy as np
 
 import tessella
+from tessella import files
 from tessella.backends.cpu import machine, threads
 from tessella.cli.demo import Digits, History, confusion, mistakes_first
 
@@ -234,7 +234,5 @@ def write(history: History, digits: Digits, folder: Path) -> Path:
         OSError: the folder cannot be written to.
     """
     path = folder / "report.html"
-    temporary = folder / f".report-{os.getpid()}.html"
-    temporary.write_text(page(history, digits), encoding="utf-8")
-    os.replace(temporary, path)
+    files.write(path, page(history, digits))
     return path

@@ -10,7 +10,7 @@ import numpy as np
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-from tessella.cli.drawing import digit_strip
+from tessella.cli.drawing import digit_strip, has_greys
 
 Array = np.ndarray[Any, Any]
 
@@ -94,7 +94,7 @@ class ImageView(TrainingView):
         if self.console.is_terminal:
             per_row = max(1, min(4, (self.console.width - 2) // 30))
             chosen = np.argsort(right, kind="stable")[:per_row]
-            colour = self.console.color_system is not None
+            colour = has_greys(self.console)
             for line in digit_strip(images[chosen] / 16, found[chosen], true[chosen], colour):
                 self.console.print(line)
 
@@ -105,7 +105,9 @@ class SentimentView(TrainingView):
     def __init__(self, epochs: int, steps: int, words: int, vectors: Path | None) -> None:
         super().__init__(epochs, steps)
         begin = "at random" if vectors is None else f"as in {vectors}"
-        self.console.print(f"{words:,} words; their vectors begin {begin}", soft_wrap=True)
+        self.console.print(
+            f"{words:,} words; their vectors begin {begin}", soft_wrap=True, markup=False
+        )
         self.done, self.best = 0, 0.0
 
     def __call__(self, epoch: int, loss: float, training: float, held_out: float | None) -> None:

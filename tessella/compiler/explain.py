@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tessella import files
 from tessella.backends.array import Array
 from tessella.backends.cpu import limits, threads
 from tessella.backends.llvm import core
@@ -156,8 +157,12 @@ class Explanation:
     __repr__ = __str__
 
     def to_html(self, path: str | Path) -> None:
-        """Write a page with everything inside."""
-        Path(path).write_text(_page(self), encoding="utf8")
+        """Write a page with everything inside.
+
+        Raises:
+            OSError: it cannot be written; a file that was there stays.
+        """
+        files.write(path, _page(self))
 
 
 def explain(
