@@ -16,16 +16,17 @@ from typing import Any
 import numpy as np
 
 from tessella import dtypes
-from tessella.backends.array import check_shape
+from tessella.backends.array import check_shape, to_numpy
 from tessella.dtypes import DType, as_dtype
 from tessella.errors import ArgumentError, DTypeError, ShapeError
 from tessella.primitives.base import Shape, broadcast_shapes
+from tessella.primitives.effect import Require
 from tessella.primitives.random import RandomBits, fold_key, split_key, threefry
 from tessella.tensors import elementwise as maths
 from tessella.tensors.creation import arange, asarray, full
 from tessella.tensors.manipulation import broadcast_to
 from tessella.tensors.sorting import argsort
-from tessella.tensors.tensor import Tensor, apply
+from tessella.tensors.tensor import Tensor, apply, is_traced, perform
 
 Key = Tensor | None
 
@@ -95,6 +96,8 @@ def uniform(
     True
     """
     kind = _floating(dtype)
+    for name, bound in (("minval", minval), ("maxval", maxval)):
+        _require(bound, bound, "uniform", name, "finite numbers")
     unit = _unit(_checked(key, "uniform"), check_shape(shape, "uniform"), kind)
     return unit if minval == 0.0 and maxval == 1.0 else unit * (maxval - minval) + minval
 
@@ -118,11 +121,15 @@ def truncated_normal(
     """Normally distributed numbers, of those between two bounds; by the inverse of their distribution.
 
     Shapes: that of the bounds together, unless one is given.
+
+    Raises:
+        ArgumentError: a bound is NaN, or the lower one above the upper one.
     """
     kind = _floating(dtype)
     wide = dtypes.compute_dtype(kind)
     low, high = _parameter(lower, wide), _parameter(upper, wide)
     sizes = _shape(shape, "truncated_normal", low, high)
+    _require(None, high - low, "truncated_normal", "upper - lower", "0 or more", 0.0, math.inf)
     root = math.sqrt(0.5)
     a, b = maths.erf(low * root), maths.erf(high * root)
     unit = _unit(_checked(key, "truncated_normal"), sizes, wide)
@@ -172,8 +179,13 @@ def gumbel(key: Key, shape: Any = (), dtype: Any = None) -> Tensor:
 
 
 def bernoulli(key: Key, p: Any = 0.5, shape: Any = None) -> Tensor:
-    """True with a probability, for each element."""
+    """True with a probability, for each element.
+
+    Raises:
+        ArgumentError: a probability is not between 0 and 1.
+    """
     probability = _parameter(p, dtypes.DEFAULT_FLOAT)
+    _require(p, probability, "bernoulli", "p", "probabilities from 0 to 1", 0.0, 1.0)
     sizes = _shape(shape, "bernoulli", probability)
     return _unit(_checked(key, "bernoulli"), sizes, dtypes.float32) < probability
 
@@ -232,7 +244,10 @@ def choice(key: Key, x: Any, shape: Any = (), replace: bool = True, p: Any = Non
     """Elements of a tensor along its first axis (or of 0 to n - 1), with or without putting them back.
 
     Args:
-        p: their probabilities; all alike if left out.
+        p: their probabilities, or what is in proportion to them; all alike if left out.
+
+    Raises:
+        ArgumentError: a probability is negative, NaN or infinite, or all are 0.
     """
     from tessella.tensors.indexing import take
 
@@ -244,10 +259,13 @@ def choice(key: Key, x: Any, shape: Any = (), replace: bool = True, p: Any = Non
             f"choice: {wanted} elements are wanted without putting back, and there are {count}"
         )
     chosen = _checked(key, "choice")
+    if p is not None:
+        weights = _parameter(p, dtypes.DEFAULT_FLOAT)
+        _require(p, weights, "choice", "p", "finite numbers of at least 0", 0.0)
+        _require(None, weights.sum(), "choice", "the sum of p", "a number above 0", 0.0, above=True)
     if replace and p is None:
         places = randint(chosen, (wanted,), 0, count)
     elif replace:
-        weights = _parameter(p, dtypes.DEFAULT_FLOAT)
         places = categorical(chosen, weights.log(), shape=(wanted,))
     else:  # the first of an order by weight and chance
         noise = gumbel(chosen, (count,), dtype=dtypes.float64)
@@ -258,19 +276,30 @@ def choice(key: Key, x: Any, shape: Any = (), replace: bool = True, p: Any = Non
 
 
 def gamma(key: Key, a: Any, shape: Any = None, dtype: Any = None) -> Tensor:
-    """The density is x^(a-1) e^-x / Gamma(a).
+    """The density is x^(a-1) e^-x / Gamma(a); for a = 0 all is 0.
+
+    Raises:
+        ArgumentError: a parameter is negative, NaN or infinite.
 
     Source: Marsaglia & Tsang, *A simple method for generating gamma variables* (2000).
     """
+    kind = _floating(dtype)
+    parameter = _parameter(a, dtypes.compute_dtype(kind))
+    _require(a, parameter, "gamma", "a", "finite numbers of at least 0", 0.0)
+    sizes = _shape(shape, "gamma", parameter)
+    value, shrunk = _gamma(_checked(key, "gamma"), parameter, sizes)
+    return (value * shrunk.exp()).astype(kind)
+
+
+def _gamma(key: Tensor, parameter: Tensor, sizes: Shape) -> tuple[Tensor, Tensor]:
+    """Gamma variables as a number each and the logarithm of what makes it smaller: a variable may be less than any
+    float is."""
     from tessella.transforms.control import while_loop
     from tessella.transforms.custom import stop_gradient
 
-    kind = _floating(dtype)
-    wide = dtypes.compute_dtype(kind)
-    parameter = stop_gradient(_parameter(a, wide))
-    sizes = _shape(shape, "gamma", parameter)
-    first, second = _several(_checked(key, "gamma"), 2)
-    alpha = broadcast_to(parameter, sizes)
+    wide = parameter.dtype
+    first, second = _several(key, 2)
+    alpha = _ending(broadcast_to(stop_gradient(parameter), sizes), 1.0)
     small = alpha < 1.0  # then a + 1 is drawn, and made smaller
     d = maths.where(small, alpha + 1.0, alpha) - 1.0 / 3.0
     c = 1.0 / (d * 9.0).sqrt()
@@ -291,37 +320,58 @@ def gamma(key: Key, a: Any, shape: Any = None, dtype: Any = None) -> Tensor:
         full(sizes, 0.0, dtype=wide),
     )
     _, _, value = while_loop(lambda state: ~state[1].all(), turn, start)
-    u = 1.0 - _unit(second, sizes, wide)
-    shrunk = value * u ** (1.0 / maths.where(small, alpha, alpha * 0.0 + 1.0))
-    return maths.where(small, shrunk, value).astype(kind)
+    logarithm = _open_unit(second, sizes, wide).log() / maths.where(small, alpha, alpha * 0.0 + 1.0)
+    return value, maths.where(small, logarithm, logarithm * 0.0)
+
+
+def _log_gamma(key: Tensor, parameter: Tensor, sizes: Shape) -> Tensor:
+    value, shrunk = _gamma(key, parameter, sizes)
+    return value.log() + shrunk
 
 
 def beta(key: Key, a: Any, b: Any, shape: Any = None, dtype: Any = None) -> Tensor:
-    """The density is in proportion to x^(a-1) (1-x)^(b-1) on [0, 1]."""
+    """The density is in proportion to x^(a-1) (1-x)^(b-1) on [0, 1].
+
+    Raises:
+        ArgumentError: a parameter is not above 0, NaN or infinite.
+    """
     kind = _floating(dtype)
     wide = dtypes.compute_dtype(kind)
     first, second = _parameter(a, wide), _parameter(b, wide)
+    for name, given, parameter in (("a", a, first), ("b", b, second)):
+        _require(given, parameter, "beta", name, "finite numbers above 0", 0.0, above=True)
     sizes = _shape(shape, "beta", first, second)
     one, other = _several(_checked(key, "beta"), 2)
-    x, y = gamma(one, first, sizes, wide), gamma(other, second, sizes, wide)
-    return (x / (x + y)).astype(kind)
+    odds = _log_gamma(one, first, sizes) - _log_gamma(other, second, sizes)
+    return maths.sigmoid(odds).astype(kind)
 
 
 def dirichlet(key: Key, alpha: Any, shape: Any = None, dtype: Any = None) -> Tensor:
-    """Probabilities along the last axis: gamma variables divided by their sum."""
+    """Probabilities along the last axis: gamma variables divided by their sum.
+
+    Raises:
+        ArgumentError: a parameter is not above 0, NaN or infinite.
+    """
     kind = _floating(dtype)
     parameter = _parameter(alpha, dtypes.compute_dtype(kind))
+    if parameter.ndim == 0:
+        raise ShapeError("dirichlet: alpha has shape (); it needs an axis of categories")
+    _require(alpha, parameter, "dirichlet", "alpha", "finite numbers above 0", 0.0, above=True)
     sizes = (
         parameter.shape
         if shape is None
         else (*check_shape(shape, "dirichlet"), parameter.shape[-1])
     )
-    x = gamma(_checked(key, "dirichlet"), parameter, sizes, parameter.dtype)
-    return (x / x.sum(axis=-1, keepdims=True)).astype(kind)
+    x = _log_gamma(_checked(key, "dirichlet"), parameter, sizes)
+    shares = (x - x.max(axis=-1, keepdims=True)).exp()
+    return (shares / shares.sum(axis=-1, keepdims=True)).astype(kind)
 
 
 def poisson(key: Key, rate: Any, shape: Any = None, dtype: Any = None) -> Tensor:
     """How often something happens in a time in which it does so `rate` times on average.
+
+    Raises:
+        ArgumentError: a rate is negative, NaN, infinite, or so large that the dtype could not hold what is drawn.
 
     Source: Knuth, *The art of computer programming*, volume 2, 3.4.1 F(3), for rates to 10; above,
         Hörmann, *The transformed rejection method for generating Poisson random variables* (1993), PTRS.
@@ -330,8 +380,10 @@ def poisson(key: Key, rate: Any, shape: Any = None, dtype: Any = None) -> Tensor
 
     kind = as_dtype(dtype or dtypes.DEFAULT_INT)
     mean = _parameter(rate, dtypes.float64)
+    most = _largest_rate(kind)
+    _require(rate, mean, "poisson", "rate", f"numbers from 0 to {most:.4g}", 0.0, most)
     sizes = _shape(shape, "poisson", mean)
-    lam = broadcast_to(mean, sizes)
+    lam = _ending(broadcast_to(mean, sizes), 1.0)
     chosen = _several(_checked(key, "poisson"), 2)
     few = maths.minimum(lam, 10.0)
 
@@ -344,6 +396,12 @@ def poisson(key: Key, rate: Any, shape: Any = None, dtype: Any = None) -> Tensor
     start = (asarray(0, dtype=dtypes.uint32), zeros, zeros + 1.0)
     _, small, _ = while_loop(lambda s: (s[2] > (-few).exp()).any(), one_more, start)
     return maths.where(lam <= 10.0, small, _many(chosen[1], maths.maximum(lam, 10.0))).astype(kind)
+
+
+def _largest_rate(kind: DType) -> float:
+    """Ten standard deviations away from what a dtype holds."""
+    largest = float(np.iinfo(kind.numpy).max) if kind.is_integer else 2.0**62
+    return largest - 10.0 * math.sqrt(largest)
 
 
 def _many(key: Tensor, lam: Tensor) -> Tensor:
@@ -367,7 +425,7 @@ def _many(key: Tensor, lam: Tensor) -> Tensor:
         possible = (k >= 0.0) & ~((us < 0.013) & (v > us))
         safe = maths.maximum(k, 0.0)
         left = v.log() + inverse.log() - (a / (us * us) + b).log()
-        right = -lam + safe * lam.log() - maths.lgamma(safe + 1.0)
+        right = _log_poisson(safe, lam)
         good = quick | (possible & (left <= right))
         return number + 1, accepted | good, maths.where(accepted, value, safe)
 
@@ -377,6 +435,17 @@ def _many(key: Tensor, lam: Tensor) -> Tensor:
         full(sizes, 0.0, dtype=dtypes.float64),
     )
     return while_loop(lambda state: ~state[1].all(), turn, start)[2]
+
+
+def _log_poisson(k: Tensor, lam: Tensor) -> Tensor:
+    """The logarithm of the probability of k. For large rates its terms would take each other's digits away, and
+    Stirling's series is exact."""
+    exact = -lam + k * lam.log() - maths.lgamma(k + 1.0)
+    x, n = (k - lam) / lam, maths.maximum(k, 1.0)
+    series = (
+        -lam * ((1.0 + x) * maths.log1p(x) - x) - 0.5 * (2.0 * math.pi * n).log() - 1.0 / (12.0 * n)
+    )
+    return maths.where(lam < 1e4, exact, series)
 
 
 # --- parts --------------------------------------------------------------------------------------------
@@ -449,8 +518,10 @@ def _unit(key: Tensor, shape: Shape, dtype: DType) -> Tensor:
 
 
 def _open_unit(key: Tensor, shape: Shape, dtype: DType) -> Tensor:
-    """Numbers in (0, 1): half a step away from its ends."""
-    return _unit(key, shape, dtype) + (2.0**-54 if dtype is dtypes.float64 else 2.0**-25)
+    """Numbers in (0, 1): odd multiples of 2^-24 or 2^-53."""
+    if dtype is dtypes.float64:
+        return ((bits(key, shape, dtypes.uint64) >> 12).astype(dtypes.float64) + 0.5) * 2.0**-52
+    return (((_words(key, shape) >> 9).astype(dtypes.float32) + 0.5) * 2.0**-23).astype(dtype)
 
 
 def _floating(dtype: Any) -> DType:
@@ -461,8 +532,41 @@ def _floating(dtype: Any) -> DType:
 
 
 def _parameter(value: Any, dtype: DType) -> Tensor:
+    if isinstance(value, (bool, int, float)):
+        return asarray(value, dtype=dtype)  # not rounded to the default float on the way
     tensor = value if isinstance(value, Tensor) else asarray(value)
     return tensor if tensor.dtype is dtype else tensor.astype(dtype)
+
+
+_FINITE = float(np.finfo(np.float64).max)
+
+
+def _require(
+    given: Any, value: Any, function: str, argument: str, expected: str,
+    least: float = -_FINITE, most: float = _FINITE, above: bool = False,
+) -> None:  # fmt: skip
+    """Complain about parameters for which there is no distribution: now, or at every call of a program.
+
+    Args:
+        given: what the user gave; a number is looked at while a function is being traced.
+        value: that as a tensor.
+    """
+    rule = Require(function, argument, expected, least, most, above)
+    if isinstance(given, (int, float, np.ndarray, np.generic)):
+        rule.reference(np.asarray(given))
+    elif isinstance(value, Tensor):
+        if is_traced():
+            perform(rule, [value])
+        else:
+            rule.reference(to_numpy(value._value))
+
+
+def _ending(parameter: Tensor, instead: float) -> Tensor:
+    """Parameters for which rejection comes to an end, whatever is done before `Require` has its turn."""
+    if not is_traced():
+        return parameter
+    good = (parameter >= 0.0) & (parameter < math.inf)
+    return maths.where(good, parameter, asarray(instead, dtype=parameter.dtype))
 
 
 def _shape(shape: Any, name: str, *parameters: Tensor) -> Shape:

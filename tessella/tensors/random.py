@@ -115,7 +115,13 @@ class Generator:
         return apply(RandomBits(check_shape(shape, "random")), (self.key(),))
 
     def uniform(self, shape: Any, low: float = 0.0, high: float = 1.0, dtype: Any = None) -> Tensor:
-        """Numbers spread evenly over [low, high)."""
+        """Numbers spread evenly over [low, high).
+
+        Raises:
+            ArgumentError: a bound is NaN or infinite.
+        """
+        _require_number("uniform", "low", low, -math.inf)
+        _require_number("uniform", "high", high, -math.inf)
         kind = _floating(dtype)
         unit = self._unit(check_shape(shape, "uniform"), kind)
         return unit if (low, high) == (0.0, 1.0) else unit * (high - low) + low
@@ -128,8 +134,13 @@ class Generator:
     def normal(self, shape: Any, mean: float = 0.0, std: float = 1.0, dtype: Any = None) -> Tensor:
         """Normally distributed numbers.
 
+        Raises:
+            ArgumentError: the mean is NaN or infinite, or the standard deviation is, or is negative.
+
         Source: Box & Muller, *A note on the generation of random normal deviates* (1958).
         """
+        _require_number("normal", "mean", mean, -math.inf)
+        _require_number("normal", "std", std, 0.0)
         kind = _floating(dtype)
         wide = dtypes.compute_dtype(kind)
         sizes = check_shape(shape, "normal")
@@ -160,6 +171,12 @@ class Generator:
         if not 0.0 <= probability <= 1.0:
             raise ArgumentError(f"bernoulli: probability is {probability}; expected 0 to 1")
         return self.uniform(shape) < probability
+
+
+def _require_number(function: str, argument: str, value: Any, least: float) -> None:
+    if isinstance(value, (int, float)) and not (math.isfinite(value) and value >= least):
+        wanted = "a finite number" + (f" of at least {least:g}" if math.isfinite(least) else "")
+        raise ArgumentError(f"{function}: {argument} is {value!r}; expected {wanted}")
 
 
 def _floating(dtype: Any) -> DType:

@@ -212,7 +212,10 @@ def test_profile(file, tmp_path):
     ("arguments", "message"),
     [
         (["nowhere.py:step"], "profile: there is no file 'nowhere.py'"),
-        (["{file}:plain", "--shape", "3", "--calls", "0"], "expected a whole number of at least 1"),
+        (
+            ["{file}:plain", "--shape", "3", "--calls", "0"],
+            "expected a whole number from 1 to 1,000,000",
+        ),
         (["{file}:plain", "--shape", "3", "--out", "/nowhere/t.json"], "cannot be written"),
     ],
 )

@@ -157,3 +157,97 @@ def test_erfinv():
 def test_messages(call, kind, text):
     with pytest.raises(kind, match=text):
         call()
+
+
+# --- parameters for which there is no distribution ----------------------------------------------------
+
+WITH_PARAMETERS = {
+    "gamma": lambda v: r.gamma(KEY, v),
+    "beta": lambda v: r.beta(KEY, 1.0, v),
+    "dirichlet": lambda v: r.dirichlet(KEY, v * ts.ones(2)),
+    "poisson": lambda v: r.poisson(KEY, v),
+    "bernoulli": lambda v: r.bernoulli(KEY, v),
+}
+WRONG = [-0.5, np.nan, np.inf, -np.inf]
+WAYS = {
+    "a number": lambda f, v: f(v),
+    "a tensor": lambda f, v: f(ts.asarray(v)),
+    "compiled": lambda f, v: ts.jit(f)(ts.asarray(v)),
+    "compiled, of a number": lambda f, v: ts.jit(f)(v),
+    "compiled, captured": lambda f, v: (lambda t: ts.jit(lambda: f(t))())(ts.asarray(v)),
+    "vmap": lambda f, v: ts.vmap(f)(ts.asarray([0.5, v])),
+    "scan": lambda f, v: ts.jit(
+        lambda s: ts.scan(lambda c, x: (c, f(x)), ts.asarray(0.0), s)
+    )(ts.asarray([0.5, v])),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", WITH_PARAMETERS)
+@pytest.mark.parametrize("way", WAYS)
+def test_parameters_without_a_distribution_are_refused(name, way):
+    """And no loop goes on for ever, wherever the parameter comes from."""
+    for value in WRONG if way in ("a number", "compiled") else WRONG[:2]:
+        with pytest.raises(errors.ArgumentError, match=rf"{name}: \w+ holds .*; expected "):
+            WAYS[way](WITH_PARAMETERS[name], value)
+    found = WAYS[way](WITH_PARAMETERS[name], 0.5)
+    assert np.isfinite(found.numpy() if way != "scan" else found[1].numpy()).all()
+
+
+@pytest.mark.parametrize(
+    ("call", "text"),
+    [
+        (lambda: r.choice(KEY, 3, p=ts.zeros(3)), "the sum of p holds 0.0; expected a number above 0"),
+        (lambda: r.choice(KEY, 3, p=np.array([1.0, -1.0, 2.0])), r"p holds -1\.0"),
+        (lambda: r.choice(KEY, 3, (2,), replace=False, p=ts.asarray([1.0, np.nan, 2.0])), "p holds nan"),
+        (lambda: r.truncated_normal(KEY, 2.0, 1.0), r"upper - lower holds -1\.0"),
+        (lambda: r.truncated_normal(KEY, np.nan, 1.0), "upper - lower holds nan"),
+        (lambda: r.uniform(KEY, (2,), None, 0.0, np.inf), "maxval holds inf; expected finite numbers"),
+        (lambda: r.poisson(KEY, 200.0, dtype=ts.int8), "rate holds 200.0; expected numbers from 0 to 14"),
+        (lambda: r.poisson(KEY, 1e19), "expected numbers from 0 to 9.223e"),
+        (lambda: r.beta(KEY, 0.0, 1.0), "a holds 0.0; expected finite numbers above 0"),
+        (lambda: ts.random.default.normal((2,), 0.0, -1.0), "std is -1.0; expected a finite number of at least 0"),
+        (lambda: ts.random.default.uniform((2,), np.nan), "low is nan; expected a finite number"),
+    ],
+)  # fmt: skip
+def test_what_is_wrong_is_said(call, text):
+    with pytest.raises(errors.ArgumentError, match=text):
+        call()
+
+
+def test_parameters_at_the_ends():
+    assert r.gamma(KEY, 0.0, (50,)).tolist() == [0.0] * 50
+    assert r.poisson(KEY, 0.0, (50,)).tolist() == [0] * 50
+    assert abs(float(r.poisson(KEY, 1e15, (1000,)).astype(ts.float64).mean()) / 1e15 - 1) < 1e-8
+    assert r.bernoulli(KEY, 1.0, (50,)).all()
+    assert not r.bernoulli(KEY, 0.0, (50,)).any()
+    assert np.isfinite(r.truncated_normal(KEY, -np.inf, np.inf, (50,)).numpy()).all()
+    tiny = r.beta(
+        KEY, 1e-4, 1e-4, (4000,)
+    ).numpy()  # the gamma variables are all less than any float
+    assert abs(tiny.mean() - 0.5) < 0.05
+    shares = r.dirichlet(KEY, ts.full((4,), 1e-4), (4000,)).numpy()
+    np.testing.assert_allclose(shares.sum(axis=1), 1.0, rtol=1e-6)
+    np.testing.assert_allclose(shares.mean(axis=0), 0.25, atol=0.05)
+
+
+def test_numbers_between_0_and_1_reach_neither():
+    """The words of all ones and of all zeros give the last and the first of them."""
+    from tessella.tensors import distributions as d
+
+    for dtype, least in ((ts.float32, 2.0**-24), (ts.float64, 2.0**-53)):
+        for bits, expected in ((0, least), (2**64 - 1, 1.0 - least)):
+            word = ts.asarray(np.array([bits], np.uint64))
+            original, d.bits = d.bits, lambda *_, word=word: word
+            words, d._words = d._words, lambda *_, word=word: word.astype(ts.uint32)
+            try:
+                assert d._open_unit(KEY, (1,), dtype).tolist() == [expected]
+            finally:
+                d.bits, d._words = original, words
+
+
+def test_requirements_hold_again_at_every_call():
+    draw = ts.jit(lambda a: r.gamma(KEY, a))
+    for _ in range(3):
+        assert np.isfinite(draw(ts.asarray([1.0, 2.0])).numpy()).all()
+        with pytest.raises(errors.ArgumentError, match="gamma: a holds nan"):
+            draw(ts.asarray([1.0, np.nan]))
