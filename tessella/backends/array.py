@@ -46,6 +46,7 @@ def layout_of(shape: Shape, strides: Shape, dtype: DType) -> Layout:
         found = Layout()
         found.shape, found.strides, found.dtype = shape, strides, dtype
         found.ndim, found.size = len(shape), math.prod(shape)
+        _require_addresses(shape, dtype, found.size)
         found.nbytes = found.size * dtype.itemsize
         found.contiguous = (
             all(
@@ -56,6 +57,15 @@ def layout_of(shape: Shape, strides: Shape, dtype: DType) -> Layout:
         )
         found = _layouts.setdefault(key, found)
     return found
+
+
+def _require_addresses(shape: Shape, dtype: DType, size: Any) -> None:
+    """Complain about a shape whose places have no addresses, although its elements may be stored once."""
+    if any(type(n) is int and n > _LARGEST for n in (*shape, size)):
+        raise OutOfMemoryError(
+            f"a tensor of shape {shape} and dtype {dtype.name} has more elements than any machine can "
+            "address; use a smaller shape"
+        )
 
 
 def contiguous_layout(shape: Shape, dtype: DType) -> Layout:
@@ -167,6 +177,26 @@ def to_numpy(array: Array) -> np.ndarray[Any, Any]:
         return np.zeros(array.layout.shape, array.layout.dtype.numpy)
     view = np.asarray(_Window(array))
     return view.view(array.dtype.numpy) if array.dtype is dtypes.bfloat16 else view
+
+
+def check_count(value: Any, name: str, argument: str, least: int = 0) -> int:
+    """A count of something as a Python integer.
+
+    Raises:
+        ArgumentError: it is no whole number, too small, or more than any machine can count through.
+
+    >>> check_count(np.int32(3), "diff", "n")
+    3
+    """
+    if isinstance(value, Size):
+        return as_integer(value)
+    whole = isinstance(value, (int, np.integer)) and not isinstance(value, bool)
+    if not whole or not least <= value <= _LARGEST:
+        raise ArgumentError(
+            f"{name}: {argument} is {value!r}; expected a whole number of at least {least}"
+            + (f" and at most {_LARGEST}" if whole and value > _LARGEST else "")
+        )
+    return int(value)
 
 
 def check_shape(shape: Any, name: str) -> Shape:

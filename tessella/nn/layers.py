@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from typing import Any, overload
 
 from tessella import dtypes
+from tessella.backends.array import check_shape
 from tessella.errors import ArgumentError, IndexingError, ShapeError
 from tessella.nn import functional as F
 from tessella.nn import init
@@ -257,9 +258,7 @@ class LayerNorm(Module):
 
     def __init__(self, normalized_shape: Any, eps: float = 1e-5, bias: bool = True) -> None:
         super().__init__()
-        shape = (
-            (normalized_shape,) if isinstance(normalized_shape, int) else tuple(normalized_shape)
-        )
+        shape = check_shape(normalized_shape, "LayerNorm")
         self.normalized_shape, self.eps = shape, eps
         self.weight = Parameter(ones(shape))
         self.register_parameter("bias", Parameter(zeros(shape)) if bias else None)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 
+from tessella.backends.array import check_count
+from tessella.backends.cpu.buffers import require_available
 from tessella.errors import ArgumentError, ShapeError
 from tessella.nn import functional as F
 from tessella.nn.init import uniform_
@@ -14,6 +16,7 @@ from tessella.tensors.manipulation import concat, expand_dims, stack
 from tessella.tensors.tensor import Tensor
 
 States = tuple[Tensor, Tensor]
+_OBJECTS = 4096  # bytes of the objects of Python that a layer is
 
 
 class LSTM(Module):
@@ -44,11 +47,9 @@ class LSTM(Module):
         batch_first: bool = False, dropout: float = 0.0, bidirectional: bool = False,
     ) -> None:  # fmt: skip
         super().__init__()
-        if min(input_size, hidden_size, num_layers) < 1:
-            raise ArgumentError(
-                f"LSTM: sizes {input_size}, {hidden_size} and {num_layers} layers; all must be at "
-                "least 1"
-            )
+        given = {"input_size": input_size, "hidden_size": hidden_size, "num_layers": num_layers}
+        for name, value in given.items():
+            check_count(value, "LSTM", name, least=1)
         if not 0.0 <= dropout <= 1.0:
             raise ArgumentError(f"LSTM: dropout is {dropout}; expected a probability from 0 to 1")
         self.input_size, self.hidden_size, self.num_layers = input_size, hidden_size, num_layers
@@ -56,6 +57,8 @@ class LSTM(Module):
         self.bidirectional = bidirectional
         directions = self._directions()
         reach = 1.0 / math.sqrt(hidden_size)
+        of_a_layer = 16 * hidden_size * (1 + len(directions)) * hidden_size + _OBJECTS
+        require_available(num_layers * len(directions) * of_a_layer)  # before the first is made
         for layer in range(num_layers):
             inside = input_size if layer == 0 else hidden_size * len(directions)
             for suffix in directions:

@@ -9,6 +9,7 @@ import numpy as np
 
 from tessella import dtypes
 from tessella.backends.array import (
+    check_count,
     check_shape,
     contiguous_layout,
     from_numpy,
@@ -18,6 +19,7 @@ from tessella.backends.array import (
 from tessella.backends.array import (
     empty as empty_array,
 )
+from tessella.backends.cpu.buffers import memory_for
 from tessella.dtypes import DType, as_dtype
 from tessella.errors import ArgumentError, ArgumentTypeError, DeviceError, DTypeError
 from tessella.primitives.generate import Iota
@@ -288,10 +290,10 @@ def linspace(
     tensor([0. , 0.5, 1. ])
     """
     checked_device(device)
-    if num < 0:
-        raise ArgumentError(f"linspace: num is {num}; it must not be negative")
+    num = check_count(num, "linspace", "num")
     kind = as_dtype(dtype or dtypes.DEFAULT_FLOAT)
-    values = np.linspace(start, stop, num, endpoint=endpoint).astype(kind.numpy)
+    with memory_for(8 * num):
+        values = np.linspace(start, stop, num, endpoint=endpoint).astype(kind.numpy)
     return from_array(from_numpy(values, copy=True))
 
 
@@ -305,9 +307,13 @@ def eye(
             [0., 1., 0.]])
     """
     checked_device(device)
-    check_shape((n_rows, n_rows if n_cols is None else n_cols), "eye")
+    shape = check_shape((n_rows, n_rows if n_cols is None else n_cols), "eye")
     kind = as_dtype(dtype or dtypes.DEFAULT_FLOAT)
-    return from_array(from_numpy(np.eye(n_rows, n_cols, k, dtype=kind.numpy), copy=True))
+    if not hasattr(k, "__index__"):
+        raise ArgumentError(f"eye: k is {k!r}; expected a whole number")
+    with memory_for(math.prod(shape) * kind.itemsize):
+        values = np.eye(n_rows, n_cols, k, dtype=kind.numpy)
+    return from_array(from_numpy(values, copy=True))
 
 
 def meshgrid(*arrays: Tensor, indexing: str = "xy") -> list[Tensor]:

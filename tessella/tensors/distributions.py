@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from tessella import dtypes
-from tessella.backends.array import check_shape, to_numpy
+from tessella.backends.array import check_count, check_shape, to_numpy
 from tessella.dtypes import DType, as_dtype
 from tessella.errors import ArgumentError, DTypeError, ShapeError
 from tessella.primitives.base import Shape, broadcast_shapes
@@ -57,14 +57,15 @@ def split(key: Tensor, count: int = 2) -> Tensor:
     >>> bool((first == second).all())
     False
     """
-    if count < 0:
-        raise ArgumentError(f"split: count is {count}; expected 0 or more")
+    count = check_count(count, "split", "count")
     found: Tensor = split_key(_checked(key, "split"), count)
     return found
 
 
 def fold_in(key: Tensor, number: Any) -> Tensor:
     """The key that a key and a whole number make, for example the number of a step."""
+    if isinstance(number, float):
+        raise ArgumentError(f"fold_in: the number is {number!r}; expected a whole number")
     folded = number if isinstance(number, Tensor) else asarray(int(number) & 0xFFFFFFFF)
     if not folded.dtype.is_integer:
         raise DTypeError(f"fold_in: the number is {folded.dtype.name}; expected an integer")
@@ -234,8 +235,8 @@ def permutation(key: Key, x: Any, axis: int = 0) -> Tensor:
     """A tensor's places along an axis in random order; or, for a number n, 0 to n - 1."""
     from tessella.tensors.indexing import take
 
-    single = isinstance(x, (int, np.integer))
-    count = int(x) if single else x.shape[axis]
+    single = not isinstance(x, Tensor)
+    count = check_count(x, "permutation", "x") if single else x.shape[axis]
     order = argsort(_unit(_checked(key, "permutation"), (count,), dtypes.float64))
     return take(arange(count), order, axis=0) if single else take(x, order, axis=axis)
 
@@ -251,7 +252,7 @@ def choice(key: Key, x: Any, shape: Any = (), replace: bool = True, p: Any = Non
     """
     from tessella.tensors.indexing import take
 
-    table = arange(int(x)) if isinstance(x, (int, np.integer)) else x
+    table = x if isinstance(x, Tensor) else arange(check_count(x, "choice", "x"))
     count, sizes = table.shape[0], check_shape(shape, "choice")
     wanted = math.prod(sizes)
     if not replace and wanted > count:

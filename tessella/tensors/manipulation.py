@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from tessella import dtypes
-from tessella.backends.array import check_shape
+from tessella.backends.array import check_count, check_shape
+from tessella.backends.cpu.buffers import memory_for, require_available
 from tessella.errors import ArgumentError, ArgumentTypeError, AxisError, ShapeError
 from tessella.primitives import Concatenate, Pad, Slice
 from tessella.primitives import movement as moves
@@ -257,6 +259,8 @@ def tile(x: Tensor, repetitions: Sequence[int], /) -> Tensor:
     rank = max(x.ndim, len(times))
     times = (1,) * (rank - len(times)) + times
     x = reshape(x, (1,) * (rank - x.ndim) + x.shape)
+    # the tensors that are put together are named in a list
+    require_available(x.nbytes * math.prod(times) + 8 * max(times, default=0))
     for axis, count in enumerate(times):
         x = concat([x] * count, axis=axis) if count else _range(x, axis, 0, 0)
     return x
@@ -280,7 +284,8 @@ def repeat(x: Tensor, repeats: int | Tensor, /, *, axis: int | None = None) -> T
             f"repeat: {counts.size} repeats for axis {place} of size {extent}; give one "
             "number, or one for each element"
         )
-    order = np.repeat(np.arange(len(counts)), counts)
+    with memory_for(8 * sum(counts.tolist())):  # as Python's integers, which do not overflow
+        order = np.repeat(np.arange(len(counts)), counts)
     from tessella.tensors.creation import asarray
     from tessella.tensors.indexing import take
 
@@ -297,6 +302,7 @@ def pad(x: Tensor, widths: Sequence[Sequence[int]], /, value: float = 0.0) -> Te
     pairs = [tuple(pair) for pair in widths]
     if len(pairs) != x.ndim or any(len(pair) != 2 for pair in pairs):
         raise ShapeError(f"pad: {len(pairs)} pairs of widths for {x.ndim} axes")
+    pairs = [tuple(check_count(width, "pad", "a width") for width in pair) for pair in pairs]
     low, high = tuple(a for a, _ in pairs), tuple(b for _, b in pairs)
     return apply(Pad(low, high, (0,) * x.ndim, float(value)), (x,))
 

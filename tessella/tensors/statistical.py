@@ -272,6 +272,9 @@ def _usual_reduction(function: ScalarFunction, dtype: DType) -> tuple[Monoid | N
     return None, None
 
 
+_MOST_DIFFERENCES, _SOME = 1 << 20, 64
+
+
 def diff(
     x: Tensor, /, *, axis: int = -1, n: int = 1, prepend: Tensor | None = None,
     append: Tensor | None = None,
@@ -280,17 +283,24 @@ def diff(
 
     Shapes: the axis becomes n shorter (not below 0).
 
+    Raises:
+        ArgumentError: n is no whole number, or more than 2^20, which no axis of that use has.
+
     >>> import tessella as ts
     >>> diff(ts.asarray([1.0, 4.0, 9.0]))
     tensor([3., 5.])
     """
-    if not isinstance(n, int) or n < 0:
-        raise ArgumentError(f"diff: n is {n!r}; expected a whole number of at least 0")
+    if not isinstance(n, int) or not 0 <= n <= _MOST_DIFFERENCES:
+        raise ArgumentError(
+            f"diff: n is {n!r}; expected a whole number of at least 0 and at most {_MOST_DIFFERENCES:,}"
+        )
     place = normalise_axis(axis, x.ndim, "diff")
     parts = [part for part in (prepend, x, append) if part is not None]
     x = concat(parts, axis=place) if len(parts) > 1 else x
     before = (slice(None),) * place
-    for _ in range(n):
+    for turn in range(n):
+        if turn > _SOME and not x.shape[place]:
+            break  # nothing is left
         later, earlier = x[(*before, slice(1, None))], x[(*before, slice(None, -1))]
         x = not_equal(later, earlier) if x.dtype.is_bool else later - earlier
     return x

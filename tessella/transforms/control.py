@@ -17,6 +17,8 @@ from typing import Any
 import numpy as np
 
 from tessella import autodiff, dtypes
+from tessella.backends.array import check_count
+from tessella.backends.cpu.buffers import require_available
 from tessella.errors import (
     ArgumentError,
     ArgumentTypeError,
@@ -74,6 +76,7 @@ def switch(index: Any, branches: Sequence[Callable[..., Any]], *operands: Any) -
     if not branches:
         raise ArgumentError("switch: there are no branches; give at least one function")
     _require_functions("switch", *branches)
+    _require_whole(index, "switch", "index")
     if not isinstance(index, (Tensor, np.ndarray)):
         return _known(_chosen(branches, int(index)), operands)
     index = trees.as_tensor(index)
@@ -115,7 +118,7 @@ def while_loop(condition: Callable[..., Any], body: Callable[..., Any], start: A
 
 
 def fori_loop(lower: Any, upper: Any, body: Callable[[Any, Any], Any], start: Any) -> Any:
-    """`body(i, carry)` for i from `lower` to `upper` - 1.
+    """`body(i, carry)` for i from `lower` to `upper` - 1; both are whole numbers.
 
     With bounds that are Python integers there is reverse mode.
 
@@ -124,6 +127,8 @@ def fori_loop(lower: Any, upper: Any, body: Callable[[Any, Any], Any], start: An
     tensor(24)
     """
     _require_functions("fori_loop", body)
+    for name, bound in (("lower", lower), ("upper", upper)):
+        _require_whole(bound, "fori_loop", name)
     if isinstance(lower, int) and isinstance(upper, int):
         turns = arange(lower, max(lower, upper))
         carry, _ = scan(lambda carry, i: (body(i, carry), None), start, turns)
@@ -161,6 +166,8 @@ def scan(
     _require_functions("scan", body)
     carry = _Tree(start, "scan", "start")
     xs = _Tree(sequences, "scan", "sequences")
+    if length is not None:
+        length = check_count(length, "scan", "length")
     count = _length(xs.tensors, length)
     if _mode.trace is None:
         return _scanned(body, carry, xs, count, reverse)
@@ -386,6 +393,16 @@ def _require_functions(name: str, *functions: Any) -> None:
             )
 
 
+def _require_whole(value: Any, name: str, argument: str) -> None:
+    """A bound like infinity would be reached by no counting."""
+    if trees.is_array(value):
+        kind = trees.as_tensor(value).dtype
+        if not (kind.is_integer or kind.is_bool):
+            raise DTypeError(f"{name}: {argument} is {kind.name}; expected an integer")
+    elif not hasattr(value, "__index__"):
+        raise ArgumentError(f"{name}: {argument} is {value!r}; expected a whole number")
+
+
 def _require_single(x: Tensor, name: str, what: str) -> None:
     if x.shape != ():
         raise ShapeError(
@@ -431,6 +448,7 @@ def _scanned(
 ) -> tuple[Any, Any]:
     """`scan` as a loop of Python."""
     tree = carry.whole(carry.tensors)
+    require_available(64 * count)  # what the turns give, as objects of Python
     found: list[Any] = [None] * count
     places = range(count - 1, -1, -1) if reverse else range(count)
     for place in places:

@@ -11,7 +11,7 @@ X = ts.ones((3, 4))
 CASES = [
     (lambda: X @ ts.ones((5, 6)), errors.ShapeError, "inner sizes differ: (3, 4) @ (5, 6); the 4 and the 5"),
     (lambda: X + ts.ones((3, 5)), errors.ShapeError, "do not broadcast"),
-    (lambda: nn.LSTM(0, 3), errors.ArgumentError, "all must be at least 1"),
+    (lambda: nn.LSTM(0, 3), errors.ArgumentError, "input_size is 0; expected a whole number of at least 1"),
     (lambda: nn.LSTM(3, 5)(X), errors.ShapeError, "expected (L, N, 3) or (L, 3)"),
     (lambda: nn.LSTM(4, 5)(X[:, None], (X, X)), errors.ShapeError, "the state h has shape (3, 4); expected (1, 1, 5)"),
     (lambda: F.scaled_dot_product_attention(X, X[:, :2], X), errors.ShapeError, "their last sizes must be equal"),

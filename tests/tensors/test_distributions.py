@@ -144,7 +144,7 @@ def test_erfinv():
         (lambda: r.normal(ts.ones(2), (3,)), errors.ArgumentError, "the key is float32"),
         (lambda: r.normal(r.split(KEY, 3), (3,)), errors.ArgumentError, "For many keys use ts.vmap"),
         (lambda: r.key(0.5), errors.ArgumentError, "expected an integer"),
-        (lambda: r.split(KEY, -1), errors.ArgumentError, "expected 0 or more"),
+        (lambda: r.split(KEY, -1), errors.ArgumentError, "expected a whole number of at least 0"),
         (lambda: r.bits(KEY, (3,), ts.int32), errors.DTypeError, "expected uint32 or uint64"),
         (lambda: r.uniform(KEY, (3,), ts.int32), errors.DTypeError, "no floating dtype"),
         (lambda: r.gamma(KEY, ts.ones(4), (3,)), errors.ShapeError, "gamma"),

@@ -12,10 +12,12 @@ would be a place for a signal's handler to run, and a KeyboardInterrupt raised t
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import mmap
 import weakref
 from collections import deque
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -115,8 +117,7 @@ def _fresh(nbytes: int, capacity: int) -> tuple[int, Any]:
     """An aligned address in new memory, and its owner."""
     if nbytes < 0:
         raise ArgumentError(f"allocate: nbytes is {nbytes}; it must not be negative")
-    if capacity > _CAREFUL_ABOVE:
-        _require_available(capacity)
+    require_available(capacity)
     if capacity >= _COUNTED_FROM and statistics().cached_bytes > _cache_limit():
         release_cached()
     try:
@@ -143,11 +144,34 @@ def _bytes(capacity: int) -> np.ndarray[Any, Any]:
     return np.frombuffer(mmap.mmap(-1, capacity + ALIGNMENT, flags=ours_alone), np.uint8)
 
 
-def _require_available(nbytes: int) -> None:
+def require_available(nbytes: Any) -> None:
+    """Complain if memory that somebody else will allocate is not there.
+
+    Raises:
+        OutOfMemoryError: so it is.
+    """
+    if (
+        type(nbytes) is not int or nbytes <= _CAREFUL_ABOVE
+    ):  # a size that is not known yet is looked at later
+        return
     if nbytes > machine.available_memory():
         release_cached()
         if nbytes > machine.available_memory():
             raise _refusal(nbytes)
+
+
+@contextlib.contextmanager
+def memory_for(nbytes: Any) -> Iterator[None]:
+    """What is done inside takes so much memory, from NumPy or Python.
+
+    Raises:
+        OutOfMemoryError: there is not so much.
+    """
+    require_available(nbytes)
+    try:
+        yield
+    except MemoryError:
+        raise _refusal(nbytes) from None
 
 
 def _refusal(nbytes: int) -> OutOfMemoryError:
