@@ -4,6 +4,10 @@ A key is two uint32 words. What is drawn depends on the key and on nothing else,
 takes another key: `split` makes several of one, `fold_in` one of a key and a number. With None in place of a key
 the next one of the default generator is taken (`tessella.tensors.random`).
 
+Parameters for which there is no distribution (negative ones, NaN, infinities) raise an `ArgumentError`: eagerly at once, in a
+compiled function at every call that brings such a one (`tessella.primitives.effect.Require`). Loops of rejection end all
+the same, whatever comes first.
+
 Source: Salmon, Moraes, Dror & Shaw, *Parallel random numbers: as easy as 1, 2, 3* (2011); Claessen & Pałka,
 *Splittable pseudorandom number generators using cryptographic hashing* (2013).
 """
