@@ -365,9 +365,7 @@ class Trace:
         if self.reader is None or not self.reader.around.is_outside(array):
             return None
         self.guards.add(shape_guard(array))
-        return self.number(
-            ("array", id(array)), lambda: _contiguous(array), _contiguous(array), "array"
-        )
+        return self.number(("array", id(array)), ForeignArray(array), _contiguous(array), "array")
 
     def end(self) -> None:
         """Give every captured tensor its array back."""
@@ -399,6 +397,20 @@ class Trace:
                     "program cannot add to its history; return the new data from the function instead"
                 )
             yield capture, held
+
+
+class ForeignArray:
+    """Reads a NumPy array from outside as an input of a program.
+
+    Args:
+        copies: whether to take a copy: somebody looks at the input after the call, and the array may change.
+    """
+
+    def __init__(self, array: np.ndarray[Any, Any], copies: bool = False) -> None:
+        self.array, self.copies = array, copies
+
+    def __call__(self) -> Array:
+        return from_numpy(self.array, copy=True) if self.copies else _contiguous(self.array)
 
 
 def _contiguous(array: np.ndarray[Any, Any]) -> Array:

@@ -15,6 +15,7 @@ from tessella.garbage import collector_paused
 from tessella.primitives.graph import Where
 from tessella.sizes import Binding
 from tessella.tensors.tensor import Tensor, _accumulate, _make
+from tessella.tensors.tracing import ForeignArray
 from tessella.transforms.backward import Backward
 from tessella.transforms.given import change
 from tessella.transforms.recording import Recorded, replay
@@ -38,9 +39,11 @@ class Specialisation:
         with collector_paused():
             self._compile()
         self.backward = None if traced.backward is None else traced.backward.at(binding)
+        kept = self._kept_inputs()
+        self.kept = frozenset(number for number in kept if number < traced.count)
+        first = len(self.layouts) + len(traced.other_layouts) - len(traced.numbers)
         self.numbers = [
-            read.at(binding or {}) if isinstance(read, SizeNumber) else read
-            for read in traced.numbers
+            self._reader(read, first + number in kept) for number, read in enumerate(traced.numbers)
         ]
         self.returned = [sizes.at(leaf, binding or {}) for leaf in traced.returned]
         self.looked, self.guards = traced.looked, traced.guards
@@ -48,7 +51,6 @@ class Specialisation:
         self.has_effects = traced.has_effects
         self.needs_numbers = bool(self.looked) or any(type(x) is Again for x in self.returned)
         self.counts = any(type(leaf) is Again for leaf in self.returned)
-        self.kept = self._kept_inputs()
         self.argument_gradients = traced.argument_gradients
         single = self.structure.is_leaf() and type(self.returned[0]) is Output
         self.only = self.returned[0].number if single else None
@@ -160,8 +162,8 @@ class Specialisation:
         return result
 
     def _kept_inputs(self) -> frozenset[int]:
-        """The arguments whose memory somebody may look at after the call: in results, or for gradients."""
-        program, count = self.program, self.traced.count
+        """The inputs whose memory somebody may look at after the call: in results, or for gradients."""
+        program = self.program
         kept = {
             program.buffers[location.buffer].number
             for location in program.results
@@ -169,7 +171,13 @@ class Specialisation:
         }
         if self.backward is not None:
             kept |= {number for number, is_output in self.traced.residuals if not is_output}
-        return frozenset(number for number in kept if number < count)
+        return frozenset(kept)
+
+    def _reader(self, read: Any, is_kept: bool) -> Any:
+        """What gives an input anew for every call."""
+        if isinstance(read, SizeNumber):
+            return read.at(self.binding or {})
+        return ForeignArray(read.array, is_kept) if isinstance(read, ForeignArray) else read
 
     def _finish(self, outputs: Sequence[Array], tensors: Sequence[Tensor]) -> None:
         """What else the function did: gradients of arguments, draws of random numbers."""

@@ -253,3 +253,15 @@ def test_a_list_that_holds_itself():
     items = [1.0]
     items.append(items)
     assert ts.jit(lambda x: x * len(str(items)))(ts.ones(1)).tolist() == [12.0]
+
+
+def test_results_do_not_change_with_a_numpy_array_from_outside():
+    table, weight = np.ones(2, np.float32), ts.ones(2).requires_grad_()
+    given = ts.jit(lambda x: (ts.asarray(table), ts.asarray(table)[1:], ts.asarray(table[::-1])))(
+        ts.ones(1)
+    )
+    loss = ts.jit(lambda x: (weight * table * x).sum())(ts.ones(1))
+    table[:] = 9
+    loss.backward()
+    assert [part.tolist() for part in given] == [[1.0, 1.0], [1.0], [1.0, 1.0]]
+    assert weight.grad.tolist() == [1.0, 1.0]
