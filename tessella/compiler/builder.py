@@ -14,7 +14,7 @@ from tessella.backends.array import Layout, contiguous_layout
 from tessella.compiler.lowering import bounds, contraction, epilogue, fused, lower, lower_view
 from tessella.compiler.lowering.epilogue import Epilogue
 from tessella.compiler.machine_code import Together
-from tessella.compiler.recipe import RESULT, Call, Recipe, View
+from tessella.compiler.recipe import RESULT, Bound, Call, Recipe, View
 from tessella.compiler.steps import ARENA, CONSTANT, INPUT, Buffer, Check, HostStep, Location, Step
 from tessella.primitives.base import size_of
 from tessella.primitives.contraction import Contraction
@@ -38,6 +38,7 @@ class Builder:
         self.where: dict[Value, Location] = {}
         self.steps: list[Step | HostStep | Check] = []
         self.keep: list[Any] = []
+        self.checked: set[tuple[Location, int, int]] = set()  # indices, and what they may be
         for number, (value, layout) in enumerate(zip(graph.inputs, layouts, strict=True)):
             self.where[value] = Location(self.buffer(INPUT, number, 0, value.hint), 0, layout)
         for number, (value, array) in enumerate(graph.constants.items()):
@@ -242,29 +243,37 @@ class Builder:
             self._step(Step(call, tuple(places), tuple(reads), tuple(writes), nodes))
         return result if recipe.shown is None else result._replace(layout=recipe.shown)
 
-    def _check(self, bound: Any, index: Location, node: Node) -> None:
-        recipe = bounds.lower(index.layout, bound.extent)
-        flag = self.follow(recipe, [index], (node,))
-        self.steps.append(Check((flag.buffer, flag.offset), node, bound.axis, bound.extent, index))
+    def _check(self, bound: Bound, index: Location, node: Node) -> None:
+        limits = index, bound.limits.least, bound.limits.extent
+        if index.layout.size == 0 or limits in self.checked:
+            return
+        self.checked.add(limits)
+        flag = self.follow(bounds.lower(index.layout, bound.limits), [index], (node,))
+        self.steps.append(Check((flag.buffer, flag.offset), node, bound.limits, index))
 
 
 def checks_first(steps: Sequence[Step | HostStep | Check]) -> list[Step | HostStep | Check]:
     """Every check of indices as soon as the indices are there.
 
     The rest of a program can then rely on them, and write over what it was given: an index that is out of
-    range stops the program before.
+    range stops the program before. One check does not overtake another: of several indices that are out of
+    range the function as it is written meets the first.
     """
     made = {buffer: step for step in steps for buffer in step.writes}
     follow: dict[int | None, list[Step | HostStep | Check]] = {}  # by the step they wait for
     moved: set[int] = set()
+    written = {
+        buffer: at for at, step in enumerate(steps) for buffer in step.writes
+    }  # for the last time
+    latest = -1
     for check in steps:
         if not isinstance(check, Check):
             continue
         test = made[check.place[0]]
         if id(test) in moved:
             continue
-        waits = [at for at, step in enumerate(steps) if not set(test.reads).isdisjoint(step.writes)]
-        after = id(steps[waits[-1]]) if waits else None
+        latest = max([latest, *(written[buffer] for buffer in test.reads if buffer in written)])
+        after = id(steps[latest]) if latest >= 0 else None
         follow.setdefault(after, []).extend((test, check))
         moved |= {id(test), id(check)}
     found = [*follow.get(None, ())]

@@ -170,9 +170,10 @@ class _While(_Loop):
             self.condition.point(self.condition.slots[place], inputs[place])
         self.condition.point(self.condition.outputs[0], self.flag.address)
         self.condition.program.prepare()
-        self.body.program.prepare()
         native = self.body.head is not None and self.condition.head is not None
         if native and not choice.observers:
+            if not self._prepare_body():
+                return
             table = self._table(TURNS_AT_ONCE, [], self.condition, self.flag.address)
             while (
                 threads.run_loop(table, self.body.program.alone and self.condition.program.alone)
@@ -181,12 +182,30 @@ class _While(_Loop):
                 pass
             self._complain(table)
             return
-        truth = ctypes.c_uint8.from_address(self.flag.address)
+        prepared = False
         while True:
             self.condition.run()
-            if not truth.value:
+            if not self._goes_on():
                 return
+            if not prepared:
+                self.body.program.prepare()
+                prepared = True
             self.body.run()
+
+    def _prepare_body(self) -> bool:
+        """Compute what the body needs once; not for a loop without turns, as an index may be out of range.
+
+        Gives whether there is a turn.
+        """
+        if self.body.program.preparation is not None:
+            self.condition.run()
+            if not self._goes_on():
+                return False
+            self.body.program.prepare()
+        return True
+
+    def _goes_on(self) -> bool:
+        return bool(ctypes.c_uint8.from_address(self.flag.address).value)
 
     def _complain(self, table: Any) -> None:
         stopped = table[threads.LOOP_STOPPED]

@@ -22,7 +22,6 @@ from tessella.compiler.recipe import RESULT, Call, Place, Recipe, View
 from tessella.errors import DeviceError
 from tessella.primitives.base import Composite, Primitive, Spec
 from tessella.primitives.host import Host
-from tessella.primitives.indexing import check_bounds
 
 Plan = Callable[[Sequence[Array]], Any]
 BACKENDS = ("cpu", "reference")
@@ -149,7 +148,7 @@ def _view_plan(view: View) -> Plan:
 
 def _checked_view(view: View, arrays: Sequence[Array]) -> Array:
     for bound in view.bounds:
-        check_bounds(to_numpy(arrays[bound.operand]), bound.extent, bound.axis)
+        bound.limits.check(to_numpy(arrays[bound.operand]))
     return Array(arrays[0].buffer, arrays[0].address + view.offset, view.layout)
 
 
@@ -185,7 +184,7 @@ def _follow(
     recipe: Recipe, calls: list[tuple[Callable[..., None], Any]], arrays: Sequence[Array]
 ) -> Array:
     for bound in recipe.bounds:
-        check_bounds(to_numpy(arrays[bound.operand]), bound.extent, bound.axis)
+        bound.limits.check(to_numpy(arrays[bound.operand]))
     result = empty(recipe.result)
     scratch = [allocate(nbytes) for nbytes in recipe.scratch]
     # buffer numbers are indices: operands from the front, the result last, scratch before it

@@ -27,7 +27,6 @@ from tessella.compiler.steps import INPUT, RESULT_BUFFER, Check, HostStep, Locat
 from tessella.compiler.tables import Addresses, Tables
 from tessella.errors import IndexingError, TracingError
 from tessella.primitives.graph import Graph, Where
-from tessella.primitives.indexing import check_bounds
 
 
 class Program:
@@ -155,7 +154,9 @@ class Program:
         if self.preparation is None:
             return
         if not choice.observers:
-            threads.run_program(self.preparation[1])
+            stopped = threads.run_program(self.preparation[1])
+            if stopped:
+                self._complain(self.native_steps[stopped - 1])
             return
         begin = now()
         self._run_timed(self.preparation)
@@ -170,7 +171,7 @@ class Program:
             effects: whether to print and to open debuggers; measurements do not.
         """
         if choice.observers:
-            self._execute_observed()
+            self._execute_observed(effects)
             return
         if self.alone_at is not None:
             stopped = self.native(self.alone_at)
@@ -186,7 +187,7 @@ class Program:
             if stopped:
                 self._complain(self.native_steps[segment[2] + stopped - 1])
 
-    def _execute_observed(self) -> None:
+    def _execute_observed(self, effects: bool) -> None:
         """Run all segments, and tell those who look on about every step."""
         observers = choice.observers
         for observer in observers:
@@ -197,7 +198,8 @@ class Program:
                 self._run_timed(segment)
                 continue
             begin = now()
-            self._run_host(segment)
+            if effects or not segment.node.primitive.has_effect:
+                self._run_host(segment)
             end = now()
             for observer in observers:
                 observer.step(self, segment, begin, end)
@@ -260,7 +262,7 @@ class Program:
         """
         assert isinstance(step, Check)
         try:
-            check_bounds(self.view(step.indices), step.extent, step.axis)
+            step.limits.check(self.view(step.indices))
         except IndexingError as error:
             where = f"{step.node.where}: " if step.node.where else ""
-            raise IndexingError(f"{where}{step.node.primitive.name}: {error}") from None
+            raise IndexingError(f"{where}{error}") from None

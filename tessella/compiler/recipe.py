@@ -14,6 +14,7 @@ from tessella.sizes import Binding, at
 
 if TYPE_CHECKING:
     from tessella.backends.loops import Kernel
+    from tessella.primitives.indexing import Limits
 
 RESULT = -1  # the buffer of the result; operands count from 0, scratch buffers from -2 down
 
@@ -73,11 +74,10 @@ class Blocks(NamedTuple):
 
 
 class Bound(NamedTuple):
-    """An operand that holds indices, and the axis they must lie in."""
+    """An operand that holds indices, and what they may be."""
 
     operand: int
-    axis: int
-    extent: int
+    limits: Limits
 
 
 class Recipe(NamedTuple):

@@ -6,7 +6,8 @@ everything else has read it by then; otherwise its data is copied there at the e
 
 from __future__ import annotations
 
-from typing import Any
+from collections import Counter
+from collections.abc import Sequence
 
 from tessella.compiler.builder import Builder
 from tessella.compiler.steps import (
@@ -15,6 +16,8 @@ from tessella.compiler.steps import (
     INPUT,
     KEPT,
     RESULT_BUFFER,
+    Check,
+    HostStep,
     Location,
     Step,
 )
@@ -120,27 +123,60 @@ class Results:
 def separate(builder: Builder, fixed: frozenset[int]) -> int:
     """Move the steps that depend on fixed inputs alone to the front; gives how many they are.
 
-    Their results are kept from call to call.
+    Their results are kept from call to call. Checks go before what relies on them: indices in memory that
+    is not the program's own, where something else may be the next time, are checked by the front and by
+    the rest if both read them.
     """
     buffers, steps = builder.buffers, builder.steps
-    known = {i for i, b in enumerate(buffers) if b.kind == CONSTANT}
-    known |= {i for i, b in enumerate(buffers) if b.kind == INPUT and b.number in fixed}
-    writers: dict[int, list[Any]] = {}
+    guarded = _guarded(steps)
+    known, alone = _alone(builder, fixed, guarded)
+    early = {b for step in steps if id(step) in alone for b in step.reads}
+    late = {b for step in steps if id(step) not in alone | guarded.keys() for b in step.reads}
+    first: list[Step | HostStep | Check] = []
+    rest: list[Step | HostStep | Check] = []
     for step in steps:
-        for buffer in step.writes:
-            writers.setdefault(buffer, []).append(step)
-    first: list[Any] = []
-    moved: set[int] = set()
-    for step in steps:
-        alone = all(len(writers[b]) == 1 and buffers[b].kind == ARENA for b in step.writes)
-        if isinstance(step, Step) and alone and all(b in known for b in step.reads):
+        index = guarded.get(id(step))
+        if index is None:
+            (first if id(step) in alone else rest).append(step)
+            continue
+        own = buffers[index].kind == ARENA
+        before = index in known and (own or index in early)
+        if before:
             first.append(step)
-            moved.add(id(step))
-            known.update(step.writes)
-    # what nobody else reads is not worth keeping apart: it goes with its reader
+        if not before or (not own and index in late):
+            rest.append(step)
     for step in first:
         for buffer in step.writes:
             buffers[buffer].kind = KEPT
             buffers[buffer].number = 0
-    steps[:] = first + [step for step in steps if id(step) not in moved]
+    steps[:] = first + rest
     return len(first)
+
+
+def _guarded(steps: Sequence[Step | HostStep | Check]) -> dict[int, int]:
+    """By the identities of checks and of the tests before them: the buffers of the indices."""
+    checks = {step.place[0]: step for step in steps if isinstance(step, Check)}
+    found = {id(check): check.indices.buffer for check in checks.values()}
+    for step in steps:
+        for buffer in step.writes:
+            if buffer in checks:
+                found[id(step)] = checks[buffer].indices.buffer
+    return found
+
+
+def _alone(
+    builder: Builder, fixed: frozenset[int], guarded: dict[int, int]
+) -> tuple[set[int], set[int]]:
+    """The buffers that fixed inputs alone decide, and the identities of the steps that write them."""
+    buffers, steps = builder.buffers, builder.steps
+    known = {i for i, b in enumerate(buffers) if b.kind == CONSTANT}
+    known |= {i for i, b in enumerate(buffers) if b.kind == INPUT and b.number in fixed}
+    writes = Counter(buffer for step in steps for buffer in step.writes)
+    alone: set[int] = set()
+    for step in steps:
+        own = all(writes[b] == 1 and buffers[b].kind == ARENA for b in step.writes)
+        if isinstance(step, Step) and own and all(b in known for b in step.reads):
+            known.update(step.writes)
+            if id(step) not in guarded:
+                alone.add(id(step))
+    return known, alone

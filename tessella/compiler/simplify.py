@@ -15,6 +15,7 @@ from tessella.primitives.contraction import Contraction
 from tessella.primitives.elementwise import Elementwise
 from tessella.primitives.generate import Full
 from tessella.primitives.graph import Graph, Node, Value, rewrite
+from tessella.primitives.indexing import Gather, InRange, Scatter, limits_of
 from tessella.primitives.movement import Concatenate, Pad, Permute
 from tessella.scalar.expression import Expression, postorder, substitute
 from tessella.scalar.function import ScalarFunction
@@ -43,15 +44,34 @@ def decompose(graph: Graph) -> Graph:
 
 
 def remove_dead_code(graph: Graph) -> Graph:
-    """Drop nodes and constants that no output and no effect needs."""
+    """Drop nodes and constants that no output and no effect needs.
+
+    Of what is dropped the checks of its indices stay: a function that fails does so also if it makes
+    nothing of the result.
+    """
     needed = set(graph.outputs)
     kept: list[Node] = []
     for node in reversed(graph.nodes):
-        if node.primitive.has_effect or any(value in needed for value in node.outputs):
+        live = node.primitive.has_effect or isinstance(node.primitive, InRange)
+        if live or any(value in needed for value in node.outputs):
             needed.update(node.inputs)
             kept.append(node)
+        elif isinstance(node.primitive, (Gather, Scatter)):
+            for check in _checks_of(node):
+                needed.update(check.inputs)
+                kept.append(check)
     constants = {value: data for value, data in graph.constants.items() if value in needed}
     return Graph(graph.inputs, kept[::-1], graph.outputs, constants)
+
+
+def _checks_of(node: Node) -> list[Node]:
+    """What is left of a gather or a scatter whose result nobody needs; the last check first."""
+    axes = node.primitive.axes  # type: ignore[attr-defined]
+    checks: list[Node] = []
+    limits = limits_of(axes, node.inputs[0].shape)
+    for index, limit in zip(node.inputs[-len(axes) :], limits, strict=True):
+        graphs.apply(checks, InRange(limit), (index,), node.where)
+    return checks[::-1]
 
 
 def drop_unused_operands(graph: Graph) -> Graph:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from tessella.backends.array import Layout
 from tessella.compiler.recipe import Call
 from tessella.primitives.graph import Node, Where
+from tessella.primitives.indexing import Limits
 
 if TYPE_CHECKING:
     from tessella.compiler.lowering.epilogue import Epilogue
@@ -65,8 +66,7 @@ class Check(NamedTuple):
 
     place: tuple[int, int]
     node: Node
-    axis: int
-    extent: int
+    limits: Limits
     indices: Location
 
     @property

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
@@ -21,46 +21,77 @@ from tessella.primitives.base import (
 from tessella.primitives.movement import batch_front, expand, reshape
 
 
-def _check(shape: Shape, axes: tuple[int, ...], indices: tuple[Spec, ...], name: str) -> Shape:
+def _check(indices: tuple[Spec, ...], name: str) -> Shape:
     """The shape of the indices together."""
     for index in indices:
         if not index.dtype.is_integer:
             raise DTypeError(f"{name}: indices must be integers, not {index.dtype.name}")
-    del shape
     return broadcast_shapes([index.shape for index in indices], name)
 
 
-def check_bounds(index: NumPyArray, extent: int, axis: int) -> None:
-    """Complain about an index outside its axis (negative ones count from the end).
+class Limits(NamedTuple):
+    """What integers may be: the places of an axis, or, with a purpose, class numbers.
 
-    Raises:
-        IndexingError: names the index, the axis and its size.
+    Places count from the end if they are negative; class numbers are not negative.
+
+    Args:
+        extent: the size of the axis, or how many classes there are.
+        axis: which one, for messages.
+        purpose: who asks for class numbers.
     """
-    if index.size == 0:
-        return
-    low, high = int(index.min()), int(index.max())
-    if low < -extent or high >= extent:
-        wrong = low if low < -extent else high
-        raise IndexingError(f"index {wrong} is out of range for axis {axis} of size {extent}")
+
+    extent: int
+    axis: int = 0
+    purpose: str = ""
+
+    @property
+    def least(self) -> int:
+        return 0 if self.purpose else -self.extent
+
+    def check(self, index: NumPyArray) -> None:
+        """Complain about an index outside.
+
+        Raises:
+            IndexingError: names the index, and the axis and its size or who asked for a class.
+        """
+        if index.size == 0:
+            return
+        low, high = int(index.min()), int(index.max())
+        if low >= self.least and high < self.extent:
+            return
+        wrong = low if low < self.least else high
+        if self.purpose:
+            raise IndexingError(
+                f"{self.purpose}: class {wrong} is out of range for {self.extent} classes"
+            )
+        raise IndexingError(
+            f"index {wrong} is out of range for axis {self.axis} of size {self.extent}"
+        )
+
+
+def limits_of(axes: tuple[int, ...], shape: Shape) -> tuple[Limits, ...]:
+    """What the index arrays of some axes may hold."""
+    return tuple(Limits(shape[axis], axis) for axis in axes)
 
 
 @dataclass(frozen=True)
 class InRange(Primitive):
-    """The indices themselves, once it is sure that all lie in [-extent, extent).
+    """The indices themselves, once it is sure that all lie within their limits.
+
+    No pass drops it, even if nobody reads the indices.
 
     Raises:
-        IndexingError: one does not; `purpose` says who asked.
+        IndexingError: one does not.
     """
 
-    extent: int
-    purpose: str
+    limits: Limits
 
     def result(self, *inputs: Spec) -> Spec:
-        _check((self.extent,), (0,), inputs, self.purpose)
+        _check(inputs, self.limits.purpose or "index")
         return Spec(tuple(inputs[0].shape), inputs[0].dtype)
 
     def reference(self, *inputs: NumPyArray) -> NumPyArray:
-        check_bounds(inputs[0], self.extent, 0)
+        self.limits.check(inputs[0])
         return inputs[0]
 
     def vjp(self, cotangents: Any, inputs: Any, outputs: Any) -> list[Any]:
@@ -74,7 +105,9 @@ class InRange(Primitive):
 
     @classmethod
     def samples(cls) -> Iterator[Sample]:
-        yield Sample(cls(4, "test"), (np.array([[0, 3], [-4, 1]]),), differentiable=False)
+        index = np.array([[0, 3], [-4, 1]])
+        yield Sample(cls(Limits(4)), (index,), differentiable=False)
+        yield Sample(cls(Limits(4, purpose="test")), (abs(index) % 4,), differentiable=False)
 
 
 @dataclass(frozen=True)
@@ -89,14 +122,14 @@ class Gather(Primitive):
 
     def result(self, *inputs: Spec) -> Spec:
         x, *indices = inputs
-        common = _check(x.shape, self.axes, tuple(indices), "gather")
+        common = _check(tuple(indices), "gather")
         rest = tuple(n for axis, n in enumerate(x.shape) if axis not in self.axes)
         return Spec((*common, *rest), x.dtype)
 
     def reference(self, *inputs: NumPyArray) -> NumPyArray:
         x, *indices = inputs
-        for index, axis in zip(indices, self.axes, strict=True):
-            check_bounds(index, x.shape[axis], axis)
+        for index, limits in zip(indices, limits_of(self.axes, x.shape), strict=True):
+            limits.check(index)
         front = np.moveaxis(x, self.axes, range(len(self.axes)))
         return front[tuple(indices)]
 
@@ -158,8 +191,8 @@ class Scatter(Primitive):
 
     def reference(self, *inputs: NumPyArray) -> NumPyArray:
         x, updates, *indices = inputs
-        for index, axis in zip(indices, self.axes, strict=True):
-            check_bounds(index, x.shape[axis], axis)
+        for index, limits in zip(indices, limits_of(self.axes, x.shape), strict=True):
+            limits.check(index)
         half = x.dtype.kind not in "iub" and x.dtype.itemsize == 2
         result = np.array(x, dtype=np.float32 if half else None, copy=True)
         front = np.moveaxis(result, self.axes, range(len(self.axes)))

@@ -250,8 +250,17 @@ def arange(
 ) -> Tensor:  # fmt: skip
     """start, start + step, ... below stop.
 
+    In an integer dtype start and start + step are cut off towards zero first, and go on from there by their
+    difference, as in NumPy: `arange(0, 2, 0.5, dtype=int64)` is four zeros. How many there are is decided
+    by the numbers as they are given.
+
+    Raises:
+        ArgumentError: start or start + step does not fit in the dtype.
+
     >>> arange(3)
     tensor([0, 1, 2])
+    >>> arange(1.7, 5, 1.5, dtype=dtypes.int32)
+    tensor([1, 3, 5], dtype=int32)
     """
     checked_device(device)
     if stop is None:
@@ -265,14 +274,48 @@ def arange(
     whole = symbolic and all(isinstance(number, INTEGERS) for number in (start, stop, step))
     count: Any = -((start - stop) // step) if whole else math.ceil((stop - start) / step)
     count = count if count > 0 else 0
+    if kind.is_integer and not symbolic:
+        start, step = _whole_steps(start, step, count, kind)
     if is_traced() and (kind.is_integer or whole):
         counted: Tensor = apply(Iota(count, kind), (filled(0, (), kind),))
         counted = counted if step == 1 else counted * as_integer(step)
         return counted if start == 0 else counted + as_integer(start)
     result = empty_array(contiguous_layout((count,), kind))
     if count:
-        to_numpy(result)[...] = (start + step * np.arange(count)).astype(kind.numpy)
+        to_numpy(result)[...] = _counting(start, step, count, kind)
     return from_array(result)
+
+
+def _whole_steps(start: float, step: float, count: int, kind: DType) -> tuple[int, int]:
+    """The first integer of a range and the way to the next one, both within the dtype's bits."""
+    first, second = int(start), int(start + step)
+    limits = np.iinfo(kind.numpy)
+    for number in (first, second)[:count]:
+        if not limits.min <= number <= limits.max:
+            raise ArgumentError(
+                f"arange: {number} does not fit in {kind.name} ({limits.min} to {limits.max}); take a "
+                "wider dtype"
+            )
+    return first, _wrapped(second - first, kind)
+
+
+def _wrapped(number: int, kind: DType) -> int:
+    """A number as the integers of a dtype have it, which go on with the least after the largest."""
+    least = int(np.iinfo(kind.numpy).min)
+    return (number - least) % 2**kind.bits + least
+
+
+def _counting(start: float, step: float, count: int, kind: DType) -> np.ndarray[Any, Any]:
+    """start + step i; integers wrap around in their dtype, as the compiled ones do."""
+    if not kind.is_integer:
+        far = max(abs(start), abs(step)) >= 2**63  # no integers of NumPy's
+        start, step = (float(start), float(step)) if far else (start, step)
+        return (start + step * np.arange(count)).astype(kind.numpy)
+    turns = np.arange(count).astype(kind.numpy)
+    first, way = (np.asarray(number).astype(kind.numpy) for number in (start, step))
+    with np.errstate(over="ignore"):
+        counted: np.ndarray[Any, Any] = first + way * turns
+    return counted
 
 
 def _range_dtype(*numbers: float) -> DType:

@@ -128,9 +128,7 @@ def _part(x: Tensor, entry: Any, axis: int) -> list[_Part]:
     if isinstance(entry, (int, Size)):
         size, place = x.shape[axis], entry + x.shape[axis] if entry < 0 else entry
         if not -size <= entry < size:
-            raise IndexingError(
-                f"index {entry} is out of range for axis {axis} of size {size} (shape {x.shape})"
-            )
+            raise IndexingError(f"index {entry} is out of range for axis {axis} of size {size}")
         return [_Part("integer", start=place)]  # type: ignore[arg-type]
     if isinstance(entry, Tensor):
         return _arrays(x, entry, axis)

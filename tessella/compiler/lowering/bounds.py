@@ -20,18 +20,20 @@ from tessella.backends.loops import (
 from tessella.compiler.lowering.kernels import decode, dot, sizes, values
 from tessella.compiler.recipe import RESULT, Call, Place, Recipe
 from tessella.dtypes import DType
+from tessella.primitives.indexing import Limits
 from tessella.scalar import operators
-from tessella.scalar.expression import constant, variable
+from tessella.scalar.expression import Expression, constant, variable
 
 
-def lower(layout: Layout, extent: int) -> Recipe:
-    """How many of the indices do not lie in [-extent, extent)."""
+def lower(layout: Layout, limits: Limits) -> Recipe:
+    """A number that is not 0 if one of the indices is outside its limits."""
     from tessella.compiler.lowering.kernels import call
 
     flag = contiguous_layout((), dtypes.int64)
     kernel = _kernel(layout.dtype, layout.ndim)
     numbers = {
-        "count": layout.size, "extent": extent, **values("o", layout.shape),
+        "count": layout.size, "least": limits.least, "extent": limits.extent,
+        **values("o", layout.shape),
         **values("s", layout.strides),
     }  # fmt: skip
     only: Call = call(kernel, numbers, 1, layout.size, Place(0), RESULT)
@@ -41,13 +43,11 @@ def lower(layout: Layout, extent: int) -> Recipe:
 @functools.cache
 def _kernel(dtype: DType, rank: int) -> Kernel:
     index, flag = Pointer("index", dtype), Pointer("flag", dtypes.int64, written=True)
-    count, extent = index_variable("count"), index_variable("extent")
+    count = index_variable("count")
+    least, extent = index_variable("least"), index_variable("extent")
     o, s = sizes("o", rank), sizes("s", rank)
     once, i = index_variable("once"), index_variable("i")
-    value = operators.convert(load(index, dot(decode(i, o), s)), dtypes.int64)
-    wrong = operators.less(value, index_constant(0) - extent) | operators.greater_equal(
-        value, extent
-    )
+    wrong = _is_outside(load(index, dot(decode(i, o), s)), least, extent)
     found = variable("found", dtypes.int64)
     one = operators.select(wrong, constant(1, dtypes.int64), constant(0, dtypes.int64))
     left, right = variable("left", dtypes.int64), variable("right", dtypes.int64)
@@ -57,4 +57,12 @@ def _kernel(dtype: DType, rank: int) -> Kernel:
         combine=Combine((left,), (right,), (left | right,)) if rank <= 1 else None,
     )  # fmt: skip
     body = Loop(once, None, (loop, Store(flag, index_constant(0), found)), parallel=True)
-    return Kernel("check_bounds", (index, flag), (count, extent, *o, *s), (body,))
+    return Kernel("check_bounds", (index, flag), (count, least, extent, *o, *s), (body,))
+
+
+def _is_outside(index: Expression, least: Expression, extent: Expression) -> Expression:
+    """Whether an index is less than the least or not less than the extent, as integers without end."""
+    if index.dtype is dtypes.uint64:  # 2**64 - 1 must not become -1
+        return operators.greater_equal(index, operators.convert(extent, dtypes.uint64))
+    value = operators.convert(index, dtypes.int64)
+    return operators.less(value, least) | operators.greater_equal(value, extent)

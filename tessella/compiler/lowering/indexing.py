@@ -22,7 +22,7 @@ from tessella.compiler.lowering.views import broadcast_strides
 from tessella.compiler.recipe import RESULT, Bound, Recipe, View
 from tessella.dtypes import DType
 from tessella.primitives.base import Spec, broadcast_shapes, size_of
-from tessella.primitives.indexing import Gather, InRange, Scatter
+from tessella.primitives.indexing import Gather, InRange, Scatter, limits_of
 from tessella.scalar import operators
 from tessella.scalar.expression import Expression
 
@@ -56,11 +56,11 @@ def gather(primitive: Gather, layouts: list[Layout], result: Spec) -> Recipe:
 
 
 def in_range(primitive: InRange, layouts: list[Layout], result: Spec) -> View:
-    return View(layouts[0], 0, (Bound(0, 0, primitive.extent),))
+    return View(layouts[0], 0, (Bound(0, primitive.limits),))
 
 
 def _bounds(axes: tuple[int, ...], shape: tuple[int, ...], first: int) -> tuple[Bound, ...]:
-    return tuple(Bound(first + i, axis, shape[axis]) for i, axis in enumerate(axes))
+    return tuple(Bound(i, limits) for i, limits in enumerate(limits_of(axes, shape), start=first))
 
 
 def _numbers(

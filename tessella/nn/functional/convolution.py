@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 from tessella import dtypes
-from tessella.errors import ArgumentError, IndexingError, ShapeError
+from tessella.errors import ArgumentError, DTypeError, ShapeError
 from tessella.primitives.contraction import Contraction, Geometry, promote_pair
+from tessella.primitives.indexing import InRange, Limits
 from tessella.tensors.creation import arange
 from tessella.tensors.indexing import get_item
 from tessella.tensors.linear import matmul
 from tessella.tensors.manipulation import reshape, swapaxes
 from tessella.tensors.tensor import Tensor, apply
-from tessella.tensors.tracing import is_known
 
 
 def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
@@ -183,20 +183,21 @@ def conv3d(
 def one_hot(x: Tensor, num_classes: int) -> Tensor:
     """1 at the class number, 0 elsewhere, as int64.
 
-    In a traced function, where classes are not known, one that is out of range gives zeros.
-
     Shapes: (...) -> (..., num_classes).
+
+    Raises:
+        IndexingError: there is no such class.
 
     >>> import tessella as ts
     >>> one_hot(ts.asarray([0, 2]), 3)
     tensor([[1, 0, 0],
             [0, 0, 1]])
     """
-    if is_known(x) and x.size and not 0 <= int(x.min()) <= int(x.max()) < num_classes:
-        raise IndexingError(
-            f"one_hot: classes from {int(x.min())} to {int(x.max())}; expected 0 to {num_classes - 1}"
-        )
-    return (reshape(x, (*x.shape, 1)) == arange(num_classes)).astype(dtypes.int64)
+    if not x.dtype.is_integer:
+        raise DTypeError(f"one_hot: {x.dtype.name}; class numbers are integers: x.astype(ts.int64)")
+    limits = Limits(num_classes, purpose="one_hot")
+    classes = apply(InRange(limits), (x,)).astype(dtypes.int64)
+    return (reshape(classes, (*x.shape, 1)) == arange(num_classes)).astype(dtypes.int64)
 
 
 def embedding(x: Tensor, weight: Tensor) -> Tensor:

@@ -9,12 +9,15 @@ import math
 from collections.abc import Callable
 from typing import Any
 
-from tessella.errors import ArgumentError, DTypeError, IndexingError, ShapeError
+import numpy as np
+
+from tessella import dtypes
+from tessella.errors import ArgumentError, DTypeError, ShapeError
 from tessella.nn.functional.activations import log_softmax
-from tessella.primitives.indexing import InRange
+from tessella.primitives.indexing import InRange, Limits
 from tessella.scalar.function import ScalarFunction
 from tessella.scalar.mathematics import softplus as scalar_softplus
-from tessella.tensors.creation import arange
+from tessella.tensors.creation import arange, ones_like
 from tessella.tensors.elementwise import where, zip_with
 from tessella.tensors.indexing import get_item
 from tessella.tensors.manipulation import expand_dims, moveaxis, reshape
@@ -178,7 +181,8 @@ def cross_entropy(
         return hard
     even = -_by_class(logs, weight, axis).sum(axis=axis)
     if factor is not None:
-        even = even * (target != ignore_index).astype(x.dtype)
+        counted = _counted(target, ignore_index)
+        even = even if counted is None else even * counted.astype(x.dtype)
     smooth = (
         even.sum() / (target.size if factor is None else factor.sum())
         if reduction == "mean"
@@ -192,21 +196,26 @@ def _nll(
 ) -> tuple[Tensor, Tensor | None]:
     """The loss of each example, and what it counts in a mean (None if all count 1)."""
     target = _checked_classes(logs, target, name)
-    counted = target != ignore_index
-    ignored = is_traced() or not bool(counted.all())
-    safe = where(counted, target, 0) if ignored else target
-    classes = logs.shape[min(1, logs.ndim - 1)]
-    if is_traced():
-        loss = -_matching(logs, apply(InRange(classes, name), (safe,)))
-    else:
-        _check_range(safe, classes, name)
-        loss = -_picked(logs, safe)
-    if weight is None and not ignored:
+    counted = _counted(target, ignore_index)
+    safe = target if counted is None else where(counted, target, 0)
+    limits = Limits(logs.shape[min(1, logs.ndim - 1)], purpose=name)
+    safe = apply(InRange(limits), (safe,)).astype(dtypes.int64)
+    loss = -(_matching if is_traced() else _picked)(logs, safe)
+    if weight is None and counted is None:
         return loss, None
-    factor = counted.astype(loss.dtype)
+    factor = ones_like(loss) if counted is None else counted.astype(loss.dtype)
     if weight is not None:
         factor = factor * get_item(weight, safe)
     return loss * factor, factor
+
+
+def _counted(target: Tensor, ignore_index: int) -> Tensor | None:
+    """Which examples count; None if all do, as far as is known."""
+    limits = np.iinfo(target.dtype.numpy)
+    if not limits.min <= ignore_index <= limits.max:  # a byte is never -100
+        return None
+    counted = target != ignore_index
+    return counted if is_traced() or not bool(counted.all()) else None
 
 
 def _picked(logs: Tensor, target: Tensor) -> Tensor:
@@ -239,15 +248,6 @@ def _checked_classes(logs: Tensor, target: Tensor, name: str) -> Tensor:
             "...) and (N, ...)"
         )
     return target
-
-
-def _check_range(target: Tensor, count: int, name: str) -> None:
-    if target.size == 0:
-        return
-    low, high = int(target.min()), int(target.max())
-    if low < 0 or high >= count:
-        wrong = low if low < 0 else high
-        raise IndexingError(f"{name}: class {wrong} is out of range for {count} classes")
 
 
 def _soft_cross_entropy(
