@@ -122,6 +122,7 @@ class Emitter:
         self.bases: dict[Expression, Value] = {}  # vector variables: the scalar of lane 0
         self._depth_memo: dict[Expression, int] = {}
         self._volatile_memo: dict[Expression, bool] = {}
+        self._varies_memo: dict[Expression, bool] = {}
 
     # --- text -----------------------------------------------------------------------------------
 
@@ -379,6 +380,7 @@ class Emitter:
     def _leave(self, loop: Loop, lanes: int) -> list[str]:
         inner = self.scopes.pop()
         self.bases.pop(loop.variable, None)
+        self._varies_memo.clear()
         for bound in (loop.variable, *(carried.variable for carried in loop.carried)):
             self.depths.pop(bound, None)
         self._depth_memo.clear()
@@ -396,6 +398,7 @@ class Emitter:
             variable, Value(self.assign(f"add {kind} {spread}, <{steps}>"), dtypes.int64, lanes)
         )
         self.bases[variable] = base
+        self._varies_memo.clear()
         self.scope.values[variable, True] = base
 
     def _combine_lanes(
@@ -438,25 +441,23 @@ class Emitter:
 
     def _depth(self, node: Expression) -> int:
         """The loop depth at which all that an expression reads is known."""
-        known = self._depth_memo.get(node)
-        if known is None:
-            if node.is_variable:
-                known = self.depths[node]
+        memo = self._depth_memo
+        for below in postorder(node, besides=memo):
+            if self._is_volatile(below):
+                memo[below] = self.scopes[-1].depth
+            elif below.is_variable:
+                memo[below] = self.depths[below]
             else:
-                known = max((self._depth(argument) for argument in node.arguments), default=0)
-            if self._is_volatile(node):
-                known = self.scopes[-1].depth
-            self._depth_memo[node] = known
-        return known
+                memo[below] = max([memo[argument] for argument in below.arguments], default=0)
+        return memo[node]
 
     def _is_volatile(self, node: Expression) -> bool:
         """Whether an expression reads an array that this kernel writes."""
-        known = self._volatile_memo.get(node)
-        if known is None:
-            known = node.operator in (LOAD, MASKED_LOAD) and node.static.written
-            known = known or any(self._is_volatile(argument) for argument in node.arguments)
-            self._volatile_memo[node] = known
-        return known
+        memo = self._volatile_memo
+        for below in postorder(node, besides=memo):
+            reads = below.operator in (LOAD, MASKED_LOAD) and below.static.written
+            memo[below] = reads or any(memo[argument] for argument in below.arguments)
+        return memo[node]
 
     def _find(self, key: tuple[Expression, bool]) -> Value | None:
         for scope in reversed(self.scopes):
@@ -468,15 +469,48 @@ class Emitter:
 
     def emit(self, node: Expression, base: bool = False) -> Value:
         """The value of an expression in core operators; with `base`, that of the first lane."""
+        waiting = [
+            (node, base)
+        ]  # what operands need comes first: chains are longer than Python's stack
+        while waiting:
+            item = waiting[-1]
+            needed = (
+                ()
+                if self._known(*item)
+                else [x for x in self._operands(*item) if not self._known(*x)]
+            )
+            if needed:
+                waiting += reversed(needed)
+                continue
+            waiting.pop()
+            found = self._value(*item)
+        return found
+
+    def _known(self, node: Expression, base: bool) -> Value | None:
+        """The value of an expression, if it is there."""
         if node.is_constant:
             return Value(literal(node.static, node.dtype), node.dtype)
-        base = base and any(True for _ in self.bases)
-        found = self._find((node, base))
-        if found is None and base and not self.varies(node):
-            base = False
-            found = self._find((node, False))
+        return self._find((node, self._differs(node, base)))
+
+    def _differs(self, node: Expression, base: bool) -> bool:
+        """Whether the value of the first lane is not that of all."""
+        return base and bool(self.bases) and self.varies(node)
+
+    def _operands(self, node: Expression, base: bool) -> list[tuple[Expression, bool]]:
+        """What `_compute` emits first; what only a part of the lanes or a block needs, it does itself."""
+        if node.operator in (LOAD, MASKED_LOAD):
+            return []
+        if node.operator is operators.fallback:
+            condition, _, usual = node.arguments
+            return [(usual, False), (condition, False)]
+        return [(argument, base) for argument in node.arguments]
+
+    def _value(self, node: Expression, base: bool) -> Value:
+        """The value of an expression whose operands are there."""
+        found = self._known(node, base)
         if found is not None:
             return found
+        base = self._differs(node, base)
         scope = self._home(node)
         if scope is self.scope:
             value = self._compute(node, base)
@@ -498,9 +532,10 @@ class Emitter:
 
     def varies(self, node: Expression) -> bool:
         """Whether an expression differs from lane to lane."""
-        if node in self.bases:
-            return True
-        return any(self.varies(argument) for argument in node.arguments)
+        memo = self._varies_memo
+        for below in postorder(node, besides=memo):
+            memo[below] = below in self.bases or any(memo[x] for x in below.arguments)
+        return memo[node]
 
     def _compute(self, node: Expression, base: bool) -> Value:
         if node.is_variable:
@@ -724,26 +759,26 @@ def _read_by(store: Store) -> set[Pointer]:
     return {node.static for node in reads}
 
 
-_core_memo: dict[tuple[Expression, DType | None], Expression] = {}
-
-
 def core(root: Expression, dtype: DType | None = None) -> Expression:
     """The expression as it is computed: wide arithmetic, core operators, cast to `dtype`."""
-    key = (root, dtype)
-    found = _core_memo.get(key)
-    if found is None:
-        if len(_core_memo) > 4096:  # expressions are kept alive by this table
-            _core_memo.clear()
-        node = root if dtype is None or dtype is root.dtype else operators.convert(root, dtype)
-        found = _core_memo[key] = expand(widen(node))
-    return found
+    node = root if dtype is None or dtype is root.dtype else operators.convert(root, dtype)
+    return expand(widen(node))
 
 
 def affine_slope(index: Expression, variable: Expression) -> Expression | None:
     """How fast an index grows with a variable, if it does so evenly; else None."""
+    slopes: dict[Expression, Expression | None] = {}
+    for node in postorder(index):
+        slopes[node] = _slope_of(node, variable, [slopes[argument] for argument in node.arguments])
+    return slopes[index]
+
+
+def _slope_of(
+    index: Expression, variable: Expression, slopes: list[Expression | None]
+) -> Expression | None:
+    """The slope of an index, from those of its operands."""
     if index is variable:
         return constant(1, dtypes.int64)
-    slopes = [affine_slope(argument, variable) for argument in index.arguments]
     if all(slope is not None and slope.is_constant and slope.static == 0 for slope in slopes):
         return constant(0, dtypes.int64)
     if any(slope is None for slope in slopes):

@@ -13,7 +13,7 @@ maths library, how it is written in simpler operators.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from contextvars import ContextVar
 from typing import Any, TypeAlias
 
@@ -114,12 +114,14 @@ class Expression:
     (tessella.float32, 'x * x + 1.0')
     """
 
-    __slots__ = ("__weakref__", "arguments", "dtype", "operator", "static")
+    __slots__ = ("__weakref__", "arguments", "dtype", "expanded", "operator", "static", "widened")
 
     operator: Operator
     arguments: tuple[Expression, ...]
     dtype: DType
     static: Any
+    widened: Expression | None  # what passes have made of it (see `rewrite_once`)
+    expanded: Expression | None
 
     def __str__(self) -> str:
         from tessella.scalar.printing import infix
@@ -292,6 +294,7 @@ def _intern(
         node.arguments = arguments
         node.dtype = dtype
         node.static = static
+        node.widened = node.expanded = None
         node = _interned.setdefault(key, node)  # another thread may have been faster
     return node
 
@@ -433,14 +436,23 @@ def _fold(node: Expression) -> Expression:
     return _intern(CONSTANT, (), node.dtype, _normalised(value.item(), node.dtype))
 
 
-def postorder(*roots: Expression) -> Iterator[Expression]:
-    """Every node below the roots once, operands before the nodes that use them."""
+def postorder(*roots: Expression, besides: Container[Expression] = ()) -> Iterator[Expression]:
+    """Every node below the roots once, operands before the nodes that use them.
+
+    Args:
+        besides: nodes to leave out, with what only they need; it may grow by what has been given.
+    """
     seen: set[Expression] = set()
     stack = [*reversed(roots)]
     while stack:
         node = stack[-1]
+        if besides and node in besides:
+            stack.pop()
+            continue
         if node.arguments:
             waiting = [argument for argument in node.arguments if argument not in seen]
+            if besides:
+                waiting = [argument for argument in waiting if argument not in besides]
             if waiting:
                 waiting.reverse()
                 stack += waiting
@@ -463,25 +475,67 @@ def substitute(root: Expression, values: Mapping[Expression, Expression]) -> Exp
     >>> str(substitute(x * x, {x: y + 1}))
     '(y + 1.0) * (y + 1.0)'
     """
-    return rewrite(root, lambda node, arguments: values.get(node))
+    return Substitution(values)(root)
 
 
-def rewrite(
-    root: Expression,
-    rule: Callable[[Expression, tuple[Expression, ...]], Expression | None],
-) -> Expression:
-    """Rebuild from the leaves: `rule(node, new_arguments)` gives a replacement or None."""
-    done: dict[Expression, Expression] = {}
-    for node in postorder(root):
-        arguments = tuple([done[argument] for argument in node.arguments])
+class Substitution:
+    """`substitute` for several roots: what they share is gone through once.
+
+    Args:
+        values: what stands for what; it must not change any more.
+    """
+
+    def __init__(self, values: Mapping[Expression, Expression]) -> None:
+        self.done = dict(values)
+
+    def __call__(self, root: Expression) -> Expression:
+        for node in postorder(root, besides=self.done):
+            arguments = tuple([self.done[argument] for argument in node.arguments])
+            self.done[node] = rebuilt(node, arguments)
+        return self.done[root]
+
+
+Rule = Callable[[Expression, tuple[Expression, ...]], "Expression | None"]
+
+
+def rebuilt(node: Expression, arguments: tuple[Expression, ...]) -> Expression:
+    """The node with other operands, simplified again."""
+    if arguments == node.arguments:
+        return node
+    return apply(node.operator, arguments, node.static)
+
+
+def rewrite_once(root: Expression, rule: Rule, slot: str) -> Expression:
+    """Rebuild from the leaves: `rule(node, new_arguments)` gives a replacement or None.
+
+    The rule may depend on nothing but what it is given: what it makes of a node is kept in a slot of the
+    node, so that expressions with common parts cost no more than all of their nodes.
+    """
+    for node in postorder(root, besides=_Done(slot)):
+        arguments = tuple([_found(argument, slot) for argument in node.arguments])
         replaced = rule(node, arguments)
-        if replaced is not None:
-            done[node] = replaced
-        elif arguments == node.arguments:
-            done[node] = node
-        else:
-            done[node] = apply(node.operator, arguments, node.static)
-    return done[root]
+        found = rebuilt(node, arguments) if replaced is None else replaced
+        # a node that holds itself would never be freed
+        setattr(node, slot, _ITSELF if found is node else found)
+    return _found(root, slot)
+
+
+_ITSELF: Any = object()
+
+
+def _found(node: Expression, slot: str) -> Expression:
+    found: Expression = getattr(node, slot)
+    return node if found is _ITSELF else found
+
+
+class _Done:
+    """The nodes with something in a slot, as a set."""
+
+    def __init__(self, slot: str) -> None:
+        self.slot = slot
+
+    def __contains__(self, node: object) -> bool:
+        return getattr(node, self.slot) is not None
 
 
 def evaluate(root: Expression, values: Mapping[Expression, Any]) -> np.ndarray[Any, Any]:

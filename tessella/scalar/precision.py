@@ -9,7 +9,7 @@ from tessella.scalar.expression import (
     Expression,
     apply,
     constant,
-    rewrite,
+    rewrite_once,
 )
 from tessella.scalar.operators import cast
 
@@ -29,22 +29,23 @@ def widen(root: Expression) -> Expression:
     'cast(cast(x, float32) * cast(x, float32) + cast(x, float32), float16)'
     """
 
-    def rule(node: Expression, arguments: tuple[Expression, ...]) -> Expression | None:
-        if node.operator is CONSTANT:
-            wide = dtypes.compute_dtype(node.dtype)
-            return None if wide is node.dtype else constant(node.static, wide)
-        if not node.arguments:
-            return None
-        if node.operator is cast:
-            return _to(_to(_wide(arguments[0]), node.static), dtypes.compute_dtype(node.static))
-        if node.operator.promotes and node.operator.expand is None and node.static is None:
-            arguments = tuple(_operand(argument, node.dtype) for argument in arguments)
-        if not any(dtypes.is_half(argument.dtype) for argument in arguments):
-            same = arguments == node.arguments
-            return None if same else apply(node.operator, arguments, node.static)
-        return apply(node.operator, [_wide(argument) for argument in arguments], node.static)
+    return _to(rewrite_once(root, _widened, "widened"), root.dtype)
 
-    return _to(rewrite(root, rule), root.dtype)
+
+def _widened(node: Expression, arguments: tuple[Expression, ...]) -> Expression | None:
+    if node.operator is CONSTANT:
+        wide = dtypes.compute_dtype(node.dtype)
+        return None if wide is node.dtype else constant(node.static, wide)
+    if not node.arguments:
+        return None
+    if node.operator is cast:
+        return _to(_to(_wide(arguments[0]), node.static), dtypes.compute_dtype(node.static))
+    if node.operator.promotes and node.operator.expand is None and node.static is None:
+        arguments = tuple(_operand(argument, node.dtype) for argument in arguments)
+    if not any(dtypes.is_half(argument.dtype) for argument in arguments):
+        same = arguments == node.arguments
+        return None if same else apply(node.operator, arguments, node.static)
+    return apply(node.operator, [_wide(argument) for argument in arguments], node.static)
 
 
 def _operand(argument: Expression, result: dtypes.DType) -> Expression:
@@ -68,12 +69,14 @@ def expand(root: Expression) -> Expression:
     'x * x'
     """
 
-    def rule(node: Expression, arguments: tuple[Expression, ...]) -> Expression | None:
-        if node.operator.expand is None:
-            return None
-        return expand(constant(node.operator.expand(*arguments)))
+    return rewrite_once(root, _expanded, "expanded")
 
-    return rewrite(root, rule)
+
+def _expanded(node: Expression, arguments: tuple[Expression, ...]) -> Expression | None:
+    """A function of the library, written out; functions in which that is written are, too."""
+    if node.operator.expand is None:
+        return None
+    return expand(constant(node.operator.expand(*arguments)))
 
 
 def require_core(root: Expression) -> None:

@@ -8,7 +8,7 @@ for positions that take part in the computation (a mask, a count).
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from typing import Any, NamedTuple
 
 from tessella import dtypes
@@ -87,6 +87,23 @@ def wanted_splits(indices: Sequence[Index], splits: Splits) -> Splits:
     return found
 
 
+Where = Sequence[Index]
+Mask = Expression | None
+
+
+class Element(NamedTuple):
+    """The element of a value at some indices; where the mask is false anything will do."""
+
+    value: Value
+    where: tuple[Index, ...]
+    mask: Expression | None
+
+
+# A rule asks for elements of the operands by yielding them, is sent their expressions, and returns its own.
+Steps = Generator[Element, Any, Expression]
+Rule = Callable[["Evaluator", Node, Where, Mask], Steps]
+
+
 class Access(NamedTuple):
     """A read of an operand: which, where, and under which condition."""
 
@@ -156,20 +173,41 @@ class Evaluator:
         return self.sizes.setdefault(value, variable(name, dtypes.int64))
 
     def at(self, value: Value, where: Sequence[Index], mask: Expression | None) -> Expression:
-        """The element of a value at some indices; where the mask is false anything will do."""
-        key = value, tuple(where), mask
-        found = self.memo.get(key)
-        if found is None:
-            found = self.memo[key] = self._at(value, where, mask)
+        """The expression of an element."""
+        wanted = Element(value, tuple(where), mask)
+        found = self.memo.get(wanted)
+        unfinished = [] if found is not None else [(wanted, self._begin(wanted))]
+        while unfinished:  # not by recursion: a group may be a longer chain than Python's stack
+            element, rule = unfinished[-1]
+            try:
+                wanted = rule.send(found)
+            except StopIteration as end:
+                found = self.memo[element] = end.value
+                unfinished.pop()
+                continue
+            found = self.memo.get(wanted)
+            if found is None:
+                unfinished.append((wanted, self._begin(wanted)))
+        assert found is not None
         return found
 
-    def _at(self, value: Value, where: Sequence[Index], mask: Expression | None) -> Expression:
+    def _begin(self, element: Element) -> Steps:
+        value, where, mask = element
+        simple = self._without_operands(value, where, mask)
+        if simple is not None:
+            return _given(simple)
+        return self._rule(value)(self, self.producers[value], where, mask)
+
+    def _without_operands(self, value: Value, where: Where, mask: Mask) -> Expression | None:
         if value in self.known:
             return self.known[value]
         if value in self.kept and maps.flatten(where, value.shape) == self.position:
             return self.kept[value]
         if value in self.operands:
             return self._read(value, where, mask)
+        return None
+
+    def _rule(self, value: Value) -> Rule:
         node = self.producers[value]
         rule = _RULES.get(type(node.primitive))
         if rule is None and isinstance(node.primitive, Reduce):
@@ -179,7 +217,7 @@ class Evaluator:
                 f"{node.primitive.name} has no index map; add one to _RULES in "
                 "tessella/compiler/lowering/access.py"
             )
-        return rule(self, node, where, mask)
+        return rule
 
     def _read(self, value: Value, where: Sequence[Index], mask: Expression | None) -> Expression:
         number = self.operands[value]
@@ -193,13 +231,16 @@ class Evaluator:
         return found
 
 
-Where = Sequence[Index]
-Mask = Expression | None
+def _given(expression: Expression) -> Steps:
+    return expression
+    yield  # a rule that asks for nothing
 
 
-def _elementwise(of: Evaluator, node: Node, where: Where, mask: Mask) -> Expression:
+def _elementwise(of: Evaluator, node: Node, where: Where, mask: Mask) -> Steps:
     shape = node.output.shape
-    operands = [of.at(v, _broadcast(v.shape, shape, where), mask) for v in node.inputs]
+    operands = []
+    for value in node.inputs:
+        operands.append((yield Element(value, tuple(_broadcast(value.shape, shape, where)), mask)))
     kinds = tuple(value.dtype for value in node.inputs)
     return value_of(node.primitive.function, kinds, operands)  # type: ignore[attr-defined]
 
@@ -211,26 +252,27 @@ def _broadcast(shape: Shape, target: Shape, where: Where) -> list[Index]:
     ]
 
 
-def _reshape(of: Evaluator, node: Node, where: Where, mask: Mask) -> Expression:
+def _reshape(of: Evaluator, node: Node, where: Where, mask: Mask) -> Steps:
     (x,) = node.inputs
     position = maps.flatten(where, node.output.shape)
-    return of.at(x, maps.unflatten(position, x.shape), mask)
+    return (yield Element(x, tuple(maps.unflatten(position, x.shape)), mask))
 
 
-def _permute(of: Evaluator, node: Node, where: Where, mask: Mask) -> Expression:
+def _permute(of: Evaluator, node: Node, where: Where, mask: Mask) -> Steps:
     order = node.primitive.order  # type: ignore[attr-defined]
     source = [where[order.index(axis)] for axis in range(len(order))]
-    return of.at(node.inputs[0], source, mask)
+    return (yield Element(node.inputs[0], tuple(source), mask))
 
 
-def _expand(of: Evaluator, node: Node, where: Where, mask: Mask) -> Expression:
+def _expand(of: Evaluator, node: Node, where: Where, mask: Mask) -> Steps:
     (x,) = node.inputs
-    return of.at(x, _broadcast(x.shape, node.output.shape, where), mask)
+    return (yield Element(x, tuple(_broadcast(x.shape, node.output.shape, where)), mask))
 
 
-def _slice(of: Evaluator, node: Node, where: Where, mask: Mask) -> Expression:
+def _slice(of: Evaluator, node: Node, where: Where, mask: Mask) -> Steps:
     primitive: Any = node.primitive
-    return of.at(node.inputs[0], _stepped(where, primitive.starts, primitive.steps), mask)
+    source = _stepped(where, primitive.starts, primitive.steps)
+    return (yield Element(node.inputs[0], tuple(source), mask))
 
 
 def _stepped(where: Where, starts: Sequence[int], steps: Sequence[int]) -> list[Index]:
@@ -240,14 +282,14 @@ def _stepped(where: Where, starts: Sequence[int], steps: Sequence[int]) -> list[
     ]
 
 
-def _window(of: Evaluator, node: Node, where: Where, mask: Mask) -> Expression:
+def _window(of: Evaluator, node: Node, where: Where, mask: Mask) -> Steps:
     primitive: Any = node.primitive
     rank = primitive.rank
     outer = list(where[: len(where) - 2 * rank])
     places, inside = where[len(outer) : len(outer) + rank], where[len(outer) + rank :]
     for i, k, step, gap in zip(places, inside, primitive.steps, primitive.dilations, strict=True):
         outer.append(maps.add(maps.scale(i, step), maps.scale(k, gap)))
-    return of.at(node.inputs[0], outer, mask)
+    return (yield Element(node.inputs[0], tuple(outer), mask))
 
 
 def _both(a: Mask, b: Mask) -> Mask:
@@ -290,11 +332,7 @@ def _inside_box(
     return inner, mask
 
 
-def _choose(condition: Mask, x: Expression, y: Callable[[], Expression]) -> Expression:
-    return x if condition is None else operators.select(condition, x, y())
-
-
-def _pad(of: Evaluator, node: Node, where: Where, mask: Mask) -> Expression:
+def _pad(of: Evaluator, node: Node, where: Where, mask: Mask) -> Steps:
     primitive: Any = node.primitive
     (x,) = node.inputs
     fill = constant(primitive.value, node.output.dtype)
@@ -302,10 +340,11 @@ def _pad(of: Evaluator, node: Node, where: Where, mask: Mask) -> Expression:
         return fill
     steps = [between + 1 for between in primitive.interior]
     inner, condition = _inside_box(of, where, primitive.low, steps, x.shape)
-    return _choose(condition, of.at(x, inner, _both(mask, condition)), lambda: fill)
+    value = yield Element(x, tuple(inner), _both(mask, condition))
+    return value if condition is None else operators.select(condition, value, fill)
 
 
-def _concatenate(of: Evaluator, node: Node, where: Where, mask: Mask) -> Expression:
+def _concatenate(of: Evaluator, node: Node, where: Where, mask: Mask) -> Steps:
     axis = node.primitive.axis  # type: ignore[attr-defined]
     result: Expression | None = None
     end = node.output.shape[axis]
@@ -321,7 +360,7 @@ def _concatenate(of: Evaluator, node: Node, where: Where, mask: Mask) -> Express
             None if high < size else operators.less(of.number(source[axis]), of.size(size))
         )
         source[axis] = maps.within(source[axis], size)
-        value = of.at(x, source, _both(mask, _both(after, before)))
+        value = yield Element(x, tuple(source), _both(mask, _both(after, before)))
         if result is None or before is None:
             result = value
         else:
@@ -331,23 +370,28 @@ def _concatenate(of: Evaluator, node: Node, where: Where, mask: Mask) -> Express
     return result
 
 
-def _update_slice(of: Evaluator, node: Node, where: Where, mask: Mask) -> Expression:
+def _update_slice(of: Evaluator, node: Node, where: Where, mask: Mask) -> Steps:
     primitive: Any = node.primitive
     x, updates = node.inputs
     inner, condition = _inside_box(of, where, primitive.starts, primitive.steps, updates.shape)
-    new = of.at(updates, inner, _both(mask, condition))
-    return _choose(condition, new, lambda: of.at(x, where, mask))
+    new = yield Element(updates, tuple(inner), _both(mask, condition))
+    if condition is None:
+        return new
+    old = yield Element(x, tuple(where), mask)
+    return operators.select(condition, new, old)
 
 
-def _full(of: Evaluator, node: Node, where: Where, mask: Mask) -> Expression:
+def _full(of: Evaluator, node: Node, where: Where, mask: Mask) -> Steps:
     return constant(node.primitive.value, node.output.dtype)  # type: ignore[attr-defined]
+    yield
 
 
-def _iota(of: Evaluator, node: Node, where: Where, mask: Mask) -> Expression:
+def _iota(of: Evaluator, node: Node, where: Where, mask: Mask) -> Steps:
     return operators.convert(of.number(where[0]), node.output.dtype)
+    yield
 
 
-def _written_out(of: Evaluator, node: Node, where: Where, mask: Mask) -> Expression:
+def _written_out(of: Evaluator, node: Node, where: Where, mask: Mask) -> Steps:
     """A short reduction, element after element."""
     primitive: Any = node.primitive
     (x,) = node.inputs
@@ -358,7 +402,8 @@ def _written_out(of: Evaluator, node: Node, where: Where, mask: Mask) -> Express
     for position, place in enumerate(_places([x.shape[axis] for axis in primitive.axes])):
         inner = iter(place)
         whole = [maps.number(next(inner)) if index is None else index for index in source]
-        item = cast_parts(monoid.lift(of.at(x, whole, mask), index_constant(position)), kinds)
+        element = yield Element(x, tuple(whole), mask)
+        item = cast_parts(monoid.lift(element, index_constant(position)), kinds)
         total = item if position == 0 else cast_parts(monoid.combine(total, item), kinds)
     return operators.convert(total[monoid.output], node.output.dtype)
 
@@ -376,7 +421,7 @@ def cast_parts(parts: Sequence[Expression], kinds: Sequence[DType]) -> tuple[Exp
     return tuple(operators.convert(p, kind) for p, kind in zip(parts, kinds, strict=True))
 
 
-_RULES: dict[Any, Callable[[Evaluator, Node, Where, Mask], Expression]] = {
+_RULES: dict[Any, Rule] = {
     Elementwise: _elementwise,
     Reshape: _reshape,
     Permute: _permute,

@@ -44,7 +44,7 @@ from tessella.compiler.lowering.access import (
     cast_parts,
     wanted_splits,
 )
-from tessella.compiler.lowering.elementwise import safe, weight
+from tessella.compiler.lowering.elementwise import safe
 from tessella.compiler.lowering.kernels import call, decode, lanes_for
 from tessella.compiler.lowering.passes import Pass, Plan, splits
 from tessella.compiler.lowering.reduce import CHUNK, MOST_CHUNKS, NARROW, second_stage
@@ -56,7 +56,7 @@ from tessella.primitives.fused import Fused, Origin
 from tessella.primitives.graph import Node, Value
 from tessella.primitives.reduce import neutral
 from tessella.scalar import operators
-from tessella.scalar.expression import Expression, postorder, substitute, variable
+from tessella.scalar.expression import Expression, Substitution, postorder, substitute, variable
 from tessella.sizes import Guard, is_symbolic
 
 MOST_STASHED = 8192  # elements of a row that are kept on the stack
@@ -470,7 +470,7 @@ class Nest:
         kept = [value for value, first in self.plan.stash.items() if first == number]
         roots = [part for node in step.reductions for part in self.items[node]]
         roots += [self.values[value] for value in {*step.stores, *kept}]
-        return sum(weight(root) for root in roots)
+        return len(roots) + sum(1 for _ in postorder(*map(core, roots))) // 8
 
     def _unrolled_lanes(self, number: int, dim: Dim) -> int:
         """Several accumulators hide the latency of additions, where rows are long and little is done
@@ -570,8 +570,8 @@ class Nest:
         """An expression with its placeholders replaced by reads and positions."""
         where = tuple(self.at.items())
         if where != self.placed_at:
-            self.placed_at, self.placed = where, self._placed()
-        return substitute(root, self.placed)
+            self.placed_at, self.placed = where, Substitution(self._placed())
+        return self.placed(root)
 
     def _placed(self) -> dict[Expression, Expression]:
         """What stands for each placeholder in the loops that are open."""
