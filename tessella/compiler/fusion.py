@@ -35,6 +35,8 @@ from tessella.scalar.function import ScalarFunction
 
 TRANSPARENT = (Reshape, Permute, Expand, Slice, Window, Full, Iota)
 MOST_NODES = 120  # of a group: larger kernels take long to compile, and registers run out
+MOST_OPERATIONS = 600  # of a group: each is written in two or three loops, and LLVM takes its time
+MOST_TRIED = 8  # of the groups that read a value, how many that follow one are looked at
 MOST_INPUTS = 48
 MOST_PIECES = 4  # of a concatenation
 CHEAP = 4  # operations that are rather done again than kept in memory
@@ -57,6 +59,8 @@ class Group:
         self.reached = 0
         self.full: set[Value] = set()
         self.rows: set[Value] = set()
+        self.reads: dict[Value, None] = {}  # what its nodes read that others make
+        self.operations = 0
         self.apart: dict[Group, str] = {}  # groups that it reads from, and why it is none of them
 
     @property
@@ -120,19 +124,32 @@ class _Fusion:
         self.groups: dict[Group, None] = {}  # in the order in which they were formed
         self.formed = 0
         self.inlined: dict[Node, int] = {}  # cheap nodes, and how many operations they are
+        # of what is read through: the values that are no movement from which it is read
         self.bases: dict[Value, tuple[Value, ...]] = {}
+        self.below: dict[Value, Value] = {}  # of movement: what is moved
+        self.last_effect: Group | None = None
+        self.spaces = {node: _space(node) for node in graph.nodes}
+        self.open = self._read_by_groups()
 
     def run(self) -> Graph:
         for node in self.graph.nodes:
             if isinstance(node.primitive, TRANSPARENT):
+                for source in node.inputs[:1]:
+                    self.below[node.output] = self.below.get(source, source)
+                self._read_through(node)
                 continue
             cost = self._cost(node)
-            if cost <= CHEAP and self._is_read_by_groups(node):
+            if cost <= CHEAP and node.output in self.open:
                 self.inlined[node] = cost
+                self._read_through(node)
             else:
                 self._place(node)
         self._merge_neighbours()
         return self._rebuild()
+
+    def _read_through(self, node: Node) -> None:
+        found = dict.fromkeys(base for source in node.inputs for base in self._bases(source))
+        self.bases[node.output] = tuple(found)
 
     # --- cheap nodes are computed where they are needed ------------------------------------------
 
@@ -144,41 +161,36 @@ class _Fusion:
 
     def _cost(self, node: Node) -> int:
         """The operations of an elementwise node and of what is computed on the way to it."""
-        if not isinstance(node.primitive, Elementwise) or _space(node)[0] is None:
+        if not isinstance(node.primitive, Elementwise) or self.spaces[node][0] is None:
             return CHEAP + 1
         own = _operations(node.primitive.function, tuple(value.dtype for value in node.inputs))
         large = sum(size_of(value.shape) == size_of(node.output.shape) for value in node.inputs)
         if large > 2:
             return CHEAP + 1
-        below = {n for value in node.inputs for n in self._inlined_below(value)}
-        return own + sum(self.inlined[n] for n in below)
+        below = {self.producers.get(self.below.get(value, value)) for value in node.inputs}
+        return own + sum(self.inlined[n] for n in below if n in self.inlined)
 
-    def _inlined_below(self, value: Value) -> Iterator[Node]:
-        node = self.producers.get(value)
-        if node in self.inlined:
-            yield node
-        elif node is not None and isinstance(node.primitive, TRANSPARENT):
-            for source in node.inputs:
-                yield from self._inlined_below(source)
-
-    def _is_read_by_groups(self, node: Node) -> bool:
-        """Whether all that read a node's result can compute it themselves."""
-        if node.output in self.outputs:
-            return False
-        for use in self.uses.get(node.output, ()):
-            if isinstance(use.primitive, TRANSPARENT):
-                if not self._is_read_by_groups(use):
-                    return False
-            elif _space(use)[0] is None:
-                return False
-        return True
+    def _read_by_groups(self) -> set[Value]:
+        """The values of which all that read them can compute them themselves."""
+        found: set[Value] = set()
+        for node in reversed(self.graph.nodes):
+            if len(node.outputs) != 1 or node.output in self.outputs:
+                continue
+            if all(
+                use.output in found
+                if isinstance(use.primitive, TRANSPARENT)
+                else self.spaces[use][0] is not None
+                for use in self.uses.get(node.output, ())
+            ):
+                found.add(node.output)
+        return found
 
     # --- forming groups -------------------------------------------------------------------------
 
     def _place(self, node: Node) -> None:
         sources = dict.fromkeys(s for value in node.inputs for s in self._bases(value))
         needed = {self.group_of[s] for s in sources if s in self.group_of}
-        space, axes = _space(node)
+        space, axes = self.spaces[node]
         apart: dict[Group, str] = {}
         if space is not None:
             for group in sorted(needed, key=lambda g: -g.number):
@@ -194,8 +206,10 @@ class _Fusion:
         group.apart = apart
         group.need(needed)
         if node.primitive.has_effect:  # effects keep their order
-            group.need([g for g in self.groups if g.nodes[0].primitive.has_effect])
+            group.need([] if self.last_effect is None else [self.last_effect])
+            self.last_effect = group
         self._add_value(group, node)
+        group.reads, group.operations = self._reads_of(node), _size(node)
         self.groups[group] = None
 
     def _add_value(self, group: Group, node: Node) -> None:
@@ -211,14 +225,11 @@ class _Fusion:
     def _bases(self, value: Value) -> tuple[Value, ...]:
         """The values that are not movement from which a value is read."""
         found = self.bases.get(value)
-        if found is None:
-            node = self.producers.get(value)
-            if node is None or not self._is_read_through(node):
-                found = (value,)
-            else:
-                found = tuple([base for source in node.inputs for base in self._bases(source)])
-            self.bases[value] = found
-        return found
+        return (value,) if found is None else found
+
+    def _reads_of(self, node: Node) -> dict[Value, None]:
+        """What a node reads, each value once, as they come."""
+        return dict.fromkeys(base for value in node.inputs for base in self._bases(value))
 
     def _join(
         self, group: Group, node: Node, space: Shape, axes: tuple[int, ...], needed: set[Group]
@@ -228,6 +239,8 @@ class _Fusion:
             return "it has a kernel of its own"
         if len(group.nodes) >= MOST_NODES:
             return f"{MOST_NODES} operations are the most for one kernel"
+        if group.operations + _size(node) > MOST_OPERATIONS:
+            return f"together they would be more than {MOST_OPERATIONS} operations on numbers"
         joined = self._shared_space(group, node, space, axes)
         if joined is None:
             assert group.space is not None
@@ -235,13 +248,16 @@ class _Fusion:
             return reasons.other_loops((space, axes), (group.space, group.axes), bool(cut))
         if any(other is not group and other.reaches(group) for other in needed):
             return "what it makes is needed by way of a third kernel, too"
-        if len(self._outside([*group.nodes, node], group)) > MOST_INPUTS:
+        reads = group.reads | _made_outside(self._reads_of(node), group)
+        if len(reads) > MOST_INPUTS:
             return f"together they would read more than {MOST_INPUTS} arrays"
         shared, shared_axes, is_row = joined
         if not self._aligned(group, node, shared, shared_axes, is_row):
             return "its elements are needed at other places of the loops than where they are made"
         group.space, group.axes = shared, shared_axes
         group.nodes.append(node)
+        group.reads = reads
+        group.operations += _size(node)
         group.need(needed)
         for value in node.outputs:
             self.group_of[value] = group
@@ -254,6 +270,8 @@ class _Fusion:
             return False
         if len(other.nodes) + len(group.nodes) > MOST_NODES:
             return False
+        if other.operations + group.operations > MOST_OPERATIONS:
+            return False
         joined = _common_space(other, group)
         if joined is None:
             return False
@@ -261,8 +279,8 @@ class _Fusion:
             third.reaches(other) for third in group.needs if third is not other
         ):
             return False
-        reads = {*self._outside(other.nodes, other), *self._outside(group.nodes, group)}
-        if len(reads - other.full - other.rows) > MOST_INPUTS:
+        reads = _made_outside(_made_outside(other.reads | group.reads, other), group)
+        if len(reads) > MOST_INPUTS:
             return False
         space, axes = joined
         for node in group.nodes:
@@ -272,6 +290,8 @@ class _Fusion:
         group.space, group.axes = space, axes
         group.nodes = other.nodes + group.nodes
         group.absorb(other)
+        group.reads = reads
+        group.operations += other.operations
         group.full |= other.full
         group.rows |= other.rows
         group.apart |= other.apart
@@ -280,23 +300,21 @@ class _Fusion:
         del self.groups[other]
         return True
 
-    def _outside(self, nodes: Sequence[Node], group: Group) -> list[Value]:
-        """What nodes read that their group does not make, each once, as they come."""
-        reads = dict.fromkeys(s for node in nodes for x in node.inputs for s in self._bases(x))
-        return [value for value in reads if value not in group.full and value not in group.rows]
-
     def _merge_neighbours(self) -> None:
-        """Put groups together that read the same large values in the same loops."""
+        """Put groups together that read the same large values in the same loops.
+
+        Of many that read a value each is tried with some that follow: all pairs would be too many.
+        """
         readers: dict[Value, list[Group]] = {}
         for group in list(self.groups):
             if group.space is None:
                 continue
-            for value in self._outside(group.nodes, group):
+            for value in group.reads:
                 if size_of(value.shape) == size_of(group.space) >= SHARED_FROM:
                     readers.setdefault(value, []).append(group)
         for groups in readers.values():
             for i, first in enumerate(groups):
-                for second in groups[i + 1 :]:
+                for second in groups[i + 1 : i + 1 + MOST_TRIED]:
                     if first in self.groups and second in self.groups:
                         self._merge(first, second)
 
@@ -347,13 +365,15 @@ class _Fusion:
         self, value: Value, where: Sequence[Index] | None
     ) -> Iterator[tuple[Value, Sequence[Index] | None]]:
         """What a value is read from, through movement, and at which index (None: unknown)."""
-        node = self.producers.get(value)
-        if node is None or not self._is_read_through(node):
-            yield value, where
-            return
-        for source in node.inputs:
-            inner = None if where is None else _through(node, source, where)
-            yield from self._reads(source, inner)
+        waiting = [(value, where)]
+        while waiting:
+            value, where = waiting.pop()
+            node = self.producers.get(value)
+            if node is None or not self._is_read_through(node):
+                yield value, where
+                continue
+            for source in reversed(node.inputs):
+                waiting.append((source, None if where is None else _through(node, source, where)))
 
     # --- the new graph --------------------------------------------------------------------------
 
@@ -379,63 +399,92 @@ class _Fusion:
 
     def _show(self, value: Value, nodes: list[Node], made: set[Value], group: Group | None) -> None:
         """Add the movement that leads to a value, for those who cannot read through it."""
-        if value in made or (group is not None and group.space is not None):
+        if group is not None and group.space is not None:
             return
-        node = self.producers[value]
-        if isinstance(node.primitive, TRANSPARENT):
-            for source in node.inputs:
-                self._show(source, nodes, made, group)
-            nodes.append(node)
-            made.add(value)
+        shown: list[Node] = []
+        waiting = [value]
+        while waiting:
+            value = waiting.pop()
+            node = self.producers.get(value)
+            if value not in made and node is not None and isinstance(node.primitive, TRANSPARENT):
+                shown.append(node)
+                made.add(value)
+                waiting += node.inputs
+        nodes += reversed(shown)
 
     def _fused(self, group: Group) -> Node:
-        members = set(group.nodes)
-        nodes: list[Node] = []
-        inputs: dict[Value, None] = {}
-        seen: set[Value] = set()
-
-        def collect(value: Value) -> None:
-            if value in seen:
-                return
-            seen.add(value)
-            node = self.producers.get(value)
-            if node is None or not (node in members or self._is_read_through(node)):
-                inputs[value] = None
-                return
-            for source in node.inputs:
-                collect(source)
-            nodes.append(node)
-
         outputs = [v for node in group.nodes for v in node.outputs if self._leaves(v, group)]
-        for value in outputs:
-            collect(value)
-        inner = Graph(list(inputs), nodes, outputs)
+        inputs, nodes = self._collect(outputs, set(group.nodes))
+        inner = Graph(inputs, nodes, outputs)
         shown = [node for node in nodes if not isinstance(node.primitive, TRANSPARENT)]
         label = "_".join(_names(shown))
         assert group.space is not None
         primitive = Fused(inner, group.space, group.axes, label)
         note = self._note(group, nodes)
-        return Node(primitive, list(inputs), outputs, group.nodes[-1].where, note)
+        return Node(primitive, inputs, outputs, group.nodes[-1].where, note)
+
+    def _collect(
+        self, outputs: Sequence[Value], members: set[Node]
+    ) -> tuple[list[Value], list[Node]]:
+        """What values are computed from outside of their group, and the nodes that do so, in order."""
+        inputs: dict[Value, None] = {}
+        nodes: dict[Node, None] = {}
+        waiting = list(reversed(outputs))
+        opened: set[Value] = set()
+        while waiting:
+            value = waiting[-1]
+            node = self.producers.get(value)
+            if node is None or not (node in members or self._is_read_through(node)):
+                inputs[value] = None
+            elif value not in opened:
+                opened.add(value)
+                waiting += [x for x in reversed(node.inputs) if x not in opened and x not in inputs]
+                continue
+            else:
+                nodes[node] = None
+            waiting.pop()
+        return list(inputs), list(nodes)
 
     def _note(self, group: Group, nodes: Sequence[Node]) -> str:
         shown = [node for node in nodes if not isinstance(node.primitive, TRANSPARENT)]
         again = sum(node in self.inlined for node in nodes)
-        here = set(self.groups) - {group}
-        apart = [(other.label, why) for other, why in group.apart.items() if other in here]
+        apart = [
+            (other.label, why)
+            for other, why in group.apart.items()
+            if other in self.groups and other is not group
+        ]
         assert group.space is not None
         return reasons.of_group(len(shown), again, CHEAP, (group.space, group.axes), apart)
 
     def _leaves(self, value: Value, group: Group) -> bool:
         """Whether anything outside the group reads a value."""
-        if value in self.outputs:
-            return True
-        for node in self.uses.get(value, ()):
-            if self._is_read_through(node):
-                if self._leaves(node.output, group):
-                    return True
-            elif not node.outputs or self.group_of[node.outputs[0]] is not group:
+        waiting, seen = [value], {value}
+        while waiting:
+            value = waiting.pop()
+            if value in self.outputs:
                 return True
+            for node in self.uses.get(value, ()):
+                if self._is_read_through(node):
+                    if node.output not in seen:
+                        seen.add(node.output)
+                        waiting.append(node.output)
+                elif not node.outputs or self.group_of[node.outputs[0]] is not group:
+                    return True
         return False
+
+
+def _made_outside(reads: dict[Value, None], group: Group) -> dict[Value, None]:
+    """What is read but not made by a group."""
+    return {value: None for value in reads if value not in group.full and value not in group.rows}
+
+
+def _size(node: Node) -> int:
+    """How many operations on numbers a node is for each element of its loops."""
+    if not isinstance(node.primitive, Elementwise):
+        return 1
+    if any(value.dtype.is_complex for value in node.inputs):
+        return 1
+    return _operations(node.primitive.function, tuple(value.dtype for value in node.inputs))
 
 
 # The layers of a model ask for the same index maps again and again.
