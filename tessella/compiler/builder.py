@@ -37,6 +37,7 @@ class Builder:
         self.buffers: list[Buffer] = []
         self.where: dict[Value, Location] = {}
         self.steps: list[Step | HostStep | Check] = []
+        self.begun = 0  # where the steps of the node begin that is being added
         self.keep: list[Any] = []
         self.checked: set[tuple[Location, int, int]] = set()  # indices, and what they may be
         for number, (value, layout) in enumerate(zip(graph.inputs, layouts, strict=True)):
@@ -83,6 +84,7 @@ class Builder:
     def add(self, node: Node) -> None:
         """Add the steps of one node."""
         primitive = node.primitive
+        self.begun = len(self.steps)
         if all(value in self.fixed for value in node.inputs):
             self.fixed.update(node.outputs)
         inputs = [self.where[value] for value in node.inputs]
@@ -163,7 +165,8 @@ class Builder:
         places = tuple((where.buffer, where.offset) for where in (*inputs, *results))
         self.work.begin_kernel(found.kernel)
         self.where.update(zip(group.outputs, results, strict=True))
-        for number, step in enumerate(self.steps):
+        for number in range(self.begun, len(self.steps)):  # the steps of the product are the last
+            step = self.steps[number]
             if isinstance(step, Step) and step.nodes == (node,) and step.call.completes:
                 self.steps[number] = step._replace(
                     epilogue=found,

@@ -27,7 +27,14 @@ from tessella.primitives.elementwise import Elementwise
 from tessella.primitives.fused import Fused
 from tessella.primitives.generate import Full, Iota
 from tessella.primitives.graph import Graph, Node, Value
-from tessella.primitives.movement import Concatenate, Expand, Permute, Reshape, Slice
+from tessella.primitives.movement import (
+    Concatenate,
+    Expand,
+    Permute,
+    Reshape,
+    Slice,
+    UpdateSlice,
+)
 from tessella.primitives.reduce import Reduce
 from tessella.primitives.window import Window
 from tessella.scalar.expression import postorder
@@ -559,6 +566,9 @@ def _operand_index(node: Node, value: Value, own: Sequence[Index]) -> Sequence[I
             maps.number(0) if n == 1 else index
             for n, index in zip(value.shape, own[missing:], strict=True)
         ]
+    if isinstance(node.primitive, UpdateSlice):  # what is not written over stays where it is
+        old, new = node.inputs
+        return own if value is old and value is not new else None
     return None
 
 

@@ -22,6 +22,7 @@ PASSES: tuple[Callable[[Graph], Graph], ...] = (
     simplify.permute_contractions,  # before half precision gets a cast behind its products
     simplify.decompose,
     simplify.drop_unused_operands,
+    simplify.compose_movement,
     simplify.remove_dead_code,
     simplify.share_common_subexpressions,
     simplify.join_padded_pieces,

@@ -16,7 +16,7 @@ from tessella.primitives.elementwise import Elementwise
 from tessella.primitives.generate import Full
 from tessella.primitives.graph import Graph, Node, Value, rewrite
 from tessella.primitives.indexing import Gather, InRange, Scatter, limits_of
-from tessella.primitives.movement import Concatenate, Pad, Permute
+from tessella.primitives.movement import Concatenate, Pad, Permute, Reshape, Slice
 from tessella.scalar.expression import Expression, postorder, substitute
 from tessella.scalar.function import ScalarFunction
 
@@ -118,6 +118,41 @@ def _without(
 
     fewer.makes_expression = True  # type: ignore[attr-defined]
     return ScalarFunction(fewer, function.name, [function.parameters[i] for i in kept])
+
+
+def compose_movement(graph: Graph) -> Graph:
+    """Let views of views look at what is there: slices of slices, other orders of other orders, other shapes.
+
+    What reads through a long chain of them would go through the whole chain each time.
+    """
+    made: dict[Value, Node] = {}
+
+    def rule(node: Node, inputs: tuple[Value, ...], nodes: list[Node]) -> Any:
+        primitive: Any = node.primitive
+        if not isinstance(primitive, (Slice, Permute, Reshape)):
+            return None
+        below = made.get(inputs[0])
+        if below is not None and type(below.primitive) is type(primitive):
+            primitive, inputs = _composed(primitive, below.primitive), below.inputs
+        if primitive is not node.primitive or inputs is not node.inputs:
+            node = Node(primitive, inputs, node.outputs, node.where)
+        made[node.output] = node
+        nodes.append(node)
+        return node.outputs
+
+    return rewrite(graph, rule)
+
+
+def _composed(outer: Any, inner: Any) -> Primitive:
+    """One movement that does what the inner and then the outer one do."""
+    if isinstance(outer, Slice):
+        walks = list(zip(outer.starts, outer.steps, inner.starts, inner.steps, strict=True))
+        starts = tuple(first + step * start for start, _, first, step in walks)
+        return Slice(starts, outer.sizes, tuple(step * inside for _, step, _, inside in walks))
+    if isinstance(outer, Permute):
+        return Permute(tuple(inner.order[axis] for axis in outer.order))
+    assert isinstance(outer, Reshape)
+    return outer
 
 
 class _Pieces(NamedTuple):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tessella.scalar.expression import Expression
+from tessella.scalar.expression import Expression, postorder
 
 _INFIX = {
     "multiply": ("*", 5),
@@ -23,12 +23,17 @@ _INFIX = {
     "equal": ("==", 1),
     "not_equal": ("!=", 1),
 }
-_LOOSEST = 0
 _UNARY = 6
+_ATOM = 7
+
+
+MOST = 4000  # characters: what is common is written wherever it is used, which may be without end
 
 
 def infix(node: Expression) -> str:
     """Python-like text of an expression, with only the brackets it needs.
+
+    In a text that would be very long, what lies deep inside is written as `...`.
 
     >>> from tessella import dtypes
     >>> from tessella.scalar.expression import variable
@@ -36,22 +41,27 @@ def infix(node: Expression) -> str:
     >>> infix((x + 1) * -x)
     '(x + 1.0) * -x'
     """
-    return _write(node, _LOOSEST)
+    texts: dict[Expression, tuple[str, int]] = {}  # and how strongly what is in it holds together
+    for part in postorder(node):
+        text, strength = _write(part, texts)
+        texts[part] = (text, strength) if len(text) <= MOST else ("...", _ATOM)
+    return texts[node][0]
 
 
-def _write(node: Expression, context: int) -> str:
+def _write(node: Expression, texts: dict[Expression, tuple[str, int]]) -> tuple[str, int]:
+    def part(number: int, context: int) -> str:
+        text, strength = texts[node.arguments[number]]
+        return f"({text})" if strength < context else text
+
     if node.is_variable or node.is_constant:
-        return str(node.static)
+        return str(node.static), _ATOM
     name = node.operator.name
     if name in _INFIX:
         symbol, strength = _INFIX[name]
-        left = _write(node.arguments[0], strength)
-        right = _write(node.arguments[1], strength + 1)
-        text = f"{left} {symbol} {right}"
-        return f"({text})" if strength < context else text
+        return f"{part(0, strength)} {symbol} {part(1, strength + 1)}", strength
     if name == "negative":
-        return "-" + _write(node.arguments[0], _UNARY)
-    arguments = [_write(argument, _LOOSEST) for argument in node.arguments]
+        return "-" + part(0, _UNARY), _ATOM
+    arguments = [texts[argument][0] for argument in node.arguments]
     if node.static is not None:
         arguments.append(getattr(node.static, "name", str(node.static)))
-    return f"{name}({', '.join(arguments)})"
+    return f"{name}({', '.join(arguments)})", _ATOM
