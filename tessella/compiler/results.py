@@ -131,7 +131,8 @@ def separate(builder: Builder, fixed: frozenset[int]) -> int:
     guarded = _guarded(steps)
     known, alone = _alone(builder, fixed, guarded)
     early = {b for step in steps if id(step) in alone for b in step.reads}
-    late = {b for step in steps if id(step) not in alone | guarded.keys() for b in step.reads}
+    others = alone | guarded.keys()
+    late = {b for step in steps if id(step) not in others for b in step.reads}
     first: list[Step | HostStep | Check] = []
     rest: list[Step | HostStep | Check] = []
     for step in steps:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import itertools
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
@@ -156,17 +157,44 @@ def _composed(outer: Any, inner: Any) -> Primitive:
 
 
 class _Pieces(NamedTuple):
-    """An array that is zero but for pieces along an axis: where each starts, and what it is."""
+    """An array that is zero but for pieces along an axis.
+
+    Args:
+        start, end: everything outside is zero.
+        parts: one piece, or two of these, the first of which ends where the second one starts or before.
+    """
 
     axis: int
-    parts: tuple[tuple[int, Value], ...]
+    start: int
+    end: int
+    parts: Value | tuple[_Pieces, _Pieces]
 
     def merged(self, other: _Pieces) -> _Pieces | None:
         """Both together, if they do not overlap."""
-        parts = sorted((*self.parts, *other.parts), key=lambda part: part[0])
-        ends = [start + value.shape[self.axis] for start, value in parts]
-        apart = all(end <= start for end, (start, _) in zip(ends, parts[1:], strict=False))
-        return _Pieces(self.axis, tuple(parts)) if self.axis == other.axis and apart else None
+        if self.axis != other.axis:
+            return None
+        first, second = (self, other) if self.start <= other.start else (other, self)
+        if first.end <= second.start:  # as a rule they come in order
+            return first._before(second)
+        pieces = sorted((*first.pieces(), *second.pieces()), key=lambda piece: piece.start)
+        if any(a.end > b.start for a, b in itertools.pairwise(pieces)):
+            return None
+        return functools.reduce(_Pieces._before, pieces)
+
+    def _before(self, other: _Pieces) -> _Pieces:
+        return _Pieces(self.axis, self.start, other.end, (self, other))
+
+    def pieces(self) -> list[_Pieces]:
+        """The single pieces, in order."""
+        found: list[_Pieces] = []
+        waiting = [self]
+        while waiting:
+            piece = waiting.pop()
+            if isinstance(piece.parts, Value):
+                found.append(piece)
+            else:
+                waiting += reversed(piece.parts)
+        return found
 
 
 def join_padded_pieces(graph: Graph) -> Graph:
@@ -204,7 +232,8 @@ def _pieces_of(node: Node, known: dict[Value, _Pieces]) -> _Pieces | None:
         (x,) = node.inputs
         axes = [a for a in range(len(x.shape)) if primitive.low[a] or primitive.high[a]]
         if len(axes) == 1 and min(*primitive.low, *primitive.high) >= 0:
-            return _Pieces(axes[0], ((primitive.low[axes[0]], x),))
+            low = primitive.low[axes[0]]
+            return _Pieces(axes[0], low, low + x.shape[axes[0]], x)
     elif _is_add(node) and all(value in known for value in node.inputs):
         x, y = node.inputs
         if same_shape(x.shape, y.shape) and x.dtype is y.dtype:
@@ -223,10 +252,11 @@ def _joined(found: _Pieces, node: Node, renamed: dict[Value, Value], nodes: list
             gap = (*shape[:axis], until - end, *shape[axis + 1 :])
             parts.append(graphs.apply(nodes, Full(gap, node.output.dtype, 0), (), node.where))
 
-    for start, value in found.parts:
-        fill(start)
-        parts.append(renamed.get(value, value))
-        end = start + value.shape[axis]
+    for piece in found.pieces():
+        fill(piece.start)
+        assert isinstance(piece.parts, Value)
+        parts.append(renamed.get(piece.parts, piece.parts))
+        end = piece.end
     fill(shape[axis])
     joined: Value = graphs.apply(nodes, Concatenate(axis), parts, node.where)
     return joined

@@ -8,6 +8,7 @@ other one keeps what it saw.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
@@ -67,7 +68,8 @@ class State:
             buffer = self.program.buffers[location.buffer]
             own = buffer.kind == RESULT_BUFFER and location.offset == 0
             found.append(buffer.number if own else None)
-        return [slot if found.count(slot) == 1 else None for slot in found]
+        times = Counter(found)
+        return [slot if times[slot] == 1 else None for slot in found]
 
     def _may_stop_half_way(self) -> bool:
         """Whether the program can raise an exception after it has written into a tensor's memory."""
