@@ -16,6 +16,7 @@ import report
 def _suites() -> dict[str, tuple[str, Callable[[], report.Table]]]:
     """Name -> (document, function); imported late, so that one needs only its own peers."""
     import accuracy
+    import chains
     import compiled
     import course
     import demo
@@ -40,6 +41,7 @@ def _suites() -> dict[str, tuple[str, Callable[[], report.Table]]]:
         "networks": ("performance.md", networks.networks),
         "compiled": ("performance.md", compiled.compiled),
         "first_calls": ("performance.md", first_calls.first_calls),
+        "chains": ("performance.md", chains.chains),
         "overhead": ("performance.md", overhead.overhead),
         "tuning": ("performance.md", tuning.tuning),
         "memory": ("performance.md", memory.memory),

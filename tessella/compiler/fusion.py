@@ -42,7 +42,7 @@ from tessella.scalar.function import ScalarFunction
 
 TRANSPARENT = (Reshape, Permute, Expand, Slice, Window, Full, Iota)
 MOST_NODES = 120  # of a group: larger kernels take long to compile, and registers run out
-MOST_OPERATIONS = 400  # of a group: each is written in two or three loops, and LLVM takes its time
+MOST_OPERATIONS = 300  # of a group: each is written in two or three loops, and LLVM takes its time
 MOST_TRIED = 8  # of the groups that read a value, how many that follow one are looked at
 MOST_INPUTS = 48
 MOST_PIECES = 4  # of a concatenation
