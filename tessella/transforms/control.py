@@ -29,6 +29,7 @@ from tessella.primitives.base import Spec
 from tessella.primitives.graph import Graph, Value
 from tessella.primitives.movement import move_axis
 from tessella.tensors.creation import arange, full
+from tessella.tensors.elementwise import clip
 from tessella.tensors.manipulation import concat, flip, stack
 from tessella.tensors.tensor import Tensor, operand
 from tessella.tensors.tracing import user_line
@@ -83,7 +84,9 @@ def switch(index: Any, branches: Sequence[Callable[..., Any]], *operands: Any) -
     _require_single(index, "switch", "the index")
     if not index.dtype.is_integer:
         raise DTypeError(f"switch: the index is {index.dtype.name}; expected an integer")
-    return _branches("switch", index.astype(dtypes.int32), tuple(branches), operands)
+    last = min(len(branches) - 1, np.iinfo(index.dtype.numpy).max)
+    number = clip(index, 0, int(last)).astype(dtypes.int32)  # of 64 bits only some would be left
+    return _branches("switch", number, tuple(branches), operands)
 
 
 def while_loop(condition: Callable[..., Any], body: Callable[..., Any], start: Any) -> Any:

@@ -160,3 +160,16 @@ def test_explain_reads_nothing_out_of_range():
     f = ts.jit(lambda x, i: x[ts.argsort(i + 1)][(i + 1) * 2 - 3].sum())
     text = str(f.explain(ts.ones((4, 3)), ts.asarray([0, 1, 2, 0])))
     assert "gather" in text
+
+
+@pytest.mark.parametrize(
+    ("number", "kind"),
+    [(-5, "int8"), (1, "uint8"), (255, "uint8"), (2**32, "int64"), (-(2**63), "int64"), (2**64 - 1, "uint64"), (2**31, "uint32")],
+)  # fmt: skip
+def test_the_number_of_a_branch_is_clamped_in_its_own_dtype(number, kind):
+    i, x = ts.asarray(np.array(number, kind)), ts.asarray(2.0)
+
+    def function(i, x):
+        return ts.switch(i, [lambda x: x, lambda x: x * x, lambda x: x * x * x], x)
+
+    assert ts.jit(function)(i, x).item() == function(i, x).item() == (2.0, 4.0, 8.0)[min(max(number, 0), 2)]  # fmt: skip
