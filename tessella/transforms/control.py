@@ -85,8 +85,8 @@ def switch(index: Any, branches: Sequence[Callable[..., Any]], *operands: Any) -
     if not index.dtype.is_integer:
         raise DTypeError(f"switch: the index is {index.dtype.name}; expected an integer")
     last = min(len(branches) - 1, np.iinfo(index.dtype.numpy).max)
-    number = clip(index, 0, int(last)).astype(dtypes.int32)  # of 64 bits only some would be left
-    return _branches("switch", number, tuple(branches), operands)
+    chosen = clip(index, 0, int(last)).astype(dtypes.int32)  # of 64 bits only some would be left
+    return _branches("switch", chosen, tuple(branches), operands)
 
 
 def while_loop(condition: Callable[..., Any], body: Callable[..., Any], start: Any) -> Any:
