@@ -245,6 +245,16 @@ def can_cast(source: DType, target: DType) -> bool:
         return False
 
 
+def limits(dtype: DType) -> tuple[int, int]:
+    """The least and the greatest number of an integer dtype (of bool: 0 and 1).
+
+    >>> limits(int8), limits(uint16)
+    ((-128, 127), (0, 65535))
+    """
+    signed = dtype.kind == "int"
+    return -(1 << (dtype.bits - 1)) if signed else 0, (1 << (dtype.bits - signed)) - 1
+
+
 def is_half(dtype: DType) -> bool:
     """Whether values take 16 bits of floating point (float16, bfloat16)."""
     return dtype is float16 or dtype is bfloat16

@@ -167,7 +167,7 @@ class _OfScores(Composite):
 
     def _weights(self, of: _Steps, query: Any, key: Any, mask: Sequence[Any], strip: Strip) -> Any:
         scores = self._scores(of, query, key, mask, strip)
-        return of.apply(Softmax(len(scores.shape) - 1), (scores,))
+        return of.apply(Softmax(len(scores.shape) - 1, or_zero=True), (scores,))
 
     def _whole(self, query: Any, key: Any) -> Strip:
         return Strip(0, query.shape[-2], key.shape[-2])
@@ -186,6 +186,8 @@ class _OfScores(Composite):
 @dataclass(frozen=True)
 class Attention(_OfScores):
     """softmax(scale Q Kᵀ) V over the last two axes; with a mask, where it says so only.
+
+    A query that sees no key gets zeros.
 
     Shapes: (..., L, E), (..., S, E), (..., S, Ev) and perhaps a mask (..., L, S), each of its sizes
         perhaps 1 -> (..., L, Ev).
@@ -242,6 +244,9 @@ class Attention(_OfScores):
         mask[..., 0] = True
         yield Sample(cls(0.25), (q, k, v, mask))
         yield Sample(cls(0.25), (q, k, v, mask[:1, :, :1]))
+        blind = mask.copy()
+        blind[:, :, 4] = False  # a query that sees no key
+        yield Sample(cls(0.25), (q, k, v, blind))
         yield Sample(cls(1.0), _operands(random, (2,), 0, 3))
 
 
@@ -391,7 +396,7 @@ def _reference_weights(
         scores = np.where(np.arange(rows)[:, None] >= np.arange(keys), scores, -np.inf)
     for seen in mask:
         scores = np.where(seen, scores, -np.inf)
-    return Softmax(scores.ndim - 1).reference(scores)
+    return Softmax(scores.ndim - 1, or_zero=True).reference(scores)
 
 
 def _operands(

@@ -77,18 +77,21 @@ def _wide(dtype: DType) -> tuple[DType]:
     return (dtypes.compute_dtype(dtype),)
 
 
-def _lowest(dtype: DType) -> Number:
+def lowest(dtype: DType) -> Number:
+    """What no number of a dtype is below: where a maximum starts.
+
+    >>> lowest(dtypes.float16), lowest(dtypes.int8), lowest(dtypes.bool_)
+    (-inf, -128, False)
+    """
     if dtype.is_float:
         return float("-inf")
-    return -(1 << (dtype.bits - 1)) if dtype.kind == "int" else 0
+    return False if dtype.is_bool else dtypes.limits(dtype)[0]
 
 
 def _highest(dtype: DType) -> Number:
     if dtype.is_float:
         return float("inf")
-    if dtype.is_bool:
-        return True
-    return (1 << (dtype.bits - (dtype.kind == "int"))) - 1
+    return True if dtype.is_bool else dtypes.limits(dtype)[1]
 
 
 def _boolean(dtype: DType) -> DType:
@@ -126,7 +129,7 @@ MAXIMUM = Monoid(
     "max",
     result=lambda dtype: dtype,
     accumulator=_wide,
-    start=lambda dtype: (_lowest(dtype),),
+    start=lambda dtype: (lowest(dtype),),
     combine=lambda a, b: (operators.maximum(b[0], a[0]),),  # the new one is tested for NaN
     reference=lambda x, axes: np.max(x, axis=axes),
     needs_elements=True,
@@ -187,7 +190,7 @@ def _argument(name: str, start: Any, beyond: Any, reference: Any) -> Monoid:
     )
 
 
-ARGMAX = _argument("argmax", _lowest, operators.greater, np.argmax)
+ARGMAX = _argument("argmax", lowest, operators.greater, np.argmax)
 ARGMIN = _argument("argmin", _highest, operators.less, np.argmin)
 
 
@@ -250,11 +253,12 @@ class Reduce(Primitive):
         from tessella.primitives.elementwise import cast, elementwise
 
         hit = elementwise("equal")(x, self._restore(y, x.shape))
-        hit = cast(hit, x.dtype)
-        return hit / self._restore(sum_over(hit, self.axes), x.shape)
+        hit = cast(hit, dtypes.compute_dtype(x.dtype))  # half precision cannot count far
+        return cast(hit / self._restore(sum_over(hit, self.axes), x.shape), x.dtype)
 
     def _product_of_others(self, x: Any) -> Any:
         """The product of all elements but this one, right for zeros too: running products."""
+        from tessella.primitives.elementwise import cast
         from tessella.primitives.movement import Pad, Slice, flip, permute
         from tessella.primitives.scan import CumulativeProduct
 
@@ -264,7 +268,9 @@ class Reduce(Primitive):
         count = size_of(tuple(x.shape[axis] for axis in self.axes))
         if count == 0:
             return x
-        rows = reshape(permute(x, order), (*outer, count))
+        # in half precision, what comes before may overflow where the product of all does not
+        wide = cast(x, dtypes.compute_dtype(x.dtype))
+        rows = reshape(permute(wide, order), (*outer, count))
         last = len(outer)
         zeros, ones = (0,) * last, (1,) * (last + 1)
 
@@ -275,7 +281,8 @@ class Reduce(Primitive):
 
         others = before(rows) * flip(before(flip(rows, (last,))), (last,))
         inverse = tuple(sorted(range(len(order)), key=order.__getitem__))
-        return permute(reshape(others, tuple(x.shape[axis] for axis in order)), inverse)
+        shape = tuple(x.shape[axis] for axis in order)
+        return cast(permute(reshape(others, shape), inverse), x.dtype)
 
     def jvp(self, inputs: tuple[Any, ...], tangents: tuple[Any, ...]) -> Any:
         (x,), (t,) = inputs, tangents

@@ -10,6 +10,7 @@ import numpy as np
 
 from tessella import dtypes
 from tessella.primitives.base import NumPyArray, Primitive, Sample, Spec
+from tessella.primitives.elementwise import cast, elementwise
 from tessella.primitives.movement import flip, move_axis
 from tessella.primitives.reduce import MAXIMUM, MINIMUM, PRODUCT, SUM, Monoid
 
@@ -78,7 +79,8 @@ class CumulativeProduct(Scan):
         rank = len(x.shape)
         ct = move_axis(ct, self.axis, rank - 1)
         weighted = products * _new_axis(ct, rank)
-        return [move_axis(sum_over(weighted, (rank - 1,)), rank - 1, self.axis)]
+        total = cast(sum_over(weighted, (rank - 1,)), x.dtype)
+        return [move_axis(total, rank - 1, self.axis)]
 
     def jvp(self, inputs: Any, tangents: Any) -> Any:
         from tessella.primitives.reduce import sum_over
@@ -89,14 +91,14 @@ class CumulativeProduct(Scan):
         rank = len(x.shape)
         t = move_axis(t, self.axis, rank - 1)
         weighted = self._leave_one_out(x) * _new_axis(t, rank - 1)
-        return move_axis(sum_over(weighted, (rank,)), rank - 1, self.axis)
+        return move_axis(cast(sum_over(weighted, (rank,)), x.dtype), rank - 1, self.axis)
 
     def _leave_one_out(self, x: Any) -> Any:
-        """For each i and j <= i the product of elements 0 to i without element j."""
-        from tessella.primitives.elementwise import cast, elementwise
+        """For each i and j <= i the product of elements 0 to i without element j, not in half precision."""
         from tessella.primitives.generate import Iota
         from tessella.primitives.movement import expand
 
+        x = cast(x, dtypes.compute_dtype(x.dtype))
         rank, n = len(x.shape), x.shape[self.axis]
         x = move_axis(x, self.axis, rank - 1)
         shape = (*x.shape, n)  # (..., i, j)
@@ -140,8 +142,6 @@ class _Extreme(Scan):
 
     def _picked(self, x: Any, y: Any) -> Any:
         """(..., i, j): 1 where element j is the first that equals the extreme of 0 to i."""
-        from tessella.primitives.elementwise import cast, elementwise
-
         rank = len(x.shape)
         x, y = (move_axis(value, self.axis, rank - 1) for value in (x, y))
         same = cast(elementwise("equal")(_new_axis(x, rank - 1), _new_axis(y, rank)), x.dtype)

@@ -5,14 +5,14 @@ from __future__ import annotations
 import math
 
 from tessella.errors import ArgumentError, ShapeError
-from tessella.nn.functional.activations import softmax
 from tessella.nn.functional.normalisation import dropout
 from tessella.primitives.attention import Attention
 from tessella.primitives.base import broadcast_shapes, size_of
+from tessella.primitives.softmax import Softmax
 from tessella.tensors.creation import arange
 from tessella.tensors.elementwise import where
 from tessella.tensors.manipulation import broadcast_to, reshape
-from tessella.tensors.tensor import Tensor
+from tessella.tensors.tensor import Tensor, apply
 
 IN_STRIPS_FROM = 1 << 23  # bytes of scores; fewer stay in the cache as they are
 
@@ -24,7 +24,7 @@ def scaled_dot_product_attention(
     """softmax(scale Q Kᵀ + mask) V, for each head.
 
     `attn_mask` is added, or, if it is bool, says which keys each query sees. `is_causal` lets each
-    query see the keys up to its own place. `scale` is 1 / sqrt(E) unless given. Long sequences are
+    query see the keys up to its own place; a query that sees no key gets zeros. `scale` is 1 / sqrt(E) unless given. Long sequences are
     computed in strips of queries, and the matrix of scores is never there as a whole (unless the mask
     is one that is added, or there is dropout).
 
@@ -72,7 +72,7 @@ def scaled_dot_product_attention(
         scores = where(attn_mask, scores, -math.inf)
     elif attn_mask is not None:
         scores = scores + attn_mask
-    weights = softmax(scores, -1)
+    weights: Tensor = apply(Softmax(scores.ndim - 1, or_zero=True), (scores,))
     return dropout(weights, dropout_p) @ value
 
 
