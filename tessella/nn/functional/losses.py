@@ -1,6 +1,7 @@
 """Losses: one number for how far a network is from what it should say.
 
-All take `reduction`: 'mean', 'sum', or 'none' for one loss for each element or example.
+All take `reduction`: 'mean', 'sum', or 'none' for one loss for each element or example. Half precision is
+computed, added and counted in float32, and rounded once.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from tessella.tensors.creation import arange
 from tessella.tensors.elementwise import where, zip_with
 from tessella.tensors.indexing import get_item
 from tessella.tensors.manipulation import expand_dims, moveaxis, reshape
+from tessella.tensors.statistical import narrowed, widened
 from tessella.tensors.tensor import Tensor, apply, is_traced
 
 # --- numbers -------------------------------------------------------------------------------------
@@ -28,6 +30,7 @@ def _operation(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 _squared_error = _operation("squared_error", lambda x, y: (x - y) * (x - y))
+_absolute_error = _operation("absolute_error", lambda x, y: abs(x - y))
 _huber = _operation(
     "huber", lambda d, delta: 0.5 * d * d if abs(d) < delta else delta * (abs(d) - 0.5 * delta)
 )
@@ -54,7 +57,7 @@ def mse_loss(x: Tensor, target: Tensor, reduction: str = "mean") -> Tensor:
     tensor(2.)
     """
     _same_shape(x, target, "mse_loss")
-    return _reduced(_squared_error(x, target), reduction)
+    return _of_elements(_squared_error, x, target, reduction)
 
 
 def l1_loss(x: Tensor, target: Tensor, reduction: str = "mean") -> Tensor:
@@ -67,7 +70,7 @@ def l1_loss(x: Tensor, target: Tensor, reduction: str = "mean") -> Tensor:
     tensor(1.)
     """
     _same_shape(x, target, "l1_loss")
-    return _reduced(abs(x - target), reduction)
+    return _of_elements(_absolute_error, x, target, reduction)
 
 
 def huber_loss(x: Tensor, target: Tensor, delta: float = 1.0, reduction: str = "mean") -> Tensor:
@@ -84,7 +87,7 @@ def huber_loss(x: Tensor, target: Tensor, delta: float = 1.0, reduction: str = "
     _same_shape(x, target, "huber_loss")
     if delta <= 0:
         raise ArgumentError(f"huber_loss: delta is {delta}; expected more than 0")
-    return _reduced(_huber(x - target, delta), reduction)
+    return _of_elements(lambda x, y: _huber(x - y, delta), x, target, reduction)
 
 
 def smooth_l1_loss(x: Tensor, target: Tensor, beta: float = 1.0, reduction: str = "mean") -> Tensor:
@@ -99,7 +102,9 @@ def smooth_l1_loss(x: Tensor, target: Tensor, beta: float = 1.0, reduction: str 
     _same_shape(x, target, "smooth_l1_loss")
     if beta == 0:
         return l1_loss(x, target, reduction)
-    return huber_loss(x, target, beta, reduction) / beta
+    if beta < 0:
+        raise ArgumentError(f"smooth_l1_loss: beta is {beta}; expected at least 0")
+    return _of_elements(lambda x, y: _huber(x - y, beta) / beta, x, target, reduction)
 
 
 def binary_cross_entropy_with_logits(x: Tensor, target: Tensor, reduction: str = "mean") -> Tensor:
@@ -112,7 +117,7 @@ def binary_cross_entropy_with_logits(x: Tensor, target: Tensor, reduction: str =
     tensor(0.6931)
     """
     _same_shape(x, target, "binary_cross_entropy_with_logits")
-    return _reduced(_bce_with_logits(x, target), reduction)
+    return _of_elements(_bce_with_logits, x, target, reduction)
 
 
 def binary_cross_entropy(x: Tensor, target: Tensor, reduction: str = "mean") -> Tensor:
@@ -125,7 +130,15 @@ def binary_cross_entropy(x: Tensor, target: Tensor, reduction: str = "mean") -> 
     tensor([  0.6931, 100.    ])
     """
     _same_shape(x, target, "binary_cross_entropy")
-    return _reduced(_bce(x, target), reduction)
+    return _of_elements(_bce, x, target, reduction)
+
+
+def _of_elements(
+    function: Callable[..., Tensor], x: Tensor, target: Tensor, reduction: str
+) -> Tensor:
+    """A loss for each element, reduced."""
+    loss = _reduced(function(widened(x), widened(target)), reduction)
+    return narrowed(loss, x, target)
 
 
 # --- classes -------------------------------------------------------------------------------------
@@ -135,7 +148,7 @@ def nll_loss(
     x: Tensor, target: Tensor, weight: Tensor | None = None, ignore_index: int = -100,
     reduction: str = "mean",
 ) -> Tensor:  # fmt: skip
-    """Minus the log probability of the right class.
+    """Minus the log probability of the right class; what is ignored may be anything, NaN too.
 
     Shapes: (N, C, ...) and (N, ...), or (C,) and (). `weight` is (C,).
 
@@ -147,8 +160,9 @@ def nll_loss(
     >>> nll_loss(ts.asarray([[-1.0, -0.5]]), ts.asarray([1]))
     tensor(0.5)
     """
-    loss, factor = _nll(x, target, weight, ignore_index, "nll_loss")
-    return _weighted(loss, factor, reduction)
+    counted = _counted(x, target, ignore_index, "nll_loss")
+    loss, factor = _nll(x, target, weight, counted, "nll_loss")
+    return narrowed(_weighted(loss, factor, reduction), x)
 
 
 def cross_entropy(
@@ -156,6 +170,9 @@ def cross_entropy(
     reduction: str = "mean", label_smoothing: float = 0.0,
 ) -> Tensor:  # fmt: skip
     """Minus the log of the probability that `softmax(x)` gives to the right class.
+
+    Examples of the class `ignore_index` do not count, whatever they hold: -inf and NaN reach neither the
+    loss nor the gradient.
 
     Shapes: (N, C, ...) and class numbers (N, ...), or probabilities of x's shape; or (C,) and ().
 
@@ -170,43 +187,56 @@ def cross_entropy(
         raise ArgumentError(f"cross_entropy: label_smoothing is {label_smoothing}; expected 0 to 1")
     axis = 1 if x.ndim > 1 else 0
     if target.dtype.is_float:
-        return _soft_cross_entropy(x, target, weight, reduction, label_smoothing, axis)
-    logs = log_softmax(x, axis)
-    loss, factor = _nll(logs, target, weight, ignore_index, "cross_entropy")
+        soft = _soft_cross_entropy(x, target, weight, reduction, label_smoothing, axis)
+        return narrowed(soft, x, target)
+    counted = _counted(x, target, ignore_index, "cross_entropy")
+    seen = widened(x)
+    if counted is not None:
+        seen = where(expand_dims(counted, axis=axis), seen, 0.0)
+    logs = log_softmax(seen, axis)
+    loss, factor = _nll(logs, target, weight, counted, "cross_entropy")
     hard = _weighted(loss, factor, reduction)
     if label_smoothing == 0.0:
-        return hard
+        return narrowed(hard, x)
     even = -_by_class(logs, weight, axis).sum(axis=axis)
-    if factor is not None:
-        even = even * (target != ignore_index).astype(x.dtype)
+    if counted is not None:
+        even = where(counted, even, 0.0)
     smooth = (
         even.sum() / (target.size if factor is None else factor.sum())
         if reduction == "mean"
         else _reduced(even, reduction)
     )
-    return hard * (1.0 - label_smoothing) + smooth * (label_smoothing / x.shape[axis])
+    return narrowed(
+        hard * (1.0 - label_smoothing) + smooth * (label_smoothing / x.shape[axis]), x
+    )
+
+
+def _counted(x: Tensor, target: Tensor, ignore_index: int, name: str) -> Tensor | None:
+    """Which examples count; None if it is known that all do."""
+    counted = _checked_classes(x, target, name) != ignore_index
+    return counted if is_traced() or not bool(counted.all()) else None
 
 
 def _nll(
-    logs: Tensor, target: Tensor, weight: Tensor | None, ignore_index: int, name: str
+    logs: Tensor, target: Tensor, weight: Tensor | None, counted: Tensor | None, name: str
 ) -> tuple[Tensor, Tensor | None]:
     """The loss of each example, and what it counts in a mean (None if all count 1)."""
-    target = _checked_classes(logs, target, name)
-    counted = target != ignore_index
-    ignored = is_traced() or not bool(counted.all())
-    safe = where(counted, target, 0) if ignored else target
+    safe = target if counted is None else where(counted, target, 0)
     classes = logs.shape[min(1, logs.ndim - 1)]
     if is_traced():
         loss = -_matching(logs, apply(InRange(classes, name), (safe,)))
     else:
         _check_range(safe, classes, name)
         loss = -_picked(logs, safe)
-    if weight is None and not ignored:
-        return loss, None
-    factor = counted.astype(loss.dtype)
+    loss = widened(loss)
+    factor = None
     if weight is not None:
-        factor = factor * get_item(weight, safe)
-    return loss * factor, factor
+        factor = widened(get_item(weight, safe))
+        loss = loss * factor
+    if counted is not None:  # chosen, not multiplied: zero times NaN is NaN
+        loss = where(counted, loss, 0.0)
+        factor = counted.astype(loss.dtype) if factor is None else where(counted, factor, 0.0)
+    return loss, factor
 
 
 def _picked(logs: Tensor, target: Tensor) -> Tensor:
@@ -257,7 +287,7 @@ def _soft_cross_entropy(
     _same_shape(x, target, "cross_entropy")
     if smoothing:
         target = target * (1.0 - smoothing) + smoothing / x.shape[axis]
-    logs = _by_class(log_softmax(x, axis), weight, axis)
+    logs = _by_class(log_softmax(widened(x), axis), weight, axis)
     return _reduced(-(logs * target).sum(axis=axis), reduction)
 
 
