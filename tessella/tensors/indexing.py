@@ -21,7 +21,7 @@ from tessella.primitives.movement import Slice, UpdateSlice
 from tessella.sizes import INTEGERS, Size, is_symbolic
 from tessella.tensors.creation import arange, asarray
 from tessella.tensors.manipulation import broadcast_to, moveaxis, reshape
-from tessella.tensors.tensor import Tensor, apply, operand
+from tessella.tensors.tensor import Tensor, apply, operand, require
 from tessella.tensors.tracing import is_known
 
 
@@ -310,6 +310,7 @@ def take(x: Tensor, indices: Tensor, /, *, axis: int | None = None) -> Tensor:
     >>> take(ts.asarray([5.0, 6.0, 7.0]), ts.asarray([2, 0]))
     tensor([7., 5.])
     """
+    require(x, "take")
     if axis is None:
         if x.ndim != 1:
             raise IndexingError(f"take: shape {x.shape}; say along which axis")
@@ -324,6 +325,9 @@ def take(x: Tensor, indices: Tensor, /, *, axis: int | None = None) -> Tensor:
 
 def take_along_axis(x: Tensor, indices: Tensor, /, *, axis: int = -1) -> Tensor:
     """For each row along an axis, its elements at the places of the same row of indices."""
+    require(x, "take_along_axis")
+    if not isinstance(indices, Tensor):
+        indices = asarray(indices)
     place = normalise_axis(axis, x.ndim, "take_along_axis")
     shape = broadcast_shapes(
         [
@@ -344,6 +348,7 @@ def take_along_axis(x: Tensor, indices: Tensor, /, *, axis: int = -1) -> Tensor:
 
 def nonzero(x: Tensor, /) -> tuple[Tensor, ...]:
     """Where the elements are not zero: one index array for each axis."""
+    require(x, "nonzero")
     return tuple(asarray(place) for place in np.nonzero(x.numpy()))
 
 

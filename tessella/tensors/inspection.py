@@ -23,6 +23,7 @@ def astype(x: Tensor, dtype: Any, /, *, copy: bool = True, device: Any = None) -
     >>> astype(ts.asarray([1.75, -1.75]), ts.int32)
     tensor([ 1, -1], dtype=int32)
     """
+    require(x, "astype")
     checked_device(device)
     return x.astype(dtype, copy=copy)
 

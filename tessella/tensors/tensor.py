@@ -772,8 +772,8 @@ def _scalar(value: Number, like: DType) -> Tensor:
         return found
     dtype = dtypes.python_scalar_dtype(value, like)
     if tracing:
-        return filled(_fitting(value, dtype), (), dtype)
-    found = from_array(fill(_fitting(value, dtype), (), dtype))
+        return filled(fitting(value, dtype), (), dtype)
+    found = from_array(fill(fitting(value, dtype), (), dtype))
     if value:
         if len(_scalars) > 4096:
             _scalars.clear()
@@ -781,7 +781,12 @@ def _scalar(value: Number, like: DType) -> Tensor:
     return found
 
 
-def _fitting(value: Number, dtype: DType) -> Number:
+def fitting(value: Any, dtype: DType) -> Any:
+    """A Python number, which a dtype must be able to hold if it is one of integers.
+
+    Raises:
+        ArgumentError: it cannot.
+    """
     if dtype.is_integer and isinstance(value, int):
         low, high = dtypes.limits(dtype)
         if not low <= value <= high:
