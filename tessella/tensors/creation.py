@@ -47,7 +47,8 @@ def asarray(
     """A tensor from numbers, nested sequences, NumPy arrays, or anything with DLPack.
 
     Data is copied, unless `copy=False`: then it is shared, or an error says why it cannot be.
-    Python floats become float32, integers int64; NumPy arrays keep their dtype.
+    Python floats become float32, integers int64; NumPy arrays and tensors keep their dtype, and in a
+    sequence of several kinds Python floats take that of the tensors and arrays beside them.
 
     >>> asarray([[1, 2], [3, 4]]).dtype
     tessella.int64
@@ -95,7 +96,8 @@ def _as_numpy(obj: Any, target: DType | None) -> np.ndarray[Any, Any]:
         return from_dlpack(obj).numpy()
     if hasattr(obj, "__array__"):
         return _supported(np.asarray(obj))
-    obj = _plain(obj)
+    found: set[np.dtype[Any]] = set()
+    obj = _plain(obj, found)
     try:
         data = np.asarray(obj)
     except ValueError as error:
@@ -107,11 +109,15 @@ def _as_numpy(obj: Any, target: DType | None) -> np.ndarray[Any, Any]:
             f"asarray: {type(obj).__name__} of {data.dtype} cannot become a tensor; numbers were "
             "expected"
         )
-    if target is None and data.dtype == np.float64 and not _holds_numpy(obj):
-        return data.astype(np.float32)
-    if target is None and data.dtype == np.complex128 and not _holds_numpy(obj):
-        return data.astype(np.complex64)
+    if target is None and data.dtype.kind in "fc":
+        return data.astype(_common(data.dtype.kind, found).numpy, copy=False)
     return data
+
+
+def _common(kind: str, found: set[np.dtype[Any]]) -> DType:
+    """The dtype of fractions: that of the tensors and arrays among them, to which numbers adapt."""
+    common = dtypes.promote(*map(as_dtype, found)) if found else dtypes.DEFAULT_FLOAT
+    return dtypes.python_scalar_dtype(1j if kind == "c" else 1.0, common)
 
 
 def _supported(data: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
@@ -129,12 +135,16 @@ def _check_fits(data: np.ndarray[Any, Any], target: DType) -> None:
         )
 
 
-def _plain(obj: Any) -> Any:
-    """Nested sequences with tensors in them, as NumPy understands them."""
-    if isinstance(obj, Tensor):
-        return obj.numpy()
+def _plain(obj: Any, found: set[np.dtype[Any]]) -> Any:
+    """Nested sequences with tensors in them, as NumPy understands them; `found` gets their dtypes."""
+    if type(obj) is float or type(obj) is int:  # as most of it is
+        return obj
     if isinstance(obj, (list, tuple)):
-        return [_plain(item) for item in obj]
+        return [_plain(item, found) for item in obj]
+    if isinstance(obj, Tensor):
+        obj = obj.numpy()
+    if isinstance(obj, (np.ndarray, np.generic)):
+        found.add(obj.dtype)
     return obj
 
 

@@ -857,7 +857,7 @@ def _compare_integers(name: str, x: Tensor, number: Any) -> Tensor:
 
 def unary(name: str, x: Tensor) -> Tensor:
     """An elementwise function of one tensor, by its name."""
-    return apply(elementwise(name), (x,))
+    return apply(elementwise(name), (require(x, name),))
 
 
 def require(x: Any, name: str) -> Tensor:
@@ -879,7 +879,10 @@ def require_all(name: str, *values: Any) -> list[Tensor]:
     Raises:
         ArgumentTypeError: none is a tensor, or one is neither.
     """
-    if not any(isinstance(x, Tensor) for x in values):
+    strange = [x for x in values if not isinstance(x, Tensor)]
+    if not strange:
+        return [*values]
+    if len(strange) == len(values):
         require(values[0], name)
     return [
         from_array(from_numpy(np.asarray(x), copy=True))

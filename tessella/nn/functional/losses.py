@@ -20,7 +20,7 @@ from tessella.tensors.elementwise import where, zip_with
 from tessella.tensors.indexing import get_item
 from tessella.tensors.manipulation import expand_dims, moveaxis, reshape
 from tessella.tensors.statistical import narrowed, widened
-from tessella.tensors.tensor import Tensor, apply, is_traced
+from tessella.tensors.tensor import Tensor, apply, is_traced, require_all
 
 # --- numbers -------------------------------------------------------------------------------------
 
@@ -56,7 +56,7 @@ def mse_loss(x: Tensor, target: Tensor, reduction: str = "mean") -> Tensor:
     >>> mse_loss(ts.asarray([1.0, 4.0]), ts.asarray([1.0, 2.0]))
     tensor(2.)
     """
-    _same_shape(x, target, "mse_loss")
+    x, target = _same_shape(x, target, "mse_loss")
     return _of_elements(_squared_error, x, target, reduction)
 
 
@@ -69,7 +69,7 @@ def l1_loss(x: Tensor, target: Tensor, reduction: str = "mean") -> Tensor:
     >>> l1_loss(ts.asarray([1.0, 4.0]), ts.asarray([1.0, 2.0]))
     tensor(1.)
     """
-    _same_shape(x, target, "l1_loss")
+    x, target = _same_shape(x, target, "l1_loss")
     return _of_elements(_absolute_error, x, target, reduction)
 
 
@@ -84,7 +84,7 @@ def huber_loss(x: Tensor, target: Tensor, delta: float = 1.0, reduction: str = "
     >>> huber_loss(ts.asarray([1.0, 4.0]), ts.asarray([0.0, 0.0]), reduction="none")
     tensor([0.5, 3.5])
     """
-    _same_shape(x, target, "huber_loss")
+    x, target = _same_shape(x, target, "huber_loss")
     if delta <= 0:
         raise ArgumentError(f"huber_loss: delta is {delta}; expected more than 0")
     return _of_elements(lambda x, y: _huber(x - y, delta), x, target, reduction)
@@ -99,7 +99,7 @@ def smooth_l1_loss(x: Tensor, target: Tensor, beta: float = 1.0, reduction: str 
     >>> smooth_l1_loss(ts.asarray([1.0, 4.0]), ts.asarray([0.0, 0.0]), 2.0, reduction="none")
     tensor([0.25, 3.  ])
     """
-    _same_shape(x, target, "smooth_l1_loss")
+    x, target = _same_shape(x, target, "smooth_l1_loss")
     if beta == 0:
         return l1_loss(x, target, reduction)
     if beta < 0:
@@ -116,7 +116,7 @@ def binary_cross_entropy_with_logits(x: Tensor, target: Tensor, reduction: str =
     >>> binary_cross_entropy_with_logits(ts.asarray([0.0]), ts.asarray([1.0]))
     tensor(0.6931)
     """
-    _same_shape(x, target, "binary_cross_entropy_with_logits")
+    x, target = _same_shape(x, target, "binary_cross_entropy_with_logits")
     return _of_elements(_bce_with_logits, x, target, reduction)
 
 
@@ -129,7 +129,7 @@ def binary_cross_entropy(x: Tensor, target: Tensor, reduction: str = "mean") -> 
     >>> binary_cross_entropy(ts.asarray([0.5, 0.0]), ts.asarray([1.0, 1.0]), reduction="none")
     tensor([  0.6931, 100.    ])
     """
-    _same_shape(x, target, "binary_cross_entropy")
+    x, target = _same_shape(x, target, "binary_cross_entropy")
     return _of_elements(_bce, x, target, reduction)
 
 
@@ -160,6 +160,7 @@ def nll_loss(
     >>> nll_loss(ts.asarray([[-1.0, -0.5]]), ts.asarray([1]))
     tensor(0.5)
     """
+    x, target = require_all("nll_loss", x, target)
     counted = _counted(x, target, ignore_index, "nll_loss")
     loss, factor = _nll(x, target, weight, counted, "nll_loss")
     return narrowed(_weighted(loss, factor, reduction), x)
@@ -185,6 +186,7 @@ def cross_entropy(
     """
     if not 0.0 <= label_smoothing <= 1.0:
         raise ArgumentError(f"cross_entropy: label_smoothing is {label_smoothing}; expected 0 to 1")
+    x, target = require_all("cross_entropy", x, target)
     axis = 1 if x.ndim > 1 else 0
     if target.dtype.is_float:
         soft = _soft_cross_entropy(x, target, weight, reduction, label_smoothing, axis)
@@ -284,7 +286,7 @@ def _soft_cross_entropy(
     x: Tensor, target: Tensor, weight: Tensor | None, reduction: str, smoothing: float, axis: int
 ) -> Tensor:
     """The target is a distribution over the classes; the mean is over examples."""
-    _same_shape(x, target, "cross_entropy")
+    x, target = _same_shape(x, target, "cross_entropy")
     if smoothing:
         target = target * (1.0 - smoothing) + smoothing / x.shape[axis]
     logs = _by_class(log_softmax(widened(x), axis), weight, axis)
@@ -300,12 +302,14 @@ def _by_class(logs: Tensor, weight: Tensor | None, axis: int) -> Tensor:
 # --- what all share ------------------------------------------------------------------------------
 
 
-def _same_shape(x: Tensor, target: Tensor, name: str) -> None:
+def _same_shape(x: Tensor, target: Tensor, name: str) -> tuple[Tensor, Tensor]:
+    x, target = require_all(name, x, target)
     if x.shape != target.shape:
         raise ShapeError(
             f"{name}: the input has shape {x.shape}, the target {target.shape}; they must be the "
             "same: reshape one of them"
         )
+    return x, target
 
 
 def _weighted(loss: Tensor, factor: Tensor | None, reduction: str) -> Tensor:

@@ -11,7 +11,7 @@ from tessella.tensors import random
 from tessella.tensors.elementwise import zip_with
 from tessella.tensors.manipulation import reshape
 from tessella.tensors.statistical import narrowed, widened
-from tessella.tensors.tensor import Tensor, unary
+from tessella.tensors.tensor import Tensor, require, unary
 
 
 def batch_norm(
@@ -36,7 +36,7 @@ def batch_norm(
     tensor([[-1.],
             [ 1.]])
     """
-    if x.ndim < 2:
+    if require(x, "batch_norm").ndim < 2:
         raise ShapeError(
             f"batch_norm: the input has shape {x.shape}; expected (N, C) or (N, C, ...): reshape it"
         )
@@ -89,7 +89,7 @@ def layer_norm(
     tensor([-1.,  1.])
     """
     shape = (normalized_shape,) if isinstance(normalized_shape, int) else tuple(normalized_shape)
-    if x.shape[x.ndim - len(shape) :] != shape:
+    if require(x, "layer_norm").shape[x.ndim - len(shape) :] != shape:
         raise ShapeError(
             f"layer_norm: the input has shape {x.shape}, which does not end in {shape}"
         )
@@ -126,7 +126,7 @@ def dropout(x: Tensor, p: float = 0.5, training: bool = True) -> Tensor:
     if not 0.0 <= p <= 1.0:
         raise ArgumentError(f"dropout: p is {p}; expected a probability from 0 to 1")
     if not training or p == 0.0:
-        return x
+        return require(x, "dropout")
     if p == 1.0:
         nothing: Tensor = _drop(x, 0.0, 1.0, 0.0)
         return nothing
