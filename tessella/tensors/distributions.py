@@ -11,6 +11,7 @@ Source: Salmon, Moraes, Dror & Shaw, *Parallel random numbers: as easy as 1, 2, 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -21,6 +22,9 @@ from tessella.dtypes import DType, as_dtype
 from tessella.errors import ArgumentError, DTypeError, ShapeError
 from tessella.primitives.base import Shape, broadcast_shapes
 from tessella.primitives.random import RandomBits, fold_key, split_key, threefry
+from tessella.scalar import operators
+from tessella.scalar.function import ScalarFunction
+from tessella.sizes import is_symbolic
 from tessella.tensors import elementwise as maths
 from tessella.tensors.creation import arange, asarray, full
 from tessella.tensors.manipulation import broadcast_to
@@ -206,16 +210,70 @@ def categorical(key: Key, logits: Any, axis: int = -1, shape: Any = None) -> Ten
 def randint(
     key: Key, shape: Any = (), minval: int = 0, maxval: int = 2, dtype: Any = None
 ) -> Tensor:
-    """Whole numbers from minval to maxval - 1, spread evenly.
+    """Whole numbers from minval to maxval - 1, spread evenly; up to all that the dtype has.
 
     Raises:
-        ArgumentError: there is no number in the range.
+        ArgumentError: there is no number in the range, or the dtype does not hold all of them.
+
+    >>> import tessella as ts
+    >>> x = randint(ts.random.key(0), (1000,), 0, 2**64, ts.uint64)
+    >>> bool((x > 2**63).any()), bool((x < 2**63).any())
+    (True, True)
     """
-    if maxval <= minval:
-        raise ArgumentError(f"randint: there is no number from {minval} to below {maxval}")
-    words = bits(_checked(key, "randint"), shape, dtypes.uint64)
-    found = (words >> 1).astype(dtypes.int64) % (maxval - minval) + minval
-    return found.astype(as_dtype(dtype or dtypes.DEFAULT_INT))
+    chosen = _checked(key, "randint")
+    sizes = check_shape(shape, "randint")
+    number = 0
+
+    def draw() -> Tensor:
+        nonlocal number
+        number += 1
+        own = chosen if number == 1 else _fold(chosen, asarray(number, dtype=dtypes.uint32))
+        return bits(own, sizes, dtypes.uint64)
+
+    return whole_numbers(draw, minval, maxval, dtype, "randint")
+
+
+def whole_numbers(
+    draw: Callable[[], Tensor], low: Any, high: Any, dtype: Any, name: str
+) -> Tensor:
+    """Whole numbers from low to high - 1, from words of 64 random bits that `draw` gives."""
+    if high <= low:
+        raise ArgumentError(f"{name}: there is no number from {low} to below {high}")
+    kind = as_dtype(dtype or dtypes.DEFAULT_INT)
+    if is_symbolic(low) or is_symbolic(high):
+        return ((draw() >> 1).astype(dtypes.int64) % (high - low) + low).astype(kind)
+    low, high = (_whole(number, name) for number in (low, high))
+    least, most = dtypes.limits(dtypes.int64 if kind.is_inexact else kind)
+    if low < least or high - 1 > most:
+        raise ArgumentError(
+            f"{name}: {low} to {high - 1} were asked for, and {kind.name} holds {least} to {most}; "
+            "take a wider dtype"
+        )
+    # counted modulo 2^64, so that no range is too wide
+    found = _below(high - low, draw) + low % 2**64
+    return found.astype(kind) if kind.kind == "uint" else found.astype(dtypes.int64).astype(kind)
+
+
+def _whole(number: Any, name: str) -> int:
+    if not isinstance(number, (int, np.integer)):
+        raise ArgumentError(f"{name}: {number!r} was given; expected whole numbers as bounds")
+    return int(number)
+
+
+def _below(span: int, draw: Callable[[], Tensor]) -> Tensor:
+    """Whole numbers from 0 to span - 1, as uint64.
+
+    A remainder favours small numbers by span / 2^63, which is nothing for small spans; for others,
+    128 random bits are taken as a fraction and multiplied, which favours none by more than 2^-64.
+
+    Source: Lemire, *Fast random integer generation in an interval* (2019), section 3.
+    """
+    if span == 2**64:
+        return draw()
+    if span <= 2**32:
+        return (draw() >> 1) % span
+    found: Tensor = _scaled_fraction(draw(), draw(), asarray(np.asarray(span, np.uint64)))
+    return found
 
 
 def permutation(key: Key, x: Any, axis: int = 0) -> Tensor:
@@ -380,6 +438,26 @@ def _many(key: Tensor, lam: Tensor) -> Tensor:
 
 
 # --- parts --------------------------------------------------------------------------------------------
+
+
+def _high_product(a: Any, b: Any) -> Any:
+    """The upper 64 bits of the product of two uint64, by halves."""
+    a_low, a_high, b_low, b_high = a & _HALF, a >> 32, b & _HALF, b >> 32
+    inner, outer = a_low * b_high, a_high * b_low
+    carried = ((a_low * b_low) >> 32) + (inner & _HALF) + (outer & _HALF)
+    return a_high * b_high + (inner >> 32) + (outer >> 32) + (carried >> 32)
+
+
+def _scale_fraction(high: Any, low: Any, span: Any) -> Any:
+    """floor(span f) for the fraction f = high / 2^64 + low / 2^128."""
+    added = high * span + _high_product(low, span)
+    carry = operators.select(operators.less(added, high * span), 1, 0)
+    return _high_product(high, span) + operators.convert(carry, dtypes.uint64)
+
+
+_HALF = 2**32 - 1
+_scale_fraction.makes_expression = True  # type: ignore[attr-defined]
+_scaled_fraction = maths.zip_with(ScalarFunction(_scale_fraction, "scaled_fraction"))
 
 
 def erfinv(y: Tensor) -> Tensor:

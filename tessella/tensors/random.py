@@ -47,6 +47,7 @@ from tessella.tensors.distributions import (
     split,
     truncated_normal,
     uniform,
+    whole_numbers,
 )
 from tessella.tensors.elementwise import zip_with
 from tessella.tensors.sorting import argsort
@@ -137,19 +138,18 @@ class Generator:
         return value if (mean, std) == (0.0, 1.0) else value * std + mean
 
     def integers(self, low: int, high: int, shape: Any, dtype: Any = None) -> Tensor:
-        """Whole numbers from low to high - 1, spread evenly.
+        """Whole numbers from low to high - 1, spread evenly; up to all that the dtype has.
 
         Raises:
-            ArgumentError: there is no number in the range.
+            ArgumentError: there is no number in the range, or the dtype does not hold all of them.
         """
-        if high <= low:
-            raise ArgumentError(f"integers: there is no number from {low} to below {high}")
-        kind = as_dtype(dtype or dtypes.DEFAULT_INT)
         sizes = check_shape(shape, "integers")
-        words = self.bits(sizes).astype(dtypes.uint64) << 32 | self.bits(sizes).astype(
-            dtypes.uint64
-        )
-        return ((words >> 1).astype(dtypes.int64) % (high - low) + low).astype(kind)
+
+        def draw() -> Tensor:
+            high, low = (self.bits(sizes).astype(dtypes.uint64) for _ in range(2))
+            return high << 32 | low
+
+        return whole_numbers(draw, low, high, dtype, "integers")
 
     def permutation(self, n: int) -> Tensor:
         """0 to n - 1 in random order."""
