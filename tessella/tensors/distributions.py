@@ -233,9 +233,7 @@ def randint(
     return whole_numbers(draw, minval, maxval, dtype, "randint")
 
 
-def whole_numbers(
-    draw: Callable[[], Tensor], low: Any, high: Any, dtype: Any, name: str
-) -> Tensor:
+def whole_numbers(draw: Callable[[], Tensor], low: Any, high: Any, dtype: Any, name: str) -> Tensor:
     """Whole numbers from low to high - 1, from words of 64 random bits that `draw` gives."""
     if high <= low:
         raise ArgumentError(f"{name}: there is no number from {low} to below {high}")

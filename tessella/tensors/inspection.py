@@ -13,7 +13,7 @@ from tessella import dtypes
 from tessella.dtypes import DType, as_dtype
 from tessella.errors import ArgumentError, DTypeError
 from tessella.tensors.creation import checked_device
-from tessella.tensors.tensor import Tensor
+from tessella.tensors.tensor import Tensor, require
 
 
 def astype(x: Tensor, dtype: Any, /, *, copy: bool = True, device: Any = None) -> Tensor:

@@ -8,8 +8,8 @@ from tessella.errors import AxisError, ShapeError
 from tessella.primitives.base import broadcast_shapes, normalise_axis
 from tessella.primitives.contraction import Contraction, matmul_labels, promote_pair
 from tessella.primitives.movement import expand
-from tessella.tensors.manipulation import permute_dims, reshape
 from tessella.tensors.elementwise import conj
+from tessella.tensors.manipulation import permute_dims, reshape
 from tessella.tensors.statistical import narrowed, widened
 from tessella.tensors.tensor import Tensor, apply, require, require_all
 

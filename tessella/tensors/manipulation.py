@@ -10,7 +10,7 @@ import numpy as np
 from tessella import dtypes
 from tessella.backends.array import check_shape
 from tessella.dtypes import DType
-from tessella.errors import ArgumentError, ArgumentTypeError, AxisError, ShapeError
+from tessella.errors import ArgumentError, AxisError, ShapeError
 from tessella.primitives import Concatenate, Pad, Slice
 from tessella.primitives import movement as moves
 from tessella.primitives.base import Shape, normalise_axes, normalise_axis, size_of

@@ -717,7 +717,7 @@ class Tensor:
         return unary("absolute", self)
 
 
-ARRAYS = (Tensor, np.ndarray)
+ARRAYS: Any = (Tensor, np.ndarray)  # what `@` takes
 
 # --- making tensors ----------------------------------------------------------------------------------
 
@@ -847,6 +847,10 @@ def _compare_integers(name: str, x: Tensor, number: Any) -> Tensor:
     bind = getattr(number, "__tessella_operand__", None)
     if bind is not None and not isinstance(number, Size):  # a float in a traced function
         number = bind(_scalar(0.0, dtypes.float64))
+        if x.dtype.bits == 64:  # the greatest integers are rounded up to what is too large
+            top = _scalar(float(dtypes.limits(x.dtype)[1]), dtypes.float64)
+            above = (number >= top, _scalar(math.inf, dtypes.float64), number)
+            number = apply(elementwise("select"), above)
     if isinstance(number, (int, float)):
         low, high = dtypes.limits(dtypes.int64 if x.dtype.is_bool else x.dtype)
         number = math.inf if number > high else -math.inf if number < low else number

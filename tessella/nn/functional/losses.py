@@ -208,9 +208,7 @@ def cross_entropy(
         if reduction == "mean"
         else _reduced(even, reduction)
     )
-    return narrowed(
-        hard * (1.0 - label_smoothing) + smooth * (label_smoothing / x.shape[axis]), x
-    )
+    return narrowed(hard * (1.0 - label_smoothing) + smooth * (label_smoothing / x.shape[axis]), x)
 
 
 def _counted(x: Tensor, target: Tensor, ignore_index: int, name: str) -> Tensor | None:
