@@ -145,6 +145,8 @@ def _plain(obj: Any, found: set[np.dtype[Any]]) -> Any:
         obj = obj.numpy()
     if isinstance(obj, (np.ndarray, np.generic)):
         found.add(obj.dtype)
+        if obj.dtype.name == "bfloat16":  # which NumPy does not combine with its own numbers
+            return obj.astype(np.float32)
     return obj
 
 

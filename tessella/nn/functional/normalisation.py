@@ -125,8 +125,9 @@ def dropout(x: Tensor, p: float = 0.5, training: bool = True) -> Tensor:
     """
     if not 0.0 <= p <= 1.0:
         raise ArgumentError(f"dropout: p is {p}; expected a probability from 0 to 1")
+    require(x, "dropout")
     if not training or p == 0.0:
-        return require(x, "dropout")
+        return x
     if p == 1.0:
         nothing: Tensor = _drop(x, 0.0, 1.0, 0.0)
         return nothing
