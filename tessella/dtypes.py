@@ -245,6 +245,7 @@ def can_cast(source: DType, target: DType) -> bool:
         return False
 
 
+@functools.cache
 def limits(dtype: DType) -> tuple[int, int]:
     """The least and the greatest number of an integer dtype (of bool: 0 and 1).
 

@@ -117,6 +117,14 @@ SUM = Monoid(
     combine=lambda a, b: (a[0] + b[0],),
     reference=_numpy_sum,
 )
+WIDE_SUM = Monoid(  # of half precision, in float32: for what goes on with the sum
+    "sum",
+    result=lambda dtype: dtypes.compute_dtype(_sum_dtype(dtype)),
+    accumulator=lambda dtype: _wide(_sum_dtype(dtype)),
+    start=lambda dtype: (0,),
+    combine=lambda a, b: (a[0] + b[0],),
+    reference=_numpy_sum,
+)
 PRODUCT = Monoid(
     "prod",
     result=_sum_dtype,
@@ -212,7 +220,7 @@ class Reduce(Primitive):
 
     def result(self, *inputs: Spec) -> Spec:
         (x,) = inputs
-        if x.dtype.is_complex and self.monoid not in (SUM, PRODUCT, ANY, ALL):
+        if x.dtype.is_complex and self.monoid not in (SUM, WIDE_SUM, PRODUCT, ANY, ALL):
             raise DTypeError(f"{self.name}: complex numbers have no order; take abs or real first")
         if self.monoid.needs_elements and any(x.shape[axis] == 0 for axis in self.axes):
             raise ShapeError(
@@ -238,12 +246,14 @@ class Reduce(Primitive):
     def vjp(
         self, cotangents: tuple[Any, ...], inputs: tuple[Any, ...], outputs: tuple[Any, ...]
     ) -> list[Any]:
+        from tessella.primitives.elementwise import cast
+
         (x,), (y,) = inputs, outputs
         if not self.monoid.result(x.dtype).is_inexact:
             return [None]
         ct = self._restore(cotangents[0], x.shape)
-        if self.monoid is SUM:
-            return [ct]
+        if self.monoid in (SUM, WIDE_SUM):
+            return [cast(ct, x.dtype)]
         if self.monoid is PRODUCT:
             return [ct * self._product_of_others(x)]
         return [ct * self._shares(x, y)]
@@ -288,7 +298,7 @@ class Reduce(Primitive):
         (x,), (t,) = inputs, tangents
         if t is None or not self.monoid.result(x.dtype).is_inexact:
             return None
-        if self.monoid is SUM:
+        if self.monoid in (SUM, WIDE_SUM):
             return self(t)
         if self.monoid is PRODUCT:
             return sum_over(t * self._product_of_others(x), self.axes)
@@ -309,6 +319,8 @@ class Reduce(Primitive):
             yield Sample(cls(monoid, (1,)), (x,), differentiable=False)
         for monoid in (ANY, ALL):
             yield Sample(cls(monoid, (0,)), (x > 0,), differentiable=False)
+        yield Sample(cls(WIDE_SUM, (1,)), (x,))
+        yield Sample(cls(WIDE_SUM, (0,)), (np.ones(70000, np.float16),), False)
         yield Sample(cls(SUM, (1,)), (np.zeros((3, 0)),))
         yield Sample(cls(SUM, (0,)), (random.integers(0, 200, 1000).astype(np.uint8),), False)
         long = random.standard_normal(5000).astype(np.float32)

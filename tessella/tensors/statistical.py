@@ -130,10 +130,10 @@ def mean(x: Tensor, /, *, axis: Axes = None, keepdims: bool = False) -> Tensor:
 
     Dtypes: floating or complex; the same. Half precision is added and counted in float32.
     """
-    wide = widened(_inexact(x, "mean"))
-    count = _count(x, axis)
-    result = sum(wide, axis=axis, keepdims=keepdims) / (count if count else math.nan)
-    return result if wide is x else result.astype(x.dtype)
+    count = _count(_inexact(x, "mean"), axis)
+    total = _reduce(x, monoids.WIDE_SUM, axis, keepdims)
+    result = total / (count if count else math.nan)
+    return result if total.dtype is x.dtype else result.astype(x.dtype)
 
 
 def _count(x: Tensor, axis: Axes) -> Any:

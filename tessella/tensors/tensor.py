@@ -844,19 +844,25 @@ def compare(name: str, x: Any, y: Any) -> Tensor:
 
 def _compare_integers(name: str, x: Tensor, number: Any) -> Tensor:
     """Integers (or bool) beside a Python number; a fraction, or what does not fit, is a float64."""
-    bind = getattr(number, "__tessella_operand__", None)
-    if bind is not None and not isinstance(number, Size):  # a float in a traced function
-        number = bind(_scalar(0.0, dtypes.float64))
-        if x.dtype.bits == 64:  # the greatest integers are rounded up to what is too large
-            top = _scalar(float(dtypes.limits(x.dtype)[1]), dtypes.float64)
-            above = (number >= top, _scalar(math.inf, dtypes.float64), number)
-            number = apply(elementwise("select"), above)
     if isinstance(number, (int, float)):
         low, high = dtypes.limits(dtypes.int64 if x.dtype.is_bool else x.dtype)
-        number = math.inf if number > high else -math.inf if number < low else number
-    if isinstance(number, float):
-        number = _scalar(number, dtypes.float64)
+        if not low <= number <= high and number == number:
+            number = math.inf if number > high else -math.inf
+        if isinstance(number, float):
+            number = _scalar(number, dtypes.float64)
+    elif hasattr(number, "__tessella_operand__") and not isinstance(number, Size):
+        number = _traced_beside_integers(number, x.dtype)
     return binary(elementwise(name), x, number)
+
+
+def _traced_beside_integers(number: Any, dtype: DType) -> Any:
+    """A float of a traced function as a float64 that compares with integers as it would untraced."""
+    wide: Any = number.__tessella_operand__(_scalar(0.0, dtypes.float64))
+    if dtype.bits < 64 or not isinstance(wide, Tensor):
+        return wide
+    # the greatest integers are rounded up, to what is too large
+    top = _scalar(float(dtypes.limits(dtype)[1]), dtypes.float64)
+    return apply(elementwise("select"), (wide >= top, _scalar(math.inf, dtypes.float64), wide))
 
 
 def unary(name: str, x: Tensor) -> Tensor:

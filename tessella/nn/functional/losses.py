@@ -35,6 +35,13 @@ _huber = _operation(
     "huber", lambda d, delta: 0.5 * d * d if abs(d) < delta else delta * (abs(d) - 0.5 * delta)
 )
 _bce_with_logits = _operation("bce_with_logits", lambda x, y: scalar_softplus(x) - x * y)
+_if_counted = zip_with(
+    ScalarFunction(  # x itself; but what is ignored gets no gradient, not even NaN
+        lambda x, counted: x,
+        "if_counted",
+        derivatives=(lambda x, counted: 1.0 if counted else 0.0, lambda x, counted: 0.0),
+    )
+)
 _bce = zip_with(
     ScalarFunction(
         lambda x, y: -(y * max(math.log(x), -100) + (1 - y) * max(math.log1p(-x), -100)),
@@ -194,7 +201,7 @@ def cross_entropy(
     counted = _counted(x, target, ignore_index, "cross_entropy")
     seen = widened(x)
     if counted is not None:
-        seen = where(expand_dims(counted, axis=axis), seen, 0.0)
+        seen = _if_counted(seen, expand_dims(counted, axis=axis))
     logs = log_softmax(seen, axis)
     loss, factor = _nll(logs, target, weight, counted, "cross_entropy")
     hard = _weighted(loss, factor, reduction)
