@@ -835,11 +835,16 @@ def compare(name: str, x: Any, y: Any) -> Tensor:
     not hold the number: every uint8 is below 300, and none equals 0.5.
     """
     if isinstance(y, Tensor):
-        if not isinstance(x, Tensor) and not y.dtype.is_inexact:
-            return _compare_integers(_MIRRORED[name], y, x)
-    elif not x.dtype.is_inexact:
-        return _compare_integers(name, x, y)
-    return binary(elementwise(name), x, y)
+        if isinstance(x, Tensor):
+            return apply(elementwise(name), (x, y))
+        if y.dtype.is_inexact:
+            return binary(elementwise(name), x, y)
+        return _compare_integers(_MIRRORED[name], y, x)
+    dtype = x._value.layout.dtype
+    if dtype.is_inexact or (type(y) is int and dtype.low <= y <= dtype.high):
+        y = operand(y, x)
+        return NotImplemented if y is NotImplemented else apply(elementwise(name), (x, y))
+    return _compare_integers(name, x, y)
 
 
 def _compare_integers(name: str, x: Tensor, number: Any) -> Tensor:
