@@ -26,6 +26,7 @@ from tessella.tensors.tensor import (
     Tensor,
     apply,
     filled,
+    fitting,
     from_array,
     from_ndarray,
     is_traced,
@@ -70,7 +71,7 @@ def asarray(
     if target is not None and data.dtype != target.numpy:
         if copy is False:
             raise ArgumentError(f"asarray: {data.dtype} to {target.name} needs a copy")
-        if target.is_integer and data.dtype.kind in "iu" and not _holds_numpy(obj):
+        if target.is_integer and data.dtype.kind in "iuf" and not _holds_numpy(obj):
             _check_fits(data, target)
         with np.errstate(all="ignore"):
             data = data.astype(target.numpy)
@@ -126,12 +127,14 @@ def _supported(data: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
 
 
 def _check_fits(data: np.ndarray[Any, Any], target: DType) -> None:
-    """Python integers are exact: none of them is wrapped around."""
-    limits = np.iinfo(target.numpy)
-    if data.size and not limits.min <= int(data.min()) <= int(data.max()) <= limits.max:
+    """Python numbers are exact: none of them is wrapped around, and NaN is no integer."""
+    if not data.size:
+        return
+    low, high = data.min().item(), data.max().item()
+    if not (target.low <= low and high < target.high + 1):
         raise ArgumentError(
-            f"asarray: numbers from {data.min()} to {data.max()} do not fit in {target.name} "
-            f"({limits.min} to {limits.max}); take a wider dtype"
+            f"asarray: numbers from {low} to {high} do not fit in {target.name} "
+            f"({target.low} to {target.high}); take a wider dtype"
         )
 
 
@@ -173,7 +176,7 @@ def full(
 
         return broadcast_to(asarray(bind(None), dtype=dtype), check_shape(shape, "full"))
     kind = as_dtype(type(fill_value)) if dtype is None else as_dtype(dtype)
-    return filled(fill_value, check_shape(shape, "full"), kind)
+    return filled(fitting(fill_value, kind), check_shape(shape, "full"), kind)
 
 
 def zeros(shape: Any, *, dtype: Any = None, device: Any = None) -> Tensor:

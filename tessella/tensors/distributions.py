@@ -100,7 +100,20 @@ def uniform(
     """
     kind = _floating(dtype)
     unit = _unit(_checked(key, "uniform"), check_shape(shape, "uniform"), kind)
-    return unit if minval == 0.0 and maxval == 1.0 else unit * (maxval - minval) + minval
+    return between(unit, minval, maxval)
+
+
+def between(unit: Tensor, low: Any, high: Any) -> Tensor:
+    """Numbers in [0, 1) as numbers in [low, high): what rounding brings to `high` stays below."""
+    bounds = isinstance(low, (int, float)) and isinstance(high, (int, float))
+    if bounds and (low, high) == (0.0, 1.0):
+        return unit
+    spread = unit * (high - low) + low
+    if not bounds or not low < high < math.inf:
+        return spread
+    kind = unit.dtype.numpy
+    below = np.nextafter(np.asarray(high, kind), np.asarray(low, kind))
+    return maths.minimum(spread, float(below))
 
 
 def normal(key: Key, shape: Any = (), dtype: Any = None) -> Tensor:
@@ -518,15 +531,23 @@ def _words(key: Tensor, shape: Shape) -> Tensor:
 
 
 def _unit(key: Tensor, shape: Shape, dtype: DType) -> Tensor:
-    """Numbers in [0, 1): multiples of 2^-24 or 2^-53."""
+    """Numbers in [0, 1): multiples of 2^-53, 2^-24, or of half precision's own step, 2^-11 or 2^-8."""
     if dtype is dtypes.float64:
         return (bits(key, shape, dtypes.uint64) >> 11).astype(dtypes.float64) * 2.0**-53
-    return ((_words(key, shape) >> 8).astype(dtypes.float32) * 2.0**-24).astype(dtype)
+    digits = digits_of(dtype)
+    return (_words(key, shape) >> (32 - digits)).astype(dtype) * 2.0**-digits
+
+
+def digits_of(dtype: DType) -> int:
+    """How many binary digits a number of a floating dtype has: with more, it could be rounded up to 1."""
+    return {dtypes.float16: 11, dtypes.bfloat16: 8, dtypes.float32: 24}[dtype]
 
 
 def _open_unit(key: Tensor, shape: Shape, dtype: DType) -> Tensor:
-    """Numbers in (0, 1): half a step away from its ends."""
-    return _unit(key, shape, dtype) + (2.0**-54 if dtype is dtypes.float64 else 2.0**-25)
+    """Numbers in (0, 1): odd multiples of half a step, so that both ends are as far away."""
+    if dtype is dtypes.float64:
+        return ((bits(key, shape, dtypes.uint64) >> 12).astype(dtypes.float64) + 0.5) * 2.0**-52
+    return ((_words(key, shape) >> 9).astype(dtypes.float32) + 0.5).astype(dtype) * 2.0**-23
 
 
 def _floating(dtype: Any) -> DType:

@@ -239,7 +239,7 @@ def _default_like(value: Any) -> Tensor:
 
 
 def clip(x: Tensor, /, min: Operand | None = None, max: Operand | None = None) -> Tensor:
-    """x, but at least `min` and at most `max`.
+    """x, but at least `min` and at most `max`; a bound that no number of an integer dtype passes is none.
 
     >>> import tessella as ts
     >>> ts.clip(ts.asarray([-1.0, 0.5, 3.0]), 0.0, 1.0)
@@ -249,6 +249,9 @@ def clip(x: Tensor, /, min: Operand | None = None, max: Operand | None = None) -
     if lifted is not None:
         return lifted
     result = require(x, "clip")
+    if x.dtype.is_integer:
+        min = None if isinstance(min, int) and min < x.dtype.low else min
+        max = None if isinstance(max, int) and max > x.dtype.high else max
     if min is not None:
         result = maximum(result, min)
     if max is not None:

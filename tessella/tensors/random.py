@@ -29,10 +29,12 @@ from tessella.tensors.creation import asarray
 from tessella.tensors.distributions import (
     bernoulli,
     beta,
+    between,
     bits,
     categorical,
     cauchy,
     choice,
+    digits_of,
     dirichlet,
     exponential,
     fold_in,
@@ -118,13 +120,15 @@ class Generator:
     def uniform(self, shape: Any, low: float = 0.0, high: float = 1.0, dtype: Any = None) -> Tensor:
         """Numbers spread evenly over [low, high)."""
         kind = _floating(dtype)
-        unit = self._unit(check_shape(shape, "uniform"), kind)
-        return unit if (low, high) == (0.0, 1.0) else unit * (high - low) + low
+        return between(self._unit(check_shape(shape, "uniform"), kind), low, high)
 
     def _unit(self, shape: Shape, dtype: DType) -> Tensor:
         if dtype is dtypes.float64:
             return _unit_float64(self.bits(shape), self.bits(shape))
-        return _unit_float32(self.bits(shape)).astype(dtype)
+        if dtype is dtypes.float32:
+            return _unit_float32(self.bits(shape))
+        digits = digits_of(dtype)
+        return (self.bits(shape) >> (32 - digits)).astype(dtype) * 2.0**-digits
 
     def normal(self, shape: Any, mean: float = 0.0, std: float = 1.0, dtype: Any = None) -> Tensor:
         """Normally distributed numbers.

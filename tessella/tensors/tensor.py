@@ -785,15 +785,14 @@ def fitting(value: Any, dtype: DType) -> Any:
     """A Python number, which a dtype must be able to hold if it is one of integers.
 
     Raises:
-        ArgumentError: it cannot.
+        ArgumentError: it cannot. (Fractions are cut off where a float is to be an integer.)
     """
-    if dtype.is_integer and isinstance(value, int):
-        low, high = dtypes.limits(dtype)
-        if not low <= value <= high:
-            raise ArgumentError(
-                f"the number {value} does not fit in {dtype.name} ({low} to {high}); convert the "
-                "tensor to a wider dtype first"
-            )
+    number = dtype.is_integer and isinstance(value, (int, float))
+    if number and not dtype.low <= value < dtype.high + 1:
+        raise ArgumentError(
+            f"the number {value} does not fit in {dtype.name} ({dtype.low} to {dtype.high}); "
+            "convert the tensor to a wider dtype first"
+        )
     return value
 
 

@@ -294,6 +294,17 @@ def test_padding_with_the_limits(dtype):
         np.testing.assert_array_equal(found.numpy(), np.pad(x, 1, constant_values=limit))
 
 
+@pytest.mark.parametrize("dtype", INTEGERS, ids=str)
+def test_bounds_beyond_the_limits_are_none(dtype):
+    x = numbers(dtype)
+    t, values = ts.asarray(x), x.tolist()
+    assert ts.clip(t, -(2**70), 2**70).tolist() == values
+    assert ts.clip(t, 2, 2**70).tolist() == [max(value, 2) for value in values]
+    assert ts.clip(t, -(2**70), 2).tolist() == [min(value, 2) for value in values]
+    with pytest.raises(ts.errors.ArgumentError, match="does not fit"):
+        ts.clip(t, 2**70)
+
+
 @pytest.mark.parametrize("dtype", ts.dtypes.INTEGERS, ids=lambda d: d.name)
 def test_random_integers_of_the_whole_range(dtype):
     """All of it is reached, evenly; numbers that do not fit are refused."""
