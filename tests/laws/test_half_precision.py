@@ -8,6 +8,7 @@ import pytest
 
 import tessella as ts
 from tessella.nn import functional as F
+from tessella.nn.functional import attention
 
 HALVES = {ts.float16: 2.0**-10, ts.bfloat16: 2.0**-7}  # and what one step is, at 1
 
@@ -122,3 +123,18 @@ def test_what_half_precision_is_not_stays_as_it_is():
     assert F.layer_norm(x, 32, ts.ones(32)).dtype is ts.float32
     assert F.layer_norm(x, 32, ts.ones(32, dtype=ts.bfloat16)).dtype is ts.bfloat16
     assert F.mse_loss(x, ts.zeros(x.shape)).dtype is ts.float32
+
+
+@pytest.mark.parametrize("in_strips", [False, True])
+def test_scores_of_attention_may_be_large(in_strips, monkeypatch):
+    """The products of numbers near 400 are no float16, but what they weigh is."""
+    if in_strips:
+        monkeypatch.setattr(attention, "IN_STRIPS_FROM", 0)
+    x = ts.asarray(near_400()[None]).astype(ts.float16)
+    x = x * ts.asarray([1.0, -1.0] * 16, dtype=ts.float16)
+    meant = F.scaled_dot_product_attention(*[x.astype(ts.float64)] * 3)
+    for attend in (F.scaled_dot_product_attention, ts.jit(F.scaled_dot_product_attention)):
+        near(attend(x, x, x), meant, HALVES[ts.float16])
+    slope = ts.grad(lambda q: F.scaled_dot_product_attention(q, x, x).sum())(x)
+    assert slope.dtype is ts.float16
+    assert np.isfinite(slope.numpy()).all()

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
+from tessella.dtypes import is_half
 from tessella.errors import ArgumentError, ShapeError
 from tessella.nn.functional.normalisation import dropout
 from tessella.primitives.attention import Attention
 from tessella.primitives.base import broadcast_shapes, size_of
+from tessella.primitives.contraction import matmul_labels
 from tessella.primitives.softmax import Softmax
 from tessella.tensors.creation import arange
 from tessella.tensors.elementwise import where
@@ -67,7 +70,7 @@ def scaled_dot_product_attention(
         scores_bytes = size_of((*lead, query.shape[-2], key.shape[-2])) * query.dtype.itemsize
         if scores_bytes > IN_STRIPS_FROM:
             return _in_strips(lead, query, key, value, attn_mask, is_causal, factor)
-    scores = (query @ key.mT) * factor  # (..., L, S)
+    scores = _scores(query, key) * factor  # (..., L, S)
     if is_causal:
         rows = reshape(arange(scores.shape[-2]), (-1, 1))
         scores = where(rows >= arange(scores.shape[-1]), scores, -math.inf)
@@ -76,7 +79,18 @@ def scaled_dot_product_attention(
     elif attn_mask is not None:
         scores = scores + attn_mask
     weights: Tensor = apply(Softmax(scores.ndim - 1, or_zero=True), (scores,))
-    return dropout(weights, dropout_p) @ value
+    return dropout(weights, dropout_p).astype(value.dtype) @ value
+
+
+def _scores(query: Tensor, key: Tensor) -> Tensor:
+    """Every query times every key; of half precision in float32, as they may be large."""
+    if not (is_half(query.dtype) and query.dtype is key.dtype):
+        return query @ key.mT
+    lead = broadcast_shapes([query.shape[:-2], key.shape[:-2]], "scaled_dot_product_attention")
+    q, k = (broadcast_to(x, (*lead, *x.shape[-2:])) for x in (query, key))
+    wide = replace(matmul_labels(q.ndim, k.ndim), wide=True)
+    found: Tensor = apply(wide, (q, k.mT))
+    return found
 
 
 def _in_strips(
