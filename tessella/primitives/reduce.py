@@ -256,17 +256,15 @@ class Reduce(Primitive):
             return [cast(ct, x.dtype)]
         if self.monoid is PRODUCT:
             return [ct * self._product_of_others(x)]
-        hits, count = self._hits(x, y)
-        shared = cast(cotangents[0] / count, x.dtype)
-        return [chosen(hits, self._restore(shared, x.shape))]
+        return [ct * self._shares(x, y)]
 
-    def _hits(self, x: Any, y: Any) -> tuple[Any, Any]:
-        """Which elements are the extreme, and how many for each result: ties share equally."""
+    def _shares(self, x: Any, y: Any) -> Any:
+        """What each element has in the extreme: ties share equally."""
         from tessella.primitives.elementwise import cast, elementwise
 
-        hits = elementwise("equal")(x, self._restore(y, x.shape))
-        # half precision cannot count far
-        return hits, sum_over(cast(hits, dtypes.compute_dtype(x.dtype)), self.axes)
+        hit = elementwise("equal")(x, self._restore(y, x.shape))
+        hit = cast(hit, dtypes.compute_dtype(x.dtype))  # half precision cannot count far
+        return cast(hit / self._restore(sum_over(hit, self.axes), x.shape), x.dtype)
 
     def _product_of_others(self, x: Any) -> Any:
         """The product of all elements but this one, right for zeros too: running products."""
@@ -297,8 +295,6 @@ class Reduce(Primitive):
         return cast(permute(reshape(others, shape), inverse), x.dtype)
 
     def jvp(self, inputs: tuple[Any, ...], tangents: tuple[Any, ...]) -> Any:
-        from tessella.primitives.elementwise import cast
-
         (x,), (t,) = inputs, tangents
         if t is None or not self.monoid.result(x.dtype).is_inexact:
             return None
@@ -306,8 +302,7 @@ class Reduce(Primitive):
             return self(t)
         if self.monoid is PRODUCT:
             return sum_over(t * self._product_of_others(x), self.axes)
-        hits, count = self._hits(x, self(x))
-        return cast(sum_over(chosen(hits, t), self.axes) / count, x.dtype)
+        return sum_over(t * self._shares(x, self(x)), self.axes)
 
     def batch(self, inputs: Any, axes: Any, size: int) -> tuple[Any, Any]:
         x = move_axis(inputs[0], axes[0], 0)
