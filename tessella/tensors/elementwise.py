@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 
 from tessella import dtypes
-from tessella.backends.array import from_numpy
 from tessella.errors import ArgumentTypeError
 from tessella.primitives.elementwise import Elementwise, elementwise
 from tessella.primitives.host import NumPyCall
@@ -22,7 +21,7 @@ from tessella.tensors.tensor import (
     apply,
     binary,
     compare,
-    from_array,
+    from_ndarray,
     operand,
     require,
 )
@@ -229,7 +228,7 @@ def where(condition: Tensor, x1: Operand, x2: Operand, /) -> Tensor:
 
 def _as_tensor(x: Any, name: str) -> Tensor:
     """A NumPy array as a tensor; a tensor as it is."""
-    return require(from_array(from_numpy(x, copy=True)) if isinstance(x, np.ndarray) else x, name)
+    return require(from_ndarray(x) if isinstance(x, np.ndarray) else x, name)
 
 
 def _default_like(value: Any) -> Tensor:

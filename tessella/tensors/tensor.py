@@ -899,9 +899,7 @@ def require_all(name: str, *values: Any) -> list[Tensor]:
     if len(strange) == len(values):
         require(values[0], name)
     return [
-        from_array(from_numpy(np.asarray(x), copy=True))
-        if isinstance(x, (np.ndarray, np.generic))
-        else require(x, name)
+        from_ndarray(np.asarray(x)) if isinstance(x, (np.ndarray, np.generic)) else require(x, name)
         for x in values
     ]
 
