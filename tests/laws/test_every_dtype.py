@@ -197,6 +197,21 @@ def test_integers_are_compared_with_numbers_as_mathematics_does(dtype):
     assert (-1 in t) == (-1 in x.tolist())
 
 
+@pytest.mark.parametrize("number", [300, -1, 0.5, 2**64])
+def test_functions_of_numbers_compare_as_mathematics_does(number):
+    for dtype in (np.uint8, np.int64):
+        x = numbers(np.dtype(dtype))
+        found = ts.map(lambda a: 1.0 if a < number else 0.0)(ts.asarray(x))
+        assert found.tolist() == [float(value < number) for value in x.tolist()]
+
+
+def test_functions_of_numbers_refuse_what_does_not_fit():
+    x = ts.asarray([1, 255], dtype=ts.uint8)
+    with pytest.raises(ts.errors.ArgumentError, match="300 does not fit in uint8"):
+        ts.map(lambda a: a + 300)(x)
+    assert ts.map(lambda a: a + 3)(x).tolist() == [4, 2]
+
+
 @pytest.mark.parametrize("number", [300, 0.5, 2.0**63])
 def test_comparisons_of_compiled_functions(number):
     for dtype in (np.uint8, np.int64):
