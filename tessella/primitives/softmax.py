@@ -111,8 +111,7 @@ class _AlongAxis(Composite):
             [[np.inf, 0.0], [-np.inf, -np.inf], [np.nan, 1.0], [np.inf, -np.inf]]
         )
         yield Sample(cls(1), (without_value,), differentiable=False)
-        for many in (np.zeros((2, 70000)), np.full((1, 70000), 400.0)):
-            yield Sample(cls(1), (many.astype(np.float16),), differentiable=False)
+        yield Sample(cls(1), (np.full((2, 40), 400, np.float16),), differentiable=False)
 
 
 @dataclass(frozen=True)
