@@ -21,7 +21,7 @@ from tessella.primitives.movement import Slice, UpdateSlice
 from tessella.sizes import INTEGERS, Size, is_symbolic
 from tessella.tensors.creation import arange, asarray
 from tessella.tensors.manipulation import broadcast_to, moveaxis, reshape
-from tessella.tensors.tensor import Tensor, apply, fitting, operand, require
+from tessella.tensors.tensor import Tensor, apply, operand, require
 from tessella.tensors.tracing import is_known
 
 
@@ -242,7 +242,7 @@ def _arranged(gathered: Tensor, parts: list[_Part], rank: int) -> Tensor:
 
 def set_item(x: Tensor, key: Any, value: Any) -> Tensor:
     """x with x[key] replaced by a value, which is broadcast and converted to x's dtype."""
-    found = operand(fitting(value, x.dtype), x)
+    found = operand(value, x)
     if found is NotImplemented:
         found = asarray(value)
     if not dtypes.can_cast(found.dtype, x.dtype) and isinstance(value, Tensor):
