@@ -33,8 +33,8 @@ class DType:
     """
 
     __slots__ = (
-        "bits", "code", "is_bool", "is_complex", "is_float", "is_inexact", "is_integer", "itemsize",
-        "kind", "name",
+        "bits", "code", "high", "is_bool", "is_complex", "is_float", "is_inexact", "is_integer", "itemsize",
+        "kind", "low", "name",
     )  # fmt: skip
 
     name: str
@@ -47,6 +47,8 @@ class DType:
     is_inexact: bool  # floating or complex: can carry a gradient
     is_integer: bool  # signed or unsigned, not bool
     is_bool: bool
+    low: int  # what integers and bool lie between; for others it says nothing
+    high: int
 
     def __init__(self, name: str, kind: Kind, bits: int, code: int) -> None:
         self.name = name
@@ -59,6 +61,8 @@ class DType:
         self.is_inexact = kind in ("float", "complex")
         self.is_integer = kind in ("int", "uint")
         self.is_bool = kind == "bool"
+        self.low = -(1 << (bits - 1)) if kind == "int" else 0
+        self.high = (1 << (bits - (kind == "int"))) - 1
 
     def __repr__(self) -> str:
         return f"tessella.{self.name}"
@@ -243,6 +247,15 @@ def can_cast(source: DType, target: DType) -> bool:
         return promote(source, target) is target
     except DTypeError:
         return False
+
+
+def limits(dtype: DType) -> tuple[int, int]:
+    """The least and the greatest number of an integer dtype (of bool: 0 and 1).
+
+    >>> limits(int8), limits(uint16)
+    ((-128, 127), (0, 65535))
+    """
+    return dtype.low, dtype.high
 
 
 def is_half(dtype: DType) -> bool:

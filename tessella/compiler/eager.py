@@ -19,6 +19,7 @@ from tessella.backends.array import Array, Layout, contiguous_layout, empty, fro
 from tessella.backends.cpu.buffers import allocate
 from tessella.compiler import observe
 from tessella.compiler.recipe import RESULT, Call, Place, Recipe, View
+from tessella.dtypes import is_half
 from tessella.errors import DeviceError
 from tessella.primitives.base import Composite, Primitive, Spec
 from tessella.primitives.host import Host
@@ -238,5 +239,9 @@ def _own(value: Any) -> Array:
 def fill(value: Any, shape: tuple[int, ...], dtype: Any) -> Array:
     """An array of one value."""
     result = empty(contiguous_layout(shape, dtype))
-    to_numpy(result)[...] = value
+    if is_half(dtype):
+        with np.errstate(over="ignore"):  # what is too large is infinite, as in any computation
+            to_numpy(result)[...] = value
+    else:
+        to_numpy(result)[...] = value
     return result

@@ -355,7 +355,9 @@ class Module:
                 parameter.grad = parameter.grad.detach() * 0
 
     def to(self: M, *to: Any, dtype: Any = None, device: Any = None) -> M:
-        """Convert all floating parameters and buffers to a dtype, or go to a device.
+        """Convert all floating parameters, their gradients and buffers to a dtype, or go to a device.
+
+        What an optimiser remembers of a parameter follows at its next step.
 
         >>> import tessella as ts
         >>> from tessella import nn
@@ -377,7 +379,10 @@ class Module:
                 for table in (module._parameters, module._buffers):
                     for tensor in table.values():
                         if tensor is not None and tensor.dtype.is_float:
+                            gradient = tensor.grad
                             tensor._value = tensor.detach().astype(dtype)._value
+                            if gradient is not None:
+                                tensor.grad = gradient.detach().astype(dtype)
         return self
 
     # --- hooks ----------------------------------------------------------------------------------------

@@ -80,6 +80,7 @@ class Optimizer:
                             self.state[parameter] = WatchedDict()
                         state = self.state[parameter]
                         touched(self, state, group)
+                        _follow(parameter, state)
                         self._move(parameter, parameter.grad, state, group)
         return loss
 
@@ -164,6 +165,18 @@ def _own(value: Any) -> Any:
     if isinstance(value, (int, float)) and not isinstance(value, bool):
         return asarray(float(value))
     return asarray(value, copy=True) if hasattr(value, "shape") else value
+
+
+def _follow(parameter: Tensor, state: dict[str, Any]) -> None:
+    """Bring what is remembered of a parameter to its dtype, which may have changed (`Module.to`).
+
+    The count of steps keeps its own, as it would soon be too large for half precision.
+    """
+    dtype = parameter.dtype
+    for name, value in state.items():
+        if name != "step" and isinstance(value, Tensor) and value.dtype is not dtype:
+            with suspended():  # the same handle: compiled steps have captured it
+                value._value = value.detach().astype(dtype)._value
 
 
 def fresh_state(parameter: Tensor) -> Tensor:

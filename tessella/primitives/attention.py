@@ -23,7 +23,7 @@ from tessella import dtypes
 from tessella.errors import DTypeError, ShapeError
 from tessella.primitives.base import Composite, NumPyArray, Primitive, Sample, Shape, Spec, size_of
 from tessella.primitives.contraction import Contraction
-from tessella.primitives.elementwise import Elementwise, elementwise
+from tessella.primitives.elementwise import Elementwise, cast_to, elementwise
 from tessella.primitives.generate import Iota
 from tessella.primitives.movement import Concatenate, Expand, Pad, Reshape, Slice, batch_front
 from tessella.primitives.reduce import SUM, Reduce
@@ -59,14 +59,24 @@ class _Steps:
     def __init__(self, apply: Any) -> None:
         self.apply = apply
 
-    def product(self, formula: str, x: Any, y: Any) -> Any:
-        """A product of matrices for each of the axes in front: "le,se->ls" multiplies x by y.T."""
+    def product(self, formula: str, x: Any, y: Any, wide: bool = False) -> Any:
+        """A product of matrices for each of the axes in front: "le,se->ls" multiplies x by y.T.
+
+        Half precision and float32 are multiplied in half precision; `wide` keeps the sums in float32.
+        """
+        if x.dtype is not y.dtype:
+            kind = x.dtype if dtypes.is_half(x.dtype) else y.dtype
+            x, y = self.cast(x, kind), self.cast(y, kind)
         lead = tuple(range(len(x.shape) - 2))
         left, right, output = (
             (*lead, *(len(lead) + ord(letter) for letter in part))
             for part in formula.replace("->", ",").split(",")
         )
-        return self.apply(Contraction(left, right, output), (x, y))
+        wide = wide and dtypes.is_half(x.dtype)
+        return self.apply(Contraction(left, right, output, wide=wide), (x, y))
+
+    def cast(self, x: Any, dtype: dtypes.DType) -> Any:
+        return x if x.dtype is dtype else self.apply(cast_to(dtype), (x,))
 
     def map(self, name: str, *operands: Any) -> Any:
         return self.apply(elementwise(name), operands)
@@ -147,10 +157,10 @@ class _OfScores(Composite):
             yield Strip(first, count, min(keys, first + count) if self.causal else keys)
 
     def _scores(self, of: _Steps, query: Any, key: Any, mask: Sequence[Any], strip: Strip) -> Any:
-        """The scores of a strip: (..., rows, keys)."""
+        """The scores of a strip: (..., rows, keys); those of half precision in float32, as they may be large."""
         q = of.part(query, -2, strip.first, strip.rows)
         k = of.part(key, -2, 0, strip.keys)
-        scores = of.apply(_scaled(self.scale), (of.product("le,se->ls", q, k),))
+        scores = of.apply(_scaled(self.scale), (of.product("le,se->ls", q, k, wide=True),))
         if self.causal:
             places = of.apply(Iota(strip.first + strip.rows, dtypes.int64), (query,))
             rows = of.part(places, -1, strip.first, strip.rows)
@@ -167,7 +177,7 @@ class _OfScores(Composite):
 
     def _weights(self, of: _Steps, query: Any, key: Any, mask: Sequence[Any], strip: Strip) -> Any:
         scores = self._scores(of, query, key, mask, strip)
-        return of.apply(Softmax(len(scores.shape) - 1), (scores,))
+        return of.apply(Softmax(len(scores.shape) - 1, or_zero=True), (scores,))
 
     def _whole(self, query: Any, key: Any) -> Strip:
         return Strip(0, query.shape[-2], key.shape[-2])
@@ -186,6 +196,8 @@ class _OfScores(Composite):
 @dataclass(frozen=True)
 class Attention(_OfScores):
     """softmax(scale Q Kᵀ) V over the last two axes; with a mask, where it says so only.
+
+    A query that sees no key gets zeros.
 
     Shapes: (..., L, E), (..., S, E), (..., S, Ev) and perhaps a mask (..., L, S), each of its sizes
         perhaps 1 -> (..., L, Ev).
@@ -242,6 +254,9 @@ class Attention(_OfScores):
         mask[..., 0] = True
         yield Sample(cls(0.25), (q, k, v, mask))
         yield Sample(cls(0.25), (q, k, v, mask[:1, :, :1]))
+        blind = mask.copy()
+        blind[:, :, 4] = False  # a query that sees no key
+        yield Sample(cls(0.25), (q, k, v, blind))
         yield Sample(cls(1.0), _operands(random, (2,), 0, 3))
 
 
@@ -280,13 +295,14 @@ class AttentionGradient(_OfScores):
             weights = self._weights(of, query, key, mask, strip)
             here = of.part(ct, -2, strip.first, strip.rows)
             seen = of.part(key, -2, 0, strip.keys)
-            to_weights = of.product("lv,sv->ls", here, of.part(value, -2, 0, strip.keys))
+            seen_values = of.part(value, -2, 0, strip.keys)
+            to_weights = of.product("lv,sv->ls", here, seen_values, wide=True)
             to_scores = self._to_scores(of, weights, to_weights)
             to_queries.append(of.product("ls,se->le", to_scores, seen))
             rows = of.part(query, -2, strip.first, strip.rows)
             keys = key.shape[-2]
-            own_keys = of.padded(of.product("ls,le->se", to_scores, rows), keys)
-            own_values = of.padded(of.product("ls,lv->sv", weights, here), keys)
+            own_keys = of.padded(of.product("ls,le->se", to_scores, rows, wide=True), keys)
+            own_values = of.padded(of.product("ls,lv->sv", weights, here, wide=True), keys)
             to_keys = own_keys if to_keys is None else of.map("add", to_keys, own_keys)
             to_values = own_values if to_values is None else of.map("add", to_values, own_values)
         if to_keys is None:  # no queries: nothing depends on the keys
@@ -301,8 +317,8 @@ class AttentionGradient(_OfScores):
 
     @staticmethod
     def _packed(of: _Steps, *gradients: Any) -> Any:
-        lead = tuple(gradients[0].shape[:-2])
-        flat = [of.apply(Reshape((*lead, _matrix_size(x))), (x,)) for x in gradients]
+        lead, kind = tuple(gradients[0].shape[:-2]), gradients[0].dtype
+        flat = [of.apply(Reshape((*lead, _matrix_size(x))), (of.cast(x, kind),)) for x in gradients]
         return of.apply(Concatenate(len(lead)), tuple(flat))
 
     def vjp(self, cotangents: Any, inputs: Any, outputs: Any) -> list[Any]:
@@ -391,7 +407,7 @@ def _reference_weights(
         scores = np.where(np.arange(rows)[:, None] >= np.arange(keys), scores, -np.inf)
     for seen in mask:
         scores = np.where(seen, scores, -np.inf)
-    return Softmax(scores.ndim - 1).reference(scores)
+    return Softmax(scores.ndim - 1, or_zero=True).reference(scores)
 
 
 def _operands(

@@ -76,7 +76,7 @@ class Contraction(Primitive):
 
     Dtypes: both operands the same; half precision is accumulated in float32 and rounded once. If
         `wide`, it is not rounded: the result is in float32 (the compiler makes such ones, after
-        differentiation, and rounds in a step of its own that can be fused).
+        differentiation, and rounds in a step of its own that can be fused; scores of attention are others).
     """
 
     left: Labels
@@ -149,6 +149,7 @@ class Contraction(Primitive):
         (ct,), (x, y) = cotangents, inputs
         if not x.dtype.is_inexact:
             return [None, None]
+        ct = cast(ct, x.dtype)  # if `wide`, it is in float32
         return [
             self._pull_left(ct, x, y) if wanted[0] else None,
             self._pull_right(ct, x, y) if wanted[1] else None,

@@ -77,18 +77,21 @@ def _wide(dtype: DType) -> tuple[DType]:
     return (dtypes.compute_dtype(dtype),)
 
 
-def _lowest(dtype: DType) -> Number:
+def lowest(dtype: DType) -> Number:
+    """What no number of a dtype is below: where a maximum starts.
+
+    >>> lowest(dtypes.float16), lowest(dtypes.int8), lowest(dtypes.bool_)
+    (-inf, -128, False)
+    """
     if dtype.is_float:
         return float("-inf")
-    return -(1 << (dtype.bits - 1)) if dtype.kind == "int" else 0
+    return False if dtype.is_bool else dtypes.limits(dtype)[0]
 
 
 def _highest(dtype: DType) -> Number:
     if dtype.is_float:
         return float("inf")
-    if dtype.is_bool:
-        return True
-    return (1 << (dtype.bits - (dtype.kind == "int"))) - 1
+    return True if dtype.is_bool else dtypes.limits(dtype)[1]
 
 
 def _boolean(dtype: DType) -> DType:
@@ -114,6 +117,14 @@ SUM = Monoid(
     combine=lambda a, b: (a[0] + b[0],),
     reference=_numpy_sum,
 )
+WIDE_SUM = Monoid(  # of half precision, in float32: for what goes on with the sum
+    "sum",
+    result=lambda dtype: dtypes.compute_dtype(_sum_dtype(dtype)),
+    accumulator=lambda dtype: _wide(_sum_dtype(dtype)),
+    start=lambda dtype: (0,),
+    combine=lambda a, b: (a[0] + b[0],),
+    reference=_numpy_sum,
+)
 PRODUCT = Monoid(
     "prod",
     result=_sum_dtype,
@@ -126,7 +137,7 @@ MAXIMUM = Monoid(
     "max",
     result=lambda dtype: dtype,
     accumulator=_wide,
-    start=lambda dtype: (_lowest(dtype),),
+    start=lambda dtype: (lowest(dtype),),
     combine=lambda a, b: (operators.maximum(b[0], a[0]),),  # the new one is tested for NaN
     reference=lambda x, axes: np.max(x, axis=axes),
     needs_elements=True,
@@ -187,7 +198,7 @@ def _argument(name: str, start: Any, beyond: Any, reference: Any) -> Monoid:
     )
 
 
-ARGMAX = _argument("argmax", _lowest, operators.greater, np.argmax)
+ARGMAX = _argument("argmax", lowest, operators.greater, np.argmax)
 ARGMIN = _argument("argmin", _highest, operators.less, np.argmin)
 
 
@@ -209,7 +220,7 @@ class Reduce(Primitive):
 
     def result(self, *inputs: Spec) -> Spec:
         (x,) = inputs
-        if x.dtype.is_complex and self.monoid not in (SUM, PRODUCT, ANY, ALL):
+        if x.dtype.is_complex and self.monoid not in (SUM, WIDE_SUM, PRODUCT, ANY, ALL):
             raise DTypeError(f"{self.name}: complex numbers have no order; take abs or real first")
         if self.monoid.needs_elements and any(x.shape[axis] == 0 for axis in self.axes):
             raise ShapeError(
@@ -235,12 +246,14 @@ class Reduce(Primitive):
     def vjp(
         self, cotangents: tuple[Any, ...], inputs: tuple[Any, ...], outputs: tuple[Any, ...]
     ) -> list[Any]:
+        from tessella.primitives.elementwise import cast
+
         (x,), (y,) = inputs, outputs
         if not self.monoid.result(x.dtype).is_inexact:
             return [None]
         ct = self._restore(cotangents[0], x.shape)
-        if self.monoid is SUM:
-            return [ct]
+        if self.monoid in (SUM, WIDE_SUM):
+            return [cast(ct, x.dtype)]
         if self.monoid is PRODUCT:
             return [ct * self._product_of_others(x)]
         return [ct * self._shares(x, y)]
@@ -250,11 +263,12 @@ class Reduce(Primitive):
         from tessella.primitives.elementwise import cast, elementwise
 
         hit = elementwise("equal")(x, self._restore(y, x.shape))
-        hit = cast(hit, x.dtype)
-        return hit / self._restore(sum_over(hit, self.axes), x.shape)
+        hit = cast(hit, dtypes.compute_dtype(x.dtype))  # half precision cannot count far
+        return cast(hit / self._restore(sum_over(hit, self.axes), x.shape), x.dtype)
 
     def _product_of_others(self, x: Any) -> Any:
         """The product of all elements but this one, right for zeros too: running products."""
+        from tessella.primitives.elementwise import cast
         from tessella.primitives.movement import Pad, Slice, flip, permute
         from tessella.primitives.scan import CumulativeProduct
 
@@ -264,7 +278,9 @@ class Reduce(Primitive):
         count = size_of(tuple(x.shape[axis] for axis in self.axes))
         if count == 0:
             return x
-        rows = reshape(permute(x, order), (*outer, count))
+        # in half precision, what comes before may overflow where the product of all does not
+        wide = cast(x, dtypes.compute_dtype(x.dtype))
+        rows = reshape(permute(wide, order), (*outer, count))
         last = len(outer)
         zeros, ones = (0,) * last, (1,) * (last + 1)
 
@@ -275,13 +291,14 @@ class Reduce(Primitive):
 
         others = before(rows) * flip(before(flip(rows, (last,))), (last,))
         inverse = tuple(sorted(range(len(order)), key=order.__getitem__))
-        return permute(reshape(others, tuple(x.shape[axis] for axis in order)), inverse)
+        shape = tuple(x.shape[axis] for axis in order)
+        return cast(permute(reshape(others, shape), inverse), x.dtype)
 
     def jvp(self, inputs: tuple[Any, ...], tangents: tuple[Any, ...]) -> Any:
         (x,), (t,) = inputs, tangents
         if t is None or not self.monoid.result(x.dtype).is_inexact:
             return None
-        if self.monoid is SUM:
+        if self.monoid in (SUM, WIDE_SUM):
             return self(t)
         if self.monoid is PRODUCT:
             return sum_over(t * self._product_of_others(x), self.axes)
@@ -302,11 +319,20 @@ class Reduce(Primitive):
             yield Sample(cls(monoid, (1,)), (x,), differentiable=False)
         for monoid in (ANY, ALL):
             yield Sample(cls(monoid, (0,)), (x > 0,), differentiable=False)
+        yield Sample(cls(WIDE_SUM, (1,)), (x,))
+        yield Sample(cls(WIDE_SUM, (0,)), (np.full(100, 1000, np.float16),), False)
         yield Sample(cls(SUM, (1,)), (np.zeros((3, 0)),))
         yield Sample(cls(SUM, (0,)), (random.integers(0, 200, 1000).astype(np.uint8),), False)
         long = random.standard_normal(5000).astype(np.float32)
         yield Sample(cls(SUM, (0,)), (long,))
         yield Sample(cls(ARGMAX, (0,)), (long,), differentiable=False)
+
+
+def chosen(mask: Any, x: Any) -> Any:
+    """x where a mask says so, else 0, even for NaN."""
+    from tessella.primitives.elementwise import elementwise
+
+    return elementwise("select")(mask, x, x.__tessella_zero__())
 
 
 def sum_over(x: Any, axes: tuple[int, ...]) -> Any:

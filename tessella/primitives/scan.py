@@ -10,8 +10,9 @@ import numpy as np
 
 from tessella import dtypes
 from tessella.primitives.base import NumPyArray, Primitive, Sample, Spec
+from tessella.primitives.elementwise import cast, elementwise
 from tessella.primitives.movement import flip, move_axis
-from tessella.primitives.reduce import MAXIMUM, MINIMUM, PRODUCT, SUM, Monoid
+from tessella.primitives.reduce import MAXIMUM, MINIMUM, PRODUCT, SUM, Monoid, chosen
 
 
 @dataclass(frozen=True)
@@ -74,11 +75,12 @@ class CumulativeProduct(Scan):
         from tessella.primitives.reduce import sum_over
 
         ct, (x,) = cotangents[0], inputs
-        products = self._leave_one_out(x)  # (..., i, j)
+        products, until = self._leave_one_out(x)  # (..., i, j)
         rank = len(x.shape)
         ct = move_axis(ct, self.axis, rank - 1)
-        weighted = products * _new_axis(ct, rank)
-        return [move_axis(sum_over(weighted, (rank - 1,)), rank - 1, self.axis)]
+        weighted = chosen(until, products * _new_axis(ct, rank))
+        total = cast(sum_over(weighted, (rank - 1,)), x.dtype)
+        return [move_axis(total, rank - 1, self.axis)]
 
     def jvp(self, inputs: Any, tangents: Any) -> Any:
         from tessella.primitives.reduce import sum_over
@@ -88,15 +90,19 @@ class CumulativeProduct(Scan):
             return None
         rank = len(x.shape)
         t = move_axis(t, self.axis, rank - 1)
-        weighted = self._leave_one_out(x) * _new_axis(t, rank - 1)
-        return move_axis(sum_over(weighted, (rank,)), rank - 1, self.axis)
+        products, until = self._leave_one_out(x)
+        weighted = chosen(until, products * _new_axis(t, rank - 1))
+        return move_axis(cast(sum_over(weighted, (rank,)), x.dtype), rank - 1, self.axis)
 
-    def _leave_one_out(self, x: Any) -> Any:
-        """For each i and j <= i the product of elements 0 to i without element j."""
-        from tessella.primitives.elementwise import cast, elementwise
+    def _leave_one_out(self, x: Any) -> tuple[Any, Any]:
+        """For each i and j the product of elements 0 to i without element j, and whether j <= i.
+
+        Not in half precision: on the way it may be too large.
+        """
         from tessella.primitives.generate import Iota
         from tessella.primitives.movement import expand
 
+        x = cast(x, dtypes.compute_dtype(x.dtype))
         rank, n = len(x.shape), x.shape[self.axis]
         x = move_axis(x, self.axis, rank - 1)
         shape = (*x.shape, n)  # (..., i, j)
@@ -107,7 +113,7 @@ class CumulativeProduct(Scan):
         factors = elementwise("select")(diagonal, one, spread)
         running = CumulativeProduct(rank - 1)(factors)
         lower = elementwise("greater_equal")(_new_axis(count, 1), _new_axis(count, 0))
-        return running * cast(lower, x.dtype)
+        return running, lower
 
 
 def _new_axis(x: Any, axis: int) -> Any:
@@ -125,7 +131,7 @@ class _Extreme(Scan):
         rank = len(x.shape)
         picked = self._picked(x, y)
         ct = _new_axis(move_axis(ct, self.axis, rank - 1), rank)
-        return [move_axis(sum_over(picked * ct, (rank - 1,)), rank - 1, self.axis)]
+        return [move_axis(sum_over(chosen(picked, ct), (rank - 1,)), rank - 1, self.axis)]
 
     def jvp(self, inputs: Any, tangents: Any) -> Any:
         from tessella.primitives.reduce import sum_over
@@ -136,17 +142,15 @@ class _Extreme(Scan):
         rank = len(x.shape)
         picked = self._picked(x, self(x))
         t = _new_axis(move_axis(t, self.axis, rank - 1), rank - 1)
-        return move_axis(sum_over(picked * t, (rank,)), rank - 1, self.axis)
+        return move_axis(sum_over(chosen(picked, t), (rank,)), rank - 1, self.axis)
 
     def _picked(self, x: Any, y: Any) -> Any:
-        """(..., i, j): 1 where element j is the first that equals the extreme of 0 to i."""
-        from tessella.primitives.elementwise import cast, elementwise
-
+        """(..., i, j): whether element j is the first that equals the extreme of 0 to i."""
         rank = len(x.shape)
         x, y = (move_axis(value, self.axis, rank - 1) for value in (x, y))
-        same = cast(elementwise("equal")(_new_axis(x, rank - 1), _new_axis(y, rank)), x.dtype)
+        same = elementwise("equal")(_new_axis(x, rank - 1), _new_axis(y, rank))
         seen = CumulativeSum(rank)(same)
-        return same * cast(elementwise("equal")(seen, same), x.dtype)
+        return same & elementwise("equal")(seen, cast(same, seen.dtype))
 
 
 @dataclass(frozen=True)

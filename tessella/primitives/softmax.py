@@ -3,6 +3,9 @@
 Source: Bridle, *Probabilistic interpretation of feedforward classification network outputs* (1990);
 Blanchard, Higham & Higham, *Accurately computing the log-sum-exp and softmax functions* (2021), for
 the shift by the largest element.
+
+Half precision is computed in float32 from the first exponential to the last quotient, gradients too, and
+rounded once: a sum of 70,000 ones is not a float16.
 """
 
 from __future__ import annotations
@@ -14,9 +17,10 @@ from typing import Any
 
 import numpy as np
 
+from tessella import dtypes
 from tessella.errors import DTypeError
 from tessella.primitives.base import Composite, NumPyArray, Sample, Spec, normalise_axis
-from tessella.primitives.elementwise import Elementwise, elementwise
+from tessella.primitives.elementwise import Elementwise, cast, cast_to, elementwise
 from tessella.primitives.movement import Reshape, expand, move_axis, reshape
 from tessella.primitives.reduce import MAXIMUM, SUM, Reduce, sum_over
 from tessella.scalar.function import ScalarFunction
@@ -25,6 +29,9 @@ from tessella.scalar.mathematics.exponential import exp_up_to_0
 _shift = Elementwise(ScalarFunction(lambda top: top if top > -math.inf else 0.0, "shift"))
 _shifted_exp = Elementwise(ScalarFunction(lambda x, top: exp_up_to_0(x - top), "shifted_exp"))
 _share = Elementwise(ScalarFunction(lambda x, total: x * (1.0 / total), "share"))
+_share_of_some = Elementwise(
+    ScalarFunction(lambda x, total: x * (0.0 if total == 0.0 else 1.0 / total), "share_of_some")
+)
 _log_of_sum = Elementwise(ScalarFunction(lambda total, top: math.log(total) + top, "log_of_sum"))
 
 
@@ -41,6 +48,39 @@ class _AlongAxis(Composite):
         if not x.dtype.is_float:
             raise DTypeError(f"{name}: takes floating numbers, not {x.dtype.name}")
         return Spec(tuple(x.shape), x.dtype)
+
+    def steps(self, apply: Any, operands: Any) -> Any:
+        (x,) = operands
+        if 0 in x.shape:
+            return x
+        if not dtypes.is_half(x.dtype):
+            return self._computed(apply, x)
+        wide = apply(cast_to(dtypes.compute_dtype(x.dtype)), (x,))
+        return apply(cast_to(x.dtype), (self._computed(apply, wide),))
+
+    def _computed(self, apply: Any, x: Any) -> Any:
+        """The steps for what has elements, not of half precision."""
+        raise self._missing("_computed")
+
+    def vjp(self, cotangents: Any, inputs: Any, outputs: Any) -> list[Any]:
+        (ct,), (y,) = cotangents, outputs
+        kind = dtypes.compute_dtype(y.dtype)
+        return [cast(self._pulled(cast(ct, kind), cast(y, kind)), y.dtype)]
+
+    def _pulled(self, ct: Any, y: Any) -> Any:
+        """The gradient, given that of the result and the result."""
+        raise self._missing("_pulled")
+
+    def jvp(self, inputs: Any, tangents: Any) -> Any:
+        (x,), (t,) = inputs, tangents
+        if t is None:
+            return None
+        kind = dtypes.compute_dtype(x.dtype)
+        return cast(self._pushed(cast(t, kind), cast(self(x), kind)), x.dtype)
+
+    def _pushed(self, t: Any, y: Any) -> Any:
+        """The tangent of the result, given that of the input and the result."""
+        raise self._missing("_pushed")
 
     def _exponentials(self, apply: Any, x: Any) -> tuple[Any, Any, Any]:
         """exp(x - top), its sum, and top: the largest element, or 0 if all are -inf."""
@@ -71,15 +111,22 @@ class _AlongAxis(Composite):
             [[np.inf, 0.0], [-np.inf, -np.inf], [np.nan, 1.0], [np.inf, -np.inf]]
         )
         yield Sample(cls(1), (without_value,), differentiable=False)
+        yield Sample(cls(1), (np.full((2, 40), 400, np.float16),), differentiable=False)
 
 
 @dataclass(frozen=True)
 class Softmax(_AlongAxis):
     """e^x, divided by its sum along an axis.
 
+    Args:
+        or_zero: whether a row of nothing but -inf is zeros, and not NaN: nothing of it is chosen, as
+            by a query of attention that sees no key.
+
     Shapes: any of at least one axis; the same.
     Dtypes: floating; the same.
     """
+
+    or_zero: bool = False
 
     def reference(self, *inputs: NumPyArray) -> NumPyArray:
         (x,) = inputs
@@ -89,25 +136,28 @@ class Softmax(_AlongAxis):
         top = np.max(wide, axis=self.axis, keepdims=True)
         with np.errstate(all="ignore"):
             powers = np.exp(wide - np.where(np.isneginf(top), 0.0, top))
-            return (powers / powers.sum(axis=self.axis, keepdims=True)).astype(x.dtype)
+            total = powers.sum(axis=self.axis, keepdims=True)
+            total = np.where((total == 0) & self.or_zero, 1.0, total)
+            return (powers / total).astype(x.dtype)
 
-    def steps(self, apply: Any, operands: Any) -> Any:
-        (x,) = operands
-        if 0 in x.shape:
-            return x
+    def _computed(self, apply: Any, x: Any) -> Any:
         powers, total, _ = self._exponentials(apply, x)
-        return apply(_share, (powers, total))  # one division for a row
+        share = _share_of_some if self.or_zero else _share
+        return apply(share, (powers, total))  # one division for a row
 
-    def vjp(self, cotangents: Any, inputs: Any, outputs: Any) -> list[Any]:
-        (ct,), (y,) = cotangents, outputs
-        return [(ct - self._sums(ct * y)) * y]
+    def _pulled(self, ct: Any, y: Any) -> Any:
+        return (ct - self._sums(ct * y)) * y
 
-    def jvp(self, inputs: Any, tangents: Any) -> Any:
-        (x,), (t,) = inputs, tangents
-        if t is None:
-            return None
-        y = self(x)
+    def _pushed(self, t: Any, y: Any) -> Any:
         return (t - self._sums(t * y)) * y
+
+    @classmethod
+    def samples(cls) -> Iterable[Sample]:
+        yield from super().samples()
+        x = np.random.default_rng(11).standard_normal((3, 4))
+        yield Sample(cls(1, or_zero=True), (x,))
+        x[1] = -np.inf
+        yield Sample(cls(1, or_zero=True), (x,), differentiable=False)
 
 
 @dataclass(frozen=True)
@@ -129,19 +179,12 @@ class LogSoftmax(_AlongAxis):
             total = np.log(np.exp(wide - top).sum(axis=self.axis, keepdims=True))
             return (wide - (total + top)).astype(x.dtype)
 
-    def steps(self, apply: Any, operands: Any) -> Any:
-        (x,) = operands
-        if 0 in x.shape:
-            return x
+    def _computed(self, apply: Any, x: Any) -> Any:
         _, total, top = self._exponentials(apply, x)
         return apply(elementwise("subtract"), (x, apply(_log_of_sum, (total, top))))
 
-    def vjp(self, cotangents: Any, inputs: Any, outputs: Any) -> list[Any]:
-        (ct,), (y,) = cotangents, outputs
-        return [ct - elementwise("exp")(y) * self._sums(ct)]
+    def _pulled(self, ct: Any, y: Any) -> Any:
+        return ct - elementwise("exp")(y) * self._sums(ct)
 
-    def jvp(self, inputs: Any, tangents: Any) -> Any:
-        (x,), (t,) = inputs, tangents
-        if t is None:
-            return None
-        return t - self._sums(elementwise("exp")(self(x)) * t)
+    def _pushed(self, t: Any, y: Any) -> Any:
+        return t - self._sums(elementwise("exp")(y) * t)

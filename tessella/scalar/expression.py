@@ -13,6 +13,7 @@ maths library, how it is written in simpler operators.
 from __future__ import annotations
 
 import contextlib
+import math
 from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from contextvars import ContextVar
 from typing import Any, TypeAlias
@@ -21,7 +22,7 @@ import numpy as np
 
 from tessella import dtypes
 from tessella.dtypes import DType
-from tessella.errors import ArgumentTypeError, DTypeError
+from tessella.errors import ArgumentError, ArgumentTypeError, DTypeError
 from tessella.weak import WeakValues
 
 Number: TypeAlias = "bool | int | float"
@@ -48,10 +49,11 @@ class Operator:
         expand: given the operands, the same function in simpler operators (maths library only).
         promotes: whether operands are first brought to one dtype.
         folds: whether it can be computed now when its operands are constants.
+        compares: whether Python numbers need not fit the integers that they meet.
     """
 
     __slots__ = (
-        "arity", "documentation", "evaluate", "expand", "folds", "name", "partials", "promotes",
+        "arity", "compares", "documentation", "evaluate", "expand", "folds", "name", "partials", "promotes",
         "result", "simplify", "tangent",
     )  # fmt: skip
 
@@ -68,6 +70,7 @@ class Operator:
         expand: Callable[..., Operand] | None = None,
         promotes: bool = True,
         folds: bool = True,
+        compares: bool = False,
         documentation: str = "",
     ) -> None:
         self.name = name
@@ -80,6 +83,7 @@ class Operator:
         self.expand = expand
         self.promotes = promotes
         self.folds = folds
+        self.compares = compares
         self.documentation = documentation
         OPERATORS[name] = self
 
@@ -371,7 +375,7 @@ def apply(operator: Operator, operands: Sequence[Operand], static: Any = None) -
     Raises:
         DTypeError: the operands' dtypes do not promote, or the operator does not take them.
     """
-    arguments = _as_expressions(operands)
+    arguments = _as_expressions(operands, operator.compares)
     kinds = [argument.dtype for argument in arguments]
     if operator.promotes and len(kinds) > 1 and len({*kinds}) > 1:
         common = dtypes.promote(*kinds)
@@ -396,8 +400,12 @@ def apply(operator: Operator, operands: Sequence[Operand], static: Any = None) -
     return node
 
 
-def _as_expressions(operands: Sequence[Operand]) -> tuple[Expression, ...]:
-    """Give weak Python numbers the dtype of the expressions they meet."""
+def _as_expressions(operands: Sequence[Operand], compared: bool) -> tuple[Expression, ...]:
+    """Give weak Python numbers the dtype of the expressions they meet.
+
+    Raises:
+        ArgumentError: an integer does not fit (unless it is only compared).
+    """
     for operand in operands:
         if type(operand) is not Expression:
             break
@@ -411,10 +419,34 @@ def _as_expressions(operands: Sequence[Operand]) -> tuple[Expression, ...]:
         like = dtypes.promote(*(numeric or strong))
     except DTypeError:
         like = strong[-1]
+    adapted = _compared if compared and like.is_integer else beside
     return tuple(
-        operand if isinstance(operand, Expression) else constant(operand, weak_dtype(operand, like))
+        operand if isinstance(operand, Expression) else adapted(operand, like)
         for operand in operands
     )
+
+
+def beside(number: Number, like: DType) -> Expression:
+    """A Python number that is to be computed with beside an expression of dtype `like`.
+
+    Raises:
+        ArgumentError: it is an integer, and `like` is a dtype of integers that does not hold it.
+    """
+    kind = weak_dtype(number, like)
+    if kind.is_integer and isinstance(number, int) and not kind.low <= number <= kind.high:
+        raise ArgumentError(
+            f"the number {number} does not fit in {kind.name} ({kind.low} to {kind.high}); convert "
+            "the other operand to a wider dtype first"
+        )
+    return constant(number, kind)
+
+
+def _compared(number: Number, like: DType) -> Expression:
+    """A Python number that integers are compared with, which may be a fraction, or beyond them all."""
+    if isinstance(number, int) and like.low <= number <= like.high:
+        return constant(number, like)
+    number = math.inf if number > like.high else -math.inf if number < like.low else number
+    return constant(float(number), dtypes.float64)
 
 
 def weak_dtype(value: Number, like: DType) -> DType:

@@ -11,8 +11,16 @@ from typing import Any
 from tessella.dtypes import DType
 from tessella.errors import ArgumentTypeError, DTypeError
 from tessella.scalar.derivative import derivative
-from tessella.scalar.expression import Expression, Number, Operator, constant, substitute, variable
-from tessella.scalar.operators import convert
+from tessella.scalar.expression import (
+    OPERATORS,
+    Expression,
+    Number,
+    Operator,
+    constant,
+    substitute,
+    variable,
+)
+from tessella.scalar.operators import convert, select
 from tessella.scalar.trace import trace
 
 DTypes = tuple[DType, ...]
@@ -114,7 +122,7 @@ class ScalarFunction:
                 )
                 if not root.dtype.is_float:
                     root = convert(root, cotangent.dtype)
-                return cotangent * root
+                return _scaled(cotangent, root)
 
             name = f"{self.name}_partial_{index}"
             cotangent_name = "cotangent"  # variables of one name would be one variable
@@ -128,6 +136,23 @@ class ScalarFunction:
         """The derivative if it is one number for all operands, else None."""
         root = self.derivative(index).expression(kinds)
         return root.number() if root.is_constant else None
+
+
+def _scaled(cotangent: Expression, slope: Expression) -> Expression:
+    """cotangent x slope; where the slope is a chosen 0, nothing comes of any cotangent, not even of NaN."""
+    if not _chooses_zero(slope):
+        return cotangent * slope
+    if slope.is_constant:
+        return slope
+    condition, x, y = slope.arguments
+    return select(condition, _scaled(cotangent, x), _scaled(cotangent, y))
+
+
+def _chooses_zero(slope: Expression) -> bool:
+    """Whether it is 0, or a choice of which one side, or one of its choices, is."""
+    if slope.operator is OPERATORS["select"]:
+        return any(map(_chooses_zero, slope.arguments[1:]))
+    return slope.is_constant and slope.static == 0
 
 
 def _untraced(function: Callable[..., Expression]) -> Callable[..., Expression]:

@@ -24,8 +24,8 @@ from tessella.scalar.expression import (
     Operator,
     Partial,
     apply,
+    beside,
     constant,
-    weak_dtype,
 )
 
 # --- dtype rules -----------------------------------------------------------------------------------
@@ -472,7 +472,12 @@ floor_divide: Operator = Operator(
 
 def _comparison(name: str, function: Any) -> Operator:
     return Operator(
-        name, 2, evaluate=function, result=_boolean, partials=lambda r, x, y: (None, None)
+        name,
+        2,
+        evaluate=function,
+        result=_boolean,
+        partials=lambda r, x, y: (None, None),
+        compares=True,
     )
 
 
@@ -584,9 +589,9 @@ def _together(x: Operand, y: Operand) -> tuple[Expression, Expression]:
         x = constant(x)
     if not isinstance(x, Expression):
         assert isinstance(y, Expression)
-        x = constant(x, weak_dtype(x, y.dtype))
+        x = beside(x, y.dtype)
     if not isinstance(y, Expression):
-        y = constant(y, weak_dtype(y, x.dtype))
+        y = beside(y, x.dtype)
     common = dtypes.promote(x.dtype, y.dtype)
     return _convert(x, common), _convert(y, common)
 

@@ -29,6 +29,7 @@ from tessella.tensors.tensor import (
     Tensor,
     apply,
     filled,
+    fitting,
     from_array,
     from_ndarray,
     is_traced,
@@ -51,7 +52,8 @@ def asarray(
 
     Data is copied, unless `copy=False`: then it is shared, or an error says why it cannot be. A tensor is
     given back as it is, unless `copy=True` or another dtype is asked for.
-    Python floats become float32, integers int64; NumPy arrays keep their dtype.
+    Python floats become float32, integers int64; NumPy arrays and tensors keep their dtype, and in a
+    sequence of several kinds Python floats take that of the tensors and arrays beside them.
 
     >>> asarray([[1, 2], [3, 4]]).dtype
     tessella.int64
@@ -73,7 +75,7 @@ def asarray(
         return traced if target is None else traced.astype(target)
     data = _as_numpy(obj, target)
     if target is not None and data.dtype != target.numpy:
-        if target.is_integer and data.dtype.kind in "iu" and not _holds_numpy(obj):
+        if target.is_integer and data.dtype.kind in "iuf" and not _holds_numpy(obj):
             _check_fits(data, target)
         with np.errstate(all="ignore"):
             data = data.astype(target.numpy)
@@ -132,7 +134,8 @@ def _as_numpy(obj: Any, target: DType | None) -> np.ndarray[Any, Any]:
         return from_dlpack(obj).numpy()
     if hasattr(obj, "__array__"):
         return _supported(np.asarray(obj))
-    obj = _plain(obj)
+    found: set[np.dtype[Any]] = set()
+    obj = _plain(obj, found)
     try:
         data = np.asarray(obj)
     except ValueError as error:
@@ -144,11 +147,15 @@ def _as_numpy(obj: Any, target: DType | None) -> np.ndarray[Any, Any]:
             f"asarray: {type(obj).__name__} of {data.dtype} cannot become a tensor; numbers were "
             "expected"
         )
-    if target is None and data.dtype == np.float64 and not _holds_numpy(obj):
-        return data.astype(np.float32)
-    if target is None and data.dtype == np.complex128 and not _holds_numpy(obj):
-        return data.astype(np.complex64)
+    if target is None and data.dtype.kind in "fc":
+        return data.astype(_common(data.dtype.kind, found).numpy, copy=False)
     return data
+
+
+def _common(kind: str, found: set[np.dtype[Any]]) -> DType:
+    """The dtype of fractions: that of the tensors and arrays among them, to which numbers adapt."""
+    common = dtypes.promote(*map(as_dtype, found)) if found else dtypes.DEFAULT_FLOAT
+    return dtypes.python_scalar_dtype(1j if kind == "c" else 1.0, common)
 
 
 def _supported(data: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
@@ -157,21 +164,29 @@ def _supported(data: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
 
 
 def _check_fits(data: np.ndarray[Any, Any], target: DType) -> None:
-    """Python integers are exact: none of them is wrapped around."""
-    limits = np.iinfo(target.numpy)
-    if data.size and not limits.min <= int(data.min()) <= int(data.max()) <= limits.max:
+    """Python numbers are exact: none of them is wrapped around, and NaN is no integer."""
+    if not data.size:
+        return
+    low, high = data.min().item(), data.max().item()
+    if not (target.low <= low and high < target.high + 1):
         raise ArgumentError(
-            f"asarray: numbers from {data.min()} to {data.max()} do not fit in {target.name} "
-            f"({limits.min} to {limits.max}); take a wider dtype"
+            f"asarray: numbers from {low} to {high} do not fit in {target.name} "
+            f"({target.low} to {target.high}); take a wider dtype"
         )
 
 
-def _plain(obj: Any) -> Any:
-    """Nested sequences with tensors in them, as NumPy understands them."""
-    if isinstance(obj, Tensor):
-        return obj.numpy()
+def _plain(obj: Any, found: set[np.dtype[Any]]) -> Any:
+    """Nested sequences with tensors in them, as NumPy understands them; `found` gets their dtypes."""
+    if type(obj) is float or type(obj) is int:  # as most of it is
+        return obj
     if isinstance(obj, (list, tuple)):
-        return [_plain(item) for item in obj]
+        return [_plain(item, found) for item in obj]
+    if isinstance(obj, Tensor):
+        obj = obj.numpy()
+    if isinstance(obj, (np.ndarray, np.generic)):
+        found.add(obj.dtype)
+        if obj.dtype.name == "bfloat16":  # which NumPy does not combine with its own numbers
+            return obj.astype(np.float32)
     return obj
 
 
@@ -198,7 +213,7 @@ def full(
 
         return broadcast_to(asarray(bind(None), dtype=dtype), check_shape(shape, "full"))
     kind = as_dtype(type(fill_value)) if dtype is None else as_dtype(dtype)
-    return filled(fill_value, check_shape(shape, "full"), kind)
+    return filled(fitting(fill_value, kind), check_shape(shape, "full"), kind)
 
 
 def zeros(shape: Any, *, dtype: Any = None, device: Any = None) -> Tensor:

@@ -15,6 +15,7 @@ Source: Salmon, Moraes, Dror & Shaw, *Parallel random numbers: as easy as 1, 2, 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -26,6 +27,9 @@ from tessella.errors import ArgumentError, DTypeError, ShapeError
 from tessella.primitives.base import Shape, broadcast_shapes
 from tessella.primitives.effect import Require
 from tessella.primitives.random import RandomBits, fold_key, split_key, threefry
+from tessella.scalar import operators
+from tessella.scalar.function import ScalarFunction
+from tessella.sizes import is_symbolic
 from tessella.tensors import elementwise as maths
 from tessella.tensors.creation import arange, asarray, full
 from tessella.tensors.manipulation import broadcast_to
@@ -104,7 +108,20 @@ def uniform(
     for name, bound in (("minval", minval), ("maxval", maxval)):
         _require(bound, bound, "uniform", name, "finite numbers")
     unit = _unit(_checked(key, "uniform"), check_shape(shape, "uniform"), kind)
-    return unit if minval == 0.0 and maxval == 1.0 else unit * (maxval - minval) + minval
+    return between(unit, minval, maxval)
+
+
+def between(unit: Tensor, low: Any, high: Any) -> Tensor:
+    """Numbers in [0, 1) as numbers in [low, high): what rounding brings to `high` stays below."""
+    bounds = isinstance(low, (int, float)) and isinstance(high, (int, float))
+    if bounds and (low, high) == (0.0, 1.0):
+        return unit
+    spread = unit * (high - low) + low
+    if not bounds or not low < high < math.inf:
+        return spread
+    kind = unit.dtype.numpy
+    below = np.nextafter(np.asarray(high, kind), np.asarray(low, kind))
+    return maths.minimum(spread, float(below))
 
 
 def normal(key: Key, shape: Any = (), dtype: Any = None) -> Tensor:
@@ -223,16 +240,68 @@ def categorical(key: Key, logits: Any, axis: int = -1, shape: Any = None) -> Ten
 def randint(
     key: Key, shape: Any = (), minval: int = 0, maxval: int = 2, dtype: Any = None
 ) -> Tensor:
-    """Whole numbers from minval to maxval - 1, spread evenly.
+    """Whole numbers from minval to maxval - 1, spread evenly; up to all that the dtype has.
 
     Raises:
-        ArgumentError: there is no number in the range.
+        ArgumentError: there is no number in the range, or the dtype does not hold all of them.
+
+    >>> import tessella as ts
+    >>> x = randint(ts.random.key(0), (1000,), 0, 2**64, ts.uint64)
+    >>> bool((x > 2**63).any()), bool((x < 2**63).any())
+    (True, True)
     """
-    if maxval <= minval:
-        raise ArgumentError(f"randint: there is no number from {minval} to below {maxval}")
-    words = bits(_checked(key, "randint"), shape, dtypes.uint64)
-    found = (words >> 1).astype(dtypes.int64) % (maxval - minval) + minval
-    return found.astype(as_dtype(dtype or dtypes.DEFAULT_INT))
+    chosen = _checked(key, "randint")
+    sizes = check_shape(shape, "randint")
+    number = 0
+
+    def draw() -> Tensor:
+        nonlocal number
+        number += 1
+        own = chosen if number == 1 else _fold(chosen, asarray(number, dtype=dtypes.uint32))
+        return bits(own, sizes, dtypes.uint64)
+
+    return whole_numbers(draw, minval, maxval, dtype, "randint")
+
+
+def whole_numbers(draw: Callable[[], Tensor], low: Any, high: Any, dtype: Any, name: str) -> Tensor:
+    """Whole numbers from low to high - 1, from words of 64 random bits that `draw` gives."""
+    if high <= low:
+        raise ArgumentError(f"{name}: there is no number from {low} to below {high}")
+    kind = as_dtype(dtype or dtypes.DEFAULT_INT)
+    if is_symbolic(low) or is_symbolic(high):
+        return ((draw() >> 1).astype(dtypes.int64) % (high - low) + low).astype(kind)
+    low, high = (_whole(number, name) for number in (low, high))
+    least, most = dtypes.limits(dtypes.int64 if kind.is_inexact else kind)
+    if low < least or high - 1 > most:
+        raise ArgumentError(
+            f"{name}: {low} to {high - 1} were asked for, and {kind.name} holds {least} to {most}; "
+            "take a wider dtype"
+        )
+    # counted modulo 2^64, so that no range is too wide
+    found = _below(high - low, draw) + low % 2**64
+    return found.astype(kind) if kind.kind == "uint" else found.astype(dtypes.int64).astype(kind)
+
+
+def _whole(number: Any, name: str) -> int:
+    if not isinstance(number, (int, np.integer)):
+        raise ArgumentError(f"{name}: {number!r} was given; expected whole numbers as bounds")
+    return int(number)
+
+
+def _below(span: int, draw: Callable[[], Tensor]) -> Tensor:
+    """Whole numbers from 0 to span - 1, as uint64.
+
+    A remainder favours small numbers by span / 2^63, which is nothing for small spans; for others,
+    128 random bits are taken as a fraction and multiplied, which favours none by more than 2^-64.
+
+    Source: Lemire, *Fast random integer generation in an interval* (2019), section 3.
+    """
+    if span == 2**64:
+        return draw()
+    if span <= 2**32:
+        return (draw() >> 1) % span
+    found: Tensor = _scaled_fraction(draw(), draw(), asarray(np.asarray(span, np.uint64)))
+    return found
 
 
 def permutation(key: Key, x: Any, axis: int = 0) -> Tensor:
@@ -456,6 +525,26 @@ def _log_poisson(k: Tensor, lam: Tensor) -> Tensor:
 # --- parts --------------------------------------------------------------------------------------------
 
 
+def _high_product(a: Any, b: Any) -> Any:
+    """The upper 64 bits of the product of two uint64, by halves."""
+    a_low, a_high, b_low, b_high = a & _HALF, a >> 32, b & _HALF, b >> 32
+    inner, outer = a_low * b_high, a_high * b_low
+    carried = ((a_low * b_low) >> 32) + (inner & _HALF) + (outer & _HALF)
+    return a_high * b_high + (inner >> 32) + (outer >> 32) + (carried >> 32)
+
+
+def _scale_fraction(high: Any, low: Any, span: Any) -> Any:
+    """floor(span f) for the fraction f = high / 2^64 + low / 2^128."""
+    added = high * span + _high_product(low, span)
+    carry = operators.select(operators.less(added, high * span), 1, 0)
+    return _high_product(high, span) + operators.convert(carry, dtypes.uint64)
+
+
+_HALF = 2**32 - 1
+_scale_fraction.makes_expression = True  # type: ignore[attr-defined]
+_scaled_fraction = maths.zip_with(ScalarFunction(_scale_fraction, "scaled_fraction"))
+
+
 def erfinv(y: Tensor) -> Tensor:
     """The inverse of the error function.
 
@@ -516,17 +605,23 @@ def _words(key: Tensor, shape: Shape) -> Tensor:
 
 
 def _unit(key: Tensor, shape: Shape, dtype: DType) -> Tensor:
-    """Numbers in [0, 1): multiples of 2^-24 or 2^-53."""
+    """Numbers in [0, 1): multiples of 2^-53, 2^-24, or of half precision's own step, 2^-11 or 2^-8."""
     if dtype is dtypes.float64:
         return (bits(key, shape, dtypes.uint64) >> 11).astype(dtypes.float64) * 2.0**-53
-    return ((_words(key, shape) >> 8).astype(dtypes.float32) * 2.0**-24).astype(dtype)
+    digits = digits_of(dtype)
+    return (_words(key, shape) >> (32 - digits)).astype(dtype) * 2.0**-digits
+
+
+def digits_of(dtype: DType) -> int:
+    """How many binary digits a number of a floating dtype has: with more, it could be rounded up to 1."""
+    return {dtypes.float16: 11, dtypes.bfloat16: 8, dtypes.float32: 24}[dtype]
 
 
 def _open_unit(key: Tensor, shape: Shape, dtype: DType) -> Tensor:
-    """Numbers in (0, 1): odd multiples of 2^-24 or 2^-53."""
+    """Numbers in (0, 1): odd multiples of half a step, so that both ends are as far away."""
     if dtype is dtypes.float64:
         return ((bits(key, shape, dtypes.uint64) >> 12).astype(dtypes.float64) + 0.5) * 2.0**-52
-    return (((_words(key, shape) >> 9).astype(dtypes.float32) + 0.5) * 2.0**-23).astype(dtype)
+    return ((_words(key, shape) >> 9).astype(dtypes.float32) + 0.5).astype(dtype) * 2.0**-23
 
 
 def _floating(dtype: Any) -> DType:

@@ -31,7 +31,7 @@ def einsum(equation: str, *operands: Any, optimize: Any = "auto") -> Tensor:
             right.
 
     Shapes: axes with one label are of one size, or of size 1.
-    Dtypes: promoted together; half precision is accumulated in float32.
+    Dtypes: promoted together, and no wider; half precision is accumulated in float32.
 
     Raises:
         ArgumentError: the equation makes no sense, or is for another number of operands.
@@ -164,7 +164,7 @@ def _summed(term: Term, wanted: set[str]) -> Term:
     """An operand without the axes that nobody wants."""
     names, x = term
     axes = tuple(i for i, label in enumerate(names) if label not in wanted)
-    return "".join(c for c in names if c in wanted), sum_over(x, axes)
+    return "".join(c for c in names if c in wanted), cast(sum_over(x, axes), x.dtype)
 
 
 def _product(a: Term, b: Term, wanted: set[str]) -> Term:

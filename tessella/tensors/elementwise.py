@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -12,16 +14,17 @@ from tessella.errors import ArgumentTypeError
 from tessella.primitives.elementwise import Elementwise, elementwise
 from tessella.primitives.host import NumPyCall
 from tessella.scalar.expression import OPERATORS
-from tessella.scalar.function import scalar_function
-from tessella.tensors.tensor import Operand, Tensor, apply, binary, operand
-
-
-def _require(x: Any, name: str) -> Tensor:
-    if not isinstance(x, Tensor):
-        raise ArgumentTypeError(
-            f"{name}: a Tensor was expected, {type(x).__name__} was given; use ts.asarray(...)"
-        )
-    return x
+from tessella.scalar.function import ScalarFunction, scalar_function
+from tessella.tensors.tensor import (
+    Operand,
+    Tensor,
+    apply,
+    binary,
+    compare,
+    from_ndarray,
+    operand,
+    require,
+)
 
 
 def _lifted(function: Callable[..., Any], operands: tuple[Any, ...]) -> Any:
@@ -37,26 +40,38 @@ def _unary_function(public: str, name: str) -> Callable[[Tensor], Tensor]:
     def function(x: Tensor, /) -> Tensor:
         if not isinstance(x, Tensor):
             lifted: Any = _lifted(function, (x,))
-            return lifted if lifted is not None else _require(x, public)
+            return lifted if lifted is not None else require(x, public)
         return apply(elementwise(name), (x,))
 
     return _named(function, public, f"{_describe(name)} Elementwise; shapes: any.")
 
 
-def _binary_function(public: str, name: str) -> Callable[[Operand, Operand], Tensor]:
+def _binary_function(
+    public: str, name: str, together: Callable[..., Tensor] | None = None
+) -> Callable[[Operand, Operand], Tensor]:
+    combine = together or functools.partial(_promoted, name)
+
     def function(x1: Operand, x2: Operand, /) -> Tensor:
         if not isinstance(x1, Tensor) or not isinstance(x2, Tensor):
             lifted: Any = _lifted(function, (x1, x2))
             if lifted is not None:
                 return lifted
         if not isinstance(x1, Tensor) and not isinstance(x2, Tensor):
-            _require(x1, public)
-        result = binary(elementwise(name), x1, x2)
+            require(x1, public)
+        result = combine(x1, x2)
         if result is NotImplemented:
-            _require(x1, public), _require(x2, public)
+            require(x1, public), require(x2, public)
         return result
 
     return _named(function, public, f"{_describe(name)} Elementwise; shapes: any that broadcast.")
+
+
+def _promoted(name: str, x1: Any, x2: Any) -> Tensor:
+    return binary(elementwise(name), x1, x2)
+
+
+def _comparison(name: str) -> Callable[[Operand, Operand], Tensor]:
+    return _binary_function(name, name, functools.partial(compare, name))
 
 
 def _describe(name: str) -> str:
@@ -126,14 +141,14 @@ bitwise_xor = _binary_function("bitwise_xor", "bitwise_xor")
 nextafter = _binary_function("nextafter", "nextafter")
 copysign = _binary_function("copysign", "copysign")
 divide = _binary_function("divide", "divide")
-equal = _binary_function("equal", "equal")
+equal = _comparison("equal")
 floor_divide = _binary_function("floor_divide", "floor_divide")
 fmod = _binary_function("fmod", "fmod")
-greater = _binary_function("greater", "greater")
-greater_equal = _binary_function("greater_equal", "greater_equal")
+greater = _comparison("greater")
+greater_equal = _comparison("greater_equal")
 hypot = _binary_function("hypot", "hypot")
-less = _binary_function("less", "less")
-less_equal = _binary_function("less_equal", "less_equal")
+less = _comparison("less")
+less_equal = _comparison("less_equal")
 logaddexp = _binary_function("logaddexp", "logaddexp")
 logical_and = _binary_function("logical_and", "logical_and")
 logical_or = _binary_function("logical_or", "logical_or")
@@ -141,9 +156,15 @@ logical_xor = _binary_function("logical_xor", "logical_xor")
 maximum = _binary_function("maximum", "maximum")
 minimum = _binary_function("minimum", "minimum")
 multiply = _binary_function("multiply", "multiply")
-not_equal = _binary_function("not_equal", "not_equal")
+not_equal = _comparison("not_equal")
 remainder = _binary_function("remainder", "remainder")
 subtract = _binary_function("subtract", "subtract")
+
+
+# like sqrt, but for the powers of -0.0 and -inf, which are 0.0 and inf
+_half_power = Elementwise(
+    ScalarFunction(lambda x: math.inf if x == -math.inf else math.sqrt(x + 0.0), "pow", ["x"])
+)
 
 
 def pow(x1: Operand, x2: Operand, /) -> Tensor:
@@ -164,15 +185,20 @@ def pow(x1: Operand, x2: Operand, /) -> Tensor:
         if x2 == 1:
             return x1.copy()
         if x2 == 0.5:
-            return apply(elementwise("sqrt"), (x1,))
+            return apply(_half_power, (x1,))
         if x2 == -1:
             return apply(elementwise("reciprocal"), (x1,))
-    return binary(elementwise("pow"), x1, x2)
+    if not isinstance(x1, Tensor) and not isinstance(x2, Tensor):
+        require(x1, "pow")
+    result = binary(elementwise("pow"), x1, x2)
+    if result is NotImplemented:
+        require(x1, "pow"), require(x2, "pow")
+    return result
 
 
 def positive(x: Tensor, /) -> Tensor:
     """x itself."""
-    return _require(x, "positive")
+    return require(x, "positive")
 
 
 def where(condition: Tensor, x1: Operand, x2: Operand, /) -> Tensor:
@@ -187,14 +213,22 @@ def where(condition: Tensor, x1: Operand, x2: Operand, /) -> Tensor:
     lifted: Any = _lifted(where, (condition, x1, x2))
     if lifted is not None:
         return lifted
+    condition = _as_tensor(condition, "where")
     like = next((x for x in (x1, x2) if isinstance(x, Tensor)), None)
     like = _default_like(x1) if like is None else like
     first, second = operand(x1, like), operand(x2, like)
+    if first is NotImplemented or second is NotImplemented:
+        require(x1, "where"), require(x2, "where")
     if condition.dtype is not dtypes.bool_:
         condition = condition != 0
     if first.dtype.is_complex or second.dtype.is_complex:
         return apply(NumPyCall("where"), (condition, first, second))
     return apply(elementwise("select"), (condition, first, second))
+
+
+def _as_tensor(x: Any, name: str) -> Tensor:
+    """A NumPy array as a tensor; a tensor as it is."""
+    return require(from_ndarray(x) if isinstance(x, np.ndarray) else x, name)
 
 
 def _default_like(value: Any) -> Tensor:
@@ -204,7 +238,7 @@ def _default_like(value: Any) -> Tensor:
 
 
 def clip(x: Tensor, /, min: Operand | None = None, max: Operand | None = None) -> Tensor:
-    """x, but at least `min` and at most `max`.
+    """x, but at least `min` and at most `max`; a bound that no number of an integer dtype passes is none.
 
     >>> import tessella as ts
     >>> ts.clip(ts.asarray([-1.0, 0.5, 3.0]), 0.0, 1.0)
@@ -213,7 +247,10 @@ def clip(x: Tensor, /, min: Operand | None = None, max: Operand | None = None) -
     lifted: Any = _lifted(clip, (x, min, max))
     if lifted is not None:
         return lifted
-    result = _require(x, "clip")
+    result = require(x, "clip")
+    if x.dtype.is_integer:
+        min = None if isinstance(min, int) and min < x.dtype.low else min
+        max = None if isinstance(max, int) and max > x.dtype.high else max
     if min is not None:
         result = maximum(result, min)
     if max is not None:
@@ -224,14 +261,30 @@ def clip(x: Tensor, /, min: Operand | None = None, max: Operand | None = None) -
 def isclose(
     x1: Tensor, x2: Operand, /, rtol: float = 1e-5, atol: float = 1e-8, equal_nan: bool = False
 ) -> Tensor:
-    """Whether |x1 - x2| <= atol + rtol |x2|."""
-    second = operand(x2, x1)
-    close = abs(x1 - second) <= atol + rtol * abs(second)
-    finite = apply(elementwise("isfinite"), (x1,)) & apply(elementwise("isfinite"), (second,))
-    result = (close & finite) | (x1 == second)
+    """Whether |x1 - x2| <= atol + rtol |x2|.
+
+    Dtypes: any; integers and bool are compared in float64, half precision in float32.
+
+    >>> import tessella as ts
+    >>> ts.isclose(ts.asarray([0, 255], dtype=ts.uint8), 1, atol=1.0)
+    tensor([ True, False])
+    """
+    first = _comparable(require(x1, "isclose"))
+    second = operand(x2, first)
+    second = _comparable(require(x2 if second is NotImplemented else second, "isclose"))
+    close = abs(first - second) <= atol + rtol * abs(second)
+    finite = apply(elementwise("isfinite"), (first,)) & apply(elementwise("isfinite"), (second,))
+    result = (close & finite) | (first == second)
     if equal_nan:
-        result = result | ((x1 != x1) & (second != second))
+        result = result | ((first != first) & (second != second))
     return result
+
+
+def _comparable(x: Tensor) -> Tensor:
+    """x in a dtype in which differences neither wrap around nor overflow."""
+    if not x.dtype.is_inexact:
+        return x.astype(dtypes.float64)
+    return x.astype(dtypes.float32) if dtypes.is_half(x.dtype) else x
 
 
 def allclose(
@@ -278,23 +331,43 @@ def zip_with(function: Callable[..., Any], /) -> Callable[..., Tensor]:
 
 def conj(x: Tensor, /) -> Tensor:
     """The complex conjugate."""
-    return apply(NumPyCall("conj"), (x,)) if x.dtype.is_complex else x
+    return apply(NumPyCall("conj"), (x,)) if require(x, "conj").dtype.is_complex else x
 
 
 def real(x: Tensor, /) -> Tensor:
     """The real part."""
-    return apply(NumPyCall("real"), (x,)) if x.dtype.is_complex else x
+    return apply(NumPyCall("real"), (x,)) if require(x, "real").dtype.is_complex else x
 
 
 def imag(x: Tensor, /) -> Tensor:
-    """The imaginary part."""
-    return apply(NumPyCall("imag"), (x,)) if x.dtype.is_complex else x * 0
+    """The imaginary part: zeros for real numbers."""
+    from tessella.tensors.creation import zeros_like
+
+    return apply(NumPyCall("imag"), (x,)) if require(x, "imag").dtype.is_complex else zeros_like(x)
 
 
-def nan_to_num(x: Tensor, /, nan: float = 0.0) -> Tensor:
-    """x with `nan` for NaN, and the largest numbers for infinities."""
-    limit = float(np.finfo(x.dtype.numpy).max) if not dtypes.is_half(x.dtype) else 65504.0
-    return where(x != x, nan, clip(x, -limit, limit))
+def nan_to_num(
+    x: Tensor, /, nan: float = 0.0, posinf: float | None = None, neginf: float | None = None
+) -> Tensor:
+    """x with `nan` for NaN, and the largest and smallest numbers of its dtype (or others) for infinities.
+
+    Dtypes: any; the same. Integers and bool stay as they are.
+
+    >>> import tessella as ts
+    >>> ts.nan_to_num(ts.asarray([math.nan, 1.0, math.inf]), posinf=9.0)
+    tensor([0., 1., 9.])
+    """
+    from tessella.tensors.inspection import finfo
+
+    if not require(x, "nan_to_num").dtype.is_inexact:
+        return x.copy()
+    if x.dtype.is_complex:
+        options = (("nan", nan), ("posinf", posinf), ("neginf", neginf))
+        return apply(NumPyCall("nan_to_num", options), (x,))
+    limits = finfo(x.dtype)
+    finite = where(x == math.inf, limits.max if posinf is None else posinf, x)
+    finite = where(x == -math.inf, limits.min if neginf is None else neginf, finite)
+    return where(x != x, nan, finite)
 
 
 __all__ = [

@@ -21,7 +21,7 @@ from tessella.primitives.movement import Slice, UpdateSlice
 from tessella.sizes import INTEGERS, Size, is_symbolic
 from tessella.tensors.creation import arange, asarray
 from tessella.tensors.manipulation import broadcast_to, moveaxis, reshape
-from tessella.tensors.tensor import Tensor, apply, operand
+from tessella.tensors.tensor import Tensor, apply, operand, require
 from tessella.tensors.tracing import is_known
 
 
@@ -34,6 +34,7 @@ class _Part:
     size: int = 1
     step: int = 1
     array: Tensor | None = None
+    fresh: bool = False  # an index array into a new axis of size 1
 
 
 def get_item(x: Tensor, key: Any) -> Tensor:
@@ -101,14 +102,12 @@ def _normalised(entry: Any) -> Any:
         entry = asarray(entry)
         if entry.size == 0 and entry.dtype.is_float:
             entry = entry.astype(dtypes.int64)  # an empty list has no dtype of its own
-    if isinstance(entry, np.bool_):
-        return bool(entry)
     if isinstance(entry, np.integer):
         return int(entry)
     if isinstance(entry, Tensor) and entry.ndim == 0 and entry.dtype.is_integer:
         return int(entry) if is_known(entry) else entry  # in a traced function it stays a tensor
-    if isinstance(entry, bool):
-        return asarray(entry)
+    if isinstance(entry, (bool, np.bool_)):
+        return asarray(bool(entry))
     return entry
 
 
@@ -174,9 +173,10 @@ def _symbolic_range(entry: slice, extent: Any) -> tuple[Any, Any, int]:
 
 def _arrays(x: Tensor, entry: Tensor, axis: int) -> list[_Part]:
     if entry.dtype.is_bool:
+        if entry.ndim == 0:  # as in NumPy: of a new axis it takes the only place, or none
+            taken = np.zeros(int(bool(entry)), np.int64)
+            return [_Part("array", array=asarray(taken), fresh=True)]
         _check_mask(x, entry, axis)
-        if entry.ndim == 0:
-            raise IndexingError("a zero-dimensional bool is no index; use x[None][mask] forms")
         places = np.nonzero(entry.numpy())
         return [_Part("array", array=asarray(place)) for place in places]
     if not entry.dtype.is_integer:
@@ -194,6 +194,7 @@ def _check_mask(x: Tensor, mask: Tensor, axis: int) -> None:
 
 def _advanced(x: Tensor, parts: list[_Part]) -> Tensor:
     """Slices first, then the index arrays; single places count as index arrays."""
+    x = _with_fresh_axes(x, parts)
     axes = [part for part in parts if part.kind != "new"]
     ranges = [
         part if part.kind == "slice" else _Part("slice", 0, n, 1)
@@ -205,6 +206,15 @@ def _advanced(x: Tensor, parts: list[_Part]) -> Tensor:
     gathered: Tensor = apply(Gather(tuple(places)), (x, *indices))
     rank = len(broadcast_shapes([index.shape for index in indices], "index"))
     return _arranged(gathered, parts, rank)
+
+
+def _with_fresh_axes(x: Tensor, parts: list[_Part]) -> Tensor:
+    """x with the new axes of size 1 that masks without axes choose from."""
+    if not any(part.fresh for part in parts):
+        return x
+    sizes = iter(x.shape)
+    axes = [part for part in parts if part.kind != "new"]
+    return reshape(x, tuple(1 if part.fresh else next(sizes) for part in axes))
 
 
 def _index_array(part: _Part) -> Tensor:
@@ -241,7 +251,8 @@ def set_item(x: Tensor, key: Any, value: Any) -> Tensor:
     updates = found.astype(x.dtype)
     parts = _parse(x, key)
     if any(part.kind == "array" for part in parts):
-        return _scattered(x, parts, updates)
+        scattered = _scattered(x, parts, updates)
+        return scattered if same_shape(scattered.shape, x.shape) else reshape(scattered, x.shape)
     axes = [part for part in parts if part.kind != "new"]
     shape = tuple(1 if p.kind == "new" else p.size for p in parts if p.kind != "integer")
     region = reshape(_broadcast(updates, shape), tuple(part.size for part in axes))
@@ -260,6 +271,7 @@ def _scattered(x: Tensor, parts: list[_Part], updates: Tensor) -> Tensor:
     """Every axis by an index array: ranges become counting arrays on axes of their own."""
     axes = [part for part in parts if part.kind != "new"]
     target = get_item_shape(x, parts)
+    x = _with_fresh_axes(x, parts)
     updates = _broadcast(updates, target)
     places = [i for i, part in enumerate(axes) if part.kind != "slice"]
     ranges = [i for i, part in enumerate(axes) if part.kind == "slice"]
@@ -308,6 +320,7 @@ def take(x: Tensor, indices: Tensor, /, *, axis: int | None = None) -> Tensor:
     >>> take(ts.asarray([5.0, 6.0, 7.0]), ts.asarray([2, 0]))
     tensor([7., 5.])
     """
+    require(x, "take")
     if axis is None:
         if x.ndim != 1:
             raise IndexingError(f"take: shape {x.shape}; say along which axis")
@@ -322,6 +335,9 @@ def take(x: Tensor, indices: Tensor, /, *, axis: int | None = None) -> Tensor:
 
 def take_along_axis(x: Tensor, indices: Tensor, /, *, axis: int = -1) -> Tensor:
     """For each row along an axis, its elements at the places of the same row of indices."""
+    require(x, "take_along_axis")
+    if not isinstance(indices, Tensor):
+        indices = asarray(indices)
     place = normalise_axis(axis, x.ndim, "take_along_axis")
     shape = broadcast_shapes(
         [
@@ -342,6 +358,7 @@ def take_along_axis(x: Tensor, indices: Tensor, /, *, axis: int = -1) -> Tensor:
 
 def nonzero(x: Tensor, /) -> tuple[Tensor, ...]:
     """Where the elements are not zero: one index array for each axis."""
+    require(x, "nonzero")
     return tuple(asarray(place) for place in np.nonzero(x.numpy()))
 
 

@@ -13,7 +13,7 @@ from tessella import dtypes
 from tessella.dtypes import DType, as_dtype
 from tessella.errors import ArgumentError, DTypeError
 from tessella.tensors.creation import checked_device
-from tessella.tensors.tensor import Tensor
+from tessella.tensors.tensor import Tensor, require
 
 
 def astype(x: Tensor, dtype: Any, /, *, copy: bool = True, device: Any = None) -> Tensor:
@@ -23,6 +23,7 @@ def astype(x: Tensor, dtype: Any, /, *, copy: bool = True, device: Any = None) -
     >>> astype(ts.asarray([1.75, -1.75]), ts.int32)
     tensor([ 1, -1], dtype=int32)
     """
+    require(x, "astype")
     checked_device(device)
     return x.astype(dtype, copy=copy)
 

@@ -8,8 +8,10 @@ from tessella.errors import AxisError, ShapeError
 from tessella.primitives.base import broadcast_shapes, normalise_axis
 from tessella.primitives.contraction import Contraction, matmul_labels, promote_pair
 from tessella.primitives.movement import expand
+from tessella.tensors.elementwise import conj
 from tessella.tensors.manipulation import permute_dims, reshape
-from tessella.tensors.tensor import Tensor, apply
+from tessella.tensors.statistical import narrowed, widened
+from tessella.tensors.tensor import Tensor, apply, require, require_all
 
 
 def matmul(x1: Tensor, x2: Tensor, /) -> Tensor:
@@ -26,6 +28,8 @@ def matmul(x1: Tensor, x2: Tensor, /) -> Tensor:
     >>> ts.matmul(ts.asarray([[1.0, 2.0]]), ts.asarray([[3.0], [4.0]]))
     tensor([[11.]])
     """
+    if not isinstance(x1, Tensor) or not isinstance(x2, Tensor):
+        x1, x2 = require_all("matmul", x1, x2)
     if x1.ndim == 0 or x2.ndim == 0:
         raise ShapeError(f"matmul: {x1.shape} @ {x2.shape}: a number has no inner axis; use *")
     inner = (x1.shape[-1], x2.shape[-2] if x2.ndim > 1 else x2.shape[0])
@@ -49,6 +53,7 @@ def matmul(x1: Tensor, x2: Tensor, /) -> Tensor:
 
 def matrix_transpose(x: Tensor, /) -> Tensor:
     """Every matrix (the last two axes) transposed."""
+    require(x, "matrix_transpose")
     if x.ndim < 2:
         raise ShapeError(f"matrix_transpose: shape {x.shape} holds no matrix; two axes are needed")
     order = (*range(x.ndim - 2), x.ndim - 1, x.ndim - 2)
@@ -56,15 +61,24 @@ def matrix_transpose(x: Tensor, /) -> Tensor:
 
 
 def vecdot(x1: Tensor, x2: Tensor, /, *, axis: int = -1) -> Tensor:
-    """The dot product along an axis, the others broadcast."""
-    x1, x2 = promote_pair(x1, x2)
-    return (x1 * x2).sum(axis=axis)
+    """The dot product along an axis, the others broadcast; complex numbers of x1 are conjugated.
+
+    Dtypes: promoted, and no wider: int8 gives int8. Half precision is added in float32.
+
+    >>> import tessella as ts
+    >>> ts.vecdot(ts.asarray([1, 2, 3]), ts.asarray([4, 5, 6]))
+    tensor(32)
+    """
+    x1, x2 = promote_pair(*require_all("vecdot", x1, x2))
+    products = conj(widened(x1)) * widened(x2)
+    return narrowed(products.sum(axis=axis).astype(products.dtype), x1)
 
 
 def tensordot(
     x1: Tensor, x2: Tensor, /, *, axes: int | tuple[Sequence[int], Sequence[int]] = 2
 ) -> Tensor:
     """Products summed over axes: the last `axes` of x1 with the first of x2, or named pairs."""
+    x1, x2 = require_all("tensordot", x1, x2)
     if isinstance(axes, int):
         if not 0 <= axes <= min(x1.ndim, x2.ndim):
             raise AxisError(
@@ -87,4 +101,5 @@ def tensordot(
 
 def outer(x1: Tensor, x2: Tensor, /) -> Tensor:
     """Every product of an element of x1 with one of x2."""
+    x1, x2 = require_all("outer", x1, x2)
     return tensordot(reshape(x1, (x1.size,)), reshape(x2, (x2.size,)), axes=0)

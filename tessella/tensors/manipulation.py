@@ -11,14 +11,23 @@ import numpy as np
 from tessella import dtypes
 from tessella.backends.array import check_count, check_shape
 from tessella.backends.cpu.buffers import memory_for, require_available
-from tessella.errors import ArgumentError, ArgumentTypeError, AxisError, ShapeError
+from tessella.dtypes import DType
+from tessella.errors import ArgumentError, AxisError, ShapeError
 from tessella.primitives import Concatenate, Pad, Slice
 from tessella.primitives import movement as moves
 from tessella.primitives.base import Shape, normalise_axes, normalise_axis, size_of
 from tessella.primitives.base import broadcast_shapes as _broadcast_shapes
 from tessella.primitives.window import Window
 from tessella.sizes import INTEGERS, as_integer
-from tessella.tensors.tensor import Axes, Tensor, apply, is_traced
+from tessella.tensors.tensor import (
+    Axes,
+    Tensor,
+    apply,
+    fitting,
+    is_traced,
+    require,
+    require_all,
+)
 
 
 def reshape(x: Tensor, /, shape: int | Sequence[int], *, copy: bool | None = None) -> Tensor:
@@ -36,6 +45,7 @@ def reshape(x: Tensor, /, shape: int | Sequence[int], *, copy: bool | None = Non
     >>> ts.reshape(ts.arange(6), (2, -1)).shape
     (2, 3)
     """
+    require(x, "reshape")
     target = _inferred(x.shape, shape)
     result: Tensor = moves.reshape(x, target)
     if copy is False and not is_traced() and result._value.buffer is not x._value.buffer:
@@ -71,6 +81,7 @@ def permute_dims(x: Tensor, /, axes: Sequence[int]) -> Tensor:
     >>> ts.permute_dims(ts.zeros((2, 3, 4)), (2, 0, 1)).shape
     (4, 2, 3)
     """
+    require(x, "permute_dims")
     order = tuple(normalise_axis(axis, x.ndim, "permute_dims") for axis in axes)
     if sorted(order) != list(range(x.ndim)):
         raise AxisError(
@@ -83,6 +94,7 @@ def permute_dims(x: Tensor, /, axes: Sequence[int]) -> Tensor:
 
 def moveaxis(x: Tensor, source: int | Sequence[int], destination: int | Sequence[int], /) -> Tensor:
     """Axes elsewhere, the others in their order."""
+    require(x, "moveaxis")
     sources = [source] if isinstance(source, int) else list(source)
     targets = [destination] if isinstance(destination, int) else list(destination)
     from_ = [normalise_axis(axis, x.ndim, "moveaxis") for axis in sources]
@@ -97,6 +109,7 @@ def moveaxis(x: Tensor, source: int | Sequence[int], destination: int | Sequence
 
 def swapaxes(x: Tensor, a: int, b: int, /) -> Tensor:
     """Two axes exchanged."""
+    require(x, "swapaxes")
     order = list(range(x.ndim))
     a, b = normalise_axis(a, x.ndim, "swapaxes"), normalise_axis(b, x.ndim, "swapaxes")
     order[a], order[b] = order[b], order[a]
@@ -105,6 +118,7 @@ def swapaxes(x: Tensor, a: int, b: int, /) -> Tensor:
 
 def broadcast_to(x: Tensor, /, shape: int | Sequence[int]) -> Tensor:
     """x repeated to a shape, by NumPy's rules; what is repeated is stored once."""
+    require(x, "broadcast_to")
     result: Tensor = moves.expand(x, check_shape(shape, "broadcast_to"))
     return result
 
@@ -116,12 +130,14 @@ def broadcast_shapes(*shapes: Shape) -> Shape:
 
 def broadcast_arrays(*arrays: Tensor) -> list[Tensor]:
     """Tensors broadcast against each other."""
-    shape = _broadcast_shapes([x.shape for x in arrays], "broadcast_arrays")
-    return [broadcast_to(x, shape) for x in arrays]
+    tensors = require_all("broadcast_arrays", *arrays) if arrays else []
+    shape = broadcast_shapes(*[x.shape for x in tensors])
+    return [broadcast_to(x, shape) for x in tensors]
 
 
 def expand_dims(x: Tensor, /, axis: int | Sequence[int] = 0) -> Tensor:
     """A new axis of size 1 at each of these places of the result."""
+    require(x, "expand_dims")
     axes = [axis] if isinstance(axis, int) else list(axis)
     rank = x.ndim + len(axes)
     places = normalise_axes(tuple(axes), rank, "expand_dims")
@@ -131,6 +147,7 @@ def expand_dims(x: Tensor, /, axis: int | Sequence[int] = 0) -> Tensor:
 
 def squeeze(x: Tensor, /, axis: int | Sequence[int]) -> Tensor:
     """x without these axes, which must have size 1."""
+    require(x, "squeeze")
     axes = normalise_axes(axis, x.ndim, "squeeze")
     for place in axes:
         if x.shape[place] != 1:
@@ -143,6 +160,7 @@ def squeeze(x: Tensor, /, axis: int | Sequence[int]) -> Tensor:
 
 def flatten(x: Tensor, /, start: int = 0, end: int = -1) -> Tensor:
     """The axes from `start` to `end` as one."""
+    require(x, "flatten")
     if x.ndim == 0:
         return reshape(x, (1,))
     first = normalise_axis(start, x.ndim, "flatten")
@@ -155,12 +173,14 @@ def flatten(x: Tensor, /, start: int = 0, end: int = -1) -> Tensor:
 
 def flip(x: Tensor, /, *, axis: Axes = None) -> Tensor:
     """The elements of some axes (all by default) backwards."""
+    require(x, "flip")
     result: Tensor = moves.flip(x, normalise_axes(axis, x.ndim, "flip"))
     return result
 
 
 def roll(x: Tensor, /, shift: int | Sequence[int], *, axis: Axes = None) -> Tensor:
     """Elements moved along axes; those that leave at the end come back at the start."""
+    require(x, "roll")
     if axis is None:
         if not isinstance(shift, INTEGERS):
             raise ArgumentError("roll: several shifts need as many axes")
@@ -192,9 +212,7 @@ def _all_tensors(arrays: Sequence[Tensor], name: str) -> list[Tensor]:
     found = list(arrays)
     if not found:
         raise ArgumentError(f"{name}: no tensors were given; at least one is needed")
-    for x in found:
-        if not isinstance(x, Tensor):
-            raise ArgumentTypeError(f"{name}: {type(x).__name__} among the tensors; use ts.asarray")
+    found = require_all(name, *found)
     common = dtypes.promote(*(x.dtype for x in found))
     return [x.astype(common) for x in found]
 
@@ -225,12 +243,14 @@ def stack(arrays: Sequence[Tensor], /, *, axis: int = 0) -> Tensor:
 
 def unstack(x: Tensor, /, *, axis: int = 0) -> tuple[Tensor, ...]:
     """The slices of a tensor along an axis."""
+    require(x, "unstack")
     place = normalise_axis(axis, x.ndim, "unstack")
     return tuple(squeeze(_range(x, place, i, i + 1), place) for i in range(x.shape[place]))
 
 
 def split(x: Tensor, sizes: int | Sequence[int], /, *, axis: int = 0) -> tuple[Tensor, ...]:
     """A tensor cut along an axis: pieces of one size (the last may be smaller), or of given sizes."""
+    require(x, "split")
     place = normalise_axis(axis, x.ndim, "split")
     extent = x.shape[place]
     if isinstance(sizes, INTEGERS):
@@ -253,6 +273,7 @@ builtins_sum = sum
 
 def tile(x: Tensor, repetitions: Sequence[int], /) -> Tensor:
     """x repeated whole along each axis."""
+    require(x, "tile")
     times = tuple(repetitions)
     if any(not isinstance(count, int) or count < 0 for count in times):
         raise ArgumentError(f"tile: repetitions {times}; expected whole numbers of at least 0")
@@ -268,6 +289,7 @@ def tile(x: Tensor, repetitions: Sequence[int], /) -> Tensor:
 
 def repeat(x: Tensor, repeats: int | Tensor, /, *, axis: int | None = None) -> Tensor:
     """Each element (along an axis) several times in a row."""
+    require(x, "repeat")
     if axis is None:
         x, axis = reshape(x, (x.size,)), 0
     place = normalise_axis(axis, x.ndim, "repeat")
@@ -299,12 +321,25 @@ def pad(x: Tensor, widths: Sequence[Sequence[int]], /, value: float = 0.0) -> Te
     >>> ts.pad(ts.ones(2), [(1, 2)])
     tensor([0., 1., 1., 0., 0.])
     """
+    require(x, "pad")
     pairs = [tuple(pair) for pair in widths]
     if len(pairs) != x.ndim or any(len(pair) != 2 for pair in pairs):
         raise ShapeError(f"pad: {len(pairs)} pairs of widths for {x.ndim} axes")
     pairs = [tuple(check_count(width, "pad", "a width") for width in pair) for pair in pairs]
     low, high = tuple(a for a, _ in pairs), tuple(b for _, b in pairs)
-    return apply(Pad(low, high, (0,) * x.ndim, float(value)), (x,))
+    return apply(Pad(low, high, (0,) * x.ndim, _filling(value, x.dtype)), (x,))
+
+
+def _filling(value: float, dtype: DType) -> float:
+    """A number to fill with, exact if the elements are integers."""
+    if dtype.is_inexact:
+        return float(value)
+    if value != int(value):
+        raise ArgumentError(
+            f"pad: value is {value}; expected a whole number, as the elements are {dtype.name}"
+        )
+    whole: int = fitting(int(value), dtype)
+    return whole
 
 
 def sliding_window(
@@ -320,6 +355,7 @@ def sliding_window(
     >>> ts.sliding_window(ts.arange(4), (2,)).tolist()
     [[0, 1], [1, 2], [2, 3]]
     """
+    require(x, "sliding_window")
     ones = (1,) * len(sizes)
     window = Window(tuple(sizes), tuple(steps or ones), tuple(dilations or ones))
     return apply(window, (x,))
@@ -327,11 +363,13 @@ def sliding_window(
 
 def tril(x: Tensor, /, *, k: int = 0) -> Tensor:
     """The lower triangle of each matrix; zeros above diagonal k."""
+    require(x, "tril")
     return _triangle(x, lambda rows, columns: columns - rows <= k, "tril")
 
 
 def triu(x: Tensor, /, *, k: int = 0) -> Tensor:
     """The upper triangle of each matrix; zeros below diagonal k."""
+    require(x, "triu")
     return _triangle(x, lambda rows, columns: columns - rows >= k, "triu")
 
 

@@ -29,10 +29,12 @@ from tessella.tensors.creation import asarray
 from tessella.tensors.distributions import (
     bernoulli,
     beta,
+    between,
     bits,
     categorical,
     cauchy,
     choice,
+    digits_of,
     dirichlet,
     exponential,
     fold_in,
@@ -47,6 +49,7 @@ from tessella.tensors.distributions import (
     split,
     truncated_normal,
     uniform,
+    whole_numbers,
 )
 from tessella.tensors.elementwise import zip_with
 from tessella.tensors.sorting import argsort
@@ -123,13 +126,15 @@ class Generator:
         _require_number("uniform", "low", low, -math.inf)
         _require_number("uniform", "high", high, -math.inf)
         kind = _floating(dtype)
-        unit = self._unit(check_shape(shape, "uniform"), kind)
-        return unit if (low, high) == (0.0, 1.0) else unit * (high - low) + low
+        return between(self._unit(check_shape(shape, "uniform"), kind), low, high)
 
     def _unit(self, shape: Shape, dtype: DType) -> Tensor:
         if dtype is dtypes.float64:
             return _unit_float64(self.bits(shape), self.bits(shape))
-        return _unit_float32(self.bits(shape)).astype(dtype)
+        if dtype is dtypes.float32:
+            return _unit_float32(self.bits(shape))
+        digits = digits_of(dtype)
+        return (self.bits(shape) >> (32 - digits)).astype(dtype) * 2.0**-digits
 
     def normal(self, shape: Any, mean: float = 0.0, std: float = 1.0, dtype: Any = None) -> Tensor:
         """Normally distributed numbers.
@@ -148,19 +153,18 @@ class Generator:
         return value if (mean, std) == (0.0, 1.0) else value * std + mean
 
     def integers(self, low: int, high: int, shape: Any, dtype: Any = None) -> Tensor:
-        """Whole numbers from low to high - 1, spread evenly.
+        """Whole numbers from low to high - 1, spread evenly; up to all that the dtype has.
 
         Raises:
-            ArgumentError: there is no number in the range.
+            ArgumentError: there is no number in the range, or the dtype does not hold all of them.
         """
-        if high <= low:
-            raise ArgumentError(f"integers: there is no number from {low} to below {high}")
-        kind = as_dtype(dtype or dtypes.DEFAULT_INT)
         sizes = check_shape(shape, "integers")
-        words = self.bits(sizes).astype(dtypes.uint64) << 32 | self.bits(sizes).astype(
-            dtypes.uint64
-        )
-        return ((words >> 1).astype(dtypes.int64) % (high - low) + low).astype(kind)
+
+        def draw() -> Tensor:
+            high, low = (self.bits(sizes).astype(dtypes.uint64) for _ in range(2))
+            return high << 32 | low
+
+        return whole_numbers(draw, low, high, dtype, "integers")
 
     def permutation(self, n: int) -> Tensor:
         """0 to n - 1 in random order."""

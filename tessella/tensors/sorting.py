@@ -12,13 +12,14 @@ from tessella.primitives.base import normalise_axis
 from tessella.primitives.host import ArgSort
 from tessella.tensors.creation import asarray
 from tessella.tensors.indexing import take_along_axis
-from tessella.tensors.tensor import Tensor, apply
+from tessella.tensors.tensor import Tensor, apply, require, require_all
 
 
 def argsort(
     x: Tensor, /, *, axis: int = -1, descending: bool = False, stable: bool = True
 ) -> Tensor:
     """The order that sorts an axis; NaN comes last."""
+    require(x, "argsort")
     return apply(ArgSort(normalise_axis(axis, x.ndim, "argsort"), descending), (x,))
 
 
@@ -29,6 +30,7 @@ def sort(x: Tensor, /, *, axis: int = -1, descending: bool = False, stable: bool
     >>> sort(ts.asarray([3.0, 1.0, 2.0]))
     tensor([1., 2., 3.])
     """
+    require(x, "sort")
     return take_along_axis(x, argsort(x, axis=axis, descending=descending), axis=axis)
 
 
@@ -41,6 +43,7 @@ class TopK(NamedTuple):
 
 def top_k(x: Tensor, k: int, /, *, axis: int = -1) -> TopK:
     """The k largest elements of an axis, largest first."""
+    require(x, "top_k")
     place = normalise_axis(axis, x.ndim, "top_k")
     if not isinstance(k, int) or not 0 <= k <= x.shape[place]:
         raise ArgumentError(f"top_k: k is {k!r}; expected 0 to {x.shape[place]}, the axis' size")
@@ -58,6 +61,7 @@ def searchsorted(
     >>> searchsorted(ts.asarray([1.0, 2.0, 4.0]), ts.asarray([3.0, 0.0]))
     tensor([2, 0])
     """
+    x1, x2 = require_all("searchsorted", x1, x2)
     if x1.ndim != 1:
         raise ShapeError(f"searchsorted: x1 has shape {x1.shape}; expected a vector")
     if side not in ("left", "right"):
@@ -75,6 +79,7 @@ def isin(x1: Tensor, x2: Tensor, /, *, invert: bool = False) -> Tensor:
     >>> isin(ts.asarray([1, 2, 3]), ts.asarray([3, 1]))
     tensor([ True, False,  True])
     """
+    x1, x2 = require_all("isin", x1, x2)
     common = dtypes.promote(x1.dtype, x2.dtype)
     found = np.isin(x1.astype(common).numpy(), x2.astype(common).numpy(), invert=invert)
     return asarray(found)
@@ -91,6 +96,7 @@ class UniqueAll(NamedTuple):
 
 def unique_all(x: Tensor, /) -> UniqueAll:
     """The distinct values and all about them."""
+    require(x, "unique_all")
     found = np.unique(
         x.numpy(), return_index=True, return_inverse=True, return_counts=True, equal_nan=False
     )
@@ -109,6 +115,7 @@ class UniqueCounts(NamedTuple):
 
 def unique_counts(x: Tensor, /) -> UniqueCounts:
     """The distinct values and how often each is there."""
+    require(x, "unique_counts")
     found = unique_all(x)
     return UniqueCounts(found.values, found.counts)
 
@@ -122,12 +129,14 @@ class UniqueInverse(NamedTuple):
 
 def unique_inverse(x: Tensor, /) -> UniqueInverse:
     """The distinct values and which one each element is."""
+    require(x, "unique_inverse")
     found = unique_all(x)
     return UniqueInverse(found.values, found.inverse_indices)
 
 
 def unique_values(x: Tensor, /) -> Tensor:
     """The distinct values, in order."""
+    require(x, "unique_values")
     return asarray(np.unique(x.numpy(), equal_nan=False))
 
 

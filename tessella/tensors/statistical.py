@@ -7,6 +7,7 @@ import math
 from collections.abc import Callable
 from typing import Any
 
+from tessella import dtypes
 from tessella.dtypes import DType
 from tessella.errors import ArgumentError, ArgumentTypeError, DTypeError
 from tessella.primitives import movement
@@ -26,14 +27,25 @@ from tessella.sizes import is_greater, is_symbolic
 from tessella.tensors.creation import full
 from tessella.tensors.elementwise import imag, not_equal, real, zip_with
 from tessella.tensors.manipulation import concat, reshape
-from tessella.tensors.tensor import Axes, Tensor, apply, axes_of
+from tessella.tensors.tensor import Axes, Tensor, apply, axes_of, require
 
 _squared_difference = Elementwise(
     ScalarFunction(lambda x, y: (x - y) * (x - y), "squared_difference")
 )
+# Both have infinite slopes at 0, of which nothing comes: equal numbers stay equal in any direction to
+# first order, and what is -inf does not count in a sum of exponentials.
+_deviation = Elementwise(
+    ScalarFunction(
+        math.sqrt, "deviation", ["x"], [lambda x: 0.0 if x == 0.0 else 0.5 / math.sqrt(x)]
+    )
+)
+_log_of_sum = Elementwise(
+    ScalarFunction(math.log, "log_of_sum", ["x"], [lambda x: 0.0 if x == 0.0 else 1.0 / x])
+)
 
 
 def _reduce(x: Tensor, monoid: Monoid, axis: Axes, keepdims: bool) -> Tensor:
+    require(x, monoid.name)
     axes = axes_of(x, axis, monoid.name)
     result: Tensor = apply(Reduce(monoid, axes), (x,))
     return _restored(result, x, axes) if keepdims else result
@@ -54,14 +66,14 @@ def sum(x: Tensor, /, *, axis: Axes = None, dtype: Any = None, keepdims: bool = 
     >>> ts.sum(ts.asarray([[1.0, 2.0], [3.0, 4.0]]), axis=0)
     tensor([4., 6.])
     """
-    x = x if dtype is None else x.astype(dtype)
+    x = x if dtype is None else require(x, "sum").astype(dtype)
     result = _reduce(x, monoids.SUM, axis, keepdims)
     return result if dtype is None else result.astype(dtype)
 
 
 def prod(x: Tensor, /, *, axis: Axes = None, dtype: Any = None, keepdims: bool = False) -> Tensor:
     """The product over axes (all by default); 1 for none."""
-    x = x if dtype is None else x.astype(dtype)
+    x = x if dtype is None else require(x, "prod").astype(dtype)
     result = _reduce(x, monoids.PRODUCT, axis, keepdims)
     return result if dtype is None else result.astype(dtype)
 
@@ -87,6 +99,7 @@ def all(x: Tensor, /, *, axis: Axes = None, keepdims: bool = False) -> Tensor:
 
 
 def _argument(x: Tensor, monoid: Monoid, axis: int | None, keepdims: bool) -> Tensor:
+    require(x, monoid.name)
     if axis is None:
         flat = apply(Reduce(monoid, (0,)), (reshape(x, (x.size,)),))
         return reshape(flat, (1,) * x.ndim) if keepdims else flat
@@ -105,7 +118,7 @@ def argmin(x: Tensor, /, *, axis: int | None = None, keepdims: bool = False) -> 
 
 
 def _inexact(x: Tensor, name: str) -> Tensor:
-    if not x.dtype.is_inexact:
+    if not require(x, name).dtype.is_inexact:
         raise DTypeError(
             f"{name}: {x.dtype.name} has no fractions; convert first: x.astype(ts.float32)"
         )
@@ -113,9 +126,14 @@ def _inexact(x: Tensor, name: str) -> Tensor:
 
 
 def mean(x: Tensor, /, *, axis: Axes = None, keepdims: bool = False) -> Tensor:
-    """The arithmetic mean along axes; NaN of nothing."""
+    """The arithmetic mean along axes; NaN of nothing.
+
+    Dtypes: floating or complex; the same. Half precision is added and counted in float32.
+    """
     count = _count(_inexact(x, "mean"), axis)
-    return sum(x, axis=axis, keepdims=keepdims) / (count if count else math.nan)
+    total = _reduce(x, monoids.WIDE_SUM, axis, keepdims)
+    result = total / (count if count else math.nan)
+    return result if total.dtype is x.dtype else result.astype(x.dtype)
 
 
 def _count(x: Tensor, axis: Axes) -> Any:
@@ -129,43 +147,78 @@ def var(
     """The variance along axes, by two passes; divided by the count less `correction`.
 
     That of complex numbers is the variance of their real parts and that of their imaginary parts.
+
+    Dtypes: floating or complex; the same, real. Half precision is computed in float32.
     """
+    require(x, "var")
     if x.dtype.is_complex:
         parts = (real(x), imag(x))
         a, b = (var(part, axis=axis, correction=correction, keepdims=keepdims) for part in parts)
         return a + b
-    squares = apply(_squared_difference, (x, mean(_inexact(x, "var"), axis=axis, keepdims=True)))
+    wide = widened(_inexact(x, "var"))
+    squares = apply(_squared_difference, (wide, mean(wide, axis=axis, keepdims=True)))
     count = _count(x, axis)
     total = sum(squares, axis=axis, keepdims=keepdims)
-    return total / (count - correction if is_greater(count, correction) else math.nan)
+    result = total / (count - correction if is_greater(count, correction) else math.nan)
+    return result if wide is x else result.astype(x.dtype)
 
 
 def std(
     x: Tensor, /, *, axis: Axes = None, correction: float = 0.0, keepdims: bool = False
 ) -> Tensor:
-    """The standard deviation along axes."""
-    from tessella.tensors.tensor import unary
+    """The standard deviation along axes; its gradient for equal numbers is 0.
 
-    return unary("sqrt", var(x, axis=axis, correction=correction, keepdims=keepdims))
+    Dtypes: floating or complex; the same, real. Half precision is computed in float32.
+    """
+    wide = widened(require(x, "std"))
+    spread = var(wide, axis=axis, correction=correction, keepdims=keepdims)
+    result: Tensor = apply(_deviation, (spread,))
+    return result if wide is x else result.astype(x.dtype)
 
 
 def logsumexp(x: Tensor, /, *, axis: Axes = None, keepdims: bool = False) -> Tensor:
-    """log(sum(exp(x))) along axes, without overflow."""
+    """log(sum(exp(x))) along axes, without overflow; -inf of nothing, or of nothing but -inf.
+
+    Dtypes: floating, the same; integers are made float32. Half precision is computed in float32.
+
+    >>> import tessella as ts
+    >>> ts.logsumexp(ts.asarray([0.0, 0.0])), ts.logsumexp(ts.zeros(0))
+    (tensor(0.6931), tensor(-inf))
+    """
     from tessella.tensors.elementwise import where
 
-    top = max(x, axis=axis, keepdims=True).detach()
+    kind = dtypes.result_float(require(x, "logsumexp").dtype)
+    wide = widened(x.astype(kind))
+    axes = axes_of(x, axis, "logsumexp")
+    if 0 in [x.shape[i] for i in axes]:
+        result: Tensor = apply(_log_of_sum, (sum(wide, axis=axes, keepdims=keepdims),))
+        return result.astype(kind)
+    top = max(wide, axis=axes, keepdims=True).detach()
     top = where(top - top == 0, top, 0.0)  # an infinite maximum would make NaN of itself
-    total = (x - top).exp()
-    result = sum(total, axis=axis, keepdims=True).log() + top
-    return result if keepdims else reshape(result, sum(x.detach(), axis=axis).shape)
+    total = sum((wide - top).exp(), axis=axes, keepdims=True)
+    result = (apply(_log_of_sum, (total,)) + top).astype(kind)
+    kept = tuple([n for i, n in enumerate(x.shape) if i not in axes])
+    return result if keepdims else reshape(result, kept)
+
+
+def widened(x: Tensor) -> Tensor:
+    """x as the dtype in which it is added up: half precision as float32, all else as it is."""
+    return x.astype(dtypes.float32) if dtypes.is_half(x.dtype) else x
 
 
 def count_nonzero(x: Tensor, /, *, axis: Axes = None, keepdims: bool = False) -> Tensor:
     """How many elements along axes are not zero."""
-    return sum(x != 0, axis=axis, keepdims=keepdims)
+    return sum(require(x, "count_nonzero") != 0, axis=axis, keepdims=keepdims)
+
+
+def narrowed(result: Tensor, *operands: Tensor) -> Tensor:
+    """What was computed of `widened` operands, rounded to their half precision if they have one."""
+    kind = dtypes.promote(*[x.dtype for x in operands])
+    return result.astype(kind) if dtypes.is_half(kind) else result
 
 
 def _scan(x: Tensor, kind: Any, axis: int | None, name: str) -> Tensor:
+    require(x, name)
     if axis is None:
         if x.ndim != 1:
             raise ArgumentError(f"{name}: shape {x.shape}; say along which axis")
@@ -182,7 +235,7 @@ def cumulative_sum(
     >>> ts.cumulative_sum(ts.asarray([1.0, 2.0, 3.0]))
     tensor([1., 3., 6.])
     """
-    x = x if dtype is None else x.astype(dtype)
+    x = x if dtype is None else require(x, "cumulative_sum").astype(dtype)
     result = _scan(x, CumulativeSum, axis, "cumulative_sum")
     return _with_initial(result, axis, 0) if include_initial else result
 
@@ -191,7 +244,7 @@ def cumulative_prod(
     x: Tensor, /, *, axis: int | None = None, dtype: Any = None, include_initial: bool = False
 ) -> Tensor:
     """Running products along an axis."""
-    x = x if dtype is None else x.astype(dtype)
+    x = x if dtype is None else require(x, "cumulative_prod").astype(dtype)
     result = _scan(x, CumulativeProduct, axis, "cumulative_prod")
     return _with_initial(result, axis, 1) if include_initial else result
 
@@ -294,6 +347,7 @@ def diff(
         raise ArgumentError(
             f"diff: n is {n!r}; expected a whole number of at least 0 and at most {_MOST_DIFFERENCES:,}"
         )
+    require(x, "diff")
     place = normalise_axis(axis, x.ndim, "diff")
     parts = [part for part in (prepend, x, append) if part is not None]
     x = concat(parts, axis=place) if len(parts) > 1 else x

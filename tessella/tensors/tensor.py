@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import weakref
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, TypeAlias
@@ -23,6 +24,7 @@ from tessella.errors import (
 )
 from tessella.primitives.base import Primitive, Shape, is_array_operation, normalise_axes
 from tessella.primitives.elementwise import Elementwise, cast_to, elementwise
+from tessella.sizes import Size
 from tessella.tracing.following import go_on, pause
 
 Number: TypeAlias = "bool | int | float | complex"
@@ -352,7 +354,7 @@ class Tensor:
 
     def __tessella_zero__(self) -> Tensor:
         """A zero of this tensor's dtype."""
-        return _scalar(0, self.dtype)
+        return _scalar(False if self.dtype.is_bool else 0, self.dtype)
 
     # --- operators ----------------------------------------------------------------------------------
 
@@ -400,15 +402,15 @@ class Tensor:
     def __rpow__(self, other: Operand) -> Tensor:
         return binary(elementwise("pow"), other, self)
 
-    def __matmul__(self, other: Tensor) -> Tensor:
+    def __matmul__(self, other: Any) -> Tensor:
         from tessella.tensors.linear import matmul
 
-        return matmul(self, other) if isinstance(other, Tensor) else NotImplemented
+        return matmul(self, other) if isinstance(other, ARRAYS) else NotImplemented
 
-    def __rmatmul__(self, other: Tensor) -> Tensor:
+    def __rmatmul__(self, other: Any) -> Tensor:
         from tessella.tensors.linear import matmul
 
-        return matmul(other, self) if isinstance(other, Tensor) else NotImplemented
+        return matmul(other, self) if isinstance(other, ARRAYS) else NotImplemented
 
     def __and__(self, other: Operand) -> Tensor:
         return binary(elementwise("bitwise_and"), self, other)
@@ -441,22 +443,22 @@ class Tensor:
         return binary(elementwise("right_shift"), other, self)
 
     def __lt__(self, other: Operand) -> Tensor:
-        return binary(elementwise("less"), self, other)
+        return compare("less", self, other)
 
     def __le__(self, other: Operand) -> Tensor:
-        return binary(elementwise("less_equal"), self, other)
+        return compare("less_equal", self, other)
 
     def __gt__(self, other: Operand) -> Tensor:
-        return binary(elementwise("greater"), self, other)
+        return compare("greater", self, other)
 
     def __ge__(self, other: Operand) -> Tensor:
-        return binary(elementwise("greater_equal"), self, other)
+        return compare("greater_equal", self, other)
 
     def __eq__(self, other: object) -> Tensor:  # type: ignore[override]
-        return binary(elementwise("equal"), self, other)
+        return compare("equal", self, other)
 
     def __ne__(self, other: object) -> Tensor:  # type: ignore[override]
-        return binary(elementwise("not_equal"), self, other)
+        return compare("not_equal", self, other)
 
     __hash__ = object.__hash__  # by identity, as == compares elements
 
@@ -534,7 +536,7 @@ class Tensor:
     def __ipow__(self, other: Operand) -> Tensor:
         return self._rebind(self**other, "**=")
 
-    def __imatmul__(self, other: Tensor) -> Tensor:
+    def __imatmul__(self, other: Any) -> Tensor:
         return self._rebind(self @ other, "@=")
 
     def __iand__(self, other: Operand) -> Tensor:
@@ -716,6 +718,8 @@ class Tensor:
         return unary("absolute", self)
 
 
+ARRAYS: Any = (Tensor, np.ndarray)  # what `@` takes
+
 # --- making tensors ----------------------------------------------------------------------------------
 
 
@@ -769,8 +773,8 @@ def _scalar(value: Number, like: DType) -> Tensor:
         return found
     dtype = dtypes.python_scalar_dtype(value, like)
     if tracing:
-        return filled(_fitting(value, dtype), (), dtype)
-    found = from_array(fill(_fitting(value, dtype), (), dtype))
+        return filled(fitting(value, dtype), (), dtype)
+    found = from_array(fill(fitting(value, dtype), (), dtype))
     if value:
         protect(found._value.buffer)
         if len(_scalars) > 4096:
@@ -779,15 +783,18 @@ def _scalar(value: Number, like: DType) -> Tensor:
     return found
 
 
-def _fitting(value: Number, dtype: DType) -> Number:
-    if dtype.is_integer and isinstance(value, int):
-        low = -(1 << (dtype.bits - 1)) if dtype.kind == "int" else 0
-        high = (1 << (dtype.bits - (dtype.kind == "int"))) - 1
-        if not low <= value <= high:
-            raise ArgumentError(
-                f"the number {value} does not fit in {dtype.name} ({low} to {high}); convert the "
-                "tensor to a wider dtype first"
-            )
+def fitting(value: Any, dtype: DType) -> Any:
+    """A Python number, which a dtype must be able to hold if it is one of integers.
+
+    Raises:
+        ArgumentError: it cannot. (Fractions are cut off where a float is to be an integer.)
+    """
+    number = dtype.is_integer and isinstance(value, (int, float))
+    if number and not dtype.low <= value < dtype.high + 1:
+        raise ArgumentError(
+            f"the number {value} does not fit in {dtype.name} ({dtype.low} to {dtype.high}); "
+            "convert the tensor to a wider dtype first"
+        )
     return value
 
 
@@ -816,9 +823,87 @@ def binary(primitive: Elementwise, x: Any, y: Any) -> Tensor:
     return apply(primitive, (x, y))
 
 
+_MIRRORED = {
+    "equal": "equal", "not_equal": "not_equal", "less": "greater", "greater": "less",
+    "less_equal": "greater_equal", "greater_equal": "less_equal",
+}  # fmt: skip
+
+
+def compare(name: str, x: Any, y: Any) -> Tensor:
+    """A comparison of two operands, one of which is a tensor.
+
+    Integers and Python numbers are compared as mathematics has it, even if the integers' dtype could
+    not hold the number: every uint8 is below 300, and none equals 0.5.
+    """
+    if isinstance(y, Tensor):
+        if isinstance(x, Tensor):
+            return apply(elementwise(name), (x, y))
+        if y.dtype.is_inexact:
+            return binary(elementwise(name), x, y)
+        return _compare_integers(_MIRRORED[name], y, x)
+    dtype = x._value.layout.dtype
+    if dtype.is_inexact or (type(y) is int and dtype.low <= y <= dtype.high):
+        y = operand(y, x)
+        return NotImplemented if y is NotImplemented else apply(elementwise(name), (x, y))
+    return _compare_integers(name, x, y)
+
+
+def _compare_integers(name: str, x: Tensor, number: Any) -> Tensor:
+    """Integers (or bool) beside a Python number; a fraction, or what does not fit, is a float64."""
+    if isinstance(number, (int, float)):
+        low, high = dtypes.limits(dtypes.int64 if x.dtype.is_bool else x.dtype)
+        if not low <= number <= high and number == number:
+            number = math.inf if number > high else -math.inf
+        if isinstance(number, float):
+            number = _scalar(number, dtypes.float64)
+    elif hasattr(number, "__tessella_operand__") and not isinstance(number, Size):
+        number = _traced_beside_integers(number, x.dtype)
+    return binary(elementwise(name), x, number)
+
+
+def _traced_beside_integers(number: Any, dtype: DType) -> Any:
+    """A float of a traced function as a float64 that compares with integers as it would untraced."""
+    wide: Any = number.__tessella_operand__(_scalar(0.0, dtypes.float64))
+    if dtype.bits < 64 or not isinstance(wide, Tensor):
+        return wide
+    # the greatest integers are rounded up, to what is too large
+    top = _scalar(float(dtypes.limits(dtype)[1]), dtypes.float64)
+    return apply(elementwise("select"), (wide >= top, _scalar(math.inf, dtypes.float64), wide))
+
+
 def unary(name: str, x: Tensor) -> Tensor:
     """An elementwise function of one tensor, by its name."""
-    return apply(elementwise(name), (x,))
+    return apply(elementwise(name), (require(x, name),))
+
+
+def require(x: Any, name: str) -> Tensor:
+    """x, which must be a tensor.
+
+    Raises:
+        ArgumentTypeError: it is something else.
+    """
+    if not isinstance(x, Tensor):
+        raise ArgumentTypeError(
+            f"{name}: a Tensor was expected, {type(x).__name__} was given; use ts.asarray(...)"
+        )
+    return x
+
+
+def require_all(name: str, *values: Any) -> list[Tensor]:
+    """Tensors and NumPy arrays, all as tensors; one at least must be a tensor.
+
+    Raises:
+        ArgumentTypeError: none is a tensor, or one is neither.
+    """
+    strange = [x for x in values if not isinstance(x, Tensor)]
+    if not strange:
+        return [*values]
+    if len(strange) == len(values):
+        require(values[0], name)
+    return [
+        from_ndarray(np.asarray(x)) if isinstance(x, (np.ndarray, np.generic)) else require(x, name)
+        for x in values
+    ]
 
 
 # --- running and recording -----------------------------------------------------------------------------

@@ -218,6 +218,49 @@ def test_freezing_and_conversion():
         net.to(ts.int32)
 
 
+@pytest.mark.parametrize("compiled", [False, True])
+@pytest.mark.parametrize("make", [
+    lambda p: optim.SGD(p, lr=0.01, momentum=0.9), lambda p: optim.Adam(p, amsgrad=True), optim.AdamW,
+])  # fmt: skip
+def test_gradients_and_what_optimisers_remember_follow_the_dtype(make, compiled):
+    net = nn.Sequential(nn.Linear(3, 4), nn.BatchNorm1d(4), nn.Linear(4, 1))
+    optimiser = make(net.parameters())
+    x = ts.asarray(np.random.default_rng(0).standard_normal((8, 3)).astype(np.float32))
+
+    def step(x):
+        optimiser.zero_grad()
+        loss = (net(x) ** 2).mean()
+        loss.backward()
+        optimiser.step()
+        return loss
+
+    step = ts.jit(step) if compiled else step
+    losses = [float(step(x))]
+    for dtype in (ts.float64, ts.float32, ts.float64):
+        net.to(dtype)
+        for parameter in net.parameters():
+            assert parameter.grad.dtype is dtype
+            parameter.grad = parameter.grad  # fits
+        losses.append(float(step(x.astype(dtype))))
+        for parameter, state in optimiser.state.items():
+            kinds = {name: value.dtype for name, value in state.items()}
+            assert kinds.pop("step", ts.float32) is ts.float32
+            assert set(kinds.values()) == {parameter.dtype} == {dtype}
+    assert losses == sorted(losses, reverse=True)
+
+
+def test_a_checkpoint_of_an_optimiser_takes_the_dtype_of_its_parameters():
+    net, double = nn.Linear(2, 1), nn.Linear(2, 1).to(ts.float64)
+    first, second = (optim.SGD(m.parameters(), lr=0.1, momentum=0.9) for m in (net, double))
+    net(ts.ones((1, 2))).sum().backward()
+    first.step()
+    second.load_state_dict(first.state_dict())
+    double(ts.ones((1, 2), dtype=ts.float64)).sum().backward()
+    second.step()
+    assert second.state[double.weight]["momentum_buffer"].dtype is ts.float64
+    assert second.state[double.weight]["momentum_buffer"].tolist() == [[1.9, 1.9]]
+
+
 def test_repr():
     text = repr(
         nn.Sequential(nn.Conv2d(1, 4, 3, padding=1), nn.BatchNorm2d(4), nn.Flatten(), Block(2))

@@ -8,6 +8,7 @@ import itertools
 import math
 import warnings
 
+import mpmath
 import numpy as np
 import pytest
 from scipy import special
@@ -291,3 +292,24 @@ def test_every_nan_is_one(name):
     quiet = bits | np.uint32(0x7FC00000)
     nans = np.concatenate([quiet, quiet | np.uint32(1 << 31)]).view(np.float32)
     assert np.isnan(getattr(ts, name)(ts.asarray(nans)).numpy()).all()
+
+
+@pytest.mark.parametrize("order", [1, 2, 3])
+def test_derivatives_of_digamma(order):
+    """polygamma: by the formulas for the first, by differentiating them for the others."""
+    x = np.array([1e-3, 0.1, 0.5, 1.0, 2.0, 3.3, 7.99, 8.0, 50.0, 1e4, -0.5, -1.5, -2.7, -10.3])
+    function = ts.digamma
+    for _ in range(order):
+        function = ts.grad(lambda x, inner=function: inner(x).sum())
+    np.testing.assert_allclose(function(ts.asarray(x)).numpy(), polygamma(order, x), rtol=1e-11)
+    if order == 1:
+        ends = ts.asarray([np.inf, np.nan, 0.0, -3.0])
+        np.testing.assert_array_equal(function(ends).numpy(), [0.0, np.nan, np.inf, np.inf])
+        single = function(ts.asarray(x.astype(np.float32))).numpy()
+        np.testing.assert_allclose(single, polygamma(1, x.astype(np.float32)), rtol=1e-6)
+
+
+def polygamma(order, x):
+    """Derivatives of digamma, exact."""
+    with mpmath.workdps(40):
+        return np.array([float(mpmath.polygamma(order, mpmath.mpf(float(v)))) for v in x])

@@ -6,6 +6,7 @@ from scipy import stats
 
 import tessella as ts
 from tessella import errors
+from tessella.tensors import distributions
 
 KEY = ts.random.key(20)
 N = 20_000
@@ -251,3 +252,33 @@ def test_requirements_hold_again_at_every_call():
         assert np.isfinite(draw(ts.asarray([1.0, 2.0])).numpy()).all()
         with pytest.raises(errors.ArgumentError, match="gamma: a holds nan"):
             draw(ts.asarray([1.0, np.nan]))
+
+
+@pytest.mark.parametrize("dtype", [ts.float16, ts.bfloat16, ts.float32, ts.float64])
+def test_uniform_numbers_stay_below_their_upper_bound(dtype):
+    """Half precision has few numbers: some of 20,000 would be rounded up to the bound."""
+    for low, high in ((0.0, 1.0), (10.0, 11.0), (-1.0, 1.0), (0.1, 0.2)):
+        for drawn in (
+            ts.random.default.uniform((20000,), low, high, dtype),
+            distributions.uniform(ts.random.key(1), (20000,), dtype, low, high),
+        ):
+            assert drawn.dtype is dtype
+            numbers = drawn.numpy().astype(np.float64)
+            bound = np.asarray(high, dtype.numpy).astype(np.float64)
+            assert (numbers < bound).all()
+            assert (numbers >= np.asarray(low, dtype.numpy).astype(np.float64)).all()
+            assert numbers.mean() == pytest.approx(
+                (low + high) / 2, abs=0.02 * (high - low) + 0.04 * (low > 1)
+            )
+
+
+def test_numbers_between_the_ends(monkeypatch):
+    """The largest and the smallest word give neither 0 nor 1, of which logarithms are infinite."""
+    for word in (0, 2**32 - 1):
+        monkeypatch.setattr(
+            distributions, "_words", lambda key, shape, w=word: ts.full(shape, w, dtype=ts.uint32)
+        )
+        for name in ("logistic", "gumbel", "laplace", "cauchy"):
+            for dtype in (ts.float32, ts.float64):
+                drawn = getattr(distributions, name)(ts.random.key(0), (2,), dtype)
+                assert np.isfinite(drawn.numpy()).all(), (name, dtype)

@@ -13,7 +13,7 @@ from tessella.scalar.function import ScalarFunction
 from tessella.scalar.mathematics import sigmoid as scalar_sigmoid
 from tessella.scalar.mathematics import softplus as scalar_softplus
 from tessella.tensors.elementwise import zip_with
-from tessella.tensors.tensor import Tensor, apply, unary
+from tessella.tensors.tensor import Tensor, apply, require, unary
 
 
 def _operation(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
@@ -180,7 +180,8 @@ def softmax(x: Tensor, dim: int = -1) -> Tensor:
     >>> softmax(ts.zeros((1, 4)))
     tensor([[0.25, 0.25, 0.25, 0.25]])
     """
-    result: Tensor = apply(Softmax(normalise_axis(dim, x.ndim, "softmax")), (x,))
+    axis = normalise_axis(dim, require(x, "softmax").ndim, "softmax")
+    result: Tensor = apply(Softmax(axis), (x,))
     return result
 
 
@@ -193,5 +194,6 @@ def log_softmax(x: Tensor, dim: int = -1) -> Tensor:
     >>> log_softmax(ts.asarray([0.0, 1000.0]))
     tensor([-1000.,     0.])
     """
-    result: Tensor = apply(LogSoftmax(normalise_axis(dim, x.ndim, "log_softmax")), (x,))
+    axis = normalise_axis(dim, require(x, "log_softmax").ndim, "log_softmax")
+    result: Tensor = apply(LogSoftmax(axis), (x,))
     return result

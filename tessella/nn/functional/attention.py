@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
+from tessella.dtypes import is_half
 from tessella.errors import ArgumentError, ShapeError
-from tessella.nn.functional.activations import softmax
 from tessella.nn.functional.normalisation import dropout
 from tessella.primitives.attention import Attention
 from tessella.primitives.base import broadcast_shapes, size_of
+from tessella.primitives.contraction import matmul_labels
+from tessella.primitives.softmax import Softmax
 from tessella.tensors.creation import arange
 from tessella.tensors.elementwise import where
 from tessella.tensors.manipulation import broadcast_to, reshape
-from tessella.tensors.tensor import Tensor
+from tessella.tensors.tensor import Tensor, apply, require_all
 
 IN_STRIPS_FROM = 1 << 23  # bytes of scores; fewer stay in the cache as they are
 
@@ -24,7 +27,7 @@ def scaled_dot_product_attention(
     """softmax(scale Q Kᵀ + mask) V, for each head.
 
     `attn_mask` is added, or, if it is bool, says which keys each query sees. `is_causal` lets each
-    query see the keys up to its own place. `scale` is 1 / sqrt(E) unless given. Long sequences are
+    query see the keys up to its own place; a query that sees no key gets zeros. `scale` is 1 / sqrt(E) unless given. Long sequences are
     computed in strips of queries, and the matrix of scores is never there as a whole (unless the mask
     is one that is added, or there is dropout).
 
@@ -43,6 +46,9 @@ def scaled_dot_product_attention(
     tensor([[1.    , 0.    ],
             [0.3302, 0.6698]])
     """
+    query, key, value = require_all("scaled_dot_product_attention", query, key, value)
+    if attn_mask is not None:
+        (attn_mask,) = require_all("scaled_dot_product_attention", attn_mask, query)[:1]
     if min(query.ndim, key.ndim, value.ndim) < 2 or query.shape[-1] != key.shape[-1]:
         raise ShapeError(
             f"scaled_dot_product_attention: query {query.shape} and key {key.shape}; their last "
@@ -64,7 +70,7 @@ def scaled_dot_product_attention(
         scores_bytes = size_of((*lead, query.shape[-2], key.shape[-2])) * query.dtype.itemsize
         if scores_bytes > IN_STRIPS_FROM:
             return _in_strips(lead, query, key, value, attn_mask, is_causal, factor)
-    scores = (query @ key.mT) * factor  # (..., L, S)
+    scores = _scores(query, key) * factor  # (..., L, S)
     if is_causal:
         rows = reshape(arange(scores.shape[-2]), (-1, 1))
         scores = where(rows >= arange(scores.shape[-1]), scores, -math.inf)
@@ -72,8 +78,19 @@ def scaled_dot_product_attention(
         scores = where(attn_mask, scores, -math.inf)
     elif attn_mask is not None:
         scores = scores + attn_mask
-    weights = softmax(scores, -1)
-    return dropout(weights, dropout_p) @ value
+    weights: Tensor = apply(Softmax(scores.ndim - 1, or_zero=True), (scores,))
+    return dropout(weights, dropout_p).astype(value.dtype) @ value
+
+
+def _scores(query: Tensor, key: Tensor) -> Tensor:
+    """Every query times every key; of half precision in float32, as they may be large."""
+    if not (is_half(query.dtype) and query.dtype is key.dtype):
+        return query @ key.mT
+    lead = broadcast_shapes([query.shape[:-2], key.shape[:-2]], "scaled_dot_product_attention")
+    q, k = (broadcast_to(x, (*lead, *x.shape[-2:])) for x in (query, key))
+    wide = replace(matmul_labels(q.ndim, k.ndim), wide=True)
+    found: Tensor = apply(wide, (q, k.mT))
+    return found
 
 
 def _in_strips(

@@ -12,7 +12,7 @@ from tessella.tensors.creation import arange
 from tessella.tensors.indexing import get_item
 from tessella.tensors.linear import matmul
 from tessella.tensors.manipulation import reshape, swapaxes
-from tessella.tensors.tensor import Tensor, apply
+from tessella.tensors.tensor import Tensor, apply, require, require_all
 
 
 def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
@@ -24,6 +24,8 @@ def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     >>> linear(ts.ones((1, 3)), ts.ones((2, 3)), ts.asarray([0.0, 1.0]))
     tensor([[3., 4.]])
     """
+    if not isinstance(x, Tensor) or not isinstance(weight, Tensor):
+        x, weight = require_all("linear", x, weight)
     if x.ndim == 0 or x.shape[-1] != weight.shape[-1]:
         raise ShapeError(
             f"linear: the input has shape {x.shape}, the weight {weight.shape}; the last axis of "
@@ -78,6 +80,7 @@ def convolution(
         ShapeError: channels do not fit, or the kernel is larger than the padded input.
     """
     name = f"conv{rank}d"
+    x, weight = require_all(name, x, weight)
     unbatched = x.ndim == rank + 1
     x = reshape(x, (1, *x.shape)) if unbatched else x
     if x.ndim != rank + 2 or weight.ndim != rank + 2:
@@ -211,4 +214,4 @@ def embedding(x: Tensor, weight: Tensor) -> Tensor:
     tensor([[2., 3.],
             [2., 3.]])
     """
-    return get_item(weight, x)
+    return get_item(require(weight, "embedding"), x)

@@ -1,6 +1,7 @@
 """Losses: one number for how far a network is from what it should say.
 
-All take `reduction`: 'mean', 'sum', or 'none' for one loss for each element or example.
+All take `reduction`: 'mean', 'sum', or 'none' for one loss for each element or example. Half precision is
+computed, added and counted in float32, and rounded once.
 """
 
 from __future__ import annotations
@@ -17,11 +18,12 @@ from tessella.nn.functional.activations import log_softmax
 from tessella.primitives.indexing import InRange, Limits
 from tessella.scalar.function import ScalarFunction
 from tessella.scalar.mathematics import softplus as scalar_softplus
-from tessella.tensors.creation import arange, ones_like
+from tessella.tensors.creation import arange
 from tessella.tensors.elementwise import where, zip_with
 from tessella.tensors.indexing import get_item
 from tessella.tensors.manipulation import expand_dims, moveaxis, reshape
-from tessella.tensors.tensor import Tensor, apply, is_traced
+from tessella.tensors.statistical import narrowed, widened
+from tessella.tensors.tensor import Tensor, apply, is_traced, require_all
 
 # --- numbers -------------------------------------------------------------------------------------
 
@@ -31,10 +33,18 @@ def _operation(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 _squared_error = _operation("squared_error", lambda x, y: (x - y) * (x - y))
+_absolute_error = _operation("absolute_error", lambda x, y: abs(x - y))
 _huber = _operation(
     "huber", lambda d, delta: 0.5 * d * d if abs(d) < delta else delta * (abs(d) - 0.5 * delta)
 )
 _bce_with_logits = _operation("bce_with_logits", lambda x, y: scalar_softplus(x) - x * y)
+_if_counted = zip_with(
+    ScalarFunction(  # x itself; but what is ignored gets no gradient, not even NaN
+        lambda x, counted: x,
+        "if_counted",
+        derivatives=(lambda x, counted: 1.0 if counted else 0.0, lambda x, counted: 0.0),
+    )
+)
 _bce = zip_with(
     ScalarFunction(
         lambda x, y: -(y * max(math.log(x), -100) + (1 - y) * max(math.log1p(-x), -100)),
@@ -56,8 +66,8 @@ def mse_loss(x: Tensor, target: Tensor, reduction: str = "mean") -> Tensor:
     >>> mse_loss(ts.asarray([1.0, 4.0]), ts.asarray([1.0, 2.0]))
     tensor(2.)
     """
-    _same_shape(x, target, "mse_loss")
-    return _reduced(_squared_error(x, target), reduction)
+    x, target = _same_shape(x, target, "mse_loss")
+    return _of_elements(_squared_error, x, target, reduction)
 
 
 def l1_loss(x: Tensor, target: Tensor, reduction: str = "mean") -> Tensor:
@@ -69,8 +79,8 @@ def l1_loss(x: Tensor, target: Tensor, reduction: str = "mean") -> Tensor:
     >>> l1_loss(ts.asarray([1.0, 4.0]), ts.asarray([1.0, 2.0]))
     tensor(1.)
     """
-    _same_shape(x, target, "l1_loss")
-    return _reduced(abs(x - target), reduction)
+    x, target = _same_shape(x, target, "l1_loss")
+    return _of_elements(_absolute_error, x, target, reduction)
 
 
 def huber_loss(x: Tensor, target: Tensor, delta: float = 1.0, reduction: str = "mean") -> Tensor:
@@ -84,10 +94,10 @@ def huber_loss(x: Tensor, target: Tensor, delta: float = 1.0, reduction: str = "
     >>> huber_loss(ts.asarray([1.0, 4.0]), ts.asarray([0.0, 0.0]), reduction="none")
     tensor([0.5, 3.5])
     """
-    _same_shape(x, target, "huber_loss")
+    x, target = _same_shape(x, target, "huber_loss")
     if delta <= 0:
         raise ArgumentError(f"huber_loss: delta is {delta}; expected more than 0")
-    return _reduced(_huber(x - target, delta), reduction)
+    return _of_elements(lambda x, y: _huber(x - y, delta), x, target, reduction)
 
 
 def smooth_l1_loss(x: Tensor, target: Tensor, beta: float = 1.0, reduction: str = "mean") -> Tensor:
@@ -99,10 +109,12 @@ def smooth_l1_loss(x: Tensor, target: Tensor, beta: float = 1.0, reduction: str 
     >>> smooth_l1_loss(ts.asarray([1.0, 4.0]), ts.asarray([0.0, 0.0]), 2.0, reduction="none")
     tensor([0.25, 3.  ])
     """
-    _same_shape(x, target, "smooth_l1_loss")
+    x, target = _same_shape(x, target, "smooth_l1_loss")
     if beta == 0:
         return l1_loss(x, target, reduction)
-    return huber_loss(x, target, beta, reduction) / beta
+    if beta < 0:
+        raise ArgumentError(f"smooth_l1_loss: beta is {beta}; expected at least 0")
+    return _of_elements(lambda x, y: _huber(x - y, beta) / beta, x, target, reduction)
 
 
 def binary_cross_entropy_with_logits(x: Tensor, target: Tensor, reduction: str = "mean") -> Tensor:
@@ -114,8 +126,8 @@ def binary_cross_entropy_with_logits(x: Tensor, target: Tensor, reduction: str =
     >>> binary_cross_entropy_with_logits(ts.asarray([0.0]), ts.asarray([1.0]))
     tensor(0.6931)
     """
-    _same_shape(x, target, "binary_cross_entropy_with_logits")
-    return _reduced(_bce_with_logits(x, target), reduction)
+    x, target = _same_shape(x, target, "binary_cross_entropy_with_logits")
+    return _of_elements(_bce_with_logits, x, target, reduction)
 
 
 def binary_cross_entropy(x: Tensor, target: Tensor, reduction: str = "mean") -> Tensor:
@@ -127,8 +139,16 @@ def binary_cross_entropy(x: Tensor, target: Tensor, reduction: str = "mean") -> 
     >>> binary_cross_entropy(ts.asarray([0.5, 0.0]), ts.asarray([1.0, 1.0]), reduction="none")
     tensor([  0.6931, 100.    ])
     """
-    _same_shape(x, target, "binary_cross_entropy")
-    return _reduced(_bce(x, target), reduction)
+    x, target = _same_shape(x, target, "binary_cross_entropy")
+    return _of_elements(_bce, x, target, reduction)
+
+
+def _of_elements(
+    function: Callable[..., Tensor], x: Tensor, target: Tensor, reduction: str
+) -> Tensor:
+    """A loss for each element, reduced."""
+    loss = _reduced(function(widened(x), widened(target)), reduction)
+    return narrowed(loss, x, target)
 
 
 # --- classes -------------------------------------------------------------------------------------
@@ -138,7 +158,7 @@ def nll_loss(
     x: Tensor, target: Tensor, weight: Tensor | None = None, ignore_index: int = -100,
     reduction: str = "mean",
 ) -> Tensor:  # fmt: skip
-    """Minus the log probability of the right class.
+    """Minus the log probability of the right class; what is ignored may be anything, NaN too.
 
     Shapes: (N, C, ...) and (N, ...), or (C,) and (). `weight` is (C,).
 
@@ -150,8 +170,10 @@ def nll_loss(
     >>> nll_loss(ts.asarray([[-1.0, -0.5]]), ts.asarray([1]))
     tensor(0.5)
     """
-    loss, factor = _nll(x, target, weight, ignore_index, "nll_loss")
-    return _weighted(loss, factor, reduction)
+    x, target = require_all("nll_loss", x, target)
+    counted = _counted(x, target, ignore_index, "nll_loss")
+    loss, factor = _nll(x, target, weight, counted, "nll_loss")
+    return narrowed(_weighted(loss, factor, reduction), x)
 
 
 def cross_entropy(
@@ -159,6 +181,9 @@ def cross_entropy(
     reduction: str = "mean", label_smoothing: float = 0.0,
 ) -> Tensor:  # fmt: skip
     """Minus the log of the probability that `softmax(x)` gives to the right class.
+
+    Examples of the class `ignore_index` do not count, whatever they hold: -inf and NaN reach neither the
+    loss nor the gradient.
 
     Shapes: (N, C, ...) and class numbers (N, ...), or probabilities of x's shape; or (C,) and ().
 
@@ -171,51 +196,57 @@ def cross_entropy(
     """
     if not 0.0 <= label_smoothing <= 1.0:
         raise ArgumentError(f"cross_entropy: label_smoothing is {label_smoothing}; expected 0 to 1")
+    x, target = require_all("cross_entropy", x, target)
     axis = 1 if x.ndim > 1 else 0
     if target.dtype.is_float:
-        return _soft_cross_entropy(x, target, weight, reduction, label_smoothing, axis)
-    logs = log_softmax(x, axis)
-    loss, factor = _nll(logs, target, weight, ignore_index, "cross_entropy")
+        soft = _soft_cross_entropy(x, target, weight, reduction, label_smoothing, axis)
+        return narrowed(soft, x, target)
+    counted = _counted(x, target, ignore_index, "cross_entropy")
+    seen = widened(x)
+    if counted is not None:
+        seen = _if_counted(seen, expand_dims(counted, axis=axis))
+    logs = log_softmax(seen, axis)
+    loss, factor = _nll(logs, target, weight, counted, "cross_entropy")
     hard = _weighted(loss, factor, reduction)
     if label_smoothing == 0.0:
-        return hard
+        return narrowed(hard, x)
     even = -_by_class(logs, weight, axis).sum(axis=axis)
-    if factor is not None:
-        counted = _counted(target, ignore_index)
-        even = even if counted is None else even * counted.astype(x.dtype)
+    if counted is not None:
+        even = where(counted, even, 0.0)
     smooth = (
         even.sum() / (target.size if factor is None else factor.sum())
         if reduction == "mean"
         else _reduced(even, reduction)
     )
-    return hard * (1.0 - label_smoothing) + smooth * (label_smoothing / x.shape[axis])
+    return narrowed(hard * (1.0 - label_smoothing) + smooth * (label_smoothing / x.shape[axis]), x)
 
 
-def _nll(
-    logs: Tensor, target: Tensor, weight: Tensor | None, ignore_index: int, name: str
-) -> tuple[Tensor, Tensor | None]:
-    """The loss of each example, and what it counts in a mean (None if all count 1)."""
-    target = _checked_classes(logs, target, name)
-    counted = _counted(target, ignore_index)
-    safe = target if counted is None else where(counted, target, 0)
-    limits = Limits(logs.shape[min(1, logs.ndim - 1)], purpose=name)
-    safe = apply(InRange(limits), (safe,)).astype(dtypes.int64)
-    loss = -(_matching if is_traced() else _picked)(logs, safe)
-    if weight is None and counted is None:
-        return loss, None
-    factor = ones_like(loss) if counted is None else counted.astype(loss.dtype)
-    if weight is not None:
-        factor = factor * get_item(weight, safe)
-    return loss * factor, factor
-
-
-def _counted(target: Tensor, ignore_index: int) -> Tensor | None:
-    """Which examples count; None if all do, as far as is known."""
+def _counted(x: Tensor, target: Tensor, ignore_index: int, name: str) -> Tensor | None:
+    """Which examples count; None if it is known that all do."""
+    target = _checked_classes(x, target, name)
     limits = np.iinfo(target.dtype.numpy)
     if not limits.min <= ignore_index <= limits.max:  # a byte is never -100
         return None
     counted = target != ignore_index
     return counted if is_traced() or not bool(counted.all()) else None
+
+
+def _nll(
+    logs: Tensor, target: Tensor, weight: Tensor | None, counted: Tensor | None, name: str
+) -> tuple[Tensor, Tensor | None]:
+    """The loss of each example, and what it counts in a mean (None if all count 1)."""
+    safe = target if counted is None else where(counted, target, 0)
+    limits = Limits(logs.shape[min(1, logs.ndim - 1)], purpose=name)
+    safe = apply(InRange(limits), (safe,)).astype(dtypes.int64)
+    loss = widened(-(_matching if is_traced() else _picked)(logs, safe))
+    factor = None
+    if weight is not None:
+        factor = widened(get_item(weight, safe))
+        loss = loss * factor
+    if counted is not None:  # chosen, not multiplied: zero times NaN is NaN
+        loss = where(counted, loss, 0.0)
+        factor = counted.astype(loss.dtype) if factor is None else where(counted, factor, 0.0)
+    return loss, factor
 
 
 def _picked(logs: Tensor, target: Tensor) -> Tensor:
@@ -254,10 +285,10 @@ def _soft_cross_entropy(
     x: Tensor, target: Tensor, weight: Tensor | None, reduction: str, smoothing: float, axis: int
 ) -> Tensor:
     """The target is a distribution over the classes; the mean is over examples."""
-    _same_shape(x, target, "cross_entropy")
+    x, target = _same_shape(x, target, "cross_entropy")
     if smoothing:
         target = target * (1.0 - smoothing) + smoothing / x.shape[axis]
-    logs = _by_class(log_softmax(x, axis), weight, axis)
+    logs = _by_class(log_softmax(widened(x), axis), weight, axis)
     return _reduced(-(logs * target).sum(axis=axis), reduction)
 
 
@@ -270,12 +301,14 @@ def _by_class(logs: Tensor, weight: Tensor | None, axis: int) -> Tensor:
 # --- what all share ------------------------------------------------------------------------------
 
 
-def _same_shape(x: Tensor, target: Tensor, name: str) -> None:
+def _same_shape(x: Tensor, target: Tensor, name: str) -> tuple[Tensor, Tensor]:
+    x, target = require_all(name, x, target)
     if x.shape != target.shape:
         raise ShapeError(
             f"{name}: the input has shape {x.shape}, the target {target.shape}; they must be the "
             "same: reshape one of them"
         )
+    return x, target
 
 
 def _weighted(loss: Tensor, factor: Tensor | None, reduction: str) -> Tensor:

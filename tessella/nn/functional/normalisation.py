@@ -10,7 +10,8 @@ from tessella.sizes import is_greater
 from tessella.tensors import random
 from tessella.tensors.elementwise import zip_with
 from tessella.tensors.manipulation import reshape
-from tessella.tensors.tensor import Tensor, unary
+from tessella.tensors.statistical import narrowed, widened
+from tessella.tensors.tensor import Tensor, require, unary
 
 
 def batch_norm(
@@ -23,9 +24,10 @@ def batch_norm(
     Running statistics (the variance without bias) are updated in training.
 
     Shapes: (N, C, ...); the same. Weight, bias and statistics are (C,).
+    Dtypes: floating; the same. Half precision is computed in float32 and rounded once.
 
     Raises:
-        ShapeError: in training, there is one value for each channel.
+        ShapeError: there is no axis of channels; in training, there is one value for each channel.
 
     Source: Ioffe & Szegedy, *Batch normalization* (2015).
 
@@ -34,6 +36,12 @@ def batch_norm(
     tensor([[-1.],
             [ 1.]])
     """
+    if require(x, "batch_norm").ndim < 2:
+        raise ShapeError(
+            f"batch_norm: the input has shape {x.shape}; expected (N, C) or (N, C, ...): reshape it"
+        )
+    operands = [y for y in (x, weight, bias) if y is not None]
+    x = widened(x)
     axes = tuple(axis for axis in range(x.ndim) if axis != 1)
     shape = (1, -1, *(1,) * (x.ndim - 2))
     if training or running_mean is None or running_var is None:
@@ -56,7 +64,8 @@ def batch_norm(
     if weight is not None:
         factor = factor * reshape(weight, shape)
     result = centred * factor
-    return result if bias is None else result + reshape(bias, shape)
+    result = result if bias is None else result + reshape(bias, shape)
+    return narrowed(result, *operands)
 
 
 def _update(running: Tensor, now: Tensor, momentum: float | Tensor, scale: float) -> None:
@@ -71,6 +80,7 @@ def layer_norm(
     """The last axes with mean 0 and variance 1, then scaled and shifted.
 
     Shapes: (..., *normalized_shape); the same.
+    Dtypes: floating; the same. Half precision is computed in float32 and rounded once.
 
     Source: Ba, Kiros & Hinton, *Layer normalization* (2016).
 
@@ -79,27 +89,30 @@ def layer_norm(
     tensor([-1.,  1.])
     """
     shape = (normalized_shape,) if isinstance(normalized_shape, int) else tuple(normalized_shape)
-    if x.shape[x.ndim - len(shape) :] != shape:
+    if require(x, "layer_norm").shape[x.ndim - len(shape) :] != shape:
         raise ShapeError(
             f"layer_norm: the input has shape {x.shape}, which does not end in {shape}"
         )
     axes = tuple(range(x.ndim - len(shape), x.ndim))
+    operands = [y for y in (x, weight, bias) if y is not None]
+    x = widened(x)
     centred = x - x.mean(axis=axes, keepdims=True)
     variance = (centred * centred).mean(axis=axes, keepdims=True)
     result = centred * unary("rsqrt", variance + eps)
     result = result if weight is None else result * weight
-    return result if bias is None else result + bias
+    result = result if bias is None else result + bias
+    return narrowed(result, *operands)
 
 
 def _drop_below(x: Any, uniform: Any, limit: Any, scale: Any) -> Any:
-    return x * 0 if uniform < limit else x * scale
+    return 0.0 if uniform < limit else x * scale
 
 
 _drop = zip_with(ScalarFunction(_drop_below, "dropout"))
 
 
 def dropout(x: Tensor, p: float = 0.5, training: bool = True) -> Tensor:
-    """Zero with probability p, the rest scaled by 1 / (1 - p); nothing outside training.
+    """Zero (even for NaN) with probability p, the rest scaled by 1 / (1 - p); nothing outside training.
 
     Raises:
         ArgumentError: p is no probability.
@@ -112,10 +125,12 @@ def dropout(x: Tensor, p: float = 0.5, training: bool = True) -> Tensor:
     """
     if not 0.0 <= p <= 1.0:
         raise ArgumentError(f"dropout: p is {p}; expected a probability from 0 to 1")
+    require(x, "dropout")
     if not training or p == 0.0:
         return x
     if p == 1.0:
-        return x * 0.0
+        nothing: Tensor = _drop(x, 0.0, 1.0, 0.0)
+        return nothing
     uniform = random.default.uniform(x.shape)
     result: Tensor = _drop(x, uniform, p, 1.0 / (1.0 - p))
     return result

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 from tessella.errors import ArgumentError, ShapeError
 from tessella.nn.functional.convolution import per_axis
 from tessella.primitives.movement import Pad
+from tessella.primitives.reduce import lowest
 from tessella.primitives.window import Window
 from tessella.tensors.manipulation import reshape
 from tessella.tensors.tensor import Tensor, apply
@@ -23,8 +23,8 @@ def _sizes(kernel: Any, stride: Any, rank: int, name: str) -> tuple[Any, Any]:
 
 
 def _windows(
-    x: Tensor, kernel: Any, stride: Any, padding: Any, dilation: Any, fill: float, rank: int,
-    name: str,
+    x: Tensor, kernel: Any, stride: Any, padding: Any, dilation: Any, rank: int, name: str,
+    reduction: str,
 ) -> Tensor:  # fmt: skip
     """The windows of the last axes, each as one axis: (..., *places, window)."""
     sizes, steps = _sizes(kernel, stride, rank, name)
@@ -35,6 +35,7 @@ def _windows(
         raise ArgumentError(f"{name}: padding {padding} is more than half of the window {kernel}")
     if any(pads):
         widths = (0,) * (x.ndim - rank) + pads
+        fill = lowest(x.dtype) if reduction == "max" else 0
         x = apply(Pad(widths, widths, (0,) * x.ndim, fill), (x,))
     seen: Tensor = apply(Window(sizes, steps, spacing), (x,))
     if min(seen.shape[-2 * rank :]) < 1:
@@ -58,8 +59,8 @@ def _tiled(x: Tensor, kernel: Any, stride: Any, padding: Any, dilation: Any, ran
 
 
 def _pool(
-    x: Tensor, kernel: Any, stride: Any, padding: Any, dilation: Any, fill: float, rank: int,
-    name: str, reduction: str,
+    x: Tensor, kernel: Any, stride: Any, padding: Any, dilation: Any, rank: int, name: str,
+    reduction: str,
 ) -> Tensor:  # fmt: skip
     _sizes(kernel, stride, rank, name)
     if x.ndim > rank and _tiled(x, kernel, stride, padding, dilation, rank):
@@ -70,7 +71,7 @@ def _pool(
         axes = tuple(range(len(shape) - 2 * rank + 1, len(shape), 2))
         seen = reshape(x, shape)
     else:
-        seen = _windows(x, kernel, stride, padding, dilation, fill, rank, name)
+        seen = _windows(x, kernel, stride, padding, dilation, rank, name, reduction)
         axes = tuple(range(seen.ndim - rank, seen.ndim))
     result: Tensor = getattr(seen, reduction)(axis=axes)
     return result
@@ -88,7 +89,7 @@ def max_pool2d(
     tensor([[[[ 5.,  7.],
               [13., 15.]]]])
     """
-    return _pool(x, kernel_size, stride, padding, dilation, -math.inf, 2, "max_pool2d", "max")
+    return _pool(x, kernel_size, stride, padding, dilation, 2, "max_pool2d", "max")
 
 
 def max_pool1d(
@@ -102,7 +103,7 @@ def max_pool1d(
     >>> max_pool1d(ts.asarray([[1.0, 3.0, 2.0, 0.0]]), 2)
     tensor([[3., 2.]])
     """
-    return _pool(x, kernel_size, stride, padding, dilation, -math.inf, 1, "max_pool1d", "max")
+    return _pool(x, kernel_size, stride, padding, dilation, 1, "max_pool1d", "max")
 
 
 def avg_pool2d(x: Tensor, kernel_size: Any, stride: Any = None, padding: Any = 0) -> Tensor:
@@ -115,7 +116,7 @@ def avg_pool2d(x: Tensor, kernel_size: Any, stride: Any = None, padding: Any = 0
     tensor([[[[ 2.5,  4.5],
               [10.5, 12.5]]]])
     """
-    return _pool(x, kernel_size, stride, padding, 1, 0.0, 2, "avg_pool2d", "mean")
+    return _pool(x, kernel_size, stride, padding, 1, 2, "avg_pool2d", "mean")
 
 
 def avg_pool1d(x: Tensor, kernel_size: Any, stride: Any = None, padding: Any = 0) -> Tensor:
@@ -127,4 +128,4 @@ def avg_pool1d(x: Tensor, kernel_size: Any, stride: Any = None, padding: Any = 0
     >>> avg_pool1d(ts.asarray([[1.0, 3.0, 2.0, 0.0]]), 2)
     tensor([[2., 1.]])
     """
-    return _pool(x, kernel_size, stride, padding, 1, 0.0, 1, "avg_pool1d", "mean")
+    return _pool(x, kernel_size, stride, padding, 1, 1, "avg_pool1d", "mean")

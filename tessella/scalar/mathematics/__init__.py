@@ -3,7 +3,7 @@
 from tessella.scalar.mathematics.activation import relu
 from tessella.scalar.mathematics.error_function import erf, erfc
 from tessella.scalar.mathematics.exponential import exp, exp2, expm1, sigmoid
-from tessella.scalar.mathematics.gamma import digamma, lgamma
+from tessella.scalar.mathematics.gamma import digamma, lgamma, trigamma
 from tessella.scalar.mathematics.hyperbolic import acosh, asinh, atanh, cosh, sinh, tanh
 from tessella.scalar.mathematics.inverse_trigonometric import acos, asin, atan, atan2
 from tessella.scalar.mathematics.logarithm import (
@@ -51,4 +51,5 @@ __all__ = [
     "softplus",
     "tan",
     "tanh",
+    "trigamma",
 ]

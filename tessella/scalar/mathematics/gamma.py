@@ -1,10 +1,10 @@
-"""lgamma and digamma.
+"""lgamma, and its derivatives digamma and trigamma.
 
 From 8 on, Stirling's series. Below, the recurrence lgamma(x) = lgamma(x + 1) - log x brings the
 argument near 2, where lgamma x = (x - 1)(x - 2) ... is written around its zeros so that they stay
 zeros. Negative arguments are reflected: lgamma x = log(pi / |x sin(pi x)|) - lgamma(-x).
 
-Source: Abramowitz & Stegun (1964), 6.1.17, 6.1.40, 6.3.5, 6.3.18.
+Source: Abramowitz & Stegun (1964), 6.1.17, 6.1.40, 6.3.5, 6.3.18, 6.4.6, 6.4.7, 6.4.12.
 """
 
 from __future__ import annotations
@@ -16,7 +16,8 @@ from typing import NamedTuple
 import numpy as np
 
 from tessella import dtypes
-from tessella.scalar.expression import Expression, Operator, constant
+from tessella.scalar.derivative import derivative
+from tessella.scalar.expression import Expression, Operator, constant, substitute, variable
 from tessella.scalar.mathematics.logarithm import finite_log, finite_log_float32
 from tessella.scalar.mathematics.support import (
     INFINITY,
@@ -26,7 +27,7 @@ from tessella.scalar.mathematics.support import (
     horner,
     rarely,
 )
-from tessella.scalar.mathematics.trigonometric import cos_of, sin_of
+from tessella.scalar.mathematics.trigonometric import cos_of, sin, sin_of
 from tessella.scalar.operators import absolute, convert, equal, floor, less, maximum, select
 from tessella.scalar.operators import round as nearest
 
@@ -114,6 +115,7 @@ _STIRLING = (
     1 / 12, -1 / 360, 1 / 1260, -1 / 1680, 1 / 1188, -691 / 360360, 1 / 156, -3617 / 122400,
 )  # fmt: skip
 _DIGAMMA = (1 / 12, -1 / 120, 1 / 252, -1 / 240, 1 / 132, -691 / 32760, 1 / 12, -3617 / 8160)
+_TRIGAMMA = (1 / 6, -1 / 30, 1 / 42, -1 / 30, 5 / 66, -691 / 2730, 7 / 6, -3617 / 510)  # B(2k)
 _HALF_LOG_2PI, _LOG_PI = 0.9189385332046728, 1.1447298858494002
 _STEPS = 8
 
@@ -209,6 +211,29 @@ def digamma_of(x: Expression) -> Expression:
     return first_true(result, (pole, NAN), (equal(x, 0.0), -1.0 / x), (equal(x, INFINITY), x))
 
 
+def trigamma_of(x: Expression, sine_of: Callable[..., Expression] = sin_of) -> Expression:
+    """As digamma: step up to 8, sum the asymptotic series, reflect negative arguments."""
+    negative = less(x, 0.0)
+    y, total = select(negative, 1.0 - x, x), constant(0.0, x.dtype)
+    for _ in range(_STEPS):
+        below = less(y, 8.0)
+        total = select(below, total + 1.0 / (y * y), total)
+        y = select(below, y + 1.0, y)
+    inverse = 1.0 / y
+    square = inverse * inverse
+    value = total + (inverse + 0.5 * square + inverse * square * horner(square, _TRIGAMMA))
+    sine = sine_of(math.pi * (x - nearest(x)))
+    result = select(negative, math.pi * math.pi / (sine * sine) - value, value)
+    return first_true(result, (equal(x, INFINITY), 0.0))
+
+
+def _trigamma_slope(x: Expression) -> Expression:
+    """Its derivative: that of the formulas, in float64."""
+    v = variable("x", dtypes.float64)
+    slope = derivative(trigamma_of(v, sin), v)
+    return convert(substitute(slope, {v: convert(x, dtypes.float64)}), x.dtype)
+
+
 def _lgamma(x: float) -> float:
     if x == math.inf or x == -math.inf or (x <= 0 and x == math.floor(x)):
         return math.inf
@@ -231,6 +256,22 @@ def _digamma(x: float) -> float:
     return total + math.log(x) - 0.5 / x - series
 
 
+def _trigamma(x: float) -> float:
+    """By the same recurrence and series, in plain Python."""
+    if x != x or x == -math.inf:
+        return math.nan
+    if x <= 0 and x == math.floor(x):
+        return math.inf
+    if x < 0:
+        return (math.pi / math.sin(math.pi * (x - round(x)))) ** 2 - _trigamma(1 - x)
+    total = 0.0
+    while x < 12:
+        total, x = total + 1 / (x * x), x + 1
+    inverse = 1 / (x * x)
+    series = sum(c * inverse ** (k + 1) for k, c in enumerate(_TRIGAMMA))
+    return total + 1 / x + 0.5 * inverse + series / x
+
+
 lgamma: Operator = define(
     "lgamma",
     lgamma_of,
@@ -239,11 +280,17 @@ lgamma: Operator = define(
     "The logarithm of the absolute value of the gamma function.",
     float32=_lgamma_float32,
 )
+trigamma: Operator = define(
+    "trigamma",
+    trigamma_of,
+    np.vectorize(_trigamma, otypes=[np.float64]),
+    lambda r, x: (_trigamma_slope(x),),
+    "The derivative of digamma.",
+)
 digamma: Operator = define(
     "digamma",
     digamma_of,
     np.vectorize(_digamma, otypes=[np.float64]),
-    lambda r, x: (None,),
-    "The derivative of lgamma. Its own derivative is not defined here.",
+    lambda r, x: (trigamma(x),),
+    "The derivative of lgamma.",
 )
-digamma.partials = None
