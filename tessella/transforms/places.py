@@ -8,10 +8,15 @@ into the same memory as that for all the others.
 Memory may be written over if it is a block of our own which nothing refers to but its array, and the
 array is referred to by nothing but its tensor and the place. A second tensor on the same array, a view, or
 a NumPy array made from it each hold one more.
+
+All this rests on how the interpreter counts references. `TESSELLA_IN_PLACE=0` does without: then nothing is
+written over, and nobody counts.
 """
 
 from __future__ import annotations
 
+import functools
+import os
 from collections.abc import Iterator
 from sys import getrefcount
 from typing import Any
@@ -20,8 +25,27 @@ from tessella.backends.array import Array, Layout
 from tessella.backends.cpu import watch
 from tessella.backends.cpu.buffers import is_own
 from tessella.backends.cpu.watch import Word, held, refers
+from tessella.errors import ConfigurationError
 from tessella.tensors.tensor import Tensor, _make
 from tessella.weak import WeakValues
+
+VARIABLE = "TESSELLA_IN_PLACE"
+
+
+@functools.cache
+def may_write_over() -> bool:
+    """Whether programs may write over memory that nobody else refers to; the variable is read once.
+
+    Raises:
+        ConfigurationError: `TESSELLA_IN_PLACE` is neither 0 nor 1.
+    """
+    chosen = os.environ.get(VARIABLE, "1")
+    if chosen not in ("0", "1"):
+        raise ConfigurationError(
+            f"{VARIABLE} is {chosen!r}; expected 0 (compiled functions give what they write fresh memory) or 1 "
+            "(they write over memory that nobody else refers to); leave it out for 1"
+        )
+    return chosen == "1"
 
 
 def _count_of_a_local() -> int:
@@ -60,7 +84,7 @@ class Place:
     def _array_of(self, holder: Tensor, layout: Layout) -> Array | None:
         """The array of a tensor if nobody but that tensor and this place refers to it."""
         array = holder._value
-        if type(array) is not Array or array.layout is not layout:
+        if type(array) is not Array or array.layout is not layout or not may_write_over():
             return None
         buffer = array.buffer
         whole = is_own(buffer) and array.address == buffer.address
@@ -193,7 +217,9 @@ def _is_alone(array: Array) -> bool:
 
 def is_watchable() -> bool:
     """Whether a native loop can look after places."""
-    return watch.is_possible((Tensor, "_value"), (Tensor, "_node"), (Tensor, "_grad"))
+    return may_write_over() and watch.is_possible(
+        (Tensor, "_value"), (Tensor, "_node"), (Tensor, "_grad")
+    )
 
 
 _places: WeakValues[Place] = WeakValues()

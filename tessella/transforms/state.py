@@ -18,7 +18,7 @@ from tessella.backends.cpu.watch import Watch
 from tessella.compiler.program import Program
 from tessella.compiler.steps import RESULT_BUFFER, Check, HostStep
 from tessella.tensors.tensor import Tensor
-from tessella.transforms.places import Place, is_watchable
+from tessella.transforms.places import Place, is_watchable, may_write_over
 
 
 class State:
@@ -54,7 +54,8 @@ class State:
         vanishes = any(x is None and p in written for p, x in zip(reads, layouts, strict=True))
         # what may raise an exception (a debugger is left, an index is out of range) once something has
         # been written: then no tensor is to have changed, so everything goes to fresh memory
-        self.writes_in_place = not self._may_stop_half_way()
+        allowed = may_write_over() or not self.writes
+        self.writes_in_place = allowed and not self._may_stop_half_way()
         self.can_settle = None not in self.slots and not vanishes and self.writes_in_place
         self.valid = [False]  # whether all places are as they were left; they take it back
         self.watch: Watch | None = None

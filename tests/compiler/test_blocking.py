@@ -25,7 +25,7 @@ def problem(rows, depth, columns, batches=1, fixed=(False, False), straight=True
 
 
 def test_a_panel_of_each_operand_fills_half_of_the_second_cache(caches):
-    caches[2] = 1 << 17
+    caches[2] = 1 << 16
     found = blocking.choose(problem(1000, 4000, 1000))
     panels = (found.tile.rows + found.tile.columns) * found.block * 4
     least = blocking.LEAST_BLOCK * 4 * (found.tile.rows + found.tile.columns)

@@ -94,8 +94,10 @@ def test_python_can_switch_it_off(tmp_path):
 
 def test_the_debugger_itself(tmp_path):
     """pdb shows the user's line and variables, and steps out to the user's next line."""
-    commands = "p 'y is', y\np 'other' in dir()\ncontinue\np 'z is', z\nnext\np 'after', after\nc\n"
-    done = run(tmp_path, commands)
+    # in a frame that is there, pdb of Python 3.13 stops at the line that opens it, and before that at the next
+    steps = "next\n" * (2 if sys.version_info >= (3, 13) else 1)
+    first = "p 'y is', y\np 'other' in dir()\ncontinue\n"
+    done = run(tmp_path, f"{first}p 'z is', z\n{steps}p 'after', after\nc\n")
     shown = done.stdout
     assert f"{tmp_path}/program.py(6)f()\n-> ts.debug.breakpoint(y=y)" in shown
     assert "('y is', tensor([2., 2.]))" in shown

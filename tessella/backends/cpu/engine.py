@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, NamedTuple
 
-from tessella.backends.cpu import cache, machine
+from tessella.backends.cpu import cache, machine, processors
 
 VERSION = "5"  # of the code generator; a change makes cached objects stale
 
@@ -80,12 +80,20 @@ def _context() -> Any:
 
 
 def _new_target_machine() -> Any:
-    llvm = _llvm()
-    name, features = machine.host()
-    target = llvm.Target.from_default_triple()
-    return target.create_target_machine(
-        cpu=name, features=features, opt=1, reloc="pic", codemodel="small", jit=True
+    chosen = processors.target()
+    return _architecture(chosen.architecture).create_target_machine(
+        cpu=chosen.name, features=chosen.features, opt=1, reloc="pic", codemodel="small", jit=True
     )  # level 2 takes a sixth longer, and no kernel is faster for it
+
+
+def _architecture(name: str) -> Any:
+    """LLVM's code generator for processors of this kind, or another."""
+    llvm = _llvm()
+    if name == processors.host().architecture:
+        return llvm.Target.from_default_triple()
+    llvm.initialize_all_targets()
+    llvm.initialize_all_asmprinters()
+    return llvm.Target.from_triple(f"{name}-unknown-linux-gnu")
 
 
 @functools.cache
@@ -98,7 +106,7 @@ def fingerprint() -> str:
     """What machine code depends on besides the kernel: compiler and processor."""
     import llvmlite
 
-    return "|".join((VERSION, llvmlite.__version__, *machine.host()))
+    return "|".join((VERSION, llvmlite.__version__, *processors.target()))
 
 
 class Module(NamedTuple):
@@ -126,13 +134,14 @@ class Module(NamedTuple):
 def load() -> None:
     """Load LLVM now: it takes longer than to compile a kernel."""
     _llvm()
-    machine.host()
+    processors.target()
 
 
 def compile(module: Module) -> dict[str, int]:
     """Compile LLVM IR and give the native addresses of its functions.
 
-    The same text is compiled once in a process, and once on a machine if the cache can be used.
+    The same text is compiled once in a process, and once on a machine if the cache can be used. Code
+    that this machine cannot execute has no addresses: they are 0, and `callable_at` knows.
     """
     key = module.key
     with _lock:
@@ -166,7 +175,8 @@ class SideBySide:
             return
         if self.pool is None:
             _target_machine()  # made before the threads need it
-            _linker()
+            if processors.is_executable(processors.target()):
+                _linker()
             self.pool = ThreadPoolExecutor(machine.usable_processors())
         self.begun[key] = module, self.pool.submit(_object_code, key, module)
 
@@ -226,6 +236,8 @@ def _emit(module: Any) -> bytes:
 
 
 def _link(key: str, code: bytes, symbols: Sequence[str]) -> dict[str, int]:
+    if not processors.is_executable(processors.target()):
+        return dict.fromkeys(symbols, 0)
     library = _llvm().JITLibraryBuilder().add_object_img(code).add_current_process()
     for symbol in symbols:
         library.export_symbol(symbol)
@@ -254,5 +266,16 @@ _PROTOTYPE = ctypes.PYFUNCTYPE(None, ctypes.c_char_p, ctypes.c_ssize_t, ctypes.c
 
 def function(address: int) -> Native:
     """A native kernel as a Python callable: (packed arguments, begin, end)."""
-    native: Native = _PROTOTYPE(address)
+    native: Native = callable_at(address, _PROTOTYPE)
     return native
+
+
+def callable_at(address: int, prototype: Any) -> Any:
+    """A native function as a Python callable; it refuses if this machine cannot execute its code.
+
+    Args:
+        prototype: its type, as `ctypes` makes it.
+    """
+    if processors.is_executable(processors.target()):
+        return prototype(address)
+    return lambda *_: processors.require_executable()

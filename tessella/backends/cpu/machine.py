@@ -1,4 +1,4 @@
-"""What this machine is: its vectors, caches and memory."""
+"""What this machine is: its caches and memory, and the vectors of the processor that is compiled for."""
 
 from __future__ import annotations
 
@@ -7,27 +7,20 @@ import os
 import platform
 from pathlib import Path
 
-
-@functools.cache
-def host() -> tuple[str, str]:
-    """The processor's name and its features, as LLVM writes them."""
-    import llvmlite.binding as llvm
-
-    return llvm.get_host_cpu_name(), llvm.get_host_cpu_features().flatten()
+from tessella.backends.cpu.processors import target
 
 
 @functools.cache
 def vector_bytes() -> int:
     """The width of a vector register: 64 with AVX-512, 32 with AVX2, else 16."""
-    features = set(host()[1].split(","))
-    if "+avx512f" in features and "+avx512vl" in features:
+    if target().has("avx512f", "avx512vl"):
         return 64
-    return 32 if "+avx2" in features else 16
+    return 32 if target().has("avx2") else 16
 
 
 def multiplies_bfloat16() -> bool:
     """Whether there is an instruction for products of bfloat16 pairs, added in float32."""
-    return vector_bytes() == 64 and "+avx512bf16" in host()[1].split(",")
+    return vector_bytes() == 64 and target().has("avx512bf16")
 
 
 def function_attributes() -> str:

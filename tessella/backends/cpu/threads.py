@@ -25,7 +25,7 @@ from typing import Any
 
 import numpy as np
 
-from tessella.backends.cpu import engine, machine
+from tessella.backends.cpu import engine, machine, processors
 from tessella.errors import ConfigurationError
 
 VARIABLE = "TESSELLA_NUM_THREADS"
@@ -508,10 +508,11 @@ def _natives() -> dict[str, ctypes._CFuncPtr]:  # type: ignore[name-defined]
         addresses = engine.compile(found)
         for name in found.symbols[:-1]:
             result, *types = _types[name]
-            _native_functions[name] = ctypes.CFUNCTYPE(result, *types)(addresses[name])  # type: ignore[arg-type]
+            prototype = ctypes.CFUNCTYPE(result, *types)  # type: ignore[arg-type]
+            _native_functions[name] = engine.callable_at(addresses[name], prototype)
         # keeps the interpreter lock: for programs that are done before it could be given away
-        alone = ctypes.PYFUNCTYPE(ctypes.c_int64, ctypes.c_void_p)(addresses["run_alone"])
-        _native_functions["run_alone"] = alone
+        prototype = ctypes.PYFUNCTYPE(ctypes.c_int64, ctypes.c_void_p)
+        _native_functions["run_alone"] = engine.callable_at(addresses["run_alone"], prototype)
     return _native_functions
 
 
@@ -541,11 +542,12 @@ def timed_loop() -> ctypes._CFuncPtr:  # type: ignore[name-defined]
         parts = parts.replace(f"@{name}(", f"@timed_{name}(")
     address = engine.compile(engine.Module(parts, ("run_timed",)))["run_timed"]
     result, *types = _types["run_program"]
-    return ctypes.CFUNCTYPE(result, *types)(address)  # type: ignore[arg-type]
+    native: ctypes._CFuncPtr = engine.callable_at(address, ctypes.CFUNCTYPE(result, *types))  # type: ignore[name-defined, arg-type]
+    return native
 
 
 def _fork_and_join() -> str:
-    architecture = platform.machine()
+    architecture = processors.target().architecture
     return _FORK_AND_JOIN.format(
         NEXT=_NEXT, PENDING=_PENDING, SLEEPERS=_SLEEPERS, WORK=_WORK, WORK1=_WORK + 1,
         WORK2=_WORK + 2, WORK3=_WORK + 3, SPIN=_SPIN, FUTEX=_FUTEX[architecture],
@@ -614,6 +616,7 @@ class _Pool:
 def _running_pool() -> _Pool:
     global _pool
     if _pool is None:
+        processors.require_executable()
         _pool = _Pool(count() - 1)
     return _pool
 

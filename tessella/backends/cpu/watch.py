@@ -94,7 +94,7 @@ class Watch:
 def _native() -> Any:
     address = engine.compile(engine.Module(_UNCHANGED, ("unchanged",)))["unchanged"]
     # with the interpreter's lock: nothing may change while we look
-    return ctypes.PYFUNCTYPE(ctypes.c_int64, ctypes.c_void_p)(address)
+    return engine.callable_at(address, ctypes.PYFUNCTYPE(ctypes.c_int64, ctypes.c_void_p))
 
 
 def is_possible(*slots: tuple[type, str]) -> bool:
