@@ -20,7 +20,7 @@ def python(code, **environment):
     )  # fmt: skip
 
 
-@pytest.mark.parametrize("work", ["f(x)", "ts.jit(lambda x: x * time.time() @ x)(small)"])
+@pytest.mark.parametrize("work", ["f(x)", "ts.jit(lambda x: (x * time.time()) @ x)(small)"])
 def test_a_process_ends_while_a_daemon_thread_works(work):
     code = f"""
         import threading, time, tessella as ts

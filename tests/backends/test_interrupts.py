@@ -72,7 +72,7 @@ def test_one_large_operation(count, alarm):
 @pytest.mark.parametrize("count", [1, 2])
 def test_a_long_program_changes_nothing_or_everything(count, alarm):
     p, q = ts.zeros(100_000), ts.zeros(1000)
-    w = ts.full((1500, 1500), 1 / 1500)
+    w = ts.full((700, 700), 1 / 700)
 
     @ts.jit
     def step(x):
@@ -83,12 +83,12 @@ def test_a_long_program_changes_nothing_or_everything(count, alarm):
         return x
 
     with threads.limited(count):
-        x = ts.zeros((1500, 1500))
+        x = ts.zeros((700, 700))
         step(x)
         step(x)
         before, ended = p.numpy()[0], 0
         for _ in range(4):
-            ended += alarm(lambda: step(x), after=0.15)
+            ended += alarm(lambda: step(x), after=0.05)
             seen = {*np.unique(p.numpy()), *np.unique(q.numpy())}
             assert len(seen) == 1
         assert seen.pop() - before == 4 - ended
