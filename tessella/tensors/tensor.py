@@ -730,6 +730,19 @@ def _make(value: Array, node: Node | None, output: int) -> Tensor:
     return tensor
 
 
+def at_once(tensors: Sequence[Tensor]) -> list[Tensor]:
+    """What some tensors hold at one moment, without history: no step of a program lies between two of them."""
+    if _mode.trace is not None:
+        return [tensor.detach() for tensor in tensors]
+    while True:
+        held = [tensor._value for tensor in tensors]
+        for array in held:
+            if isinstance(array, Array):
+                array.address  # noqa: B018  # waits for a program that writes over it
+        if all(x._value is array for x, array in zip(tensors, held, strict=True)):
+            return [_make(array, None, 0) for array in held]
+
+
 def from_array(value: Array) -> Tensor:
     """A tensor on concrete data."""
     if _mode.trace is not None and isinstance(value, Array):
