@@ -10,15 +10,20 @@ Source: Griewank & Walther, *Evaluating Derivatives* (2008), chapter 3 (reverse 
 
 from __future__ import annotations
 
-import contextlib
+import itertools
 import threading
-from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
 
+from tessella import forking
+from tessella.blocks import Block, Setting
 from tessella.errors import GradientError
 
 Edge = tuple["Node", int]  # a node, and which of its outputs
 Hook = Callable[[Any], Any]
+
+_hook_numbers = itertools.count(1)
+_adding_hooks = forking.lock()
 
 
 class HookHandle:
@@ -28,7 +33,7 @@ class HookHandle:
 
     def __init__(self, hooks: dict[int, Any], hook: Any) -> None:
         self._hooks = hooks
-        self._key = max(hooks, default=0) + 1
+        self._key = next(_hook_numbers)
         hooks[self._key] = hook
 
     def remove(self) -> None:
@@ -68,9 +73,11 @@ class Node:
 
     def add_hook(self, output: int, hook: Hook) -> HookHandle:
         """Call `hook(gradient)` when that of an output is known."""
-        if self.hooks is None:
-            self.hooks = {}
-        return HookHandle(self.hooks.setdefault(output, {}), hook)
+        with _adding_hooks:
+            if self.hooks is None:
+                self.hooks = {}
+            hooks = self.hooks.setdefault(output, {})
+        return HookHandle(hooks, hook)
 
     def pull(self, cotangents: list[Any]) -> Sequence[Any]:
         """The gradients of the inputs.
@@ -109,49 +116,42 @@ class Leaf(Node):
 
 
 class _Mode(threading.local):
-    enabled = True
     trace: Any = None  # what writes operations down instead of doing them (`tensors/tracing.py`)
     where: Any = None  # the line of the user's program they belong to, where that is known
-    silent = False  # whether the user wants no gradients through what is done (`no_grad`)
 
 
 _mode = _Mode()
 
 
+class Recording(NamedTuple):
+    """Whether operations are recorded, and whether the user wants no gradients through them (`no_grad`)."""
+
+    enabled: bool = True
+    silent: bool = False
+
+
+recording = Setting("recording", Recording())
+_NO_GRAD, _ENABLE_GRAD = Recording(False, True), Recording(True, False)
+
+
 def is_enabled() -> bool:
-    """Whether operations are being recorded in this thread."""
-    return _mode.enabled
+    """Whether operations are being recorded in this thread, or task."""
+    return recording.get().enabled
 
 
-@contextlib.contextmanager
-def set_enabled(enabled: bool) -> Iterator[None]:
+def set_enabled(enabled: bool) -> Block:
     """Record operations, or not, inside a `with` block (or a decorated function)."""
-    before = _mode.enabled
-    _mode.enabled = enabled
-    try:
-        yield
-    finally:
-        _mode.enabled = before
+    return recording.block(Recording(enabled, recording.get().silent))
 
 
-@contextlib.contextmanager
-def _recording(wanted: bool) -> Iterator[None]:
-    before = _mode.enabled, _mode.silent
-    _mode.enabled, _mode.silent = wanted, not wanted
-    try:
-        yield
-    finally:
-        _mode.enabled, _mode.silent = before
-
-
-def no_grad() -> contextlib.AbstractContextManager[None]:
+def no_grad() -> Block:
     """Do not record what is done inside; for inference and updates of parameters."""
-    return _recording(False)
+    return recording.block(_NO_GRAD)
 
 
-def enable_grad() -> contextlib.AbstractContextManager[None]:
+def enable_grad() -> Block:
     """Record again inside a `no_grad` block."""
-    return _recording(True)
+    return recording.block(_ENABLE_GRAD)
 
 
 def backward(
@@ -240,7 +240,7 @@ class _Pending:
 
 def _run_hooks(node: Node, cotangents: dict[int, Any]) -> None:
     assert node.hooks is not None
-    for output, hooks in node.hooks.items():
+    for output, hooks in list(node.hooks.items()):
         for hook in list(hooks.values()):
             if output in cotangents:
                 changed = hook(cotangents[output])

@@ -7,19 +7,23 @@ of a first call.
 
 from __future__ import annotations
 
-import contextlib
 import gc
 import threading
-from collections.abc import Iterator
+from collections.abc import Generator
 
-_lock = threading.Lock()
-_pauses = 0  # blocks that are open, in all threads
+from tessella import forking
+from tessella.blocks import restoring
+
+_lock = forking.lock()
+_open: dict[object, int] = {}  # blocks, and the threads they are in
 _resume = False  # whether the collector was at work before the first of them
 
 
-@contextlib.contextmanager
-def collector_paused() -> Iterator[None]:
+@restoring
+def collector_paused() -> Generator[None, None, None]:
     """Inside the block cycles of objects are not looked for; what counts references goes on.
+
+    A fork waits for the end of the block: what is made in it is whole in the child, or not there.
 
     >>> with collector_paused():
     ...     gc.isenabled()
@@ -27,16 +31,39 @@ def collector_paused() -> Iterator[None]:
     >>> gc.isenabled()
     True
     """
-    global _pauses, _resume
+    block = object()
+    with forking.making.section():
+        try:
+            try:
+                _enter(block)
+                yield
+            finally:
+                _leave(block)
+        finally:
+            _leave(block)  # again, for a Ctrl-C in the first one
+
+
+def _enter(block: object) -> None:
+    global _resume
     with _lock:
-        if _pauses == 0:
+        if not _open:
             _resume = gc.isenabled()
-            gc.disable()
-        _pauses += 1
-    try:
-        yield
-    finally:
-        with _lock:
-            _pauses -= 1
-            if _pauses == 0 and _resume:
+        _open[block] = threading.get_ident()
+        gc.disable()
+
+
+def _leave(block: object) -> None:
+    """End a block; may be done twice."""
+    with _lock:
+        if block in _open:
+            if len(_open) == 1 and _resume:
                 gc.enable()
+            del _open[block]
+
+
+def _forget_other_threads() -> None:
+    for block in [block for block, thread in _open.items() if thread != threading.get_ident()]:
+        _leave(block)
+
+
+forking.in_child(_forget_other_threads)

@@ -5,7 +5,6 @@ Source: *Trace Event Format* (Google, 2016), for `to_chrome`; complete events (`
 
 from __future__ import annotations
 
-import contextlib
 import os
 import threading
 from collections.abc import Sequence
@@ -14,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from tessella import files
+from tessella.blocks import Undone
 from tessella.compiler import observe
 from tessella.compiler.observe import Observer, now
 from tessella.compiler.steps import Check, HostStep
@@ -72,7 +72,8 @@ class Profile(Observer):
         self.begin = self.end = 0
         self._thread = threading.get_ident()
         self._lines = Lines()
-        self._watching = contextlib.ExitStack()
+        self._watching = observe.observed(self)
+        self.undo = self._watching.undo
 
     def __enter__(self) -> Profile:
         if self.begin:
@@ -81,13 +82,16 @@ class Profile(Observer):
 
         self._thread = threading.get_ident()
         threads.timed_loop()  # compiled before the clock runs
-        self._watching.enter_context(observe.observed(self))
         self.begin = now()
+        self._watching.__enter__()
         return self
 
-    def __exit__(self, *error: object) -> None:
-        self.end = now()
-        self._watching.close()
+    __exit__ = Undone()
+
+    def finish(self, *error: object) -> None:
+        """Look away."""
+        self.end = self.end or now()
+        self.undo()
 
     # --- what is seen ---------------------------------------------------------------------------
 

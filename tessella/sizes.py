@@ -13,7 +13,6 @@ smaller size (`transforms/dynamic.py`). Users' own questions always leave a guar
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import itertools
 import math
@@ -21,13 +20,14 @@ import numbers
 import operator
 import os
 import sys
-import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from fractions import Fraction
 from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 
+from tessella import forking
+from tessella.blocks import restoring
 from tessella.errors import ArgumentError, TracedValueError
 
 _PACKAGE = os.path.dirname(os.path.abspath(__file__)) + os.sep
@@ -121,15 +121,15 @@ class Scope:
         self.known: dict[Any, bool] = {}  # what was asked already
         self.is_open = True  # whether the function is still being traced
         self.serial = next(_serial)
-        self.lock = threading.RLock()
+        self.lock = forking.lock()
 
     def close(self) -> None:
         """The trace has ended: no question can be answered any more, but those of passes."""
         self.is_open = False
         self.line, self.number = lambda: "", None
 
-    @contextlib.contextmanager
-    def compiling(self, hints: Binding) -> Iterator[dict[Guard, None]]:
+    @restoring
+    def compiling(self, hints: Binding) -> Generator[dict[Guard, None], None, None]:
         """The package works on the graph of the trace inside the block; gives what it asks.
 
         Args:
@@ -137,16 +137,22 @@ class Scope:
         """
         with self.lock:
             before = self.hints, self.guards, self.assumptions, self.known
-            self.hints, self.stage = dict(hints), "the compiler"
-            self.guards, self.assumptions, self.known = dict(before[1]), {}, {}
             asked: dict[Guard, None] = {}
             try:
-                yield asked
-                asked |= {guard: None for guard in self.guards if guard not in before[1]}
-                asked |= self.assumptions
-            finally:
-                self.hints, self.guards, self.assumptions, self.known = before
-                self.stage = ""
+                try:
+                    self.hints, self.stage = dict(hints), "the compiler"
+                    self.guards, self.assumptions, self.known = dict(before[1]), {}, {}
+                    yield asked
+                    asked |= {guard: None for guard in self.guards if guard not in before[1]}
+                    asked |= self.assumptions
+                finally:
+                    self._restore(before)
+            finally:  # again, for a Ctrl-C in the first one
+                self._restore(before)
+
+    def _restore(self, before: Any) -> None:
+        self.hints, self.guards, self.assumptions, self.known = before
+        self.stage = ""
 
     def symbol(self, name: str) -> Size:
         """The size with a name."""

@@ -7,11 +7,12 @@ entries that it collects are removed when the next entry is made.
 
 from __future__ import annotations
 
-import threading
 import weakref
 from collections import deque
 from collections.abc import Hashable
 from typing import Any, Generic, TypeVar
+
+from tessella import forking
 
 Kept = TypeVar("Kept")
 
@@ -39,7 +40,7 @@ class WeakValues(Generic[Kept]):
     def __init__(self) -> None:
         self._entries: dict[Hashable, _Reference] = {}
         self._dead: deque[_Reference] = deque()
-        self._lock = threading.RLock()  # what dies meanwhile may come back here
+        self._lock = forking.lock()  # what dies meanwhile may come back here
 
     def get(self, key: Hashable) -> Kept | None:
         """The value at a key, if it is still alive."""

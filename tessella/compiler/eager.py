@@ -7,16 +7,17 @@ arguments, so a plan for a new shape compiles nothing if a plan of the same form
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import struct
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
+from tessella import forking
 from tessella.backends.array import Array, Layout, contiguous_layout, empty, from_numpy, to_numpy
 from tessella.backends.cpu.buffers import allocate
+from tessella.blocks import Restoring
 from tessella.compiler import observe
 from tessella.compiler.recipe import RESULT, Call, Place, Recipe, View
 from tessella.dtypes import is_half
@@ -39,8 +40,7 @@ def current_backend() -> str:
     return _choice.backend
 
 
-@contextlib.contextmanager
-def backend(name: str) -> Iterator[None]:
+def backend(name: str) -> Restoring[None]:
     """Run everything inside on a backend: "cpu", or "reference" (NumPy: slow and obvious).
 
     Raises:
@@ -50,12 +50,7 @@ def backend(name: str) -> Iterator[None]:
         raise DeviceError(
             f"backend: there is no backend {name!r}; choose one of {', '.join(BACKENDS)}"
         )
-    before = _choice.backend
-    _choice.set(backend=name)
-    try:
-        yield
-    finally:
-        _choice.set(backend=before)
+    return observe.choosing(backend=name)
 
 
 def run(primitive: Primitive, arrays: Sequence[Array]) -> Any:
@@ -90,7 +85,7 @@ def forget() -> None:
 def _make_plan(primitive: Primitive, layouts: list[Layout]) -> Plan:
     if _choice.observers:
         return functools.partial(_observed, primitive)
-    with observe.stage("plan", primitive.name):
+    with forking.making.section(), observe.stage("plan", primitive.name):
         return _new_plan(primitive, layouts)
 
 

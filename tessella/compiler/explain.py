@@ -257,9 +257,9 @@ def _measure(program: Program, inputs: Sequence[Array]) -> tuple[list[float], li
         on_host = [_time_on_host(program, step) for step in _host_steps(program)]
         for _ in range(ROUNDS):
             for number in range(len(best)):
-                head = (ctypes.c_int64 * 6)(
+                head = threads.head_of(
                     base + 32 * number, 1, ctypes.addressof(program._patches), patches,
-                    ctypes.addressof(program._slots), -1,
+                    ctypes.addressof(program._slots),
                 )  # fmt: skip
                 best[number] = min(best[number], _timed(head))
                 if best[number] < SHORT:  # without the time it takes to wake a thread

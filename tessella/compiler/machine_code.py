@@ -7,16 +7,16 @@ programs of its loops and branches, everybody waits; what needs addresses is don
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import struct
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable
 
 from tessella.backends.cpu import engine, machine, threads
 from tessella.backends.llvm import to_llvm
 from tessella.backends.loops import Kernel
 from tessella.backends.signature import generator, signature
+from tessella.blocks import restoring
 from tessella.compiler.observe import stage
 from tessella.compiler.recipe import Call, Native
 
@@ -90,19 +90,23 @@ class _Current(threading.local):
 _current = _Current()
 
 
-@contextlib.contextmanager
-def together() -> Iterator[Together]:
+@restoring
+def together() -> Generator[Together, None, None]:
     """Kernels that are begun inside the block have been compiled after the outermost such block."""
     if _current.together is not None:
         yield _current.together
         return
-    found = _current.together = Together()
+    found = Together()
     try:
-        with found.work:
-            yield found
-            with stage("machine_code"):
-                found.work.finish()
-    finally:
+        try:
+            _current.together = found
+            with found.work:
+                yield found
+                with stage("machine_code"):
+                    found.work.finish()
+        finally:
+            _current.together = None
+    finally:  # again, for a Ctrl-C in the first one
         _current.together = None
     for action in found.actions:
         action()

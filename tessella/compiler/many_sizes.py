@@ -7,10 +7,10 @@ size of 0 or 1 is so short that its program is optimised for it alone.
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from tessella import forking
 from tessella.backends.array import Layout
 from tessella.backends.cpu.buffers import allocate
 from tessella.primitives.graph import Graph
@@ -46,7 +46,7 @@ class Programs:
         self.graph, self.scope, self.name = graph, scope, name
         self.in_place, self.fixed = in_place, fixed
         self.optimised: list[_Optimised] = []
-        self.lock = threading.RLock()
+        self.lock = forking.lock()
         self.arena: Any = None
 
     def program(self, layouts: Sequence[Layout], binding: Binding) -> Program:

@@ -9,8 +9,10 @@ from __future__ import annotations
 import contextlib
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from typing import Any
+
+from tessella.blocks import Restoring, restoring
 
 now = time.perf_counter_ns
 
@@ -61,39 +63,42 @@ class Choice(threading.local):
 choice = Choice()
 
 
-@contextlib.contextmanager
-def observed(*observers: Observer) -> Iterator[None]:
-    """Let observers look on inside a `with` block, in this thread."""
-    before, witnesses = choice.observers, choice.witnesses
-    choice.set(observers=(*before, *observers), witnesses=(*witnesses, *observers))
+@restoring
+def choosing(**changes: Any) -> Generator[None, None, None]:
+    """Inside the block this thread runs primitives in another way."""
+    before = {name: getattr(choice, name) for name in changes}
     try:
+        try:
+            choice.set(**changes)
+            yield
+        finally:
+            choice.set(**before)
+    finally:  # again, for a Ctrl-C in the first one
+        choice.set(**before)
+
+
+@restoring
+def observed(*observers: Observer) -> Generator[None, None, None]:
+    """Let observers look on inside a `with` block, in this thread."""
+    both = (*choice.observers, *observers), (*choice.witnesses, *observers)
+    with choosing(observers=both[0], witnesses=both[1]):
         yield
-    finally:
-        choice.set(observers=before, witnesses=witnesses)
 
 
-@contextlib.contextmanager
-def unobserved() -> Iterator[tuple[Observer, ...]]:
+@restoring
+def unobserved() -> Generator[tuple[Observer, ...], None, None]:
     """Nobody looks on at operations inside a `with` block; gives who did."""
     before = choice.observers
-    choice.set(observers=())
-    try:
+    with choosing(observers=()):
         yield before
-    finally:
-        choice.set(observers=before)
 
 
-@contextlib.contextmanager
-def visiting() -> Iterator[None]:
+def visiting() -> Restoring[None]:
     """An effect has the floor inside a `with` block: functions under `jit` run as they are written.
 
     Their programs cannot be called meanwhile: one of them is not done yet.
     """
-    choice.set(visiting=True)
-    try:
-        yield
-    finally:
-        choice.set(visiting=False)
+    return choosing(visiting=True)
 
 
 @contextlib.contextmanager

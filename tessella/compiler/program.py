@@ -11,11 +11,13 @@ from __future__ import annotations
 
 import ctypes
 import functools
+import operator
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
+from tessella import forking
 from tessella.backends.array import Array, Layout, to_numpy
 from tessella.backends.cpu import threads
 from tessella.backends.cpu.buffers import allocate, protect
@@ -27,6 +29,8 @@ from tessella.compiler.steps import INPUT, RESULT_BUFFER, Check, HostStep, Locat
 from tessella.compiler.tables import Addresses, Tables
 from tessella.errors import IndexingError, TracingError
 from tessella.primitives.graph import Graph, Where
+
+address_of = operator.attrgetter("address")
 
 
 class Program:
@@ -56,7 +60,7 @@ class Program:
         self.constants = list(graph.constants.values())
         for array in self.constants:  # a result may be one: whoever takes it must not write to it
             protect(array.buffer)
-        self.lock = threading.RLock()
+        self.lock = forking.lock()
         self.user: Any = None  # who set the slots last, and may rely on them
         self.visitor: int | None = None  # the thread whose effect has the floor
         with together() as work:
@@ -108,6 +112,17 @@ class Program:
         self.alone_at: int | None = self.segments[0][1] if quick else None
         self.native = threads.quick_runner()
 
+    def starts(self) -> None:
+        """A call begins: it is not done."""
+        if self.segments and not isinstance(self.segments[-1], HostStep):
+            self.segments[-1][0][threads.DONE] = 0
+
+    def is_done(self) -> bool:
+        """Whether the last call came to its last step, if that is a native one."""
+        if not self.segments or isinstance(self.segments[-1], HostStep):
+            return False
+        return bool(self.segments[-1][0][threads.DONE])
+
     # --- running --------------------------------------------------------------------------------
 
     def run(self, inputs: Sequence[Array]) -> list[Array]:
@@ -124,11 +139,13 @@ class Program:
             self.execute()
         return [self.output(number, inputs, fresh) for number in range(len(self.results))]
 
-    def set_inputs(self, inputs: Sequence[Array]) -> None:
+    def set_inputs(
+        self, inputs: Sequence[Array], address: Callable[[Any], int] = address_of
+    ) -> None:
         """Let the slots of the inputs point at arrays."""
         self.user = None
         for number, array in enumerate(inputs):
-            self._slots[number] = array.address
+            self._slots[number] = address(array)
 
     def fresh_results(self, given: Mapping[int | None, Any] = MappingProxyType({})) -> list[Any]:
         """A buffer for every result, new where none is given; their slots are set."""

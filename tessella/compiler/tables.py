@@ -150,9 +150,9 @@ class Tables:
 
         def native(first: int, count: int) -> None:
             if count:
-                head = (ctypes.c_int64 * threads.HEAD)(
+                head = threads.head_of(
                     base + 32 * first, count, ctypes.addressof(self.patches),
-                    self.patch_count, ctypes.addressof(self.slots), -1,
+                    self.patch_count, ctypes.addressof(self.slots),
                 )  # fmt: skip
                 segments.append((head, ctypes.addressof(head), first))
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from tessella.backends.array import Array, to_numpy
+from tessella.blocks import Restoring
 from tessella.compiler import eager, observe
 from tessella.compiler.observe import Observer, unobserved
 from tessella.dtypes import is_half
@@ -23,8 +23,7 @@ from tessella.tensors.tracing import Lines
 _MOVED = (Pad,)  # may be told to write infinities, and makes none itself
 
 
-@contextlib.contextmanager
-def check_nan(*, infinities: bool = True) -> Iterator[None]:
+def check_nan(*, infinities: bool = True) -> Restoring[None]:
     """Stop at the first operation that makes a NaN or an infinity inside a `with` block.
 
     An operation makes one if its result has it and none of its inputs does. The error names the
@@ -53,8 +52,7 @@ def check_nan(*, infinities: bool = True) -> Iterator[None]:
     ...         print(str(error).split(": ")[1])
     log made an infinity
     """
-    with observe.observed(_Check(infinities)):
-        yield
+    return observe.observed(_Check(infinities))
 
 
 class Found(NamedTuple):

@@ -13,7 +13,7 @@ from tessella import autodiff, dtypes
 from tessella.dtypes import as_dtype
 from tessella.errors import ArgumentError, ArgumentTypeError, DTypeError, StateDictError
 from tessella.tensors.creation import asarray, checked_device
-from tessella.tensors.tensor import Tensor, about_to_write, guarded, touched
+from tessella.tensors.tensor import Tensor, about_to_write, at_once, guarded, touched
 from tessella.tracing.changes import WatchedDict, note
 
 M = TypeVar("M", bound="Module")
@@ -403,10 +403,9 @@ class Module:
 
     def state_dict(self) -> OrderedDict[str, Tensor]:
         """All parameters and persistent buffers by dotted name, without history."""
-        state: OrderedDict[str, Tensor] = OrderedDict()
-        for name, tensor, _ in self._entries():
-            state[name] = tensor.detach()
-        return state
+        entries = list(self._entries())
+        held = at_once([tensor for _, tensor, _ in entries])
+        return OrderedDict(zip([name for name, _, _ in entries], held, strict=True))
 
     def _entries(self, prefix: str = "") -> Iterator[tuple[str, Tensor, Module]]:
         touched(self)

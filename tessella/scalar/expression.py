@@ -12,15 +12,14 @@ maths library, how it is written in simpler operators.
 
 from __future__ import annotations
 
-import contextlib
 import math
 from collections.abc import Callable, Container, Iterator, Mapping, Sequence
-from contextvars import ContextVar
 from typing import Any, TypeAlias
 
 import numpy as np
 
 from tessella import dtypes
+from tessella.blocks import Block, Setting
 from tessella.dtypes import DType
 from tessella.errors import ArgumentError, ArgumentTypeError, DTypeError
 from tessella.weak import WeakValues
@@ -309,22 +308,17 @@ def variable(name: str, dtype: DType) -> Expression:
 
 
 # What a Python float becomes that meets no expression with a float dtype.
-_weak_float: ContextVar[DType] = ContextVar("weak_float", default=dtypes.DEFAULT_FLOAT)
+_weak_float: Setting[DType] = Setting("weak_float", dtypes.DEFAULT_FLOAT)
 
 
-@contextlib.contextmanager
-def weak_floats(dtype: DType) -> Iterator[None]:
+def weak_floats(dtype: DType) -> Block:
     """Inside the block, Python floats that meet no float expression have this dtype.
 
     >>> with weak_floats(dtypes.float64):
     ...     constant(0.1)
     Expression(0.1, float64)
     """
-    token = _weak_float.set(dtype)
-    try:
-        yield
-    finally:
-        _weak_float.reset(token)
+    return _weak_float.block(dtype)
 
 
 def constant(value: Any, dtype: DType | None = None) -> Expression:

@@ -12,12 +12,11 @@ from __future__ import annotations
 
 import math
 import os
-import threading
 from typing import Any
 
 import numpy as np
 
-from tessella import dtypes
+from tessella import dtypes, forking
 from tessella.backends.array import check_shape
 from tessella.dtypes import DType, as_dtype
 from tessella.errors import ArgumentError, DTypeError
@@ -66,7 +65,7 @@ class Generator:
     """
 
     def __init__(self, seed: int) -> None:
-        self._lock = threading.Lock()
+        self._lock = forking.lock()
         self._seed, self._count = (asarray(np.zeros((), np.uint64)) for _ in range(2))
         self.seed(seed)
 

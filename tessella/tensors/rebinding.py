@@ -2,28 +2,56 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 
+from tessella import forking
+from tessella.blocks import restoring
 from tessella.tensors.tensor import Tensor
 from tessella.tensors.tracing import _tracing
 
 
-@contextlib.contextmanager
-def rebound(tensors: Sequence[Tensor], others: Sequence[Tensor]) -> Iterator[None]:
+@restoring
+def rebound(tensors: Sequence[Tensor], others: Sequence[Tensor]) -> Generator[None, None, None]:
     """Inside the block each tensor stands for another one, with its data and its history.
 
     What is given to a tensor meanwhile (statistics that a layer keeps) is given to the other one.
     """
-    with _tracing:  # one thread at a time: the tensors are everybody's
-        before = [(x._value, x._node, x._output) for x in tensors]
-        held = [y._value for y in others]
-        for x, y in zip(tensors, others, strict=True):
-            x._value, x._node, x._output = y._value, y._node, y._output
+    with forking.making.section(), _tracing:  # one thread at a time: the tensors are everybody's
+        pairs = [_Pair(x, y) for x, y in zip(tensors, others, strict=True)]
         try:
-            yield
-        finally:
-            for x, y, given, saved in zip(tensors, others, held, before, strict=True):
-                if x._value is not given and x._value is not y._value:
-                    y._value, y._node, y._output = x._value, x._node, x._output
-                x._value, x._node, x._output = saved
+            try:
+                for pair in pairs:
+                    pair.exchange()
+                yield
+            finally:
+                for pair in pairs:
+                    pair.restore()
+        finally:  # again, for a Ctrl-C in the first one
+            for pair in pairs:
+                pair.restore()
+
+
+class _Pair:
+    """A tensor and the one it stands for."""
+
+    __slots__ = ("before", "exchanged", "given", "other", "tensor")
+
+    def __init__(self, tensor: Tensor, other: Tensor) -> None:
+        self.tensor, self.other, self.given = tensor, other, other._value
+        self.before = tensor._value, tensor._node, tensor._output
+        self.exchanged = False
+
+    def exchange(self) -> None:
+        x, y = self.tensor, self.other
+        self.exchanged = True
+        x._value, x._node, x._output = y._value, y._node, y._output
+
+    def restore(self) -> None:
+        """Take the tensor's own data back; may be done twice."""
+        x, y = self.tensor, self.other
+        if not self.exchanged:
+            return
+        if all(x._value is not known for known in (self.given, y._value, self.before[0])):
+            y._value, y._node, y._output = x._value, x._node, x._output
+        x._value, x._node, x._output = self.before
+        self.exchanged = False

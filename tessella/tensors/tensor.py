@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from tessella import autodiff, dtypes
+from tessella import autodiff, dtypes, forking
 from tessella.autodiff import Leaf, Node
 from tessella.backends.array import Array, from_numpy, to_numpy
 from tessella.backends.cpu.buffers import protect
@@ -34,6 +34,7 @@ Axes: TypeAlias = "int | tuple[int, ...] | None"
 _ADD, _SUBTRACT = elementwise("add"), elementwise("subtract")
 _MULTIPLY, _DIVIDE = elementwise("multiply"), elementwise("divide")
 _mode = autodiff._mode
+_innermost = autodiff.recording.innermost.get
 
 
 class TensorNode(Node):
@@ -52,10 +53,11 @@ class TensorNode(Node):
         self.outputs: Any = outputs
 
     def pull(self, cotangents: list[Any]) -> Sequence[Any]:
-        if self.saved is None:
+        saved, values = self.saved, self.outputs  # another thread may be releasing them
+        if saved is None or values is None:
             return super().pull(cotangents)  # explains that the history is gone
-        inputs = tuple(_make(*saved) for saved in self.saved)
-        outputs = tuple(_make(value, self, i) for i, value in enumerate(self.outputs))
+        inputs = tuple(_make(*was) for was in saved)
+        outputs = tuple(_make(value, self, i) for i, value in enumerate(values))
         wanted = tuple([parent is not None for parent in self.parents])
         if _mode.trace is None or not is_array_operation(self.primitive):
             return self.primitive.vjp_of(wanted, tuple(cotangents), inputs, outputs)
@@ -485,7 +487,7 @@ class Tensor:
         """
         if result is NotImplemented:
             return result
-        if _mode.enabled and isinstance(self._node, Leaf):
+        if autodiff.is_enabled() and isinstance(self._node, Leaf):
             raise GradientError(
                 f"{operation}: a leaf tensor that requires a gradient cannot be changed in place "
                 "while operations are recorded; do it in `with ts.no_grad():`, or make a new tensor"
@@ -732,6 +734,19 @@ def _make(value: Array, node: Node | None, output: int) -> Tensor:
     return tensor
 
 
+def at_once(tensors: Sequence[Tensor]) -> list[Tensor]:
+    """What some tensors hold at one moment, without history: no step of a program lies between two of them."""
+    if _mode.trace is not None:
+        return [tensor.detach() for tensor in tensors]
+    while True:
+        held = [tensor._value for tensor in tensors]
+        for array in held:
+            if isinstance(array, Array):
+                array.address  # noqa: B018  # waits for a program that writes over it
+        if all(x._value is array for x, array in zip(tensors, held, strict=True)):
+            return [_make(array, None, 0) for array in held]
+
+
 def from_array(value: Array) -> Tensor:
     """A tensor on concrete data."""
     if _mode.trace is not None and isinstance(value, Array):
@@ -915,7 +930,8 @@ def apply(primitive: Primitive, inputs: Sequence[Tensor]) -> Any:
         value = run(primitive, [x._value for x in inputs])
     else:
         value = _mode.trace.record(primitive, inputs)
-    if _mode.enabled:
+    block = _innermost()  # of `no_grad` and its kin; written out, as microseconds count
+    if block is None or (block.value.enabled if block.is_open() else autodiff.is_enabled()):
         for x in inputs:
             if x._node is not None:
                 return _record(primitive, inputs, value)
@@ -1032,8 +1048,21 @@ def _leaf(tensor: Tensor) -> Leaf:
     return Leaf(accumulate)
 
 
+_accumulating = forking.lock()
+
+
 def _accumulate(target: Tensor, gradient: Tensor) -> None:
-    target.grad = gradient if target.grad is None else target.grad + gradient
+    """Add to `grad`. Several threads may do so at once: who finds that another was faster adds anew."""
+    if _mode.trace is not None:
+        target.grad = gradient if target.grad is None else target.grad + gradient
+        return
+    while True:
+        before = target._grad
+        total = gradient if before is None else before + gradient
+        with _accumulating:
+            if target._grad is before:
+                target.grad = total
+                return
 
 
 def _root(tensor: Tensor, gradient: Tensor | None, name: str) -> tuple[autodiff.Edge, Tensor]:

@@ -15,20 +15,19 @@ another transformation. What belongs to a trace further out is a tensor from out
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import os
 import sys
-import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from types import FrameType
 from typing import Any
 
 import numpy as np
 
-from tessella import autodiff
+from tessella import autodiff, forking
 from tessella.autodiff import Leaf
 from tessella.backends.array import Array, Layout, contiguous_layout, from_numpy
+from tessella.blocks import Restoring, restoring
 from tessella.dtypes import DType
 from tessella.errors import SideEffectError, TracedValueError
 from tessella.primitives import graph as graphs
@@ -345,7 +344,7 @@ class Trace:
 
     def look_at(self, tensor: Any) -> None:
         """The elements of a tensor are asked for: the program is right for this data of it only."""
-        if type(tensor._value) is Array:
+        if isinstance(tensor._value, Array):
             self.add_guard(data_guard(tensor))
 
     def touch(self, owner: Any, *parts: Any) -> None:
@@ -418,54 +417,53 @@ def _contiguous(array: np.ndarray[Any, Any]) -> Array:
 
 
 # A tensor of the surroundings can stand for something in the traces of one thread at a time.
-_tracing = threading.RLock()
+_tracing = forking.lock()
 
 
-@contextlib.contextmanager
-def tracing(trace: Trace) -> Iterator[None]:
+@restoring
+def tracing(trace: Trace) -> Generator[None, None, None]:
     """In the block this thread writes down what it does; afterwards all tensors are as they were."""
-    with _tracing:
-        before = _mode.trace, _mode.enabled, _mode.silent, _mode.where
-        _mode.trace, _mode.silent, _mode.where = trace, False, None
+    before = _mode.trace, _mode.where
+    heard = autodiff.Recording(autodiff.is_enabled(), silent=False)
+    with forking.making.section(), _tracing, autodiff.recording.block(heard):
         try:
+            try:
+                _mode.trace, _mode.where = trace, None
+                yield
+            finally:
+                _mode.trace, _mode.where = before
+                trace.end()
+        finally:  # again, for a Ctrl-C in the first one: there is no leaving half-way
+            _mode.trace, _mode.where = before
+            trace.end()
+
+
+@restoring
+def _holding(name: str, value: Any) -> Generator[None, None, None]:
+    before = getattr(_mode, name)
+    try:
+        try:
+            setattr(_mode, name, value)
             yield
         finally:
-            _mode.trace, _mode.enabled, _mode.silent, _mode.where = before
-            try:
-                trace.end()
-            except KeyboardInterrupt:  # there is no leaving half-way
-                trace.end()
-                raise
+            setattr(_mode, name, before)
+    finally:  # again, for a Ctrl-C in the first one
+        setattr(_mode, name, before)
 
 
-@contextlib.contextmanager
-def outside(trace: Trace) -> Iterator[None]:
+def outside(trace: Trace) -> Restoring[None]:
     """Inside the block things are done as around a trace: at once, or in the trace further out."""
-    before, _mode.trace = _mode.trace, trace.outer
-    try:
-        yield
-    finally:
-        _mode.trace = before
+    return _holding("trace", trace.outer)
 
 
-@contextlib.contextmanager
-def attributed(where: Where | None) -> Iterator[None]:
+def attributed(where: Where | None) -> Restoring[None]:
     """What is recorded inside the block belongs to a line that is known already."""
-    before, _mode.where = _mode.where, where
-    try:
-        yield
-    finally:
-        _mode.where = before
+    return _holding("where", where)
 
 
-@contextlib.contextmanager
-def suspended() -> Iterator[None]:
+def suspended() -> Restoring[None]:
     """Inside the block things are done at once, even in a traced function: state is made this way."""
-    before, _mode.trace = _mode.trace, None
-    try:
-        yield
-    finally:
-        _mode.trace = before
+    return _holding("trace", None)
 
 
 def user_frame() -> FrameType | None:

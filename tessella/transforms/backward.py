@@ -24,7 +24,7 @@ from tessella.sizes import Binding, Scope
 from tessella.tensors.tensor import Tensor, _make, filled
 from tessella.tensors.tracing import Trace
 from tessella.transforms.recording import Recorded, replay
-from tessella.transforms.reverse_mode import Variables
+from tessella.transforms.reverse_mode import variables_of
 
 _mode = autodiff._mode
 
@@ -125,7 +125,7 @@ class Backward:
         cotangents: list[Any],
     ) -> Sequence[Any]:
         """The gradients, with a history of their own."""
-        with Variables(name, targets, strict=False) as variables:
+        with variables_of(name, targets, strict=False) as variables:
             outputs = forward(variables.arguments)
         return variables.gradients(outputs[: len(cotangents)], cotangents, retain_graph=True)
 

@@ -49,7 +49,7 @@ def _inlined(primitive: Any, tensors: Sequence[Tensor]) -> list[Tensor]:
     """
     graphs, read = inlined(primitive.name, list(primitive.graphs.values()))
     values = _mode.trace.record(primitive.with_graphs(graphs), [*tensors, *read])
-    if _mode.enabled and any(x._node is not None for x in tensors):
+    if autodiff.is_enabled() and any(x._node is not None for x in tensors):
         return list(_record(primitive, tensors, values))
     return [_make(value, None, 0) for value in values]
 

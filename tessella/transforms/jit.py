@@ -13,7 +13,6 @@ import functools
 import importlib
 import os
 import sys
-import threading
 import types
 import warnings
 from collections.abc import Callable, Iterable, Sequence
@@ -21,7 +20,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from tessella import autodiff
+from tessella import autodiff, forking
 from tessella.backends.array import Array, Layout, from_numpy
 from tessella.backends.cpu import engine
 from tessella.compiler.ladder import compiling
@@ -163,7 +162,7 @@ class _Quick(NamedTuple):
         if any(type(x) is float for x in args):
             return None
         changes = found.traced.changes
-        return cls(found, _mode.enabled, [x._value.layout for x in args], changes)
+        return cls(found, autodiff.is_enabled(), [x._value.layout for x in args], changes)
 
     def arrays(self, args: Sequence[Any]) -> list[Array] | None:
         """The arrays of the arguments; None if they are of another kind."""
@@ -200,7 +199,7 @@ class Jitted:
         self.quick: _Quick | None = None
         self.traces: list[str] = []  # why each trace was made
         self.changing = Changing()
-        self.lock = threading.RLock()  # its programs share the tensors they write: one at a time
+        self.lock = forking.lock()  # its programs share the tensors they write: one at a time
         self.compiles = os.environ.get(VARIABLE, "1") != "0"
         if self.compiles:  # whoever writes `jit` will compile: the compiler is loaded now, not then
             importlib.import_module("tessella.compiler.pipeline")
@@ -226,14 +225,14 @@ class Jitted:
         with self.lock:
             if not kwargs:  # the quick ways for what is most common
                 quick = self.quick
-                if quick is not None and quick.enabled is _mode.enabled:
+                if quick is not None and quick.enabled is autodiff.is_enabled():
                     arrays = quick.arrays(args)
                     if arrays is not None:
                         found = quick.found
                         settled = found.state.is_settled()
                         if found.fits(settled):
                             return found.call(arrays, (), settled)
-                for found in self.plain.get((_mode.enabled, *_kinds(args)), ()):
+                for found in self.plain.get((autodiff.is_enabled(), *_kinds(args)), ()):
                     settled = found.state.is_settled()
                     numbers = [x for x in args if type(x) is float] if found.needs_numbers else ()
                     if found.fits(settled, numbers) and _apart(found, args):
@@ -283,7 +282,7 @@ class Jitted:
         numbers: list[float] = []
         handles: list[Tensor | None] = []
         foreign: dict[int, Any] = {}
-        parts: list[Any] = [_mode.enabled]
+        parts: list[Any] = [autodiff.is_enabled()]
         for leaf in _leaves(self._with_statics(args, kwargs), parts):
             if isinstance(leaf, Tensor):
                 array = leaf._value
@@ -387,7 +386,7 @@ class Jitted:
         kinds = _kinds(args)
         plain = not kwargs and not self.static_numbers and None not in kinds
         if plain and not made.traced.written_arguments and type(key[1]) is not _Shared:
-            self.plain.setdefault((_mode.enabled, *kinds), []).insert(0, made)
+            self.plain.setdefault((autodiff.is_enabled(), *kinds), []).insert(0, made)
         if family is not None and len(family.programs) > MOST_PROGRAMS:
             self._drop(family.programs.pop(next(iter(family.programs))))
         if sum(map(len, self.specialisations.values())) > _MOST_PROGRAMS:
@@ -579,7 +578,8 @@ def _kinds(args: Sequence[Any]) -> list[Any]:
 
 def _leaves(tree: Any, parts: list[Any]) -> Iterable[Any]:
     """The leaves of a tree; its structure goes to `parts`."""
-    leaves, structure = taken_apart(tree)
+    with forking.making.section():  # no thread is cut off in C++
+        leaves, structure = taken_apart(tree)
     parts.append(structure)
     return leaves
 

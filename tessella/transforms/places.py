@@ -24,7 +24,8 @@ from typing import Any
 from tessella.backends.array import Array, Layout
 from tessella.backends.cpu import watch
 from tessella.backends.cpu.buffers import is_own
-from tessella.backends.cpu.watch import Word, held, refers
+from tessella.backends.cpu.watch import Word, held, is_of_class, refers
+from tessella.backends.writing import stored_address
 from tessella.errors import ConfigurationError
 from tessella.tensors.tensor import Tensor, _make
 from tessella.weak import WeakValues
@@ -58,6 +59,9 @@ def _count_of_a_local() -> int:
 _LOCAL = _count_of_a_local()
 
 
+Flag = Any  # of a program: a list, or an array of ctypes, of one truth
+
+
 class Place:
     """The data of a tensor."""
 
@@ -69,26 +73,30 @@ class Place:
         self.is_leaf = False  # whether it needed a gradient then
         # flags of programs, by id: those that rely on that, those of them that write into the array,
         # and those that keep something computed from its elements
-        self.users: dict[int, list[bool]] = {}
-        self.writers: dict[int, list[bool]] = {}
-        self.readers: dict[int, list[bool]] = {}
+        self.users: dict[int, Flag] = {}
+        self.writers: dict[int, Flag] = {}
+        self.readers: dict[int, Flag] = {}
 
     def now(self) -> Any:
         """The array that the tensor holds, or what stands for it in another thread's trace."""
         return self.tensor._value
 
+    def candidate(self) -> Any:
+        """What `own` may give."""
+        return self.tensor._value
+
     def own(self, layout: Layout) -> Array | None:
-        """The array that the tensor holds, if a program may write over it."""
+        """The array that the tensor holds, if a program may write over it; it has been taken (`Writing`)."""
         return self._array_of(self.tensor, layout)
 
     def _array_of(self, holder: Tensor, layout: Layout) -> Array | None:
-        """The array of a tensor if nobody but that tensor and this place refers to it."""
+        """The array of a tensor if nobody but that tensor, this place and who takes it refers to it."""
         array = holder._value
-        if type(array) is not Array or array.layout is not layout or not may_write_over():
+        if not isinstance(array, Array) or array.layout is not layout or not may_write_over():
             return None
         buffer = array.buffer
-        whole = is_own(buffer) and array.address == buffer.address
-        alone = getrefcount(array) == _LOCAL + 1 + (array is self.array)
+        whole = is_own(buffer) and stored_address(array) == buffer.address
+        alone = getrefcount(array) == _LOCAL + 2 + (array is self.array)
         return array if whole and alone and getrefcount(buffer) == _LOCAL + 1 else None
 
     def put(self, array: Array) -> None:
@@ -103,7 +111,7 @@ class Place:
             _take_back(self.users)
             self.array, self.is_leaf = array, is_leaf
 
-    def rely(self, user: list[bool], writes: bool, reads_once: bool) -> None:
+    def rely(self, user: Flag, writes: bool, reads_once: bool) -> None:
         """Let `user[0]` become False when what is remembered changes.
 
         Args:
@@ -122,20 +130,25 @@ class Place:
         """Tell everybody who keeps something computed from the elements that they change."""
         _take_back(self.readers)
 
-    def words(self, written: bool) -> Iterator[Word]:
-        """What must stay as it is for a program to be called without a look at the tensor."""
+    def words(self, written: bool, held_by_program: int = 0) -> Iterator[Word]:
+        """What must stay as it is for a program to be called without a look at the tensor.
+
+        Args:
+            held_by_program: how often the program itself refers to the array when it looks.
+        """
         yield refers(self.tensor, "_value", self.array)
         yield refers(self.tensor, "_node", self.tensor._node)
+        yield is_of_class(self.array, Array)
         if written:
-            yield from _counts(self.array)
+            yield from _counts(self.array, held_by_program)
 
-    def is_as_it_was(self, written: bool) -> bool:
+    def is_as_it_was(self, written: bool, held_by_program: int = 0) -> bool:
         """The same, asked in Python."""
         if self.tensor._value is not self.array:
             return False
         if (self.tensor._node is not None) is not self.is_leaf:
             return False
-        return not written or _is_alone(self.array)
+        return not written or _is_alone(self.array, held_by_program)
 
 
 class GradientPlace(Place):
@@ -149,6 +162,12 @@ class GradientPlace(Place):
 
     def now(self) -> Any:
         gradient = self.tensor._grad
+        return None if gradient is None else gradient._value
+
+    def candidate(self) -> Any:
+        gradient = self.tensor._grad
+        if gradient is None:
+            gradient = self.gradient
         return None if gradient is None else gradient._value
 
     def own(self, layout: Layout) -> Array | None:
@@ -176,18 +195,19 @@ class GradientPlace(Place):
             _take_back(self.users)
             self.gradient, self.array = gradient, array
 
-    def words(self, written: bool) -> Iterator[Word]:
+    def words(self, written: bool, held_by_program: int = 0) -> Iterator[Word]:
         gradient = self.gradient
         yield refers(self.tensor, "_grad", gradient)
         if gradient is None:
             return
         yield refers(gradient, "_value", self.array)
         yield refers(gradient, "_node", None)
+        yield is_of_class(self.array, Array)
         if written:
             yield held(gradient, 2)
-            yield from _counts(self.array)
+            yield from _counts(self.array, held_by_program)
 
-    def is_as_it_was(self, written: bool) -> bool:
+    def is_as_it_was(self, written: bool, held_by_program: int = 0) -> bool:
         gradient = self.gradient
         if self.tensor._grad is not gradient:
             return False
@@ -195,24 +215,25 @@ class GradientPlace(Place):
             return True
         if gradient._value is not self.array or gradient._node is not None:
             return False
-        return not written or (getrefcount(gradient) == _LOCAL + 2 and _is_alone(self.array))
+        alone = not written or _is_alone(self.array, held_by_program)
+        return alone and (not written or getrefcount(gradient) == _LOCAL + 2)
 
 
-def _take_back(users: dict[int, list[bool]]) -> None:
+def _take_back(users: dict[int, Flag]) -> None:
     for user in users.values():
         user[0] = False
     users.clear()
 
 
-def _counts(array: Array) -> Iterator[Word]:
+def _counts(array: Array, others: int) -> Iterator[Word]:
     """That an array is held by its tensor and its place, and its memory by the array."""
-    yield held(array, 2)
+    yield held(array, 2 + others)
     yield held(array.buffer, 1)
 
 
-def _is_alone(array: Array) -> bool:
+def _is_alone(array: Array, others: int) -> bool:
     buffer = array.buffer
-    return getrefcount(array) == _LOCAL + 2 and getrefcount(buffer) == _LOCAL + 1
+    return getrefcount(array) == _LOCAL + 2 + others and getrefcount(buffer) == _LOCAL + 1
 
 
 def is_watchable() -> bool:

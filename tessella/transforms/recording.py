@@ -8,11 +8,12 @@ do is recorded in its turn, if there is a trace or a tape around: so transformat
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from typing import Any, NamedTuple
 
 from tessella import autodiff
 from tessella.backends.array import contiguous_layout
+from tessella.blocks import restoring
 from tessella.errors import SideEffectError
 from tessella.primitives.base import Primitive, Spec
 from tessella.primitives.elementwise import Elementwise
@@ -61,7 +62,7 @@ class InnerTrace(Trace):
 
     def record(self, primitive: Primitive, tensors: Sequence[Any]) -> Any:
         made = super().record(primitive, tensors)
-        if _mode.silent:
+        if autodiff.recording.get().silent:
             self.silent.add(self.nodes[-1])
         return made
 
@@ -242,12 +243,10 @@ def evaluate(primitive: Primitive, tensors: Sequence[Tensor]) -> Any:
     return perform(primitive, tensors) if primitive.has_effect else apply(primitive, tensors)
 
 
-@contextlib.contextmanager
-def again(node: Node, recorded: Recorded) -> Iterator[None]:
+@restoring
+def again(node: Node, recorded: Recorded) -> Generator[None, None, None]:
     """What is done in the block is for a node: it belongs to its line, and records as it did."""
-    with contextlib.ExitStack() as stack:
-        if _mode.trace is not None:
-            stack.enter_context(attributed(node.where))
-        if node in recorded.silent:
-            stack.enter_context(autodiff.no_grad())
+    line = attributed(node.where) if _mode.trace is not None else contextlib.nullcontext()
+    heard = autodiff.no_grad() if node in recorded.silent else contextlib.nullcontext()
+    with line, heard:
         yield

@@ -9,13 +9,13 @@ Source: Griewank & Walther, *Evaluating Derivatives* (2008), chapter 3 (reverse 
 
 from __future__ import annotations
 
-import contextlib
 import functools
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from typing import Any
 
 from tessella import autodiff
 from tessella.autodiff import Edge, Leaf, Node
+from tessella.blocks import restoring
 from tessella.errors import ArgumentError, ArgumentTypeError, GradientError, ShapeError
 from tessella.tensors.tensor import Tensor, _make, filled
 from tessella.tensors.tracing import user_line
@@ -95,7 +95,7 @@ def vjp(function: Callable[..., Any], *primals: Any, has_aux: bool = False) -> t
     (tensor(4.), tensor(3.))
     """
     _require_function(function, "vjp")
-    with Variables("vjp", primals, strict=False) as variables:
+    with variables_of("vjp", primals, strict=False) as variables:
         result = function(*variables.arguments)
     value, aux = _split(result, has_aux, "vjp")
     leaves, structure = trees.results_of(value)
@@ -152,7 +152,7 @@ def _value_and_grad(
                     f"arguments {sorted(kwargs)}"
                 )
         chosen = [*[args[i] for i in numbers], *[kwargs[key] for key in names]]
-        with Variables(name, chosen) as variables:
+        with variables_of(name, chosen) as variables:
             given = list(args)
             for i, own in zip(numbers, variables.arguments, strict=False):
                 given[i] = own
@@ -220,35 +220,50 @@ class Variable(Node):
         """It keeps nothing."""
 
 
-class Variables:
-    """The arguments that a function is differentiated by, as variables, in a `with` block.
+@restoring
+def variables_of(
+    name: str, arguments: Sequence[Any], strict: bool = True
+) -> Generator[Variables, None, None]:
+    """Inside the block arguments are variables, and what is done with them is recorded.
 
     Args:
         strict: whether integers are an error, and not just without gradient.
     """
+    variables = Variables(name, arguments, strict)
+    with autodiff.set_enabled(True):
+        try:
+            try:
+                variables.begin()
+                yield variables
+            finally:
+                variables.end()
+        finally:  # again, for a Ctrl-C in the first one
+            variables.end()
 
-    def __init__(self, name: str, arguments: Sequence[Any], strict: bool = True) -> None:
+
+class Variables:
+    """The arguments that a function is differentiated by, as variables."""
+
+    def __init__(self, name: str, arguments: Sequence[Any], strict: bool) -> None:
         self.name, self.strict = name, strict
         self.leaves, self.structure = trees.flatten(tuple(arguments))
         self.nodes: list[Any] = []  # a Variable for each leaf; None, or a dict of them for a module
         self.before: list[tuple[Tensor, Node | None, int]] = []  # modules' parameters
         self.own: set[Variable] = set()
 
-    def __enter__(self) -> Variables:
+    def begin(self) -> None:
+        """Make the variables; parameters of modules become theirs."""
         inner = [self._variable(i, leaf) for i, leaf in enumerate(self.leaves)]
         self.arguments = trees.unflatten(self.structure, inner)
-        self._stack = contextlib.ExitStack()
-        self._stack.enter_context(autodiff.set_enabled(True))
         for leaf, nodes in zip(self.leaves, self.nodes, strict=True):
             if isinstance(nodes, dict):
                 self._enter_module(leaf, nodes)
-        return self
 
-    def __exit__(self, *_: object) -> None:
+    def end(self) -> None:
+        """Parameters are as they were; may be done twice."""
         for tensor, node, output in self.before:
             tensor._node, tensor._output = node, output
         self.before.clear()
-        self._stack.close()
         for own in self.own:
             own.open = False
 
@@ -306,7 +321,7 @@ class Variables:
             if y._node is not None and ct is not None
         ]
         targets = [node for node in self._all_nodes() if node is not None]
-        again = _mode.enabled and (
+        again = autodiff.is_enabled() and (
             goes_outside(roots) or any(ct is not None and ct._node is not None for _, ct in roots)
         )
         with autodiff.set_enabled(again):
@@ -340,7 +355,7 @@ def without_history(leaf: Any) -> Any:
     """A result without its history, if nobody can ask for gradients by anything in it."""
     if not isinstance(leaf, Tensor) or leaf._node is None:
         return leaf
-    if _mode.enabled and goes_outside([((leaf._node, leaf._output), None)]):
+    if autodiff.is_enabled() and goes_outside([((leaf._node, leaf._output), None)]):
         return leaf
     return _make(leaf._value, None, 0)
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from tessella import sizes
+from tessella import forking, sizes
 from tessella.autodiff import Leaf
 from tessella.backends.array import Array, Layout, from_numpy
 from tessella.compiler.steps import INPUT
@@ -33,8 +33,6 @@ class Specialisation:
     def __init__(
         self, traced: TracedFunction, layouts: Sequence[Layout], binding: Binding | None = None
     ) -> None:
-        import optree
-
         self.traced, self.layouts, self.binding = traced, list(layouts), binding
         with collector_paused():
             self._compile()
@@ -54,7 +52,7 @@ class Specialisation:
         self.argument_gradients = traced.argument_gradients
         single = self.structure.is_leaf() and type(self.returned[0]) is Output
         self.only = self.returned[0].number if single else None
-        self.unflatten = optree.tree_unflatten
+        self.unflatten = _unflatten
 
     def _compile(self) -> None:
         from tessella.compiler import pipeline
@@ -238,6 +236,13 @@ class Specialisation:
             return [found[number] for number in outputs]
 
         return forward
+
+
+def _unflatten(structure: Any, leaves: Sequence[Any]) -> Any:
+    import optree
+
+    with forking.making.section():  # no thread is cut off in C++
+        return optree.tree_unflatten(structure, leaves)
 
 
 def _definition(function: Any) -> Where | None:

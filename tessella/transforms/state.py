@@ -3,20 +3,28 @@
 A tensor that the program rebinds is written in place, into the memory it has, as long as nobody else
 holds that memory (`tessella.transforms.places`). Then the next call takes no allocation and no look at
 any tensor: the program is *settled*. If somebody does hold it, the tensor gets fresh memory, and the
-other one keeps what it saw.
+other one keeps what it saw. While the program runs, other threads wait where they ask for the memory of what
+it rebinds (`tessella.backends.writing`).
 """
 
 from __future__ import annotations
 
+import ctypes
 from collections import Counter
 from collections.abc import Sequence
+from itertools import zip_longest
 from typing import Any
 
+from tessella import forking
 from tessella.backends.array import Array, Layout
+from tessella.backends.cpu import threads
 from tessella.backends.cpu.buffers import allocate
-from tessella.backends.cpu.watch import Watch
+from tessella.backends.cpu.watch import CHANGED, Taken, Watch, is_set
+from tessella.backends.writing import Writing, Written, stored_address
+from tessella.compiler.observe import choice
 from tessella.compiler.program import Program
 from tessella.compiler.steps import RESULT_BUFFER, Check, HostStep
+from tessella.errors import SideEffectError
 from tessella.tensors.tensor import Tensor
 from tessella.transforms.places import Place, is_watchable, may_write_over
 
@@ -57,8 +65,14 @@ class State:
         allowed = may_write_over() or not self.writes
         self.writes_in_place = allowed and not self._may_stop_half_way()
         self.can_settle = None not in self.slots and not vanishes and self.writes_in_place
-        self.valid = [False]  # whether all places are as they were left; they take it back
+        # whether all places are as they were left; they take it back
+        self.valid = (ctypes.c_int64 * 1)(0)
         self.watch: Watch | None = None
+        self.watch_of_holder: Watch | None = None  # the same, for who holds the arrays
+        self.writing: Writing | None = None
+        self.written: frozenset[int] = frozenset()  # ids of arrays
+        if self.writes_in_place:
+            self._let_signals_end_it_only_before_it_writes()
         self._sort_outputs({number for _, number in self.writes})
 
     def _slots_of_their_own(self, outputs: Sequence[int]) -> list[int | None]:
@@ -73,15 +87,34 @@ class State:
         return [slot if times[slot] == 1 else None for slot in found]
 
     def _may_stop_half_way(self) -> bool:
-        """Whether the program can raise an exception after it has written into a tensor's memory."""
+        """Whether the program can raise an exception after it has written into a tensor's memory.
+
+        Whatever the host does can be ended by a signal, and so can loops, which may take for ever.
+        """
         program, written = self.program, False
-        kept = {program.result_buffers[slot] for slot in self.slots if slot is not None}
         for step in program.steps[program.prepared :]:
-            native = isinstance(step, HostStep) and step.runner and not step.runner.may_stop
-            if written and isinstance(step, (Check, HostStep)) and not native:
+            writes = not self._kept_buffers().isdisjoint(step.writes)
+            if written and isinstance(step, (Check, HostStep)):
                 return True
-            written |= not kept.isdisjoint(step.writes)
+            if writes and isinstance(step, HostStep):
+                return True
+            written |= writes
         return False
+
+    def _kept_buffers(self) -> set[int]:
+        """The buffers of results that tensors around the program come to hold."""
+        return {self.program.result_buffers[slot] for slot in self.slots if slot is not None}
+
+    def _let_signals_end_it_only_before_it_writes(self) -> None:
+        """Tensors are to be as they were, or all of them new: so the first one that is written is the last."""
+        program, kept = self.program, self._kept_buffers()
+        if not program.segments or isinstance(program.segments[-1], HostStep):
+            return
+        head, _, first = program.segments[-1]
+        for number, step in enumerate(program.native_steps[first:]):
+            if not kept.isdisjoint(step.writes):
+                head[threads.MAY_STOP] = number
+                return
 
     def _sort_outputs(self, kept: set[int]) -> None:
         """Which results take fresh memory at every call, and which outputs are shown in them."""
@@ -131,15 +164,70 @@ class State:
             block = allocate(nbytes)
             slots[slot] = block.address
             blocks.append(block)
-        program.execute()
-        for tensor in self.dropped:
-            tensor._grad = None
+        quick = program.alone_at is not None and not choice.observers and self.watch is not None
+        if not (self._execute_quickly() if quick else self._execute_taken()):
+            return self._settle(arguments, numbers)  # another thread was faster
         outputs: list[Any] = [None] * len(program.results)
         for number, at, offset, layout in self.shown:
             outputs[number] = Array(blocks[at], blocks[at].address + offset, layout)
         if self.others:
             self._show_others(outputs, arguments, numbers)
         return outputs
+
+    def _execute_quickly(self) -> bool:
+        """Look once more and run, in one call that keeps the interpreter lock; whether all was as it was."""
+        program = self.program
+        address = program.alone_at
+        assert self.watch is not None
+        assert address is not None
+        try:
+            stopped = self.watch.run(threads.quick_address(), address)
+            if stopped == CHANGED:
+                return False
+            if stopped:
+                program._complain(program.native_steps[program.prepared + stopped - 1])
+            self._drop_gradients()
+        except BaseException:
+            if program.is_done():  # a signal came behind the last step
+                self._drop_gradients()
+            raise
+        return True
+
+    def _execute_taken(self) -> bool:
+        """Take what is written, if all is as it was, and run while other threads go on; whether it was."""
+        program, writing = self.program, self.writing or Writing()
+        program.starts()
+        with forking.writing.section():
+            try:
+                try:
+                    if not self._takes(writing):
+                        return False
+                    program.execute()
+                    self._drop_gradients()
+                except BaseException:
+                    if program.is_done():
+                        self._drop_gradients()
+                    raise
+                finally:
+                    writing.end()
+            finally:  # again, for a Ctrl-C in the first one
+                writing.end()
+        return True
+
+    def _takes(self, writing: Writing) -> bool:
+        if self.watch_of_holder is not None:
+            arrays = [place.array for place, _ in self.places if place.array is not None]
+            return writing.begin(arrays, self.written, self.watch_of_holder)
+        written = [place.array for place, is_written in self.places if is_written]
+        if not writing.take(written):
+            return False
+        return bool(self.valid[0]) and all(
+            place.is_as_it_was(written, held_by_program=1) for place, written in self.places
+        )
+
+    def _drop_gradients(self) -> None:
+        for tensor in self.dropped:
+            tensor._grad = None
 
     def _show_others(
         self, outputs: list[Any], arguments: Sequence[Array], numbers: Sequence[Array]
@@ -157,31 +245,84 @@ class State:
         return [array for array in (place.now() for place in self.reads) if array is not None]
 
     def _settle(self, arguments: Sequence[Array], numbers: Sequence[Array]) -> Sequence[Any]:
-        """Look at every tensor, give memory to what needs it, run, and remember where all is."""
+        """Take every tensor, give memory to what needs it, run, and remember where all is."""
+        self.valid[0] = False
+        self.program.starts()
+        with forking.writing.section():
+            writing = Writing()
+            try:
+                try:
+                    outputs = self._run_taken(writing, arguments, numbers)
+                finally:
+                    writing.end()
+            finally:  # again, for a Ctrl-C in the first one
+                writing.end()
+        self._remember()
+        return outputs
+
+    def _run_taken(
+        self, writing: Writing, arguments: Sequence[Array], numbers: Sequence[Array]
+    ) -> Sequence[Any]:
         program = self.program
+        read = self._take(writing, arguments)
         targets = [self._target(i) for i in range(len(self.writes))]
         for place, _ in self.writes:
             place.written()
-        inputs = [*arguments, *self._inner(), *numbers]
-        program.set_inputs(inputs)
-        fresh = program.fresh_results(
-            {
-                slot: array.buffer
-                for slot, array in zip(self.slots, targets, strict=True)
-                if array is not None
-            }
-        )
-        program.prepare()
-        program.execute()
+        inner = [x or now for x, now in zip_longest(read, self._inner())]
+        self._check_layouts(inner)
+        inputs = [*arguments, *inner, *numbers]
+        program.set_inputs(inputs, stored_address)
+        given = zip(self.slots, targets, strict=True)
+        fresh = program.fresh_results({slot: x.buffer for slot, x in given if x is not None})
+        is_done = False
+        try:
+            program.prepare()
+            program.execute()
+            is_done = True
+            return self._publish(inputs, fresh, targets)
+        except BaseException:
+            if (
+                is_done or program.is_done()
+            ):  # a signal came behind the last step: nothing is left half done
+                self._publish(inputs, fresh, targets)
+            raise
+
+    def _take(self, writing: Writing, arguments: Sequence[Array]) -> list[Any]:
+        """Take what the program writes, of the same moment as what it reads; gives the arrays that are only read.
+
+        What is read is waited for, and held: from then on it stays as it is.
+        """
+        while True:
+            inner, held = self._inner(), [place.candidate() for place, _ in self.writes]
+            written = [array for array in held if isinstance(array, Array)]
+            for array in (*arguments, *inner, *written):
+                array.address  # noqa: B018  # waits
+            if writing.take(written):
+                now, held_now = self._inner(), [place.candidate() for place, _ in self.writes]
+                if [*map(id, (*inner, *held))] == [*map(id, (*now, *held_now))]:
+                    return [None if id(array) in writing.ids else array for array in inner]
+                writing.end()
+
+    def _check_layouts(self, inner: Sequence[Any]) -> None:
+        expected = [layout for layout in self.layouts if layout is not None]
+        if [getattr(array, "layout", None) for array in inner] != expected:
+            raise SideEffectError(
+                f"{self.program.name}: another thread gave a captured tensor another shape or dtype, or a "
+                "gradient, while the function was being called; let only one thread do that, and call it again"
+            )
+
+    def _publish(
+        self, inputs: Sequence[Any], fresh: Sequence[Any], targets: Sequence[Array | None]
+    ) -> Sequence[Any]:
+        """Let the surroundings hold the outputs that are theirs, and give the others; may be done twice."""
+        program = self.program
         outputs: list[Any] = [
             program.output(number, inputs, fresh) for number in range(len(program.results))
         ]
         for (place, number), target in zip(self.writes, targets, strict=True):
             place.put(target or outputs[number])
             outputs[number] = None
-        for tensor in self.dropped:
-            tensor._grad = None
-        self._remember()
+        self._drop_gradients()
         return outputs
 
     def _target(self, number: int) -> Array | None:
@@ -201,17 +342,28 @@ class State:
             for place, layout in zip(self.reads, self.layouts, strict=True)
         )
         concrete = all(
-            place.array is None or type(place.array) is Array for place, _ in self.places
+            place.array is None or isinstance(place.array, Array) for place, _ in self.places
         )
         if not (self.can_settle and as_before and concrete):
             return
         for place, written in self.places:
             place.rely(self.valid, written, place in self.fixed)
-        if is_watchable():
-            self.watch = Watch([word for p, written in self.places for word in p.words(written)])
         self._point_at_places()
+        if is_watchable():
+            self._watch_places()
         self.program.user = self
         self.valid[0] = True
+
+    def _watch_places(self) -> None:
+        """Write down what must be as it is when the program begins."""
+        flag, places = is_set(self.valid), self.places
+        self.watch = Watch([flag, *[word for p, written in places for word in p.words(written)]])
+        if self.program.alone_at is not None:
+            return
+        words = [word for p, written in places for word in p.words(written, held_by_program=1)]
+        self.watch_of_holder = Watch([flag, *words])
+        self.written = frozenset([id(p.array) for p, written in places if written])
+        self.writing = Writing(Taken([*self.written], Array, Written))
 
     def _point_at_places(self) -> None:
         """Let slots point at what the tensors hold now, inputs and results alike."""

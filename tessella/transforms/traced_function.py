@@ -279,7 +279,7 @@ class TracedFunction:
         tensors = [x for x in leaves if isinstance(x, Tensor) and _is_made_in(trace, x)]
         self.differentiable = [i for i, y in enumerate(tensors) if y._node is not None]
         own = [c.tensor for c in trace.captures.values() if c.tensor._node is not None]
-        results = [tensors[i] for i in self.differentiable] if _mode.enabled else []
+        results = [tensors[i] for i in self.differentiable] if autodiff.is_enabled() else []
         self.leaves = own
         self._residuals: list[tuple[Value, int | None]] = []  # and the outputs they are
         self.backward = backward_of(trace, results, [*self.inner, *own])

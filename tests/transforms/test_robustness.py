@@ -31,7 +31,7 @@ def assert_untouched(model, before):
         np.testing.assert_array_equal(value, before[name])
     assert all(parameter.grad is None for parameter in model.parameters())
     assert autodiff._mode.trace is None
-    assert autodiff._mode.enabled
+    assert autodiff.is_enabled()
     for parameter in model.parameters():
         assert type(parameter._value).__name__ == "Array"
 

@@ -6,20 +6,23 @@ A kernel's native function is ``void name(ptr args, i64 begin, i64 end)``; see
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import functools
 import hashlib
 import itertools
 import threading
+from collections import deque
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from typing import Any, NamedTuple
 
+from tessella import forking
 from tessella.backends.cpu import cache, machine, processors
 
 VERSION = "5"  # of the code generator; a change makes cached objects stale
 
-_lock = threading.RLock()
+_lock = forking.lock()
 _compiled: dict[str, dict[str, int]] = {}
 _libraries: list[Any] = []  # keeps machine code alive for the life of the process
 _links = itertools.count()
@@ -144,7 +147,7 @@ def compile(module: Module) -> dict[str, int]:
     that this machine cannot execute has no addresses: they are 0, and `callable_at` knows.
     """
     key = module.key
-    with _lock:
+    with forking.making.section(), _lock:
         known = _compiled.get(key)
         if known is None:
             known = _compiled[key] = _link(key, _object_code(key, module), module.symbols)
@@ -154,34 +157,67 @@ def compile(module: Module) -> dict[str, int]:
 class SideBySide:
     """Compiles modules beside the thread that brings them, each thread with a context of LLVM's of its own.
 
-    To be used in a `with` block: the threads are gone after it.
+    To be used in a `with` block: the threads are gone after it. They are not those of an executor, which
+    takes no more work once the main thread has come to its end, though other threads go on.
     """
 
     def __init__(self) -> None:
-        self.pool: ThreadPoolExecutor | None = None
         self.begun: dict[str, tuple[Module, Future[bytes]]] = {}
+        self.waiting: deque[str] = deque()
+        self.threads: list[threading.Thread] = []
 
     def __enter__(self) -> SideBySide:
         return self
 
     def __exit__(self, kind: Any, *_: object) -> None:
-        if self.pool is not None:
-            self.pool.shutdown(wait=True, cancel_futures=kind is not None)
+        self.waiting.clear()
+        for thread in self.threads:
+            thread.join()
 
     def begin(self, module: Module) -> None:
         """Let a thread compile a module, if that has not been done."""
         key = module.key
         if key in _compiled or key in self.begun:
             return
-        if self.pool is None:
+        if not self.begun:
             _target_machine()  # made before the threads need it
             if processors.is_executable(processors.target()):
                 _linker()
-            self.pool = ThreadPoolExecutor(machine.usable_processors())
-        self.begun[key] = module, self.pool.submit(_object_code, key, module)
+        self.begun[key] = module, Future()
+        self.waiting.append(key)
+        self.threads = [thread for thread in self.threads if thread.is_alive()]
+        if len(self.threads) < machine.usable_processors():
+            self._start_thread()
+
+    def _start_thread(self) -> None:
+        thread = threading.Thread(target=self._work, name="tessella-compiler", daemon=True)
+        with contextlib.suppress(RuntimeError):  # there are too many: then who waits does it all
+            thread.start()
+            self.threads.append(thread)
+
+    def _work(self) -> None:
+        with contextlib.suppress(BaseException):  # it is raised where the code is asked for
+            while self._compile_next():
+                pass
+
+    def _compile_next(self) -> bool:
+        """Compile one of those that wait; whether there was one."""
+        try:
+            key = self.waiting.popleft()
+        except IndexError:
+            return False
+        module, future = self.begun[key]
+        try:
+            future.set_result(_object_code(key, module))
+        except BaseException as error:
+            future.set_exception(error)
+            raise
+        return True
 
     def finish(self) -> None:
-        """Wait for all machine code, and give it addresses."""
+        """Compile with the threads until all machine code is there, and give it addresses."""
+        while self._compile_next():
+            pass
         codes = [(key, module, future.result()) for key, (module, future) in self.begun.items()]
         with _lock:
             for key, module, code in codes:

@@ -11,7 +11,6 @@ cannot depend on the number of threads.
 
 from __future__ import annotations
 
-import atexit
 import contextlib
 import ctypes
 import functools
@@ -20,12 +19,14 @@ import platform
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
 from typing import Any
 
 import numpy as np
 
+from tessella import forking
 from tessella.backends.cpu import engine, machine, processors
+from tessella.blocks import restoring
 from tessella.errors import ConfigurationError
 
 VARIABLE = "TESSELLA_NUM_THREADS"
@@ -33,7 +34,7 @@ _MOST = 1024
 
 _count: int | None = None
 _pool: _Pool | None = None
-_lock = threading.Lock()
+_lock = forking.lock(threading.Lock)
 
 
 def _validated(value: object, origin: str) -> int:
@@ -72,14 +73,17 @@ def set_count(number: int) -> None:
         _count = number
 
 
-@contextlib.contextmanager
-def limited(number: int) -> Iterator[None]:
+@restoring
+def limited(number: int) -> Generator[None, None, None]:
     """Use that many threads inside a `with` block."""
     before = count()
-    set_count(number)
     try:
-        yield
-    finally:
+        try:
+            set_count(number)
+            yield
+        finally:
+            set_count(before)
+    finally:  # again, for a Ctrl-C in the first one
         set_count(before)
 
 
@@ -94,12 +98,18 @@ def parallel(address: int, args: bytes, total: int, chunk: int) -> None:
             return
         finally:
             _lock.release()
-    _natives()["serial"](address, args, total, chunk)
+    _natives()["call_serial"](address, args, total, chunk, python_functions())
 
 
 def quick_runner() -> Any:
     """The native `run_alone`, for programs without shared work: it keeps the interpreter lock."""
     return _natives()["run_alone"]
+
+
+@functools.cache
+def quick_address() -> int:
+    """Where that function is."""
+    return int(ctypes.cast(quick_runner(), ctypes.c_void_p).value or 0)
 
 
 def run_timed(program: int, times: int) -> int:
@@ -121,6 +131,13 @@ def run_timed(program: int, times: int) -> int:
     return stopped
 
 
+def head_of(steps: int, count: int, patches: int, patch_count: int, slots: int) -> Any:
+    """The head of a program (see `_PROGRAM`), which a signal may end at any step."""
+    return (ctypes.c_int64 * HEAD)(
+        steps, count, patches, patch_count, slots, -1, 0, count, 0, python_functions()
+    )
+
+
 def run_program(program: int, alone: bool = False) -> int:
     """Run a table of calls (see `_PROGRAM`); gives 0, or 1 + the number of the step that stopped it.
 
@@ -135,7 +152,7 @@ def run_program(program: int, alone: bool = False) -> int:
             _lock.release()
     if alone:
         return int(_natives()["run_alone"](program))
-    return int(_natives()["run_program"](None, 0, program))
+    return int(_natives()["call_program"](None, 0, program))
 
 
 def run_loop(table: Any, alone: bool = False) -> int:
@@ -146,7 +163,7 @@ def run_loop(table: Any, alone: bool = False) -> int:
         alone: whether every call runs on the calling thread anyway.
     """
     address = ctypes.addressof(table)
-    native = _natives()["run_loop"]
+    native = _natives()["call_loop"]
     if not alone and count() > 1 and _NATIVE and _lock.acquire(blocking=False):
         try:
             return _running_pool().run_program(address, native)
@@ -161,9 +178,13 @@ def run_loop(table: Any, alone: bool = False) -> int:
 _GENERATION, _NEXT, _PENDING, _SLEEPERS, _WORK, _WORDS = 0, 8, 16, 24, 32, 48
 _SPIN = 4000  # turns of waiting before sleeping: some tens of microseconds
 
-PROCESSOR = 5  # the word of a program's head that says where the caller was seen
-_TIMES = 6  # the word that says where to write times, if the program is timed
-HEAD = 7  # words
+# words of a program's head
+PROCESSOR = 5  # where the caller was seen
+_TIMES = 6  # where to write times, if the program is timed
+MAY_STOP = 7  # at how many steps, from the first one, a signal may end the program
+DONE = 8  # whether the last call came to its end
+PYTHON = 9  # the functions by which native code asks Python for signals, see `_LOOK`
+HEAD = 10
 _PLACE_AT_MOST_EVERY = 1e-3  # seconds
 
 _NATIVE = sys.platform == "linux" and platform.machine() in ("x86_64", "aarch64")
@@ -174,14 +195,175 @@ _PAUSE_DECLARATION = {
     "aarch64": "declare void @llvm.aarch64.hint(i32)",
 }
 
+# Python's handlers of signals run between two lines of Python, and native code may take minutes. So the calling
+# thread asks for signals now and then, and stops if one raises an exception, such as KeyboardInterrupt. A look is
+# three words on its stack: when to ask next (0: not yet known); the thread as Python knows it, while it has let the
+# interpreter lock go (0: it holds it); and three functions of Python's.
+_LOOK_EVERY = 50_000_000  # nanoseconds
+_LOOK = """
+declare i32 @clock_gettime(i32, ptr)
+
+define internal i1 @asked_to_stop(ptr %look) {
+entry:
+  %clock = alloca [2 x i64]
+  %none = icmp eq ptr %look, null
+  br i1 %none, label %no, label %time
+time:
+  call i32 @clock_gettime(i32 {CLOCK}, ptr %clock)
+  %seconds = load i64, ptr %clock
+  %nanoseconds.place = getelementptr i64, ptr %clock, i64 1
+  %nanoseconds = load i64, ptr %nanoseconds.place
+  %scaled = mul i64 %seconds, 1000000000
+  %now = add i64 %scaled, %nanoseconds
+  %due = load i64, ptr %look
+  %early = icmp slt i64 %now, %due
+  br i1 %early, label %no, label %late
+late:
+  %next = add i64 %now, {EVERY}
+  store i64 %next, ptr %look
+  %is.first = icmp eq i64 %due, 0
+  br i1 %is.first, label %no, label %ask
+ask:
+  %thread.place = getelementptr i64, ptr %look, i64 1
+  %thread = load ptr, ptr %thread.place
+  %functions.place = getelementptr i64, ptr %look, i64 2
+  %functions = load ptr, ptr %functions.place
+  %signals.place = getelementptr i64, ptr %functions, i64 2
+  %signals = load ptr, ptr %signals.place
+  %holds = icmp eq ptr %thread, null
+  br i1 %holds, label %held, label %free
+held:
+  %raised.held = call i32 %signals()
+  %stop.held = icmp ne i32 %raised.held, 0
+  ret i1 %stop.held
+free:
+  call void @take_lock(ptr %look)
+  %raised.free = call i32 %signals()
+  call void @let_lock_go(ptr %look)
+  %stop.free = icmp ne i32 %raised.free, 0
+  ret i1 %stop.free
+no:
+  ret i1 false
+}
+
+define internal ptr @begin_look(ptr %room, ptr %functions) {
+  store i64 0, ptr %room
+  %thread.place = getelementptr i64, ptr %room, i64 1
+  store i64 0, ptr %thread.place
+  %functions.place = getelementptr i64, ptr %room, i64 2
+  store ptr %functions, ptr %functions.place
+  %none = icmp eq ptr %functions, null
+  %look = select i1 %none, ptr null, ptr %room
+  ret ptr %look
+}
+
+define internal void @let_lock_go(ptr %look) {
+entry:
+  %none = icmp eq ptr %look, null
+  br i1 %none, label %done, label %do
+do:
+  %functions.place = getelementptr i64, ptr %look, i64 2
+  %functions = load ptr, ptr %functions.place
+  %save = load ptr, ptr %functions
+  %thread = call ptr %save()
+  %thread.place = getelementptr i64, ptr %look, i64 1
+  store ptr %thread, ptr %thread.place
+  br label %done
+done:
+  ret void
+}
+
+define internal void @take_lock(ptr %look) {
+entry:
+  %none = icmp eq ptr %look, null
+  br i1 %none, label %done, label %do
+do:
+  %functions.place = getelementptr i64, ptr %look, i64 2
+  %functions = load ptr, ptr %functions.place
+  %restore.place = getelementptr i64, ptr %functions, i64 1
+  %restore = load ptr, ptr %restore.place
+  %thread.place = getelementptr i64, ptr %look, i64 1
+  %thread = load ptr, ptr %thread.place
+  store i64 0, ptr %thread.place
+  call void %restore(ptr %thread)
+  br label %done
+done:
+  ret void
+}
+"""
+
+# What Python calls: it holds the interpreter lock, and lets it go meanwhile.
+_ENTRIES = """
+define void @call_serial(ptr %kernel, ptr %args, i64 %total, i64 %chunk, ptr %functions) {
+  %room = alloca [3 x i64]
+  %look = call ptr @begin_look(ptr %room, ptr %functions)
+  call void @let_lock_go(ptr %look)
+  %stopped = call i1 @serial(ptr %kernel, ptr %args, i64 %total, i64 %chunk, ptr %look)
+  call void @take_lock(ptr %look)
+  ret void
+}
+
+define i64 @call_loop(ptr %state, i32 %workers, ptr %loop) {
+  %body = load ptr, ptr %loop
+  %functions.place = getelementptr i64, ptr %body, i64 {PYTHON}
+  %functions = load ptr, ptr %functions.place
+  %room = alloca [3 x i64]
+  %look = call ptr @begin_look(ptr %room, ptr %functions)
+  call void @let_lock_go(ptr %look)
+  %result = call i64 @run_loop(ptr %state, i32 %workers, ptr %loop, ptr %look)
+  call void @take_lock(ptr %look)
+  ret i64 %result
+}
+"""
+_PROGRAM_ENTRY = """
+define i64 @call_program(ptr %state, i32 %workers, ptr %program) {
+  %functions.place = getelementptr i64, ptr %program, i64 {PYTHON}
+  %functions = load ptr, ptr %functions.place
+  %room = alloca [3 x i64]
+  %look = call ptr @begin_look(ptr %room, ptr %functions)
+  call void @let_lock_go(ptr %look)
+  %result = call i64 @run_program(ptr %state, i32 %workers, ptr %program, ptr %look)
+  call void @take_lock(ptr %look)
+  ret i64 %result
+}
+
+define i64 @run_alone(ptr %program) {
+  %functions.place = getelementptr i64, ptr %program, i64 {PYTHON}
+  %functions = load ptr, ptr %functions.place
+  %room = alloca [3 x i64]
+  %look = call ptr @begin_look(ptr %room, ptr %functions)
+  %result = call i64 @run_program(ptr null, i32 0, ptr %program, ptr %look)
+  ret i64 %result
+}
+"""
+_FORK_ENTRY = """
+define i32 @call_fork_join(
+    ptr %state, ptr %kernel, ptr %args, i64 %total, i64 %chunk, i32 %workers, ptr %functions
+) {
+  %room = alloca [3 x i64]
+  %look = call ptr @begin_look(ptr %room, ptr %functions)
+  call void @let_lock_go(ptr %look)
+  %here = call i32 @fork_join(
+    ptr %state, ptr %kernel, ptr %args, i64 %total, i64 %chunk, i32 %workers, ptr %look
+  )
+  call void @take_lock(ptr %look)
+  ret i32 %here
+}
+"""
+
 _SERIAL = """
-define void @serial(ptr %kernel, ptr %args, i64 %total, i64 %chunk) {
+define internal i1 @serial(ptr %kernel, ptr %args, i64 %total, i64 %chunk, ptr %look) {
 entry:
   br label %head
 head:
   %begin = phi i64 [ 0, %entry ], [ %reach, %body ]
   %some = icmp slt i64 %begin, %total
-  br i1 %some, label %body, label %done
+  br i1 %some, label %ask, label %done
+ask:
+  %stop = call i1 @asked_to_stop(ptr %look)
+  br i1 %stop, label %stopped, label %body
+stopped:
+  ret i1 true
 body:
   %reach = add i64 %begin, %chunk
   %past = icmp sgt i64 %reach, %total
@@ -189,19 +371,24 @@ body:
   call void %kernel(ptr %args, i64 %begin, i64 %end)
   br label %head
 done:
-  ret void
+  ret i1 false
 }
 """
 
 # A program is a table of calls. Its head, in 8-byte words: the steps and how many they are; the
 # patches and how many they are; the slots; the processor the caller was last seen on; where times go
-# (of a program that is timed, see `timed_loop`). A step is a
+# (of a program that is timed, see `timed_loop`); at how many steps it may be stopped; whether it was done; how it
+# asks for signals. A step is a
 # kernel, its arguments, `total` and `chunk` (0: all on the calling thread); without a kernel it stops
 # the program if the word its arguments point at is not zero. A patch is a place in some step's
 # arguments, a slot, and an offset: before the steps run, slot + offset is written to the place.
 _PROGRAM = """
-define i64 @run_program(ptr %state, i32 %workers, ptr %program) {
+define internal i64 @run_program(ptr %state, i32 %workers, ptr %program, ptr %look) {
 entry:
+  %may.place = getelementptr i64, ptr %program, i64 {MAY_STOP}
+  %may = load i64, ptr %may.place
+  %done.place = getelementptr i64, ptr %program, i64 {DONE}
+  store i64 0, ptr %done.place
   %steps = load ptr, ptr %program
   %count.place = getelementptr i64, ptr %program, i64 1
   %count = load i64, ptr %count.place
@@ -235,7 +422,18 @@ patch.body:
 step:
   %i = phi i64 [ 0, %patch ], [ %i.next, %step.end ]
   %more = icmp slt i64 %i, %count
-  br i1 %more, label %step.begin, label %done
+  br i1 %more, label %look.at, label %done
+look.at:
+  %stoppable = icmp slt i64 %i, %may
+  %looking = select i1 %stoppable, ptr %look, ptr null
+  %eighth = and i64 %i, 7
+  %asks = icmp eq i64 %eighth, 7
+  br i1 %asks, label %ask, label %step.begin
+ask:
+  %asked = call i1 @asked_to_stop(ptr %looking)
+  br i1 %asked, label %end, label %step.begin
+end:
+  ret i64 -1
 step.begin:
   %step.index = mul i64 %i, 4
   %kernel.place = getelementptr i64, ptr %steps, i64 %step.index
@@ -264,24 +462,18 @@ shared:
   %single = icmp eq i32 %workers, 0
   br i1 %single, label %one, label %all
 one:
-  call void @serial(ptr %kernel, ptr %args, i64 %total, i64 %chunk)
-  br label %step.end
+  %ended = call i1 @serial(ptr %kernel, ptr %args, i64 %total, i64 %chunk, ptr %looking)
+  br i1 %ended, label %end, label %step.end
 all:
 {ALL}
-  br label %step.end
 step.end:
 {AFTER}
   br label %step
 stop:
   ret i64 %i.next
 done:
+  store i64 1, ptr %done.place
   ret i64 0
-}
-
-define i64 @run_alone(ptr %program) {
-entry:
-  %stopped = call i64 @run_program(ptr null, i32 0, ptr %program)
-  ret i64 %stopped
 }
 """
 # A loop is a program that is run again and again. Its words: the program's head; how many turns; how many slots
@@ -290,7 +482,7 @@ entry:
 # (negative: of that program).
 LOOP_WORDS, LOOP_STOPPED = 8, 7
 _LOOP = """
-define i64 @run_loop(ptr %state, i32 %workers, ptr %loop) {
+define internal i64 @run_loop(ptr %state, i32 %workers, ptr %loop, ptr %look) {
 entry:
   %body = load ptr, ptr %loop
   %turns.place = getelementptr i64, ptr %loop, i64 1
@@ -309,11 +501,18 @@ entry:
 head:
   %turn = phi i64 [ 0, %entry ], [ %turn.next, %moved ]
   %more = icmp slt i64 %turn, %turns
-  br i1 %more, label %begin, label %used
+  br i1 %more, label %look.at, label %used
+look.at:
+  %eighth = and i64 %turn, 7
+  %looks = icmp eq i64 %eighth, 7
+  br i1 %looks, label %look.now, label %begin
+look.now:
+  %stop = call i1 @asked_to_stop(ptr %look)
+  br i1 %stop, label %done, label %begin
 begin:
   br i1 %asks, label %ask, label %do
 ask:
-  %asked = call i64 @run_program(ptr %state, i32 %workers, ptr %condition)
+  %asked = call i64 @run_program(ptr %state, i32 %workers, ptr %condition, ptr %look)
   %ask.stopped = icmp ne i64 %asked, 0
   br i1 %ask.stopped, label %ask.stop, label %answer
 answer:
@@ -321,7 +520,7 @@ answer:
   %yes = icmp ne i8 %said, 0
   br i1 %yes, label %do, label %done
 do:
-  %did = call i64 @run_program(ptr %state, i32 %workers, ptr %body)
+  %did = call i64 @run_program(ptr %state, i32 %workers, ptr %body, ptr %look)
   %do.stopped = icmp ne i64 %did, 0
   br i1 %do.stopped, label %do.stop, label %move
 move:
@@ -355,25 +554,39 @@ used:
   ret i64 0
 }
 """
-_ALL = """  %here = call i32 @fork_join(ptr %state, ptr %kernel, ptr %args, i64 %total, i64 %chunk, i32 %workers)
+_ALL = """  %here = call i32 @fork_join(
+    ptr %state, ptr %kernel, ptr %args, i64 %total, i64 %chunk, i32 %workers, ptr %looking
+  )
+  %gone = icmp slt i32 %here, 0
+  br i1 %gone, label %end, label %was.here
+was.here:
   %here.wide = sext i32 %here to i64
-  store i64 %here.wide, ptr %here.place"""
+  store i64 %here.wide, ptr %here.place
+  br label %step.end"""
 _BEFORE = f"""  %times.place = getelementptr i64, ptr %program, i64 {_TIMES}
   %times = load ptr, ptr %times.place
   call i32 @clock_gettime(i32 {getattr(time, "CLOCK_MONOTONIC", 1)}, ptr %times)"""
 _AFTER = f"""  %time.place = getelementptr [2 x i64], ptr %times, i64 %i.next
   call i32 @clock_gettime(i32 {getattr(time, "CLOCK_MONOTONIC", 1)}, ptr %time.place)"""
-_ALL_SERIAL = "  call void @serial(ptr %kernel, ptr %args, i64 %total, i64 %chunk)"
+_ALL_SERIAL = "  br label %one"
 
 _FORK_AND_JOIN = """
 declare i64 @syscall(i64, ...)
 declare i32 @sched_getcpu()
 {DECLARATION}
 
-define internal void @chunks(ptr %state, ptr %kernel, ptr %args, i64 %total, i64 %chunk) {{
+define internal i1 @chunks(
+    ptr %state, ptr %kernel, ptr %args, i64 %total, i64 %chunk, ptr %look
+) {{
 entry:
   %next = getelementptr i64, ptr %state, i64 {NEXT}
-  br label %take
+  br label %ask
+ask:
+  %stop = call i1 @asked_to_stop(ptr %look)
+  br i1 %stop, label %stopped, label %take
+stopped:
+  store atomic i64 %total, ptr %next release, align 8
+  ret i1 true
 take:
   %begin = atomicrmw add ptr %next, i64 %chunk acq_rel
   %some = icmp slt i64 %begin, %total
@@ -383,9 +596,9 @@ work:
   %past = icmp sgt i64 %reach, %total
   %end = select i1 %past, i64 %total, i64 %reach
   call void %kernel(ptr %args, i64 %begin, i64 %end)
-  br label %take
+  br label %ask
 done:
-  ret void
+  ret i1 false
 }}
 
 define internal void @await_change(ptr %word, i32 %old, ptr %sleepers) {{
@@ -432,7 +645,7 @@ run:
   %args = load ptr, ptr %work1
   %total = load i64, ptr %work2
   %chunk = load i64, ptr %work3
-  call void @chunks(ptr %state, ptr %kernel, ptr %args, i64 %total, i64 %chunk)
+  %none = call i1 @chunks(ptr %state, ptr %kernel, ptr %args, i64 %total, i64 %chunk, ptr null)
   br label %finished0
 finished0:
   %left = atomicrmw sub ptr %pending, i32 1 acq_rel
@@ -447,7 +660,9 @@ leave:
   ret void
 }}
 
-define i32 @fork_join(ptr %state, ptr %kernel, ptr %args, i64 %total, i64 %chunk, i32 %workers) {{
+define internal i32 @fork_join(
+    ptr %state, ptr %kernel, ptr %args, i64 %total, i64 %chunk, i32 %workers, ptr %look
+) {{
 entry:
   %here = call i32 @sched_getcpu()
   %next = getelementptr i64, ptr %state, i64 {NEXT}
@@ -471,7 +686,9 @@ wake:
   %w = call i64 (i64, ...) @syscall(i64 {FUTEX}, ptr %state, i64 129, i32 2147483647, ptr null, ptr null, i64 0)
   br label %start
 start:
-  call void @chunks(ptr %state, ptr %kernel, ptr %args, i64 %total, i64 %chunk)
+  %stopped = call i1 @chunks(
+    ptr %state, ptr %kernel, ptr %args, i64 %total, i64 %chunk, ptr %look
+  )
   %own = alloca i32
   br label %join
 join:
@@ -483,67 +700,109 @@ wait:
   call void @await_change(ptr %pending, i32 %left, ptr %own)
   br label %join
 leave:
-  ret i32 %here
+  %found = select i1 %stopped, i32 -1, i32 %here
+  ret i32 %found
 }}
 """
 
-_types: dict[str, tuple[object, ...]] = {
-    # result, arguments
-    "serial": (None, ctypes.c_void_p, ctypes.c_char_p, ctypes.c_ssize_t, ctypes.c_ssize_t),
-    "worker": (None, ctypes.c_void_p, ctypes.c_int32),
-    "fork_join": (
-        ctypes.c_int32, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_char_p, ctypes.c_ssize_t, ctypes.c_ssize_t,
-        ctypes.c_int32,
+_types: dict[str, tuple[Any, ...]] = {
+    # how it is called, result, arguments
+    "call_serial": (
+        ctypes.PYFUNCTYPE, None, ctypes.c_void_p, ctypes.c_char_p, ctypes.c_ssize_t, ctypes.c_ssize_t,
+        ctypes.c_void_p,
     ),
-    "run_program": (ctypes.c_int64, ctypes.c_void_p, ctypes.c_int32, ctypes.c_void_p),
-    "run_loop": (ctypes.c_int64, ctypes.c_void_p, ctypes.c_int32, ctypes.c_void_p),
+    "call_program": (
+        ctypes.PYFUNCTYPE, ctypes.c_int64, ctypes.c_void_p, ctypes.c_int32, ctypes.c_void_p
+    ),
+    "run_alone": (ctypes.PYFUNCTYPE, ctypes.c_int64, ctypes.c_void_p),
+    "call_loop": (
+        ctypes.PYFUNCTYPE, ctypes.c_int64, ctypes.c_void_p, ctypes.c_int32, ctypes.c_void_p
+    ),
 }  # fmt: skip
-_native_functions: dict[str, ctypes._CFuncPtr] = {}  # type: ignore[name-defined]
+_types_of_pools: dict[str, tuple[Any, ...]] = {
+    "worker": (ctypes.CFUNCTYPE, None, ctypes.c_void_p, ctypes.c_int32),
+    "call_fork_join": (
+        ctypes.PYFUNCTYPE, ctypes.c_int32, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_char_p, ctypes.c_ssize_t,
+        ctypes.c_ssize_t, ctypes.c_int32, ctypes.c_void_p,
+    ),
+}  # fmt: skip
+_native_functions: dict[str, Any] = {}
 
 
-def _natives() -> dict[str, ctypes._CFuncPtr]:  # type: ignore[name-defined]
-    """The native loops; calls through CFUNCTYPE let the interpreter lock go."""
+def _natives() -> dict[str, Any]:
+    """The native loops; they let the interpreter lock go themselves, but `run_alone`, which keeps it.
+
+    That one is for programs that are done before it could be given away.
+    """
     if not _native_functions:
         found = module()
         addresses = engine.compile(found)
-        for name in found.symbols[:-1]:
-            result, *types = _types[name]
-            prototype = ctypes.CFUNCTYPE(result, *types)  # type: ignore[arg-type]
-            _native_functions[name] = engine.callable_at(addresses[name], prototype)
-        # keeps the interpreter lock: for programs that are done before it could be given away
-        prototype = ctypes.PYFUNCTYPE(ctypes.c_int64, ctypes.c_void_p)
-        _native_functions["run_alone"] = engine.callable_at(addresses["run_alone"], prototype)
+        known = {**_types, **_types_of_pools}
+        _native_functions.update(
+            {name: _function(addresses[name], *known[name]) for name in found.symbols}
+        )
     return _native_functions
+
+
+def _function(address: int, prototype: Any, result: Any, *types: Any) -> Any:
+    """A native function; where Python's functions are not to be had, ctypes lets the lock go."""
+    if prototype is ctypes.PYFUNCTYPE and not python_functions():
+        prototype = ctypes.CFUNCTYPE
+    return engine.callable_at(address, prototype(result, *types))
+
+
+@functools.cache
+def python_functions() -> int:
+    """The address of three functions of Python's, for native code that looks for signals; 0 for none.
+
+    They let the interpreter lock go, take it again, and run the handlers of signals that have arrived.
+    """
+    if sys.implementation.name != "cpython" or sys.platform != "linux":
+        return 0
+    names = "PyEval_SaveThread", "PyEval_RestoreThread", "PyErr_CheckSignals"
+    functions = [ctypes.cast(getattr(ctypes.pythonapi, name), ctypes.c_void_p) for name in names]
+    table = (ctypes.c_void_p * len(names))(*functions)
+    _kept.append(table)
+    return ctypes.addressof(table)
+
+
+_kept: list[Any] = []  # what native code points at
 
 
 @functools.cache
 def module() -> engine.Module:
     """The native loops as LLVM IR, so that they can be compiled beside the first kernels."""
-    text, names = _SERIAL + _program_loop() + _LOOP, ["serial", "run_program", "run_loop"]
     if _NATIVE:
-        text, names = _SERIAL + _fork_and_join() + _program_loop() + _LOOP, list(_types)
-    return engine.Module(text, (*names, "run_alone"))
+        text = _look() + _SERIAL + _fork_and_join() + _program_loop() + _LOOP
+        return engine.Module(text + _entries() + _FORK_ENTRY, (*_types, *_types_of_pools))
+    return engine.Module(_look() + _SERIAL + _program_loop() + _LOOP + _entries(), tuple(_types))
+
+
+def _look() -> str:
+    """Native code that looks for signals; the coarse clock of Linux takes a few nanoseconds."""
+    return _LOOK.replace("{CLOCK}", "6").replace("{EVERY}", str(_LOOK_EVERY))
+
+
+def _entries() -> str:
+    return (_ENTRIES + _PROGRAM_ENTRY).replace("{PYTHON}", str(PYTHON))
 
 
 def _program_loop(before: str = "", after: str = "") -> str:
-    shared = _ALL if _NATIVE else _ALL_SERIAL
-    text = _PROGRAM.replace("{ALL}", shared)
+    text = _PROGRAM.replace("{ALL}", _ALL if _NATIVE else _ALL_SERIAL)
+    text = text.replace("{MAY_STOP}", str(MAY_STOP)).replace("{DONE}", str(DONE))
     return text.replace("{BEFORE}", before).replace("{AFTER}", after)
 
 
 @functools.cache
-def timed_loop() -> ctypes._CFuncPtr:  # type: ignore[name-defined]
+def timed_loop() -> Any:
     """The loop of programs that notes the time after each call; made when it is first needed."""
-    text = _program_loop(_BEFORE, _AFTER).replace("@run_program", "@run_timed")
-    text = f"declare i32 @clock_gettime(i32, ptr)\n{text}"
+    parts = _look() + _SERIAL + (_fork_and_join() if _NATIVE else "")
+    text = parts + _program_loop(_BEFORE, _AFTER) + _PROGRAM_ENTRY.replace("{PYTHON}", str(PYTHON))
     # functions of their own, with names of their own: both modules are linked into one process
-    parts = _SERIAL + (_fork_and_join() if _NATIVE else "") + text
-    for name in ("serial", "worker", "fork_join"):
-        parts = parts.replace(f"@{name}(", f"@timed_{name}(")
-    address = engine.compile(engine.Module(parts, ("run_timed",)))["run_timed"]
-    result, *types = _types["run_program"]
-    native: ctypes._CFuncPtr = engine.callable_at(address, ctypes.CFUNCTYPE(result, *types))  # type: ignore[name-defined, arg-type]
-    return native
+    for name in ("worker", "call_program", "run_alone"):
+        text = text.replace(f"@{name}(", f"@timed_{name}(")
+    address = engine.compile(engine.Module(text, ("timed_call_program",)))["timed_call_program"]
+    return _function(address, *_types["call_program"])
 
 
 def _fork_and_join() -> str:
@@ -560,13 +819,14 @@ class _Pool:
 
     def __init__(self, workers: int) -> None:
         self.workers = workers
-        self.process = os.getpid()
-        self.memory = np.zeros(_WORDS + 8, np.int64)
-        address = int(self.memory.ctypes.data)
-        self.state = -(-address // 64) * 64
+        # Never given back: the workers look at it until the process has gone. Nobody stops them then: a
+        # thread that must not hold up the end of the process may be waiting for them.
+        memory = np.zeros(_WORDS + 8, np.int64)
+        ctypes.pythonapi.Py_IncRef(ctypes.py_object(memory))
+        self.state = -(-int(memory.ctypes.data) // 64) * 64
         native = _natives()
-        self.fork_join = native["fork_join"]
-        self.native_program = native["run_program"]
+        self.fork_join = native["call_fork_join"]
+        self.native_program = native["call_program"]
         self.threads = [
             threading.Thread(
                 target=native["worker"], args=(self.state, 0), name=f"tessella-{i}", daemon=True
@@ -579,7 +839,9 @@ class _Pool:
         self.placed_at = 0.0
 
     def run(self, address: int, args: bytes, total: int, chunk: int) -> None:
-        here = self.fork_join(self.state, address, args, total, chunk, self.workers)
+        here = self.fork_join(
+            self.state, address, args, total, chunk, self.workers, python_functions()
+        )
         if here != self.caller_processor:
             self._leave_to_caller(here)
 
@@ -608,7 +870,7 @@ class _Pool:
 
     def stop(self) -> None:
         """Let the workers leave their loop, and wait until they have."""
-        self.fork_join(self.state, None, b"", 0, 1, 0)
+        self.fork_join(self.state, None, b"", 0, 1, 0, None)
         for thread in self.threads:
             thread.join()
 
@@ -628,13 +890,10 @@ def _stop() -> None:
         _pool = None
 
 
-def _forget_after_fork() -> None:
-    """The child has no workers: it makes its own when it needs them."""
-    global _pool, _lock
+def _forget_the_pool() -> None:
+    """A child has no workers: it makes its own when it needs them."""
+    global _pool
     _pool = None
-    _lock = threading.Lock()
 
 
-atexit.register(_stop)
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_forget_after_fork)
+forking.in_child(_forget_the_pool)

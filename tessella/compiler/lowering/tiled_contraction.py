@@ -9,10 +9,9 @@ where the kernel's places are. How all this is cut is in `blocking`.
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import struct
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -33,6 +32,7 @@ from tessella.backends.products import (
 )
 from tessella.backends.tiles import Tile
 from tessella.backends.transposing import square, transposing_ir
+from tessella.blocks import restoring
 from tessella.compiler.lowering import blocking
 from tessella.compiler.lowering.blocking import IN_PLACE, Choice, Problem
 from tessella.compiler.lowering.plain_contraction import Axis
@@ -168,15 +168,22 @@ class Product(NamedTuple):
 _watchers: list[list[Product]] = []
 
 
-@contextlib.contextmanager
-def watched() -> Iterator[list[Product]]:
+@restoring
+def watched() -> Generator[list[Product], None, None]:
     """The products that are lowered inside a `with` block."""
     found: list[Product] = []
-    _watchers.append(found)
     try:
-        yield found
-    finally:
-        _watchers.remove(found)
+        try:
+            _watchers.append(found)
+            yield found
+        finally:
+            _forget(found)
+    finally:  # again, for a Ctrl-C in the first one
+        _forget(found)
+
+
+def _forget(watcher: list[Product]) -> None:
+    _watchers[:] = [other for other in _watchers if other is not watcher]
 
 
 def lower(
