@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import io
 import os
-import secrets
 import stat
 from pathlib import Path
 
@@ -65,7 +64,7 @@ def replace(path: str | Path, content: bytes, mode: int | None = None) -> None:
     Raises:
         OSError: it cannot be written, or the place cannot be taken (a folder stands there).
     """
-    temporary = os.path.join(os.path.dirname(path), UNFINISHED + secrets.token_hex(8))
+    temporary = os.path.join(os.path.dirname(path), UNFINISHED + os.urandom(8).hex())
     try:
         with open(temporary, "xb", opener=None if mode is None else _private) as file:
             file.write(content)

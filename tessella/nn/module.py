@@ -13,8 +13,9 @@ from tessella import autodiff, dtypes
 from tessella.dtypes import as_dtype
 from tessella.errors import ArgumentError, ArgumentTypeError, DTypeError, StateDictError
 from tessella.tensors.creation import asarray, checked_device
-from tessella.tensors.tensor import Tensor, about_to_write, at_once, guarded, touched
+from tessella.tensors.tensor import Tensor, about_to_write, at_once, guarded, is_traced, touched
 from tessella.tracing.changes import WatchedDict, note
+from tessella.tracing.following import go_on, pause
 
 M = TypeVar("M", bound="Module")
 
@@ -110,12 +111,22 @@ class Module:
             changed = before(self, inputs)
             if changed is not None:
                 inputs = changed if isinstance(changed, tuple) else (changed,)
-        result = self.forward(*inputs, **options)
+        result = (self._forward_traced if is_traced() else self.forward)(*inputs, **options)
         for after in list(self._forward_hooks.values()):
             changed = after(self, inputs, result)
             if changed is not None:
                 result = changed
         return result
+
+    def _forward_traced(self, *inputs: Any, **options: Any) -> Any:
+        """Forward, in a traced function; in a layer of ours no code of users runs."""
+        own = "forward" in self.__dict__ or bool(self._modules)
+        is_ours = not own and type(self).forward.__module__.startswith("tessella.")
+        paused = pause() if is_ours else None
+        try:
+            return self.forward(*inputs, **options)
+        finally:
+            go_on(paused)
 
     # --- attributes -------------------------------------------------------------------------------
 

@@ -8,7 +8,7 @@ from typing import Any
 from tessella import autodiff
 from tessella.errors import ArgumentError, ArgumentTypeError, StateDictError
 from tessella.tensors.creation import asarray, zeros
-from tessella.tensors.tensor import Tensor, about_to_write, guarded, touched
+from tessella.tensors.tensor import Tensor, about_to_write, guarded, is_traced, touched
 from tessella.tensors.tracing import suspended
 from tessella.tracing.changes import WatchedDict, WatchedList, note
 from tessella.tracing.following import go_on, pause
@@ -67,7 +67,7 @@ class Optimizer:
 
     def step(self, closure: Any = None) -> Any:
         """Move every parameter that has a gradient; `closure` computes the loss anew if given."""
-        touched(self)
+        move = self._update_traced if is_traced() else self._update
         loss = None
         if closure is not None:
             with autodiff.enable_grad():
@@ -79,13 +79,15 @@ class Optimizer:
                         if parameter not in self.state:
                             self.state[parameter] = WatchedDict()
                         state = self.state[parameter]
-                        touched(self, state, group)
                         _follow(parameter, state)
-                        self._move(parameter, parameter.grad, state, group)
+                        move(parameter, parameter.grad, state, group)
         return loss
 
-    def _move(self, parameter: Tensor, gradient: Tensor, state: Any, options: Any) -> None:
-        """Update a parameter; while the rule is our own, no code of users runs."""
+    def _update_traced(
+        self, parameter: Tensor, gradient: Tensor, state: dict[str, Any], options: dict[str, Any]
+    ) -> None:
+        """Update a parameter in a traced function; while the rule is our own, no code of users runs."""
+        touched(self, state, options)
         paused = pause() if type(self)._update.__module__.startswith("tessella.") else None
         try:
             self._update(parameter, gradient, state, options)

@@ -56,16 +56,19 @@ class TensorNode(Node):
         saved, values = self.saved, self.outputs  # another thread may be releasing them
         if saved is None or values is None:
             return super().pull(cotangents)  # explains that the history is gone
-        inputs = tuple(_make(*was) for was in saved)
-        outputs = tuple(_make(value, self, i) for i, value in enumerate(values))
-        wanted = tuple([parent is not None for parent in self.parents])
         if _mode.trace is None or not is_array_operation(self.primitive):
-            return self.primitive.vjp_of(wanted, tuple(cotangents), inputs, outputs)
+            return self._pull(cotangents, saved, values)
         paused = pause()
         try:
-            return self.primitive.vjp_of(wanted, tuple(cotangents), inputs, outputs)
+            return self._pull(cotangents, saved, values)
         finally:
             go_on(paused)
+
+    def _pull(self, cotangents: list[Any], saved: Any, values: Any) -> Sequence[Any]:
+        inputs = tuple([_make(*was) for was in saved])
+        outputs = tuple([_make(value, self, i) for i, value in enumerate(values)])
+        wanted = tuple([parent is not None for parent in self.parents])
+        return self.primitive.vjp_of(wanted, tuple(cotangents), inputs, outputs)
 
     def release(self) -> None:
         self.saved = self.outputs = None

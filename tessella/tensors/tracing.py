@@ -20,7 +20,7 @@ import os
 import sys
 from collections.abc import Callable, Generator, Iterator, Sequence
 from types import FrameType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -44,7 +44,9 @@ from tessella.tracing.guards import (
     shown,
     value_guard,
 )
-from tessella.tracing.reading import Reader
+
+if TYPE_CHECKING:
+    from tessella.tracing.reading import Reader  # loaded with the first compiled function
 
 _mode = autodiff._mode
 # Lines of users are those that belong neither to this package nor to NumPy, which it calls.

@@ -8,6 +8,7 @@ which count their changes (`tessella.tracing.changes`), are asked again only whe
 from __future__ import annotations
 
 import dataclasses
+import operator
 import types
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
@@ -139,7 +140,9 @@ def same(now: Any, then: Any) -> bool:
 
 def same_items(now: Sequence[Any], then: Sequence[Any]) -> bool:
     """Whether the items of a list or a tuple are what they were."""
-    return len(now) == len(then) and all(map(same, now, then))
+    if len(now) != len(then):
+        return False
+    return all(map(operator.is_, now, then)) or all(map(same, now, then))
 
 
 def same_table(now: dict[Any, Any], then: list[tuple[Any, Any]]) -> bool:
@@ -348,8 +351,12 @@ def shown(value: Any) -> str:
     return str(name) if name else f"a {type(value).__name__}"
 
 
-def _function(guards: Sequence[Guard]) -> Callable[[], bool]:
-    """One function for some guards."""
+def _function(guards: Sequence[Guard], seen: list[int] | None = None) -> Callable[[], bool]:
+    """One function for some guards.
+
+    Args:
+        seen: a count of changes, which must be that of now, too.
+    """
     names: dict[int, str] = {}
     values: list[Any] = []
 
@@ -359,13 +366,14 @@ def _function(guards: Sequence[Guard]) -> Callable[[], bool]:
             values.append(value)
         return names[id(value)]
 
-    # joined in groups, as an expression of thousands of parts is deep
+    # a line for each, as an expression of thousands of parts is deep
     lines = [f"        if not {guard.expression(bind)}: return False" for guard in guards]
+    end = "True" if seen is None else f"{bind(changes.count)}[0] == {bind(seen)}[0]"
     parameters = ", ".join(f"{name}={name}" for name in names.values())
     source = "\n".join([
         f"def holds({parameters}):", "    try:", *(lines or ["        pass"]),
         "    except (AttributeError, LookupError, TypeError, ValueError):", "        return False",
-        "    return True",
+        f"    return {end}",
     ])  # fmt: skip
     scope: dict[str, Any] = {
         "same": same, "same_items": same_items, "same_table": same_table, "equal": _equal,
@@ -385,28 +393,20 @@ class Guards:
 
     def __init__(self) -> None:
         self._guards: dict[tuple[Any, ...], Guard] = {}
-        self._near: Callable[[], bool] | None = None  # of what nobody watches: asked every time
-        self._far: Callable[[], bool] | None = None
-        self._seen = -1  # the count of changes when the far ones were asked last
+        self._seen = [-1]  # the count of changes when the watched ones were asked last
+        # of what nobody watches, and that the count has not moved: asked every time
+        self._quick: Callable[[], bool] | None = None
+        self._functions: tuple[Callable[[], bool], Callable[[], bool]] | None = None
 
     def add(self, guard: Guard) -> None:
         """One more; the first about a thing counts."""
-        self._guards.setdefault(guard.id, guard)
-        self._near = None
+        if guard.id not in self._guards:
+            self.replace(guard)
 
     def replace(self, guard: Guard) -> None:
         """Let a guard stand in place of the one about the same thing."""
         self._guards[guard.id] = guard
-        self._near = None
-
-    def drop(self, identity: tuple[Any, ...]) -> None:
-        """Do without a guard."""
-        self._guards.pop(identity, None)
-        self._near = None
-
-    def find(self, identity: tuple[Any, ...]) -> Guard | None:
-        """The guard about a thing, if there is one."""
-        return self._guards.get(identity)
+        self._quick = self._functions = None
 
     def __iter__(self) -> Iterator[Guard]:
         return iter(self._guards.values())
@@ -416,23 +416,28 @@ class Guards:
 
     def settle(self) -> None:
         """Everything is known to be as it should: nobody need look before something changes."""
-        self._seen = changes.count[0]
+        self._seen[0] = changes.count[0]
 
     def hold(self) -> bool:
         """Whether everything is as it was."""
-        if self._near is None:
-            self._near = _function([g for g in self._guards.values() if not g.watched])
-            self._far = None
-        if not self._near():
-            return False
+        quick = self._quick
+        return (quick is not None and quick()) or self._look()
+
+    def _look(self) -> bool:
+        """Ask those that nobody watches, and if the count has moved, the others, too."""
+        if self._quick is None:
+            self._quick = _function(self._of(watched=False), self._seen)
+        if self._functions is None:
+            self._functions = _function(self._of(watched=False)), _function(self._of(watched=True))
+        near, far = self._functions
         now = changes.count[0]
-        if now != self._seen:
-            if self._far is None:
-                self._far = _function([g for g in self._guards.values() if g.watched])
-            if not self._far():
-                return False
-            self._seen = now
+        if not near() or (now != self._seen[0] and not far()):
+            return False
+        self._seen[0] = now
         return True
+
+    def _of(self, watched: bool) -> list[Guard]:
+        return [guard for guard in self._guards.values() if guard.watched is watched]
 
     def broken(self) -> Guard | None:
         """The first guard that does not hold."""

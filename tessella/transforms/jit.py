@@ -203,6 +203,7 @@ class Jitted:
         self.compiles = os.environ.get(VARIABLE, "1") != "0"
         if self.compiles:  # whoever writes `jit` will compile: the compiler is loaded now, not then
             importlib.import_module("tessella.compiler.pipeline")
+            importlib.import_module("tessella.tracing.reading")
             engine.load()
         self.__name__ = getattr(function, "__name__", type(function).__name__)
         functools.update_wrapper(self, function, updated=())

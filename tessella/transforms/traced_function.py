@@ -31,7 +31,6 @@ from tessella.tensors.numbers import FLOATS, TracedNumber, number_dtype
 from tessella.tensors.tensor import Tensor, _leaf, _make
 from tessella.tensors.tracing import Trace, Traced, tracing, user_line
 from tessella.tracing.guards import Source, kind_guard, layout_guard, value_guard
-from tessella.tracing.reading import Reader
 from tessella.transforms.backward import backward_of
 from tessella.transforms.given import Containers
 from tessella.trees import flatten, map_leaves
@@ -90,6 +89,8 @@ class TracedFunction:
         lent: Sequence[Source] = (),
     ) -> None:
         self.name, self.function, self.scope = getattr(function, "__name__", "jit"), function, scope
+        from tessella.tracing.reading import Reader
+
         trace = Trace()
         trace.reader = Reader(trace.guards, lent)
         if scope is not None:
