@@ -92,6 +92,7 @@ class Explanation:
     ) -> None:  # fmt: skip
         self.title, self.traces, self.program, self.rows = title, list(traces), program, rows
         self.depends = list(depends)  # on sizes, and on what is outside
+        self.guards: list[str] = []  # all of them
 
     @property
     def seconds(self) -> float:

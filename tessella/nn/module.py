@@ -487,6 +487,8 @@ class Module:
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
+        for table in self.__tessella_tables__:  # kept by an earlier version, they may be plain
+            self.__dict__[table] = WatchedDict(self.__dict__.get(table, {}))
         note()
 
     # --- what compiled functions depend on ------------------------------------------------------------

@@ -116,8 +116,8 @@ class Access(NamedTuple):
 
     Args:
         kind: "global", "attribute", "item", "whole" (all items are looked at), "fields", "operator", "contains", "call",
-            "set attribute", "set item", "set global", "delete attribute", "delete item", "delete global", "change"
-            (in place, by an operator). What happens to variables of functions around needs no watching.
+            "set attribute", "set item", "set global", "set variable" (of a function around), "delete attribute",
+            "delete item", "delete global", "change" (in place, by an operator).
         owner: whose attribute or item it is, what is called, or what is looked at.
         name: of an attribute or a variable, or the path of a key.
         arguments: of a call.
@@ -274,7 +274,6 @@ for _name, _pops, _pushes in (
     ("NOP", 0, 0), ("RESUME", 0, 0), ("CACHE", 0, 0), ("PRECALL", 0, 0), ("MAKE_CELL", 0, 0),
     ("COPY_FREE_VARS", 0, 0), ("NOT_TAKEN", 0, 0), ("POP_TOP", 1, 0), ("POP_ITER", 1, 0), ("DELETE_FAST", 0, 0),
     ("DELETE_NAME", 0, 0), ("DELETE_DEREF", 0, 0), ("STORE_FAST", 1, 0), ("STORE_NAME", 1, 0),
-    ("STORE_DEREF", 1, 0),
     ("GET_LEN", 0, 1), ("LIST_APPEND", 1, 0), ("SET_ADD", 1, 0), ("MAP_ADD", 2, 0),
     ("IS_OP", 2, 1), ("RETURN_VALUE", 1, 0),
     ("LOAD_LOCALS", 0, 1), ("LOAD_ASSERTION_ERROR", 0, 1), ("LOAD_BUILD_CLASS", 0, 1),
@@ -661,6 +660,13 @@ def _set_global(walk: _Walk, instruction: dis.Instruction) -> None:
 @_rule("DELETE_GLOBAL")
 def _delete_global(walk: _Walk, instruction: dis.Instruction) -> None:
     walk.note("delete global", Global(instruction.argval), instruction.argval)
+
+
+@_rule("STORE_DEREF")
+def _set_variable(walk: _Walk, instruction: dis.Instruction) -> None:
+    walk.pop()
+    if instruction.argval in walk.code.co_freevars:
+        walk.note("set variable", Local(instruction.argval), instruction.argval)
 
 
 @functools.cache

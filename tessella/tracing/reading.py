@@ -343,6 +343,9 @@ class Reader:
     def _on_set_global(self, frame: FrameType, access: Access) -> None:
         self.writes.write(Source("item", frame.f_globals, access.name, access.name))
 
+    def _on_set_variable(self, frame: FrameType, access: Access) -> None:
+        self.writes.variable(access.name)
+
     def _on_delete_global(self, frame: FrameType, access: Access) -> None:
         self.writes.write(Source("item", frame.f_globals, access.name, access.name), True)
 
@@ -367,6 +370,7 @@ _ACTIONS: dict[str, Callable[[Reader, FrameType, Access], None]] = {
     "set attribute": Reader._on_set_attribute,
     "set item": Reader._on_set_item,
     "set global": Reader._on_set_global,
+    "set variable": Reader._on_set_variable,
     "delete attribute": Reader._on_delete_attribute,
     "delete item": Reader._on_delete_item,
     "delete global": Reader._on_delete_global,

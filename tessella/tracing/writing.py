@@ -63,6 +63,7 @@ class Writes:
         self._sources: dict[tuple[Any, ...], tuple[Source, Any, Where]] = {}
         self._contents: dict[int, Contents] = {}
         self._variables: dict[tuple[Any, ...], tuple[Source, Any]] = {}
+        self._lines: dict[str, Where] = {}  # where variables got their values last
         self._refused: tuple[Where, str] | None = None
 
     def has(self, source: Source) -> bool:
@@ -72,6 +73,10 @@ class Writes:
     def contents(self, owner: Any) -> Contents | None:
         """What a container held before it was changed; None if it was not."""
         return self._contents.get(id(owner))
+
+    def variable(self, name: str) -> None:
+        """A variable of a function around is about to get another value; what it held is known."""
+        self._lines[name] = self._line()
 
     def watch(self, source: Source) -> bool:
         """Remember what a variable of a function around holds; whether that is new."""
@@ -132,7 +137,8 @@ class Writes:
             value = source.find(ABSENT)
             if value is not before:
                 _restore(source, before)
-                found.append(Write(source, before, value, self._line()))
+                where = self._lines.get(source.text) or self._line()
+                found.append(Write(source, before, value, where))
         return found
 
     def _container_writes(self, contents: Contents) -> list[Write]:

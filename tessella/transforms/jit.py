@@ -464,6 +464,7 @@ class Jitted:
         family = next((f for f in self.families if f.traced is found.traced), None)
         depends = found.traced.facts() + ([] if family is None else family.facts(found))
         explained = explain(name, self.traces, found.program, found.inputs(arrays), depends)
+        explained.guards = [guard.told for guard in found.guards]
         if html is not None:
             explained.to_html(html)
         return explained

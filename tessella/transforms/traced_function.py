@@ -37,6 +37,7 @@ from tessella.trees import flatten, map_leaves
 
 _mode = autodiff._mode
 NUMBER_LAYOUT = contiguous_layout((), dtypes.float64)
+_SHOWN = 40  # guards in an explanation
 _INTEGER_LAYOUT = contiguous_layout((), dtypes.int64)
 # what a program can write outside again and again: it is made from the inputs, or never changes
 _REPEATABLE = (
@@ -392,7 +393,9 @@ class TracedFunction:
 
     def facts(self) -> list[tuple[str, str]]:
         """What the function has to do with its surroundings, with titles, for readers."""
-        found = [("guards", "; ".join(guard.told for guard in self.guards) or "none")]
+        told = [guard.told for guard in sorted(self.guards, key=lambda guard: guard.watched)]
+        more = f"; and {len(told) - _SHOWN} more" if len(told) > _SHOWN else ""
+        found = [("guards", ("; ".join(told[:_SHOWN]) or "none") + more)]
         broken = self.guards.broken()
         if broken is not None:
             found.append(("broken by now", f"{broken.now()}; the next call traces again"))

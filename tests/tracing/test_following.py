@@ -115,6 +115,17 @@ def making(x, state):
     return x
 
 
+def rebinding(x, state):
+    thing = None
+
+    def inner():
+        nonlocal thing
+        thing = Thing()
+
+    inner()
+    return x if thing else -x
+
+
 def deleting(x, state):
     del state.n
     return x
@@ -226,6 +237,7 @@ def test_explain_lists_guards_and_the_broken_one():
     compiled(ts.ones(1))
     text = str(compiled.explain())
     assert "config.k is 2.0" in text
+    assert "config.k is 2.0" in compiled.explain().guards
     assert "broken by now" not in text
     config.k = 3.0
     assert "broken by now: config.k is 3.0 now, it was 2.0" in str(compiled.explain())
@@ -265,3 +277,23 @@ def test_results_do_not_change_with_a_numpy_array_from_outside():
     loss.backward()
     assert [part.tolist() for part in given] == [[1.0, 1.0], [1.0], [1.0, 1.0]]
     assert weight.grad.tolist() == [1.0, 1.0]
+
+
+def test_the_line_of_a_variable_is_told():
+    thing = None
+
+    def rebind(x):
+        nonlocal thing
+        thing = Thing()
+        return x
+
+    line = rebind.__code__.co_firstlineno + 2
+    with pytest.raises(
+        errors.SideEffectError, match=rf"test_following.py:{line} in rebind: thing is from outside"
+    ):
+        ts.jit(rebind)(ts.ones(1))
+    assert thing is None
+
+
+def test_variables_of_functions_that_are_traced_are_their_own():
+    assert ts.jit(lambda x: rebinding(x, None))(ts.ones(1)).tolist() == [1.0]
