@@ -7,12 +7,15 @@ had it is called by us.
 
 from __future__ import annotations
 
-import contextlib
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Generator
 from types import CodeType, FrameType
 from typing import Any, Protocol
+
+from tessella.blocks import restoring
+
+_NAME = "tessella"
 
 
 class Follower(Protocol):
@@ -35,13 +38,16 @@ class Follower(Protocol):
         ...
 
 
-@contextlib.contextmanager
-def following(follower: Follower) -> Iterator[None]:
+@restoring
+def following(follower: Follower) -> Generator[None, None, None]:
     """In the block a follower is told what this thread does."""
     made: Any = _Monitoring(follower) if sys.version_info >= (3, 12) else _Tracing(follower)
-    made.start()
     try:
-        yield
+        try:
+            made.start()
+            yield
+        finally:
+            made.stop()
     finally:
         made.stop()
 
@@ -80,14 +86,15 @@ class _Tracing:
         self._follower = follower
         self.begin = self._begins  # one object, to be recognised
         self.is_paused = False
-
-    def start(self) -> None:
         self._other, self._around = sys.gettrace(), _current.tracing
         self.has_company = self._other is not None
+
+    def start(self) -> None:
         _current.tracing = self
         sys.settrace(self.begin)
 
     def stop(self) -> None:
+        """Let everything be as it was; may be done twice."""
         _current.tracing = self._around
         sys.settrace(self._other)
 
@@ -129,14 +136,15 @@ class _Monitoring:
         self._follower = follower
         self._thread = threading.get_ident()
         self._codes: dict[int, CodeType] = {}
+        self._monitoring: Any = sys.monitoring  # type: ignore[attr-defined, unused-ignore]
+        self._tool: int | None = None
 
     def start(self) -> None:
-        monitoring: Any = sys.monitoring  # type: ignore[attr-defined, unused-ignore]
-        self._monitoring = monitoring
+        monitoring = self._monitoring
         events = monitoring.events
         self._instruction, self._return = events.INSTRUCTION, events.PY_RETURN
         self._tool = next(tool for tool in (4, 3, 5, 1, 2, 0) if monitoring.get_tool(tool) is None)
-        monitoring.use_tool_id(self._tool, "tessella")
+        monitoring.use_tool_id(self._tool, _NAME)
         monitoring.register_callback(self._tool, events.PY_START, self._begins)
         monitoring.register_callback(self._tool, events.INSTRUCTION, self._instructs)
         monitoring.register_callback(self._tool, events.PY_RETURN, self._returns)
@@ -144,13 +152,17 @@ class _Monitoring:
         monitoring.set_events(self._tool, events.PY_START)
 
     def stop(self) -> None:
+        """Let everything be as it was; may be done twice."""
         monitoring = self._monitoring
+        if self._tool is None or monitoring.get_tool(self._tool) != _NAME:
+            return
         monitoring.set_events(self._tool, 0)
         for code in self._codes.values():
             monitoring.set_local_events(self._tool, code, 0)
         for event in (monitoring.events.PY_START, self._instruction, self._return):
             monitoring.register_callback(self._tool, event, None)
         monitoring.free_tool_id(self._tool)
+        self._tool = None
 
     def _begins(self, code: CodeType, offset: int) -> Any:
         if threading.get_ident() != self._thread:

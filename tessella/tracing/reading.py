@@ -11,15 +11,15 @@ each call of the program can do it.
 from __future__ import annotations
 
 import builtins
-import contextlib
 import functools
 import types
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from types import CodeType, FrameType
 from typing import Any
 
 import numpy as np
 
+from tessella.blocks import Restoring
 from tessella.primitives.graph import Where
 from tessella.tracing.attributes import attribute, sets_itself
 from tessella.tracing.code import is_followed, is_of_the_library, is_users
@@ -80,12 +80,10 @@ class Reader:
 
     # --- following --------------------------------------------------------------------------------
 
-    @contextlib.contextmanager
-    def following(self, function: Any) -> Iterator[None]:
+    def following(self, function: Any) -> Restoring[None]:
         """In the block the code that runs in this thread is followed; a function's surroundings are known."""
         self.around.know(function)
-        with following(self):
-            yield
+        return following(self)
 
     def begins(self, frame: FrameType) -> bool:
         """A function begins; gives whether it is followed."""

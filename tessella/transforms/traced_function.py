@@ -6,12 +6,11 @@ tensors, the gradients that were read, and the numbers that are read anew for ev
 
 from __future__ import annotations
 
-import contextlib
 import ctypes
 import enum
 import functools
 import operator
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from typing import Any
 
 import numpy as np
@@ -20,6 +19,7 @@ from tessella import autodiff, dtypes
 from tessella.autodiff import Leaf
 from tessella.backends.array import Array, Layout, contiguous_layout, from_numpy
 from tessella.backends.cpu.buffers import allocate
+from tessella.blocks import restoring
 from tessella.compiler.many_sizes import Programs
 from tessella.compiler.observe import noted, now
 from tessella.dtypes import DType
@@ -118,10 +118,14 @@ class TracedFunction:
         assert reader is not None
         with _lent(trace, lent):
             try:
-                with reader.following(self.function):
-                    result = self.function(*args, **kwargs)
-            finally:
-                self.writes = reader.writes.take_back()
+                try:
+                    with reader.following(self.function):
+                        result = self.function(*args, **kwargs)
+                finally:
+                    self.writes = reader.writes.take_back()
+            except KeyboardInterrupt:  # there is no leaving half-way
+                reader.writes.take_back()
+                raise
         reader.writes.check()
         reader.around.complete()
         return result
@@ -419,21 +423,26 @@ def _reads(source: Source) -> Callable[[], Any]:
     return lambda: source.get()._value
 
 
-@contextlib.contextmanager
-def _lent(trace: Trace, lent: Sequence[Source]) -> Iterator[None]:
+@restoring
+def _lent(trace: Trace, lent: Sequence[Source]) -> Generator[None, None, None]:
     """In the block sources of numbers hold what stands for these numbers in the trace."""
     before = [(source, source.get()) for source in lent]
     try:
-        for source, value in before:
-            source.lend(_number_from_outside(trace, source, value))
-        yield
+        try:
+            for source, value in before:
+                source.lend(_number_from_outside(trace, source, value))
+            yield
+        finally:
+            for source, value in before:
+                source.lend(value)
     finally:
         for source, value in before:
             source.lend(value)
-            looked = source.id in trace.looked_outside
-            trace.guards.replace(
-                value_guard(source, value) if looked else kind_guard(source, type(value))
-            )
+    for source, value in before:
+        looked = source.id in trace.looked_outside
+        trace.guards.replace(
+            value_guard(source, value) if looked else kind_guard(source, type(value))
+        )
 
 
 def _number_from_outside(trace: Trace, source: Source, value: Any) -> TracedNumber:
