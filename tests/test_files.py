@@ -86,7 +86,7 @@ def test_what_breaks_off_leaves_the_old_file(place, part, error, monkeypatch):
         if part == "replace":
             patched.setattr(os, "replace", breaks)
         else:
-            patched.setattr(files.secrets, "token_hex", lambda n: "x")
+            patched.setattr(os, "urandom", lambda n: b"x" * n)
             patched.setattr(os, "chmod", breaks)
         with pytest.raises((KeyboardInterrupt, OSError)) as caught:
             files.write(place / "a", "new")
