@@ -134,4 +134,4 @@ class WatchedList(list[Any]):
 
 def is_watched(owner: Any) -> bool:
     """Whether every change of an object is counted."""
-    return getattr(type(owner), "__tessella_watched__", False)
+    return any("__tessella_watched__" in kind.__dict__ for kind in type(owner).__mro__)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import collections
+import collections.abc as abc
 import functools
 import itertools
 import os
@@ -16,6 +18,8 @@ _HERE = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
 _LIBRARY = tuple(
     {os.path.dirname(file(os.__file__)) + os.sep for file in (os.path.abspath, os.path.realpath)}
 )
+# Python's own containers that are written in Python are followed like those of users: `UserDict`, `ChainMap`, ...
+_CONTAINERS_IN_PYTHON = (collections.__file__, "<frozen _collections_abc>", abc.__file__)
 
 
 @functools.cache
@@ -27,6 +31,8 @@ def _is_of_the_library(file: str) -> bool:
 @functools.cache
 def _is_passed_over(file: str) -> bool:
     """Whether a file is ours, Python's own, or of those that we stand on."""
+    if file in _CONTAINERS_IN_PYTHON:
+        return False
     if file.startswith((_HERE, "<frozen", "<guards>")) or _is_of_the_library(file):
         return True
     parts = file.split(os.sep)
@@ -50,6 +56,22 @@ def is_followed(code: CodeType, scope: dict[str, Any]) -> bool:
 def is_users(function: types.FunctionType) -> bool:
     """Whether a function is a user's."""
     return is_followed(function.__code__, function.__globals__)
+
+
+def setter_of_user(kind: type) -> bool:
+    """Whether setting attributes of a class's objects runs a `__setattr__` of a user's."""
+    setter = next(
+        base.__dict__["__setattr__"] for base in kind.__mro__ if "__setattr__" in base.__dict__
+    )
+    return isinstance(setter, types.FunctionType) and is_users(setter)
+
+
+def plain_setter(kind: type) -> Any:
+    """What a user's `__setattr__` would call in the end."""
+    setters = [
+        base.__dict__["__setattr__"] for base in kind.__mro__ if "__setattr__" in base.__dict__
+    ]
+    return next(s for s in setters if not (isinstance(s, types.FunctionType) and is_users(s)))
 
 
 def is_library_module(owner: Any) -> bool:

@@ -16,8 +16,10 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from tessella.tracing import changes
-from tessella.tracing.attributes import attribute
+from tessella.tracing.attributes import attribute, of_class
 from tessella.tracing.changes import is_watched
+from tessella.tracing.code import plain_setter, setter_of_user
+from tessella.tracing.objects import base_of, is_of_a_users_class, items_of, keeps_items
 
 _ABSENT = object()
 
@@ -66,9 +68,17 @@ class Source:
     def put(self, value: Any) -> None:
         """Let it hold a value, as an assignment would."""
         if self.kind == "attribute":
-            setattr(self.owner, self.key, value)
+            kind = type(self.owner)
+            if isinstance(kind.__setattr__, types.FunctionType) and setter_of_user(kind):
+                plain_setter(kind)(
+                    self.owner, self.key, value
+                )  # what the user's did is in the value
+            else:
+                setattr(self.owner, self.key, value)
         elif self.kind == "variable":
             self.owner.cell_contents = value
+        elif is_of_a_users_class(self.owner):  # what its `__setitem__` did is in the value
+            base_of(self.owner).__setitem__(self.owner, self.key, value)
         else:
             self.owner[self.key] = value
 
@@ -101,7 +111,7 @@ class Source:
         if self.kind != "attribute":
             return (
                 self.kind == "variable"
-                or type(self.owner) in (list, dict)
+                or (isinstance(self.owner, (list, dict)) and keeps_items(type(self.owner)))
                 or is_watched(self.owner)
             )
         return attribute(self.owner, self.key).kind == "own"
@@ -143,6 +153,14 @@ def same_items(now: Sequence[Any], then: Sequence[Any]) -> bool:
     if len(now) != len(then):
         return False
     return all(map(operator.is_, now, then)) or all(map(same, now, then))
+
+
+def same_contents(now: Any, then: Sequence[Any]) -> bool:
+    """Whether a container of a user's class holds what it held, whatever its methods say."""
+    found = items_of(now)
+    if isinstance(now, (set, frozenset)):
+        return len(found) == len(then) and all(x in then for x in found)
+    return same_items(found, then)
 
 
 def same_table(now: dict[Any, Any], then: list[tuple[Any, Any]]) -> bool:
@@ -257,15 +275,39 @@ def shadow_guard(owner: Any, name: str, text: str) -> Guard:
     )  # fmt: skip
 
 
+def class_guard(owner: Any) -> Guard:
+    """An object is of the class it was of."""
+    kind = type(owner)
+    return Guard(
+        ("class", id(owner)), is_watched(owner),
+        lambda bind: f"type({bind(owner)}) is {bind(kind)}",
+        f"a {kind.__name__} is of its class",
+        lambda: f"a {kind.__name__} is a {type(owner).__name__} now",
+    )  # fmt: skip
+
+
+def defined_guard(owner: Any, name: str, text: str) -> Guard:
+    """The class of an object defines an attribute (by a property, or another descriptor) as it did."""
+    then = of_class(owner, name)
+    return Guard(
+        ("defined", id(owner), name), is_watched(owner),
+        lambda bind: f"of_class({bind(owner)}, {name!r}) is {bind(then)}",
+        f"{text} is what its class defined",
+        lambda: f"{text} is defined otherwise now",
+    )  # fmt: skip
+
+
 def whole_guard(owner: Any, text: str, items: Any = None) -> Guard:
     """A list, dict, set or deque holds the items it held; those of a dict are pairs."""
-    if isinstance(owner, dict):
-        items = list(owner.items()) if items is None else items
+    items = items_of(owner) if items is None else list(items)
+    if is_of_a_users_class(owner):
+        ask = "same_contents"
+    elif isinstance(owner, dict):
         ask = "same_table"
     elif isinstance(owner, (set, frozenset)):
-        items, ask = set(owner if items is None else items), "equal"
+        items, ask = set(items), "equal"
     else:
-        items, ask = list(owner if items is None else items), "same_items"
+        ask = "same_items"
     return Guard(
         ("whole", id(owner)), is_watched(owner),
         lambda bind: f"{ask}({bind(owner)}, {bind(items)})",
@@ -347,8 +389,9 @@ def shown(value: Any) -> str:
         return text if len(text) <= 40 else text[:37] + "..."
     if isinstance(value, types.CodeType):
         return "what it was"
-    name = getattr(value, "__qualname__", None)
-    return str(name) if name else f"a {type(value).__name__}"
+    if isinstance(value, (type, types.FunctionType, types.MethodType, types.BuiltinFunctionType)):
+        return value.__qualname__
+    return f"a {type(value).__name__}"
 
 
 def _function(guards: Sequence[Guard], seen: list[int] | None = None) -> Callable[[], bool]:
@@ -377,6 +420,7 @@ def _function(guards: Sequence[Guard], seen: list[int] | None = None) -> Callabl
     ])  # fmt: skip
     scope: dict[str, Any] = {
         "same": same, "same_items": same_items, "same_table": same_table, "equal": _equal,
+        "same_contents": same_contents, "of_class": of_class,
     }  # fmt: skip
     scope |= dict(zip(names.values(), values, strict=True))
     exec(compile(source, "<guards>", "exec"), scope)

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from tessella.tracing.attributes import attribute
+from tessella.tracing.attributes import attribute, has, of_class
 from tessella.tracing.changes import is_watched
 
 CONTAINERS = (list, dict, set, collections.deque)
@@ -28,7 +28,7 @@ _NOT_LOOKED_INTO = (
 def is_tensor(value: Any) -> bool:
     """Whether operations on a value are recorded."""
     kind = type(value)
-    return hasattr(kind, "__tessella_apply__") or hasattr(kind, "__tessella_operand__")
+    return has(kind, "__tessella_apply__") or has(kind, "__tessella_operand__")
 
 
 def is_writable(array: np.ndarray[Any, Any]) -> bool:
@@ -45,7 +45,44 @@ def keeps_items(kind: type) -> bool:
     """Whether a class of containers takes items as its built-in base does."""
     base = next(b for b in (*SEQUENCES, dict) if issubclass(kind, b))
     getter = getattr(kind, "__getitem__", None)
-    return getter is base.__getitem__ and not hasattr(kind, "__missing__")
+    return getter is base.__getitem__  # what `__missing__` does is followed
+
+
+_BASES: tuple[type, ...] = (
+    collections.OrderedDict,
+    dict,
+    list,
+    tuple,
+    set,
+    frozenset,
+    collections.deque,
+)
+
+
+def base_of(owner: Any) -> Any:
+    """The built-in class of a container, whose methods do what they say whatever those of a user's class do."""
+    return next(base for base in _BASES if isinstance(owner, base))
+
+
+def items_of(owner: Any) -> list[Any]:
+    """What a container really holds; of a dict the pairs.
+
+    >>> class Doubling(list):
+    ...     def __iter__(self):
+    ...         return (2 * x for x in super().__iter__())
+    >>> items_of(Doubling([1, 2]))
+    [1, 2]
+    """
+    base = base_of(owner)
+    return list(base.items(owner) if issubclass(base, dict) else base.__iter__(owner))
+
+
+def is_of_a_users_class(value: Any) -> bool:
+    """Whether the class of a value is written in Python, and none of ours that counts changes."""
+    return bool(type(value).__flags__ & _HEAP_TYPE) and not is_watched(value)
+
+
+_HEAP_TYPE = 1 << 9  # Py_TPFLAGS_HEAPTYPE
 
 
 def is_module_of_ours(value: Any) -> bool:
@@ -62,11 +99,24 @@ def is_ours(kind: type, name: str) -> bool:
 
 def has_value(owner: Any, name: str) -> bool:
     """Whether an object or a class has a value of a name."""
-    if isinstance(
-        owner, (*_NOT_LOOKED_INTO, types.FunctionType, types.MethodType, types.ModuleType)
-    ):
+    if isinstance(owner, (types.FunctionType, types.MethodType, types.ModuleType)):
         return False
-    return not is_tensor(owner) and attribute(owner, name).kind in ("own", "class", "method")
+    return is_looked_into(owner) and attribute(owner, name).kind in ("own", "class", "method")
+
+
+def has_fields(value: Any) -> bool:
+    """Whether an object has a `__dict__`, without asking it."""
+    return isinstance(value, type) or type(value).__dictoffset__ != 0
+
+
+def has_item_as_attribute(owner: Any, name: str) -> bool:
+    """Whether an attribute is an item, as in dicts whose class says `__getattr__ = dict.__getitem__`."""
+    if not isinstance(owner, dict) or of_class(owner, "__getattr__") not in _GETTERS:
+        return False
+    return of_class(owner, name) is None
+
+
+_GETTERS = (dict.__getitem__, dict.get)
 
 
 def is_plain(value: Any) -> bool:
@@ -82,4 +132,8 @@ def is_plain(value: Any) -> bool:
 
 def is_looked_into(owner: Any) -> bool:
     """Whether attributes of an object are a matter of their own."""
-    return not isinstance(owner, _NOT_LOOKED_INTO) and not is_tensor(owner)
+    if is_tensor(owner):
+        return False
+    if isinstance(owner, (*CONTAINERS, tuple, frozenset)):
+        return is_of_a_users_class(owner)
+    return not isinstance(owner, _NOT_LOOKED_INTO)

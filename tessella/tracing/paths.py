@@ -54,10 +54,11 @@ class Constant:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Attribute:
-    """An attribute of what a path leads to."""
+    """An attribute of what a path leads to, read by the instruction at an offset."""
 
     owner: Path
     name: str
+    offset: int = dataclasses.field(default=-1, compare=False)
 
     def __str__(self) -> str:
         return f"{self.owner}.{self.name}"
@@ -65,10 +66,11 @@ class Attribute:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Item:
-    """An item of what a path leads to."""
+    """An item of what a path leads to, read by the instruction at an offset."""
 
     owner: Path
     key: Path
+    offset: int = dataclasses.field(default=-1, compare=False)
 
     def __str__(self) -> str:
         return f"{self.owner}[{self.key}]"
@@ -115,8 +117,8 @@ class Access(NamedTuple):
     """What an instruction does with values from elsewhere.
 
     Args:
-        kind: "global", "attribute", "item", "whole" (all items are looked at), "fields", "operator", "contains", "call",
-            "set attribute", "set item", "set global", "set variable" (of a function around), "delete attribute",
+        kind: "global", "attribute", "item", "whole" (all items are looked at), "fields", "operator", "compare", "contains",
+            "call", "set attribute", "set item", "set global", "set variable" (of a function around), "delete attribute",
             "delete item", "delete global", "change" (in place, by an operator).
         owner: whose attribute or item it is, what is called, or what is looked at.
         name: of an attribute or a variable, or the path of a key.
@@ -346,7 +348,7 @@ def _null(walk: _Walk, _: dis.Instruction) -> None:
 def _attribute(walk: _Walk, instruction: dis.Instruction) -> None:
     (owner,) = walk.pop()
     name = instruction.argval
-    path = Attribute(owner, name)
+    path = Attribute(owner, name, walk.at)
     walk.note("attribute", owner, name)
     method = instruction.opname == "LOAD_METHOD" or (
         _FLAGGED_ATTRIBUTES and bool((instruction.arg or 0) & 1)
@@ -359,16 +361,18 @@ _FLAGGED_ATTRIBUTES = "LOAD_METHOD" not in dis.opmap or dis.opmap["LOAD_METHOD"]
 
 @_rule("LOAD_SUPER_ATTR")
 def _super_attribute(walk: _Walk, instruction: dis.Instruction) -> None:
-    walk.pop(3)
-    walk.note("attribute", UNKNOWN, instruction.argval)
-    walk.push(*_callable(UNKNOWN) if (instruction.arg or 0) & 1 else (UNKNOWN,))
+    function, kind, owner = walk.pop(3)
+    # no call of a function of Python's has its result there
+    path = Attribute(Result(-1, function, (kind, owner)), instruction.argval)
+    walk.note("attribute", path.owner, instruction.argval)
+    walk.push(*_callable(path) if (instruction.arg or 0) & 1 else (path,))
 
 
 @_rule("BINARY_SUBSCR")
 def _item(walk: _Walk, _: dis.Instruction) -> None:
     owner, key = walk.pop(2)
     walk.note("item", owner, key)
-    walk.push(Item(owner, key))
+    walk.push(Item(owner, key, walk.at))
 
 
 @_rule("BINARY_SLICE")
@@ -393,7 +397,7 @@ def _operator(walk: _Walk, instruction: dis.Instruction) -> None:
 @_rule("COMPARE_OP")
 def _compare(walk: _Walk, _: dis.Instruction) -> None:
     a, b = walk.pop(2)
-    walk.note("operator", a, b)
+    walk.note("compare", a, b)
     walk.push(MADE)
 
 

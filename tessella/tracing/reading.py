@@ -12,7 +12,11 @@ from __future__ import annotations
 
 import builtins
 import functools
+import gc
+import operator
+import sys
 import types
+import weakref
 from collections.abc import Callable, Sequence
 from types import CodeType, FrameType
 from typing import Any
@@ -21,13 +25,16 @@ import numpy as np
 
 from tessella.blocks import Restoring
 from tessella.primitives.graph import Where
-from tessella.tracing.attributes import attribute, sets_itself
-from tessella.tracing.code import is_followed, is_of_the_library, is_users
+from tessella.tracing.attributes import attribute, of_class, sets_itself
+from tessella.tracing.code import is_followed, is_of_the_library, is_users, setter_of_user
 from tessella.tracing.following import following
 from tessella.tracing.guards import Guards, Source
 from tessella.tracing.objects import (
     CONTAINERS,
     SEQUENCES,
+    base_of,
+    has_fields,
+    has_item_as_attribute,
     is_module_of_ours,
     is_ours,
     is_plain,
@@ -58,6 +65,20 @@ _READS = {
     "issubset", "issuperset", "isdisjoint", "symmetric_difference", "__len__", "__contains__", "__getitem__",
     "__iter__", "__reversed__", "__eq__", "__ne__",
 }  # fmt: skip
+_ITEM_GETTERS = ("get", "setdefault", "__getitem__")
+_ONLY_WRITES = {
+    "append", "appendleft", "extend", "extendleft", "add", "update", "clear", "__setitem__", "__delitem__", "insert",
+}  # fmt: skip
+_CHANGES = _ONLY_WRITES | {
+    "pop",
+    "popleft",
+    "popitem",
+    "remove",
+    "discard",
+    "sort",
+    "reverse",
+    "rotate",
+}
 _NAMED = (getattr, hasattr, setattr, delattr)
 
 
@@ -94,7 +115,18 @@ class Reader:
             self._kept.append(code)
         if followed:
             self._results[id(frame)] = {}
+            self._runs(frame)
         return followed
+
+    def _runs(self, frame: FrameType) -> None:
+        """A function begins that may be a method, called by who knows what."""
+        code = frame.f_code
+        if code.co_argcount:
+            owner = frame.f_locals.get(code.co_varnames[0], MISSING)
+            if owner is not MISSING and (
+                self.around.is_known(owner) or self.around.is_of_known_class(owner)
+            ):
+                self.around.runs(owner, code)
 
     def wants_result(self, caller: FrameType | None) -> bool:
         """Whether a function that is followed has called."""
@@ -131,8 +163,19 @@ class Reader:
     # --- paths ------------------------------------------------------------------------------------
 
     def _value(self, frame: FrameType, path: Path) -> Any:
-        """What a path leads to; `MISSING` if that is not known."""
+        """What a path leads to, or what that is a view of; `MISSING` if that is not known."""
+        found = self._found(frame, path)
+        if type(found) is types.MappingProxyType:
+            return gc.get_referents(found)[0]
+        return found
+
+    def _found(self, frame: FrameType, path: Path) -> Any:
         if isinstance(path, Local):
+            if path.name in frame.f_code.co_freevars and path.name not in frame.f_locals:
+                around = (
+                    frame.f_back
+                )  # it is the body of a class, in the function that has the variable
+                return MISSING if around is None else around.f_locals.get(path.name, MISSING)
             return frame.f_locals.get(path.name, MISSING)
         if isinstance(path, Constant):
             return path.value
@@ -150,7 +193,7 @@ class Reader:
     def _attribute_value(self, frame: FrameType, path: Attribute) -> Any:
         owner = self._value(frame, path.owner)
         if owner is MISSING:
-            return MISSING
+            return self._given_back(frame, path.offset)
         if path.name == "__dict__":
             return getattr(owner, "__dict__", MISSING)
         found = attribute(owner, path.name)
@@ -164,22 +207,28 @@ class Reader:
             return found.value
         if is_module_of_ours(owner) and is_ours(type(owner), path.name):
             return getattr(owner, path.name)  # a property of our own, which only looks
-        return MISSING
+        if has_item_as_attribute(owner, path.name):
+            return dict.get(owner, path.name, MISSING)
+        return self._given_back(frame, path.offset)  # by a property
 
     def _item_value(self, frame: FrameType, path: Item) -> Any:
         owner, key = self._value(frame, path.owner), self._value(frame, path.key)
         if owner is MISSING or key is MISSING:
-            return MISSING
+            return self._given_back(frame, path.offset)
         plain = isinstance(owner, (*SEQUENCES, dict)) and keeps_items(type(owner))
         if not plain and not (is_module_of_ours(owner) and is_ours(type(owner), "__getitem__")):
-            return MISSING
+            return self._given_back(frame, path.offset)
         try:
             return dict.get(owner, key, MISSING) if isinstance(owner, dict) else owner[key]
         except (LookupError, TypeError):
             return MISSING
 
+    def _given_back(self, frame: FrameType, offset: int) -> Any:
+        """What a function of a user's, called by an instruction, gave it."""
+        return self._results.get(id(frame), {}).get(offset, MISSING)
+
     def _result(self, frame: FrameType, path: Result) -> Any:
-        found = self._results.get(id(frame), {}).get(path.offset, MISSING)
+        found = self._given_back(frame, path.offset)
         if found is not MISSING:
             return found
         function = self._value(frame, path.function)
@@ -188,13 +237,29 @@ class Reader:
             return self._value(frame, Attribute(Constant(values[0]), values[1]))
         if function is type and len(values) == 1 and values[0] is not MISSING:
             return type(values[0])
+        if isinstance(function, weakref.ref):
+            return function()
+        if function is super:
+            return self._super(frame, values)
         if function is vars and len(values) == 1:
             return getattr(values[0], "__dict__", MISSING)
-        if isinstance(path.function, Attribute) and path.function.name == "get" and values:
+        if function is globals:
+            return frame.f_globals
+        if isinstance(path.function, Attribute) and path.function.name in _ITEM_GETTERS and values:
             owner = self._value(frame, path.function.owner)
             if isinstance(owner, dict) and values[0] is not MISSING:
                 return self._value(frame, Item(Constant(owner), Constant(values[0])))
         return MISSING
+
+    def _super(self, frame: FrameType, values: Sequence[Any]) -> Any:
+        """What `super()` gives."""
+        if not values and frame.f_code.co_argcount:
+            names = ("__class__", frame.f_code.co_varnames[0])
+            values = [frame.f_locals.get(name, MISSING) for name in names]
+        if len(values) != 2 or not isinstance(values[0], type):
+            return MISSING
+        kind = values[1] if isinstance(values[1], type) else type(values[1])
+        return super(values[0], values[1]) if issubclass(kind, values[0]) else MISSING
 
     # --- instructions -----------------------------------------------------------------------------
 
@@ -204,11 +269,20 @@ class Reader:
 
     def _on_attribute(self, frame: FrameType, access: Access) -> None:
         owner = self._value(frame, access.owner)
-        if owner is not MISSING:
+        if owner is not MISSING and type(owner) is not super:
             if self.around.is_known(owner):
                 self.around.read_attribute(owner, access.name, f"{access.owner}.{access.name}")
+            elif self.around.is_of_known_class(owner) and is_plain(owner):
+                self._on_attribute_of_class(owner, access.name)
             return
         self.around.read_anywhere(access.name)
+
+    def _on_attribute_of_class(self, owner: Any, name: str) -> None:
+        """What the function made itself has a class that it did not make."""
+        if attribute(owner, name).kind in ("class", "method"):
+            kind = type(owner)
+            self.around.know(kind)
+            self.around.read_attribute(kind, name, f"{kind.__name__}.{name}")
 
     def _on_item(self, frame: FrameType, access: Access) -> None:
         owner = self._value(frame, access.owner)
@@ -225,12 +299,15 @@ class Reader:
         if owner is not MISSING and self.around.is_known(owner) and is_plain(owner):
             self.around.fields(owner, str(access.owner))
 
-    def _on_operator(self, frame: FrameType, access: Access) -> None:
+    def _on_compare(self, frame: FrameType, access: Access) -> None:
+        self._on_operator(frame, access, deep=True)
+
+    def _on_operator(self, frame: FrameType, access: Access, deep: bool = False) -> None:
         values = [self._value(frame, path) for path in (access.owner, access.name)]
         ours = any(is_tensor(value) for value in values)
         for value, path in zip(values, (access.owner, access.name), strict=True):
             if value is not MISSING and self.around.is_known(value) and not ours:
-                self.around.whole(value, str(path))
+                self.around.whole(value, str(path), deep)
 
     def _on_contains(self, frame: FrameType, access: Access) -> None:
         owner, key = self._value(frame, access.owner), self._value(frame, access.name)
@@ -242,12 +319,23 @@ class Reader:
         function = self._value(frame, access.owner)
         values = [self._value(frame, path) for path in access.arguments]
         texts = [str(path) for path in access.arguments]
+        if isinstance(access.owner, Attribute) and access.owner.name == "__setattr__":
+            self._on_setter(frame, access.owner, values)
+            return
         if isinstance(access.owner, Attribute) and self._on_method(frame, access.owner, values):
             return
         if any(function is f for f in _NAMED) and len(values) >= 2:
             self._on_named(function, values, texts[0])
             return
+        if (
+            (function is isinstance or function is type)
+            and values
+            and self.around.is_known(values[0])
+        ):
+            self.around.read_class(values[0])
         if _is_hashable(function) and function in _BLIND:
+            return
+        if self._on_inspection(frame, function, values, texts):
             return
         if isinstance(function, (types.FunctionType, types.MethodType)):
             plain = getattr(function, "__func__", function)
@@ -265,9 +353,45 @@ class Reader:
             elif is_plain(value) and (function is MISSING or _looks_inside(function)):
                 self.around.fields(value, text)
 
+    def _on_inspection(
+        self, frame: FrameType, function: Any, values: Sequence[Any], texts: Sequence[str]
+    ) -> bool:
+        """`vars`, `dir`, `globals` and `attrgetter`; gives whether it is one of these."""
+        if function is globals:
+            self.around.know(frame.f_globals)
+            return True
+        if len(values) != 1 or not self.around.is_known(values[0]):
+            return False
+        if function is vars:
+            self.around.read_attribute(values[0], "__dict__", texts[0])
+        elif function is dir and has_fields(values[0]) and not isinstance(values[0], type):
+            self.around.fields(values[0], texts[0])
+        elif type(function) is operator.attrgetter:
+            for name in function.__reduce__()[1]:
+                self._on_chain(values[0], name.split("."), texts[0])
+        else:
+            return False
+        return True
+
+    def _on_chain(self, owner: Any, names: Sequence[str], text: str) -> None:
+        """Attributes of attributes are read."""
+        path: Path = Constant(owner)
+        for name in names:
+            owner, text = self._value(sys._getframe(), path), f"{text}.{name}"
+            if owner is MISSING or not self.around.is_known(owner):
+                return
+            self.around.read_attribute(owner, name, text)
+            path = Attribute(path, name)
+
     def _on_method(self, frame: FrameType, path: Attribute, values: Sequence[Any]) -> bool:
         """A method of a container; gives whether it is one."""
         owner = self._value(frame, path.owner)
+        if type(owner) is super:
+            owner = _instance(owner)
+        elif owner is MISSING and path.name in _CHANGES:
+            self.around.change_any(path.name)
+        elif owner is not MISSING and _is_followed(of_class(owner, path.name)):
+            return False
         if isinstance(owner, np.ndarray) and self.around.is_known(owner):
             self.around.whole(owner, str(path.owner))
             return True
@@ -276,15 +400,23 @@ class Reader:
         ):
             return False
         if path.name in _READS or isinstance(owner, (tuple, frozenset)):
-            if path.name == "get" and type(owner) is dict and values and values[0] is not MISSING:
+            if self._is_one_item(owner, path.name, values):
                 self.around.read_item(owner, values[0], str(path.owner))
             else:
                 self.around.whole(owner, str(path.owner), deep=True)
         else:
-            if path.name in ("pop", "popitem", "setdefault", "remove", "sort", "reverse"):
+            if path.name not in _ONLY_WRITES:
                 self.around.whole(owner, str(path.owner))
             self.writes.change(owner, str(path.owner))
         return True
+
+    def _is_one_item(self, owner: Any, name: str, values: Sequence[Any]) -> bool:
+        """Whether a method of a container looks at the item of one key."""
+        if not values or values[0] is MISSING:
+            return False
+        if name == "get":
+            return isinstance(owner, dict) and base_of(owner) is dict
+        return name == "__getitem__" and keeps_items(type(owner))
 
     def _on_named(self, function: Any, values: Sequence[Any], text: str) -> None:
         """An attribute whose name is computed."""
@@ -303,17 +435,40 @@ class Reader:
         if function is getattr or function is hasattr:
             self.around.read_attribute(owner, name, f"{text}.{name}")
         else:
-            self.writes.write(
-                Source("attribute", owner, name, f"{text}.{name}"), function is delattr
-            )
+            self._set(owner, name, text, function is delattr)
 
     def _on_set_attribute(self, frame: FrameType, access: Access) -> None:
         owner = self._value(frame, access.owner)
-        if owner is MISSING or not self.around.is_known(owner) or is_tensor(owner):
+        if owner is MISSING:
+            for other in self.around.holders(access.name):
+                self._set(other, access.name, type(other).__name__)
+        elif self.around.is_known(owner) and not is_tensor(owner):
+            self._set(owner, access.name, str(access.owner))
+
+    def _set(self, owner: Any, name: str, text: str, deletes: bool = False) -> None:
+        """An attribute is set, unless code of its class does it, which is followed."""
+        if isinstance(owner, dict) and of_class(owner, "__setattr__") is dict.__setitem__:
+            self.writes.change(owner, text)
+        elif deletes or not (sets_itself(owner, name) or setter_of_user(type(owner))):
+            self.writes.write(Source("attribute", owner, name, f"{text}.{name}"), deletes)
+
+    def _on_setter(self, frame: FrameType, path: Attribute, values: Sequence[Any]) -> None:
+        """`super().__setattr__(name, value)` or `object.__setattr__(owner, name, value)`."""
+        owner = self._value(frame, path.owner)
+        if type(owner) is super:
+            values = [_instance(owner), *values]
+        if len(values) < 2 or values[0] is MISSING or not self.around.is_known(values[0]):
             return
-        if not sets_itself(owner, access.name):
+        if isinstance(owner, type) and setter_of_user(owner):
+            return
+        if not isinstance(values[1], str):
+            self.writes.refuse(
+                f"an attribute of {path.owner} whose name is computed is written in a traced function; "
+                "write owner.name = value"
+            )
+        elif not sets_itself(values[0], values[1]):
             self.writes.write(
-                Source("attribute", owner, access.name, f"{access.owner}.{access.name}")
+                Source("attribute", values[0], values[1], f"{path.owner}.{values[1]}")
             )
 
     def _on_delete_attribute(self, frame: FrameType, access: Access) -> None:
@@ -363,6 +518,7 @@ _ACTIONS: dict[str, Callable[[Reader, FrameType, Access], None]] = {
     "whole": Reader._on_whole,
     "fields": Reader._on_fields,
     "operator": Reader._on_operator,
+    "compare": Reader._on_compare,
     "contains": Reader._on_contains,
     "call": Reader._on_call,
     "set attribute": Reader._on_set_attribute,
@@ -379,6 +535,16 @@ _ACTIONS: dict[str, Callable[[Reader, FrameType, Access], None]] = {
 def _looks_inside(function: Any) -> bool:
     """Whether it may look into what it is given: functions of Python's library, `operator.attrgetter`."""
     return is_of_the_library(function) or type(function).__module__ == "operator"
+
+
+def _instance(parent: Any) -> Any:
+    """Whose attributes `super()` gives."""
+    return parent.__self__
+
+
+def _is_followed(method: Any) -> bool:
+    """Whether a method is a function of a user's."""
+    return isinstance(method, types.FunctionType) and is_users(method)
 
 
 def _is_hashable(value: Any) -> bool:

@@ -7,24 +7,29 @@ from __future__ import annotations
 
 import collections
 import functools
+import gc
 import types
+import weakref
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-from tessella.tracing.attributes import attribute
+from tessella.tracing.attributes import attribute, definition, has, of_class
 from tessella.tracing.changes import is_watched
 from tessella.tracing.code import is_library_module, is_users
 from tessella.tracing.guards import (
     Guards,
     Source,
     absence_guard,
+    class_guard,
+    defined_guard,
     elements_guard,
     fields_guard,
     names_guard,
     presence_guard,
     shadow_guard,
+    shown,
     value_guard,
     whole_guard,
 )  # fmt: skip
@@ -32,10 +37,15 @@ from tessella.tracing.objects import (
     CONTAINERS,
     SEQUENCES,
     SIMPLE,
+    has_fields,
+    has_item_as_attribute,
     has_value,
     is_looked_into,
+    is_module_of_ours,
+    is_ours,
     is_tensor,
     is_writable,
+    items_of,
     keeps_items,
 )  # fmt: skip
 from tessella.tracing.writing import Writes
@@ -62,6 +72,7 @@ class Surroundings:
         self._touched: dict[int, Any] = {}  # modules and the like that our own code looked into
         self._deep: set[int] = set()  # containers that were looked at with all that is in them
         self._searched: dict[str, int] = {}  # names that were looked for in all that was known then
+        self._running: dict[tuple[int, int], Any] = {}  # whose methods ran, with their code
         self._tensors: dict[int, list[Source]] = {}  # where tensors were read from
 
     # --- what is known ----------------------------------------------------------------------------
@@ -74,6 +85,8 @@ class Surroundings:
 
     def know(self, value: Any) -> None:
         """An object was reached from outside; so is what it leads to by itself."""
+        if type(value) is types.MappingProxyType:
+            value = gc.get_referents(value)[0]  # what it is a view of
         if isinstance(value, SIMPLE) or id(value) in self._known:
             return
         self._known[id(value)] = value
@@ -82,19 +95,36 @@ class Surroundings:
         elif isinstance(value, types.MethodType):
             self.know(value.__self__)
             self.know(value.__func__)
+        elif isinstance(value, weakref.ref):
+            self.know(value())
         elif isinstance(value, functools.partial):
-            for part in (value.func, *value.args, *value.keywords.values()):
+            for part in (value.func, *value.args, value.keywords):
                 self.know(part)
+            if value.keywords:
+                self.whole(value.keywords, "the named arguments of a partial")
         elif is_watched(value) and not isinstance(value, (dict, list)):
             for child in getattr(value, "_modules", {}).values():
                 if child is not None:
                     self.know(child)
             for _, container in value.__tessella_containers__():
                 self._known[id(container)] = container
+                for part in container.values() if isinstance(container, dict) else ():
+                    if callable(part):  # a hook
+                        self.know(part)
         elif type(value).__module__.partition(".")[0] == "tessella" and hasattr(value, "__dict__"):
             for part in vars(value).values():  # what wraps a function of a user's
                 if callable(part):
                     self.know(part)
+
+    def is_of_known_class(self, value: Any) -> bool:
+        """Whether an object is of a class that was reached from outside, or of one that is derived from it."""
+        return any(id(kind) in self._known for kind in type(value).__mro__)
+
+    def change_any(self, method: str) -> None:
+        """A method that changes containers is called of who knows which."""
+        for owner in list(self._known.values()):
+            if isinstance(owner, CONTAINERS) and not is_watched(owner) and hasattr(owner, method):
+                self.writes.change(owner, f"a {type(owner).__name__}")
 
     def _know_function(self, function: types.FunctionType) -> None:
         for name, cell in zip(
@@ -122,16 +152,22 @@ class Surroundings:
         except LookupError:
             self.guards.add(absence_guard(source))
             return
+        if self._is_put_there(source, value):
+            return
         self._guard_value(source, value)
         self.know(value)
+
+    def _is_put_there(self, source: Source, value: Any) -> bool:
+        """Whether the function itself has put an item there."""
+        contents = self.writes.contents(source.owner) if source.kind == "item" else None
+        return contents is not None and not contents.held(source.key, value)
 
     def _guard_value(self, source: Source, value: Any) -> None:
         if source.id in self.lent or self.writes.has(source):
             return
-        contents = self.writes.contents(source.owner) if source.kind == "item" else None
-        if contents is not None and not contents.held(source.key, value):
+        if self._is_put_there(source, value):
             return
-        if hasattr(value, "_value") and hasattr(value, "_node"):
+        if has(type(value), "_value") and has(type(value), "_node"):
             self._tensors.setdefault(id(value), []).append(source)
         self.guards.add(value_guard(source, value))
 
@@ -148,7 +184,9 @@ class Surroundings:
         if not is_looked_into(owner):
             return
         found = attribute(owner, name)
-        if found.kind in ("own", "class"):
+        if isinstance(owner, tuple) and name in getattr(type(owner), "_fields", ()):
+            self.know(found.value)
+        elif found.kind in ("own", "class"):
             if not is_library_module(owner):
                 self.read(source)
             else:
@@ -158,6 +196,54 @@ class Surroundings:
                 self.guards.add(absence_guard(source))
         elif found.kind == "method":
             self._read_method(owner, name, found.value, text)
+        else:
+            self._read_computed(owner, name, text)
+        if found.kind in ("class", "method") and not isinstance(owner, type):
+            self._read_class(owner)
+
+    def _read_class(self, owner: Any) -> None:
+        """The class of something known is asked."""
+        if not isinstance(owner, types.ModuleType):
+            self.guards.add(class_guard(owner))
+
+    def _read_computed(self, owner: Any, name: str, text: str) -> None:
+        """A property or another descriptor is asked, whose code is followed."""
+        by = of_class(owner, name)
+        if isinstance(owner, (types.ModuleType, types.FunctionType)):
+            return
+        if is_module_of_ours(owner) and is_ours(type(owner), name):
+            return
+        self._read_class(owner)
+        self.guards.add(defined_guard(owner, name, text))
+        if has_item_as_attribute(owner, name):
+            self.read_item(owner, name, text)
+            return
+        if not has(type(by), "__set__") and has_fields(owner):
+            self.guards.add(shadow_guard(owner, name, text))
+        self.know(by)
+
+    def read_class(self, owner: Any) -> None:
+        """Of which class something known is, is asked by `isinstance` or `type`."""
+        if is_looked_into(owner) and not isinstance(owner, (type, types.FunctionType, np.ndarray)):
+            self._read_class(owner)
+
+    def runs(self, owner: Any, code: types.CodeType) -> None:
+        """Code of the class of something known runs, who knows by what: an operator, `len`, a property."""
+        if isinstance(owner, (type, types.FunctionType)) or is_tensor(owner):
+            return
+        if (id(owner), id(code)) in self._running:
+            return
+        self._running[id(owner), id(code)] = owner  # and kept, with its id
+        found = definition(type(owner), code)
+        if found is None:
+            return
+        base, name = found
+        kind = type(owner) if of_class(owner, name) is base.__dict__[name] else base
+        if self.is_known(owner):
+            self._read_class(owner)
+        self.know(base.__dict__[name])
+        source = Source("attribute", kind, name, f"{kind.__name__}.{name}")
+        self._guard_value(source, getattr(kind, name))
 
     def _read_method(self, owner: Any, name: str, method: Any, text: str) -> None:
         function = getattr(method, "__func__", method)
@@ -181,10 +267,17 @@ class Surroundings:
             self.read_attribute(owner, name, f"{type(owner).__name__}.{name}")
             for kind in type(owner).__mro__:
                 value = kind.__dict__.get(name)
-                if isinstance(value, types.FunctionType) and is_users(value):
+                users = is_users(value) if isinstance(value, types.FunctionType) else True
+                if name in kind.__dict__ and users and attribute(kind, name).kind != "computed":
                     source = Source("attribute", kind, name, f"{kind.__name__}.{name}")
-                    self._guard_value(source, value)
+                    self._guard_value(source, getattr(kind, name))
         self._searched[name] = len(self._known)
+
+    def holders(self, name: str) -> list[Any]:
+        """Who may be meant by an attribute that is set of who knows what."""
+        self.read_anywhere(name)
+        known = [x for x in self._known.values() if is_looked_into(x)]
+        return [x for x in known if attribute(x, name).kind == "own"]
 
     def read_item(self, owner: Any, key: Any, text: str) -> None:
         """An item of something known is read."""
@@ -198,7 +291,7 @@ class Surroundings:
                 self.writes.change(owner, text)
                 return
         elif not isinstance(owner, (*SEQUENCES, dict)) or not keeps_items(type(owner)):
-            return
+            return  # its code is followed
         if key is MISSING or key is FRESH or isinstance(key, slice) or is_tensor(key):
             self.whole(owner, text)
             return
@@ -208,9 +301,9 @@ class Surroundings:
             except (LookupError, TypeError):
                 return
         elif not isinstance(owner, dict) or key in owner:
-            self.read(Source("item", owner, key, f"{text}[{key!r}]"))
+            self.read(Source("item", owner, key, f"{text}[{shown(key)}]"))
         else:
-            self.guards.add(absence_guard(Source("item", owner, key, f"{text}[{key!r}]")))
+            self.guards.add(absence_guard(Source("item", owner, key, f"{text}[{shown(key)}]")))
 
     def whole(self, owner: Any, text: str, deep: bool = False) -> None:
         """All items of a known container are looked at."""
@@ -228,10 +321,12 @@ class Surroundings:
             return
         if deep:
             self._deep.add(id(owner))
+        values = items_of(owner) if contents is None else contents.items  # not what it put there
         if isinstance(owner, dict):
-            for key in owner:
+            for key, _ in values:
                 self.know(key)
-        for number, item in enumerate(list(owner.values() if isinstance(owner, dict) else owner)):
+            values = [value for _, value in values]
+        for number, item in enumerate(values):
             self.know(item)
             if deep:
                 self.whole(item, f"{text}[{number}]", deep)
@@ -276,7 +371,9 @@ class Surroundings:
             parts: what belongs to it, and is handed on to a user's code.
         """
         if self.is_known(owner):
-            self._touched.setdefault(id(owner), owner)
+            if id(owner) not in self._touched:
+                self._touched[id(owner)] = owner
+                self.know(vars(owner).get("forward"))  # in place of the class's
             for part in parts:
                 self.know(part)
 
@@ -288,6 +385,9 @@ class Surroundings:
                 self.guards.add(names_guard(owner, table, name))
             for member in owner.__tessella_members__():
                 source = Source("attribute", owner, member, f"{name}.{member}")
+                self._guard_value(source, source.find())
+            if hasattr(type(owner), "forward"):
+                source = Source("attribute", owner, "forward", f"{name}.forward")
                 self._guard_value(source, source.find())
             for text, container in owner.__tessella_containers__():
                 if self.writes.contents(container) is None:

@@ -8,7 +8,8 @@ from typing import Any, NamedTuple
 from tessella.errors import SideEffectError
 from tessella.primitives.graph import Where
 from tessella.tracing.changes import is_watched
-from tessella.tracing.guards import Source
+from tessella.tracing.guards import Source, shown
+from tessella.tracing.objects import base_of, is_of_a_users_class, items_of
 
 ABSENT = object()  # what a place holds that holds nothing
 
@@ -29,11 +30,16 @@ class Write(NamedTuple):
     def do(self, value: Any) -> None:
         """Write what another call has made."""
         if self.source.kind == "append":
-            self.source.owner.append(value)
+            _methods(self.source.owner).append(self.source.owner, value)
         elif self.source.kind == "add":
-            self.source.owner.add(value)
+            _methods(self.source.owner).add(self.source.owner, value)
         else:
             self.source.put(value)
+
+
+def _methods(owner: Any) -> Any:
+    """The class whose methods change a container: what those of a user's class did is in the values."""
+    return base_of(owner) if is_of_a_users_class(owner) else type(owner)
 
 
 class Contents(NamedTuple):
@@ -47,7 +53,7 @@ class Contents(NamedTuple):
     def held(self, key: Any, value: Any) -> bool:
         """Whether an item is still what it was before."""
         if isinstance(self.owner, dict):
-            return any(k == key and v is value for k, v in self.items)
+            return dict(self.items).get(key, ABSENT) is value
         return -len(self.items) <= key < len(self.items) and self.items[key] is value
 
 
@@ -97,8 +103,7 @@ class Writes:
     def change(self, owner: Any, text: str) -> None:
         """The function is about to change a container from outside."""
         if id(owner) not in self._contents:
-            items = list(owner.items()) if isinstance(owner, dict) else list(owner)
-            self._contents[id(owner)] = Contents(owner, items, text, self._line())
+            self._contents[id(owner)] = Contents(owner, items_of(owner), text, self._line())
 
     def refuse(self, why: str) -> None:
         if self._refused is None:
@@ -147,9 +152,9 @@ class Writes:
             return self._dict_writes(contents)
         if isinstance(owner, set):
             return self._set_writes(contents)
-        now = list(owner)
-        owner.clear()
-        owner.extend(before)
+        now, base = items_of(owner), base_of(owner)
+        base.clear(owner)
+        base.extend(owner, before)
         if len(now) < len(before):
             self._refused = contents.where, _cannot(contents, "items are taken away from")
             return []
@@ -165,15 +170,21 @@ class Writes:
 
     def _dict_writes(self, contents: Contents) -> list[Write]:
         owner, before = contents.owner, dict(contents.items)
-        now = dict(owner)
-        owner.clear()
-        owner.update(before)
+        now, base = dict(items_of(owner)), base_of(owner)
+        base.clear(owner)
+        base.update(owner, before)
         if any(key not in now for key in before):
             self._refused = contents.where, _cannot(contents, "items are taken away from")
             return []
+        if any(a is not b for a, b in zip(now, before, strict=False)):
+            self._refused = (
+                contents.where,
+                _cannot(contents, "the items are put into another order in"),
+            )
+            return []
         return [
             Write(
-                Source("item", owner, key, f"{contents.text}[{key!r}]"),
+                Source("item", owner, key, f"{contents.text}[{shown(key)}]"),
                 before.get(key, ABSENT), value, contents.where,
             )
             for key, value in now.items()

@@ -141,6 +141,8 @@ class Specialisation:
         """What the function returned; what it wrote outside is written."""
         if self.counts:
             leaves = [x.compute(given) if type(x) is Again else x for x in leaves]
+        for position, first in self.traced.repeated:  # one tensor, wherever it is
+            leaves[position] = leaves[first]
         made: Any = self.unflatten(self.structure, leaves)
         if not self.has_effects:
             return made

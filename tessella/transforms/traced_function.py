@@ -6,6 +6,7 @@ tensors, the gradients that were read, and the numbers that are read anew for ev
 
 from __future__ import annotations
 
+import collections
 import ctypes
 import enum
 import functools
@@ -47,7 +48,7 @@ _REPEATABLE = (
 
 
 class Whole:
-    """A static argument: its parts do not matter."""
+    """A static argument, or a container from outside in the result: its parts do not matter."""
 
     def __init__(self, value: Any) -> None:
         self.value = value
@@ -148,7 +149,8 @@ class TracedFunction:
         ]
         self._read_by_path(trace)
         histories = [_make(t._value, t._node, t._output) for t in self.with_history]
-        written = [write.value for write in self.writes]
+        written = [_kept(trace, write.value) for write in self.writes]
+        result = _kept(trace, result)
         contents = [list(container.items) for container in self.containers]
         everything: Any = (result, written, changed, histories, contents)
         leaves, self.structure = flatten(everything)
@@ -162,8 +164,10 @@ class TracedFunction:
         """What is written outside must be something that every call can make again."""
         assert trace.reader is not None
         for write in self.writes:
-            for leaf in flatten(write.value)[0]:
-                if not isinstance(leaf, _REPEATABLE) and not trace.reader.around.is_known(leaf):
+            for leaf in flatten(_kept(trace, write.value))[0]:
+                if not isinstance(leaf, (*_REPEATABLE, Whole)) and not trace.reader.around.is_known(
+                    leaf
+                ):
                     raise SideEffectError(
                         f"{write.where}: {write.source.text} is from outside the traced function and is given a "
                         f"{type(leaf).__name__} made in it, which a program cannot make again at every call; "
@@ -252,6 +256,12 @@ class TracedFunction:
         """What the function returned, rebound and left as gradients."""
         self.outputs: list[Value] = []
         self.returned: list[Any] = []  # numbers of outputs, or values that are no tensors
+        first: dict[int, int] = {}  # where each tensor is among them
+        self.repeated = [
+            (position, first[id(leaf)])
+            for position, leaf in enumerate(leaves)
+            if isinstance(leaf, Tensor) and first.setdefault(id(leaf), position) != position
+        ]
         for leaf in leaves:
             if isinstance(leaf, Tensor) and _is_made_in(trace, leaf):
                 self.returned.append(Output(len(self.outputs)))
@@ -259,8 +269,8 @@ class TracedFunction:
             elif type(leaf) is TracedNumber:
                 counts = not any(isinstance(source, Size) for source in leaf.sources)
                 self.returned.append(Again(leaf.again) if counts else leaf.look())
-            else:  # a tensor from outside is itself
-                self.returned.append(leaf)
+            else:  # a tensor or a container from outside is itself
+                self.returned.append(leaf.value if isinstance(leaf, Whole) else leaf)
         self.rebound: list[tuple[Any, int]] = []  # captures, and the outputs they become
         for capture, held in trace.rebound():
             self.rebound.append((capture.tensor, len(self.outputs)))
@@ -307,8 +317,9 @@ class TracedFunction:
         self.read_gradients = [e.tensor for e in trace.gradients.values() if e.read]
         initial = [e.initial for e in trace.gradients.values() if e.read]
         self.gradient_layouts = [
-            None if value is None else contiguous_layout(value.shape, value.dtype)
-            for value in initial
+            None if entry.initial is None else entry.tensor._grad._value.layout
+            for entry in trace.gradients.values()
+            if entry.read
         ]
         self.numbers = [read for _, read in numbers] + [read for _, _, read in self.at_places]
         self.guards = trace.guards
@@ -417,6 +428,16 @@ def _is_made_in(trace: Trace, tensor: Tensor) -> bool:
     """Whether a tensor is one of the function's own, and not from outside."""
     held: Any = tensor._value
     return type(held) is Traced and id(tensor) not in trace.captures
+
+
+def _kept(trace: Trace, value: Any) -> Any:
+    """A value with containers from outside in `Whole`: they are themselves in the result, not made again."""
+    assert trace.reader is not None
+    if isinstance(value, (list, dict, set, collections.deque)) and trace.reader.around.is_known(
+        value
+    ):
+        return Whole(value)
+    return tuple([_kept(trace, x) for x in value]) if type(value) is tuple else value
 
 
 def _reads(source: Source) -> Callable[[], Any]:

@@ -11,6 +11,7 @@ import functools
 import gc
 import operator
 import types
+import typing
 import warnings
 import weakref
 
@@ -2078,6 +2079,1655 @@ def func_code(jit):
     yield f(x)
     h.__code__ = (lambda x: x * 9).__code__
     yield f(x)
+
+
+# --- users' containers, descriptors, metaclasses, and what was made in the function --------------------
+
+
+def layer_of_ones():
+    layer = nn.Linear(2, 2)
+    nn.init.ones_(layer.weight)
+    nn.init.zeros_(layer.bias)
+    return layer
+
+
+@case
+def list_subclass_super(jit):
+    class L(list):
+        def __getitem__(s, i):
+            return super().__getitem__(i) * 2
+
+    row = L([1.0, 2.0])
+    f = jit(lambda x: x * row[0])
+    yield f(x)
+    row[0] = 5.0
+    yield f(x)
+
+
+@case
+def dict_missing(jit):
+    class D(dict):
+        def __missing__(s, k):
+            return s.d
+
+    d = D(a=1.0)
+    d.d = 3.0
+    f = jit(lambda x: x * d["b"])
+    yield f(x)
+    d.d = 4.0
+    yield f(x)
+    d["b"] = 9.0
+    yield f(x)
+
+
+@case
+def userdict(jit):
+    d = collections.UserDict(a=1.0)
+    f = jit(lambda x: x * d["a"])
+    yield f(x)
+    d["a"] = 3.0
+    yield f(x)
+    del d["a"]
+    d["a"] = 8.0
+    yield f(x)
+
+
+@case
+def userlist(jit):
+    d = collections.UserList([1.0])
+    f = jit(lambda x: x * d[0])
+    yield f(x)
+    d[0] = 3.0
+    yield f(x)
+    d.append(3.0)
+    yield f(x)
+
+
+@case
+def chainmap(jit):
+    a = {"k": 1.0}
+    b = {}
+    d = collections.ChainMap(b, a)
+    f = jit(lambda x: x * d["k"])
+    yield f(x)
+    a["k"] = 3.0
+    yield f(x)
+    b["k"] = 7.0
+    yield f(x)
+
+
+@case
+def mappingproxy(jit):
+    a = {"k": 1.0}
+    d = types.MappingProxyType(a)
+    f = jit(lambda x: x * d["k"])
+    yield f(x)
+    a["k"] = 3.0
+    yield f(x)
+
+
+@case
+def mappingproxy_get(jit):
+    a = {"k": 1.0}
+    d = types.MappingProxyType(a)
+    f = jit(lambda x: x * d.get("k"))
+    yield f(x)
+    a["k"] = 3.0
+    yield f(x)
+
+
+@case
+def counter_most(jit):
+    c = collections.Counter(a=2, b=1)
+    f = jit(lambda x: x * c.most_common(1)[0][1])
+    yield f(x)
+    c["b"] += 9
+    yield f(x)
+    c.update(["b"])
+    yield f(x)
+
+
+@case
+def counter_inc(jit):
+    c = collections.Counter()
+
+    def s(x):
+        c["n"] += 1
+        return x * c["n"]
+
+    f = jit(s)
+    for _ in range(5):
+        yield f(x)
+        yield dict(c)
+
+
+@case
+def counter_total(jit):
+    c = collections.Counter(a=2)
+    f = jit(lambda x: x * c.total())
+    yield f(x)
+    c["z"] = 4
+    yield f(x)
+
+
+@case
+def descriptor(jit):
+    class D:
+        def __init__(s, v):
+            s.v = v
+
+        def __get__(s, o, t=None):
+            return s.v if o is None else s.v * o.m
+
+    class C:
+        d = D(2.0)
+
+    c = C()
+    c.m = 1.0
+    f = jit(lambda x: x * c.d)
+    yield f(x)
+    c.m = 3.0
+    yield f(x)
+    C.__dict__["d"].v = 9.0
+    yield f(x)
+    c.__dict__["d"] = 100.0
+    yield f(x)
+
+
+@case
+def data_descriptor(jit):
+    class D:
+        def __set_name__(s, o, n):
+            s.n = "_" + n
+
+        def __get__(s, o, t=None):
+            return getattr(o, s.n)
+
+        def __set__(s, o, v):
+            setattr(o, s.n, v * 2)
+
+    class C:
+        d = D()
+
+    c = C()
+    c.d = 1.0
+
+    def st(x):
+        c.d = c.d + 1
+        return x * c.d
+
+    f = jit(st)
+    yield f(x)
+    yield c._d
+    yield f(x)
+    yield c._d
+    c.d = 7.0
+    yield f(x)
+    yield c._d
+
+
+@case
+def metaclass_attr(jit):
+    class M(type):
+        k = 2.0
+
+        @property
+        def p(cls):
+            return cls.z
+
+    class C(metaclass=M):
+        z = 3.0
+
+    f = jit(lambda x: x * C.k * C.p)
+    yield f(x)
+    M.k = 5.0
+    yield f(x)
+    C.z = 4.0
+    yield f(x)
+    C.k = 1.0
+    yield f(x)
+
+
+@case
+def meta_getattr(jit):
+    class M(type):
+        def __getattr__(cls, n):
+            return cls.t[n]
+
+    class C(metaclass=M):
+        t = {"q": 2.0}
+
+    f = jit(lambda x: x * C.q)
+    yield f(x)
+    C.t["q"] = 5.0
+    yield f(x)
+    C.q = 8.0
+    yield f(x)
+
+
+@case
+def getattr_dict(jit):
+    class C:
+        def __init__(s):
+            s.__dict__["d"] = {}
+
+        def __getattr__(s, n):
+            try:
+                return s.d[n]
+            except KeyError:
+                raise AttributeError(n) from None
+
+        def __setattr__(s, n, v):
+            s.d[n] = v
+
+    c = C()
+    c.k = 2.0
+
+    def st(x):
+        c.n = c.k + 1
+        return x * c.n
+
+    f = jit(st)
+    yield f(x)
+    c.k = 3.0
+    yield f(x)
+    yield c.d
+    g = jit(lambda x: x * getattr(c, "zz", 7.0))
+    yield g(x)
+    c.zz = 1.0
+    yield g(x)
+
+
+@case
+def attrdict(jit):
+    class AD(dict):
+        __getattr__ = dict.__getitem__
+        __setattr__ = dict.__setitem__
+
+    c = AD(k=2.0)
+    f = jit(lambda x: x * c.k)
+    yield f(x)
+    c.k = 3.0
+    yield f(x)
+    c["k"] = 4.0
+    yield f(x)
+
+
+@case
+def attrdict_self(jit):
+    class AD(dict):
+        def __init__(s, *a, **k):
+            super().__init__(*a, **k)
+            s.__dict__ = s
+
+    c = AD(k=2.0)
+    f = jit(lambda x: x * c.k)
+    yield f(x)
+    c.k = 3.0
+    yield f(x)
+    c["k"] = 4.0
+    yield f(x)
+
+
+@case
+def super_attr(jit):
+    class A0:
+        k = 1.0
+
+    class B0(A0):
+        k = 2.0
+
+        def h(s, x):
+            return x * super().k * s.k
+
+    b = B0()
+    f = jit(lambda x: b.h(x))
+    yield f(x)
+    A0.k = 5.0
+    yield f(x)
+    B0.k = 3.0
+    yield f(x)
+
+
+@case
+def super_getitem(jit):
+    class D(dict):
+        def __getitem__(s, k):
+            return super().__getitem__(k) * s.m
+
+        m = 2.0
+
+    d = D(a=1.0)
+    f = jit(lambda x: x * d["a"])
+    yield f(x)
+    d["a"] = 4.0
+    yield f(x)
+    D.m = 3.0
+    yield f(x)
+    d.m = 9.0
+    yield f(x)
+
+
+@case
+def change_class_method(jit):
+    class P:
+        def h(s, x):
+            return x
+
+    class Q:
+        def h(s, x):
+            return x * 9
+
+    c = P()
+    f = jit(lambda x: c.h(x))
+    yield f(x)
+    c.__class__ = Q
+    yield f(x)
+
+
+@case
+def change_class_getitem(jit):
+    class P:
+        def __call__(s, x):
+            return x
+
+        def __getitem__(s, i):
+            return 2.0
+
+        def __add__(s, o):
+            return o + 1
+
+        def __len__(s):
+            return 3
+
+        def __bool__(s):
+            return True
+
+        def __contains__(s, i):
+            return False
+
+    class Q(P):
+        def __call__(s, x):
+            return x * 9
+
+        def __getitem__(s, i):
+            return 3.0
+
+        def __add__(s, o):
+            return o + 2
+
+        def __len__(s):
+            return 4
+
+        def __bool__(s):
+            return False
+
+        def __contains__(s, i):
+            return True
+
+    c = P()
+    for fn in (
+        lambda x: c(x),
+        lambda x: x * c[0],
+        lambda x: c + x,
+        lambda x: x * len(c),
+        lambda x: x * 2 if c else x,
+        lambda x: x * 3 if 1 in c else x,
+    ):
+        c.__class__ = P
+        f = jit(fn)
+        yield f(x)
+        c.__class__ = Q
+        yield f(x)
+
+
+@case
+def dunder_patched(jit):
+    class P:
+        def __call__(s, x):
+            return x
+
+        def __getitem__(s, i):
+            return 2.0
+
+        def __len__(s):
+            return 3
+
+        def __bool__(s):
+            return True
+
+    c = P()
+    f = jit(lambda x: c(x))
+    g = jit(lambda x: x * c[0])
+    h = jit(lambda x: x * len(c))
+    b = jit(lambda x: x * 2 if c else x)
+    yield f(x)
+    yield g(x)
+    yield h(x)
+    yield b(x)
+    P.__call__ = lambda s, x: x * 5
+    P.__getitem__ = lambda s, i: 7.0
+    P.__len__ = lambda s: 9
+    P.__bool__ = lambda s: False
+    yield f(x)
+    yield g(x)
+    yield h(x)
+    yield b(x)
+
+
+@case
+def property_patched(jit):
+    class P:
+        @property
+        def k(s):
+            return 2.0
+
+    c = P()
+    f = jit(lambda x: x * c.k)
+    yield f(x)
+    P.k = property(lambda s: 3.0)
+    yield f(x)
+    P.k = 4.0
+    yield f(x)
+
+
+@case
+def iter_patched(jit):
+    class P:
+        def __iter__(s):
+            return iter([1.0, s.k])
+
+    c = P()
+    c.k = 2.0
+    f = jit(lambda x: sum(x * v for v in c))
+    yield f(x)
+    c.k = 3.0
+    yield f(x)
+    P.__iter__ = lambda s: iter([9.0])
+    yield f(x)
+
+
+@case
+def attrdict_both(jit):
+    class AD(dict):
+        __getattr__ = dict.__getitem__
+        __setattr__ = dict.__setitem__
+
+    c = AD(k=2.0)
+    f = jit(lambda x: x * c.k)
+    yield f(x)
+    c.k = 3.0
+    yield f(x)
+    c["k"] = 4.0
+    yield f(x)
+    d = AD(k=2.0, h=AD(z=1.0))
+
+    def st(x):
+        d.k = d.k + 1
+        d.h.z = x * d.k
+        return x * d.k
+
+    f = jit(st)
+    for _ in range(5):
+        yield f(x)
+        yield dict(d)
+    yield traced(f, "<=", 3)
+
+
+@case
+def nt_child(jit):
+    NT = collections.namedtuple("NT", "d row")
+    c = NT({"k": 1.0}, [2.0])
+    f = jit(lambda x: x * c.d["k"] * c.row[0])
+    yield f(x)
+    c.d["k"] = 3.0
+    yield f(x)
+    c.row[0] = 9.0
+    yield f(x)
+
+
+@case
+def typed_nt_method(jit):
+    class NT(typing.NamedTuple):
+        d: dict
+
+        def h(s):
+            return s.d["k"]
+
+    c = NT({"k": 1.0})
+    f = jit(lambda x: x * c.h())
+    yield f(x)
+    c.d["k"] = 3.0
+    yield f(x)
+
+
+@case
+def dc_postinit(jit):
+    M = {"m": 1.0}
+
+    @dataclasses.dataclass
+    class C:
+        k: float = 1.0
+
+        def __post_init__(s):
+            s.k *= M["m"]
+
+    f = jit(lambda x: x * C(2.0).k)
+    yield f(x)
+    M["m"] = 4.0
+    yield f(x)
+
+
+@case
+def partial_kw(jit):
+    def h(x, k):
+        return x * k
+
+    p = functools.partial(h, k=2.0)
+    f = jit(lambda x: p(x))
+    yield f(x)
+    p.keywords["k"] = 5.0
+    yield f(x)
+    p = functools.partial(h, k=7.0)
+    yield f(x)
+
+
+@case
+def dict_setdefault_list(jit):
+    d = {}
+
+    def st(x):
+        d.setdefault("row", []).append(x.sum())
+        return x
+
+    f = jit(st)
+    for _ in range(3):
+        f(x)
+        yield d
+
+
+@case
+def cmp_lists(jit):
+    d = [1, [2]]
+    f = jit(lambda x: x * 2 if d == [1, [2]] else x)
+    yield f(x)
+    d[1][0] = 3
+    yield f(x)
+
+
+@case
+def attrgetter_nested(jit):
+    class C:
+        pass
+
+    c = C()
+    c.d = C()
+    c.d.k = 1.0
+    g = operator.attrgetter("d.k")
+    f = jit(lambda x: x * g(c))
+    yield f(x)
+    c.d.k = 4.0
+    yield f(x)
+
+
+@case
+def vars_loop(jit):
+    class C:
+        pass
+
+    c = C()
+    c.a = 1.0
+    c.b = 2.0
+    f = jit(lambda x: x * sum(vars(c).values()))
+    yield f(x)
+    c.a = 4.0
+    yield f(x)
+    c.z = 1.0
+    yield f(x)
+    g = jit(lambda x: x * sum(getattr(c, n) for n in sorted(c.__dict__)))
+    yield g(x)
+    c.a = 2.0
+    yield g(x)
+    c.q = 1.0
+    yield g(x)
+
+
+@case
+def dir_(jit):
+    class C:
+        pass
+
+    c = C()
+    c.a = 1.0
+    f = jit(lambda x: x * len([n for n in dir(c) if n[0] != "_"]))
+    yield f(x)
+    c.z = 1.0
+    yield f(x)
+
+
+@case
+def globals_dict(jit):
+    global G
+    G = 2.0
+    f = jit(lambda x: x * globals()["G"])
+    yield f(x)
+    G = 5.0
+    yield f(x)
+
+
+@case
+def prop_chain_write(jit):
+    class S:
+        n = 0
+
+    class T:
+        def __init__(s):
+            s._st = S()
+            s._st.n = 0
+
+        @property
+        def st(s):
+            return s._st
+
+        def get(s):
+            return s._st
+
+        def __getitem__(s, i):
+            return s._st
+
+    t = T()
+
+    def a(x):
+        t.st.n += 1
+        return x * t.st.n
+
+    def b(x):
+        t.get().n += 1
+        return x * t.get().n
+
+    def c(x):
+        t[0].n += 1
+        return x * t[0].n
+
+    for fn in (a, b, c):
+        f = jit(fn)
+        for _ in range(4):
+            yield f(x)
+            yield t._st.n
+
+
+@case
+def with_as(jit):
+    class C:
+        n = 0
+
+        def __enter__(s):
+            return s
+
+        def __exit__(s, *a):
+            s.n += 10
+
+    cc = C()
+
+    def st(x):
+        with cc as c:
+            c.n += 1
+        return x * cc.n
+
+    f = jit(st)
+    for _ in range(4):
+        yield f(x)
+        yield cc.n
+
+
+@case
+def nested_unknown_set(jit):
+    class C:
+        pass
+
+    a, b = C(), C()
+    a.v = 1.0
+    b.v = 2.0
+    a.t = b.t = None
+    sel = {"i": 0}
+
+    def pick():
+        return a if sel["i"] == 0 else b
+
+    def st(x):
+        pick().t = x * pick().v
+        return x
+
+    f = jit(st)
+    f(x)
+    yield a.t, b.t
+    sel["i"] = 1
+    f(x * 2)
+    yield a.t, b.t
+    b.v = 7.0
+    f(x)
+    yield a.t, b.t
+
+    def st2(x):
+        (a if sel["i"] == 0 else b).t = x * 3
+        return x
+
+    f = jit(st2)
+    f(x)
+    yield a.t, b.t
+    sel["i"] = 0
+    f(x * 2)
+    yield a.t, b.t
+    f(x * 5)
+    yield a.t, b.t
+
+
+@case
+def hooks(jit):
+    m = layer_of_ones()
+    k = {"s": 2.0}
+    h = m.register_forward_hook(lambda mod, i, o: o * k["s"])
+    f = jit(lambda x: m(x))
+    yield f(x)
+    k["s"] = 3.0
+    yield f(x)
+    h.remove()
+    yield f(x)
+    h2 = m.register_forward_pre_hook(lambda mod, i: (i[0] * 5,))
+    yield f(x)
+    h2.remove()
+    yield f(x)
+
+
+@case
+def hook_stash(jit):
+    m = layer_of_ones()
+    st = {}
+    m.register_forward_hook(lambda mod, i, o: st.__setitem__("o", o))
+    f = jit(lambda x: m(x))
+    yield f(x)
+    yield st
+    yield f(x * 2)
+    yield st
+
+
+@case
+def hook_append(jit):
+    m = layer_of_ones()
+    st = []
+
+    def hk(mod, i, o):
+        st.append(o.sum())
+
+    m.register_forward_hook(hk)
+    f = jit(lambda x: m(x))
+    yield f(x)
+    yield st
+    yield f(x * 2)
+    yield st
+
+
+@case
+def freeze_mid(jit):
+    a = layer_of_ones()
+
+    def st(x):
+        row = a(x).sum()
+        row.backward()
+        return row
+
+    f = jit(st)
+    yield f(x)
+    yield a.weight.grad
+    a.weight.requires_grad_(False)
+    a.weight.grad = None
+    yield f(x)
+    yield a.weight.grad, a.bias.grad
+    a.weight.requires_grad_(True)
+    yield f(x)
+    yield a.weight.grad
+
+
+@case
+def custom_opt_state(jit):
+    class Mine(optim.Optimizer):
+        def __init__(s, p, lr):
+            super().__init__(p, {"lr": lr})
+            s.t = 0
+
+        def step(s):
+            s.t += 1
+            with ts.no_grad():
+                for g in s.param_groups:
+                    for p in g["params"]:
+                        if p.grad is None:
+                            continue
+                        st = (
+                            s.state.setdefault(p, {})
+                            if not hasattr(s.state, "__missing__")
+                            else s.state[p]
+                        )
+                        st["m"] = st.get("m", ts.zeros_like(p)) * 0.9 + p.grad
+                        p.assign(p - st["m"] * g["lr"] / s.t)
+
+    a = layer_of_ones()
+    o = Mine(a.parameters(), 0.1)
+
+    def st(x):
+        o.zero_grad()
+        row = a(x).sum()
+        row.backward()
+        o.step()
+        return row
+
+    f = jit(st)
+    for _ in range(5):
+        yield f(x)
+        yield a.weight
+        yield o.t
+
+
+@case
+def module_forward_patch(jit):
+    m = layer_of_ones()
+    f = jit(lambda x: m(x))
+    yield f(x)
+    m.forward = lambda x: x * 7
+    yield f(x)
+    del m.forward
+    yield f(x)
+
+    class L2(nn.Linear):
+        def forward(s, x):
+            return x * 100
+
+    m.__class__ = L2
+    yield f(x)
+
+
+@case
+def module_setattr(jit):
+    class M(nn.Module):
+        def __init__(s):
+            super().__init__()
+            s.v = 1.0
+            s.log = []
+
+        def __setattr__(s, n, v):
+            if n == "v":
+                v = v * 2
+            super().__setattr__(n, v)
+
+        def forward(s, x):
+            s.v = s.v + 1
+            return x * s.v
+
+    m = M()
+    f = jit(m)
+    for _ in range(4):
+        yield f(x)
+        yield m.v
+
+
+@case
+def module_getattr(jit):
+    class M(nn.Module):
+        def __init__(s):
+            super().__init__()
+            s.inner = layer_of_ones()
+            s.inner.k = 2.0
+
+        def __getattr__(s, n):
+            try:
+                return super().__getattr__(n)
+            except AttributeError:
+                return getattr(s.inner, n)
+
+        def forward(s, x):
+            return s.inner(x) * s.k
+
+    m = M()
+    f = jit(m)
+    yield f(x)
+    m.inner.k = 3.0
+    yield f(x)
+    m.k = 9.0
+    yield f(x)
+
+
+@case
+def new_dict_in_state(jit):
+    st = {}
+
+    def s(x):
+        d = st.setdefault("p", {})
+        d["m"] = d.get("m", ts.zeros(2)) * 0.9 + x
+        return d["m"] * 1
+
+    f = jit(s)
+    for _ in range(4):
+        yield f(x)
+        yield st
+
+
+@case
+def new_dict_in_state2(jit):
+    st = {}
+
+    def s(x):
+        if "p" not in st:
+            st["p"] = {}
+        st["p"]["m"] = st["p"].get("m", 0) + x
+        return x
+
+    f = jit(s)
+    for _ in range(4):
+        yield f(x)
+        yield st
+
+
+@case
+def new_dict_tensor_key(jit):
+    p = nn.Parameter(ts.ones(2))
+    st = collections.defaultdict(dict)
+
+    def s(x):
+        d = st[p]
+        d["m"] = d.get("m", 0) + x
+        d["n"] = d.get("n", 0) + 1
+        return d["m"] * d["n"]
+
+    f = jit(s)
+    for _ in range(5):
+        yield f(x)
+        yield list(st.values())
+    yield traced(f, "<=", 5)
+
+
+@case
+def isinstance_change(jit):
+    class P:
+        pass
+
+    class Q(P):
+        pass
+
+    p = P()
+    f = jit(lambda x: x * 2 if isinstance(p, Q) else x)
+    yield f(x)
+    p.__class__ = Q
+    yield f(x)
+
+
+@case
+def class_in_fn(jit):
+    k = {"s": 1.0}
+
+    def s(x):
+        class T:
+            z = k["s"]
+
+            def h(self, x):
+                return x * self.z
+
+        return T().h(x)
+
+    f = jit(s)
+    yield f(x)
+    k["s"] = 3.0
+    yield f(x)
+
+
+@case
+def ret_self_container(jit):
+    row = [ts.ones(2)]
+    f = jit(lambda x: row)
+    a = f(x)
+    yield a is row
+    yield a
+
+
+@case
+def simplens(jit):
+    n = types.SimpleNamespace(a=types.SimpleNamespace(b=[1.0]))
+    f = jit(lambda x: x * n.a.b[0])
+    yield f(x)
+    n.a.b[0] = 2.0
+    yield f(x)
+    n.a = types.SimpleNamespace(b=[7.0])
+    yield f(x)
+
+
+@case
+def write_returned(jit):
+    class C:
+        pass
+
+    c = C()
+
+    def s(x):
+        c.h = x * 2
+        return c.h
+
+    f = jit(s)
+    a = f(x)
+    yield a is c.h
+    a += 1
+    yield c.h
+    yield f(x)
+
+
+@case
+def ret_dup_grad(jit):
+    p = nn.Parameter(ts.ones(2))
+
+    def s(x):
+        y = p * x
+        return y, y
+
+    f = jit(s)
+    a, b = f(x)
+    yield a is b
+    (a.sum() + b.sum()).backward()
+    yield p.grad
+
+
+@case
+def dup_tensor_state(jit):
+    c = {"a": None, "b": None}
+
+    def s(x):
+        y = x * 2
+        c["a"] = y
+        c["b"] = y
+        return x
+
+    f = jit(s)
+    f(x)
+    yield c["a"] is c["b"]
+    c["a"] += 1
+    yield c["b"]
+
+
+@case
+def nested_new(jit):
+    st = {}
+
+    def s(x):
+        st["a"] = {"row": []}
+        st["a"]["row"].append(x.sum())
+        st["a"]["n"] = len(st["a"]["row"])
+        return x
+
+    f = jit(s)
+    for _ in range(3):
+        f(x)
+        yield st
+
+
+@case
+def move_list(jit):
+    st = {"a": [1.0], "b": [2.0]}
+
+    def s(x):
+        st["a"], st["b"] = st["b"], st["a"]
+        st["a"][0] += 1
+        return x * st["a"][0]
+
+    f = jit(s)
+    for _ in range(4):
+        yield f(x)
+        yield st
+
+
+@case
+def alias_list(jit):
+    row = [1.0]
+    st = {"a": row, "b": row}
+
+    def s(x):
+        st["a"].append(2.0)
+        return x * len(st["b"])
+
+    f = jit(s)
+    for _ in range(4):
+        yield f(x)
+        yield st
+
+
+@case
+def list_subclass_append(jit):
+    class L(list):
+        def append(s, v):
+            super().append(v * 2)
+
+    row = L()
+
+    def s(x):
+        row.append(x.sum())
+        return x * len(row)
+
+    f = jit(s)
+    for _ in range(4):
+        yield f(x)
+        yield list(row)
+
+
+@case
+def dict_subclass_set(jit):
+    class D(dict):
+        def __setitem__(s, k, v):
+            super().__setitem__(k, v * 2)
+
+    d = D(a=1.0)
+
+    def s(x):
+        d["a"] = d["a"] + 1
+        return x * d["a"]
+
+    f = jit(s)
+    for _ in range(4):
+        yield f(x)
+        yield dict(d)
+
+
+@case
+def userdict_write(jit):
+    d = collections.UserDict(a=1.0)
+
+    def s(x):
+        d["a"] = d["a"] + 1
+        d["t"] = x
+        return x * d["a"]
+
+    f = jit(s)
+    for _ in range(5):
+        yield f(x)
+        yield dict(d)
+
+
+@case
+def userlist_write(jit):
+    d = collections.UserList()
+
+    def s(x):
+        d.append(x.sum())
+        return x * len(d)
+
+    f = jit(s)
+    for _ in range(4):
+        yield f(x)
+        yield list(d)
+
+
+@case
+def counter_update(jit):
+    c = collections.Counter(a=1)
+
+    def s(x):
+        c.update("ab")
+        c["a"] -= 0
+        return x * c["a"]
+
+    f = jit(s)
+    for _ in range(4):
+        yield f(x)
+        yield dict(c)
+
+
+@case
+def getset_prop(jit):
+    class C:
+        def __init__(s):
+            s._d = {}
+
+        def __getattr__(s, n):
+            if n.startswith("_"):
+                raise AttributeError(n)
+            return s._d[n]
+
+        def __setattr__(s, n, v):
+            if n.startswith("_"):
+                object.__setattr__(s, n, v)
+            else:
+                s._d[n] = v
+
+    c = C()
+    c.n = 0
+    c.t = ts.zeros(2)
+
+    def s(x):
+        c.n += 1
+        c.t = c.t + x
+        return c.t * c.n
+
+    f = jit(s)
+    for _ in range(5):
+        yield f(x)
+        yield c.n
+        yield c.t
+    yield traced(f, "<=", 3)
+
+
+@case
+def prop_setter_chain(jit):
+    class C:
+        def __init__(s):
+            s._k = 1.0
+            s.hist = []
+
+        @property
+        def k(s):
+            return s._k
+
+        @k.setter
+        def k(s, v):
+            s.hist.append(v)
+            s._k = v * 2
+
+    c = C()
+
+    def s(x):
+        c.k += 1
+        c.k = c.k
+        return x * c.k
+
+    f = jit(s)
+    for _ in range(4):
+        yield f(x)
+        yield c._k
+        yield c.hist
+
+
+@case
+def classmethods(jit):
+    class C:
+        n = 0
+        tbl = {"k": 1.0}
+
+        @classmethod
+        def inc(cls):
+            cls.n += 1
+            return cls.n
+
+        @staticmethod
+        def st():
+            return C.tbl["k"]
+
+    class D(C):
+        pass
+
+    f = jit(lambda x: x * D.inc() * D.st() * C.inc())
+    for _ in range(4):
+        yield f(x)
+        yield D.n, C.n
+    C.tbl["k"] = 3.0
+    yield f(x)
+    C.st = staticmethod(lambda: 7.0)
+    yield f(x)
+
+
+@case
+def module_super_forward(jit):
+    class A1(nn.Module):
+        s = 2.0
+
+        def forward(self, x):
+            return x * self.s
+
+    class B1(A1):
+        def forward(self, x):
+            return super().forward(x) + 1
+
+    m = B1()
+    f = jit(m)
+    yield f(x)
+    m.s = 3.0
+    yield f(x)
+    A1.forward = lambda self, x: x * 50
+    yield f(x)
+    n = nn.Sequential(m)
+    g = jit(n)
+    yield g(x)
+    B1.forward = lambda self, x: x
+    yield g(x)
+
+
+@case
+def warm_type(jit):
+    class P:
+        k = 1.0
+
+        def h(s, x):
+            return x * s.k
+
+    ps = [P(), P()]
+    f = jit(lambda x: sum(p.h(x) for p in ps))
+    for _ in range(3):
+        yield f(x)
+    yield traced(f, "==", 1)
+    P.k = 2.0
+    yield f(x)
+    ps[0].k = 5.0
+    yield f(x)
+    ps[1].__class__ = type("Q", (P,), {"k": 9.0})
+    yield f(x)
+
+
+@case
+def tuple_subclass(jit):
+    class T(tuple):
+        k = 2.0
+
+        def __getitem__(s, i):
+            return tuple.__getitem__(s, i) * s.k
+
+    t = T((1.0, {"a": 1.0}))
+    f = jit(lambda x: x * t[0])
+    yield f(x)
+    t.k = 3.0
+    yield f(x)
+    T.k = 5.0
+    del t.k
+    yield f(x)
+
+
+@case
+def accum_1d(jit):
+    m = nn.Linear(2, 2)
+    nn.init.ones_(m.weight)
+
+    def s(x):
+        row = m(x).sum()
+        row.backward()
+        return row * 0
+
+    f = jit(s)
+    for _ in range(4):
+        yield f(x)
+        yield m.bias.grad
+        yield m.weight.grad
+    yield traced(f, "<=", 3)
+
+
+@case
+def accum_stride(jit):
+    p = nn.Parameter(ts.ones((2, 3)))
+
+    def s(x):
+        (p.T @ x).sum().backward()
+        return x
+
+    f = jit(s)
+    p.grad = ts.ones((3, 2)).T
+    for _ in range(4):
+        yield f(x)
+        yield p.grad
+
+
+@case
+def nt_replace(jit):
+    NT = collections.namedtuple("NT", "a b")
+    st = {"c": NT(1.0, ts.ones(2))}
+
+    def s(x):
+        st["c"] = st["c"]._replace(b=st["c"].b + x)
+        return st["c"].b * st["c"].a
+
+    f = jit(s)
+    for _ in range(4):
+        yield f(x)
+        yield st["c"].b
+    st["c"] = NT(5.0, ts.zeros(2))
+    yield f(x)
+    yield type(st["c"]).__name__
+
+
+@case
+def call_chain(jit):
+    class B:
+        def __init__(s):
+            s.v = 1.0
+
+        def add(s, k):
+            s.v += k
+            return s
+
+        def mul(s, k):
+            s.v *= k
+            return s
+
+    b = B()
+
+    def s(x):
+        return x * b.add(1).mul(2).v
+
+    f = jit(s)
+    for _ in range(4):
+        yield f(x)
+        yield b.v
+
+
+@case
+def iop_self(jit):
+    class B:
+        def __init__(s):
+            s.v = 1.0
+
+        def __iadd__(s, k):
+            s.v += k
+            return s
+
+        def __enter__(s):
+            return s
+
+    b = B()
+
+    def s(x):
+        nonlocal b
+        b += 2
+        return x * b.v
+
+    f = jit(s)
+    for _ in range(4):
+        yield f(x)
+        yield b.v
+
+
+@case
+def setitem_obj(jit):
+    class B:
+        def __init__(s):
+            s.d = {}
+
+        def __setitem__(s, k, v):
+            s.d[k] = v
+
+        def __getitem__(s, k):
+            return s.d[k]
+
+        def __delitem__(s, k):
+            del s.d[k]
+
+        def __contains__(s, k):
+            return k in s.d
+
+    b = B()
+    b["n"] = 0
+
+    def s(x):
+        b["n"] += 1
+        b["t"] = x if "t" not in b else b["t"] + x
+        return b["t"] * b["n"]
+
+    f = jit(s)
+    for _ in range(4):
+        yield f(x)
+        yield b.d
+
+
+@case
+def singleton(jit):
+    class S:
+        inst = None
+
+        def __new__(cls):
+            if cls.inst is None:
+                cls.inst = super().__new__(cls)
+                cls.inst.n = 0
+            return cls.inst
+
+    S()
+
+    def s(x):
+        S().n += 1
+        return x * S().n
+
+    f = jit(s)
+    for _ in range(4):
+        yield f(x)
+        yield S().n
+
+
+@case
+def borg(jit):
+    class B:
+        sh = {}
+
+        def __init__(s):
+            s.__dict__ = B.sh
+
+    a, b = B(), B()
+    a.k = 1.0
+
+    def s(x):
+        a.k += 1
+        return x * b.k
+
+    f = jit(s)
+    for _ in range(4):
+        yield f(x)
+        yield b.k
+    B().k = 50.0
+    yield f(x)
+
+
+@case
+def dictattr_update(jit):
+    class C:
+        pass
+
+    c = C()
+    c.a = 1.0
+
+    def s(x):
+        c.__dict__.update(a=c.a + 1, t=x)
+        return x * c.a
+
+    f = jit(s)
+    for _ in range(4):
+        yield f(x)
+        yield c.a
+        yield c.t
+
+
+@case
+def obj_setattr(jit):
+    @dataclasses.dataclass(frozen=True)
+    class C:
+        a: float = 1.0
+
+    c = C()
+
+    def s(x):
+        object.__setattr__(c, "a", c.a + 1)
+        return x * c.a
+
+    f = jit(s)
+    for _ in range(4):
+        yield f(x)
+        yield c.a
+
+
+@case
+def slots_desc_write(jit):
+    class V:
+        def __set_name__(s, o, n):
+            s.n = n
+
+        def __get__(s, o, t=None):
+            return o.__dict__.get(s.n, 1.0)
+
+        def __set__(s, o, v):
+            if v < 0:
+                raise ValueError
+            o.__dict__[s.n] = v
+
+    class C:
+        k = V()
+
+    c = C()
+
+    def s(x):
+        c.k = c.k + 1
+        return x * c.k
+
+    f = jit(s)
+    for _ in range(5):
+        yield f(x)
+        yield c.k
+
+
+@case
+def jit_on_class(jit):
+    class C(nn.Module):
+        def __init__(s):
+            super().__init__()
+            s.k = 1.0
+            s.n = 0
+
+        def forward(s, x):
+            s.n += 1
+            return x * s.k
+
+    C.forward = jit(C.forward)
+    a, b = C(), C()
+    yield a(x), b(x)
+    a.k = 2.0
+    yield a(x), b(x)
+    yield a.n, b.n
+    b2 = copy.deepcopy(a)
+    b2.k = 7.0
+    yield b2(x), a(x)
+    yield b2.n, a.n
+
+
+@case
+def ring(jit):
+    class Ring:
+        def __init__(s, n):
+            s.buf = [None] * n
+            s.i = 0
+
+        def push(s, v):
+            s.buf[s.i % len(s.buf)] = v
+            s.i += 1
+
+        def mean(s):
+            v = [b for b in s.buf if b is not None]
+            return sum(v) / len(v)
+
+    r = Ring(2)
+
+    def s(x):
+        r.push(x.sum())
+        return x * r.mean()
+
+    f = jit(s)
+    for i in range(6):
+        yield f(x * i)
+        yield r.buf
+        yield r.i
 
 
 @pytest.mark.parametrize("make", CASES, ids=lambda make: make.__name__)
