@@ -298,6 +298,12 @@ def _local(walk: _Walk, instruction: dis.Instruction) -> None:
     walk.push(Local(instruction.argval))
 
 
+@_rule("LOAD_FROM_DICT_OR_DEREF")
+def _in_the_body_of_a_class(walk: _Walk, instruction: dis.Instruction) -> None:
+    walk.pop()
+    walk.push(Local(instruction.argval))
+
+
 @_rule("LOAD_CLOSURE")
 def _closure(walk: _Walk, instruction: dis.Instruction) -> None:
     walk.push(UNKNOWN)

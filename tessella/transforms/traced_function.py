@@ -11,6 +11,7 @@ import ctypes
 import enum
 import functools
 import operator
+import types
 from collections.abc import Callable, Generator, Sequence
 from typing import Any
 
@@ -44,6 +45,7 @@ _INTEGER_LAYOUT = contiguous_layout((), dtypes.int64)
 _REPEATABLE = (
     Tensor, TracedNumber, Size, type(None), bool, int, float, complex, str, bytes, np.generic, range, type, DType,
     enum.Enum,
+    types.ModuleType,
 )  # fmt: skip
 
 

@@ -297,3 +297,19 @@ def test_the_line_of_a_variable_is_told():
 
 def test_variables_of_functions_that_are_traced_are_their_own():
     assert ts.jit(lambda x: rebinding(x, None))(ts.ones(1)).tolist() == [1.0]
+
+
+_colours = None
+
+
+def test_modules_may_be_imported_when_they_are_needed_first():
+    def step(x):
+        global _colours
+        if _colours is None:
+            import colorsys as _colours
+        return x * _colours.rgb_to_hsv(0.5, 0.5, 0.5)[2]
+
+    compiled = ts.jit(step)
+    for _ in range(3):
+        assert compiled(ts.ones(1)).tolist() == [0.5]
+    assert len(compiled.traces) == 2
