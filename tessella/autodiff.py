@@ -271,6 +271,7 @@ def _leads_to(order: Sequence[Node], targets: set[Node]) -> set[Node]:
     """The nodes from which a target can be reached; the others need no work."""
     needed: set[Node] = set()
     for node in reversed(order):
-        if node in targets or any(edge is not None and edge[0] in needed for edge in node.parents):
+        leads = [edge is not None and edge[0] in needed for edge in node.parents]
+        if node in targets or any(leads):
             needed.add(node)
     return needed

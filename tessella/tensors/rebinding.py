@@ -51,7 +51,8 @@ class _Pair:
         x, y = self.tensor, self.other
         if not self.exchanged:
             return
-        if all(x._value is not known for known in (self.given, y._value, self.before[0])):
+        held = x._value
+        if held is not self.given and held is not y._value and held is not self.before[0]:
             y._value, y._node, y._output = x._value, x._node, x._output
         x._value, x._node, x._output = self.before
         self.exchanged = False
