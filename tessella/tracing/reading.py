@@ -14,7 +14,6 @@ import builtins
 import functools
 import gc
 import operator
-import sys
 import types
 import weakref
 from collections.abc import Callable, Sequence
@@ -368,16 +367,16 @@ class Reader:
             self.around.fields(values[0], texts[0])
         elif type(function) is operator.attrgetter:
             for name in function.__reduce__()[1]:
-                self._on_chain(values[0], name.split("."), texts[0])
+                self._on_chain(frame, values[0], name.split("."), texts[0])
         else:
             return False
         return True
 
-    def _on_chain(self, owner: Any, names: Sequence[str], text: str) -> None:
+    def _on_chain(self, frame: FrameType, owner: Any, names: Sequence[str], text: str) -> None:
         """Attributes of attributes are read."""
         path: Path = Constant(owner)
         for name in names:
-            owner, text = self._value(sys._getframe(), path), f"{text}.{name}"
+            owner, text = self._value(frame, path), f"{text}.{name}"
             if owner is MISSING or not self.around.is_known(owner):
                 return
             self.around.read_attribute(owner, name, text)
