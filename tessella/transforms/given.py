@@ -87,7 +87,7 @@ class Containers:
         children = list(_children(owner))
         top = len(path) < 2 and isinstance(owner, (tuple, dict))  # `args` and `kwargs` are nobody's
         mutable = isinstance(owner, _MUTABLE) or dataclasses.is_dataclass(owner)
-        if (children and mutable and not top) or (isinstance(owner, _MUTABLE) and not top):
+        if mutable and not top:
             steps, held = [step for step, _ in children], [value for _, value in children]
             self._before.append((owner, Kept(path), steps, held))
         for step, child in children:
