@@ -23,11 +23,16 @@ def text(number):
     return to_llvm(Kernel(f"kernel_{number}", (X, Y), (n,), (body,)))
 
 
+def machine_code(llvm_ir):
+    with engine._tools() as tools:
+        return engine._emit(engine._optimise(llvm_ir, tools), tools)
+
+
 def test_code_made_in_several_threads_is_the_code_made_in_one():
     texts = [text(number) for number in range(12)]
     with ThreadPoolExecutor(4) as pool:
-        together = list(pool.map(lambda t: engine._emit(engine._optimise(t)), texts * 3))
-    alone = [engine._emit(engine._optimise(t)) for t in texts]
+        together = list(pool.map(machine_code, texts * 3))
+    alone = [machine_code(t) for t in texts]
     assert together == alone * 3
 
 
@@ -52,6 +57,22 @@ def test_two_threads_are_in_llvm_at_the_same_time(monkeypatch):
     monkeypatch.setattr(engine.machine, "usable_processors", lambda: 2)
     compile_all(modules)
     assert all(engine.compile(m)[m.symbols[0]] for m in modules)
+
+
+def test_no_signal_finds_the_main_thread_in_llvm():
+    """llvmlite takes its lock in Python code: a Ctrl-C behind it would leave it taken for ever."""
+    from llvmlite.binding import ffi
+
+    seen, nothing = set(), lambda: None
+    note = lambda: seen.add(threading.current_thread() is threading.main_thread())  # noqa: E731
+    ffi.register_lock_callback(note, nothing)
+    try:
+        compile_all([engine.Module(text(200 + k), (f"kernel_{200 + k}",)) for k in range(3)])
+        assert engine.compile(engine.Module(text(210), ("kernel_210",)))["kernel_210"]
+        assert "kernel_210" in engine.assembly(engine.optimised(text(210)))
+    finally:
+        ffi.unregister_lock_callback(note, nothing)
+    assert seen == {False}
 
 
 def test_what_llvm_does_not_understand_is_an_error_in_a_thread_too():

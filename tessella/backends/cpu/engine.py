@@ -11,14 +11,13 @@ import ctypes
 import functools
 import hashlib
 import itertools
-import threading
 from collections import deque
-from collections.abc import Callable, Sequence
-from concurrent.futures import Future
+from collections.abc import Callable, Generator, Sequence
 from typing import Any, NamedTuple
 
 from tessella import forking
 from tessella.backends.cpu import cache, machine, processors
+from tessella.uninterrupted import Work, uninterrupted
 
 VERSION = "5"  # of the code generator; a change makes cached objects stale
 
@@ -29,6 +28,7 @@ _links = itertools.count()
 
 
 @functools.cache
+@uninterrupted
 def _llvm() -> Any:
     import llvmlite.binding as llvm
 
@@ -58,28 +58,31 @@ def _side_by_side() -> tuple[Callable[..., Any], Callable[..., Any]]:
     return run_passes, emit
 
 
-class _Own(threading.local):
-    """What a thread has of LLVM for itself."""
+class _Tools:
+    """What only one thread at a time may use of LLVM.
 
-    machine: Any = None
-    context: Any = None
+    Args:
+        machine: LLVM's model of the processor.
+        context: where LLVM keeps the types and constants of modules.
+    """
 
-
-_own = _Own()
-
-
-def _target_machine() -> Any:
-    """LLVM's model of this machine; each thread has its own."""
-    if _own.machine is None:
-        _own.machine = _new_target_machine()
-    return _own.machine
+    def __init__(self) -> None:
+        self.machine = _new_target_machine()
+        self.context = _llvm().create_context()
 
 
-def _context() -> Any:
-    """Where LLVM keeps the types and constants of modules; each thread has its own."""
-    if _own.context is None:
-        _own.context = _llvm().create_context()
-    return _own.context
+_idle: list[_Tools] = []
+
+
+@contextlib.contextmanager
+def _tools() -> Generator[_Tools, None, None]:
+    """Tools that nobody uses, for as long as the block lasts; making them takes a third of a millisecond."""
+    try:
+        found = _idle.pop()
+    except IndexError:
+        found = _Tools()
+    yield found
+    _idle.append(found)  # after an error nobody knows what is left in them
 
 
 def _new_target_machine() -> Any:
@@ -101,7 +104,7 @@ def _architecture(name: str) -> Any:
 
 @functools.cache
 def _linker() -> Any:
-    return _llvm().create_lljit_compiler(_target_machine())
+    return _llvm().create_lljit_compiler(_new_target_machine())
 
 
 @functools.cache
@@ -147,6 +150,11 @@ def compile(module: Module) -> dict[str, int]:
     that this machine cannot execute has no addresses: they are 0, and `callable_at` knows.
     """
     key = module.key
+    return _compiled.get(key) or _compile(key, module)
+
+
+@uninterrupted
+def _compile(key: str, module: Module) -> dict[str, int]:
     with forking.making.section(), _lock:
         known = _compiled.get(key)
         if known is None:
@@ -155,81 +163,66 @@ def compile(module: Module) -> dict[str, int]:
 
 
 class SideBySide:
-    """Compiles modules beside the thread that brings them, each thread with a context of LLVM's of its own.
+    """Compiles modules in other threads than the one that brings them.
 
     To be used in a `with` block: the threads are gone after it. They are not those of an executor, which
     takes no more work once the main thread has come to its end, though other threads go on.
     """
 
     def __init__(self) -> None:
-        self.begun: dict[str, tuple[Module, Future[bytes]]] = {}
+        self.begun: dict[str, Module] = {}
         self.waiting: deque[str] = deque()
-        self.threads: list[threading.Thread] = []
+        self.codes: dict[str, bytes] = {}
+        self.workers: list[Work[None]] = []
 
     def __enter__(self) -> SideBySide:
         return self
 
     def __exit__(self, kind: Any, *_: object) -> None:
         self.waiting.clear()
-        for thread in self.threads:
-            thread.join()
+        for worker in self.workers:
+            worker.wait()
 
     def begin(self, module: Module) -> None:
         """Let a thread compile a module, if that has not been done."""
         key = module.key
         if key in _compiled or key in self.begun:
             return
-        if not self.begun:
-            _target_machine()  # made before the threads need it
-            if processors.is_executable(processors.target()):
-                _linker()
-        self.begun[key] = module, Future()
+        self.begun[key] = module
         self.waiting.append(key)
-        self.threads = [thread for thread in self.threads if thread.is_alive()]
-        if len(self.threads) < machine.usable_processors():
-            self._start_thread()
-
-    def _start_thread(self) -> None:
-        thread = threading.Thread(target=self._work, name="tessella-compiler", daemon=True)
-        with contextlib.suppress(RuntimeError):  # there are too many: then who waits does it all
-            thread.start()
-            self.threads.append(thread)
+        busy = [worker for worker in self.workers if not worker.is_done()]
+        if len(busy) < machine.usable_processors():
+            with contextlib.suppress(RuntimeError):  # too many: then those that are there do it
+                self.workers.append(Work(self._work))
 
     def _work(self) -> None:
-        with contextlib.suppress(BaseException):  # it is raised where the code is asked for
-            while self._compile_next():
-                pass
+        """Compile those that wait until none is left."""
+        with forking.making.section():
+            while self.waiting:
+                try:
+                    key = self.waiting.popleft()
+                except IndexError:  # another thread has taken the last one
+                    return
+                self.codes[key] = _object_code(key, self.begun[key])
 
-    def _compile_next(self) -> bool:
-        """Compile one of those that wait; whether there was one."""
-        try:
-            key = self.waiting.popleft()
-        except IndexError:
-            return False
-        module, future = self.begun[key]
-        try:
-            future.set_result(_object_code(key, module))
-        except BaseException as error:
-            future.set_exception(error)
-            raise
-        return True
-
+    @uninterrupted
     def finish(self) -> None:
         """Compile with the threads until all machine code is there, and give it addresses."""
-        while self._compile_next():
-            pass
-        codes = [(key, module, future.result()) for key, (module, future) in self.begun.items()]
-        with _lock:
-            for key, module, code in codes:
+        self._work()
+        for worker in self.workers:
+            worker.result()
+        with forking.making.section(), _lock:
+            for key, code in self.codes.items():
                 if key not in _compiled:
-                    _compiled[key] = _link(key, code, module.symbols)
+                    _compiled[key] = _link(key, code, self.begun[key].symbols)
 
 
 def _object_code(key: str, module: Module) -> bytes:
     """Machine code from the cache, or made and put there."""
     code = cache.load(key)
     if code is None:
-        code = _emit(_optimise(module.llvm_ir()))
+        with _tools() as tools:
+            code = _emit(_optimise(module.llvm_ir(), tools), tools)
         cache.store(key, code)
     return code
 
@@ -241,12 +234,12 @@ def _object_code(key: str, module: Module) -> bytes:
 _PASSES = ("always_inliner", "loop_rotate", "instruction_combine", "simplify_cfg", "aggressive_dce")
 
 
-def _optimise(llvm_ir: str) -> Any:
+def _optimise(llvm_ir: str, tools: _Tools) -> Any:
     """Run the passes of LLVM that kernels need."""
     llvm = _llvm()
-    module = llvm.parse_assembly(llvm_ir, _context())
+    module = llvm.parse_assembly(llvm_ir, tools.context)
     module.verify()  # a mistake is then an error here, and not a crash in some pass
-    builder = llvm.create_pass_builder(_target_machine(), llvm.create_pipeline_tuning_options())
+    builder = llvm.create_pass_builder(tools.machine, llvm.create_pipeline_tuning_options())
     passes = llvm.create_new_module_pass_manager()
     for name in _PASSES:
         getattr(passes, f"add_{name}_pass")()
@@ -255,13 +248,13 @@ def _optimise(llvm_ir: str) -> Any:
     return module
 
 
-def _emit(module: Any) -> bytes:
+def _emit(module: Any, tools: _Tools) -> bytes:
     """The object code of an optimised module."""
     from llvmlite.binding import ffi
 
     _, emit = _side_by_side()
     with ffi.OutputString() as complaint:
-        buffer = emit(_target_machine(), module, 1, complaint)
+        buffer = emit(tools.machine, module, 1, complaint)
         if not buffer:
             raise RuntimeError(str(complaint))
     try:
@@ -283,14 +276,18 @@ def _link(key: str, code: bytes, symbols: Sequence[str]) -> dict[str, int]:
     return {symbol: tracker[symbol] for symbol in symbols}
 
 
+@uninterrupted
 def optimised(llvm_ir: str) -> str:
     """The LLVM IR after optimisation, for reading."""
-    return str(_optimise(llvm_ir))
+    with _tools() as tools:
+        return str(_optimise(llvm_ir, tools))
 
 
+@uninterrupted
 def assembly(llvm_ir: str) -> str:
     """The machine code as assembly, for reading."""
-    text: str = _target_machine().emit_assembly(_optimise(llvm_ir))
+    with _tools() as tools:
+        text: str = tools.machine.emit_assembly(_optimise(llvm_ir, tools))
     return text
 
 

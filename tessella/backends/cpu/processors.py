@@ -15,6 +15,7 @@ import platform
 from typing import NamedTuple
 
 from tessella.errors import ConfigurationError
+from tessella.uninterrupted import uninterrupted
 
 VARIABLE = "TESSELLA_CPU"
 _PREFIX = "x86-64-"  # may be left out
@@ -64,6 +65,7 @@ NATIVE = "native"
 
 
 @functools.cache
+@uninterrupted
 def host() -> Processor:
     """The processor of this machine."""
     import llvmlite.binding as llvm
