@@ -13,6 +13,7 @@ from typing import Any, Literal
 import numpy as np
 
 from tessella.errors import DTypeError
+from tessella.uninterrupted import import_extension
 
 Kind = Literal["bool", "int", "uint", "float", "complex"]
 
@@ -79,9 +80,8 @@ class DType:
 @functools.cache
 def _numpy_dtype(name: str) -> np.dtype[Any]:
     if name == "bfloat16":
-        import ml_dtypes  # here, because importing it takes longer than the rest of this package
-
-        return np.dtype(ml_dtypes.bfloat16)
+        # here, because importing it takes longer than the rest of this package
+        return np.dtype(import_extension("ml_dtypes").bfloat16)
     return np.dtype(name)
 
 

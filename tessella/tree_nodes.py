@@ -21,6 +21,7 @@ from typing import Any
 import numpy as np
 
 from tessella.errors import ArgumentError, ArgumentTypeError
+from tessella.uninterrupted import import_extension
 
 NAMESPACE = "tessella"  # of what `optree` is told
 _STATIC = "static"  # in the metadata of a field
@@ -29,8 +30,7 @@ _STATIC = "static"  # in the metadata of a field
 @functools.cache
 def loaded() -> Any:
     """`optree`, once it is needed, told to keep dicts in their order."""
-    import optree
-
+    optree = import_extension("optree")
     order = contextlib.ExitStack()
     order.enter_context(optree.dict_insertion_ordered(True, namespace=NAMESPACE))
     atexit.register(order.close)  # and keeps it open until then

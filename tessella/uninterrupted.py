@@ -9,9 +9,11 @@ threads have no such moments. Here the main thread waits by one step of the inte
 from __future__ import annotations
 
 import functools
+import importlib
 import threading
 from _thread import allocate_lock, start_new_thread
 from collections.abc import Callable
+from types import ModuleType
 from typing import Generic, ParamSpec, TypeVar, cast
 
 Result = TypeVar("Result")
@@ -89,3 +91,13 @@ def uninterrupted(
         return work.result()
 
     return call
+
+
+@uninterrupted
+def import_extension(name: str) -> ModuleType:
+    """Import a package with modules in C, which cannot be initialised again after half an import.
+
+    >>> import_extension("math").hypot(3.0, 4.0)
+    5.0
+    """
+    return importlib.import_module(name)

@@ -21,6 +21,9 @@ class Alarm(Exception):
 @pytest.fixture
 def alarm():
     """Calls work, in which an alarm goes off; whether it ended the work."""
+    ts.jit(forever)(
+        ts.full(3, 1e30)
+    )  # Python itself leaves files open when an import is interrupted
 
     def ring(*_):
         raise Alarm

@@ -148,7 +148,6 @@ def test_an_interruption_between_call_and_bookkeeping(monkeypatch):
 
 INTERRUPTED = """
     import threading
-    import llvmlite.binding, optree  # an extension module that is interrupted cannot be loaded again
     import tessella as ts
     from tessella import nn, optim
     model = nn.Sequential(*[nn.Linear(n, n + 1) for n in range(4, 40)])
