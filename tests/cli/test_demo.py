@@ -108,16 +108,20 @@ def test_nonsense_threads(threads, tmp_path):
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="sends SIGINT")
 def test_interrupted_it_keeps_what_it_has(tmp_path):
-    process = subprocess.Popen(
-        [*COMMAND, "demo", "--epochs", "100000", "--json", "--out", str(tmp_path)],
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-    )  # fmt: skip
-    time.sleep(6)
-    process.send_signal(signal.SIGINT)
-    out, errors = process.communicate(timeout=60)
-    assert process.returncode == 130, errors
-    assert "Traceback" not in errors
+    for seconds in (5, 15, 45):
+        process = subprocess.Popen(
+            [*COMMAND, "demo", "--epochs", "100000", "--json", "--out", str(tmp_path)],
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        )  # fmt: skip
+        time.sleep(seconds)
+        process.send_signal(signal.SIGINT)
+        out, errors = process.communicate(timeout=60)
+        assert process.returncode == 130, errors
+        assert "Traceback" not in errors
+        if out:  # else it came before the training, on a machine that has much to do
+            break
     facts = json.loads(out)
     assert facts["interrupted"] is True
     assert len(facts["losses"]) == facts["epochs"]
