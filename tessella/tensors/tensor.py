@@ -400,9 +400,9 @@ class Tensor:
         return binary(elementwise("remainder"), other, self)
 
     def __pow__(self, other: Operand) -> Tensor:
-        from tessella.tensors.elementwise import pow
+        from tessella.tensors.elementwise import power
 
-        return pow(self, other)
+        return power(self, other)
 
     def __rpow__(self, other: Operand) -> Tensor:
         return binary(elementwise("pow"), other, self)
