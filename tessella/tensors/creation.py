@@ -94,16 +94,19 @@ def converted(value: Any, like: Sequence[Tensor]) -> Tensor | None:
         return None
     if not isinstance(value, _CONVERTED) and not any(hasattr(value, name) for name in _PROTOCOLS):
         return None
-    found: set[np.dtype[Any]] = set()
-    kinds = [x.dtype for x in like if x.dtype.is_inexact]
-    if kinds and isinstance(value, (float, complex, list, tuple)):
-        data = np.asarray(_plain(value, found))
-        if data.dtype.kind in "fc" and not found:
-            kind = dtypes.python_scalar_dtype(
-                1j if data.dtype.kind == "c" else 1.0, dtypes.promote(*kinds)
-            )
-            return asarray(value, dtype=kind)
-    return asarray(value)
+    made = asarray(value)
+    beside = [x.dtype for x in like if x.dtype.is_inexact]
+    if not beside or not made.dtype.is_inexact or _holds_dtypes(value):
+        return made
+    kind = dtypes.python_scalar_dtype(1j if made.dtype.is_complex else 1.0, dtypes.promote(*beside))
+    return made if kind is made.dtype else asarray(value, dtype=kind)
+
+
+def _holds_dtypes(value: Any) -> bool:
+    """Whether there is anything but Python's numbers in it."""
+    if isinstance(value, (list, tuple)):
+        return any(map(_holds_dtypes, value))
+    return not isinstance(value, (bool, int, float, complex)) or isinstance(value, np.generic)
 
 
 _CONVERTED = (np.ndarray, np.generic, bool, int, float, complex, list, tuple)
@@ -180,7 +183,8 @@ def _as_numpy(obj: Any, target: DType | None) -> np.ndarray[Any, Any]:
             "expected"
         )
     if target is None and data.dtype.kind in "fc":
-        return data.astype(_common(data.dtype.kind, found).numpy, copy=False)
+        with np.errstate(over="ignore"):  # what is too large is infinite, as in any computation
+            return data.astype(_common(data.dtype.kind, found).numpy, copy=False)
     return data
 
 
@@ -207,12 +211,19 @@ def _check_fits(data: np.ndarray[Any, Any], target: DType) -> None:
         )
 
 
-def _plain(obj: Any, found: set[np.dtype[Any]]) -> Any:
+_DEEPEST = 64  # as in NumPy
+
+
+def _plain(obj: Any, found: set[np.dtype[Any]], depth: int = 0) -> Any:
     """Nested sequences with tensors in them, as NumPy understands them; `found` gets their dtypes."""
     if type(obj) is float or type(obj) is int:  # as most of it is
         return obj
     if isinstance(obj, (list, tuple)):
-        return [_plain(item, found) for item in obj]
+        if depth == _DEEPEST:
+            raise ArgumentError(
+                f"asarray: lists are nested more than {_DEEPEST} deep; a tensor has no more axes"
+            )
+        return [_plain(item, found, depth + 1) for item in obj]
     if isinstance(obj, Tensor):
         obj = obj.numpy()
     if isinstance(obj, (np.ndarray, np.generic)):

@@ -9,8 +9,10 @@ from typing import Any
 from tessella import dtypes
 from tessella.arguments import elementwise as gated
 from tessella.arguments import public
+from tessella.primitives.base import broadcast_shapes
 from tessella.primitives.elementwise import Elementwise, elementwise
 from tessella.primitives.host import NumPyCall
+from tessella.primitives.movement import expand
 from tessella.scalar.expression import OPERATORS
 from tessella.scalar.function import ScalarFunction, scalar_function
 from tessella.tensors.creation import asarray, zeros_like
@@ -190,7 +192,9 @@ def where(condition: Tensor, x1: Operand, x2: Operand, /) -> Tensor:
     if condition.dtype is not dtypes.bool_:
         condition = condition != 0
     if first.dtype.is_complex or second.dtype.is_complex:
-        return apply(NumPyCall("where"), (condition, first, second))
+        given = (condition, first, second)
+        shape = broadcast_shapes([x.shape for x in given], "where")
+        return apply(NumPyCall("where"), tuple([expand(x, shape) for x in given]))
     return apply(elementwise("select"), (condition, first, second))
 
 

@@ -336,6 +336,10 @@ def take(x: Tensor, indices: Tensor, /, *, axis: int | None = None) -> Tensor:
 def take_along_axis(x: Tensor, indices: Tensor, /, *, axis: int = -1) -> Tensor:
     """For each row along an axis, its elements at the places of the same row of indices."""
     place = normalise_axis(axis, x.ndim, "take_along_axis")
+    if indices.ndim != x.ndim:
+        raise ShapeError(
+            f"take_along_axis: shape {x.shape}, and indices of shape {indices.shape}; expected as many axes"
+        )
     shape = broadcast_shapes(
         [
             tuple(1 if i == place else n for i, n in enumerate(x.shape)),

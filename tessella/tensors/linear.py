@@ -87,10 +87,14 @@ def tensordot(
             )
         pairs = (tuple(range(x1.ndim - axes, x1.ndim)), tuple(range(axes)))
     else:
+        if len(axes) != 2 or any(isinstance(each, int) for each in axes):
+            raise AxisError(f"tensordot: axes is {axes}; expected two lists of axes, or how many")
         pairs = (
             tuple(normalise_axis(a, x1.ndim, "tensordot") for a in axes[0]),
             tuple(normalise_axis(a, x2.ndim, "tensordot") for a in axes[1]),
         )
+    if len(pairs[0]) != len(pairs[1]) or any(len(set(each)) != len(each) for each in pairs):
+        raise AxisError(f"tensordot: axes is {axes}; expected as many of x1 as of x2, each once")
     left = list(range(x1.ndim))
     right = list(range(x1.ndim, x1.ndim + x2.ndim))
     for a, b in zip(*pairs, strict=True):

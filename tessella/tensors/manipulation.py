@@ -330,6 +330,8 @@ def pad(x: Tensor, widths: Sequence[Sequence[int]], /, value: bool | int | float
     pairs = [tuple(pair) for pair in widths]
     if len(pairs) != x.ndim or any(len(pair) != 2 for pair in pairs):
         raise ShapeError(f"pad: {len(pairs)} pairs of widths for {x.ndim} axes")
+    if not pairs:
+        return x.copy()
     pairs = [tuple(check_count(width, "pad", "a width") for width in pair) for pair in pairs]
     low, high = tuple(a for a, _ in pairs), tuple(b for _, b in pairs)
     return apply(Pad(low, high, (0,) * x.ndim, _filling(value, x.dtype)), (x,))

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
 from tessella import dtypes
 from tessella.arguments import public
-from tessella.errors import ArgumentError, ShapeError
+from tessella.errors import ArgumentError, IndexingError, ShapeError
 from tessella.primitives.base import normalise_axis
 from tessella.primitives.host import ArgSort
 from tessella.tensors.creation import asarray
@@ -70,8 +70,21 @@ def searchsorted(
     """
     if x1.ndim != 1:
         raise ShapeError(f"searchsorted: x1 has shape {x1.shape}; expected a vector")
-    order = None if sorter is None else sorter.numpy()
+    order = None if sorter is None else _order(sorter, x1.size)
     return asarray(np.searchsorted(x1.numpy(), x2.numpy(), side=side, sorter=order))
+
+
+def _order(sorter: Tensor, size: int) -> np.ndarray[Any, Any]:
+    """The places of a vector's elements in their order, as NumPy has it."""
+    order = sorter.numpy()
+    if not sorter.dtype.is_integer or sorter.shape != (size,):
+        raise ArgumentError(
+            f"searchsorted: sorter is {sorter.dtype.name} of shape {sorter.shape}; expected integers of "
+            f"shape ({size},), as ts.argsort(x1) gives them"
+        )
+    if size and not 0 <= order.min() <= order.max() < size:
+        raise IndexingError(f"searchsorted: sorter holds other places than 0 to {size - 1}")
+    return order.astype(np.int64)
 
 
 @public

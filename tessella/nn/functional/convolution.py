@@ -27,6 +27,8 @@ def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     >>> linear(ts.ones((1, 3)), ts.ones((2, 3)), ts.asarray([0.0, 1.0]))
     tensor([[3., 4.]])
     """
+    if weight.ndim != 2:
+        raise ShapeError(f"linear: the weight has shape {weight.shape}; expected (out, in)")
     if x.ndim == 0 or x.shape[-1] != weight.shape[-1]:
         raise ShapeError(
             f"linear: the input has shape {x.shape}, the weight {weight.shape}; the last axis of "
