@@ -147,7 +147,19 @@ def as_dtype(dtype: Any) -> DType:
     >>> as_dtype("float32") is float32, as_dtype(int)
     (True, tessella.int64)
     """
-    return dtype if isinstance(dtype, DType) else _found(dtype)
+    if isinstance(dtype, DType):
+        return dtype
+    if not isinstance(
+        dtype, (str, type, np.dtype)
+    ):  # NumPy reads much into lists, numbers and None
+        raise _unknown(dtype)
+    return _found(dtype)
+
+
+def _unknown(dtype: Any) -> DTypeError:
+    known = ", ".join(_BY_NAME)
+    shown = repr(dtype) if isinstance(dtype, (str, type, np.dtype)) else type(dtype).__name__
+    return DTypeError(f"dtype: {shown} is not a data type that Tessella knows; use one of {known}")
 
 
 @functools.lru_cache(maxsize=1024)
@@ -160,10 +172,7 @@ def _found(dtype: Any) -> DType:
         name = str(dtype)
     found = _BY_NAME.get(name)
     if found is None:
-        known = ", ".join(_BY_NAME)
-        raise DTypeError(
-            f"dtype: {dtype!r} is not a data type that Tessella knows; use one of {known}"
-        )
+        raise _unknown(dtype)
     return found
 
 

@@ -231,10 +231,13 @@ def _own(value: Any) -> Array:
     return from_numpy(np.asarray(value), copy=True)
 
 
+_LARGE = 1e38  # what is near the end of float32, or beyond it
+
+
 def fill(value: Any, shape: tuple[int, ...], dtype: Any) -> Array:
     """An array of one value."""
     result = empty(contiguous_layout(shape, dtype))
-    if is_half(dtype):
+    if is_half(dtype) or abs(value) > _LARGE:
         with np.errstate(over="ignore"):  # what is too large is infinite, as in any computation
             to_numpy(result)[...] = value
     else:

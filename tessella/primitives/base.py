@@ -7,6 +7,7 @@ from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
+from tessella.arguments.kinds import shown
 from tessella.dtypes import DType
 from tessella.errors import AxisError, MissingRuleError, ShapeError
 
@@ -132,11 +133,11 @@ def normalise_axis(axis: int, rank: int, name: str) -> int:
     if type(axis) is int and 0 <= axis < rank:  # as they mostly come
         return axis
     if not isinstance(axis, (int, np.integer)) or isinstance(axis, bool):
-        raise AxisError(f"{name}: axis {axis!r} is not an integer")
+        raise AxisError(f"{name}: axis {shown(axis)} is not an integer")
     if not -rank <= axis < rank:
         allowed = f"from {-rank} to {rank - 1}" if rank else "none: it has no axes"
         raise AxisError(
-            f"{name}: axis {axis} is out of range for an array of {rank} dimensions (allowed: "
+            f"{name}: axis {shown(axis)} is out of range for an array of {rank} dimensions (allowed: "
             f"{allowed})"
         )
     return int(axis) % rank
@@ -156,7 +157,7 @@ def normalise_axes(axes: int | Sequence[int] | None, rank: int, name: str) -> tu
     if isinstance(axes, (int, np.integer)):
         return (normalise_axis(axes, rank, name),)
     if not isinstance(axes, Iterable):
-        raise AxisError(f"{name}: axis {axes!r} is neither an integer nor several")
+        raise AxisError(f"{name}: axis {shown(axes)} is neither an integer nor several")
     found = sorted(normalise_axis(axis, rank, name) for axis in axes)
     if len(set(found)) != len(found):
         raise AxisError(f"{name}: axes {tuple(axes)} name one axis twice")

@@ -74,7 +74,8 @@ class Elementwise(Primitive):
         if self.name in _NEEDS_ORDER or not (found is np.where or isinstance(found, np.ufunc)):
             raise DTypeError(f"{self.name}: takes real numbers; complex ones were given")
         try:
-            return np.asarray(found(*inputs))
+            with np.errstate(all="ignore"):
+                return np.asarray(found(*inputs))
         except TypeError as error:
             text = str(error)
             named = text if text.startswith(self.name) else f"{self.name}: {text}"

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, Literal
 
 import numpy as np
 
 from tessella import dtypes
+from tessella.arguments import public
+from tessella.arguments.kinds import Device, DTypeLike, ShapeLike, register, shown
 from tessella.backends.array import (
     check_count,
     check_shape,
@@ -26,6 +29,7 @@ from tessella.primitives.generate import Iota
 from tessella.sizes import INTEGERS, as_integer, is_symbolic
 from tessella.tensors.interchange import from_dlpack
 from tessella.tensors.tensor import (
+    Number,
     Tensor,
     apply,
     filled,
@@ -35,8 +39,6 @@ from tessella.tensors.tensor import (
     is_traced,
 )
 
-Shape = "int | Sequence[int]"
-
 
 def checked_device(device: Any) -> str:
     """The name of a device; None stands for the CPU."""
@@ -45,8 +47,9 @@ def checked_device(device: Any) -> str:
     return "cpu"
 
 
+@public
 def asarray(
-    obj: Any, /, *, dtype: Any = None, device: Any = None, copy: bool | None = None
+    obj: Any, /, *, dtype: DTypeLike = None, device: Device = None, copy: bool | None = None
 ) -> Tensor:
     """A tensor from numbers, nested sequences, NumPy arrays, or anything with DLPack.
 
@@ -82,6 +85,35 @@ def asarray(
     return from_array(from_numpy(data, copy=True))
 
 
+def converted(value: Any, like: Sequence[Tensor]) -> Tensor | None:
+    """What can become a tensor without a guess, as one; None for all else.
+
+    Python floats take the dtype of the tensors beside them, if those have fractions.
+    """
+    if isinstance(value, (str, bytes, bytearray, memoryview, type)):
+        return None
+    if not isinstance(value, _CONVERTED) and not any(hasattr(value, name) for name in _PROTOCOLS):
+        return None
+    made = asarray(value)
+    beside = [x.dtype for x in like if x.dtype.is_inexact]
+    if not beside or not made.dtype.is_inexact or _holds_dtypes(value):
+        return made
+    kind = dtypes.python_scalar_dtype(1j if made.dtype.is_complex else 1.0, dtypes.promote(*beside))
+    return made if kind is made.dtype else asarray(value, dtype=kind)
+
+
+def _holds_dtypes(value: Any) -> bool:
+    """Whether there is anything but Python's numbers in it."""
+    if isinstance(value, (list, tuple)):
+        return any(map(_holds_dtypes, value))
+    return not isinstance(value, (bool, int, float, complex)) or isinstance(value, np.generic)
+
+
+_CONVERTED = (np.ndarray, np.generic, bool, int, float, complex, list, tuple)
+_PROTOCOLS = ("__tessella_operand__", "__dlpack__", "__array__")
+register(Tensor, converted)
+
+
 def _shared(obj: Any, target: DType | None) -> Tensor:
     """A tensor on the memory of an object.
 
@@ -115,8 +147,9 @@ def _needs_a_copy(why: str) -> ArgumentError:
     return ArgumentError(f"asarray: {why}, and copy=False was given; leave it out for a copy")
 
 
+@public
 def tensor(
-    data: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False
+    data: Any, *, dtype: DTypeLike = None, device: Device = None, requires_grad: bool = False
 ) -> Tensor:
     """A new tensor with a copy of the data, as `repr` prints tensors.
 
@@ -130,6 +163,8 @@ def tensor(
 def _as_numpy(obj: Any, target: DType | None) -> np.ndarray[Any, Any]:
     if isinstance(obj, (np.ndarray, np.generic)):
         return _supported(np.asarray(obj))
+    if isinstance(obj, type):  # whose objects may speak DLPack
+        raise ArgumentTypeError(f"asarray: obj is {shown(obj)}; numbers were expected")
     if hasattr(obj, "__dlpack__") and not isinstance(obj, (list, tuple)):
         return from_dlpack(obj).numpy()
     if hasattr(obj, "__array__"):
@@ -148,7 +183,8 @@ def _as_numpy(obj: Any, target: DType | None) -> np.ndarray[Any, Any]:
             "expected"
         )
     if target is None and data.dtype.kind in "fc":
-        return data.astype(_common(data.dtype.kind, found).numpy, copy=False)
+        with np.errstate(over="ignore"):  # what is too large is infinite, as in any computation
+            return data.astype(_common(data.dtype.kind, found).numpy, copy=False)
     return data
 
 
@@ -175,12 +211,19 @@ def _check_fits(data: np.ndarray[Any, Any], target: DType) -> None:
         )
 
 
-def _plain(obj: Any, found: set[np.dtype[Any]]) -> Any:
+_DEEPEST = 64  # as in NumPy
+
+
+def _plain(obj: Any, found: set[np.dtype[Any]], depth: int = 0) -> Any:
     """Nested sequences with tensors in them, as NumPy understands them; `found` gets their dtypes."""
     if type(obj) is float or type(obj) is int:  # as most of it is
         return obj
     if isinstance(obj, (list, tuple)):
-        return [_plain(item, found) for item in obj]
+        if depth == _DEEPEST:
+            raise ArgumentError(
+                f"asarray: lists are nested more than {_DEEPEST} deep; a tensor has no more axes"
+            )
+        return [_plain(item, found, depth + 1) for item in obj]
     if isinstance(obj, Tensor):
         obj = obj.numpy()
     if isinstance(obj, (np.ndarray, np.generic)):
@@ -198,8 +241,9 @@ def _holds_numpy(obj: Any) -> bool:
     return isinstance(obj, (np.ndarray, np.generic))
 
 
+@public
 def full(
-    shape: Any, fill_value: bool | int | float | complex, *, dtype: Any = None, device: Any = None
+    shape: ShapeLike, fill_value: Number, *, dtype: DTypeLike = None, device: Device = None
 ) -> Tensor:
     """A tensor of one value.
 
@@ -216,52 +260,60 @@ def full(
     return filled(fitting(fill_value, kind), check_shape(shape, "full"), kind)
 
 
-def zeros(shape: Any, *, dtype: Any = None, device: Any = None) -> Tensor:
+@public
+def zeros(shape: ShapeLike, *, dtype: DTypeLike = None, device: Device = None) -> Tensor:
     """A tensor of zeros (float32 by default)."""
     checked_device(device)
     kind = as_dtype(dtype or dtypes.DEFAULT_FLOAT)
     return filled(0, check_shape(shape, "zeros"), kind)
 
 
-def ones(shape: Any, *, dtype: Any = None, device: Any = None) -> Tensor:
+@public
+def ones(shape: ShapeLike, *, dtype: DTypeLike = None, device: Device = None) -> Tensor:
     """A tensor of ones (float32 by default)."""
     checked_device(device)
     kind = as_dtype(dtype or dtypes.DEFAULT_FLOAT)
     return filled(1, check_shape(shape, "ones"), kind)
 
 
-def empty(shape: Any, *, dtype: Any = None, device: Any = None) -> Tensor:
+@public
+def empty(shape: ShapeLike, *, dtype: DTypeLike = None, device: Device = None) -> Tensor:
     """A tensor whose elements are whatever was in memory."""
     checked_device(device)
     kind = as_dtype(dtype or dtypes.DEFAULT_FLOAT)
     return from_array(empty_array(contiguous_layout(check_shape(shape, "empty"), kind)))
 
 
-def zeros_like(x: Tensor, /, *, dtype: Any = None, device: Any = None) -> Tensor:
+@public
+def zeros_like(x: Tensor, /, *, dtype: DTypeLike = None, device: Device = None) -> Tensor:
     """Zeros of x's shape and dtype."""
     return zeros(x.shape, dtype=dtype or x.dtype, device=device)
 
 
-def ones_like(x: Tensor, /, *, dtype: Any = None, device: Any = None) -> Tensor:
+@public
+def ones_like(x: Tensor, /, *, dtype: DTypeLike = None, device: Device = None) -> Tensor:
     """Ones of x's shape and dtype."""
     return ones(x.shape, dtype=dtype or x.dtype, device=device)
 
 
-def empty_like(x: Tensor, /, *, dtype: Any = None, device: Any = None) -> Tensor:
+@public
+def empty_like(x: Tensor, /, *, dtype: DTypeLike = None, device: Device = None) -> Tensor:
     """A tensor of x's shape and dtype with unknown elements."""
     return empty(x.shape, dtype=dtype or x.dtype, device=device)
 
 
+@public
 def full_like(
-    x: Tensor, /, fill_value: bool | int | float, *, dtype: Any = None, device: Any = None
+    x: Tensor, /, fill_value: Number, *, dtype: DTypeLike = None, device: Device = None
 ) -> Tensor:
     """One value in x's shape and dtype."""
     return full(x.shape, fill_value, dtype=dtype or x.dtype, device=device)
 
 
+@public
 def arange(
-    start: float, /, stop: float | None = None, step: float = 1, *, dtype: Any = None,
-    device: Any = None,
+    start: float, /, stop: float | None = None, step: float = 1, *, dtype: DTypeLike = None,
+    device: Device = None,
 ) -> Tensor:  # fmt: skip
     """start, start + step, ... below stop.
 
@@ -338,8 +390,9 @@ def _range_dtype(*numbers: float) -> DType:
     return dtypes.DEFAULT_INT if whole else dtypes.DEFAULT_FLOAT
 
 
+@public
 def linspace(
-    start: float, stop: float, /, num: int, *, dtype: Any = None, device: Any = None,
+    start: float, stop: float, /, num: int, *, dtype: DTypeLike = None, device: Device = None,
     endpoint: bool = True,
 ) -> Tensor:  # fmt: skip
     """`num` evenly spaced numbers from start to stop.
@@ -355,8 +408,15 @@ def linspace(
     return from_array(from_numpy(values, copy=True))
 
 
+@public
 def eye(
-    n_rows: int, n_cols: int | None = None, /, *, k: int = 0, dtype: Any = None, device: Any = None
+    n_rows: int,
+    n_cols: int | None = None,
+    /,
+    *,
+    k: int = 0,
+    dtype: DTypeLike = None,
+    device: Device = None,
 ) -> Tensor:
     """Ones on diagonal k, zeros elsewhere.
 
@@ -367,17 +427,14 @@ def eye(
     checked_device(device)
     shape = check_shape((n_rows, n_rows if n_cols is None else n_cols), "eye")
     kind = as_dtype(dtype or dtypes.DEFAULT_FLOAT)
-    if not hasattr(k, "__index__"):
-        raise ArgumentError(f"eye: k is {k!r}; expected a whole number")
     with memory_for(math.prod(shape) * kind.itemsize):
         values = np.eye(n_rows, n_cols, k, dtype=kind.numpy)
     return from_array(from_numpy(values, copy=True))
 
 
-def meshgrid(*arrays: Tensor, indexing: str = "xy") -> list[Tensor]:
+@public
+def meshgrid(*arrays: Tensor, indexing: Literal["xy", "ij"] = "xy") -> list[Tensor]:
     """Coordinate matrices from coordinate vectors."""
-    if indexing not in ("xy", "ij"):
-        raise ArgumentError(f"meshgrid: indexing {indexing!r}; expected 'xy' or 'ij'")
     for x in arrays:
         if x.ndim != 1:
             raise ArgumentError(f"meshgrid: shape {x.shape}; expected vectors")

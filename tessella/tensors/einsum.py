@@ -9,18 +9,19 @@ from collections.abc import Sequence
 from typing import Any
 
 from tessella import dtypes
+from tessella.arguments import public
 from tessella.errors import ArgumentError, ArgumentTypeError, ShapeError
 from tessella.primitives.contraction import Contraction
 from tessella.primitives.elementwise import cast
 from tessella.primitives.movement import Slice, permute, reshape
 from tessella.primitives.reduce import sum_over
-from tessella.tensors.creation import asarray
 from tessella.tensors.tensor import Tensor, apply
 
 Term = tuple[str, Tensor]  # the label of each axis, and the operand
 
 
-def einsum(equation: str, *operands: Any, optimize: Any = "auto") -> Tensor:
+@public
+def einsum(equation: str, *operands: Tensor, optimize: Any = "auto") -> Tensor:
     """The sum over all labels that the result does not have, of the product of the operands.
 
     Args:
@@ -47,14 +48,9 @@ def einsum(equation: str, *operands: Any, optimize: Any = "auto") -> Tensor:
     >>> ts.einsum("ii", a), ts.einsum("...j->...", a)
     (tensor(5.), tensor([3., 7.]))
     """
-    if not isinstance(equation, str):
-        raise ArgumentTypeError(
-            f"einsum: the equation is a {type(equation).__name__}; expected a string like 'ij,jk->ik'"
-        )
-    tensors = [x if isinstance(x, Tensor) else asarray(x) for x in operands]
-    labels, result = _parsed(equation, [x.ndim for x in tensors])
-    common = dtypes.promote(*[x.dtype for x in tensors])
-    terms = [(names, cast(x, common)) for names, x in zip(labels, tensors, strict=True)]
+    labels, result = _parsed(equation, [x.ndim for x in operands])
+    common = dtypes.promote(*[x.dtype for x in operands])
+    terms = [(names, cast(x, common)) for names, x in zip(labels, operands, strict=True)]
     sizes = _sizes(equation, terms)
     terms = [_simple(names, x, sizes) for names, x in terms]
     for label in result:

@@ -2,76 +2,50 @@
 
 from __future__ import annotations
 
-import functools
 import math
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
-
 from tessella import dtypes
-from tessella.errors import ArgumentTypeError
+from tessella.arguments import elementwise as gated
+from tessella.arguments import public
+from tessella.primitives.base import broadcast_shapes
 from tessella.primitives.elementwise import Elementwise, elementwise
 from tessella.primitives.host import NumPyCall
+from tessella.primitives.movement import expand
 from tessella.scalar.expression import OPERATORS
 from tessella.scalar.function import ScalarFunction, scalar_function
-from tessella.tensors.tensor import (
-    Operand,
-    Tensor,
-    apply,
-    binary,
-    compare,
-    from_ndarray,
-    operand,
-    require,
-)
+from tessella.tensors.creation import asarray, zeros_like
+from tessella.tensors.tensor import Operand, Tensor, apply, binary, compare, operand
 
 
-def _lifted(function: Callable[..., Any], operands: tuple[Any, ...]) -> Any:
-    """A function of what is no tensor but knows what one is for it (an element of `ts.table`), or None."""
-    for x in operands:
-        lift = getattr(x, "__tessella_lift__", None)
-        if lift is not None:
-            return lift(function, operands)
-    return None
+def _unary_function(public_name: str, name: str) -> Callable[[Tensor], Tensor]:
+    primitive = elementwise(name)
 
-
-def _unary_function(public: str, name: str) -> Callable[[Tensor], Tensor]:
     def function(x: Tensor, /) -> Tensor:
-        if not isinstance(x, Tensor):
-            lifted: Any = _lifted(function, (x,))
-            return lifted if lifted is not None else require(x, public)
-        return apply(elementwise(name), (x,))
+        result: Tensor = apply(primitive, (x,))
+        return result
 
-    return _named(function, public, f"{_describe(name)} Elementwise; shapes: any.")
+    return gated(_named(function, public_name, f"{_describe(name)} Elementwise; shapes: any."))
 
 
 def _binary_function(
-    public: str, name: str, together: Callable[..., Tensor] | None = None
+    public_name: str, name: str, compares: bool = False
 ) -> Callable[[Operand, Operand], Tensor]:
-    combine = together or functools.partial(_promoted, name)
+    primitive = elementwise(name)
 
     def function(x1: Operand, x2: Operand, /) -> Tensor:
-        if not isinstance(x1, Tensor) or not isinstance(x2, Tensor):
-            lifted: Any = _lifted(function, (x1, x2))
-            if lifted is not None:
-                return lifted
-        if not isinstance(x1, Tensor) and not isinstance(x2, Tensor):
-            require(x1, public)
-        result = combine(x1, x2)
-        if result is NotImplemented:
-            require(x1, public), require(x2, public)
-        return result
+        return binary(primitive, x1, x2)
 
-    return _named(function, public, f"{_describe(name)} Elementwise; shapes: any that broadcast.")
+    def compared(x1: Operand, x2: Operand, /) -> Tensor:
+        return compare(name, x1, x2)
 
-
-def _promoted(name: str, x1: Any, x2: Any) -> Tensor:
-    return binary(elementwise(name), x1, x2)
+    documentation = f"{_describe(name)} Elementwise; shapes: any that broadcast."
+    return gated(_named(compared if compares else function, public_name, documentation))
 
 
 def _comparison(name: str) -> Callable[[Operand, Operand], Tensor]:
-    return _binary_function(name, name, functools.partial(compare, name))
+    return _binary_function(name, name, compares=True)
 
 
 def _describe(name: str) -> str:
@@ -167,6 +141,7 @@ _half_power = Elementwise(
 )
 
 
+@gated
 def pow(x1: Operand, x2: Operand, /) -> Tensor:
     """x1 to the power of x2.
 
@@ -177,6 +152,11 @@ def pow(x1: Operand, x2: Operand, /) -> Tensor:
     >>> ts.pow(ts.asarray([2.0, 3.0]), 2)
     tensor([4., 9.])
     """
+    return power(x1, x2)
+
+
+def power(x1: Any, x2: Any) -> Tensor:
+    """The same for the operator: NotImplemented if an operand is none."""
     look = getattr(x2, "look", None)  # a number among the arguments of a traced function:
     x2 = x2 if look is None else look()  # which product it is depends on its value
     if isinstance(x1, Tensor) and x1.dtype.is_float and isinstance(x2, (int, float)):
@@ -188,19 +168,16 @@ def pow(x1: Operand, x2: Operand, /) -> Tensor:
             return apply(_half_power, (x1,))
         if x2 == -1:
             return apply(elementwise("reciprocal"), (x1,))
-    if not isinstance(x1, Tensor) and not isinstance(x2, Tensor):
-        require(x1, "pow")
-    result = binary(elementwise("pow"), x1, x2)
-    if result is NotImplemented:
-        require(x1, "pow"), require(x2, "pow")
-    return result
+    return binary(elementwise("pow"), x1, x2)
 
 
+@gated
 def positive(x: Tensor, /) -> Tensor:
     """x itself."""
-    return require(x, "positive")
+    return x
 
 
+@gated
 def where(condition: Tensor, x1: Operand, x2: Operand, /) -> Tensor:
     """x1 where the condition holds, else x2.
 
@@ -210,33 +187,18 @@ def where(condition: Tensor, x1: Operand, x2: Operand, /) -> Tensor:
     >>> ts.where(ts.asarray([True, False]), ts.asarray([1.0, 2.0]), 0.0)
     tensor([1., 0.])
     """
-    lifted: Any = _lifted(where, (condition, x1, x2))
-    if lifted is not None:
-        return lifted
-    condition = _as_tensor(condition, "where")
-    like = next((x for x in (x1, x2) if isinstance(x, Tensor)), None)
-    like = _default_like(x1) if like is None else like
+    like = x1 if isinstance(x1, Tensor) else x2 if isinstance(x2, Tensor) else asarray(x1)
     first, second = operand(x1, like), operand(x2, like)
-    if first is NotImplemented or second is NotImplemented:
-        require(x1, "where"), require(x2, "where")
     if condition.dtype is not dtypes.bool_:
         condition = condition != 0
     if first.dtype.is_complex or second.dtype.is_complex:
-        return apply(NumPyCall("where"), (condition, first, second))
+        given = (condition, first, second)
+        shape = broadcast_shapes([x.shape for x in given], "where")
+        return apply(NumPyCall("where"), tuple([expand(x, shape) for x in given]))
     return apply(elementwise("select"), (condition, first, second))
 
 
-def _as_tensor(x: Any, name: str) -> Tensor:
-    """A NumPy array as a tensor; a tensor as it is."""
-    return require(from_ndarray(x) if isinstance(x, np.ndarray) else x, name)
-
-
-def _default_like(value: Any) -> Tensor:
-    from tessella.tensors.creation import asarray
-
-    return asarray(value)
-
-
+@gated
 def clip(x: Tensor, /, min: Operand | None = None, max: Operand | None = None) -> Tensor:
     """x, but at least `min` and at most `max`; a bound that no number of an integer dtype passes is none.
 
@@ -244,10 +206,7 @@ def clip(x: Tensor, /, min: Operand | None = None, max: Operand | None = None) -
     >>> ts.clip(ts.asarray([-1.0, 0.5, 3.0]), 0.0, 1.0)
     tensor([0. , 0.5, 1. ])
     """
-    lifted: Any = _lifted(clip, (x, min, max))
-    if lifted is not None:
-        return lifted
-    result = require(x, "clip")
+    result = x
     if x.dtype.is_integer:
         min = None if isinstance(min, int) and min < x.dtype.low else min
         max = None if isinstance(max, int) and max > x.dtype.high else max
@@ -258,6 +217,7 @@ def clip(x: Tensor, /, min: Operand | None = None, max: Operand | None = None) -
     return result if result is not x else x.copy()
 
 
+@public
 def isclose(
     x1: Tensor, x2: Operand, /, rtol: float = 1e-5, atol: float = 1e-8, equal_nan: bool = False
 ) -> Tensor:
@@ -269,9 +229,8 @@ def isclose(
     >>> ts.isclose(ts.asarray([0, 255], dtype=ts.uint8), 1, atol=1.0)
     tensor([ True, False])
     """
-    first = _comparable(require(x1, "isclose"))
-    second = operand(x2, first)
-    second = _comparable(require(x2 if second is NotImplemented else second, "isclose"))
+    first = _comparable(x1)
+    second = _comparable(operand(x2, first))
     close = abs(first - second) <= atol + rtol * abs(second)
     finite = apply(elementwise("isfinite"), (first,)) & apply(elementwise("isfinite"), (second,))
     result = (close & finite) | (first == second)
@@ -287,6 +246,7 @@ def _comparable(x: Tensor) -> Tensor:
     return x.astype(dtypes.float32) if dtypes.is_half(x.dtype) else x
 
 
+@public
 def allclose(
     x1: Tensor, x2: Operand, /, rtol: float = 1e-5, atol: float = 1e-8, equal_nan: bool = False
 ) -> bool:
@@ -294,6 +254,7 @@ def allclose(
     return bool(isclose(x1, x2, rtol, atol, equal_nan).all())
 
 
+@public
 def map(function: Callable[..., Any], /) -> Callable[[Tensor], Tensor]:
     """An elementwise operation from a scalar function of your own.
 
@@ -307,6 +268,7 @@ def map(function: Callable[..., Any], /) -> Callable[[Tensor], Tensor]:
     return zip_with(function)
 
 
+@public
 def zip_with(function: Callable[..., Any], /) -> Callable[..., Tensor]:
     """An elementwise operation of several tensors from a scalar function of your own.
 
@@ -317,35 +279,42 @@ def zip_with(function: Callable[..., Any], /) -> Callable[..., Tensor]:
     """
     primitive = Elementwise(scalar_function(function))
 
+    @gated
+    def looked_at(*operands: Operand) -> Tensor:
+        like = next(x for x in operands if isinstance(x, Tensor))
+        return apply(primitive, tuple([operand(x, like) for x in operands]))
+
     def mapped(*operands: Operand) -> Tensor:
-        lifted: Any = _lifted(mapped, operands)
-        if lifted is not None:
-            return lifted
-        like = next((x for x in operands if isinstance(x, Tensor)), None)
-        if like is None:
-            raise ArgumentTypeError(f"{primitive.name}: one operand must be a Tensor")
-        return apply(primitive, tuple(operand(x, like) for x in operands))
+        for x in operands:
+            if isinstance(x, Tensor):
+                given = [operand(y, x) for y in operands]
+                if not [y for y in given if y is NotImplemented]:
+                    return apply(primitive, tuple(given))
+                break
+        return looked_at(*operands)
 
     return _named(mapped, primitive.name, f"{primitive.name}, for every element.")
 
 
+@public
 def conj(x: Tensor, /) -> Tensor:
     """The complex conjugate."""
-    return apply(NumPyCall("conj"), (x,)) if require(x, "conj").dtype.is_complex else x
+    return apply(NumPyCall("conj"), (x,)) if x.dtype.is_complex else x
 
 
+@public
 def real(x: Tensor, /) -> Tensor:
     """The real part."""
-    return apply(NumPyCall("real"), (x,)) if require(x, "real").dtype.is_complex else x
+    return apply(NumPyCall("real"), (x,)) if x.dtype.is_complex else x
 
 
+@public
 def imag(x: Tensor, /) -> Tensor:
     """The imaginary part: zeros for real numbers."""
-    from tessella.tensors.creation import zeros_like
-
-    return apply(NumPyCall("imag"), (x,)) if require(x, "imag").dtype.is_complex else zeros_like(x)
+    return apply(NumPyCall("imag"), (x,)) if x.dtype.is_complex else zeros_like(x)
 
 
+@public
 def nan_to_num(
     x: Tensor, /, nan: float = 0.0, posinf: float | None = None, neginf: float | None = None
 ) -> Tensor:
@@ -359,7 +328,7 @@ def nan_to_num(
     """
     from tessella.tensors.inspection import finfo
 
-    if not require(x, "nan_to_num").dtype.is_inexact:
+    if not x.dtype.is_inexact:
         return x.copy()
     if x.dtype.is_complex:
         options = (("nan", nan), ("posinf", posinf), ("neginf", neginf))

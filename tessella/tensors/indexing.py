@@ -14,14 +14,15 @@ from typing import Any
 import numpy as np
 
 from tessella import dtypes
-from tessella.errors import ArgumentTypeError, DTypeError, IndexingError
+from tessella.arguments import public
+from tessella.errors import ArgumentTypeError, DTypeError, IndexingError, ShapeError
 from tessella.primitives.base import broadcast_shapes, normalise_axis, same_shape
 from tessella.primitives.indexing import Gather, Scatter
 from tessella.primitives.movement import Slice, UpdateSlice
 from tessella.sizes import INTEGERS, Size, is_symbolic
 from tessella.tensors.creation import arange, asarray
 from tessella.tensors.manipulation import broadcast_to, moveaxis, reshape
-from tessella.tensors.tensor import Tensor, apply, operand, require
+from tessella.tensors.tensor import Tensor, apply, operand
 from tessella.tensors.tracing import is_known
 
 
@@ -313,6 +314,7 @@ def _indices_first(updates: Tensor, parts: list[_Part], rank: int) -> Tensor:
 # --- functions -------------------------------------------------------------------------------------------
 
 
+@public
 def take(x: Tensor, indices: Tensor, /, *, axis: int | None = None) -> Tensor:
     """The elements of an axis at some places.
 
@@ -320,25 +322,24 @@ def take(x: Tensor, indices: Tensor, /, *, axis: int | None = None) -> Tensor:
     >>> take(ts.asarray([5.0, 6.0, 7.0]), ts.asarray([2, 0]))
     tensor([7., 5.])
     """
-    require(x, "take")
     if axis is None:
         if x.ndim != 1:
             raise IndexingError(f"take: shape {x.shape}; say along which axis")
         axis = 0
     place = normalise_axis(axis, x.ndim, "take")
-    if not isinstance(indices, Tensor):
-        indices = asarray(indices)
     taken: Tensor = apply(Gather((place,)), (x, indices))
     rank = indices.ndim
     return moveaxis(taken, tuple(range(rank)), tuple(range(place, place + rank))) if rank else taken
 
 
+@public
 def take_along_axis(x: Tensor, indices: Tensor, /, *, axis: int = -1) -> Tensor:
     """For each row along an axis, its elements at the places of the same row of indices."""
-    require(x, "take_along_axis")
-    if not isinstance(indices, Tensor):
-        indices = asarray(indices)
     place = normalise_axis(axis, x.ndim, "take_along_axis")
+    if indices.ndim != x.ndim:
+        raise ShapeError(
+            f"take_along_axis: shape {x.shape}, and indices of shape {indices.shape}; expected as many axes"
+        )
     shape = broadcast_shapes(
         [
             tuple(1 if i == place else n for i, n in enumerate(x.shape)),
@@ -356,9 +357,11 @@ def take_along_axis(x: Tensor, indices: Tensor, /, *, axis: int = -1) -> Tensor:
     return apply(Gather(tuple(range(x.ndim))), (x, *arrays))
 
 
+@public
 def nonzero(x: Tensor, /) -> tuple[Tensor, ...]:
     """Where the elements are not zero: one index array for each axis."""
-    require(x, "nonzero")
+    if x.ndim == 0:
+        raise ShapeError("nonzero: shape () has no axes; reshape it: ts.reshape(x, (1,))")
     return tuple(asarray(place) for place in np.nonzero(x.numpy()))
 
 

@@ -10,20 +10,22 @@ from typing import Any
 import numpy as np
 
 from tessella import dtypes
+from tessella.arguments import public
+from tessella.arguments.kinds import Device
 from tessella.dtypes import DType, as_dtype
 from tessella.errors import ArgumentError, DTypeError
 from tessella.tensors.creation import checked_device
-from tessella.tensors.tensor import Tensor, require
+from tessella.tensors.tensor import Tensor
 
 
-def astype(x: Tensor, dtype: Any, /, *, copy: bool = True, device: Any = None) -> Tensor:
+@public
+def astype(x: Tensor, dtype: Any, /, *, copy: bool = True, device: Device = None) -> Tensor:
     """The elements as another dtype.
 
     >>> import tessella as ts
     >>> astype(ts.asarray([1.75, -1.75]), ts.int32)
     tensor([ 1, -1], dtype=int32)
     """
-    require(x, "astype")
     checked_device(device)
     return x.astype(dtype, copy=copy)
 
@@ -54,6 +56,7 @@ def _dtype_of(value: Any) -> DType:
     return value.dtype if isinstance(value, Tensor) else as_dtype(value)
 
 
+@public
 def finfo(dtype: Any, /) -> FloatInfo:
     """The limits of a floating dtype; of a complex one, those of its parts.
 
@@ -80,6 +83,7 @@ def finfo(dtype: Any, /) -> FloatInfo:
     return FloatInfo(kind.bits, eps, float(found.max), float(found.min), smallest, kind)
 
 
+@public
 def iinfo(dtype: Any, /) -> IntegerInfo:
     """The limits of an integer dtype.
 
@@ -108,6 +112,7 @@ _KINDS: dict[str, Callable[[DType], builtins.bool]] = {
 }
 
 
+@public
 def isdtype(dtype: Any, kind: Any) -> builtins.bool:
     """Whether a dtype is of a kind: a dtype, the name of a kind, or several of them.
 
@@ -124,6 +129,7 @@ def isdtype(dtype: Any, kind: Any) -> builtins.bool:
     return as_dtype(dtype) is as_dtype(kind)
 
 
+@public
 def result_type(*arrays_and_dtypes: Any) -> DType:
     """The dtype in which an operation on these tensors, dtypes and Python numbers is done.
 
@@ -163,7 +169,7 @@ class NamespaceInfo:
         """Where tensors can be."""
         return ["cpu"]
 
-    def default_dtypes(self, *, device: Any = None) -> dict[str, DType]:
+    def default_dtypes(self, *, device: Device = None) -> dict[str, DType]:
         """The dtypes of Python numbers and indices."""
         checked_device(device)
         return {
@@ -173,7 +179,7 @@ class NamespaceInfo:
             "indexing": dtypes.int64,
         }
 
-    def dtypes(self, *, device: Any = None, kind: Any = None) -> dict[str, DType]:
+    def dtypes(self, *, device: Device = None, kind: Any = None) -> dict[str, DType]:
         """The dtypes of a kind (all by default), by name."""
         checked_device(device)
         return {d.name: d for d in dtypes.ALL if kind is None or isdtype(d, kind)}

@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 
 from tessella import dtypes
+from tessella.arguments import public
+from tessella.arguments.kinds import Device, shown
 from tessella.backends.array import Array, from_numpy, to_numpy, why_not_shared
 from tessella.backends.cpu.buffers import is_protected
 from tessella.errors import ArgumentError, ArgumentTypeError, DeviceError
@@ -60,7 +62,8 @@ def _is_read_only(array: Array) -> bool:
     return repeated or is_protected(array.buffer)
 
 
-def from_dlpack(x: Any, *, device: Any = None, copy: bool | None = None) -> Tensor:
+@public
+def from_dlpack(x: Any, *, device: Device = None, copy: bool | None = None) -> Tensor:
     """A tensor on the memory of another library's array, without copying.
 
     Raises:
@@ -73,9 +76,9 @@ def from_dlpack(x: Any, *, device: Any = None, copy: bool | None = None) -> Tens
     """
     if device not in (None, "cpu"):
         raise DeviceError(f"from_dlpack: there is no device {device!r}; the only one is 'cpu'")
-    if not hasattr(x, "__dlpack__"):
+    if isinstance(x, type) or not hasattr(x, "__dlpack__"):
         raise ArgumentTypeError(
-            f"from_dlpack: {type(x).__name__} has no __dlpack__; use ts.asarray for other data"
+            f"from_dlpack: {shown(x)} has no __dlpack__; use ts.asarray for other data"
         )
     if x.__dlpack_device__()[0] != _CPU:
         raise DeviceError("from_dlpack: the array is on another device; bring it to the CPU first")

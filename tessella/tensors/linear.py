@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from tessella.arguments import public
 from tessella.errors import AxisError, ShapeError
 from tessella.primitives.base import broadcast_shapes, normalise_axis
 from tessella.primitives.contraction import Contraction, matmul_labels, promote_pair
@@ -11,9 +12,10 @@ from tessella.primitives.movement import expand
 from tessella.tensors.elementwise import conj
 from tessella.tensors.manipulation import permute_dims, reshape
 from tessella.tensors.statistical import narrowed, widened
-from tessella.tensors.tensor import Tensor, apply, require, require_all
+from tessella.tensors.tensor import Tensor, apply
 
 
+@public
 def matmul(x1: Tensor, x2: Tensor, /) -> Tensor:
     """The matrix product; axes before the last two are batches and broadcast.
 
@@ -28,8 +30,6 @@ def matmul(x1: Tensor, x2: Tensor, /) -> Tensor:
     >>> ts.matmul(ts.asarray([[1.0, 2.0]]), ts.asarray([[3.0], [4.0]]))
     tensor([[11.]])
     """
-    if not isinstance(x1, Tensor) or not isinstance(x2, Tensor):
-        x1, x2 = require_all("matmul", x1, x2)
     if x1.ndim == 0 or x2.ndim == 0:
         raise ShapeError(f"matmul: {x1.shape} @ {x2.shape}: a number has no inner axis; use *")
     inner = (x1.shape[-1], x2.shape[-2] if x2.ndim > 1 else x2.shape[0])
@@ -51,15 +51,16 @@ def matmul(x1: Tensor, x2: Tensor, /) -> Tensor:
     return apply(matmul_labels(x1.ndim, x2.ndim), (x1, x2))
 
 
+@public
 def matrix_transpose(x: Tensor, /) -> Tensor:
     """Every matrix (the last two axes) transposed."""
-    require(x, "matrix_transpose")
     if x.ndim < 2:
         raise ShapeError(f"matrix_transpose: shape {x.shape} holds no matrix; two axes are needed")
     order = (*range(x.ndim - 2), x.ndim - 1, x.ndim - 2)
     return permute_dims(x, order)
 
 
+@public
 def vecdot(x1: Tensor, x2: Tensor, /, *, axis: int = -1) -> Tensor:
     """The dot product along an axis, the others broadcast; complex numbers of x1 are conjugated.
 
@@ -69,16 +70,16 @@ def vecdot(x1: Tensor, x2: Tensor, /, *, axis: int = -1) -> Tensor:
     >>> ts.vecdot(ts.asarray([1, 2, 3]), ts.asarray([4, 5, 6]))
     tensor(32)
     """
-    x1, x2 = promote_pair(*require_all("vecdot", x1, x2))
+    x1, x2 = promote_pair(x1, x2)
     products = conj(widened(x1)) * widened(x2)
     return narrowed(products.sum(axis=axis).astype(products.dtype), x1)
 
 
+@public
 def tensordot(
     x1: Tensor, x2: Tensor, /, *, axes: int | tuple[Sequence[int], Sequence[int]] = 2
 ) -> Tensor:
     """Products summed over axes: the last `axes` of x1 with the first of x2, or named pairs."""
-    x1, x2 = require_all("tensordot", x1, x2)
     if isinstance(axes, int):
         if not 0 <= axes <= min(x1.ndim, x2.ndim):
             raise AxisError(
@@ -86,10 +87,14 @@ def tensordot(
             )
         pairs = (tuple(range(x1.ndim - axes, x1.ndim)), tuple(range(axes)))
     else:
+        if len(axes) != 2 or any(isinstance(each, int) for each in axes):
+            raise AxisError(f"tensordot: axes is {axes}; expected two lists of axes, or how many")
         pairs = (
             tuple(normalise_axis(a, x1.ndim, "tensordot") for a in axes[0]),
             tuple(normalise_axis(a, x2.ndim, "tensordot") for a in axes[1]),
         )
+    if len(pairs[0]) != len(pairs[1]) or any(len(set(each)) != len(each) for each in pairs):
+        raise AxisError(f"tensordot: axes is {axes}; expected as many of x1 as of x2, each once")
     left = list(range(x1.ndim))
     right = list(range(x1.ndim, x1.ndim + x2.ndim))
     for a, b in zip(*pairs, strict=True):
@@ -99,7 +104,7 @@ def tensordot(
     return apply(Contraction(tuple(left), tuple(right), tuple(output)), (x1, x2))
 
 
+@public
 def outer(x1: Tensor, x2: Tensor, /) -> Tensor:
     """Every product of an element of x1 with one of x2."""
-    x1, x2 = require_all("outer", x1, x2)
     return tensordot(reshape(x1, (x1.size,)), reshape(x2, (x2.size,)), axes=0)

@@ -9,6 +9,9 @@ from typing import Any
 import numpy as np
 
 from tessella import dtypes
+from tessella.arguments import public
+from tessella.arguments.gates import as_tensors
+from tessella.arguments.kinds import PerAxis, ShapeLike
 from tessella.backends.array import check_count, check_shape
 from tessella.backends.cpu.buffers import memory_for, require_available
 from tessella.dtypes import DType
@@ -25,12 +28,11 @@ from tessella.tensors.tensor import (
     apply,
     fitting,
     is_traced,
-    require,
-    require_all,
 )
 
 
-def reshape(x: Tensor, /, shape: int | Sequence[int], *, copy: bool | None = None) -> Tensor:
+@public
+def reshape(x: Tensor, /, shape: ShapeLike, *, copy: bool | None = None) -> Tensor:
     """The same elements in another shape; one size may be -1 and is worked out.
 
     Args:
@@ -45,7 +47,6 @@ def reshape(x: Tensor, /, shape: int | Sequence[int], *, copy: bool | None = Non
     >>> ts.reshape(ts.arange(6), (2, -1)).shape
     (2, 3)
     """
-    require(x, "reshape")
     target = _inferred(x.shape, shape)
     result: Tensor = moves.reshape(x, target)
     if copy is False and not is_traced() and result._value.buffer is not x._value.buffer:
@@ -74,6 +75,7 @@ def _inferred(old: Shape, shape: int | Sequence[int]) -> Shape:
     return check_shape(tuple(sizes), "reshape")
 
 
+@public
 def permute_dims(x: Tensor, /, axes: Sequence[int]) -> Tensor:
     """The axes in another order.
 
@@ -81,7 +83,6 @@ def permute_dims(x: Tensor, /, axes: Sequence[int]) -> Tensor:
     >>> ts.permute_dims(ts.zeros((2, 3, 4)), (2, 0, 1)).shape
     (4, 2, 3)
     """
-    require(x, "permute_dims")
     order = tuple(normalise_axis(axis, x.ndim, "permute_dims") for axis in axes)
     if sorted(order) != list(range(x.ndim)):
         raise AxisError(
@@ -92,9 +93,9 @@ def permute_dims(x: Tensor, /, axes: Sequence[int]) -> Tensor:
     return result
 
 
+@public
 def moveaxis(x: Tensor, source: int | Sequence[int], destination: int | Sequence[int], /) -> Tensor:
     """Axes elsewhere, the others in their order."""
-    require(x, "moveaxis")
     sources = [source] if isinstance(source, int) else list(source)
     targets = [destination] if isinstance(destination, int) else list(destination)
     from_ = [normalise_axis(axis, x.ndim, "moveaxis") for axis in sources]
@@ -107,37 +108,39 @@ def moveaxis(x: Tensor, source: int | Sequence[int], destination: int | Sequence
     return permute_dims(x, order)
 
 
+@public
 def swapaxes(x: Tensor, a: int, b: int, /) -> Tensor:
     """Two axes exchanged."""
-    require(x, "swapaxes")
     order = list(range(x.ndim))
     a, b = normalise_axis(a, x.ndim, "swapaxes"), normalise_axis(b, x.ndim, "swapaxes")
     order[a], order[b] = order[b], order[a]
     return permute_dims(x, order)
 
 
-def broadcast_to(x: Tensor, /, shape: int | Sequence[int]) -> Tensor:
+@public
+def broadcast_to(x: Tensor, /, shape: ShapeLike) -> Tensor:
     """x repeated to a shape, by NumPy's rules; what is repeated is stored once."""
-    require(x, "broadcast_to")
     result: Tensor = moves.expand(x, check_shape(shape, "broadcast_to"))
     return result
 
 
-def broadcast_shapes(*shapes: Shape) -> Shape:
+@public
+def broadcast_shapes(*shapes: ShapeLike) -> Shape:
     """The shape that arrays of these shapes have together."""
-    return _broadcast_shapes(shapes, "broadcast_shapes") if shapes else ()
+    checked = [check_shape(shape, "broadcast_shapes") for shape in shapes]
+    return _broadcast_shapes(checked, "broadcast_shapes") if shapes else ()
 
 
+@public
 def broadcast_arrays(*arrays: Tensor) -> list[Tensor]:
     """Tensors broadcast against each other."""
-    tensors = require_all("broadcast_arrays", *arrays) if arrays else []
-    shape = broadcast_shapes(*[x.shape for x in tensors])
-    return [broadcast_to(x, shape) for x in tensors]
+    shape = broadcast_shapes(*[x.shape for x in arrays])
+    return [broadcast_to(x, shape) for x in arrays]
 
 
+@public
 def expand_dims(x: Tensor, /, axis: int | Sequence[int] = 0) -> Tensor:
     """A new axis of size 1 at each of these places of the result."""
-    require(x, "expand_dims")
     axes = [axis] if isinstance(axis, int) else list(axis)
     rank = x.ndim + len(axes)
     places = normalise_axes(tuple(axes), rank, "expand_dims")
@@ -145,9 +148,9 @@ def expand_dims(x: Tensor, /, axis: int | Sequence[int] = 0) -> Tensor:
     return reshape(x, tuple(1 if i in places else next(sizes) for i in range(rank)))
 
 
+@public
 def squeeze(x: Tensor, /, axis: int | Sequence[int]) -> Tensor:
     """x without these axes, which must have size 1."""
-    require(x, "squeeze")
     axes = normalise_axes(axis, x.ndim, "squeeze")
     for place in axes:
         if x.shape[place] != 1:
@@ -158,9 +161,9 @@ def squeeze(x: Tensor, /, axis: int | Sequence[int]) -> Tensor:
     return reshape(x, tuple(n for i, n in enumerate(x.shape) if i not in axes))
 
 
+@public
 def flatten(x: Tensor, /, start: int = 0, end: int = -1) -> Tensor:
     """The axes from `start` to `end` as one."""
-    require(x, "flatten")
     if x.ndim == 0:
         return reshape(x, (1,))
     first = normalise_axis(start, x.ndim, "flatten")
@@ -171,16 +174,16 @@ def flatten(x: Tensor, /, start: int = 0, end: int = -1) -> Tensor:
     return reshape(x, (*x.shape[:first], middle, *x.shape[last + 1 :]))
 
 
+@public
 def flip(x: Tensor, /, *, axis: Axes = None) -> Tensor:
     """The elements of some axes (all by default) backwards."""
-    require(x, "flip")
     result: Tensor = moves.flip(x, normalise_axes(axis, x.ndim, "flip"))
     return result
 
 
+@public
 def roll(x: Tensor, /, shift: int | Sequence[int], *, axis: Axes = None) -> Tensor:
     """Elements moved along axes; those that leave at the end come back at the start."""
-    require(x, "roll")
     if axis is None:
         if not isinstance(shift, INTEGERS):
             raise ArgumentError("roll: several shifts need as many axes")
@@ -212,11 +215,12 @@ def _all_tensors(arrays: Sequence[Tensor], name: str) -> list[Tensor]:
     found = list(arrays)
     if not found:
         raise ArgumentError(f"{name}: no tensors were given; at least one is needed")
-    found = require_all(name, *found)
+    found = as_tensors(name, found)
     common = dtypes.promote(*(x.dtype for x in found))
     return [x.astype(common) for x in found]
 
 
+@public
 def concat(arrays: Sequence[Tensor], /, *, axis: int | None = 0) -> Tensor:
     """Tensors one after the other along an axis (flattened first if it is None).
 
@@ -231,6 +235,7 @@ def concat(arrays: Sequence[Tensor], /, *, axis: int | None = 0) -> Tensor:
     return found[0] if len(found) == 1 else apply(Concatenate(place), tuple(found))
 
 
+@public
 def stack(arrays: Sequence[Tensor], /, *, axis: int = 0) -> Tensor:
     """Tensors of one shape beside each other along a new axis."""
     found = _all_tensors(arrays, "stack")
@@ -241,16 +246,16 @@ def stack(arrays: Sequence[Tensor], /, *, axis: int = 0) -> Tensor:
     return concat([expand_dims(x, place) for x in found], axis=place)
 
 
+@public
 def unstack(x: Tensor, /, *, axis: int = 0) -> tuple[Tensor, ...]:
     """The slices of a tensor along an axis."""
-    require(x, "unstack")
     place = normalise_axis(axis, x.ndim, "unstack")
     return tuple(squeeze(_range(x, place, i, i + 1), place) for i in range(x.shape[place]))
 
 
+@public
 def split(x: Tensor, sizes: int | Sequence[int], /, *, axis: int = 0) -> tuple[Tensor, ...]:
     """A tensor cut along an axis: pieces of one size (the last may be smaller), or of given sizes."""
-    require(x, "split")
     place = normalise_axis(axis, x.ndim, "split")
     extent = x.shape[place]
     if isinstance(sizes, INTEGERS):
@@ -271,10 +276,10 @@ def split(x: Tensor, sizes: int | Sequence[int], /, *, axis: int = 0) -> tuple[T
 builtins_sum = sum
 
 
-def tile(x: Tensor, repetitions: Sequence[int], /) -> Tensor:
+@public
+def tile(x: Tensor, repetitions: PerAxis, /) -> Tensor:
     """x repeated whole along each axis."""
-    require(x, "tile")
-    times = tuple(repetitions)
+    times = (repetitions,) if isinstance(repetitions, int) else tuple(repetitions)
     if any(not isinstance(count, int) or count < 0 for count in times):
         raise ArgumentError(f"tile: repetitions {times}; expected whole numbers of at least 0")
     rank = max(x.ndim, len(times))
@@ -287,9 +292,9 @@ def tile(x: Tensor, repetitions: Sequence[int], /) -> Tensor:
     return x
 
 
+@public
 def repeat(x: Tensor, repeats: int | Tensor, /, *, axis: int | None = None) -> Tensor:
     """Each element (along an axis) several times in a row."""
-    require(x, "repeat")
     if axis is None:
         x, axis = reshape(x, (x.size,)), 0
     place = normalise_axis(axis, x.ndim, "repeat")
@@ -314,17 +319,19 @@ def repeat(x: Tensor, repeats: int | Tensor, /, *, axis: int | None = None) -> T
     return take(x, asarray(order), axis=place)
 
 
-def pad(x: Tensor, widths: Sequence[Sequence[int]], /, value: float = 0.0) -> Tensor:
+@public
+def pad(x: Tensor, widths: Sequence[Sequence[int]], /, value: bool | int | float = 0.0) -> Tensor:
     """x with `value` around it: (before, after) for each axis.
 
     >>> import tessella as ts
     >>> ts.pad(ts.ones(2), [(1, 2)])
     tensor([0., 1., 1., 0., 0.])
     """
-    require(x, "pad")
     pairs = [tuple(pair) for pair in widths]
     if len(pairs) != x.ndim or any(len(pair) != 2 for pair in pairs):
         raise ShapeError(f"pad: {len(pairs)} pairs of widths for {x.ndim} axes")
+    if not pairs:
+        return x.copy()
     pairs = [tuple(check_count(width, "pad", "a width") for width in pair) for pair in pairs]
     low, high = tuple(a for a, _ in pairs), tuple(b for _, b in pairs)
     return apply(Pad(low, high, (0,) * x.ndim, _filling(value, x.dtype)), (x,))
@@ -342,6 +349,7 @@ def _filling(value: float, dtype: DType) -> float:
     return whole
 
 
+@public
 def sliding_window(
     x: Tensor,
     sizes: Sequence[int],
@@ -355,21 +363,20 @@ def sliding_window(
     >>> ts.sliding_window(ts.arange(4), (2,)).tolist()
     [[0, 1], [1, 2], [2, 3]]
     """
-    require(x, "sliding_window")
     ones = (1,) * len(sizes)
     window = Window(tuple(sizes), tuple(steps or ones), tuple(dilations or ones))
     return apply(window, (x,))
 
 
+@public
 def tril(x: Tensor, /, *, k: int = 0) -> Tensor:
     """The lower triangle of each matrix; zeros above diagonal k."""
-    require(x, "tril")
     return _triangle(x, lambda rows, columns: columns - rows <= k, "tril")
 
 
+@public
 def triu(x: Tensor, /, *, k: int = 0) -> Tensor:
     """The upper triangle of each matrix; zeros below diagonal k."""
-    require(x, "triu")
     return _triangle(x, lambda rows, columns: columns - rows >= k, "triu")
 
 

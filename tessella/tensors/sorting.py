@@ -2,27 +2,29 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
 from tessella import dtypes
-from tessella.errors import ArgumentError, ShapeError
+from tessella.arguments import public
+from tessella.errors import ArgumentError, IndexingError, ShapeError
 from tessella.primitives.base import normalise_axis
 from tessella.primitives.host import ArgSort
 from tessella.tensors.creation import asarray
 from tessella.tensors.indexing import take_along_axis
-from tessella.tensors.tensor import Tensor, apply, require, require_all
+from tessella.tensors.tensor import Tensor, apply
 
 
+@public
 def argsort(
     x: Tensor, /, *, axis: int = -1, descending: bool = False, stable: bool = True
 ) -> Tensor:
     """The order that sorts an axis; NaN comes last."""
-    require(x, "argsort")
     return apply(ArgSort(normalise_axis(axis, x.ndim, "argsort"), descending), (x,))
 
 
+@public
 def sort(x: Tensor, /, *, axis: int = -1, descending: bool = False, stable: bool = True) -> Tensor:
     """The elements of an axis in order.
 
@@ -30,7 +32,6 @@ def sort(x: Tensor, /, *, axis: int = -1, descending: bool = False, stable: bool
     >>> sort(ts.asarray([3.0, 1.0, 2.0]))
     tensor([1., 2., 3.])
     """
-    require(x, "sort")
     return take_along_axis(x, argsort(x, axis=axis, descending=descending), axis=axis)
 
 
@@ -41,9 +42,9 @@ class TopK(NamedTuple):
     indices: Tensor
 
 
+@public
 def top_k(x: Tensor, k: int, /, *, axis: int = -1) -> TopK:
     """The k largest elements of an axis, largest first."""
-    require(x, "top_k")
     place = normalise_axis(axis, x.ndim, "top_k")
     if not isinstance(k, int) or not 0 <= k <= x.shape[place]:
         raise ArgumentError(f"top_k: k is {k!r}; expected 0 to {x.shape[place]}, the axis' size")
@@ -52,8 +53,14 @@ def top_k(x: Tensor, k: int, /, *, axis: int = -1) -> TopK:
     return TopK(take_along_axis(x, index, axis=place), index)
 
 
+@public
 def searchsorted(
-    x1: Tensor, x2: Tensor, /, *, side: str = "left", sorter: Tensor | None = None
+    x1: Tensor,
+    x2: Tensor,
+    /,
+    *,
+    side: Literal["left", "right"] = "left",
+    sorter: Tensor | None = None,
 ) -> Tensor:
     """Where elements of x2 belong in the sorted vector x1.
 
@@ -61,15 +68,26 @@ def searchsorted(
     >>> searchsorted(ts.asarray([1.0, 2.0, 4.0]), ts.asarray([3.0, 0.0]))
     tensor([2, 0])
     """
-    x1, x2 = require_all("searchsorted", x1, x2)
     if x1.ndim != 1:
         raise ShapeError(f"searchsorted: x1 has shape {x1.shape}; expected a vector")
-    if side not in ("left", "right"):
-        raise ArgumentError(f"searchsorted: side {side!r}; expected 'left' or 'right'")
-    order = None if sorter is None else sorter.numpy()
-    return asarray(np.searchsorted(x1.numpy(), x2.numpy(), side=side, sorter=order))  # type: ignore[call-overload]
+    order = None if sorter is None else _order(sorter, x1.size)
+    return asarray(np.searchsorted(x1.numpy(), x2.numpy(), side=side, sorter=order))
 
 
+def _order(sorter: Tensor, size: int) -> np.ndarray[Any, Any]:
+    """The places of a vector's elements in their order, as NumPy has it."""
+    order = sorter.numpy()
+    if not sorter.dtype.is_integer or sorter.shape != (size,):
+        raise ArgumentError(
+            f"searchsorted: sorter is {sorter.dtype.name} of shape {sorter.shape}; expected integers of "
+            f"shape ({size},), as ts.argsort(x1) gives them"
+        )
+    if size and not 0 <= order.min() <= order.max() < size:
+        raise IndexingError(f"searchsorted: sorter holds other places than 0 to {size - 1}")
+    return order.astype(np.int64)
+
+
+@public
 def isin(x1: Tensor, x2: Tensor, /, *, invert: bool = False) -> Tensor:
     """Which elements of x1 are somewhere in x2 (or, inverted, nowhere); NaN equals nothing.
 
@@ -79,7 +97,6 @@ def isin(x1: Tensor, x2: Tensor, /, *, invert: bool = False) -> Tensor:
     >>> isin(ts.asarray([1, 2, 3]), ts.asarray([3, 1]))
     tensor([ True, False,  True])
     """
-    x1, x2 = require_all("isin", x1, x2)
     common = dtypes.promote(x1.dtype, x2.dtype)
     found = np.isin(x1.astype(common).numpy(), x2.astype(common).numpy(), invert=invert)
     return asarray(found)
@@ -94,9 +111,9 @@ class UniqueAll(NamedTuple):
     counts: Tensor
 
 
+@public
 def unique_all(x: Tensor, /) -> UniqueAll:
     """The distinct values and all about them."""
-    require(x, "unique_all")
     found = np.unique(
         x.numpy(), return_index=True, return_inverse=True, return_counts=True, equal_nan=False
     )
@@ -113,9 +130,9 @@ class UniqueCounts(NamedTuple):
     counts: Tensor
 
 
+@public
 def unique_counts(x: Tensor, /) -> UniqueCounts:
     """The distinct values and how often each is there."""
-    require(x, "unique_counts")
     found = unique_all(x)
     return UniqueCounts(found.values, found.counts)
 
@@ -127,16 +144,16 @@ class UniqueInverse(NamedTuple):
     inverse_indices: Tensor
 
 
+@public
 def unique_inverse(x: Tensor, /) -> UniqueInverse:
     """The distinct values and which one each element is."""
-    require(x, "unique_inverse")
     found = unique_all(x)
     return UniqueInverse(found.values, found.inverse_indices)
 
 
+@public
 def unique_values(x: Tensor, /) -> Tensor:
     """The distinct values, in order."""
-    require(x, "unique_values")
     return asarray(np.unique(x.numpy(), equal_nan=False))
 
 

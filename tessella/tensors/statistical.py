@@ -8,6 +8,8 @@ from collections.abc import Callable
 from typing import Any
 
 from tessella import dtypes
+from tessella.arguments import public
+from tessella.arguments.kinds import DTypeLike
 from tessella.dtypes import DType
 from tessella.errors import ArgumentError, ArgumentTypeError, DTypeError
 from tessella.primitives import movement
@@ -27,7 +29,7 @@ from tessella.sizes import is_greater, is_symbolic
 from tessella.tensors.creation import full
 from tessella.tensors.elementwise import imag, not_equal, real, zip_with
 from tessella.tensors.manipulation import concat, reshape
-from tessella.tensors.tensor import Axes, Tensor, apply, axes_of, require
+from tessella.tensors.tensor import Axes, Tensor, apply, axes_of
 
 _squared_difference = Elementwise(
     ScalarFunction(lambda x, y: (x - y) * (x - y), "squared_difference")
@@ -45,7 +47,6 @@ _log_of_sum = Elementwise(
 
 
 def _reduce(x: Tensor, monoid: Monoid, axis: Axes, keepdims: bool) -> Tensor:
-    require(x, monoid.name)
     axes = axes_of(x, axis, monoid.name)
     result: Tensor = apply(Reduce(monoid, axes), (x,))
     return _restored(result, x, axes) if keepdims else result
@@ -57,7 +58,10 @@ def _restored(result: Tensor, x: Tensor, axes: tuple[int, ...]) -> Tensor:
     return restored
 
 
-def sum(x: Tensor, /, *, axis: Axes = None, dtype: Any = None, keepdims: bool = False) -> Tensor:
+@public
+def sum(
+    x: Tensor, /, *, axis: Axes = None, dtype: DTypeLike = None, keepdims: bool = False
+) -> Tensor:
     """The sum over axes (all by default); 0 for none.
 
     Dtypes: small integers are summed in 64 bits; half precision is accumulated in float32.
@@ -66,40 +70,46 @@ def sum(x: Tensor, /, *, axis: Axes = None, dtype: Any = None, keepdims: bool = 
     >>> ts.sum(ts.asarray([[1.0, 2.0], [3.0, 4.0]]), axis=0)
     tensor([4., 6.])
     """
-    x = x if dtype is None else require(x, "sum").astype(dtype)
+    x = x if dtype is None else x.astype(dtype)
     result = _reduce(x, monoids.SUM, axis, keepdims)
     return result if dtype is None else result.astype(dtype)
 
 
-def prod(x: Tensor, /, *, axis: Axes = None, dtype: Any = None, keepdims: bool = False) -> Tensor:
+@public
+def prod(
+    x: Tensor, /, *, axis: Axes = None, dtype: DTypeLike = None, keepdims: bool = False
+) -> Tensor:
     """The product over axes (all by default); 1 for none."""
-    x = x if dtype is None else require(x, "prod").astype(dtype)
+    x = x if dtype is None else x.astype(dtype)
     result = _reduce(x, monoids.PRODUCT, axis, keepdims)
     return result if dtype is None else result.astype(dtype)
 
 
+@public
 def max(x: Tensor, /, *, axis: Axes = None, keepdims: bool = False) -> Tensor:
     """The largest element along axes; NaN if there is one. Equal ones share the gradient."""
     return _reduce(x, monoids.MAXIMUM, axis, keepdims)
 
 
+@public
 def min(x: Tensor, /, *, axis: Axes = None, keepdims: bool = False) -> Tensor:
     """The smallest element along axes; NaN if there is one. Equal ones share the gradient."""
     return _reduce(x, monoids.MINIMUM, axis, keepdims)
 
 
+@public
 def any(x: Tensor, /, *, axis: Axes = None, keepdims: bool = False) -> Tensor:
     """Whether some element along axes is true (not zero)."""
     return _reduce(x, monoids.ANY, axis, keepdims)
 
 
+@public
 def all(x: Tensor, /, *, axis: Axes = None, keepdims: bool = False) -> Tensor:
     """Whether every element along axes is true (not zero)."""
     return _reduce(x, monoids.ALL, axis, keepdims)
 
 
 def _argument(x: Tensor, monoid: Monoid, axis: int | None, keepdims: bool) -> Tensor:
-    require(x, monoid.name)
     if axis is None:
         flat = apply(Reduce(monoid, (0,)), (reshape(x, (x.size,)),))
         return reshape(flat, (1,) * x.ndim) if keepdims else flat
@@ -107,24 +117,27 @@ def _argument(x: Tensor, monoid: Monoid, axis: int | None, keepdims: bool) -> Te
     return _reduce(x, monoid, place, keepdims)
 
 
+@public
 def argmax(x: Tensor, /, *, axis: int | None = None, keepdims: bool = False) -> Tensor:
     """Where the largest element is (the first of equal ones; NaN counts as largest)."""
     return _argument(x, monoids.ARGMAX, axis, keepdims)
 
 
+@public
 def argmin(x: Tensor, /, *, axis: int | None = None, keepdims: bool = False) -> Tensor:
     """Where the smallest element is (the first of equal ones; NaN counts as smallest)."""
     return _argument(x, monoids.ARGMIN, axis, keepdims)
 
 
 def _inexact(x: Tensor, name: str) -> Tensor:
-    if not require(x, name).dtype.is_inexact:
+    if not x.dtype.is_inexact:
         raise DTypeError(
             f"{name}: {x.dtype.name} has no fractions; convert first: x.astype(ts.float32)"
         )
     return x
 
 
+@public
 def mean(x: Tensor, /, *, axis: Axes = None, keepdims: bool = False) -> Tensor:
     """The arithmetic mean along axes; NaN of nothing.
 
@@ -141,6 +154,7 @@ def _count(x: Tensor, axis: Axes) -> Any:
     return count if is_symbolic(count) else float(count)
 
 
+@public
 def var(
     x: Tensor, /, *, axis: Axes = None, correction: float = 0.0, keepdims: bool = False
 ) -> Tensor:
@@ -150,7 +164,6 @@ def var(
 
     Dtypes: floating or complex; the same, real. Half precision is computed in float32.
     """
-    require(x, "var")
     if x.dtype.is_complex:
         parts = (real(x), imag(x))
         a, b = (var(part, axis=axis, correction=correction, keepdims=keepdims) for part in parts)
@@ -163,6 +176,7 @@ def var(
     return result if wide is x else result.astype(x.dtype)
 
 
+@public
 def std(
     x: Tensor, /, *, axis: Axes = None, correction: float = 0.0, keepdims: bool = False
 ) -> Tensor:
@@ -170,12 +184,13 @@ def std(
 
     Dtypes: floating or complex; the same, real. Half precision is computed in float32.
     """
-    wide = widened(require(x, "std"))
+    wide = widened(x)
     spread = var(wide, axis=axis, correction=correction, keepdims=keepdims)
     result: Tensor = apply(_deviation, (spread,))
     return result if wide is x else result.astype(x.dtype)
 
 
+@public
 def logsumexp(x: Tensor, /, *, axis: Axes = None, keepdims: bool = False) -> Tensor:
     """log(sum(exp(x))) along axes, without overflow; -inf of nothing, or of nothing but -inf.
 
@@ -187,7 +202,7 @@ def logsumexp(x: Tensor, /, *, axis: Axes = None, keepdims: bool = False) -> Ten
     """
     from tessella.tensors.elementwise import where
 
-    kind = dtypes.result_float(require(x, "logsumexp").dtype)
+    kind = dtypes.result_float(x.dtype)
     wide = widened(x.astype(kind))
     axes = axes_of(x, axis, "logsumexp")
     if 0 in [x.shape[i] for i in axes]:
@@ -206,9 +221,10 @@ def widened(x: Tensor) -> Tensor:
     return x.astype(dtypes.float32) if dtypes.is_half(x.dtype) else x
 
 
+@public
 def count_nonzero(x: Tensor, /, *, axis: Axes = None, keepdims: bool = False) -> Tensor:
     """How many elements along axes are not zero."""
-    return sum(require(x, "count_nonzero") != 0, axis=axis, keepdims=keepdims)
+    return sum(x != 0, axis=axis, keepdims=keepdims)
 
 
 def narrowed(result: Tensor, *operands: Tensor) -> Tensor:
@@ -218,7 +234,6 @@ def narrowed(result: Tensor, *operands: Tensor) -> Tensor:
 
 
 def _scan(x: Tensor, kind: Any, axis: int | None, name: str) -> Tensor:
-    require(x, name)
     if axis is None:
         if x.ndim != 1:
             raise ArgumentError(f"{name}: shape {x.shape}; say along which axis")
@@ -226,8 +241,9 @@ def _scan(x: Tensor, kind: Any, axis: int | None, name: str) -> Tensor:
     return apply(kind(normalise_axis(axis, x.ndim, name)), (x,))
 
 
+@public
 def cumulative_sum(
-    x: Tensor, /, *, axis: int | None = None, dtype: Any = None, include_initial: bool = False
+    x: Tensor, /, *, axis: int | None = None, dtype: DTypeLike = None, include_initial: bool = False
 ) -> Tensor:
     """Running sums along an axis.
 
@@ -235,16 +251,17 @@ def cumulative_sum(
     >>> ts.cumulative_sum(ts.asarray([1.0, 2.0, 3.0]))
     tensor([1., 3., 6.])
     """
-    x = x if dtype is None else require(x, "cumulative_sum").astype(dtype)
+    x = x if dtype is None else x.astype(dtype)
     result = _scan(x, CumulativeSum, axis, "cumulative_sum")
     return _with_initial(result, axis, 0) if include_initial else result
 
 
+@public
 def cumulative_prod(
-    x: Tensor, /, *, axis: int | None = None, dtype: Any = None, include_initial: bool = False
+    x: Tensor, /, *, axis: int | None = None, dtype: DTypeLike = None, include_initial: bool = False
 ) -> Tensor:
     """Running products along an axis."""
-    x = x if dtype is None else require(x, "cumulative_prod").astype(dtype)
+    x = x if dtype is None else x.astype(dtype)
     result = _scan(x, CumulativeProduct, axis, "cumulative_prod")
     return _with_initial(result, axis, 1) if include_initial else result
 
@@ -255,16 +272,19 @@ def _with_initial(result: Tensor, axis: int | None, value: int) -> Tensor:
     return concat([full(shape, value, dtype=result.dtype), result], axis=place)
 
 
+@public
 def cumulative_max(x: Tensor, /, *, axis: int | None = None) -> Tensor:
     """Running maxima along an axis."""
     return _scan(x, CumulativeMaximum, axis, "cumulative_max")
 
 
+@public
 def cumulative_min(x: Tensor, /, *, axis: int | None = None) -> Tensor:
     """Running minima along an axis."""
     return _scan(x, CumulativeMinimum, axis, "cumulative_min")
 
 
+@public
 def reduce(function: Callable[..., Any], start: float | None = None, /) -> Callable[..., Tensor]:
     """A reduction from a scalar function of your own, of two numbers.
 
@@ -289,6 +309,7 @@ def reduce(function: Callable[..., Any], start: float | None = None, /) -> Calla
     combine = zip_with(scalar)
     usual = functools.cache(functools.partial(_usual_reduction, scalar))  # by dtype
 
+    @public
     def reduced(x: Tensor, /, *, axis: Axes = None, keepdims: bool = False) -> Tensor:
         axes = axes_of(x, axis, monoid.name)
         if 0 in [x.shape[i] for i in axes]:
@@ -328,8 +349,9 @@ def _usual_reduction(function: ScalarFunction, dtype: DType) -> tuple[Monoid | N
 _MOST_DIFFERENCES, _SOME = 1 << 20, 64
 
 
+@public
 def diff(
-    x: Tensor, /, *, axis: int = -1, n: int = 1, prepend: Tensor | None = None,
+    x: Tensor, /, *, n: int = 1, axis: int = -1, prepend: Tensor | None = None,
     append: Tensor | None = None,
 ) -> Tensor:  # fmt: skip
     """The differences of neighbours along an axis, n times over.
@@ -347,7 +369,6 @@ def diff(
         raise ArgumentError(
             f"diff: n is {n!r}; expected a whole number of at least 0 and at most {_MOST_DIFFERENCES:,}"
         )
-    require(x, "diff")
     place = normalise_axis(axis, x.ndim, "diff")
     parts = [part for part in (prepend, x, append) if part is not None]
     x = concat(parts, axis=place) if len(parts) > 1 else x

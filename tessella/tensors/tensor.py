@@ -10,6 +10,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from tessella import autodiff, dtypes, forking
+from tessella.arguments.kinds import shown
 from tessella.autodiff import Leaf, Node
 from tessella.backends.array import Array, from_numpy, to_numpy
 from tessella.backends.cpu.buffers import protect
@@ -400,9 +401,9 @@ class Tensor:
         return binary(elementwise("remainder"), other, self)
 
     def __pow__(self, other: Operand) -> Tensor:
-        from tessella.tensors.elementwise import pow
+        from tessella.tensors.elementwise import power
 
-        return pow(self, other)
+        return power(self, other)
 
     def __rpow__(self, other: Operand) -> Tensor:
         return binary(elementwise("pow"), other, self)
@@ -801,6 +802,9 @@ def _scalar(value: Number, like: DType) -> Tensor:
     return found
 
 
+_LARGEST = 1 << 1023  # whole numbers that floats can still be made of
+
+
 def fitting(value: Any, dtype: DType) -> Any:
     """A Python number, which a dtype must be able to hold if it is one of integers.
 
@@ -810,10 +814,21 @@ def fitting(value: Any, dtype: DType) -> Any:
     number = dtype.is_integer and isinstance(value, (int, float))
     if number and not dtype.low <= value < dtype.high + 1:
         raise ArgumentError(
-            f"the number {value} does not fit in {dtype.name} ({dtype.low} to {dtype.high}); "
+            f"the number {shown(value)} does not fit in {dtype.name} ({dtype.low} to {dtype.high}); "
             "convert the tensor to a wider dtype first"
         )
+    if type(value) is int and dtype.is_inexact and not -(1 << 63) <= value < 1 << 63:
+        return _as_float(value, dtype)
     return value
+
+
+def _as_float(value: int, dtype: DType) -> float:
+    """A whole number beyond those of NumPy."""
+    if not -_LARGEST < value < _LARGEST:
+        raise ArgumentError(
+            f"the number is {shown(value)}, which does not fit in {dtype.name}; no dtype holds it"
+        )
+    return float(value)
 
 
 def operand(value: Any, like: Tensor) -> Any:

@@ -72,7 +72,7 @@ def test_transformed():
         (("...ijk->i", ts.ones((2, 3))), errors.ShapeError, "3 axes or more"),
         (("ij->ii", ts.ones((2, 3))), errors.ArgumentError, "names an axis twice"),
         (("i1->i", ts.ones((2, 3))), errors.ArgumentError, "labels are letters"),
-        ((3, ts.ones(2)), errors.ArgumentTypeError, "int; expected a string"),
+        ((3, ts.ones(2)), errors.ArgumentTypeError, "einsum: equation is 3; expected text"),
     ],
 )  # fmt: skip
 def test_messages(arguments, kind, text):

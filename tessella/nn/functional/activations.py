@@ -6,20 +6,23 @@ import math
 from collections.abc import Callable
 from typing import Any
 
-from tessella.errors import ArgumentError
+from tessella.arguments import public
+from tessella.arguments.kinds import Approximation
 from tessella.primitives.base import normalise_axis
+from tessella.primitives.elementwise import elementwise
 from tessella.primitives.softmax import LogSoftmax, Softmax
 from tessella.scalar.function import ScalarFunction
 from tessella.scalar.mathematics import sigmoid as scalar_sigmoid
 from tessella.scalar.mathematics import softplus as scalar_softplus
 from tessella.tensors.elementwise import zip_with
-from tessella.tensors.tensor import Tensor, apply, require, unary
+from tessella.tensors.tensor import Tensor, apply
 
 
 def _operation(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
     return zip_with(ScalarFunction(function, name))
 
 
+@public
 def relu(x: Tensor) -> Tensor:
     """max(x, 0); its derivative at 0 is 0.
 
@@ -27,9 +30,10 @@ def relu(x: Tensor) -> Tensor:
     >>> relu(ts.asarray([-1.0, 2.0]))
     tensor([0., 2.])
     """
-    return unary("relu", x)
+    return apply(_RELU, (x,))
 
 
+@public
 def sigmoid(x: Tensor) -> Tensor:
     """1 / (1 + e^-x).
 
@@ -37,9 +41,10 @@ def sigmoid(x: Tensor) -> Tensor:
     >>> sigmoid(ts.asarray([0.0]))
     tensor([0.5])
     """
-    return unary("sigmoid", x)
+    return apply(_SIGMOID, (x,))
 
 
+@public
 def tanh(x: Tensor) -> Tensor:
     """The hyperbolic tangent.
 
@@ -47,9 +52,10 @@ def tanh(x: Tensor) -> Tensor:
     >>> tanh(ts.asarray([0.0]))
     tensor([0.])
     """
-    return unary("tanh", x)
+    return apply(_TANH, (x,))
 
 
+@public
 def softplus(x: Tensor) -> Tensor:
     """log(1 + e^x), without overflow.
 
@@ -57,9 +63,10 @@ def softplus(x: Tensor) -> Tensor:
     >>> softplus(ts.asarray([0.0, 100.0]))
     tensor([  0.6931, 100.    ])
     """
-    return unary("softplus", x)
+    return apply(_SOFTPLUS, (x,))
 
 
+@public
 def logsigmoid(x: Tensor) -> Tensor:
     """log(1 / (1 + e^-x)), without underflow.
 
@@ -67,9 +74,11 @@ def logsigmoid(x: Tensor) -> Tensor:
     >>> logsigmoid(ts.asarray([0.0, -100.0]))
     tensor([  -0.6931, -100.    ])
     """
-    return unary("log_sigmoid", x)
+    return apply(_LOG_SIGMOID, (x,))
 
 
+_RELU, _SIGMOID, _TANH = elementwise("relu"), elementwise("sigmoid"), elementwise("tanh")
+_SOFTPLUS, _LOG_SIGMOID = elementwise("softplus"), elementwise("log_sigmoid")
 _leaky_relu = _operation("leaky_relu", lambda x, slope: x if x > 0 else slope * x)
 _elu = _operation("elu", lambda x, alpha: x if x > 0 else alpha * math.expm1(min(x, 0)))
 _silu = _operation("silu", lambda x: x * scalar_sigmoid(x))
@@ -83,6 +92,7 @@ _softsign = _operation("softsign", lambda x: x / (1 + abs(x)))
 _hardtanh = _operation("hardtanh", lambda x, low, high: min(max(x, low), high))
 
 
+@public
 def leaky_relu(x: Tensor, negative_slope: float = 0.01) -> Tensor:
     """x where it is positive, else slope x.
 
@@ -94,6 +104,7 @@ def leaky_relu(x: Tensor, negative_slope: float = 0.01) -> Tensor:
     return result
 
 
+@public
 def elu(x: Tensor, alpha: float = 1.0) -> Tensor:
     """x where it is positive, else alpha (e^x - 1).
 
@@ -107,6 +118,7 @@ def elu(x: Tensor, alpha: float = 1.0) -> Tensor:
     return result
 
 
+@public
 def silu(x: Tensor) -> Tensor:
     """x sigmoid(x), also called swish.
 
@@ -118,7 +130,8 @@ def silu(x: Tensor) -> Tensor:
     return result
 
 
-def gelu(x: Tensor, approximate: str = "none") -> Tensor:
+@public
+def gelu(x: Tensor, approximate: Approximation = "none") -> Tensor:
     """x times the normal distribution function of x (or its tanh approximation).
 
     Raises:
@@ -130,12 +143,11 @@ def gelu(x: Tensor, approximate: str = "none") -> Tensor:
     >>> gelu(ts.asarray([0.0, 1.0]))
     tensor([0.    , 0.8413])
     """
-    if approximate not in ("none", "tanh"):
-        raise ArgumentError(f"gelu: approximate {approximate!r}; expected 'none' or 'tanh'")
     result: Tensor = (_gelu_tanh if approximate == "tanh" else _gelu)(x)
     return result
 
 
+@public
 def mish(x: Tensor) -> Tensor:
     """x tanh(softplus(x)).
 
@@ -149,6 +161,7 @@ def mish(x: Tensor) -> Tensor:
     return result
 
 
+@public
 def softsign(x: Tensor) -> Tensor:
     """x / (1 + |x|).
 
@@ -160,6 +173,7 @@ def softsign(x: Tensor) -> Tensor:
     return result
 
 
+@public
 def hardtanh(x: Tensor, min_val: float = -1.0, max_val: float = 1.0) -> Tensor:
     """x, but at least `min_val` and at most `max_val`.
 
@@ -171,6 +185,7 @@ def hardtanh(x: Tensor, min_val: float = -1.0, max_val: float = 1.0) -> Tensor:
     return result
 
 
+@public
 def softmax(x: Tensor, dim: int = -1) -> Tensor:
     """e^x, divided by its sum along an axis.
 
@@ -180,11 +195,12 @@ def softmax(x: Tensor, dim: int = -1) -> Tensor:
     >>> softmax(ts.zeros((1, 4)))
     tensor([[0.25, 0.25, 0.25, 0.25]])
     """
-    axis = normalise_axis(dim, require(x, "softmax").ndim, "softmax")
+    axis = normalise_axis(dim, x.ndim, "softmax")
     result: Tensor = apply(Softmax(axis), (x,))
     return result
 
 
+@public
 def log_softmax(x: Tensor, dim: int = -1) -> Tensor:
     """The logarithm of `softmax`, without overflow.
 
@@ -194,6 +210,6 @@ def log_softmax(x: Tensor, dim: int = -1) -> Tensor:
     >>> log_softmax(ts.asarray([0.0, 1000.0]))
     tensor([-1000.,     0.])
     """
-    axis = normalise_axis(dim, require(x, "log_softmax").ndim, "log_softmax")
+    axis = normalise_axis(dim, x.ndim, "log_softmax")
     result: Tensor = apply(LogSoftmax(axis), (x,))
     return result

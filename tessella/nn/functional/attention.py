@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 
+from tessella.arguments import public
 from tessella.dtypes import is_half
 from tessella.errors import ArgumentError, ShapeError
 from tessella.nn.functional.normalisation import dropout
@@ -15,11 +16,12 @@ from tessella.primitives.softmax import Softmax
 from tessella.tensors.creation import arange
 from tessella.tensors.elementwise import where
 from tessella.tensors.manipulation import broadcast_to, reshape
-from tessella.tensors.tensor import Tensor, apply, require_all
+from tessella.tensors.tensor import Tensor, apply
 
 IN_STRIPS_FROM = 1 << 23  # bytes of scores; fewer stay in the cache as they are
 
 
+@public
 def scaled_dot_product_attention(
     query: Tensor, key: Tensor, value: Tensor, attn_mask: Tensor | None = None,
     dropout_p: float = 0.0, is_causal: bool = False, scale: float | None = None,
@@ -46,9 +48,6 @@ def scaled_dot_product_attention(
     tensor([[1.    , 0.    ],
             [0.3302, 0.6698]])
     """
-    query, key, value = require_all("scaled_dot_product_attention", query, key, value)
-    if attn_mask is not None:
-        (attn_mask,) = require_all("scaled_dot_product_attention", attn_mask, query)[:1]
     if min(query.ndim, key.ndim, value.ndim) < 2 or query.shape[-1] != key.shape[-1]:
         raise ShapeError(
             f"scaled_dot_product_attention: query {query.shape} and key {key.shape}; their last "

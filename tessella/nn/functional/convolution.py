@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from tessella import dtypes
+from tessella.arguments import public
+from tessella.arguments.kinds import Padding, PerAxis
 from tessella.errors import ArgumentError, DTypeError, ShapeError
 from tessella.primitives.contraction import Contraction, Geometry, promote_pair
 from tessella.primitives.indexing import InRange, Limits
@@ -12,9 +14,10 @@ from tessella.tensors.creation import arange
 from tessella.tensors.indexing import get_item
 from tessella.tensors.linear import matmul
 from tessella.tensors.manipulation import reshape, swapaxes
-from tessella.tensors.tensor import Tensor, apply, require, require_all
+from tessella.tensors.tensor import Tensor, apply
 
 
+@public
 def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     """x weight^T + bias.
 
@@ -24,8 +27,8 @@ def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     >>> linear(ts.ones((1, 3)), ts.ones((2, 3)), ts.asarray([0.0, 1.0]))
     tensor([[3., 4.]])
     """
-    if not isinstance(x, Tensor) or not isinstance(weight, Tensor):
-        x, weight = require_all("linear", x, weight)
+    if weight.ndim != 2:
+        raise ShapeError(f"linear: the weight has shape {weight.shape}; expected (out, in)")
     if x.ndim == 0 or x.shape[-1] != weight.shape[-1]:
         raise ShapeError(
             f"linear: the input has shape {x.shape}, the weight {weight.shape}; the last axis of "
@@ -80,7 +83,6 @@ def convolution(
         ShapeError: channels do not fit, or the kernel is larger than the padded input.
     """
     name = f"conv{rank}d"
-    x, weight = require_all(name, x, weight)
     unbatched = x.ndim == rank + 1
     x = reshape(x, (1, *x.shape)) if unbatched else x
     if x.ndim != rank + 2 or weight.ndim != rank + 2:
@@ -137,9 +139,10 @@ def _contract(
     return reshape(result, (x.shape[0], weight.shape[0], *result.shape[3:]))
 
 
+@public
 def conv1d(
-    x: Tensor, weight: Tensor, bias: Tensor | None = None, stride: Any = 1, padding: Any = 0,
-    dilation: Any = 1, groups: int = 1,
+    x: Tensor, weight: Tensor, bias: Tensor | None = None, stride: PerAxis = 1, padding: Padding = 0,
+    dilation: PerAxis = 1, groups: int = 1,
 ) -> Tensor:  # fmt: skip
     """Correlation with a bank of kernels along one axis.
 
@@ -152,9 +155,10 @@ def conv1d(
     return convolution(x, weight, bias, stride, padding, dilation, groups, 1)
 
 
+@public
 def conv2d(
-    x: Tensor, weight: Tensor, bias: Tensor | None = None, stride: Any = 1, padding: Any = 0,
-    dilation: Any = 1, groups: int = 1,
+    x: Tensor, weight: Tensor, bias: Tensor | None = None, stride: PerAxis = 1, padding: Padding = 0,
+    dilation: PerAxis = 1, groups: int = 1,
 ) -> Tensor:  # fmt: skip
     """Correlation with a bank of kernels over images.
 
@@ -168,9 +172,10 @@ def conv2d(
     return convolution(x, weight, bias, stride, padding, dilation, groups, 2)
 
 
+@public
 def conv3d(
-    x: Tensor, weight: Tensor, bias: Tensor | None = None, stride: Any = 1, padding: Any = 0,
-    dilation: Any = 1, groups: int = 1,
+    x: Tensor, weight: Tensor, bias: Tensor | None = None, stride: PerAxis = 1, padding: Padding = 0,
+    dilation: PerAxis = 1, groups: int = 1,
 ) -> Tensor:  # fmt: skip
     """Correlation with a bank of kernels over volumes.
 
@@ -183,6 +188,7 @@ def conv3d(
     return convolution(x, weight, bias, stride, padding, dilation, groups, 3)
 
 
+@public
 def one_hot(x: Tensor, num_classes: int) -> Tensor:
     """1 at the class number, 0 elsewhere, as int64.
 
@@ -203,6 +209,7 @@ def one_hot(x: Tensor, num_classes: int) -> Tensor:
     return (reshape(classes, (*x.shape, 1)) == arange(num_classes)).astype(dtypes.int64)
 
 
+@public
 def embedding(x: Tensor, weight: Tensor) -> Tensor:
     """The rows of a table at some places.
 
@@ -214,4 +221,4 @@ def embedding(x: Tensor, weight: Tensor) -> Tensor:
     tensor([[2., 3.],
             [2., 3.]])
     """
-    return get_item(require(weight, "embedding"), x)
+    return get_item(weight, x)

@@ -13,6 +13,8 @@ from typing import Any
 import numpy as np
 
 from tessella import dtypes
+from tessella.arguments import public
+from tessella.arguments.kinds import Reduction
 from tessella.errors import ArgumentError, DTypeError, ShapeError
 from tessella.nn.functional.activations import log_softmax
 from tessella.primitives.indexing import InRange, Limits
@@ -23,7 +25,7 @@ from tessella.tensors.elementwise import where, zip_with
 from tessella.tensors.indexing import get_item
 from tessella.tensors.manipulation import expand_dims, moveaxis, reshape
 from tessella.tensors.statistical import narrowed, widened
-from tessella.tensors.tensor import Tensor, apply, is_traced, require_all
+from tessella.tensors.tensor import Tensor, apply, is_traced
 
 # --- numbers -------------------------------------------------------------------------------------
 
@@ -57,7 +59,8 @@ _bce = zip_with(
 )
 
 
-def mse_loss(x: Tensor, target: Tensor, reduction: str = "mean") -> Tensor:
+@public
+def mse_loss(x: Tensor, target: Tensor, reduction: Reduction = "mean") -> Tensor:
     """The squared difference.
 
     Shapes: any, and the same.
@@ -70,7 +73,8 @@ def mse_loss(x: Tensor, target: Tensor, reduction: str = "mean") -> Tensor:
     return _of_elements(_squared_error, x, target, reduction)
 
 
-def l1_loss(x: Tensor, target: Tensor, reduction: str = "mean") -> Tensor:
+@public
+def l1_loss(x: Tensor, target: Tensor, reduction: Reduction = "mean") -> Tensor:
     """The absolute difference.
 
     Shapes: any, and the same.
@@ -83,7 +87,10 @@ def l1_loss(x: Tensor, target: Tensor, reduction: str = "mean") -> Tensor:
     return _of_elements(_absolute_error, x, target, reduction)
 
 
-def huber_loss(x: Tensor, target: Tensor, delta: float = 1.0, reduction: str = "mean") -> Tensor:
+@public
+def huber_loss(
+    x: Tensor, target: Tensor, delta: float = 1.0, reduction: Reduction = "mean"
+) -> Tensor:
     """Quadratic near zero, linear beyond delta.
 
     Shapes: any, and the same.
@@ -100,7 +107,10 @@ def huber_loss(x: Tensor, target: Tensor, delta: float = 1.0, reduction: str = "
     return _of_elements(lambda x, y: _huber(x - y, delta), x, target, reduction)
 
 
-def smooth_l1_loss(x: Tensor, target: Tensor, beta: float = 1.0, reduction: str = "mean") -> Tensor:
+@public
+def smooth_l1_loss(
+    x: Tensor, target: Tensor, beta: float = 1.0, reduction: Reduction = "mean"
+) -> Tensor:
     """The Huber loss divided by beta; the absolute difference for beta 0.
 
     Shapes: any, and the same.
@@ -117,7 +127,10 @@ def smooth_l1_loss(x: Tensor, target: Tensor, beta: float = 1.0, reduction: str 
     return _of_elements(lambda x, y: _huber(x - y, beta) / beta, x, target, reduction)
 
 
-def binary_cross_entropy_with_logits(x: Tensor, target: Tensor, reduction: str = "mean") -> Tensor:
+@public
+def binary_cross_entropy_with_logits(
+    x: Tensor, target: Tensor, reduction: Reduction = "mean"
+) -> Tensor:
     """The cross entropy of independent yes-or-no answers, from their logits.
 
     Shapes: any, and the same.
@@ -130,7 +143,8 @@ def binary_cross_entropy_with_logits(x: Tensor, target: Tensor, reduction: str =
     return _of_elements(_bce_with_logits, x, target, reduction)
 
 
-def binary_cross_entropy(x: Tensor, target: Tensor, reduction: str = "mean") -> Tensor:
+@public
+def binary_cross_entropy(x: Tensor, target: Tensor, reduction: Reduction = "mean") -> Tensor:
     """The cross entropy of independent yes-or-no answers; logarithms are at least -100.
 
     Shapes: any, and the same.
@@ -154,9 +168,10 @@ def _of_elements(
 # --- classes -------------------------------------------------------------------------------------
 
 
+@public
 def nll_loss(
     x: Tensor, target: Tensor, weight: Tensor | None = None, ignore_index: int = -100,
-    reduction: str = "mean",
+    reduction: Reduction = "mean",
 ) -> Tensor:  # fmt: skip
     """Minus the log probability of the right class; what is ignored may be anything, NaN too.
 
@@ -170,15 +185,15 @@ def nll_loss(
     >>> nll_loss(ts.asarray([[-1.0, -0.5]]), ts.asarray([1]))
     tensor(0.5)
     """
-    x, target = require_all("nll_loss", x, target)
     counted = _counted(x, target, ignore_index, "nll_loss")
     loss, factor = _nll(x, target, weight, counted, "nll_loss")
     return narrowed(_weighted(loss, factor, reduction), x)
 
 
+@public
 def cross_entropy(
     x: Tensor, target: Tensor, weight: Tensor | None = None, ignore_index: int = -100,
-    reduction: str = "mean", label_smoothing: float = 0.0,
+    reduction: Reduction = "mean", label_smoothing: float = 0.0,
 ) -> Tensor:  # fmt: skip
     """Minus the log of the probability that `softmax(x)` gives to the right class.
 
@@ -196,7 +211,6 @@ def cross_entropy(
     """
     if not 0.0 <= label_smoothing <= 1.0:
         raise ArgumentError(f"cross_entropy: label_smoothing is {label_smoothing}; expected 0 to 1")
-    x, target = require_all("cross_entropy", x, target)
     axis = 1 if x.ndim > 1 else 0
     if target.dtype.is_float:
         soft = _soft_cross_entropy(x, target, weight, reduction, label_smoothing, axis)
@@ -302,7 +316,6 @@ def _by_class(logs: Tensor, weight: Tensor | None, axis: int) -> Tensor:
 
 
 def _same_shape(x: Tensor, target: Tensor, name: str) -> tuple[Tensor, Tensor]:
-    x, target = require_all(name, x, target)
     if x.shape != target.shape:
         raise ShapeError(
             f"{name}: the input has shape {x.shape}, the target {target.shape}; they must be the "

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from tessella.arguments import public
+from tessella.arguments.kinds import ShapeLike
 from tessella.errors import ArgumentError, ShapeError
 from tessella.scalar.function import ScalarFunction
 from tessella.sizes import is_greater
@@ -11,9 +13,10 @@ from tessella.tensors import random
 from tessella.tensors.elementwise import zip_with
 from tessella.tensors.manipulation import reshape
 from tessella.tensors.statistical import narrowed, widened
-from tessella.tensors.tensor import Tensor, require, unary
+from tessella.tensors.tensor import Tensor, unary
 
 
+@public
 def batch_norm(
     x: Tensor, running_mean: Tensor | None, running_var: Tensor | None,
     weight: Tensor | None = None, bias: Tensor | None = None, training: bool = False,
@@ -36,7 +39,7 @@ def batch_norm(
     tensor([[-1.],
             [ 1.]])
     """
-    if require(x, "batch_norm").ndim < 2:
+    if x.ndim < 2:
         raise ShapeError(
             f"batch_norm: the input has shape {x.shape}; expected (N, C) or (N, C, ...): reshape it"
         )
@@ -73,8 +76,9 @@ def _update(running: Tensor, now: Tensor, momentum: float | Tensor, scale: float
     running.assign((running.detach() * (1 - momentum) + fresh * momentum).astype(running.dtype))
 
 
+@public
 def layer_norm(
-    x: Tensor, normalized_shape: Any, weight: Tensor | None = None, bias: Tensor | None = None,
+    x: Tensor, normalized_shape: ShapeLike, weight: Tensor | None = None, bias: Tensor | None = None,
     eps: float = 1e-5,
 ) -> Tensor:  # fmt: skip
     """The last axes with mean 0 and variance 1, then scaled and shifted.
@@ -89,7 +93,7 @@ def layer_norm(
     tensor([-1.,  1.])
     """
     shape = (normalized_shape,) if isinstance(normalized_shape, int) else tuple(normalized_shape)
-    if require(x, "layer_norm").shape[x.ndim - len(shape) :] != shape:
+    if x.shape[x.ndim - len(shape) :] != shape:
         raise ShapeError(
             f"layer_norm: the input has shape {x.shape}, which does not end in {shape}"
         )
@@ -111,6 +115,7 @@ def _drop_below(x: Any, uniform: Any, limit: Any, scale: Any) -> Any:
 _drop = zip_with(ScalarFunction(_drop_below, "dropout"))
 
 
+@public
 def dropout(x: Tensor, p: float = 0.5, training: bool = True) -> Tensor:
     """Zero (even for NaN) with probability p, the rest scaled by 1 / (1 - p); nothing outside training.
 
@@ -125,7 +130,6 @@ def dropout(x: Tensor, p: float = 0.5, training: bool = True) -> Tensor:
     """
     if not 0.0 <= p <= 1.0:
         raise ArgumentError(f"dropout: p is {p}; expected a probability from 0 to 1")
-    require(x, "dropout")
     if not training or p == 0.0:
         return x
     if p == 1.0:

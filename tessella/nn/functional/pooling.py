@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from tessella.arguments import public
+from tessella.arguments.kinds import PerAxis
 from tessella.errors import ArgumentError, ShapeError
 from tessella.nn.functional.convolution import per_axis
 from tessella.primitives.movement import Pad
@@ -77,8 +79,13 @@ def _pool(
     return result
 
 
+@public
 def max_pool2d(
-    x: Tensor, kernel_size: Any, stride: Any = None, padding: Any = 0, dilation: Any = 1
+    x: Tensor,
+    kernel_size: PerAxis,
+    stride: PerAxis | None = None,
+    padding: PerAxis = 0,
+    dilation: PerAxis = 1,
 ) -> Tensor:
     """The largest element of each window; the gradient of a tie is shared equally.
 
@@ -92,8 +99,13 @@ def max_pool2d(
     return _pool(x, kernel_size, stride, padding, dilation, 2, "max_pool2d", "max")
 
 
+@public
 def max_pool1d(
-    x: Tensor, kernel_size: Any, stride: Any = None, padding: Any = 0, dilation: Any = 1
+    x: Tensor,
+    kernel_size: PerAxis,
+    stride: PerAxis | None = None,
+    padding: PerAxis = 0,
+    dilation: PerAxis = 1,
 ) -> Tensor:
     """The largest element of each window along one axis.
 
@@ -106,7 +118,10 @@ def max_pool1d(
     return _pool(x, kernel_size, stride, padding, dilation, 1, "max_pool1d", "max")
 
 
-def avg_pool2d(x: Tensor, kernel_size: Any, stride: Any = None, padding: Any = 0) -> Tensor:
+@public
+def avg_pool2d(
+    x: Tensor, kernel_size: PerAxis, stride: PerAxis | None = None, padding: PerAxis = 0
+) -> Tensor:
     """The mean of each window; padding counts as zeros.
 
     Shapes: (N, C, H, W) -> (N, C, H', W').
@@ -119,7 +134,10 @@ def avg_pool2d(x: Tensor, kernel_size: Any, stride: Any = None, padding: Any = 0
     return _pool(x, kernel_size, stride, padding, 1, 2, "avg_pool2d", "mean")
 
 
-def avg_pool1d(x: Tensor, kernel_size: Any, stride: Any = None, padding: Any = 0) -> Tensor:
+@public
+def avg_pool1d(
+    x: Tensor, kernel_size: PerAxis, stride: PerAxis | None = None, padding: PerAxis = 0
+) -> Tensor:
     """The mean of each window along one axis; padding counts as zeros.
 
     Shapes: (N, C, L) -> (N, C, L').

@@ -1,0 +1,134 @@
+"""The one gate that public functions go through: it looks at arguments, and gives spellings their names.
+
+`public` reads the signature of a function once, when it is defined, and writes another function around it, in
+Python. What mostly comes (tensors, small integers, nothing) passes a few checks of types that are written out in
+that function, in a tenth of a microsecond. All else is looked at by `Gate`: what can become a tensor without a guess
+is converted, keywords of PyTorch and NumPy that mean the same are understood, and whatever cannot serve raises an
+error that says what was given, what is expected and what to do.
+
+What a parameter takes is said by the text of its annotation, by the table in
+`tessella.arguments.kinds`; what tensors are is told by the stratum that has them (`register`).
+"""
+
+from __future__ import annotations
+
+import ast
+import functools
+from collections.abc import Callable, Mapping, Sequence
+from types import FunctionType
+from typing import Any, TypeVar
+
+from tessella.arguments.gates import BOTH, NAMED, POSITIONAL, SEVERAL, Gate, Parameter
+from tessella.arguments.kinds import MISSING, TENSOR, TENSORS, kind_of, scope
+from tessella.arguments.spellings import teach
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+
+def public(function: Function) -> Function:
+    """Put a function behind the gate.
+
+    >>> @public
+    ... def scaled(x: float, times: int = 2) -> float:
+    ...     return x * times
+    """
+    return _gated(function, False)
+
+
+def elementwise(function: Function) -> Function:
+    """Likewise for a function of single elements, which may be applied to what stands for one."""
+    return _gated(function, True)
+
+
+def _gated(function: Any, lifts: bool) -> Any:
+    gate = Gate(function, lifts)
+    make = _factory(tuple([p._replace(default=p.default is not MISSING) for p in gate.parameters]))
+    defaults = [p.default for p in gate.parameters if p.default is not MISSING]
+    made: FunctionType = make(function, gate, MISSING, *defaults)
+    code = function.__code__
+    made.__code__ = (
+        made.__code__.replace(  # errors are told to come from the function's own first line
+            co_name=code.co_name, co_filename=code.co_filename, co_firstlineno=code.co_firstlineno
+        )
+    )
+    gate.public = functools.update_wrapper(made, function)
+    gate.public.__gate__ = gate  # type: ignore[attr-defined]
+    return made
+
+
+@functools.cache
+def _factory(parameters: tuple[Parameter, ...]) -> Callable[..., Any]:
+    """What makes the functions around those of some parameters."""
+    source = _source(parameters)
+    tree = ast.parse(source)
+    first = {"lineno": 1, "end_lineno": 1, "col_offset": 0, "end_col_offset": 0}
+    for node in ast.walk(tree):
+        vars(node).update({name: value for name, value in first.items() if hasattr(node, name)})
+    exec(compile(tree, __file__, "exec"), scope)
+    made: Callable[..., Any] = scope.pop("make")
+    return made
+
+
+def _source(parameters: Sequence[Parameter]) -> str:
+    """The text of such a function, and of what makes it."""
+    defaults = {p.name: f"default_{p.name}" for p in parameters if p.default}
+    placed = [p.name for p in parameters if p.place in (POSITIONAL, BOTH)]
+    named = [p.name for p in parameters if p.place is NAMED]
+    several = next((p.name for p in parameters if p.place is SEVERAL), None)
+    written = _written(parameters, defaults)
+    look = (
+        f"settle({_tuple(placed)}, {several or 'more'}, "
+        f"{{{', '.join(f'{n!r}: {n}' for n in named)}}}, others)"
+    )
+    call = ", ".join([*placed, *(f"{name}={name}" for name in named)])
+    quick = " and ".join(["not others", "not more", *_checks(parameters)])
+    hot = "" if several else f"        if {quick}:\n            return call({call})\n"
+    return (
+        f"def make(call, settle, missing{''.join(f', {name}' for name in defaults.values())}):\n"
+        f"    def public({written}):\n{hot}        return {look}\n    return public\n"
+    )
+
+
+def _written(parameters: Sequence[Parameter], defaults: Mapping[str, str]) -> str:
+    """The parameters of the function around: each may be left out, so that we can say which one is."""
+    written: list[str] = []
+    for place, after in ((POSITIONAL, "/"), (BOTH, ""), (SEVERAL, ""), (NAMED, "")):
+        mine = [p.name for p in parameters if p.place is place]
+        if place is SEVERAL:
+            written.append(f"*{mine[0] if mine else 'more'}")
+            continue
+        written += [f"{name}={defaults.get(name, 'missing')}" for name in mine]
+        written += [after] if after and mine else []
+    return ", ".join([*written, "**others"])
+
+
+def _checks(parameters: Sequence[Parameter]) -> list[str]:
+    """Python that is true if an argument needs no closer look, for each that might."""
+    if [p.annotation for p in parameters] == ["Operand", "Operand"]:  # one must be a tensor
+        first, second = (p.name for p in parameters)
+        tensors = TENSOR.format(first), TENSOR.format(second)
+        numbers = (
+            f"(type({first}) is float or type({first}) is int)",
+            f"(type({second}) is float or type({second}) is int)",
+        )
+        return [
+            f"({tensors[0]} and ({tensors[1]} or {numbers[1]}) or {numbers[0]} and {tensors[1]})"
+        ]
+    kinds = [(p.name, kind_of(p.name, p.annotation), p.annotation) for p in parameters]
+    checks = [
+        (TENSORS[text] if kind is None else kind.quick).format(name) for name, kind, text in kinds
+    ]
+    return [check for check in checks if check != "True"]
+
+
+def _tuple(names: Sequence[str]) -> str:
+    return f"({''.join(f'{name}, ' for name in names)})"
+
+
+def gate_of(function: Callable[..., Any]) -> Gate | None:
+    """The gate that a function is behind, if there is one."""
+    found: Gate | None = getattr(function, "__gate__", None)
+    return found
+
+
+__all__ = ["elementwise", "gate_of", "public", "teach"]

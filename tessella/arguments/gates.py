@@ -1,0 +1,241 @@
+"""The gate of one function: which argument is whose, and what each is to be."""
+
+from __future__ import annotations
+
+import difflib
+import inspect
+from collections.abc import Callable, Iterable
+from typing import Any, NamedTuple
+
+from tessella.arguments.kinds import (
+    ALSO_NUMBERS,
+    MISSING,
+    PLAIN,
+    UNFIT,
+    Kind,
+    is_of_64_bits,
+    kind_of,
+    scope,
+    shown,
+)
+from tessella.arguments.spellings import SPELLINGS, cures
+from tessella.errors import ArgumentTypeError, TessellaError
+
+POSITIONAL, BOTH, SEVERAL, NAMED = (
+    inspect.Parameter.POSITIONAL_ONLY,
+    inspect.Parameter.POSITIONAL_OR_KEYWORD,
+    inspect.Parameter.VAR_POSITIONAL,
+    inspect.Parameter.KEYWORD_ONLY,
+)
+
+
+A_TENSOR = "a Tensor, or what ts.asarray takes: a NumPy array, a number, nested lists of numbers"
+
+
+class Parameter(NamedTuple):
+    name: str
+    place: Any  # how it is passed, in the words of `inspect`
+    annotation: str
+    default: Any
+
+
+class Gate:
+    """What is done with arguments that need a closer look.
+
+    Args:
+        lifts: whether the function is of single elements, so that what knows how to apply it to its own
+            (`__tessella_lift__`) may do so.
+    """
+
+    def __init__(self, function: Callable[..., Any], lifts: bool) -> None:
+        self.function, self.lifts = function, lifts
+        self.name = function.__name__
+        self.public = function  # what users call
+        self.parameters = [
+            Parameter(p.name, p.kind, str(p.annotation), MISSING if p.default is p.empty else p.default)
+            for p in inspect.signature(function).parameters.values()
+        ]  # fmt: skip
+        kinds = {p.name: kind_of(p.name, p.annotation) for p in self.parameters}
+        self.kinds = {name: kind for name, kind in kinds.items() if kind is not None}
+        self.tensors = [p for p in self.parameters if kinds[p.name] is None]
+        self.by_place = [p.name for p in self.parameters if p.place in (POSITIONAL, BOTH)]
+        self.by_name = [p.name for p in self.parameters if p.place is NAMED]
+        self.several = next((p.name for p in self.parameters if p.place is SEVERAL), None)
+
+    def __call__(
+        self, placed: tuple[Any, ...], more: tuple[Any, ...], named: dict[str, Any],
+        others: dict[str, Any],
+    ) -> Any:  # fmt: skip
+        """Call the function with what its arguments are to be.
+
+        Args:
+            placed: those of the parameters that have a place.
+            more: further ones by place.
+            named: those of the parameters that have only a name.
+            others: keywords that are no parameter's name.
+        """
+        values = dict(zip(self.by_place, placed, strict=True)) | named
+        if self.several is not None:
+            values[self.several] = more
+        elif more:
+            self._place(more, values)
+        for keyword, value in others.items():
+            self._spell(keyword, value, values)
+        self._require_all_given(values)
+        if self.lifts:
+            operands = values[self.several] if self.several else tuple(values.values())
+            for value in operands:
+                lift = getattr(value, "__tessella_lift__", None)
+                if lift is not None:
+                    return lift(self.public, operands)
+        for name, kind in self.kinds.items():
+            value = values[name]
+            if name == self.several:
+                values[name] = tuple([self._fit(name, kind, item) for item in value])
+            else:
+                values[name] = self._fit(name, kind, value)
+        self._fit_tensors(values)
+        found = values.pop(self.several) if self.several is not None else ()
+        placed = tuple([values.pop(name) for name in self.by_place])
+        return self.function(*placed, *found, **values)
+
+    # --- which argument is whose ---------------------------------------------------------------------
+
+    def _place(self, more: tuple[Any, ...], values: dict[str, Any]) -> None:
+        """Arguments beyond the last place: an axis may be one, which PyTorch and NumPy both have there."""
+        first = self.by_name[0] if self.by_name else None
+        if len(more) > 1 or first not in ("axis", "k"):
+            most = len(self.by_place)
+            rest = f"; {self._listed(self.by_name)} by name" if self.by_name else ""
+            raise ArgumentTypeError(
+                f"{self.name}: {most + len(more)} arguments were given by place; expected at most {most} "
+                f"({self._listed(self.by_place)}){rest}"
+            )
+        self._give(first, first, more[0], values)
+
+    def _spell(self, keyword: str, value: Any, values: dict[str, Any]) -> None:
+        """A keyword that is no parameter's name, or of one that has only a place."""
+        if keyword in values and keyword != self.several:
+            return self._give(keyword, keyword, value, values)
+        for name in values:
+            if keyword in SPELLINGS.get(name, ()):
+                return self._give(name, keyword, value, values)
+        if keyword == "out" and value is None:
+            return None
+        cure = cures.get((self.name, keyword)) or cures.get(("", keyword))
+        raise ArgumentTypeError(
+            f"{self.name}: no argument `{keyword}`{f': {cure}' if cure else self._nearest(keyword)}"
+        )
+
+    def _nearest(self, keyword: str) -> str:
+        names = [p.name for p in self.parameters]
+        spelled = {other: name for name in names for other in (name, *SPELLINGS.get(name, ()))}
+        close = difflib.get_close_matches(keyword, spelled, 1)
+        hint = f"; did you mean `{spelled[close[0]]}`?" if close else ""
+        return (
+            f"{hint} It takes {self._listed(names)}"
+            if close
+            else f"; it takes {self._listed(names)}"
+        )
+
+    def _listed(self, names: Iterable[str]) -> str:
+        return ", ".join(f"`{name}`" for name in names) or "none"
+
+    def _give(self, name: str, spelled: str, value: Any, values: dict[str, Any]) -> None:
+        before = values[name]
+        default = next(p.default for p in self.parameters if p.name == name)
+        if before is not default and before is not MISSING:
+            also = "twice" if spelled == name else f"twice, as `{name}` and as `{spelled}`"
+            raise ArgumentTypeError(f"{self.name}: `{name}` was given {also}; give it once")
+        values[name] = value
+
+    def _require_all_given(self, values: dict[str, Any]) -> None:
+        missing = [name for name, value in values.items() if value is MISSING]
+        if missing:
+            expected = {p.name: self._expected(p) for p in self.parameters}
+            raise ArgumentTypeError(
+                f"{self.name}: `{missing[0]}` was not given; expected {expected[missing[0]]}"
+            )
+
+    # --- what arguments are to be --------------------------------------------------------------------
+
+    def _expected(self, parameter: Parameter) -> str:
+        kind = self.kinds.get(parameter.name)
+        if kind is not None:
+            return kind.expected
+        return f"{A_TENSOR}, or None" if parameter.annotation.endswith("None") else A_TENSOR
+
+    def _fit(self, name: str, kind: Kind, value: Any) -> Any:
+        found = kind.look(value)
+        if found is UNFIT:
+            large = type(value) is int and not is_of_64_bits(value)
+            why = ", which has more than 64 bits" if large else ""
+            raise kind.error(
+                f"{self.name}: {name} is {shown(value)}{why}; expected {kind.expected}"
+            )
+        return found
+
+    def _fit_tensors(self, values: dict[str, Any]) -> None:
+        """What is to be a tensor becomes one; operands stay numbers if there is a tensor beside them.
+
+        Arrays come first: what has no dtype of its own takes theirs.
+        """
+        like: list[Any] = [x for p in self.tensors for x in self._given(p, values)]
+        like = [x for x in like if isinstance(x, scope["Tensor"])]
+        for plain in (False, True):
+            for p in self.tensors:
+                found = tuple([
+                    self._as_tensor(p, x, like) if isinstance(x, PLAIN) is plain else x
+                    for x in self._given(p, values)
+                ])  # fmt: skip
+                values[p.name] = found if p.place is SEVERAL else found[0]
+
+    def _given(self, parameter: Parameter, values: dict[str, Any]) -> tuple[Any, ...]:
+        found = values[parameter.name]
+        return found if parameter.place is SEVERAL else (found,)
+
+    def _as_tensor(self, parameter: Parameter, value: Any, like: list[Any]) -> Any:
+        """An argument as a tensor, or as the number or None that it may be."""
+        text = parameter.annotation
+        if isinstance(value, scope["Tensor"]) or (value is None and text.endswith("None")):
+            return value
+        if text in ALSO_NUMBERS and (like or text != "Operand"):
+            number = ALSO_NUMBERS[text](value)
+            if number is not UNFIT:
+                return number
+        found = as_tensor(value, like, self.name, parameter.name, self._expected(parameter))
+        like.append(found)
+        return found
+
+
+def as_tensor(value: Any, like: list[Any], function: str, name: str, expected: str) -> Any:
+    """An argument as a tensor.
+
+    Args:
+        like: the tensors beside it.
+        name: of the argument.
+
+    Raises:
+        ArgumentTypeError: it cannot become one without a guess.
+    """
+    try:
+        found = scope["convert"](value, like)
+    except TessellaError as error:
+        raise type(error)(f"{function}: {name}: {error}") from None
+    if found is None:
+        raise ArgumentTypeError(f"{function}: {name} is {shown(value)}; expected {expected}")
+    return found
+
+
+def as_tensors(function: str, values: Iterable[Any]) -> list[Any]:
+    """All of some arguments as tensors."""
+    values = [*values]
+    like = [x for x in values if isinstance(x, scope["Tensor"])]
+    if len(like) == len(values):
+        return like
+    return [
+        x
+        if isinstance(x, scope["Tensor"])
+        else as_tensor(x, like, function, f"number {i}", A_TENSOR)
+        for i, x in enumerate(values)
+    ]

@@ -1,0 +1,337 @@
+"""What parameters take: by the text of an annotation, how an argument is looked at and what is said of a wrong one."""
+
+from __future__ import annotations
+
+import ast
+import operator
+import reprlib
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
+from typing import Any, NamedTuple, TypeAlias
+
+import numpy as np
+
+from tessella.dtypes import DType
+from tessella.errors import (
+    ArgumentError,
+    ArgumentTypeError,
+    AxisError,
+    DeviceError,
+    DTypeError,
+    ShapeError,
+    TessellaError,
+)
+from tessella.sizes import Size
+
+ShapeLike: TypeAlias = "int | Sequence[int]"
+DTypeLike: TypeAlias = "DType | type | str | np.dtype[Any] | None"
+PerAxis: TypeAlias = "int | Sequence[int]"  # of windows: one number for all axes, or one for each
+Padding: TypeAlias = "int | str | Sequence[int] | Sequence[Sequence[int]]"
+Device: TypeAlias = "str | None"
+Reduction: TypeAlias = str
+Approximation: TypeAlias = str
+
+_MOST = 1 << 63  # what integers lie below
+_LARGEST_FLOAT = 1 << 1023
+UNFIT: Any = type("Unfit", (), {"__repr__": lambda self: "<unfit>"})()
+MISSING: Any = type("Missing", (), {"__repr__": lambda self: "<missing>"})()
+
+
+# the stratum of tensors tells what they are, and how to make one of what can become one without a guess
+scope: dict[str, Any] = {"__name__": "tessella.arguments", "DType": DType, "Tensor": type(None)}
+
+
+# --- kinds of arguments ----------------------------------------------------------------------------------
+
+
+class Kind(NamedTuple):
+    """What a parameter takes.
+
+    Args:
+        expected: in words.
+        quick: Python that is true for what needs no closer look; `{0}` is the argument.
+        look: gives what the function is to get, or `UNFIT`.
+        error: the class of what is raised then.
+    """
+
+    expected: str
+    quick: str
+    look: Callable[[Any], Any]
+    error: type[TessellaError] = ArgumentTypeError
+
+    def or_none(self) -> Kind:
+        """The same, or None."""
+        return self._replace(
+            expected=f"{self.expected}, or None",
+            quick=f"({{0}} is None or {self.quick})",
+            look=lambda value: None if value is None else self.look(value),
+        )
+
+
+def _known(value: Any) -> Any:
+    """A number among the arguments of a traced function as the number it is in this call."""
+    look = getattr(value, "look", None)
+    return value if look is None or not hasattr(value, "__tessella_operand__") else look()
+
+
+def _extent(value: Any) -> Any:
+    """A whole number of any size."""
+    if type(value) is Size:
+        return value
+    value = _known(value)
+    if isinstance(value, (bool, np.bool_, type)) or not hasattr(value, "__index__"):
+        return UNFIT
+    try:
+        found = operator.index(value)
+    except TypeError:  # an array of several, or of fractions
+        return UNFIT
+    return found
+
+
+def _integer(value: Any) -> Any:
+    """A whole number of 64 bits."""
+    found = _extent(value)
+    return UNFIT if type(found) is int and not is_of_64_bits(found) else found
+
+
+def is_of_64_bits(number: int) -> bool:
+    """Whether a whole number is no larger than those of any dtype."""
+    return -_MOST <= number < 2 * _MOST
+
+
+def _number(value: Any) -> Any:
+    """A real number; tensors, and numbers that are traced, stay what they are."""
+    if type(value) is float or type(value) is Size or hasattr(value, "__tessella_operand__"):
+        return value
+    if isinstance(value, scope["Tensor"]):
+        return value if value.ndim == 0 else UNFIT
+    if isinstance(value, (bool, np.bool_)) or not isinstance(
+        value, (int, float, np.integer, np.floating)
+    ):
+        return UNFIT
+    if isinstance(value, int):
+        return value if -_LARGEST_FLOAT < value < _LARGEST_FLOAT else UNFIT
+    return value.item() if isinstance(value, np.generic) else value
+
+
+def _scalar(value: Any) -> Any:
+    """A number of any kind; those of NumPy stay what they are."""
+    if isinstance(value, (bool, np.bool_, complex, np.complexfloating)):
+        return value
+    return value if isinstance(value, (np.integer, np.floating)) else _number(value)
+
+
+def _weak(value: Any) -> Any:
+    """A number that takes the dtype of the tensor beside it; those of NumPy have one of their own."""
+    if isinstance(value, np.generic) and not isinstance(value, (float, complex)):
+        return UNFIT
+    plain = isinstance(value, (bool, float, complex))
+    return value if plain else _number(value)
+
+
+def _flag(value: Any) -> Any:
+    if isinstance(value, (bool, np.bool_)):
+        return bool(value)
+    is_bool = isinstance(value, scope["Tensor"]) and value.ndim == 0 and value.dtype.is_bool
+    return bool(value) if is_bool else UNFIT
+
+
+_DTYPES = (DType, np.dtype, type, str)
+
+
+def _dtype(value: Any) -> Any:
+    return value if value is None or (isinstance(value, _DTYPES) and value != "") else UNFIT
+
+
+def _text(value: Any) -> Any:
+    return str(value) if isinstance(value, str) else UNFIT
+
+
+def _function(value: Any) -> Any:
+    return value if callable(value) else UNFIT
+
+
+def _items(value: Any) -> list[Any] | None:
+    """The items of what has an order; None for text, bytes, sets, tables and what has none."""
+    if isinstance(value, (list, tuple)):
+        return [*value]
+    if isinstance(value, (str, bytes, bytearray, memoryview, Set, Mapping, type)):
+        return None
+    if isinstance(value, (np.ndarray, scope["Tensor"])) and not value.ndim:
+        return None
+    return [*value] if isinstance(value, Iterable) else None
+
+
+def _several(one: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """Several of what is looked at by a function."""
+
+    def look(value: Any) -> Any:
+        items = _items(value)
+        if items is None:
+            return UNFIT
+        found = tuple([one(item) for item in items])
+        return UNFIT if any(item is UNFIT for item in found) else found
+
+    return look
+
+
+def _either(*looks: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    def look(value: Any) -> Any:
+        return next((found for f in looks if (found := f(value)) is not UNFIT), UNFIT)
+
+    return look
+
+
+def _none(value: Any) -> Any:
+    return value if value is None else UNFIT
+
+
+def _anything(value: Any) -> Any:
+    return value
+
+
+_integers = _several(_integer)
+_is_small = f"type({{0}}) is int and {-_MOST} <= {{0}} < {_MOST}"
+_INTEGER = Kind("a whole number", f"({_is_small})", _integer)
+_FLAG = Kind("True or False", "({0} is False or {0} is True)", _flag)
+_NUMBER = Kind("a number", "type({0}) is float", _number)
+_INTEGERS = Kind("several whole numbers, as a tuple or a list", "type({0}) is tuple", _integers)
+_ONE_OR_MORE = Kind(
+    "a whole number or several, as a tuple or a list", f"({_is_small} or type({{0}}) is tuple)",
+    _either(_integer, _integers),
+)  # fmt: skip
+_FUNCTION = Kind("a function", "callable({0})", _function)
+_AXIS = Kind(
+    "the number of an axis",
+    "(type({0}) is int and -99 < {0} < 99)",
+    _integer,
+    AxisError,
+)
+_AXES = Kind(
+    "the number of an axis, or several as a tuple or a list",
+    "({0} is None or type({0}) is int and -99 < {0} < 99 or type({0}) is tuple)",
+    _either(_none, _integer, _integers), AxisError,
+)  # fmt: skip
+
+# What parameters take, by the text of their annotations. Tensors are looked at together (`Gate._fit_tensors`).
+_KINDS: dict[str, Kind] = {
+    "Any": Kind("anything", "True", _anything),
+    "bool": _FLAG,
+    "bool | None": _FLAG.or_none(),
+    "int": _INTEGER,
+    "int | None": _INTEGER.or_none(),
+    "float": _NUMBER,
+    "float | None": _NUMBER.or_none(),
+    "Number": Kind("a number", "(type({0}) is float or type({0}) is int)", _scalar),
+    "Axes": _AXES,
+    "ShapeLike": _ONE_OR_MORE._replace(
+        expected="a whole number or several, as a tuple or a list", look=_either(_extent, _several(_extent)),
+        error=ShapeError
+    ),
+    "PerAxis": _ONE_OR_MORE,
+    "PerAxis | None": _ONE_OR_MORE.or_none(),
+    "int | Sequence[int]": _ONE_OR_MORE,
+    "int | tuple[Sequence[int], Sequence[int]]": Kind(
+        "a whole number, or two lists of axes", f"({_is_small})",
+        _either(_integer, _several(_either(_integer, _integers))),
+    ),
+    "Padding": Kind(
+        "whole numbers, pairs of them, 'same' or 'valid'", f"({_is_small} or type({{0}}) is str)",
+        _either(_integer, _text, _several(_either(_integer, _integers))),
+    ),
+    "Sequence[int]": _INTEGERS,
+    "Sequence[int] | None": _INTEGERS.or_none(),
+    "Sequence[Sequence[int]]": Kind("pairs of whole numbers", "False", _several(_integers)),
+    "DTypeLike": Kind(
+        "a dtype, such as ts.float32", "({0} is None or type({0}) is DType)", _dtype, DTypeError
+    ),
+    "Device": Kind("'cpu'", "({0} is None or type({0}) is str)", _either(_none, _text), DeviceError),
+    "bool | int | float": Kind(
+        "a real number", "(type({0}) is float or type({0}) is int)",
+        lambda value: UNFIT if isinstance(value, (complex, np.complexfloating)) else _scalar(value),
+    ),
+    "str": Kind("text", "type({0}) is str", _text),
+    "Callable[..., Any]": _FUNCTION,
+    "Sequence[Tensor]": Kind(
+        "several tensors, as a list or a tuple", "(type({0}) is list or type({0}) is tuple)",
+        _several(_anything),
+    ),
+}  # fmt: skip
+TENSOR = "(type({0}) is Tensor or isinstance({0}, Tensor))"
+TENSORS = {  # likewise, of what is or becomes a tensor
+    "Tensor": TENSOR,
+    "Tensor | None": f"({{0}} is None or {TENSOR})",
+    "Operand": f"(type({{0}}) is float or type({{0}}) is int or {TENSOR})",
+    "Operand | None": f"({{0}} is None or type({{0}}) is float or type({{0}}) is int or {TENSOR})",
+    "int | Tensor": f"({_is_small} or {TENSOR})",
+    "float | Tensor": f"(type({{0}}) is float or {TENSOR})",
+}
+ALSO_NUMBERS = {
+    "Operand": _weak,
+    "Operand | None": _weak,
+    "int | Tensor": _integer,
+    "float | Tensor": _number,
+}
+PLAIN = (bool, int, float, complex, list, tuple)  # what has no dtype of its own
+_AXES_OF = {
+    "int": _AXIS, "int | None": _AXIS.or_none(),
+    "int | Sequence[int]": _AXES._replace(
+        quick=f"({_is_small} or type({{0}}) is tuple)", look=_either(_integer, _integers)
+    ),
+}  # fmt: skip
+_AXIS_NAMES = ("axis", "dim")
+
+
+def _choice(text: str) -> Kind:
+    """One of the strings of a `Literal`."""
+    names: tuple[str, ...] = ast.literal_eval(f"({text.removeprefix('Literal[')[:-1]},)")
+    return Kind(
+        " or ".join(map(repr, names)), f"(type({{0}}) is str and {{0}} in {names!r})",
+        lambda value: value if isinstance(value, str) and value in names else UNFIT,
+        ArgumentError,
+    )  # fmt: skip
+
+
+_KINDS["Reduction"] = _choice("Literal['mean', 'sum', 'none']")
+_KINDS["Approximation"] = _choice("Literal['none', 'tanh']")
+
+
+def kind_of(name: str, annotation: str) -> Kind | None:
+    """What a parameter takes; None for tensors."""
+    if annotation in TENSORS:
+        return None
+    if name in _AXIS_NAMES and annotation in _AXES_OF:
+        return _AXES_OF[annotation]
+    if annotation.startswith("Literal["):
+        return _choice(annotation)
+    return _KINDS[annotation]  # an annotation that is not there is to be added to the table
+
+
+class _Short(reprlib.Repr):
+    """Short and safe: an integer of thousands of digits is not written out."""
+
+    def repr_int(self, x: int, level: int) -> str:
+        return repr(x) if x.bit_length() < 128 else f"an integer of {x.bit_length()} bits"
+
+
+_short = _Short()
+
+
+def shown(value: Any) -> str:
+    """A value in a message: numbers, text and small lists as they are, of all else what it is."""
+    if value is None or isinstance(value, (bool, int, float, complex, str, bytes)):
+        return _short.repr(value)
+    if type(value) in (list, tuple, set, dict) and len(value) <= 6:
+        return _short.repr(value)
+    if isinstance(value, type):
+        return f"the class {value.__name__}"
+    return f"an object of class {type(value).__name__}"
+
+
+def register(tensor: type, convert: Callable[[Any, Sequence[Any]], Any]) -> None:
+    """Tell what tensors are.
+
+    Args:
+        convert: makes a tensor of what can become one without a guess, given the tensors beside it; None
+            for all else.
+    """
+    scope["Tensor"], scope["convert"] = tensor, convert
