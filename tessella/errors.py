@@ -79,6 +79,25 @@ class StateDictError(TessellaError, RuntimeError, KeyError):
         return str(self.args[0]) if self.args else ""
 
 
+# MiniTorch's code asserts where it could raise, and tests of the course expect so.
+
+
+class CourseShapeError(ShapeError, AssertionError):
+    """A `ShapeError` where MiniTorch's code has an `assert`."""
+
+
+class CourseIndexingError(IndexingError, AssertionError):
+    """An `IndexingError` where MiniTorch's code has an `assert`."""
+
+
+class CourseArgumentError(ArgumentError, AssertionError):
+    """An `ArgumentError` where MiniTorch's code has an `assert`."""
+
+
+class CourseGradientError(GradientError, AssertionError):
+    """A `GradientError` where MiniTorch's code has an `assert`."""
+
+
 class RetraceWarning(UserWarning):
     """A function is traced and compiled again and again."""
 

@@ -125,19 +125,37 @@ class SentenceSentimentTrain:
 
 def read_sentences(path: Path) -> list[list[str]]:
     """The words of each line."""
+    lines = read_text(path).splitlines()
+    return [line.lower().split() for line in lines if line.strip()]
+
+
+def read_text(path: Path) -> str:
+    """A file of text; signs that are no UTF-8 are replaced.
+
+    Raises:
+        ArgumentError: it cannot be read, or is no text.
+    """
     try:
-        lines = path.read_bytes().decode("utf8", errors="replace").splitlines()
+        data = path.read_bytes()
     except OSError as error:
         raise ArgumentError(f"{path} cannot be read ({error.strerror or error})") from None
-    return [line.lower().split() for line in lines if line.strip()]
+    if data[:2] == b"\x1f\x8b":
+        raise ArgumentError(
+            f"{path} is compressed by gzip; expected text; unpack it first: gunzip < {path} > reviews.txt"
+        )
+    if b"\0" in data:
+        raise ArgumentError(
+            f"{path} is no text (it has zero bytes); expected a sentence on each line"
+        )
+    return data.decode("utf8", errors="replace")
 
 
 def read_vectors(path: Path) -> dict[str, np.ndarray]:
     """Word vectors in the text format of GloVe; a first line of two counts, as word2vec writes, too."""
     try:
-        lines = path.read_text("utf8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise ArgumentError(f"--vectors: {path} cannot be read ({error})") from None
+        lines = read_text(path).splitlines()
+    except ArgumentError as error:
+        raise ArgumentError(f"--vectors: {error}") from None
     rows = [line.rstrip().split(" ") for line in lines if line.strip()]
     if rows and len(rows[0]) == 2 and len(rows) > 1 and len(rows[1]) > 2:
         rows = rows[1:]

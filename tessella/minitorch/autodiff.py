@@ -16,7 +16,7 @@ import numpy as np
 
 from tessella import autodiff
 from tessella.autodiff import Edge, Node
-from tessella.errors import GradientError
+from tessella.errors import CourseGradientError
 
 
 def central_difference(f: Any, *vals: Any, arg: int = 0, epsilon: float = 1e-6) -> Any:
@@ -217,7 +217,7 @@ class Recorded:
 
     def _check_leaf(self) -> None:
         if not self.is_leaf():
-            raise GradientError(
+            raise CourseGradientError(
                 f"accumulate_derivative: only leaves keep derivatives, and this {type(self).__name__} "
                 + ("is a constant" if self.is_constant() else "was computed from others")
             )
@@ -229,16 +229,16 @@ class Recorded:
             d_output: the derivative of this value.
 
         Raises:
-            GradientError: it was not computed from others, or its function gives too few derivatives.
+            CourseGradientError: it was not computed from others, or its function gives too few derivatives.
         """
         history = self.history
         if history is None or history.last_fn is None:
-            raise GradientError(
+            raise CourseGradientError(
                 f"chain_rule: the {type(self).__name__} was not computed from others"
             )
         found = history.last_fn._backward(history.ctx, d_output)
         if len(found) != len(history.inputs):
-            raise GradientError(
+            raise CourseGradientError(
                 f"{history.last_fn.__name__}.backward gave {len(found)} derivatives for "
                 f"{len(history.inputs)} inputs; give one for each (0.0 where there is none)"
             )

@@ -7,6 +7,7 @@ contraction of Tessella computes it, and two more its gradients.
 from __future__ import annotations
 
 import tessella as ts
+from tessella.minitorch.asserting import asserting
 from tessella.minitorch.tensor_functions import Composed
 from tessella.nn import functional as F
 
@@ -38,7 +39,7 @@ def _beyond_the_end(weight: ts.Tensor) -> list[tuple[int, int]]:
     return [(0, n - 1) for n in weight.shape[2:]]
 
 
-conv1d = Conv1dFun.apply
-conv2d = Conv2dFun.apply
+conv1d = asserting(Conv1dFun.apply)
+conv2d = asserting(Conv2dFun.apply)
 
 __all__ = ["Conv1dFun", "Conv2dFun", "conv1d", "conv2d"]

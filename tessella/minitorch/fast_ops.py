@@ -5,7 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 import tessella as ts
-from tessella.minitorch.tensor_ops import LowLevel, TensorOps, elementwise_kernel, written
+from tessella.minitorch.tensor_ops import (
+    LowLevel,
+    TensorOps,
+    diagnosed,
+    elementwise_kernel,
+    written,
+)
 
 
 class FastOps(TensorOps):
@@ -18,6 +24,7 @@ _fast = LowLevel(FastOps)
 tensor_map, tensor_zip, tensor_reduce = _fast.tensor_map, _fast.tensor_zip, _fast.tensor_reduce
 
 
+@diagnosed
 def tensor_matrix_multiply(*places: Any) -> None:
     """Write the product of the last two axes of a and b to out: (out..., a..., b...), each as storage,
     shape and strides.

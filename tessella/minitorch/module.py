@@ -85,7 +85,19 @@ class Module(nn.Module):
             raise ArgumentError(
                 f"{type(self).__name__}.{name}: call super().__init__() before assigning parameters"
             )
-        super().__setattr__(name, value)
+        if name == "mode" and value in ("train", "eval"):
+            self.training = value == "train"
+        else:
+            super().__setattr__(name, value)
+
+    def __getattr__(self, name: str) -> Any:
+        """`mode`: "train" or "eval", what `training` says in older editions of the course."""
+        try:
+            return super().__getattr__(name)
+        except AttributeError:
+            if name != "mode":
+                raise
+        return "train" if self.training else "eval"
 
     def _home_of(self, name: str, value: Any) -> dict[str, Any] | None:
         if isinstance(value, Parameter):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import tessella as ts
-from tessella.errors import ArgumentError, ShapeError
+from tessella.errors import ArgumentError, CourseShapeError
 from tessella.minitorch.tensor import Tensor
 from tessella.minitorch.tensor_functions import Composed, number_of
 from tessella.nn import functional as F
@@ -13,11 +13,13 @@ from tessella.nn import functional as F
 
 def _check(input: Tensor, kernel: tuple[int, int], name: str) -> None:
     if input.dims != 4:
-        raise ShapeError(
+        raise CourseShapeError(
             f"{name}: the shape is {input.shape}; expected batch, channel, height, width"
         )
     if min(kernel) < 1 or input.shape[2] % kernel[0] or input.shape[3] % kernel[1]:
-        raise ShapeError(f"{name}: a kernel {kernel} does not divide an image {input.shape[2:]}")
+        raise CourseShapeError(
+            f"{name}: a kernel {kernel} does not divide an image {input.shape[2:]}"
+        )
 
 
 def tile(input: Tensor, kernel: tuple[int, int]) -> tuple[Tensor, int, int]:
@@ -29,7 +31,7 @@ def tile(input: Tensor, kernel: tuple[int, int]) -> tuple[Tensor, int, int]:
         the tiles, and how many there are from top to bottom and from left to right.
 
     Raises:
-        ShapeError: the kernel does not divide the image.
+        CourseShapeError: the kernel does not divide the image.
     """
     _check(input, kernel, "tile")
     batch, channel, height, width = input.shape
@@ -54,7 +56,7 @@ def avgpool2d(input: Tensor, kernel: tuple[int, int]) -> Tensor:
     Shapes: (batch, channel, height, width) -> (batch, channel, height / kh, width / kw).
 
     Raises:
-        ShapeError: the kernel does not divide the image.
+        CourseShapeError: the kernel does not divide the image.
     """
     _check(input, kernel, "avgpool2d")
     return _AveragePool.apply(input, kernel)
@@ -84,7 +86,7 @@ def maxpool2d(input: Tensor, kernel: tuple[int, int]) -> Tensor:
     Shapes: (batch, channel, height, width) -> (batch, channel, height / kh, width / kw).
 
     Raises:
-        ShapeError: the kernel does not divide the image.
+        CourseShapeError: the kernel does not divide the image.
     """
     _check(input, kernel, "maxpool2d")
     return _MaxPool.apply(input, kernel)

@@ -65,7 +65,7 @@ class Scalar(Arithmetic):
         """Add to the derivative.
 
         Raises:
-            GradientError: it is no leaf.
+            CourseGradientError: it is no leaf.
         """
         self._check_leaf()
         self.derivative = x if self.derivative is None else self.derivative + x

@@ -10,7 +10,13 @@ import tessella as ts
 from tessella import dtypes
 from tessella.backends.array import Array, contiguous_layout, from_numpy, to_numpy
 from tessella.backends.cpu.buffers import is_protected, protect
-from tessella.errors import ArgumentError, ArgumentTypeError, GradientError, ShapeError
+from tessella.errors import (
+    ArgumentError,
+    ArgumentTypeError,
+    CourseArgumentError,
+    CourseGradientError,
+    CourseShapeError,
+)
 from tessella.later import when_imported
 from tessella.minitorch import tensor_functions
 from tessella.minitorch.arithmetic import Arithmetic
@@ -56,7 +62,7 @@ class Tensor(Arithmetic):
         backend: TensorBackend | None = None,
     ) -> None:  # fmt: skip
         if not isinstance(v, TensorData):
-            raise ArgumentError(
+            raise CourseArgumentError(
                 f"Tensor: {type(v).__name__} was given; expected TensorData; use "
                 "minitorch.tensor([1.0, 2.0])"
             )
@@ -131,9 +137,12 @@ class Tensor(Arithmetic):
         """The only element, as a number.
 
         Raises:
-            ArgumentError: there are several.
+            CourseArgumentError: there are several.
         """
-        return float(self._data.item())
+        try:
+            return float(self._data.item())
+        except ArgumentError as error:
+            raise CourseArgumentError(str(error)) from None
 
     def __repr__(self) -> str:
         return self._tensor.to_string()
@@ -201,10 +210,11 @@ class Tensor(Arithmetic):
         """Another shape of the same storage.
 
         Raises:
-            ShapeError: the elements do not lie in row-major order, or are not as many.
+            CourseShapeError: the elements do not lie in row-major order.
+            ShapeError: they are not as many.
         """
         if not self.is_contiguous():
-            raise ShapeError(
+            raise CourseShapeError(
                 f"view: the elements do not lie in row-major order (shape {self.shape}, strides "
                 f"{self._data.strides}); use x.contiguous().view{shape}"
             )
@@ -253,7 +263,7 @@ class Tensor(Arithmetic):
         """Add to the gradient.
 
         Raises:
-            GradientError: it is no leaf.
+            CourseGradientError: it is no leaf.
         """
         self._check_leaf()
         before = self._data.grad
@@ -275,11 +285,11 @@ class Tensor(Arithmetic):
             grad_output: that of this tensor; may be left out for shape (1,).
 
         Raises:
-            GradientError: it has another shape, or is missing though there are several elements.
+            CourseGradientError: it has another shape, or is missing though there are several elements.
         """
         grad_output = self.ones((1,)) if grad_output is None else grad_output
         if grad_output.shape != self.shape:
-            raise GradientError(
+            raise CourseGradientError(
                 f"backward: grad_output has shape {grad_output.shape} ((1,) if it is left out), the "
                 f"tensor {self.shape}; give one of the same shape, or use x.sum().backward()"
             )

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import itertools
 import random
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, TypeAlias
@@ -13,11 +14,12 @@ import numpy as np
 import numpy.typing as npt
 
 from tessella.backends.array import row_major
-from tessella.errors import IndexingError, ShapeError
+from tessella.errors import CourseIndexingError, CourseShapeError, IndexingError, ShapeError
 from tessella.minitorch.operators import prod
 from tessella.primitives.base import broadcast_shapes
 
 MAX_DIMS = 32
+TAB = "\t"
 
 Storage: TypeAlias = npt.NDArray[np.float64]
 OutIndex: TypeAlias = npt.NDArray[np.int32]
@@ -123,7 +125,7 @@ class TensorData:
 
     Raises:
         IndexingError: strides are not as many as sizes.
-        ShapeError: the storage is not as long as the shape says.
+        CourseShapeError: the storage is not as long as the shape says.
 
     >>> data = TensorData([1, 2, 3, 4, 5, 6], (2, 3))
     >>> data.strides, data.get((1, 2)), data.permute(1, 0).strides
@@ -147,7 +149,7 @@ class TensorData:
         self.dims = len(self.shape)
         self.size = int(prod(self.shape))
         if len(self._storage) != self.size:
-            raise ShapeError(
+            raise CourseShapeError(
                 f"TensorData: {len(self._storage)} numbers for shape {self.shape}, which has "
                 f"{self.size} elements"
             )
@@ -207,37 +209,37 @@ class TensorData:
         """The same storage with its axes in another order.
 
         Raises:
-            IndexingError: the order does not name each axis once.
+            CourseIndexingError: the order does not name each axis once.
         """
         if sorted(order) != list(range(self.dims)):
-            raise IndexingError(
+            raise CourseIndexingError(
                 f"permute: {order} must name each of the axes 0 to {self.dims - 1} once"
             )
         shape, strides = (_chosen(x, order) for x in (self.shape, self.strides))
         return TensorData(self._storage, shape, strides)
 
     def to_string(self) -> str:
-        """The elements in nested brackets, with two decimals.
+        """The elements in nested brackets, with two decimals: on a line of their own, and tabs before the inner ones.
 
-        >>> print(TensorData([1, 2, 3, 4], (2, 2)).to_string())
-        [
-            [1.00 2.00]
-            [3.00 4.00]]
+        >>> TensorData([1, 2, 3, 4], (2, 2)).to_string()
+        '\\n[\\n\\t[1.00 2.00]\\n\\t[3.00 4.00]]'
         """
-        return _bracketed(self.array(), "")
+        text = ""
+        for index in self.indices():
+            first = _trailing(i == 0 for i in index)
+            last = _trailing(i == n - 1 for i, n in zip(index, self.shape, strict=True))
+            opened = (f"\n{axis * TAB}[" for axis in range(self.dims - first, self.dims))
+            text += "".join(opened) + f"{self.get(index):3.2f}" + ("]" * last or " ")
+        return text
 
 
 def _chosen(values: tuple[int, ...], order: Iterable[int]) -> tuple[int, ...]:
     return tuple(values[axis] for axis in order)
 
 
-def _bracketed(array: Any, indent: str) -> str:
-    if array.ndim == 0:
-        return f"{float(array):3.2f}"
-    if array.ndim == 1:
-        return indent + "[" + " ".join(f"{float(x):3.2f}" for x in array) + "]"
-    inner = [_bracketed(row, indent + "    ") for row in array]
-    return indent + "[\n" + "\n".join(inner) + "]"
+def _trailing(truths: Iterable[bool]) -> int:
+    """How many are true at the end."""
+    return len(list(itertools.takewhile(bool, reversed(list(truths)))))
 
 
 __all__ = [

@@ -19,6 +19,7 @@ import tessella as ts
 from tessella import autodiff, dtypes
 from tessella.errors import ShapeError, TracingError
 from tessella.minitorch import operators
+from tessella.minitorch.asserting import asserting
 from tessella.minitorch.tensor_data import shape_broadcast
 from tessella.primitives.base import normalise_axis
 from tessella.primitives.elementwise import Elementwise
@@ -105,6 +106,7 @@ class TensorOps:
         return lambda a, dim: a._like(kernel(a._data, dim))
 
     @classmethod
+    @asserting
     def matrix_multiply(cls, a: Tensor, b: Tensor) -> Tensor:
         """The product of the last two axes; the others broadcast."""
         return a._like(cls.there(ts.matmul)(a._data, b._data))
@@ -172,7 +174,8 @@ def python_kernel(fn: Callable[..., float]) -> Kernel:
     That is for the reference backend: Python is the meaning of a Python function.
     """
     operation = elementwise_kernel(fn)
-    each = np.frompyfunc(fn, len(scalar_function(fn).parameters), 1)
+    scalar = scalar_function(fn)
+    each = np.frompyfunc(scalar.function, len(scalar.parameters), 1)
 
     def kernel(*xs: ts.Tensor) -> ts.Tensor:
         try:
@@ -239,6 +242,18 @@ class SimpleOps(TensorOps):
 SimpleBackend = TensorBackend(SimpleOps)
 
 
+def make_tensor_backend(tensor_ops: type[TensorOps], is_cuda: bool = False) -> TensorBackend:
+    """`TensorBackend(tensor_ops)`, as older editions of the course call it.
+
+    Args:
+        is_cuda: what the operations say themselves (`tensor_ops.cuda`).
+
+    >>> make_tensor_backend(SimpleOps)
+    TensorBackend(SimpleOps)
+    """
+    return TensorBackend(tensor_ops)
+
+
 # --- the same on storages, shapes and strides -------------------------------------------------------
 
 
@@ -258,6 +273,16 @@ def written(kernel: Kernel) -> Callable[..., None]:
     return run
 
 
+def diagnosed(function: Callable[..., None]) -> Callable[..., None]:
+    """The function, with numba's `parallel_diagnostics`, which says where ours are to be seen."""
+
+    def parallel_diagnostics(signature: Any = None, level: int = 1) -> None:
+        print("The loops, and what runs in parallel: tessella course parallel")
+
+    function.parallel_diagnostics = parallel_diagnostics  # type: ignore[attr-defined]
+    return function
+
+
 class LowLevel:
     """`tensor_map`, `tensor_zip` and `tensor_reduce` of a set of operations."""
 
@@ -271,7 +296,7 @@ class LowLevel:
 
         Shapes: what is read broadcasts to out.
         """
-        return written(self.ops.there(self.ops.elementwise(fn)))
+        return diagnosed(written(self.ops.there(self.ops.elementwise(fn))))
 
     tensor_zip = tensor_map
 
@@ -287,7 +312,7 @@ class LowLevel:
             first_and_a = written(lambda first, x: kernel(ts.concat([first, x], axis=dim), dim))
             first_and_a(*out, *out, *a)
 
-        return run
+        return diagnosed(run)
 
 
 _simple = LowLevel(SimpleOps)
@@ -298,6 +323,6 @@ tensor_map, tensor_zip, tensor_reduce = (
 )
 
 __all__ = [
-    "MapProto", "SimpleBackend", "SimpleOps", "TensorBackend", "TensorOps", "tensor_map",
-    "tensor_reduce", "tensor_zip",
+    "MapProto", "SimpleBackend", "SimpleOps", "TensorBackend", "TensorOps", "make_tensor_backend",
+    "tensor_map", "tensor_reduce", "tensor_zip",
 ]  # fmt: skip

@@ -211,7 +211,8 @@ def scalar_function(function: Callable[..., Any]) -> ScalarFunction:
         if function not in _of_others:
             _of_others[function] = ScalarFunction(function)
         return _of_others[function]
-    return ScalarFunction(function)
+    python = getattr(function, "py_func", None)  # what numba has compiled is followed as Python
+    return ScalarFunction(function) if python is None else scalar_function(python)
 
 
 @functools.cache

@@ -253,6 +253,26 @@ def test_files_that_are_none(tmp_path, digits, reviews):
     ).output.replace("\n", " ")
 
 
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (gzip.compress(b"a fine film\n" * 400), "is compressed by gzip; expected text; unpack it first: gunzip <"),
+        (gzip.compress(bytes(range(256))), "is compressed by gzip"),
+        ("ein schöner Film\n".encode("utf16"), "is no text (it has zero bytes); expected a sentence on each line"),
+        (b"PK\x03\x04\x14\0\0\0", "is no text"),
+    ],
+)  # fmt: skip
+def test_reviews_that_are_no_text(tmp_path, reviews, content, message):
+    wrong = tmp_path / "reviews.txt.gz"
+    wrong.write_bytes(content)
+    options = ["--train", 500, "--validate", 50]
+    for arguments in ([wrong, reviews[1]], [reviews[0], wrong], [*reviews, "--vectors", wrong]):
+        result = run("sentiment", *arguments, *options)
+        assert result.exit_code == 2
+        assert message in re.sub(r"\s+", " ", result.output)
+        assert "reviews.txt.gz" in result.output
+
+
 def test_scripts_run_by_themselves_and_minitorchs_own_with_the_module(tmp_path):
     script = ROOT / "examples" / "course" / "run_fast_tensor.py"
     command = [sys.executable, str(script), "--epochs", "3"]
@@ -265,7 +285,7 @@ def test_scripts_run_by_themselves_and_minitorchs_own_with_the_module(tmp_path):
     )
     command = [sys.executable, "-m", "tessella.minitorch", str(own), "--HIDDEN", "3"]
     done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=True)
-    assert done.stdout == "['--HIDDEN', '3'] [3.00] True\n"
+    assert done.stdout == "['--HIDDEN', '3'] \n[3.00] True\n"
     missing = subprocess.run(
         [*command[:3], "none.py"], capture_output=True, text=True, cwd=ROOT, check=False
     )

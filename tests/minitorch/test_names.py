@@ -15,7 +15,7 @@ PLACES = {
         IndexingError MAX_DIMS prod Tensor tensor zeros rand ones Function grad_check TensorBackend
         SimpleOps SimpleBackend MapProto TensorOps tensor_map tensor_zip tensor_reduce
         UserShape UserIndex Shape Strides Storage Index
-        FastOps CudaOps sum_practice mm_practice
+        FastOps CudaOps make_tensor_backend sum_practice mm_practice
         Conv1dFun Conv2dFun conv1d conv2d tile avgpool2d maxpool2d max Max argmax softmax logsoftmax
         dropout SGD datasets MathTest MathTestVariable
     """,

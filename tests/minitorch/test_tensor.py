@@ -119,7 +119,7 @@ def test_errors_of_shapes(backend):
 
 
 def test_tensors_are_shown():
-    assert str(tensor([[1, 2.345]])) == repr(tensor([[1, 2.345]])) == "[\n    [1.00 2.35]]"
+    assert str(tensor([[1, 2.345]])) == repr(tensor([[1, 2.345]])) == "\n[\n\t[1.00 2.35]]"
     with pytest.raises(ArgumentError, match="Tensor: list was given; expected TensorData; use"):
         minitorch.Tensor([1.0])
     assert minitorch.Tensor(TensorData([1.0], (1,))).backend is minitorch.SimpleBackend

@@ -1,0 +1,29 @@
+"""Errors of Tessella where MiniTorch has an `assert`: they are both."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import ParamSpec, TypeVar
+
+from tessella.errors import CourseShapeError, ShapeError
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+def asserting(function: Callable[P, R]) -> Callable[P, R]:
+    """A function whose shapes MiniTorch asserts: what does not fit is an `AssertionError`, too.
+
+    Raises:
+        CourseShapeError: shapes do not fit.
+    """
+
+    @functools.wraps(function)
+    def asserted(*args: P.args, **kwargs: P.kwargs) -> R:
+        try:
+            return function(*args, **kwargs)
+        except ShapeError as error:
+            raise CourseShapeError(str(error)) from None
+
+    return asserted
