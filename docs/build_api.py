@@ -35,6 +35,7 @@ PAGES = {
     "nn": ("Modules and layers", ["tessella.nn.module", "tessella.nn.functional_call", "tessella.nn.layers", "tessella.nn.recurrent", "tessella.nn.activations", "tessella.nn.losses"]),
     "functional": ("Functions of networks", [f"tessella.nn.functional.{room}" for room in ("activations", "attention", "convolution", "pooling", "normalisation", "losses")]),
     "init": ("Initialisation", ["tessella.nn.init"]),
+    "io": ("Files of tensors", ["tessella.io.safetensors"]),
     "optim": ("Optimisers", ["tessella.optim.optimiser", "tessella.optim.sgd", "tessella.optim.adam"]),
     "scalar": (
         "Scalars",

@@ -273,8 +273,8 @@ _MODULE_OF = {_name: _module for _module, _names in _LATER.items() for _name in 
 
 
 def __getattr__(name: str) -> _Any:
-    """What is imported when it is first asked for: `nn`, `optim` and the transformations."""
-    if name in ("nn", "optim"):
+    """What is imported when it is first asked for: `io`, `nn`, `optim` and the transformations."""
+    if name in ("io", "nn", "optim"):
         return _import_module(f"tessella.{name}")
     if name in _MODULE_OF:
         found = getattr(_import_module(f"tessella.{_MODULE_OF[name]}"), name)
