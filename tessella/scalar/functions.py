@@ -60,8 +60,8 @@ def is_close(x: Any, y: Any) -> Any:
 def sigmoid(x: Any) -> Any:
     """1 / (1 + e^-x), written so that nothing overflows on either side.
 
-    >>> sigmoid(0.0), sigmoid(-1000.0)
-    (0.5, 0.0)
+    >>> sigmoid(0.0), sigmoid(1000.0), sigmoid(-1000.0)
+    (0.5, 1.0, 0.0)
     """
     if x >= 0:
         return 1.0 / (1.0 + math.exp(-x))
