@@ -223,7 +223,7 @@ def _summary(history: Any, digits: Any, written: str | None) -> dict[str, Any]:
         "accuracy": history.accuracy,
         "epochs": len(history.losses),
         "seconds": round(history.seconds, 3),
-        "images_per_second": round(history.images_seen / max(history.seconds, 1e-9), 1),
+        "images_per_second": round(history.images_per_second, 1),
         "seed": history.seed,
         "losses": history.losses,
         "train_accuracies": history.train_accuracies,
@@ -274,7 +274,8 @@ def _show(history: Any, digits: Any) -> None:
         console.print(f"[yellow]Interrupted[/yellow] after {len(history.losses)} epochs.")
     console.print(
         f"Held-out accuracy [bold green]{history.accuracy:.1%}[/bold green]: {wrong} of "
-        f"{len(digits.test_labels)} misread, {history.seconds:.1f} s of training.\n"
+        f"{len(digits.test_labels)} misread, {history.seconds:.1f} s of training, "
+        f"{history.images_per_second:,.0f} images/s.\n"
     )
     per_row = max(1, min(8, (console.width - 2) // 10))
     order = work.mistakes_first(history, digits.test_labels)[: 2 * per_row]

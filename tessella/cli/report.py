@@ -176,12 +176,11 @@ def _key(*entries: tuple[str, str]) -> str:
 def page(history: History, digits: Digits) -> str:
     """The whole report as HTML."""
     wrong = round((1 - history.accuracy) * len(digits.test_labels))
-    speed = history.images_seen / history.seconds if history.seconds else 0.0
     figures = [
         (f"{100 * history.accuracy:.1f} %", "held-out accuracy"),
         (f"{wrong} of {len(digits.test_labels)}", "misread"),
         (f"{history.seconds:.1f} s", f"training, {len(history.losses)} epochs"),
-        (f"{speed:,.0f}", "images per second"),
+        (f"{history.images_per_second:,.0f}", "images per second of training steps"),
     ]
     boxes = "".join(f'<div class="figure"><b>{a}</b><span>{b}</span></div>' for a, b in figures)
     loss = curves([("loss", "--first", history.losses)], percent=False)

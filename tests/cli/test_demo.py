@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 from tessella.cli import demo
 from tessella.cli.app import app
 from tessella.cli.drawing import digit_rows, digit_strip
-from tessella.cli.report import machine_facts
+from tessella.cli.report import machine_facts, page
 
 COMMAND = [sys.executable, "-c", "from tessella.cli import main; main()"]
 
@@ -148,3 +148,36 @@ def test_version():
 def test_the_machine_is_described():
     facts = machine_facts()
     assert all(facts.values())
+
+
+def test_the_bar_and_the_report_agree_on_the_speed():
+    """One quantity: what the bar was told last is what the report shows."""
+    digits = demo.load_digits(0)
+    told = []
+    history = demo.train(digits, 2, 0, lambda *figures: told.append(figures[-1]))
+    assert told[-1] == history.images_per_second
+    assert history.images_seen == 2 * len(digits.train_labels)
+    assert 0 < history.stepping < history.seconds
+    assert history.images_per_second == history.images_seen / history.stepping
+    shown = f"{history.images_per_second:,.0f}"
+    assert f"<b>{shown}</b><span>images per second of training steps" in page(history, digits)
+
+
+def test_the_terminal_shows_the_speed_of_the_report(tmp_path):
+    done = run(
+        "demo", "--epochs", "1", "--out", str(tmp_path), env={**os.environ, "COLUMNS": "200"}
+    )
+    shown = re.search(r"s of training, ([\d,]+) images/s\.", done.stdout)[1]
+    assert f"<b>{shown}</b><span>images per second" in (tmp_path / "report.html").read_text("utf8")
+
+
+def test_python_m_tessella_is_the_command(tmp_path):
+    done = subprocess.run(
+        [sys.executable, "-m", "tessella", "--version"], capture_output=True, text=True, check=True
+    )
+    assert done.stdout == run("--version").stdout
+    wrong = subprocess.run(
+        [sys.executable, "-m", "tessella", "demo", "--epochs", "0"], capture_output=True, text=True, check=False
+    )  # fmt: skip
+    assert wrong.returncode == 2
+    assert "--epochs: 0 was given" in wrong.stderr
