@@ -1,10 +1,13 @@
 """Every example in the documents runs and prints what the document shows."""
 
+import ast
 import contextlib
 import io
+import itertools
 import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -12,19 +15,29 @@ import pytest
 ROOT = Path(__file__).parents[2]
 DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
 EXAMPLE = re.compile(r"```python\n(.*?)```(?:\n\n```\n(.*?)```)?", re.DOTALL)
-EXAMPLES = [
-    pytest.param(code, shown, id=f"{path.name}-{number}")
-    for path in DOCUMENTS
-    for number, (code, shown) in enumerate(EXAMPLE.findall(path.read_text(encoding="utf8")))
-]
+ONE_SESSION = "<!-- one session"  # in a page whose examples share their names
 
 
-@pytest.mark.parametrize(("code", "shown"), EXAMPLES)
-def test_example(code, shown):
-    printed = io.StringIO()
-    with contextlib.redirect_stdout(printed):
-        exec(compile(code, "<example>", "exec"), {"__name__": "__main__"})
-    assert printed.getvalue() == shown
+def sessions():
+    """What runs together: every example by itself, or all of a page."""
+    for path in DOCUMENTS:
+        text = path.read_text(encoding="utf8")
+        examples = EXAMPLE.findall(text)
+        if ONE_SESSION in text:
+            yield pytest.param(examples, id=path.name)
+        else:
+            for number, example in enumerate(examples):
+                yield pytest.param([example], id=f"{path.name}-{number}")
+
+
+@pytest.mark.parametrize("examples", [*sessions()])
+def test_examples(examples):
+    names = {"__name__": "__main__"}
+    for code, shown in examples:
+        printed = io.StringIO()
+        with contextlib.redirect_stdout(printed):
+            exec(compile(code, "<example>", "exec"), names)
+        assert printed.getvalue() == shown
 
 
 def test_readme_has_the_two_commands_word_for_word():
@@ -39,6 +52,45 @@ def test_links_lead_somewhere(path):
     for target in re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", path.read_text(encoding="utf8")):
         if not target.startswith("http"):
             assert (path.parent / target).exists(), target
+
+
+def test_the_environment_variables_are_those_that_the_code_reads():
+    table = (ROOT / "README.md").read_text(encoding="utf8").split("## Environment variables")[1]
+    shown = re.findall(r"^\| `(TESSELLA_[A-Z_]+)` \|", table, re.MULTILINE)
+    read = {
+        node.value
+        for folder in ("tessella", "examples")
+        for path in (ROOT / folder).rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf8")))
+        if isinstance(node, ast.Constant) and re.fullmatch(r"TESSELLA_[A-Z_]+", str(node.value))
+    }
+    assert sorted(shown) == sorted(read)
+
+
+# what is not imported but called, and how
+TOOLS = {"pytest": "pytest", "pytest-xdist": "-n 2", "ruff": "ruff check", "mypy": "mypy", "pre-commit": "pre-commit"}  # fmt: skip
+
+
+def test_extras_offer_what_is_used():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf8"))["project"]
+    offered = itertools.chain(project["dependencies"], *project["optional-dependencies"].values())
+    sources = [
+        path.read_text(encoding="utf8")
+        for folder in ("tessella", "tests", "benchmarks")
+        for path in (ROOT / folder).rglob("*.py")
+    ]
+    uses = "".join(
+        (ROOT / name).read_text(encoding="utf8") for name in (".ci/run", "pyproject.toml", "CONTRIBUTING.md")
+    )  # fmt: skip
+    unused = []
+    for requirement in offered:
+        name = re.match(r"[\w-]+", requirement)[0]
+        imported = re.compile(rf"^\s*(?:import|from) {name}\b", re.MULTILINE)
+        if name == "tessella" or TOOLS.get(name, "\0") in uses:
+            continue
+        if not any(imported.search(source) for source in sources):
+            unused.append(name)
+    assert unused == []
 
 
 def test_api_reference_is_up_to_date():
