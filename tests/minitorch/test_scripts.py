@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 from tessella import minitorch
+from tessella.errors import DeviceError
 
 ROOT = Path(__file__).parents[2]
 
@@ -383,6 +384,35 @@ def test_what_numba_has_compiled_is_unwrapped():
         assert ops.map(compiled)(minitorch.tensor([2.0])).item() == 6.0
         plus = ops.reduce(Compiled(lambda x, y: x + y))
         np.testing.assert_allclose(plus(minitorch.tensor([1.0, 2.0]), 0).to_numpy(), [3.0])
+
+
+def test_every_way_to_call_the_decorators_gives_the_function():
+    from tessella.minitorch import numba
+
+    def twice(x):
+        return x + x
+
+    for decorator in (
+        numba.njit,
+        numba.jit,
+        numba.njit(),
+        numba.jit(nopython=True, parallel=True),
+        numba.njit("float64(float64)"),
+        numba.njit(numba.float64(numba.float64), cache=True),
+        numba.njit([numba.float32(numba.float32), numba.float64(numba.float64)]),
+        lambda function: numba.njit(function, parallel=True),
+    ):
+        assert decorator(twice) is twice
+    for decorator in (numba.vectorize, numba.vectorize([numba.float64(numba.float64[:])])):
+        assert list(decorator(twice)(np.arange(3.0))) == [0.0, 2.0, 4.0]
+    assert numba.cuda.jit(twice, device=True) is numba.cuda.jit(device=True)(twice) is twice
+    for kernel in (
+        numba.cuda.jit(twice),
+        numba.cuda.jit("void(float64)")(twice),
+        numba.cuda.jit()(twice),
+    ):
+        with pytest.raises(DeviceError, match=r"numba\.cuda: twice was launched"):
+            kernel[1, 2](3.0)
 
 
 def test_an_installed_numba_comes_first(tmp_path):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import FunctionType
 from typing import Any, NoReturn
 
 from tessella.errors import DeviceError
@@ -32,8 +33,8 @@ class _Kernel:
 def jit(*given: Any, **options: Any) -> Any:
     """A kernel that can be defined, and complains when it is launched; functions for the device stay as they are."""
     if options.get("device"):
-        return lambda function: function
-    if len(given) == 1 and callable(given[0]):
+        return given[0] if given else lambda function: function
+    if given and isinstance(given[0], FunctionType):
         return _Kernel(given[0])
     return _Kernel
 
