@@ -19,6 +19,7 @@ from tessella.errors import ArgumentError, ArgumentTypeError, DTypeError
 from tessella.tensors.creation import asarray
 from tessella.tensors.tensor import Tensor
 
+_RESERVED = "__metadata__"
 _taken_apart: Any = safetensors.deserialize  # which has no types
 DTYPES = {
     "BOOL": dtypes.bool_, "U8": dtypes.uint8, "I8": dtypes.int8, "U16": dtypes.uint16, "I16": dtypes.int16,
@@ -41,7 +42,8 @@ def save_file(
     Dtypes: all but complex ones.
 
     Raises:
-        ArgumentTypeError: no mapping from names to tensors.
+        ArgumentTypeError: no mapping from names to tensors, or a path or metadata of another type.
+        ArgumentError: a name that the format does not allow.
         DTypeError: a tensor of a dtype that the format does not have.
         OSError: the file cannot be written.
 
@@ -53,21 +55,57 @@ def save_file(
     >>> {name: tensor.shape for name, tensor in state.items()}
     {'bias': (2,), 'weight': (2, 3)}
     """
+    place = _place(path, "save_file")
     if not isinstance(tensors, Mapping):
         raise ArgumentTypeError(
             f"save_file: {type(tensors).__name__} was given; expected names and tensors; use "
             "save_file(model.state_dict(), path)"
         )
     data = {_name(name): _stored(name, value) for name, value in tensors.items()}
-    files.write(Path(path), arrays.save(data, None if metadata is None else dict(metadata)))
+    files.write(place, arrays.save(data, _texts(metadata)))
+
+
+def _place(path: Any, function: str) -> Path:
+    if not isinstance(path, (str, os.PathLike)) or not isinstance(os.fspath(path), str):
+        raise ArgumentTypeError(
+            f"{function}: the path is of type {type(path).__name__}; expected str or pathlib.Path"
+        )
+    if "\0" in os.fspath(path):
+        raise ArgumentError(f"{function}: the path {os.fspath(path)!r} has a zero character")
+    return Path(path)
+
+
+def _texts(metadata: Any) -> dict[str, str] | None:
+    if metadata is None:
+        return None
+    if not isinstance(metadata, Mapping):
+        raise ArgumentTypeError(
+            f"save_file: metadata is of type {type(metadata).__name__}; expected names and texts"
+        )
+    return {
+        _text(name, "a name in metadata"): _text(metadata[name], f"metadata[{name!r}]")
+        for name in metadata
+    }
 
 
 def _name(name: Any) -> str:
-    if not isinstance(name, str):
+    if name == _RESERVED:
+        raise ArgumentError(f"save_file: no tensor can have the name {name!r}: the format has it")
+    return _text(name, "a name")
+
+
+def _text(value: Any, what: str) -> str:
+    if not isinstance(value, str):
         raise ArgumentTypeError(
-            f"save_file: the name {name!r} is of type {type(name).__name__}; expected str"
+            f"save_file: {what} is {value!r}, of type {type(value).__name__}; expected str"
         )
-    return name
+    try:
+        value.encode("utf8")
+    except UnicodeEncodeError:
+        raise ArgumentError(
+            f"save_file: {what} is {value!r}, which has half of a character"
+        ) from None
+    return value
 
 
 def _stored(name: str, value: Any) -> np.ndarray[Any, Any]:
@@ -93,11 +131,12 @@ def load_file(path: str | os.PathLike[str]) -> dict[str, Tensor]:
         DTypeError: a tensor of a dtype that Tessella does not have.
         OSError: it cannot be read.
     """
+    place = _place(path, "load_file")
     try:
-        found = _taken_apart(Path(path).read_bytes())
+        found = _taken_apart(place.read_bytes())
     except safetensors.SafetensorError as error:
         raise ArgumentError(
-            f"load_file: {os.fspath(path)} is no file in the safetensors format, or damaged ({error})"
+            f"load_file: {place} is no file in the safetensors format, or damaged ({error})"
         ) from None
     return {name: _loaded(name, entry) for name, entry in sorted(found)}
 

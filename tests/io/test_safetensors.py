@@ -87,7 +87,9 @@ def test_a_file_is_written_whole_or_not_at_all(tmp_path, monkeypatch):
     ("tensors", "kind", "message"),
     [
         ([1.0], ArgumentTypeError, r"list was given; expected names and tensors; use save_file\(model\.state"),
-        ({1: np.ones(2)}, ArgumentTypeError, "the name 1 is of type int; expected str"),
+        ({1: np.ones(2)}, ArgumentTypeError, "a name is 1, of type int; expected str"),
+        ({"\ud800": np.ones(2)}, ArgumentError, "a name is .*, which has half of a character"),
+        ({"__metadata__": np.ones(2)}, ArgumentError, "no tensor can have the name '__metadata__'"),
         ({"a": [1.0]}, ArgumentTypeError, "'a' is of type list; expected a tensor or an array"),
         ({"a": np.ones(2, complex)}, DTypeError, "'a' is of tessella.complex128, which the format does not"),
     ],
@@ -101,6 +103,30 @@ def test_what_cannot_be_saved(tmp_path, tensors, kind, message):
 def header(entries):
     text = json.dumps(entries).encode()
     return struct.pack("<Q", len(text)) + text
+
+
+@pytest.mark.parametrize(
+    ("metadata", "message"),
+    [
+        ("text", "metadata is of type str; expected names and texts"),
+        ({1: "a"}, "a name in metadata is 1, of type int; expected str"),
+        ({"a": 2}, r"metadata\['a'\] is 2, of type int; expected str"),
+    ],
+)
+def test_metadata_are_texts(tmp_path, metadata, message):
+    with pytest.raises(ArgumentTypeError, match=message):
+        ts.io.save_file({}, tmp_path / "file", metadata)
+
+
+@pytest.mark.parametrize("path", [5, None, b"bytes", ["a"]])
+def test_paths_are_paths(path):
+    message = f"the path is of type {type(path).__name__}; expected str or pathlib.Path"
+    with pytest.raises(ArgumentTypeError, match=f"load_file: {message}"):
+        ts.io.load_file(path)
+    with pytest.raises(ArgumentTypeError, match=f"save_file: {message}"):
+        ts.io.save_file({}, path)
+    with pytest.raises(ArgumentError, match=r"the path 'a\\x00b' has a zero character"):
+        ts.io.load_file("a\0b")
 
 
 DAMAGED = {
