@@ -7,7 +7,7 @@ for that, and stand with them (`tessella.transforms.control_rules`).
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 import numpy as np
@@ -66,11 +66,15 @@ class While(Control):
     """A graph again and again on what it gave, as long as another one says so.
 
     The first `carried` operands are carried from turn to turn; the others are the same for all turns.
+
+    Args:
+        called: what the user called, for messages.
     """
 
     condition: Graph
     body: Graph
     carried: int
+    called: str = field(default="while_loop", repr=False)
 
     @property
     def name(self) -> str:
@@ -81,7 +85,7 @@ class While(Control):
         return {"while": self.condition, "do": self.body}
 
     def result(self, *inputs: Spec) -> tuple[Spec, ...]:
-        _require_fit("while_loop", self.body, inputs)
+        _require_fit(self.called, self.body, inputs)
         return _specs(self.body)
 
     def reference(self, *inputs: NumPyArray) -> tuple[NumPyArray, ...]:

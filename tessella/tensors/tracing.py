@@ -16,7 +16,6 @@ another transformation. What belongs to a trace further out is a tensor from out
 from __future__ import annotations
 
 import functools
-import os
 import sys
 from collections.abc import Callable, Generator, Iterator, Sequence
 from types import FrameType
@@ -44,16 +43,12 @@ from tessella.tracing.guards import (
     shown,
     value_guard,
 )
+from tessella.tracebacks import NOT_USERS
 
 if TYPE_CHECKING:
     from tessella.tracing.reading import Reader  # loaded with the first compiled function
 
 _mode = autodiff._mode
-# Lines of users are those that belong neither to this package nor to NumPy, which it calls.
-_NOT_USERS = tuple(
-    os.path.dirname(os.path.abspath(file)) + os.sep
-    for file in (os.path.dirname(os.path.abspath(__file__)), np.__file__)
-)
 
 
 class Traced:
@@ -471,7 +466,7 @@ def suspended() -> Restoring[None]:
 def user_frame() -> FrameType | None:
     """The frame of the caller that is no part of this package."""
     frame: FrameType | None = sys._getframe(1)
-    while frame is not None and frame.f_code.co_filename.startswith(_NOT_USERS):
+    while frame is not None and frame.f_code.co_filename.startswith(NOT_USERS):
         frame = frame.f_back
     return frame
 
@@ -497,7 +492,7 @@ def line_of(known: Callable[[Any], Where | None]) -> Where:
     """
     frame: FrameType | None = sys._getframe(1)
     variables = _differentiating()
-    while frame is not None and frame.f_code.co_filename.startswith(_NOT_USERS):
+    while frame is not None and frame.f_code.co_filename.startswith(NOT_USERS):
         variable = variables.get(id(frame.f_code))
         if variable is not None:
             node = frame.f_locals[variable]

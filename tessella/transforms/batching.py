@@ -29,6 +29,7 @@ from tessella.tensors.indexing import take
 from tessella.tensors.rebinding import rebound
 from tessella.tensors.tensor import Tensor, from_array
 from tessella.tensors.tracing import outside, user_line
+from tessella.tracebacks import users_frames
 from tessella.transforms import trees
 from tessella.transforms.recording import (
     InnerTrace,
@@ -84,6 +85,7 @@ def vmap(
     if randomness not in RANDOMNESS:
         raise ArgumentError(f"vmap: randomness is {randomness!r}; expected one of {RANDOMNESS}")
 
+    @users_frames
     @functools.wraps(function, updated=())
     def batched(*args: Any, **kwargs: Any) -> Any:
         call = _Call(function, axis_size, axis_name, randomness)

@@ -14,6 +14,8 @@ from tessella.tensors.tensor import Tensor, _make
 from tessella.tensors.tracing import user_line
 from tessella.transforms.recording import InnerTrace, Recorded, record, replay
 
+_UNBOUNDED = ("while_loop", "fori_loop")  # loops whose number of turns is not known
+
 
 class LoopTrace(InnerTrace):
     """The trace of a body that is gone through many times: every turn draws random numbers of its own.
@@ -70,7 +72,7 @@ def inlined(name: str, graphs: Sequence[Graph]) -> tuple[list[Graph], list[Tenso
 
 
 def _trace(name: str) -> InnerTrace:
-    return LoopTrace(name, turns=False) if name == "while_loop" else InnerTrace(name)
+    return LoopTrace(name, turns=False) if name in _UNBOUNDED else InnerTrace(name)
 
 
 def _with_inputs(recorded: Recorded, count: int, captured: dict[int, Tensor]) -> Graph:

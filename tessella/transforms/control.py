@@ -26,13 +26,14 @@ from tessella.errors import (
     ShapeError,
 )
 from tessella.primitives.base import Spec
-from tessella.primitives.graph import Graph, Value
+from tessella.primitives.graph import Graph, Value, describe
 from tessella.primitives.movement import move_axis
 from tessella.tensors.creation import arange, full
 from tessella.tensors.elementwise import clip
 from tessella.tensors.manipulation import concat, flip, stack
 from tessella.tensors.tensor import Tensor, operand
 from tessella.tensors.tracing import user_line
+from tessella.tracebacks import users_frames
 from tessella.transforms import trees
 from tessella.transforms.closed import LoopTrace, closed
 from tessella.transforms.control_rules import CondRules, ScanRules, WhileRules, run
@@ -44,6 +45,7 @@ _mode = autodiff._mode
 # --- what users call ----------------------------------------------------------------------------------
 
 
+@users_frames
 def cond(
     condition: Any, when_true: Callable[..., Any], when_false: Callable[..., Any], *operands: Any
 ) -> Any:
@@ -58,15 +60,17 @@ def cond(
     >>> ts.cond(ts.asarray(True), lambda x: x + 1.0, lambda x: x - 1.0, ts.asarray(5.0))
     tensor(6.)
     """
-    _require_functions("cond", when_true, when_false)
+    _require_functions("cond", when_true=when_true, when_false=when_false)
     if not isinstance(condition, (Tensor, np.ndarray)):
         return _known(when_true if condition else when_false, operands)
     condition = trees.as_tensor(condition)
     _require_single(condition, "cond", "the condition")
     truth = condition if condition.dtype.is_bool else condition != 0
-    return _branches("cond", truth.astype(dtypes.int32), (when_false, when_true), operands)
+    named = {"the false branch": when_false, "the true branch": when_true}
+    return _branches("cond", truth.astype(dtypes.int32), named, operands)
 
 
+@users_frames
 def switch(index: Any, branches: Sequence[Callable[..., Any]], *operands: Any) -> Any:
     """One of several functions of the operands, by its number; a number that is too small or large is clamped.
 
@@ -76,7 +80,8 @@ def switch(index: Any, branches: Sequence[Callable[..., Any]], *operands: Any) -
     """
     if not branches:
         raise ArgumentError("switch: there are no branches; give at least one function")
-    _require_functions("switch", *branches)
+    named = {f"branch {number}": branch for number, branch in enumerate(branches)}
+    _require_functions("switch", **named)
     _require_whole(index, "switch", "index")
     if not isinstance(index, (Tensor, np.ndarray)):
         return _known(_chosen(branches, int(index)), operands)
@@ -86,9 +91,10 @@ def switch(index: Any, branches: Sequence[Callable[..., Any]], *operands: Any) -
         raise DTypeError(f"switch: the index is {index.dtype.name}; expected an integer")
     last = min(len(branches) - 1, np.iinfo(index.dtype.numpy).max)
     chosen = clip(index, 0, int(last)).astype(dtypes.int32)  # of 64 bits only some would be left
-    return _branches("switch", chosen, tuple(branches), operands)
+    return _branches("switch", chosen, named, operands)
 
 
+@users_frames
 def while_loop(condition: Callable[..., Any], body: Callable[..., Any], start: Any) -> Any:
     """`body` again and again on what it gave, as long as `condition` of it is true.
 
@@ -101,25 +107,11 @@ def while_loop(condition: Callable[..., Any], body: Callable[..., Any], start: A
     >>> ts.while_loop(lambda x: x < 100.0, lambda x: x * 2.0, ts.asarray(3.0))
     tensor(192.)
     """
-    _require_functions("while_loop", condition, body)
-    carry = _Tree(start, "while_loop", "start")
-    if _mode.trace is None:
-        tree = carry.whole(carry.tensors)
-        while _known_truth(condition(tree), "while_loop"):
-            tree = carry.like(body(tree))
-        return tree
-    graphs, captured = closed(
-        "while_loop",
-        [
-            lambda *own: _truth(condition(carry.whole(own))),
-            lambda *own: carry.flat(body(carry.whole(own))),
-        ],
-        carry.specs,
-    )
-    primitive = WhileRules(graphs[0], graphs[1], len(carry.tensors))
-    return carry.whole(run(primitive, [*carry.tensors, *captured]))
+    _require_functions("while_loop", condition=condition, body=body)
+    return _while("while_loop", condition, body, start)
 
 
+@users_frames
 def fori_loop(lower: Any, upper: Any, body: Callable[[Any, Any], Any], start: Any) -> Any:
     """`body(i, carry)` for i from `lower` to `upper` - 1; both are whole numbers.
 
@@ -129,23 +121,24 @@ def fori_loop(lower: Any, upper: Any, body: Callable[[Any, Any], Any], start: An
     >>> ts.fori_loop(1, 5, lambda i, total: total * i, ts.asarray(1))
     tensor(24)
     """
-    _require_functions("fori_loop", body)
+    _require_functions("fori_loop", body=body)
     for name, bound in (("lower", lower), ("upper", upper)):
         _require_whole(bound, "fori_loop", name)
     if isinstance(lower, int) and isinstance(upper, int):
         turns = arange(lower, max(lower, upper))
-        carry, _ = scan(lambda carry, i: (body(i, carry), None), start, turns)
-        return carry
+        own = _Tree(start, "fori_loop", "start")
+        return _scan("fori_loop", lambda carry, i: (body(i, carry), None), own, turns)[0]
     first, last = trees.as_tensor(lower), trees.as_tensor(upper)
+    own = _Tree(start, "fori_loop", "start")  # what the body gives is held against this alone
 
     def turn(state: Any) -> Any:
         i, carry = state
-        return i + 1, body(i, carry)
+        return i + 1, own.like(body(i, carry))
 
-    _, carry = while_loop(lambda state: state[0] < last, turn, (first, start))
-    return carry
+    return _while("fori_loop", lambda state: state[0] < last, turn, (first, start))[1]
 
 
+@users_frames
 def scan(
     body: Callable[[Any, Any], Any],
     start: Any,
@@ -166,14 +159,47 @@ def scan(
     >>> ts.scan(lambda total, x: (total + x, total * x), ts.asarray(0), ts.asarray([1, 2, 3]))
     (tensor(6), tensor([0, 2, 9]))
     """
-    _require_functions("scan", body)
-    carry = _Tree(start, "scan", "start")
-    xs = _Tree(sequences, "scan", "sequences")
+    _require_functions("scan", body=body)
     if length is not None:
         length = check_count(length, "scan", "length")
+    return _scan("scan", body, _Tree(start, "scan", "start"), sequences, length, reverse)
+
+
+def _while(
+    name: str, condition: Callable[..., Any], body: Callable[..., Any], start: Any
+) -> Any:
+    """`while_loop`, or what is made of it, which errors are to name."""
+    carry = _Tree(start, name, "start")
+    if _mode.trace is None:
+        tree = carry.whole(carry.tensors)
+        while _known_truth(condition(tree), name):
+            tree = carry.like(body(tree))
+        return tree
+    graphs, captured = closed(
+        name,
+        [
+            lambda *own: _truth(condition(carry.whole(own)), name),
+            lambda *own: carry.flat(body(carry.whole(own))),
+        ],
+        carry.specs,
+    )
+    primitive = WhileRules(graphs[0], graphs[1], len(carry.tensors), name)
+    return carry.whole(run(primitive, [*carry.tensors, *captured]))
+
+
+def _scan(
+    name: str,
+    body: Callable[[Any, Any], Any],
+    carry: _Tree,
+    sequences: Any,
+    length: int | None = None,
+    reverse: bool = False,
+) -> tuple[Any, Any]:
+    """`scan`, or what is made of it, which errors are to name."""
+    xs = _Tree(sequences, name, "sequences")
     count = _length(xs.tensors, length)
     if _mode.trace is None:
-        return _scanned(body, carry, xs, count, reverse)
+        return _scanned(name, body, carry, xs, count, reverse)
     structure: list[Any] = []
 
     def turn(*own: Tensor) -> list[Tensor]:
@@ -185,7 +211,7 @@ def scan(
         return [*carry.flat(after), *[trees.as_tensor(leaf) for leaf in leaves if leaf is not None]]
 
     specs = [*carry.specs, *[Spec(x.shape[1:], x.dtype) for x in xs.tensors]]
-    trace = LoopTrace("scan", turns=True)
+    trace = LoopTrace(name, turns=True)
     recorded = record(trace, turn, specs, "carried")
     graph, sequences_ = recorded.graph, list(xs.tensors)
     if trace.turn is not None:  # one more sequence, that counts
@@ -201,6 +227,7 @@ def scan(
     return carry.whole(last), ys
 
 
+@users_frames
 def associative_scan(
     function: Callable[[Any, Any], Any], sequences: Any, reverse: bool = False, axis: int = 0
 ) -> Any:
@@ -215,7 +242,7 @@ def associative_scan(
     >>> ts.associative_scan(ts.add, ts.asarray([1, 2, 3, 4, 5]))
     tensor([ 1,  3,  6, 10, 15])
     """
-    _require_functions("associative_scan", function)
+    _require_functions("associative_scan", function=function)
     leaves, structure = trees.flatten(sequences)
     tensors = [move_axis(trees.as_tensor(x), axis % trees.as_tensor(x).ndim, 0) for x in leaves]
     _length(tensors, None, "associative_scan")
@@ -230,7 +257,14 @@ def associative_scan(
                 f"{user_line()}: associative_scan: the function gives {trees.outline(trees.flatten(found)[1])} where "
                 f"the sequences are {trees.outline(structure)}; it must give such a tree as it is given"
             )
-        return [trees.as_tensor(x) for x in leaves]
+        made = [trees.as_tensor(x) for x in leaves]
+        for x, own in zip(made, b, strict=True):
+            if x.shape != own.shape:
+                raise ShapeError(
+                    f"{user_line()}: associative_scan: the function gives the shape {x.shape} where it is given "
+                    f"{own.shape}; it is called with many places at once, and must work place by place"
+                )
+        return made
 
     found = _prefixes(both, tensors)
     if reverse:
@@ -348,8 +382,10 @@ def _chosen(functions: Sequence[Callable[..., Any]], number: int) -> Callable[..
 
 
 def _branches(
-    name: str, index: Tensor, functions: Sequence[Callable[..., Any]], operands: Sequence[Any]
+    name: str, index: Tensor, branches: dict[str, Callable[..., Any]], operands: Sequence[Any]
 ) -> Any:
+    """The branch of a number; errors speak of it by its name."""
+    functions = list(branches.values())
     given = _Tree(tuple(operands), name, "the operands", mixed=True)
     if _mode.trace is None:
         found = _chosen(functions, int(index.item()))(*given.whole(given.tensors))
@@ -370,14 +406,19 @@ def _branches(
         return inner
 
     graphs, captured = closed(name, [flat(function) for function in functions], given.specs)
-    first = [(v.dtype.name, v.shape) for v in graphs[0].outputs]
+    first = [(v.dtype, v.shape) for v in graphs[0].outputs]
     for number, graph in enumerate(graphs):
-        found = [(v.dtype.name, v.shape) for v in graph.outputs]
+        found = [(v.dtype, v.shape) for v in graph.outputs]
         if found != first or shapes[number] != shapes[0]:
+            names = list(branches)
+            told = [
+                f"{names[i]} gives {', '.join(map(describe, graphs[i].outputs)) or 'no tensor'} in "
+                f"{trees.outline(shapes[i][0])}"
+                for i in (number, 0)
+            ]
             raise ShapeError(
-                f"{user_line()}: {name}: the functions give different results: function 0 gives {first} in "
-                f"{trees.outline(shapes[0][0])}, function {number} gives {found} in "
-                f"{trees.outline(shapes[number][0])}; they must agree in structure, shapes and dtypes"
+                f"{user_line()}: {name}: the branches give different results: {', '.join(told)}; they must agree in "
+                "structure, shapes and dtypes"
             )
     results = iter(run(CondRules(tuple(graphs)), [index, *given.tensors, *captured]))
     structure, nothing = shapes[0]
@@ -388,11 +429,11 @@ def _result(leaf: Any) -> Any:
     return None if leaf is None else trees.as_tensor(leaf)
 
 
-def _require_functions(name: str, *functions: Any) -> None:
-    for function in functions:
+def _require_functions(name: str, **functions: Any) -> None:
+    for argument, function in functions.items():
         if not callable(function):
             raise ArgumentTypeError(
-                f"{name}: {type(function).__name__} was given; expected a function"
+                f"{name}: {argument}: {type(function).__name__} was given; expected a function"
             )
 
 
@@ -419,9 +460,9 @@ def _known_truth(condition: Any, name: str) -> bool:
     return bool(condition)
 
 
-def _truth(condition: Any) -> Tensor:
+def _truth(condition: Any, name: str) -> Tensor:
     x = trees.as_tensor(condition)
-    _require_single(x, "while_loop", "the condition")
+    _require_single(x, name, "the condition")
     return x.astype(dtypes.bool_)
 
 
@@ -447,7 +488,7 @@ def _length(tensors: Sequence[Tensor], length: int | None, name: str = "scan") -
 
 
 def _scanned(
-    body: Callable[[Any, Any], Any], carry: _Tree, xs: _Tree, count: int, reverse: bool
+    name: str, body: Callable[[Any, Any], Any], carry: _Tree, xs: _Tree, count: int, reverse: bool
 ) -> tuple[Any, Any]:
     """`scan` as a loop of Python."""
     tree = carry.whole(carry.tensors)
@@ -458,7 +499,7 @@ def _scanned(
         after, found[place] = _pair(body(tree, xs.whole([x[place] for x in xs.tensors])))
         tree = carry.like(after)
     if not count:  # the shapes of what is stacked are those the body would give
-        graph = _shapes(body, carry, xs)
+        graph = _shapes(name, body, carry, xs)
         return tree, graph
     return tree, _stacked(found)
 
@@ -480,11 +521,11 @@ def _stacked(found: Sequence[Any]) -> Any:
     return trees.unflatten(structure, [None if c is None else stack(c) for c in columns])
 
 
-def _shapes(body: Callable[[Any, Any], Any], carry: _Tree, xs: _Tree) -> Any:
+def _shapes(name: str, body: Callable[[Any, Any], Any], carry: _Tree, xs: _Tree) -> Any:
     """What a body gives beside the carry, stacked no times."""
     specs = [*carry.specs, *[Spec(x.shape[1:], x.dtype) for x in xs.tensors]]
     recorded = record(
-        InnerTrace("scan"),
+        InnerTrace(name),
         lambda *own: _pair(
             body(carry.whole(own[: len(carry.tensors)]), xs.whole(own[len(carry.tensors) :]))
         )[1],

@@ -278,7 +278,7 @@ class WhileRules(Rules, While):
 
     def with_graphs(self, graphs: Sequence[Graph]) -> Rules:
         condition, body = graphs
-        return WhileRules(condition, body, self.carried)
+        return WhileRules(condition, body, self.carried, self.called)
 
     def step_by_step(self, tensors: Sequence[Tensor]) -> list[Tensor]:
         carry, same = list(tensors[: self.carried]), tensors[self.carried :]
@@ -289,7 +289,7 @@ class WhileRules(Rules, While):
 
     def vjp(self, cotangents: Any, inputs: Any, outputs: Any) -> Any:
         raise GradientError(
-            "while_loop: it has no reverse mode, because how many turns there are is not known beforehand; use "
+            f"{self.called}: it has no reverse mode, because how many turns there are is not known beforehand; use "
             "ts.fori_loop with bounds that are Python integers, or ts.scan; or give a rule with ts.custom_vjp "
             "(for a fixed point, that of the implicit function)"
         )
@@ -310,8 +310,8 @@ class WhileRules(Rules, While):
             return again(self.condition)(*own[:n], *own[n + m : n + m + len(same)])
 
         given = [*carry, *moving, *same, *fixed]
-        graphs = [graph_of("while_loop", f, given) for f in (condition, body)]
-        found = run(WhileRules(graphs[0], graphs[1], n + m), given)
+        graphs = [graph_of(self.called, f, given) for f in (condition, body)]
+        found = run(WhileRules(graphs[0], graphs[1], n + m, self.called), given)
         return _spread(found[n:], _floats(self.body.outputs), n)
 
     def batch_over(self, inputs: Any, axes: Any, size: int, axis_name: str | None) -> Any:
@@ -340,8 +340,8 @@ class WhileRules(Rules, While):
             return [_masked(active, x, y) for x, y in zip(after, own[:n], strict=True)]
 
         given = [*carry, *same]
-        graphs = [graph_of("while_loop", f, given) for f in (condition, body)]
-        return run(WhileRules(graphs[0], graphs[1], n), given), (0,) * n
+        graphs = [graph_of(self.called, f, given) for f in (condition, body)]
+        return run(WhileRules(graphs[0], graphs[1], n, self.called), given), (0,) * n
 
 
 class ScanRules(Rules, ScanLoop):

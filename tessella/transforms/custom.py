@@ -16,6 +16,7 @@ import numpy as np
 from tessella import autodiff
 from tessella.errors import ArgumentError, ArgumentTypeError, GradientError
 from tessella.tensors.tensor import Tensor, _make
+from tessella.tracebacks import users_frames
 from tessella.transforms import trees
 from tessella.transforms.custom_rules import Call, JVPRule, VJPRule, name_of
 from tessella.transforms.recording import STOP_GRADIENT, InnerTrace, evaluate
@@ -81,6 +82,7 @@ class custom_vjp:
     def __get__(self, instance: Any, owner: Any = None) -> Any:
         return self if instance is None else functools.partial(self, instance)
 
+    @users_frames
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         if self.forward is None:
             raise GradientError(
@@ -127,6 +129,7 @@ class custom_jvp:
     def __get__(self, instance: Any, owner: Any = None) -> Any:
         return self if instance is None else functools.partial(self, instance)
 
+    @users_frames
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         if self.rule is None:
             raise GradientError(

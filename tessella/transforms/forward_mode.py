@@ -16,12 +16,14 @@ from tessella.errors import ArgumentError, ArgumentTypeError, GradientError, Sha
 from tessella.primitives.base import Spec
 from tessella.primitives.graph import Value
 from tessella.tensors.tensor import Tensor, filled, from_array
+from tessella.tracebacks import users_frames
 from tessella.transforms import trees
 from tessella.transforms.recording import InnerTrace, Recorded, again, evaluate, finish, record
 
 Tangent = Tensor | None
 
 
+@users_frames
 def jvp(
     function: Callable[..., Any],
     primals: Sequence[Any],
@@ -56,6 +58,7 @@ def jvp(
     return (out, derivative, aux) if has_aux else (out, derivative)
 
 
+@users_frames
 def linearize(function: Callable[..., Any], *primals: Any) -> tuple[Any, Callable[..., Any]]:
     """The value of a function, and its derivative there as a function of a direction.
 
@@ -71,6 +74,7 @@ def linearize(function: Callable[..., Any], *primals: Any) -> tuple[Any, Callabl
     finish(call.trace)
     values = [known[value] for value in call.recorded.graph.outputs]
 
+    @users_frames
     def along(*tangents: Any) -> Any:
         directions = call.directions(tangents)
         derivatives = _push(call.recorded, known, directions)

@@ -9,6 +9,7 @@ from typing import Any
 from tessella.errors import ArgumentTypeError
 from tessella.primitives.base import Spec
 from tessella.primitives.graph import Graph
+from tessella.tracebacks import users_frames
 from tessella.transforms import trees
 from tessella.transforms.recording import InnerTrace, record
 
@@ -38,6 +39,7 @@ def make_graph(function: Callable[..., Any]) -> Callable[..., Graph]:
             f"make_graph: {type(function).__name__} was given; expected a function"
         )
 
+    @users_frames
     def graph(*args: Any, **kwargs: Any) -> Graph:
         leaves, structure = trees.flatten((args, kwargs))
         places = [i for i, leaf in enumerate(leaves) if trees.is_array(leaf)]

@@ -9,6 +9,7 @@ from typing import Any
 from tessella.errors import ArgumentTypeError, GradientError
 from tessella.tensors.creation import eye
 from tessella.tensors.tensor import Tensor
+from tessella.tracebacks import users_frames
 from tessella.transforms import trees
 from tessella.transforms.batching import vmap
 from tessella.transforms.forward_mode import jvp
@@ -30,6 +31,7 @@ def jacfwd(
     """
     _require_function(function, "jacfwd")
 
+    @users_frames
     @functools.wraps(function, updated=())
     def jacobian(*args: Any) -> Any:
         numbers = trees.argument_numbers(argnums, len(args), "jacfwd")
@@ -77,6 +79,7 @@ def jacrev(
     """
     _require_function(function, "jacrev")
 
+    @users_frames
     @functools.wraps(function, updated=())
     def jacobian(*args: Any) -> Any:
         numbers = trees.argument_numbers(argnums, len(args), "jacrev")
@@ -133,6 +136,7 @@ def hessian(
     return jacfwd(jacrev(function, argnums, has_aux), argnums, has_aux)
 
 
+@users_frames
 def hvp(function: Callable[..., Any], primals: Sequence[Any], tangents: Sequence[Any]) -> Any:
     """The product of the Hessian with a direction, at the cost of a few gradients.
 

@@ -29,6 +29,7 @@ from tessella.errors import ArgumentError, ArgumentTypeError, RetraceWarning, Si
 from tessella.primitives.graph import Graph
 from tessella.tensors.numbers import FLOATS
 from tessella.tensors.tensor import Tensor
+from tessella.tracebacks import shorten
 from tessella.tracing.guards import Guards, Source
 from tessella.transforms.dynamic import (
     MOST_PROGRAMS,
@@ -223,24 +224,28 @@ class Jitted:
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         if _mode.trace is not None or not self.compiles or not choice.compiles:
             return self.function(*args, **kwargs)  # inlined, or run as it is
-        with self.lock:
-            if not kwargs:  # the quick ways for what is most common
-                quick = self.quick
-                if quick is not None and quick.enabled is autodiff.is_enabled():
-                    arrays = quick.arrays(args)
-                    if arrays is not None:
-                        found = quick.found
+        try:
+            with self.lock:
+                if not kwargs:  # the quick ways for what is most common
+                    quick = self.quick
+                    if quick is not None and quick.enabled is autodiff.is_enabled():
+                        arrays = quick.arrays(args)
+                        if arrays is not None:
+                            found = quick.found
+                            settled = found.state.is_settled()
+                            if found.fits(settled):
+                                return found.call(arrays, (), settled)
+                    for found in self.plain.get((autodiff.is_enabled(), *_kinds(args)), ()):
                         settled = found.state.is_settled()
-                        if found.fits(settled):
-                            return found.call(arrays, (), settled)
-                for found in self.plain.get((autodiff.is_enabled(), *_kinds(args)), ()):
-                    settled = found.state.is_settled()
-                    numbers = [x for x in args if type(x) is float] if found.needs_numbers else ()
-                    if found.fits(settled, numbers) and _apart(found, args):
-                        self.quick = _Quick.of(found, args)
-                        arrays = [number_array(x) if type(x) is float else x._value for x in args]
-                        return found.call(arrays, (), settled, (), numbers)
-            return self._call(args, kwargs)
+                        numbers = [x for x in args if type(x) is float] if found.needs_numbers else ()
+                        if found.fits(settled, numbers) and _apart(found, args):
+                            self.quick = _Quick.of(found, args)
+                            arrays = [number_array(x) if type(x) is float else x._value for x in args]
+                            return found.call(arrays, (), settled, (), numbers)
+                return self._call(args, kwargs)
+        except Exception as error:  # goes on as it is, but for the frames of ours
+            shorten(error)
+            raise
 
     def _call(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         given = self._flatten(args, kwargs)

@@ -21,6 +21,7 @@ from tessella.primitives.barrier import Barrier
 from tessella.primitives.base import Spec
 from tessella.primitives.graph import Value
 from tessella.tensors.tensor import Tensor, _make
+from tessella.tracebacks import users_frames
 from tessella.transforms import trees
 from tessella.transforms.batching import vmap
 from tessella.transforms.custom_rules import Rule, held
@@ -44,6 +45,7 @@ def checkpoint(function: Callable[..., Any]) -> Callable[..., Any]:
             f"checkpoint: {type(function).__name__} was given; expected a function"
         )
 
+    @users_frames
     @functools.wraps(function, updated=())
     def checkpointed(*args: Any, **kwargs: Any) -> Any:
         leaves, structure = trees.results_of((args, kwargs))

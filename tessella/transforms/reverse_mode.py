@@ -19,6 +19,7 @@ from tessella.blocks import restoring
 from tessella.errors import ArgumentError, ArgumentTypeError, GradientError, ShapeError
 from tessella.tensors.tensor import Tensor, _make, filled
 from tessella.tensors.tracing import user_line
+from tessella.tracebacks import users_frames
 from tessella.transforms import trees
 
 _mode = autodiff._mode
@@ -54,6 +55,7 @@ def grad(
     """
     both = _value_and_grad("grad", function, argnums, argnames, has_aux)
 
+    @users_frames
     @functools.wraps(function, updated=())
     def gradient(*args: Any, **kwargs: Any) -> Any:
         value, found = both(*args, **kwargs)
@@ -79,6 +81,7 @@ def value_and_grad(
     )
 
 
+@users_frames
 def vjp(function: Callable[..., Any], *primals: Any, has_aux: bool = False) -> tuple[Any, ...]:
     """The value of a function, and the function from a gradient of the value to those of the arguments.
 
@@ -102,6 +105,7 @@ def vjp(function: Callable[..., Any], *primals: Any, has_aux: bool = False) -> t
     outputs = [leaf for leaf in leaves if isinstance(leaf, Tensor)]
     shown = trees.unflatten(structure, [without_history(leaf) for leaf in leaves])
 
+    @users_frames
     def pullback(cotangent: Any) -> Any:
         given = trees.leaves_like(structure, cotangent)
         if given is None:
@@ -141,6 +145,7 @@ def _value_and_grad(
     _require_function(function, name)
     names = (argnames,) if isinstance(argnames, str) else tuple(argnames)
 
+    @users_frames
     def both(*args: Any, **kwargs: Any) -> Any:
         numbers: tuple[int, ...] = ()
         if not (names and argnums == 0 and not args):

@@ -311,9 +311,17 @@ def traced(function, *arguments):
         (traced(lambda x: ts.cond(x > 0, ts.exp, ts.sin, x), x), errors.ShapeError, "the condition has shape"),
         (
             traced(lambda x: ts.cond(x.sum() > 0, lambda x: x, lambda x: x.sum(), x), x),
-            errors.ShapeError, "must agree in structure, shapes and dtypes",
+            errors.ShapeError,
+            r"cond: the branches give different results: the true branch gives float32\[3\] in \*, the false branch "
+            r"gives float32\[\] in \*; they must agree in structure, shapes and dtypes",
         ),
-        (lambda: ts.cond(True, 3, ts.sin, x), errors.ArgumentTypeError, "int was given; expected a function"),
+        (
+            traced(lambda x: ts.switch(x.sum().astype(ts.int32), [ts.exp, ts.sin, ts.sum], x), x),
+            errors.ShapeError, r"switch: .* results: branch 2 gives float32\[\] in \*, branch 0 gives float32\[3\] in",
+        ),
+        (lambda: ts.cond(True, 3, ts.sin, x), errors.ArgumentTypeError, "cond: when_true: int was given; expected a function"),
+        (lambda: ts.cond(True, ts.sin, 3, x), errors.ArgumentTypeError, "cond: when_false: int was given"),
+        (lambda: ts.switch(0, [ts.sin, 3], x), errors.ArgumentTypeError, "switch: branch 1: int was given"),
         (lambda: ts.switch(0, []), errors.ArgumentError, "no branches"),
         (
             traced(lambda x: ts.while_loop(lambda c: c.sum() < 9, lambda c: c[:2], x), x),
@@ -326,6 +334,37 @@ def traced(function, *arguments):
         (
             traced(lambda x: ts.grad(lambda x: ts.while_loop(lambda c: c < 9, lambda c: c * 2, x))(x), ts.asarray(1.0)),
             errors.GradientError, "ts.fori_loop with bounds that are Python integers",
+        ),
+        *[
+            case
+            for upper in (3, ts.asarray(3))  # by scan, and by while_loop
+            for run in (lambda call: call, traced)
+            for case in (
+                (
+                    run(lambda upper=upper: ts.fori_loop(0, upper, lambda i, c: c[:2], ts.ones(3))), errors.ShapeError,
+                    r"fori_loop: the body gives float32 \(2,\) where start has float32 \(3,\) \(leaf 0\)",
+                ),
+                (
+                    run(lambda upper=upper: ts.fori_loop(0, upper, lambda i, c: (c, c), ts.ones(3))),
+                    errors.ArgumentError, r"fori_loop: the body gives \(\*, \*\) where start is \*; what is carried",
+                ),
+                (
+                    run(lambda upper=upper: ts.fori_loop(0, upper, lambda i, c: c, {"a": "b"})),
+                    errors.ArgumentTypeError, "fori_loop: start holds a str",
+                ),
+            )
+        ],
+        (
+            traced(lambda n: ts.fori_loop(0, n, lambda i, c: c + ts.random.rand(), 0.0), ts.asarray(3)),
+            errors.ArgumentError, "fori_loop: random numbers are drawn in a loop of unknown length",
+        ),
+        (
+            traced(lambda x, n: ts.grad(lambda x: ts.fori_loop(0, n, lambda i, c: c * 2, x))(x), x.sum(), ts.asarray(3)),
+            errors.GradientError, "fori_loop: it has no reverse mode",
+        ),
+        (
+            lambda: ts.associative_scan(lambda a, b: a.sum() + b.sum(), x),
+            errors.ShapeError, r"associative_scan: the function gives the shape \(\) where it is given \(1,\)",
         ),
         (lambda: ts.scan(lambda c, y: c, ts.zeros(()), x), errors.ArgumentTypeError, "a pair"),
         (lambda: ts.scan(cell, ts.zeros(()), (x, x[:2])), errors.ShapeError, "they say 2, 3"),
