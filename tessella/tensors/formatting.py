@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from tessella import dtypes
+from tessella.tensors.tracing import note_text, why_unknown
 
 if TYPE_CHECKING:
     from tessella.tensors.tensor import Tensor
@@ -16,7 +17,13 @@ _MOST_SHOWN = 1000  # elements; larger tensors are shown in part, with their sha
 
 
 def represent(tensor: Tensor) -> str:
-    """`tensor([1., 2.])`, with what is not the default: dtype, history; large ones in part."""
+    """`tensor([1., 2.])`, with what is not the default: dtype, history; large ones in part.
+
+    Of a tensor that is not known yet, in a traced function, shape and dtype, and how its elements can be seen.
+    """
+    why = why_unknown(tensor)
+    if why:
+        return _of_traced(tensor, why)
     data = tensor.numpy()
     if dtypes.is_half(tensor.dtype):
         data = data.astype(np.float32)
@@ -27,8 +34,17 @@ def represent(tensor: Tensor) -> str:
         notes.append(f"shape={tensor.shape}")
     if tensor.dtype not in _SHOWN_BY_DEFAULT:
         notes.append(f"dtype={tensor.dtype.name}")
+    return prefix + ", ".join([body, *notes, *_history(tensor)]) + ")"
+
+
+def _of_traced(tensor: Tensor, why: str) -> str:
+    parts = [f"shape={tensor.shape}", f"dtype={tensor.dtype.name}", *_history(tensor), why]
+    text = f"tensor({', '.join(parts)})"
+    note_text(text)
+    return text
+
+
+def _history(tensor: Tensor) -> list[str]:
     if tensor.is_leaf and tensor.requires_grad:
-        notes.append("requires_grad=True")
-    elif tensor._node is not None:
-        notes.append(f"grad_fn={tensor._node.name}")
-    return prefix + ", ".join([body, *notes]) + ")"
+        return ["requires_grad=True"]
+    return [] if tensor._node is None else [f"grad_fn={tensor._node.name}"]

@@ -70,9 +70,10 @@ class Traced:
         if self.trace.active:
             raise TracedValueError(
                 f"{user_line()}: the elements of a tensor of shape {self.layout.shape} were asked "
-                "for (by item(), bool(), int(), numpy(), print or an `if`) while its function is "
-                "being traced, when they are not known yet; choose with ts.where(condition, x, y), "
-                "pass what decides as a static argument, or take this part out of the function"
+                "for (by item(), bool(), int(), numpy(), a format or an `if`) while its function is "
+                "being traced, when they are not known yet; choose with ts.where(condition, x, y), show "
+                'them with ts.debug.print("{}", x), pass what decides as a static argument, or take this '
+                "part out of the function"
             )
         raise TracedValueError(
             f"a tensor of shape {self.layout.shape} was kept from a traced function that has ended; "
@@ -179,6 +180,7 @@ class Trace:
         self.after: list[Callable[[], None]] = []  # to be done after every call
         self.looked: dict[int, Where] = {}  # numbers among the arguments that were looked at, where
         self.looked_outside: dict[Any, Where] = {}  # and numbers from outside, by their sources
+        self.texts: list[tuple[str, Where]] = []  # of tensors that are not known, and who made them
 
     # --- values ---------------------------------------------------------------------------------
 
@@ -545,6 +547,23 @@ def is_known(tensor: Any) -> bool:
             return False
         held = held.array
     return True
+
+
+def why_unknown(tensor: Any) -> str:
+    """Why the elements of a tensor cannot be shown, and what to do, in words; empty if they can."""
+    if is_known(tensor):
+        return ""
+    if tensor._value.trace.active:
+        return 'not known yet while its function is traced; ts.debug.print("{}", x) shows it at every call'
+    return "kept from a traced function that has ended; return it from the function instead"
+
+
+def note_text(text: str) -> None:
+    """A text stands for a tensor that is not known yet: it is no result of the functions being traced."""
+    trace: Trace | None = _mode.trace
+    while trace is not None:
+        trace.texts.append((text, user_line()))
+        trace = trace.outer
 
 
 def is_own_value(tensor: Any) -> bool:

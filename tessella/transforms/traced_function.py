@@ -160,6 +160,7 @@ class TracedFunction:
         if not self.has_effects:
             self.structure = self.structure.children()[0]
         self._check_written(trace)
+        _check_texts(trace, leaves)
         return [self._moved.get(id(leaf), leaf) for leaf in leaves]
 
     def _check_written(self, trace: Trace) -> None:
@@ -424,6 +425,17 @@ class TracedFunction:
         """What the function read around itself and is not as it was; empty if everything is."""
         broken = None if self.guards.hold() else self.guards.broken()
         return "" if broken is None else broken.now()
+
+
+def _check_texts(trace: Trace, leaves: Sequence[Any]) -> None:
+    """A text of what was not known yet would be the same at every call."""
+    for text, where in trace.texts:
+        if any(isinstance(leaf, str) and text in leaf for leaf in leaves):
+            raise SideEffectError(
+                f"{where}: the text of a tensor that is not known yet is returned from the traced function, or "
+                "written outside, where it would be the same at every call; return or keep the tensor, or show it "
+                'with ts.debug.print("{}", x)'
+            )
 
 
 def _is_made_in(trace: Trace, tensor: Tensor) -> bool:
