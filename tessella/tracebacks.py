@@ -30,9 +30,8 @@ def _folder(file: str) -> str:
     return os.path.dirname(os.path.abspath(file)) + os.sep
 
 
-_OURS = _folder(__file__)
 # Lines of users are those that belong neither to this package nor to NumPy, which it calls.
-NOT_USERS = (_OURS, _folder(np.__file__))
+NOT_USERS = (_folder(__file__), _folder(np.__file__))
 _BETWEEN = (contextlib.__file__, functools.__file__)  # what stands between two frames of ours
 
 
@@ -51,7 +50,7 @@ def users_frames(function: Callable[P, R]) -> Callable[P, R]:
 
 
 def shorten(error: BaseException) -> None:
-    """Cut the frames of this package out of an error's traceback, unless the mistake is one of ours.
+    """Cut the frames of this package out of an error's traceback.
 
     A `raise` that follows adds no entry for its own frame.
 
@@ -62,12 +61,11 @@ def shorten(error: BaseException) -> None:
     if kind not in KINDS:
         raise ConfigurationError(f"{VARIABLE} is {kind!r}; expected 'short' or 'full'") from error
     frames = _frames(error.__traceback__)
-    if kind == "full" or not (isinstance(error, TessellaError) or _is_raised_by_users(frames)):
+    if kind == "full":
         return
-    inner = len(frames) - 1 if isinstance(error, TessellaError) else _last_of_users(frames)
-    kept = [
-        frame for number, frame in enumerate(frames) if number > inner or not _is_between(frame)
-    ]
+    # another error may be a mistake of ours: how it came about, behind the last line of a user, is to be seen
+    last = len(frames) if isinstance(error, TessellaError) else _last_of_users(frames)
+    kept = [entry for number, entry in enumerate(frames) if number > last or not _is_between(entry)]
     if len(kept) < len(frames) and NOTE not in getattr(error, "__notes__", ()):
         error.add_note(NOTE)
     error.__traceback__ = _chain(kept)
@@ -99,9 +97,3 @@ def _is_between(entry: TracebackType) -> bool:
 
 def _last_of_users(frames: list[TracebackType]) -> int:
     return max((i for i, entry in enumerate(frames) if not _is_between(entry)), default=-1)
-
-
-def _is_raised_by_users(frames: list[TracebackType]) -> bool:
-    """Whether it comes from users' code, or from NumPy that they called, and not from ours."""
-    inner = frames[_last_of_users(frames) + 1 :]
-    return not any(_file(entry).startswith(_OURS) for entry in inner)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import functools
+import html
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 
-from tessella import autodiff, dtypes
+from tessella import autodiff, dtypes, notebooks
 from tessella.dtypes import as_dtype
 from tessella.errors import ArgumentError, ArgumentTypeError, DTypeError, StateDictError
 from tessella.tensors.creation import asarray, checked_device
@@ -484,6 +485,26 @@ class Module:
             return f"{type(self).__name__}({extra})"
         lines = [*([extra] if extra else []), *children]
         return f"{type(self).__name__}(\n  " + "\n  ".join(lines) + "\n)"
+
+    def _repr_html_(self) -> str:
+        count = sum(parameter.size for parameter in self.parameters())
+        total = notebooks.head(type(self).__name__, f"{count:,} numbers in parameters")
+        return notebooks.piece(total, self._as_html("", 2))
+
+    def _as_html(self, name: str, depth: int) -> str:
+        """The tree of modules below this one, the first levels of it unfolded."""
+        own = [
+            f"{key} {list(parameter.shape)}"
+            for key, parameter in self._parameters.items()
+            if parameter is not None
+        ]
+        title = f"({name}): " if name else ""
+        text = f"{title}{type(self).__name__}({self.extra_repr()})"
+        line = f"<code>{html.escape(text)}</code> {notebooks.soft(', '.join(own))}"
+        children = [child._as_html(key, depth - 1) for key, child in self.named_children()]
+        if not children:
+            return line
+        return notebooks.folded(line, notebooks.listed(children), is_open=depth > 0)
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)

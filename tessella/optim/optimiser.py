@@ -156,8 +156,19 @@ class Optimizer:
         return found + [("state", state) for state in self.state.values()]
 
     def __repr__(self) -> str:
-        options = ", ".join(f"{k}={v}" for k, v in self.defaults.items())
-        return f"{type(self).__name__}({options})"
+        groups = [_told(group) for group in self.param_groups]
+        if len(groups) == 1:
+            return f"{type(self).__name__}({groups[0]})"
+        lines = [f"  group {number}: {group}\n" for number, group in enumerate(groups)]
+        return f"{type(self).__name__}(\n{''.join(lines)})"
+
+
+def _told(group: dict[str, Any]) -> str:
+    """The options of a group as they are now, and how much it holds."""
+    options = ", ".join(f"{name}={value!r}" for name, value in group.items() if name != "params")
+    tensors = group["params"]
+    count = sum(tensor.size for tensor in tensors)
+    return f"{options}; {len(tensors)} tensor{'s' * (len(tensors) != 1)} of {count:,} numbers"
 
 
 def _own(value: Any) -> Any:

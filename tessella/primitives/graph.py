@@ -95,6 +95,13 @@ class Graph:
     def __str__(self) -> str:
         return to_text(self)
 
+    def __repr__(self) -> str:
+        counts = [
+            (len(self.inputs), "input"), (len(self.nodes), "operation"), (len(self.outputs), "result"),
+        ]  # fmt: skip
+        told = [f"{count} {name}{'s' * (count != 1)}" for count, name in counts]
+        return f"<graph of {', '.join(told)}; print it to read it>"
+
     def to_svg(self) -> str:
         """A picture: boxes coloured by family, from top to bottom, with sizes and user lines."""
         from tessella.primitives.pictures import to_svg

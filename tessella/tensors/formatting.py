@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tessella import dtypes
+from tessella import dtypes, notebooks
+from tessella.notebooks import Cell
 from tessella.tensors.tracing import note_text, why_unknown
 
 if TYPE_CHECKING:
     from tessella.tensors.tensor import Tensor
 
 _SHOWN_BY_DEFAULT = (dtypes.float32, dtypes.int64, dtypes.bool_)
+_MOST_CELLS = 10  # of a row or a column in a notebook
 _MOST_SHOWN = 1000  # elements; larger tensors are shown in part, with their shape
 
 
@@ -48,3 +50,50 @@ def _history(tensor: Tensor) -> list[str]:
     if tensor.is_leaf and tensor.requires_grad:
         return ["requires_grad=True"]
     return [] if tensor._node is None else [f"grad_fn={tensor._node.name}"]
+
+
+# --- in notebooks -------------------------------------------------------------------------------------
+
+
+def represent_html(tensor: Tensor) -> str:
+    """Dtype, shape and history, and the elements as a table; large ones in part."""
+    shape = "×".join(map(str, tensor.shape)) or "a single number"
+    facts = ", ".join([tensor.dtype.name, shape, *_history(tensor)])
+    title = notebooks.head(type(tensor).__name__, facts)
+    why = why_unknown(tensor)
+    if why:
+        return notebooks.piece(title, notebooks.soft(why))
+    data = tensor.numpy()
+    if dtypes.is_half(tensor.dtype):
+        data = data.astype(np.float32)
+    if data.ndim in (1, 2) and data.size:
+        return notebooks.piece(title, _table(np.atleast_2d(data)))
+    text = np.array2string(data, separator=", ", precision=4, threshold=_MOST_SHOWN // 4)
+    return notebooks.piece(title, notebooks.code(text))
+
+
+def _table(data: np.ndarray[Any, Any]) -> str:
+    rows, columns = (_places(count) for count in data.shape)
+    inner = data[np.ix_([r for r in rows if r is not None], [c for c in columns if c is not None])]
+    texts = iter(_texts(inner))
+    return notebooks.table(
+        (),
+        [
+            [Cell("…" if None in (row, column) else next(texts)) for column in columns]
+            for row in rows
+        ],
+    )
+
+
+def _places(count: int) -> list[int | None]:
+    """The first and the last places along an axis; None for those between."""
+    if count <= _MOST_CELLS:
+        return list(range(count))
+    half = _MOST_CELLS // 2
+    return [*range(half), None, *range(count - half, count)]
+
+
+def _texts(data: np.ndarray[Any, Any]) -> list[str]:
+    """Elements as `repr` writes them, so that their points stand below each other."""
+    text = np.array2string(data.ravel(), separator="\n", precision=4, threshold=data.size + 1)
+    return [line.strip(" []") for line in text.split("\n")]

@@ -143,6 +143,11 @@ class Tensor:
 
         return represent(self)
 
+    def _repr_html_(self) -> str:
+        from tessella.tensors.formatting import represent_html
+
+        return represent_html(self)
+
     def __format__(self, specification: str) -> str:
         if specification and self.ndim == 0:
             return format(self.item(), specification)

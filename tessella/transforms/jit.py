@@ -429,6 +429,16 @@ class Jitted:
 
     # --- looking inside -------------------------------------------------------------------------
 
+    def __repr__(self) -> str:
+        name = getattr(self.function, "__qualname__", self.__name__)
+        programs = sum(map(len, self.specialisations.values()))
+        if not self.traces:
+            return f"<jit of {name}: not called yet>"
+        times = f"traced {len(self.traces)} time{'s' * (len(self.traces) != 1)}"
+        return (
+            f"<jit of {name}: {times}, {programs} program{'s' * (programs != 1)}; explain() shows them>"
+        )
+
     def graph(self, *args: Any, **kwargs: Any) -> Graph:
         """The graph of the last program, or of the one for some arguments."""
         return self._program_for(args, kwargs).program.graph
