@@ -12,17 +12,20 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tessella import files
+from tessella import files, notebooks
 from tessella.blocks import Undone
 from tessella.compiler import observe
 from tessella.compiler.observe import Observer, now
 from tessella.compiler.steps import Check, HostStep
 from tessella.errors import ArgumentError
+from tessella.notebooks import Cell
 from tessella.primitives.graph import Where, describe
 from tessella.tensors.tracing import Lines
+from tessella.terminal import placed, shortened, time_of, wrapped
 
 EAGER, PROGRAM, KERNEL, HOST, COMPILE = "eager", "program", "kernel", "host", "compile"
 _MOST_SHAPES = 4
+_MOST_NAME = 30  # characters of a name in a terminal
 
 
 @dataclass
@@ -144,20 +147,38 @@ class Profile(Observer):
         return sorted(rows.values(), key=lambda row: -row.seconds)
 
     def __str__(self) -> str:
-        from tessella.compiler.explain import time_of
-
-        lines = [f"{time_of(self.seconds)} in all, {len(self.events)} events"]
+        lines = [self._summary()]
         lines.append(f"{'time':>12}{'share':>8}{'calls':>7}{'shortest':>12}  {'what':<8} name")
         for row in self.rows():
-            lines.append(
-                f"{time_of(row.seconds):>12}{row.seconds / max(self.seconds, 1e-12):8.1%}{row.calls:7}"
-                f"{time_of(row.shortest):>12}  {row.kind:<8} {row.name} {row.shapes}".rstrip()
-            )
-            if row.where is not None:
-                lines.append(f"{'':50}{row.where}")
+            time, share, calls, shortest = self._figures(row)
+            name = shortened(row.name, _MOST_NAME)
+            lines.append(f"{time:>12}{share:>8}{calls:>7}{shortest:>12}  {row.kind:<8} {name}")
+            lines += wrapped(row.name) if len(row.name) > _MOST_NAME else []
+            lines += wrapped(row.shapes)
+            lines += [] if row.where is None else [placed(str(row.where))]
         return "\n".join(lines)
 
     __repr__ = __str__
+
+    def _summary(self) -> str:
+        return f"{time_of(self.seconds)} in all, {len(self.events)} events"
+
+    def _figures(self, row: Row) -> list[str]:
+        share = f"{row.seconds / max(self.seconds, 1e-12):.1%}"
+        return [time_of(row.seconds), share, f"{row.calls}", time_of(row.shortest)]
+
+    def _repr_html_(self) -> str:
+        rows = []
+        for row in self.rows():
+            time, share, calls, shortest = self._figures(row)
+            bar = Cell(share, share=min(row.seconds / max(self.seconds, 1e-12), 1.0))
+            below = [row.shapes, "" if row.where is None else str(row.where)]
+            name = Cell(row.name, words=True, soft="\n".join(filter(None, below)))
+            rows.append([Cell(time), bar, Cell(calls), Cell(shortest), Cell(row.kind), name])
+        heads = ("time", "share", "calls", "shortest", "what", "name")
+        return notebooks.piece(
+            notebooks.head("Profile", self._summary()), notebooks.table(heads, rows)
+        )
 
     def to_chrome(self, path: str | Path | None = None) -> dict[str, Any]:
         """The trace, and if a path is given also as a JSON file, for ui.perfetto.dev or chrome://tracing.

@@ -33,6 +33,7 @@ from tessella.primitives import graph as graphs
 from tessella.primitives.base import Primitive, Shape, is_array_operation
 from tessella.primitives.generate import Full
 from tessella.primitives.graph import Node, Value, Where
+from tessella.tracebacks import NOT_USERS
 from tessella.tracing.following import go_on, pause
 from tessella.tracing.guards import (
     Guard,
@@ -43,7 +44,6 @@ from tessella.tracing.guards import (
     shown,
     value_guard,
 )
-from tessella.tracebacks import NOT_USERS
 
 if TYPE_CHECKING:
     from tessella.tracing.reading import Reader  # loaded with the first compiled function

@@ -165,9 +165,7 @@ def scan(
     return _scan("scan", body, _Tree(start, "scan", "start"), sequences, length, reverse)
 
 
-def _while(
-    name: str, condition: Callable[..., Any], body: Callable[..., Any], start: Any
-) -> Any:
+def _while(name: str, condition: Callable[..., Any], body: Callable[..., Any], start: Any) -> Any:
     """`while_loop`, or what is made of it, which errors are to name."""
     carry = _Tree(start, name, "start")
     if _mode.trace is None:

@@ -237,10 +237,14 @@ class Jitted:
                                 return found.call(arrays, (), settled)
                     for found in self.plain.get((autodiff.is_enabled(), *_kinds(args)), ()):
                         settled = found.state.is_settled()
-                        numbers = [x for x in args if type(x) is float] if found.needs_numbers else ()
+                        numbers = (
+                            [x for x in args if type(x) is float] if found.needs_numbers else ()
+                        )
                         if found.fits(settled, numbers) and _apart(found, args):
                             self.quick = _Quick.of(found, args)
-                            arrays = [number_array(x) if type(x) is float else x._value for x in args]
+                            arrays = [
+                                number_array(x) if type(x) is float else x._value for x in args
+                            ]
                             return found.call(arrays, (), settled, (), numbers)
                 return self._call(args, kwargs)
         except Exception as error:  # goes on as it is, but for the frames of ours
@@ -435,9 +439,7 @@ class Jitted:
         if not self.traces:
             return f"<jit of {name}: not called yet>"
         times = f"traced {len(self.traces)} time{'s' * (len(self.traces) != 1)}"
-        return (
-            f"<jit of {name}: {times}, {programs} program{'s' * (programs != 1)}; explain() shows them>"
-        )
+        return f"<jit of {name}: {times}, {programs} program{'s' * (programs != 1)}; explain() shows them>"
 
     def graph(self, *args: Any, **kwargs: Any) -> Graph:
         """The graph of the last program, or of the one for some arguments."""
