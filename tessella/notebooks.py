@@ -14,7 +14,7 @@ _STYLE = (
     ".tessella .head{font-weight:600;margin:2px 0}"
     ".tessella .soft{opacity:.68;font-weight:400}"
     ".tessella table{border-collapse:collapse;margin:4px 0;font-size:12.5px}"
-    ".tessella th,.tessella td{padding:2px 8px;text-align:right;vertical-align:top;background:none;"
+    ".tessella th,.tessella td{padding:2px 8px;text-align:right;vertical-align:top;white-space:nowrap;background:none;"
     "border:0;border-bottom:1px solid rgba(128,128,128,.28);font-variant-numeric:tabular-nums}"
     ".tessella th{font-weight:600;opacity:.68}"
     ".tessella .words{text-align:left;white-space:normal}"

@@ -519,6 +519,11 @@ class Module:
         "_parameters", "_buffers", "_modules", "_forward_hooks", "_forward_pre_hooks",
     )  # fmt: skip
 
+    def __tessella_names__(self) -> Iterator[tuple[Tensor, Tensor | None, str]]:
+        """The tensors of this module and those below it, with their names in `state_dict`."""
+        for name, tensor in (*self.named_parameters(), *self.named_buffers()):
+            yield tensor, None, name
+
     def __tessella_members__(self) -> list[str]:
         """The attributes that our own code reads when it calls this module."""
         own = _names_read_by(type(self))  # type: ignore[arg-type]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from tessella import autodiff
@@ -144,6 +144,13 @@ class Optimizer:
         about_to_write(self, name)
         object.__setattr__(self, name, value)
         note()
+
+    def __tessella_names__(self) -> Iterator[tuple[Tensor, Tensor | None, str]]:
+        """The tensors of its state, beside the parameters they are kept for, with their names."""
+        for parameter, state in self.state.items():
+            for name, value in state.items():
+                if isinstance(value, Tensor):
+                    yield value, parameter, name
 
     def __tessella_members__(self) -> list[str]:
         """The attributes that a step reads."""

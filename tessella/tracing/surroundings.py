@@ -56,6 +56,27 @@ _KEYS = (str, int, bytes, type, types.FunctionType)
 _MOST_ELEMENTS = 1 << 16  # bytes of a NumPy array that are compared before every call
 
 
+def names_within(owners: Sequence[tuple[str, Any]], others: dict[int, str]) -> dict[int, str]:
+    """What the tensors of modules and optimisers are called: as in `state_dict`, by their ids.
+
+    Args:
+        owners: with what each is called; before the names in one of several modules there stands that.
+        others: names of tensors that belong to neither.
+    """
+    below = {id(m) for _, owner in owners for m in getattr(owner, "_modules", {}).values()}
+    roots = [(called, owner) for called, owner in owners if id(owner) not in below]
+    several = sum(hasattr(root, "_modules") for _, root in roots) > 1
+    found: dict[int, str] = {}
+    for called, root in sorted(roots, key=lambda pair: not hasattr(pair[1], "_modules")):
+        for tensor, beside, name in root.__tessella_names__():
+            if beside is not None:
+                name = f"{found.get(id(beside), others.get(id(beside), 'parameter'))}.{name}"
+            elif several:
+                name = f"{called}.{name}"
+            found.setdefault(id(tensor), name)
+    return found
+
+
 class Surroundings:
     """What is known, and what of it was read.
 
@@ -74,6 +95,7 @@ class Surroundings:
         self._searched: dict[str, int] = {}  # names that were looked for in all that was known then
         self._running: dict[tuple[int, int], Any] = {}  # whose methods ran, with their code
         self._tensors: dict[int, list[Source]] = {}  # where tensors were read from
+        self._called: dict[int, str] = {}  # how modules were written where they were read
 
     # --- what is known ----------------------------------------------------------------------------
 
@@ -169,6 +191,8 @@ class Surroundings:
             return
         if has(type(value), "_value") and has(type(value), "_node"):
             self._tensors.setdefault(id(value), []).append(source)
+        elif is_watched(value):
+            self._called.setdefault(id(value), source.text)
         self.guards.add(value_guard(source, value))
 
     def read_attribute(self, owner: Any, name: str, text: str) -> None:
@@ -392,6 +416,13 @@ class Surroundings:
             for text, container in owner.__tessella_containers__():
                 if self.writes.contents(container) is None:
                     self.guards.add(whole_guard(container, f"{name}.{text}"))
+
+    def names(self) -> dict[int, str]:
+        """What the tensors of modules and optimisers are called, and others that were read, by their ids."""
+        found = {key: sources[0].text for key, sources in self._tensors.items()}
+        owners = [x for x in self._known.values() if hasattr(type(x), "__tessella_names__")]
+        called = [(self._called.get(id(x), type(x).__name__), x) for x in owners]
+        return found | names_within(called, found)
 
     def sources_of(self, tensor: Any) -> list[Source]:
         """Where a tensor was read from."""

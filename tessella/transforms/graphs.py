@@ -9,7 +9,9 @@ from typing import Any
 from tessella.errors import ArgumentTypeError
 from tessella.primitives.base import Spec
 from tessella.primitives.graph import Graph
+from tessella.tensors.tensor import Tensor
 from tessella.tracebacks import users_frames
+from tessella.tracing.surroundings import names_within
 from tessella.transforms import trees
 from tessella.transforms.recording import InnerTrace, record
 
@@ -54,9 +56,26 @@ def make_graph(function: Callable[..., Any]) -> Callable[..., Graph]:
         names = _names(function, args, kwargs)
         for place, value in zip(places, recorded.graph.inputs, strict=False):
             value.hint = names[place]
+        around = _names_around(function)
+        for tensor, value in zip(
+            recorded.captured, recorded.graph.inputs[len(specs) :], strict=True
+        ):
+            value.hint = around.get(id(tensor), value.hint)
         return recorded.graph
 
     return graph
+
+
+def _names_around(function: Any) -> dict[int, str]:
+    """What the tensors are called that a function can see around itself, by their ids."""
+    inner = inspect.unwrap(function)
+    seen = [(type(inner).__name__, getattr(inner, "__self__", inner))]
+    if inspect.isfunction(inner):
+        variables = inspect.getclosurevars(inner)
+        seen += [*variables.globals.items(), *variables.nonlocals.items()]
+    tensors = {id(value): name for name, value in seen if isinstance(value, Tensor)}
+    owners = [pair for pair in seen if hasattr(type(pair[1]), "__tessella_names__")]
+    return tensors | names_within(owners, tensors)
 
 
 def _names(function: Any, args: Any, kwargs: Any) -> list[str]:

@@ -324,6 +324,7 @@ class TracedFunction:
             for entry in trace.gradients.values()
             if entry.read
         ]
+        self._name_inputs(trace)
         self.numbers = [read for _, read in numbers] + [read for _, _, read in self.at_places]
         self.guards = trace.guards
         self.changes = frozenset(  # ids of tensors that must not be given as arguments, too
@@ -352,6 +353,16 @@ class TracedFunction:
         for capture in captures:
             del capture.array
         self._number_inputs(initial)
+
+    def _name_inputs(self, trace: Trace) -> None:
+        """Let what was read outside have its name there, for readers of the graph."""
+        assert trace.reader is not None
+        names = trace.reader.around.names()
+        for capture in trace.captures.values():
+            capture.value.hint = names.get(id(capture.tensor), capture.value.hint)
+        for entry in trace.gradients.values():
+            if entry.initial is not None and id(entry.tensor) in names:
+                entry.initial.hint = f"{names[id(entry.tensor)]}.grad"
 
     def _number_inputs(self, initial: Sequence[Value | None]) -> None:
         """Which outputs go to the places of inputs, and which inputs are residuals."""
