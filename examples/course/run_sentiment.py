@@ -108,7 +108,7 @@ class SentenceSentimentTrain:
         (X_train, y_train), (X_val, y_val) = data_train, data_val
         order = np.arange(len(X_train))
         for epoch in range(1, max_epochs + 1):
-            random.shuffle(order)
+            random.shuffle(order)  # type: ignore[arg-type]  # it takes arrays, too
             total_loss, correct, seen = 0.0, 0, 0
             for first in range(0, len(order) - batch_size + 1, batch_size):
                 chosen = order[first : first + batch_size]

@@ -14,7 +14,7 @@ from tessella.tensors.random import Generator
 from tessella.transforms.jit import Jitted, jit
 
 
-def load(target: str) -> Jitted:
+def load(target: str) -> Jitted[..., Any]:
     """The function that FILE:FUNCTION names, compiled or ready to be.
 
     Raises:

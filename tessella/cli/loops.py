@@ -21,7 +21,7 @@ _TILES = (
 )
 
 
-def report(name: str, function: Jitted, arguments: Any, everything: bool = False) -> None:
+def report(name: str, function: Jitted[..., Any], arguments: Any, everything: bool = False) -> None:
     """Print what a function becomes for some arguments.
 
     Args:

@@ -6,7 +6,7 @@ import functools
 import html
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, ParamSpec, Protocol, TypeVar
 
 import numpy as np
 
@@ -19,6 +19,9 @@ from tessella.tracing.changes import WatchedDict, note
 from tessella.tracing.following import go_on, pause
 
 M = TypeVar("M", bound="Module")
+P = ParamSpec("P")
+R = TypeVar("R")
+R_co = TypeVar("R_co", covariant=True)
 
 
 class Parameter(Tensor):
@@ -60,6 +63,12 @@ class Parameter(Tensor):
 
 def _rebuild_parameter(data: Tensor, requires_grad: bool) -> Parameter:
     return Parameter(data, requires_grad)
+
+
+class _HasForward(Protocol[P, R_co]):
+    """What is called as its `forward` is."""
+
+    def forward(self, *inputs: P.args, **options: P.kwargs) -> R_co: ...
 
 
 class IncompatibleKeys(NamedTuple):
@@ -106,7 +115,11 @@ class Module:
             f"{type(self).__name__} has no forward; define forward(self, x) in it"
         )
 
-    def __call__(self, *inputs: Any, **options: Any) -> Any:
+    if TYPE_CHECKING:  # a module is called as its `forward` is
+
+        def __call__(self: _HasForward[P, R], *inputs: P.args, **options: P.kwargs) -> R: ...
+
+    def __call__(self, *inputs: Any, **options: Any) -> Any:  # type: ignore[no-redef]
         touched(self)
         for before in list(self._forward_pre_hooks.values()):
             changed = before(self, inputs)

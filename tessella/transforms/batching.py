@@ -15,7 +15,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ParamSpec, TypeVar
 
 from tessella import autodiff, dtypes
 from tessella.errors import ArgumentError, ArgumentTypeError, AxisError, GradientError, ShapeError
@@ -41,6 +41,8 @@ from tessella.transforms.recording import (
     record,
 )
 
+P = ParamSpec("P")
+R = TypeVar("R")
 _mode = autodiff._mode
 RANDOMNESS = ("different", "same", "error")
 MONOIDS = {"sum": SUM, "maximum": MAXIMUM, "minimum": MINIMUM}  # of collectives, by operation
@@ -48,14 +50,14 @@ Batched = tuple[Tensor, "int | None"]  # a tensor, and where its batch axis is
 
 
 def vmap(
-    function: Callable[..., Any],
+    function: Callable[P, R],
     in_axes: Any = 0,
     out_axes: Any = 0,
     axis_size: int | None = None,
     axis_name: str | None = None,
     *,
     randomness: str = "different",
-) -> Callable[..., Any]:
+) -> Callable[P, R]:
     """The function for a batch: it is applied to every example along an axis of its arguments, at once.
 
     Args:

@@ -16,7 +16,7 @@ import sys
 import types
 import warnings
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, NamedTuple
+from typing import Any, Concatenate, Generic, NamedTuple, ParamSpec, TypeVar, overload
 
 import numpy as np
 
@@ -43,11 +43,35 @@ from tessella.transforms.traced_function import TracedFunction, Whole, number_ar
 from tessella.tree_nodes import become_nodes, key_of
 from tessella.trees import taken_apart
 
+P = ParamSpec("P")
+Q = ParamSpec("Q")
+R = TypeVar("R")
+S = TypeVar("S")
 VARIABLE = "TESSELLA_JIT"
 _MOST_QUIET_TRACES = 8
 _MOST_PROGRAMS = 256  # of one function
 _TIMES_UNTIL_INPUT = 2
 _mode = autodiff._mode
+
+
+@overload
+def jit(
+    function: Callable[P, R],
+    *,
+    static_argnums: int | Sequence[int] = ...,
+    static_argnames: str | Sequence[str] = ...,
+    dynamic: Any = ...,
+) -> Jitted[P, R]: ...
+
+
+@overload
+def jit(
+    function: None = None,
+    *,
+    static_argnums: int | Sequence[int] = ...,
+    static_argnames: str | Sequence[str] = ...,
+    dynamic: Any = ...,
+) -> Callable[[Callable[P, R]], Jitted[P, R]]: ...
 
 
 def jit(
@@ -180,11 +204,11 @@ class _Quick(NamedTuple):
         return found
 
 
-class Jitted:
+class Jitted(Generic[P, R]):
     """A function that `jit` compiles; call it like the function."""
 
     def __init__(
-        self, function: Callable[..., Any], static_numbers: tuple[int, ...],
+        self, function: Callable[P, R], static_numbers: tuple[int, ...],
         static_names: tuple[str, ...], declared: Declared,
     ) -> None:  # fmt: skip
         self.function = function
@@ -209,6 +233,14 @@ class Jitted:
         self.__name__ = getattr(function, "__name__", type(function).__name__)
         functools.update_wrapper(self, function, updated=())
 
+    @overload
+    def __get__(self, instance: None, owner: Any = None) -> Jitted[P, R]: ...
+
+    @overload
+    def __get__(
+        self: Jitted[Concatenate[Any, Q], S], instance: object, owner: Any = None
+    ) -> Jitted[Q, S]: ...
+
     def __get__(self, instance: Any, owner: Any = None) -> Any:
         if instance is None:
             return self
@@ -221,7 +253,7 @@ class Jitted:
             found = kept[name] = BoundJitted(self, instance)
         return found
 
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
         if _mode.trace is not None or not self.compiles or not choice.compiles:
             return self.function(*args, **kwargs)  # inlined, or run as it is
         try:
@@ -243,7 +275,8 @@ class Jitted:
                         if found.fits(settled, numbers) and _apart(found, args):
                             self.quick = _Quick.of(found, args)
                             arrays = [
-                                number_array(x) if type(x) is float else x._value for x in args
+                                number_array(x) if type(x) is float else x._value  # type: ignore[attr-defined]
+                                for x in args
                             ]
                             return found.call(arrays, (), settled, (), numbers)
                 return self._call(args, kwargs)
@@ -501,7 +534,7 @@ class Jitted:
 
     # --- copies -----------------------------------------------------------------------------------
 
-    def __deepcopy__(self, memo: dict[int, Any]) -> Jitted:
+    def __deepcopy__(self, memo: dict[int, Any]) -> Jitted[P, R]:
         """Another one without programs, of the copied function: a copied object's method is its own."""
         function = copy.deepcopy(self.function, memo)
         return Jitted(function, self.static_numbers, self.static_names, self.declared)
@@ -528,12 +561,12 @@ class Jitted:
         return next(reversed(self.specialisations.values()))[0]
 
 
-class BoundJitted(Jitted):
+class BoundJitted(Jitted[..., Any]):
     """A compiled method of one object, kept in the object: its programs go when the object goes."""
 
     __tessella_aside__ = True  # it is no part of the object's data
 
-    def __init__(self, of: Jitted, instance: Any) -> None:
+    def __init__(self, of: Jitted[..., Any], instance: Any) -> None:
         # the object itself is no argument here
         numbers = tuple(n - 1 if n > 0 else n for n in of.static_numbers if n != 0)
         super().__init__(

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, ParamSpec, TypeVar
 
 from tessella import autodiff
 from tessella.errors import ArgumentTypeError
@@ -29,8 +29,11 @@ from tessella.transforms.forward_mode import jvp
 from tessella.transforms.recording import InnerTrace, finish, record, replay
 from tessella.transforms.reverse_mode import vjp
 
+P = ParamSpec("P")
+R = TypeVar("R")
 
-def checkpoint(function: Callable[..., Any]) -> Callable[..., Any]:
+
+def checkpoint(function: Callable[P, R]) -> Callable[P, R]:
     """The same function, that keeps nothing for the backward pass but what goes into it.
 
     Its values are computed again when gradients are asked for: about a third more work, for the memory of

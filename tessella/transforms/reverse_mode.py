@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Generator, Iterator, Sequence
-from typing import Any
+from typing import Any, Concatenate, Literal, ParamSpec, TypeVar, overload
 
 from tessella import autodiff
 from tessella.autodiff import Edge, Leaf, Node
@@ -22,7 +22,27 @@ from tessella.tensors.tracing import user_line
 from tessella.tracebacks import users_frames
 from tessella.transforms import trees
 
+P = ParamSpec("P")
+R = TypeVar("R")
 _mode = autodiff._mode
+
+
+@overload
+def grad(
+    function: Callable[Concatenate[Tensor, P], Any],
+    argnums: Literal[0] = ...,
+    has_aux: Literal[False] = ...,
+    argnames: tuple[()] = ...,
+) -> Callable[Concatenate[Tensor, P], Tensor]: ...
+
+
+@overload
+def grad(
+    function: Callable[P, Any],
+    argnums: int | Sequence[int] = ...,
+    has_aux: bool = ...,
+    argnames: str | Sequence[str] = ...,
+) -> Callable[P, Any]: ...
 
 
 def grad(
@@ -64,6 +84,24 @@ def grad(
     return gradient
 
 
+@overload
+def value_and_grad(
+    function: Callable[Concatenate[Tensor, P], R],
+    argnums: Literal[0] = ...,
+    has_aux: Literal[False] = ...,
+    argnames: tuple[()] = ...,
+) -> Callable[Concatenate[Tensor, P], tuple[R, Tensor]]: ...
+
+
+@overload
+def value_and_grad(
+    function: Callable[P, R],
+    argnums: int | Sequence[int] = ...,
+    has_aux: bool = ...,
+    argnames: str | Sequence[str] = ...,
+) -> Callable[P, tuple[R, Any]]: ...
+
+
 def value_and_grad(
     function: Callable[..., Any],
     argnums: int | Sequence[int] = 0,
@@ -79,6 +117,16 @@ def value_and_grad(
     return functools.wraps(function, updated=())(
         _value_and_grad("value_and_grad", function, argnums, argnames, has_aux)
     )
+
+
+@overload
+def vjp(
+    function: Callable[..., R], *primals: Any, has_aux: Literal[False] = ...
+) -> tuple[R, Callable[[Any], tuple[Any, ...]]]: ...
+
+
+@overload
+def vjp(function: Callable[..., Any], *primals: Any, has_aux: bool) -> tuple[Any, ...]: ...
 
 
 @users_frames

@@ -54,7 +54,7 @@ def tune(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Tuning:
         raise ArgumentTypeError(
             f"tune: {type(function).__name__} was given; expected a function, and its arguments after it"
         )
-    jitted: Jitted = function if isinstance(function, Jitted) else jit(function)
+    jitted: Jitted[..., Any] = function if isinstance(function, Jitted) else jit(function)
     jitted.forget()
     forget_recipes()
     with watched() as products:
