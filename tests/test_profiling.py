@@ -142,7 +142,7 @@ def test_the_table(arguments):
     text = str(p)
     assert text == repr(p)
     assert "in all, " in text
-    assert "eager    exp float32[64,32]" in text
+    assert "eager    exp\n        float32[64,32]\n" in text
     assert f"{__file__}:" in text
 
 

@@ -8,7 +8,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from tessella.debug.values import with_values
-from tessella.errors import ArgumentError, ArgumentTypeError
+from tessella.errors import ArgumentError, ArgumentTypeError, TracedValueError
+from tessella.tensors.tracing import holds_noted_text, user_line
 
 
 def print(text: str, /, *values: Any, **named: Any) -> None:
@@ -22,6 +23,7 @@ def print(text: str, /, *values: Any, **named: Any) -> None:
     Raises:
         ArgumentError: the format string and the values do not fit together.
         ArgumentTypeError: the first argument is no format string.
+        TracedValueError: it was made from a tensor that is not known yet.
 
     >>> import tessella as ts
     >>> @ts.jit
@@ -35,6 +37,11 @@ def print(text: str, /, *values: Any, **named: Any) -> None:
         raise ArgumentTypeError(
             f"debug.print: the first argument is a {type(text).__name__}; expected a format string, "
             'as in ts.debug.print("x = {}", x)'
+        )
+    if holds_noted_text(text):
+        raise TracedValueError(
+            f"{user_line()}: debug.print: the text was made (by an f-string or str()) from a tensor that is not known "
+            'yet while its function is traced; give the tensor as an argument: ts.debug.print("x = {}", x)'
         )
     _check(text, values, named)
 

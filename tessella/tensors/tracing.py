@@ -554,7 +554,7 @@ def why_unknown(tensor: Any) -> str:
     if is_known(tensor):
         return ""
     if tensor._value.trace.active:
-        return 'not known yet while its function is traced; ts.debug.print("{}", x) shows it at every call'
+        return "not known yet while its function is traced; ts.debug.print shows it at every call"
     return "kept from a traced function that has ended; return it from the function instead"
 
 
@@ -564,6 +564,12 @@ def note_text(text: str) -> None:
     while trace is not None:
         trace.texts.append((text, user_line()))
         trace = trace.outer
+
+
+def holds_noted_text(text: str) -> bool:
+    """Whether a text was made from that of a tensor which is not known yet."""
+    trace: Trace | None = _mode.trace
+    return trace is not None and any(known in text for known, _ in trace.texts)
 
 
 def is_own_value(tensor: Any) -> bool:
