@@ -25,6 +25,7 @@ from tessella.terminal import placed, shortened, time_of, wrapped
 
 EAGER, PROGRAM, KERNEL, HOST, COMPILE = "eager", "program", "kernel", "host", "compile"
 _MOST_SHAPES = 4
+_MOST_ROWS = 40  # in a notebook
 _MOST_NAME = 30  # characters of a name in a terminal
 
 
@@ -168,17 +169,18 @@ class Profile(Observer):
         return [time_of(row.seconds), share, f"{row.calls}", time_of(row.shortest)]
 
     def _repr_html_(self) -> str:
-        rows = []
-        for row in self.rows():
+        rows, found = [], self.rows()
+        for row in found[:_MOST_ROWS]:
             time, share, calls, shortest = self._figures(row)
             bar = Cell(share, share=min(row.seconds / max(self.seconds, 1e-12), 1.0))
             below = [row.shapes, "" if row.where is None else str(row.where)]
             name = Cell(row.name, words=True, soft="\n".join(filter(None, below)))
             rows.append([Cell(time), bar, Cell(calls), Cell(shortest), Cell(row.kind), name])
         heads = ("time", "share", "calls", "shortest", "what", "name")
-        return notebooks.piece(
-            notebooks.head("Profile", self._summary()), notebooks.table(heads, rows)
-        )
+        rest = len(found) - len(rows)
+        more = notebooks.soft(f"and {rest} more; print it to read them") if rest else ""
+        title = notebooks.head("Profile", self._summary())
+        return notebooks.piece(title, notebooks.table(heads, rows), more)
 
     def to_chrome(self, path: str | Path | None = None) -> dict[str, Any]:
         """The trace, and if a path is given also as a JSON file, for ui.perfetto.dev or chrome://tracing.

@@ -15,6 +15,7 @@ from tessella.dtypes import as_dtype
 from tessella.errors import ArgumentError, ArgumentTypeError, DTypeError, StateDictError
 from tessella.tensors.creation import asarray, checked_device
 from tessella.tensors.tensor import Tensor, about_to_write, at_once, guarded, is_traced, touched
+from tessella.tracebacks import shorten
 from tessella.tracing.changes import WatchedDict, note
 from tessella.tracing.following import go_on, pause
 
@@ -120,17 +121,21 @@ class Module:
         def __call__(self: _HasForward[P, R], *inputs: P.args, **options: P.kwargs) -> R: ...
 
     def __call__(self, *inputs: Any, **options: Any) -> Any:  # type: ignore[no-redef]
-        touched(self)
-        for before in list(self._forward_pre_hooks.values()):
-            changed = before(self, inputs)
-            if changed is not None:
-                inputs = changed if isinstance(changed, tuple) else (changed,)
-        result = (self._forward_traced if is_traced() else self.forward)(*inputs, **options)
-        for after in list(self._forward_hooks.values()):
-            changed = after(self, inputs, result)
-            if changed is not None:
-                result = changed
-        return result
+        try:
+            touched(self)
+            for before in list(self._forward_pre_hooks.values()):
+                changed = before(self, inputs)
+                if changed is not None:
+                    inputs = changed if isinstance(changed, tuple) else (changed,)
+            result = (self._forward_traced if is_traced() else self.forward)(*inputs, **options)
+            for after in list(self._forward_hooks.values()):
+                changed = after(self, inputs, result)
+                if changed is not None:
+                    result = changed
+            return result
+        except Exception as error:  # goes on as it is, but for the frames of ours
+            shorten(error)
+            raise
 
     def _forward_traced(self, *inputs: Any, **options: Any) -> Any:
         """Forward, in a traced function; in a layer of ours no code of users runs."""

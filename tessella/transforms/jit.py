@@ -380,7 +380,7 @@ class Jitted(Generic[P, R]):
                 f"{len(self.traces)} times, each time compiling a program; the last time because "
                 f"{self.traces[-1]}. Pass numbers that change as tensors, and keep shapes the same.",
                 RetraceWarning,
-                stacklevel=3,
+                stacklevel=4,
             )
         name = getattr(self.function, "__name__", "jit")
         tree = self._with_statics(args, kwargs)

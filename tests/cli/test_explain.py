@@ -259,3 +259,88 @@ def test_calls_of_one_operation_share_its_work_by_their_time():
     assert sum(row.nbytes for row in rows) == pytest.approx(4 * (1 << 20) + 4)
     rates = [row.nbytes / row.seconds for row in rows]
     assert rates[0] == pytest.approx(rates[1])
+
+
+# --- eighty columns, and limits that are not to be believed -------------------------------------------
+
+
+def widths(text):
+    return max(map(len, text.splitlines()))
+
+
+def test_eighty_columns(tmp_path):
+    folder = tmp_path / "a_folder_with_a_name_that_is_long" / "and_another_one_that_is_no_shorter"
+    folder.mkdir(parents=True)
+    file = folder / "train.py"
+    file.write_text(
+        "import tessella as ts\n"
+        "weights = [ts.ones((300, 300)) for _ in range(8)]\n"
+        "def a_function_whose_name_is_so_long_that_no_column_could_ever_hold_it_in_a_terminal(x):\n"
+        "    for w in weights:\n"
+        "        x = ts.tanh(ts.exp(ts.sin(x @ w) * 2.0 + 1.0).sqrt() - x.sum(axis=1, keepdims=True))\n"
+        "    ts.debug.print('{} {}', x.sum(), x.max())\n"
+        "    return ts.argsort(x), x[ts.argmax(x, axis=1)], ts.concat([x, x, x, x, x]).sum()\n"
+    )
+    name = "a_function_whose_name_is_so_long_that_no_column_could_ever_hold_it_in_a_terminal"
+    for command in (run, profile):
+        result = command(f"{file}:{name}", "--shape", "300,300")
+        assert result.exit_code == 0, result.output
+        assert widths(result.output) <= 80
+        assert f"train.py:5 in {name}"[-60:] in result.output  # the end of a path says most
+
+
+def test_effects_have_no_figures(monkeypatch):
+    @ts.jit
+    def f(x):
+        ts.debug.print("{}", x)
+        return x * 2.0
+
+    found = f.explain(ts.ones((1 << 10, 1 << 8)))
+    (effect,) = [row for row in found.rows if row.name == "debug.print"]
+    assert effect.of_the_limit == "not timed"
+    (line,) = [line for line in str(found).splitlines() if line.endswith("debug.print")]
+    assert line.split() == ["–", "–", "1", "–", "–", "not", "timed", "debug.print"]
+
+
+@pytest.fixture
+def disturbed(monkeypatch):
+    """A machine whose limits were measured while somebody else had it: at a ten thousandth."""
+    from tessella.backends.cpu import limits
+
+    for rate in (limits._peak(ts.float32), limits._copies):
+        right = rate()
+        monkeypatch.setattr(rate, "_known", right * 1e-4)
+        monkeypatch.setattr(rate, "_measure", lambda right=right: right * 10)  # whatever comes now
+    return limits
+
+
+def test_a_disturbed_measurement_is_made_again(disturbed):
+    before = disturbed.multiply_adds_per_second(ts.float32)
+    found = ts.jit(lambda x: ts.exp(x @ x)).explain(ts.ones((128, 128)))
+    assert disturbed.multiply_adds_per_second(ts.float32) > 1000 * before
+    assert all(row.reached <= 1.0 for row in found.rows if row.bound == "FMA")
+    for text in (str(found), found._repr_html_()):
+        assert ">100%" not in text
+
+
+@pytest.mark.parametrize(
+    ("flops", "nbytes", "text"),
+    [
+        (0.5e9, 1e3, "50% FMA"),
+        (1.02e9, 1e3, "100% FMA"),  # as exactly as anything is measured
+        (17.61e9, 1e3, ">100% FMA"),
+        (1e3, 0.25e9, "25% memory"),
+        (1e3, 3e9, ">100% memory"),
+        (1e3, 2e4, "in cache"),
+    ],
+)
+def test_what_is_said_of_the_limit(monkeypatch, flops, nbytes, text):
+    from tessella.backends.cpu import limits, machine
+    from tessella.compiler.explanation import Row
+
+    monkeypatch.setattr(limits, "multiply_adds_per_second", lambda dtype: 1e9)
+    monkeypatch.setattr(limits, "bytes_per_second", lambda: 1e9)
+    monkeypatch.setattr(machine, "cache_bytes", lambda level, default: 1 << 20)
+    seconds = 1e-6 if text == "in cache" else 1.0
+    row = Row("a kernel", "", None, 1, seconds, flops * seconds, nbytes)
+    assert row.of_the_limit == text

@@ -211,7 +211,10 @@ def test_wrong_formats_are_refused_where_they_are_written(arguments, named, erro
 
 def test_an_f_string_is_told_the_line():
     f = ts.jit(lambda x: ts.debug.print(f"{x}"))
-    with pytest.raises(errors.TracedValueError, match=r"test_printing.py:\d+ in <lambda>: debug.print: .* give the tensor as"):
+    with pytest.raises(
+        errors.TracedValueError,
+        match=r"test_printing.py:\d+ in <lambda>: debug.print: .* give the tensor as",
+    ):
         f(ts.ones(2))
 
 
