@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import inspect
+import types
 from collections.abc import Callable
 from typing import Any
 
@@ -70,12 +72,24 @@ def _names_around(function: Any) -> dict[int, str]:
     """What the tensors are called that a function can see around itself, by their ids."""
     inner = inspect.unwrap(function)
     seen = [(type(inner).__name__, getattr(inner, "__self__", inner))]
-    if inspect.isfunction(inner):
-        variables = inspect.getclosurevars(inner)
-        seen += [*variables.globals.items(), *variables.nonlocals.items()]
+    if isinstance(inner, types.FunctionType):
+        seen += _variables(inner)
     tensors = {id(value): name for name, value in seen if isinstance(value, Tensor)}
     owners = [pair for pair in seen if hasattr(type(pair[1]), "__tessella_names__")]
     return tensors | names_within(owners, tensors)
+
+
+def _variables(function: types.FunctionType) -> list[tuple[str, Any]]:
+    """The variables around a function that it reads, or that a function in it reads."""
+    names = _names_in(function.__code__)
+    found = [(name, function.__globals__[name]) for name in names if name in function.__globals__]
+    cells = zip(function.__code__.co_freevars, function.__closure__ or (), strict=True)
+    return found + [(name, next(iter(gc.get_referents(cell)), None)) for name, cell in cells]
+
+
+def _names_in(code: types.CodeType) -> list[str]:
+    inner = [const for const in code.co_consts if isinstance(const, types.CodeType)]
+    return list(dict.fromkeys([*code.co_names, *[n for part in inner for n in _names_in(part)]]))
 
 
 def _names(function: Any, args: Any, kwargs: Any) -> list[str]:
