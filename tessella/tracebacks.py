@@ -11,7 +11,7 @@ import contextlib
 import functools
 import os
 from collections.abc import Callable
-from types import TracebackType
+from types import CodeType, FunctionType, TracebackType
 from typing import ParamSpec, TypeVar
 
 import numpy as np
@@ -20,6 +20,7 @@ from tessella.errors import ConfigurationError, TessellaError
 
 P = ParamSpec("P")
 R = TypeVar("R")
+F = TypeVar("F", bound=Callable[..., object])
 
 VARIABLE = "TESSELLA_TRACEBACK"
 KINDS = ("short", "full")
@@ -33,6 +34,16 @@ def _folder(file: str) -> str:
 # Lines of users are those that belong neither to this package nor to NumPy, which it calls.
 NOT_USERS = (_folder(__file__), _folder(np.__file__))
 _BETWEEN = (contextlib.__file__, functools.__file__)  # what stands between two frames of ours
+
+
+_CALLERS: dict[int, CodeType] = {}  # by id: the hash of code is that of all its instructions
+
+
+def calls_users(function: F) -> F:
+    """A function of ours that calls one of a user's: a TypeError that arises right in it is about the arguments."""
+    assert isinstance(function, FunctionType)
+    _CALLERS[id(function.__code__)] = function.__code__
+    return function
 
 
 def users_frames(function: Callable[P, R]) -> Callable[P, R]:
@@ -63,12 +74,22 @@ def shorten(error: BaseException) -> None:
     frames = _frames(error.__traceback__)
     if kind == "full":
         return
+    last = _last_of_users(frames)
+    was_cut = NOTE in getattr(error, "__notes__", ())
+    if _is_told_by_itself(error, frames) or (was_cut and last < 0):
+        last = len(frames)
     # another error may be a mistake of ours: how it came about, behind the last line of a user, is to be seen
-    last = len(frames) if isinstance(error, TessellaError) else _last_of_users(frames)
     kept = [entry for number, entry in enumerate(frames) if number > last or not _is_between(entry)]
-    if len(kept) < len(frames) and NOTE not in getattr(error, "__notes__", ()):
+    if len(kept) < len(frames) and not was_cut:
         error.add_note(NOTE)
     error.__traceback__ = _chain(kept)
+
+
+def _is_told_by_itself(error: BaseException, frames: list[TracebackType]) -> bool:
+    if isinstance(error, TessellaError):
+        return True
+    inner = id(frames[-1].tb_frame.f_code) if frames else None
+    return isinstance(error, TypeError) and inner in _CALLERS
 
 
 def _frames(traceback: TracebackType | None) -> list[TracebackType]:

@@ -78,7 +78,7 @@ def graph():
         (lambda: nn.Parameter(ts.ones((2, 2))), ["Parameter", "requires_grad=True"]),
         (Odd, ["15 numbers in parameters", "alert('x')", "(inner): Sequential", "weight [3, 4], bias [3]"]),
         (explained, ["of the limit", "product", "in all kernels", "limits of this machine"]),
-        (profiled, ["Profile", "shortest", "float32[3,59]"]),
+        (profiled, ["Profile", "shortest", "eager", "float32[3,"]),
         (graph, ["argument", "float32[4,4]"]),
     ],
 )  # fmt: skip

@@ -15,7 +15,7 @@ from tessella.dtypes import as_dtype
 from tessella.errors import ArgumentError, ArgumentTypeError, DTypeError, StateDictError
 from tessella.tensors.creation import asarray, checked_device
 from tessella.tensors.tensor import Tensor, about_to_write, at_once, guarded, is_traced, touched
-from tessella.tracebacks import shorten
+from tessella.tracebacks import calls_users, shorten
 from tessella.tracing.changes import WatchedDict, note
 from tessella.tracing.following import go_on, pause
 
@@ -120,7 +120,8 @@ class Module:
 
         def __call__(self: _HasForward[P, R], *inputs: P.args, **options: P.kwargs) -> R: ...
 
-    def __call__(self, *inputs: Any, **options: Any) -> Any:  # type: ignore[no-redef]
+    @calls_users  # type: ignore[no-redef]
+    def __call__(self, *inputs: Any, **options: Any) -> Any:
         try:
             touched(self)
             for before in list(self._forward_pre_hooks.values()):

@@ -149,9 +149,14 @@ class Tensor:
         return represent_html(self)
 
     def __format__(self, specification: str) -> str:
-        if specification and self.ndim == 0:
-            return format(self.item(), specification)
-        return str(self)
+        if not specification:
+            return str(self)
+        if self.numpy().ndim:  # of a traced tensor it is an error that says what to do
+            raise ArgumentTypeError(
+                f"format: {specification!r} is for one number, and the tensor has the shape {self.shape}; reduce it, "
+                "or round it: ts.round(x * 1000) / 1000"
+            )
+        return format(self.item(), specification)
 
     # --- leaving Tessella -------------------------------------------------------------------------
 

@@ -29,7 +29,7 @@ from tessella.errors import ArgumentError, ArgumentTypeError, RetraceWarning, Si
 from tessella.primitives.graph import Graph
 from tessella.tensors.numbers import FLOATS
 from tessella.tensors.tensor import Tensor
-from tessella.tracebacks import shorten
+from tessella.tracebacks import calls_users, shorten
 from tessella.tracing.guards import Guards, Source
 from tessella.transforms.dynamic import (
     MOST_PROGRAMS,
@@ -253,6 +253,7 @@ class Jitted(Generic[P, R]):
             found = kept[name] = BoundJitted(self, instance)
         return found
 
+    @calls_users
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
         if _mode.trace is not None or not self.compiles or not choice.compiles:
             return self.function(*args, **kwargs)  # inlined, or run as it is

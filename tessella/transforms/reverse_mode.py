@@ -19,7 +19,7 @@ from tessella.blocks import restoring
 from tessella.errors import ArgumentError, ArgumentTypeError, GradientError, ShapeError
 from tessella.tensors.tensor import Tensor, _make, filled
 from tessella.tensors.tracing import user_line
-from tessella.tracebacks import users_frames
+from tessella.tracebacks import calls_users, users_frames
 from tessella.transforms import trees
 
 P = ParamSpec("P")
@@ -194,6 +194,7 @@ def _value_and_grad(
     names = (argnames,) if isinstance(argnames, str) else tuple(argnames)
 
     @users_frames
+    @calls_users
     def both(*args: Any, **kwargs: Any) -> Any:
         numbers: tuple[int, ...] = ()
         if not (names and argnums == 0 and not args):

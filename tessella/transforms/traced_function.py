@@ -32,6 +32,7 @@ from tessella.sizes import Binding, Scope, Size
 from tessella.tensors.numbers import FLOATS, TracedNumber, number_dtype
 from tessella.tensors.tensor import Tensor, _leaf, _make
 from tessella.tensors.tracing import Trace, Traced, tracing, user_line
+from tessella.tracebacks import calls_users
 from tessella.tracing.guards import Source, kind_guard, layout_guard, value_guard
 from tessella.transforms.backward import backward_of
 from tessella.transforms.given import Containers
@@ -115,6 +116,7 @@ class TracedFunction:
             self._read_surroundings(trace)
             trace.guards.settle()
 
+    @calls_users
     def _run(self, trace: Trace, args: Any, kwargs: Any, lent: Sequence[Source]) -> Any:
         """Call the function; what it gave other values outside is noted, and taken back."""
         reader = trace.reader

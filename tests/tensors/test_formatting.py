@@ -75,6 +75,16 @@ def test_a_format_asks_for_elements():
         ts.jit(lambda x: print(f"{x.sum():.3f}"))(x)
 
 
+def test_a_format_is_for_one_number():
+    assert f"{x.sum():.3f} {ts.asarray([[7]])[0, 0]:>4d}" == "6.000    7"
+    with pytest.raises(
+        errors.ArgumentTypeError, match=r"format: '.3f' is for one number, .* \(3,\)"
+    ):
+        f"{x:.3f}"
+    with pytest.raises(errors.TracedValueError, match=r"ts\.debug\.print"):
+        ts.jit(lambda x: print(f"{x:.3f}"))(x)
+
+
 def test_tensors_from_outside_that_the_function_reads(capsys):
     layer = nn.Linear(3, 2)
 
