@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from tessella.debug.values import with_values
-from tessella.errors import ArgumentError, ArgumentTypeError, TracedValueError
+from tessella.errors import ArgumentError, ArgumentTypeError, TessellaError, TracedValueError
 from tessella.tensors.tracing import holds_noted_text, user_line
 
 
@@ -47,7 +47,15 @@ def print(text: str, /, *values: Any, **named: Any) -> None:
 
     def show(tree: Any) -> None:
         positional, keywords = tree
-        builtins.print(text.format(*positional, **keywords))
+        try:
+            line = text.format(*positional, **keywords)
+        except TessellaError:
+            raise
+        except (ValueError, TypeError, AttributeError, LookupError) as error:
+            raise ArgumentError(
+                f"debug.print: {text!r} does not fit its values: {error}"
+            ) from error
+        builtins.print(line)
 
     with_values(show, (values, named), "debug.print")
 

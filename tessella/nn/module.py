@@ -116,27 +116,29 @@ class Module:
             f"{type(self).__name__} has no forward; define forward(self, x) in it"
         )
 
-    if TYPE_CHECKING:  # a module is called as its `forward` is
+    if TYPE_CHECKING:  # an editor is told that a module is called as its `forward` is
 
         def __call__(self: _HasForward[P, R], *inputs: P.args, **options: P.kwargs) -> R: ...
 
-    @calls_users  # type: ignore[no-redef]
-    def __call__(self, *inputs: Any, **options: Any) -> Any:
-        try:
-            touched(self)
-            for before in list(self._forward_pre_hooks.values()):
-                changed = before(self, inputs)
-                if changed is not None:
-                    inputs = changed if isinstance(changed, tuple) else (changed,)
-            result = (self._forward_traced if is_traced() else self.forward)(*inputs, **options)
-            for after in list(self._forward_hooks.values()):
-                changed = after(self, inputs, result)
-                if changed is not None:
-                    result = changed
-            return result
-        except Exception as error:  # goes on as it is, but for the frames of ours
-            shorten(error)
-            raise
+    else:
+
+        @calls_users
+        def __call__(self, *inputs: Any, **options: Any) -> Any:
+            try:
+                touched(self)
+                for before in list(self._forward_pre_hooks.values()):
+                    changed = before(self, inputs)
+                    if changed is not None:
+                        inputs = changed if isinstance(changed, tuple) else (changed,)
+                result = (self._forward_traced if is_traced() else self.forward)(*inputs, **options)
+                for after in list(self._forward_hooks.values()):
+                    changed = after(self, inputs, result)
+                    if changed is not None:
+                        result = changed
+                return result
+            except Exception as error:  # goes on as it is, but for the frames of ours
+                shorten(error)
+                raise
 
     def _forward_traced(self, *inputs: Any, **options: Any) -> Any:
         """Forward, in a traced function; in a layer of ours no code of users runs."""

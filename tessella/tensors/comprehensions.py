@@ -26,8 +26,10 @@ from tessella.tensors.creation import arange, asarray
 from tessella.tensors.einsum import einsum
 from tessella.tensors.tensor import Tensor, apply
 from tessella.tensors.tracing import user_line
+from tessella.tracebacks import users_frames
 
 
+@users_frames
 def table(function: Callable[..., Any], shape: Any) -> Tensor:
     """The tensor whose element at (i, j, ...) is function(i, j, ...).
 

@@ -17,6 +17,7 @@ from tessella.scalar.expression import OPERATORS
 from tessella.scalar.function import ScalarFunction, scalar_function
 from tessella.tensors.creation import asarray, zeros_like
 from tessella.tensors.tensor import Operand, Tensor, apply, binary, compare, operand
+from tessella.tracebacks import shorten
 
 
 def _unary_function(public_name: str, name: str) -> Callable[[Tensor], Tensor]:
@@ -285,13 +286,17 @@ def zip_with(function: Callable[..., Any], /) -> Callable[..., Tensor]:
         return apply(primitive, tuple([operand(x, like) for x in operands]))
 
     def mapped(*operands: Operand) -> Tensor:
-        for x in operands:
-            if isinstance(x, Tensor):
-                given = [operand(y, x) for y in operands]
-                if not [y for y in given if y is NotImplemented]:
-                    return apply(primitive, tuple(given))
-                break
-        return looked_at(*operands)
+        try:
+            for x in operands:
+                if isinstance(x, Tensor):
+                    given = [operand(y, x) for y in operands]
+                    if not [y for y in given if y is NotImplemented]:
+                        return apply(primitive, tuple(given))
+                    break
+            return looked_at(*operands)
+        except Exception as error:  # goes on as it is, but for the frames of ours
+            shorten(error)
+            raise
 
     return _named(mapped, primitive.name, f"{primitive.name}, for every element.")
 

@@ -30,6 +30,7 @@ from tessella.tensors.creation import full
 from tessella.tensors.elementwise import imag, not_equal, real, zip_with
 from tessella.tensors.manipulation import concat, reshape
 from tessella.tensors.tensor import Axes, Tensor, apply, axes_of
+from tessella.tracebacks import users_frames
 
 _squared_difference = Elementwise(
     ScalarFunction(lambda x, y: (x - y) * (x - y), "squared_difference")
@@ -309,6 +310,7 @@ def reduce(function: Callable[..., Any], start: float | None = None, /) -> Calla
     combine = zip_with(scalar)
     usual = functools.cache(functools.partial(_usual_reduction, scalar))  # by dtype
 
+    @users_frames
     @public
     def reduced(x: Tensor, /, *, axis: Axes = None, keepdims: bool = False) -> Tensor:
         axes = axes_of(x, axis, monoid.name)

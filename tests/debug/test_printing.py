@@ -209,6 +209,24 @@ def test_wrong_formats_are_refused_where_they_are_written(arguments, named, erro
         ts.debug.print(*arguments, **named)
 
 
+@pytest.mark.parametrize("run", [lambda f: f, ts.jit])
+@pytest.mark.parametrize(
+    ("text", "error", "message"),
+    [
+        (
+            "{:d}",
+            errors.ArgumentError,
+            r"debug.print: .{:d}. does not fit its values: Unknown format code .d.",
+        ),
+        ("{.weight}", errors.ArgumentError, "does not fit its values: .* no attribute .weight."),
+        ("{0[1][2]}", errors.IndexingError, "ind(ex|ices)"),
+    ],
+)
+def test_formats_that_do_not_fit_their_values(run, text, error, message):
+    with pytest.raises(error, match=message):
+        run(lambda x: ts.debug.print(text, x))(ts.asarray(1.5))
+
+
 def test_an_f_string_is_told_the_line():
     f = ts.jit(lambda x: ts.debug.print(f"{x}"))
     with pytest.raises(
