@@ -12,13 +12,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tessella import files, notebooks
+from tessella import files
 from tessella.blocks import Undone
 from tessella.compiler import observe
 from tessella.compiler.observe import Observer, now
 from tessella.compiler.steps import Check, HostStep
 from tessella.errors import ArgumentError
-from tessella.notebooks import Cell
 from tessella.primitives.graph import Where, describe
 from tessella.tensors.tracing import Lines
 from tessella.terminal import placed, shortened, time_of, wrapped
@@ -169,6 +168,9 @@ class Profile(Observer):
         return [time_of(row.seconds), share, f"{row.calls}", time_of(row.shortest)]
 
     def _repr_html_(self) -> str:
+        from tessella import notebooks
+        from tessella.notebooks import Cell
+
         rows, found = [], self.rows()
         for row in found[:_MOST_ROWS]:
             time, share, calls, shortest = self._figures(row)
