@@ -226,7 +226,7 @@ from tessella.tree_nodes import register_tree
 from tessella.trees import tree_flatten, tree_leaves, tree_map, tree_unflatten
 
 if _TYPE_CHECKING:
-    from tessella import nn, optim
+    from tessella import io, nn, optim
     from tessella.tensors.comprehensions import (
         max_over,
         mean_over,
