@@ -206,7 +206,8 @@ def _scan(
         after, y = _pair(found)
         leaves, shape = trees.flatten(y)
         structure[:] = [leaves, shape]
-        return [*carry.flat(after), *[trees.as_tensor(leaf) for leaf in leaves if leaf is not None]]
+        ys = [_result(leaf, name, "the body") for leaf in leaves if leaf is not None]
+        return [*carry.flat(after), *ys]
 
     specs = [*carry.specs, *[Spec(x.shape[1:], x.dtype) for x in xs.tensors]]
     trace = LoopTrace(name, turns=True)
@@ -255,7 +256,7 @@ def associative_scan(
                 f"{user_line()}: associative_scan: the function gives {trees.outline(trees.flatten(found)[1])} where "
                 f"the sequences are {trees.outline(structure)}; it must give such a tree as it is given"
             )
-        made = [trees.as_tensor(x) for x in leaves]
+        made = [_result(x, "associative_scan", "the function") for x in leaves]
         for x, own in zip(made, b, strict=True):
             if x.shape != own.shape:
                 raise ShapeError(
@@ -388,10 +389,10 @@ def _branches(
     if _mode.trace is None:
         found = _chosen(functions, int(index.item()))(*given.whole(given.tensors))
         leaves, structure = trees.flatten(found)
-        return trees.unflatten(structure, [_result(leaf) for leaf in leaves])
+        return trees.unflatten(structure, [_result(leaf, name, "the branch") for leaf in leaves])
     shapes: list[Any] = []
 
-    def flat(function: Callable[..., Any]) -> Callable[..., list[Tensor]]:
+    def flat(label: str, function: Callable[..., Any]) -> Callable[..., list[Tensor]]:
         def inner(*own: Tensor) -> list[Tensor]:
             found = function(*given.whole(own))
             leaves, structure = trees.flatten(found)
@@ -399,19 +400,18 @@ def _branches(
                 same = trees.leaves_like(shapes[0][0], found)
                 leaves, structure = (leaves, structure) if same is None else (same, shapes[0][0])
             shapes.append((structure, [leaf is None for leaf in leaves]))
-            return [_result(leaf) for leaf in leaves if leaf is not None]
+            return [_result(leaf, name, label) for leaf in leaves if leaf is not None]
 
         return inner
 
-    graphs, captured = closed(name, [flat(function) for function in functions], given.specs)
+    graphs, captured = closed(name, [flat(*branch) for branch in branches.items()], given.specs)
     first = [(v.dtype, v.shape) for v in graphs[0].outputs]
     for number, graph in enumerate(graphs):
         found = [(v.dtype, v.shape) for v in graph.outputs]
         if found != first or shapes[number] != shapes[0]:
-            names = list(branches)
+            alike = shapes[number][0] == shapes[0][0]
             told = [
-                f"{names[i]} gives {', '.join(map(describe, graphs[i].outputs)) or 'no tensor'} in "
-                f"{trees.outline(shapes[i][0])}"
+                f"{list(branches)[i]} gives {_told(graphs[i], None if alike else shapes[i][0])}"
                 for i in (number, 0)
             ]
             raise ShapeError(
@@ -423,8 +423,26 @@ def _branches(
     return trees.unflatten(structure, [None if none else next(results) for none in nothing])
 
 
-def _result(leaf: Any) -> Any:
-    return None if leaf is None else trees.as_tensor(leaf)
+def _told(graph: Graph, structure: Any) -> str:
+    """The results of a branch in words, and their structure if there is one to tell."""
+    found = ", ".join(map(describe, graph.outputs)) or "None"
+    return found if structure is None else f"{found} as {trees.outline(structure)}"
+
+
+def _result(leaf: Any, name: str, giver: str) -> Any:
+    """A part of what a function gave, as a tensor; None stays.
+
+    Raises:
+        ArgumentTypeError: it is something else.
+    """
+    if leaf is None:
+        return None
+    try:
+        return trees.as_tensor(leaf)
+    except ArgumentTypeError as error:
+        raise ArgumentTypeError(
+            f"{user_line()}: {name}: {giver} gives a {type(leaf).__name__} ({leaf!r}); expected tensors, numbers and None"
+        ) from error
 
 
 def _require_functions(name: str, **functions: Any) -> None:
@@ -459,7 +477,7 @@ def _known_truth(condition: Any, name: str) -> bool:
 
 
 def _truth(condition: Any, name: str) -> Tensor:
-    x = trees.as_tensor(condition)
+    x: Tensor = _result(condition, name, "the condition")
     _require_single(x, name, "the condition")
     return x.astype(dtypes.bool_)
 
@@ -505,7 +523,7 @@ def _scanned(
 def _stacked(found: Sequence[Any]) -> Any:
     """Trees of all places as one tree."""
     leaves, structure = trees.flatten(found[0])
-    columns = [[trees.as_tensor(leaf)] if leaf is not None else None for leaf in leaves]
+    columns = [[_result(leaf, "scan", "the body")] if leaf is not None else None for leaf in leaves]
     for y in found[1:]:
         own = trees.leaves_like(structure, y)
         if own is None or [x is None for x in own] != [x is None for x in leaves]:
@@ -515,7 +533,7 @@ def _stacked(found: Sequence[Any]) -> Any:
             )
         for column, leaf in zip(columns, own, strict=True):
             if column is not None:
-                column.append(trees.as_tensor(leaf))
+                column.append(_result(leaf, "scan", "the body"))
     return trees.unflatten(structure, [None if c is None else stack(c) for c in columns])
 
 

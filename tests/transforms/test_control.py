@@ -312,12 +312,33 @@ def traced(function, *arguments):
         (
             traced(lambda x: ts.cond(x.sum() > 0, lambda x: x, lambda x: x.sum(), x), x),
             errors.ShapeError,
-            r"cond: the branches give different results: the true branch gives float32\[3\] in \*, the false branch "
-            r"gives float32\[\] in \*; they must agree in structure, shapes and dtypes",
+            r"cond: the branches give different results: the true branch gives float32\[3\], the false branch "
+            r"gives float32\[\]; they must agree in structure, shapes and dtypes",
         ),
         (
             traced(lambda x: ts.switch(x.sum().astype(ts.int32), [ts.exp, ts.sin, ts.sum], x), x),
-            errors.ShapeError, r"switch: .* results: branch 2 gives float32\[\] in \*, branch 0 gives float32\[3\] in",
+            errors.ShapeError, r"switch: .* results: branch 2 gives float32\[\], branch 0 gives float32\[3\];",
+        ),
+        (
+            traced(lambda x: ts.cond(x.sum() > 0, lambda x: (x, x), lambda x: x, x), x),
+            errors.ShapeError,
+            r"true branch gives float32\[3\], float32\[3\] as \(\*, \*\), the false branch gives float32\[3\] as \*;",
+        ),
+        (
+            traced(lambda x: ts.cond(x.sum() > 0, lambda x: x, lambda x: "no", x), x),
+            errors.ArgumentTypeError, "cond: the false branch gives a str .'no'.; expected tensors, numbers and None",
+        ),
+        (
+            lambda: ts.cond(ts.asarray(True), lambda x: "yes", lambda x: x, x),
+            errors.ArgumentTypeError, "cond: the branch gives a str",
+        ),
+        *[
+            (run(lambda: ts.scan(lambda c, y: (c, "y"), x, x)), errors.ArgumentTypeError, "scan: the body gives a str")
+            for run in (lambda call: call, traced)
+        ],
+        (
+            traced(lambda x: ts.while_loop(lambda c: "more", lambda c: c, x), x),
+            errors.ArgumentTypeError, "while_loop: the condition gives a str",
         ),
         (lambda: ts.cond(True, 3, ts.sin, x), errors.ArgumentTypeError, "cond: when_true: int was given; expected a function"),
         (lambda: ts.cond(True, ts.sin, 3, x), errors.ArgumentTypeError, "cond: when_false: int was given"),
