@@ -285,11 +285,15 @@ def tile(x: Tensor, repetitions: PerAxis, /) -> Tensor:
     rank = max(x.ndim, len(times))
     times = (1,) * (rank - len(times)) + times
     x = reshape(x, (1,) * (rank - x.ndim) + x.shape)
-    # the tensors that are put together are named in a list
-    require_available(x.nbytes * math.prod(times) + 8 * max(times, default=0))
-    for axis, count in enumerate(times):
-        x = concat([x] * count, axis=axis) if count else _range(x, axis, 0, 0)
-    return x
+    require_available(x.nbytes * math.prod(times))
+    apart = [
+        n for size in x.shape for n in (1, size)
+    ]  # a new axis before each, along which it repeats
+    whole = [n for pair in zip(times, x.shape, strict=True) for n in pair]
+    repeated = broadcast_to(reshape(x, tuple(apart)), tuple(whole))
+    return reshape(
+        repeated, tuple([n * size for n, size in zip(times, x.shape, strict=True)])
+    ).copy()
 
 
 @public

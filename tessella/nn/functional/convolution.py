@@ -8,6 +8,7 @@ from tessella import dtypes
 from tessella.arguments import public
 from tessella.arguments.kinds import Padding, PerAxis
 from tessella.errors import ArgumentError, DTypeError, ShapeError
+from tessella.nn.functional.checks import check_sizes
 from tessella.primitives.contraction import Contraction, Geometry, promote_pair
 from tessella.primitives.indexing import InRange, Limits
 from tessella.tensors.creation import arange
@@ -34,6 +35,7 @@ def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
             f"linear: the input has shape {x.shape}, the weight {weight.shape}; the last axis of "
             f"the input must have size {weight.shape[-1]}"
         )
+    check_sizes(bias, weight.shape[:1], "linear", "bias")
     result = matmul(x, swapaxes(weight, 0, 1))
     return result if bias is None else result + bias
 
@@ -99,6 +101,7 @@ def convolution(
             f"{name}: the input has {x.shape[1]} channels, the weight expects "
             f"{weight.shape[1] * groups} (weight {weight.shape}, groups {groups})"
         )
+    check_sizes(bias, weight.shape[:1], name, "bias")
     steps, spacing = per_axis(stride, rank, "stride"), per_axis(dilation, rank, "dilation")
     if min(steps) < 1 or min(spacing) < 1:
         raise ArgumentError(f"{name}: stride {stride} and dilation {dilation} must be at least 1")
