@@ -75,6 +75,7 @@ def _padding(
     return [(p, p) for p in per_axis(padding, rank, "padding")]
 
 
+@public
 def convolution(
     x: Tensor, weight: Tensor, bias: Tensor | None, stride: Any, padding: Any, dilation: Any,
     groups: int, rank: int,
