@@ -58,6 +58,8 @@ def reshape(x: Tensor, /, shape: ShapeLike, *, copy: bool | None = None) -> Tens
 
 
 def _inferred(old: Shape, shape: int | Sequence[int]) -> Shape:
+    if type(shape) is tuple and -1 not in shape:  # as it mostly comes
+        return check_shape(shape, "reshape")
     sizes = [shape] if isinstance(shape, INTEGERS) else list(shape)
     if sizes.count(-1) > 1:
         raise ShapeError(
@@ -280,8 +282,7 @@ builtins_sum = sum
 def tile(x: Tensor, repetitions: PerAxis, /) -> Tensor:
     """x repeated whole along each axis."""
     times = (repetitions,) if isinstance(repetitions, int) else tuple(repetitions)
-    if any(not isinstance(count, int) or count < 0 for count in times):
-        raise ArgumentError(f"tile: repetitions {times}; expected whole numbers of at least 0")
+    times = tuple([check_count(count, "tile", "a repetition") for count in times])
     rank = max(x.ndim, len(times))
     times = (1,) * (rank - len(times)) + times
     x = reshape(x, (1,) * (rank - x.ndim) + x.shape)

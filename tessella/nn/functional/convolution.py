@@ -11,6 +11,7 @@ from tessella.errors import ArgumentError, DTypeError, ShapeError
 from tessella.nn.functional.checks import check_sizes
 from tessella.primitives.contraction import Contraction, Geometry, promote_pair
 from tessella.primitives.indexing import InRange, Limits
+from tessella.sizes import INTEGERS, as_integer
 from tessella.tensors.creation import arange
 from tessella.tensors.indexing import get_item
 from tessella.tensors.linear import matmul
@@ -45,9 +46,9 @@ def per_axis(value: Any, rank: int, name: str) -> tuple[int, ...]:
     if isinstance(value, int):
         return (value,) * rank
     numbers = tuple(value)
-    if len(numbers) != rank or not all(isinstance(n, int) for n in numbers):
+    if len(numbers) != rank or not all(isinstance(n, INTEGERS) for n in numbers):
         raise ArgumentError(f"{name}: {value!r}; expected an integer or {rank} integers")
-    return numbers
+    return tuple([as_integer(n) for n in numbers])
 
 
 def _padding(
