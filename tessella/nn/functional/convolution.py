@@ -11,11 +11,12 @@ from tessella.errors import ArgumentError, DTypeError, ShapeError
 from tessella.nn.functional.checks import check_sizes
 from tessella.primitives.contraction import Contraction, Geometry, promote_pair
 from tessella.primitives.indexing import InRange, Limits
+from tessella.primitives.movement import permute
 from tessella.sizes import INTEGERS, as_integer
 from tessella.tensors.creation import arange
 from tessella.tensors.indexing import get_item
 from tessella.tensors.linear import matmul
-from tessella.tensors.manipulation import reshape, swapaxes
+from tessella.tensors.manipulation import reshape
 from tessella.tensors.tensor import Tensor, apply
 
 
@@ -37,7 +38,7 @@ def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
             f"the input must have size {weight.shape[-1]}"
         )
     check_sizes(bias, weight.shape[:1], "linear", "bias")
-    result = matmul(x, swapaxes(weight, 0, 1))
+    result = matmul(x, permute(weight, (1, 0)))
     return result if bias is None else result + bias
 
 
