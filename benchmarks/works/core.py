@@ -56,6 +56,29 @@ def _plus_recorded() -> Call:
     return lambda: a + a
 
 
+def _function(name: str) -> Callable[[], Call]:
+    """A small function of the public namespace, by its name."""
+
+    def make() -> Call:
+        import tessella as ts
+        from tessella.nn import functional as F
+
+        a, b = ts.ones((4, 4)), ts.ones(4)
+        calls: dict[str, Call] = {
+            "add": lambda: ts.add(a, b),
+            "maximum": lambda: ts.maximum(a, 0.0),
+            "sum": lambda: ts.sum(a, axis=1),
+            "reshape": lambda: ts.reshape(a, (16,)),
+            "where": lambda: ts.where(a, a, 0.0),
+            "relu": lambda: F.relu(a),
+            "linear": lambda: F.linear(a, a, b),
+            "loss": lambda: F.mse_loss(a, a),
+        }
+        return calls[name]
+
+    return make
+
+
 def _times_number() -> Call:
     import tessella as ts
 
@@ -151,6 +174,14 @@ WORKS = {
     "add-recorded": Work("a + a, recorded", _plus_recorded, pinned=True),
     "times": Work("a * 2.0", _times_number, pinned=True),
     "sum": Work("a.sum()", _sum, pinned=True),
+    "f-add": Work("ts.add(a, b)", _function("add"), pinned=True),
+    "f-maximum": Work("ts.maximum(a, 0.0)", _function("maximum"), pinned=True),
+    "f-sum": Work("ts.sum(a, axis=1)", _function("sum"), pinned=True),
+    "f-reshape": Work("ts.reshape(a, (16,))", _function("reshape"), pinned=True),
+    "f-where": Work("ts.where(a, a, 0.0)", _function("where"), pinned=True),
+    "f-relu": Work("F.relu(a)", _function("relu"), pinned=True),
+    "f-linear": Work("F.linear(a, a, b)", _function("linear"), pinned=True),
+    "f-loss": Work("F.mse_loss(a, a)", _function("loss"), pinned=True),
     "product": Work("a @ b, 10×10", _product, pinned=True),
     "softmax": Work("softmax, 10×10", _softmax, pinned=True),
     "index": Work("a[1:, ::2]", _index, pinned=True),

@@ -48,7 +48,10 @@ def _gated(function: Any, lifts: bool) -> Any:
     code = function.__code__
     made.__code__ = (
         made.__code__.replace(  # errors are told to come from the function's own first line
-            co_name=code.co_name, co_filename=code.co_filename, co_firstlineno=code.co_firstlineno
+            co_name=code.co_name,
+            co_qualname=code.co_qualname,
+            co_filename=code.co_filename,
+            co_firstlineno=code.co_firstlineno,
         )
     )
     gate.public = functools.update_wrapper(made, function)

@@ -61,6 +61,11 @@ class Gate:
         self.by_place = [p.name for p in self.parameters if p.place in (POSITIONAL, BOTH)]
         self.by_name = [p.name for p in self.parameters if p.place is NAMED]
         self.several = next((p.name for p in self.parameters if p.place is SEVERAL), None)
+        self.defaults = {p.name: p.default for p in self.parameters}
+        self.spelled: dict[str, str] = {}
+        for name in (*self.by_place, *self.by_name):
+            for other in SPELLINGS.get(name, ()):
+                self.spelled.setdefault(other, name)
 
     def __call__(
         self, placed: tuple[Any, ...], more: tuple[Any, ...], named: dict[str, Any],
@@ -81,6 +86,10 @@ class Gate:
             self._place(more, values)
         for keyword, value in others.items():
             self._spell(keyword, value, values)
+        if others or (
+            more and self.several is None
+        ):  # all have their names now: the short way may do
+            return self._apply(self.public, values)
         self._require_all_given(values)
         if self.lifts:
             operands = values[self.several] if self.several else tuple(values.values())
@@ -95,9 +104,13 @@ class Gate:
             else:
                 values[name] = self._fit(name, kind, value)
         self._fit_tensors(values)
-        found = values.pop(self.several) if self.several is not None else ()
-        placed = tuple([values.pop(name) for name in self.by_place])
-        return self.function(*placed, *found, **values)
+        return self._apply(self.function, values)
+
+    def _apply(self, function: Callable[..., Any], values: dict[str, Any]) -> Any:
+        """Call a function of the same parameters with their values by name."""
+        placed = [values.pop(name) for name in self.by_place]
+        several = values.pop(self.several) if self.several is not None else ()
+        return function(*placed, *several, **values)
 
     # --- which argument is whose ---------------------------------------------------------------------
 
@@ -117,9 +130,8 @@ class Gate:
         """A keyword that is no parameter's name, or of one that has only a place."""
         if keyword in values and keyword != self.several:
             return self._give(keyword, keyword, value, values)
-        for name in values:
-            if keyword in SPELLINGS.get(name, ()):
-                return self._give(name, keyword, value, values)
+        if keyword in self.spelled:
+            return self._give(self.spelled[keyword], keyword, value, values)
         if keyword == "out" and value is None:
             return None
         cure = cures.get((self.name, keyword)) or cures.get(("", keyword))
@@ -129,7 +141,7 @@ class Gate:
 
     def _nearest(self, keyword: str) -> str:
         names = [p.name for p in self.parameters]
-        spelled = {other: name for name in names for other in (name, *SPELLINGS.get(name, ()))}
+        spelled = {name: name for name in names} | self.spelled
         close = difflib.get_close_matches(keyword, spelled, 1)
         hint = f"; did you mean `{spelled[close[0]]}`?" if close else ""
         return (
@@ -143,8 +155,7 @@ class Gate:
 
     def _give(self, name: str, spelled: str, value: Any, values: dict[str, Any]) -> None:
         before = values[name]
-        default = next(p.default for p in self.parameters if p.name == name)
-        if before is not default and before is not MISSING:
+        if before is not self.defaults[name] and before is not MISSING:
             also = "twice" if spelled == name else f"twice, as `{name}` and as `{spelled}`"
             raise ArgumentTypeError(f"{self.name}: `{name}` was given {also}; give it once")
         values[name] = value

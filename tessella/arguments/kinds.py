@@ -190,13 +190,14 @@ def _anything(value: Any) -> Any:
 
 
 _integers = _several(_integer)
+_IS_SEVERAL = "(type({0}) is tuple or type({0}) is list)"  # whose items the function looks at
 _is_small = f"type({{0}}) is int and {-_MOST} <= {{0}} < {_MOST}"
 _INTEGER = Kind("a whole number", f"({_is_small})", _integer)
 _FLAG = Kind("True or False", "({0} is False or {0} is True)", _flag)
-_NUMBER = Kind("a number", "type({0}) is float", _number)
-_INTEGERS = Kind("several whole numbers, as a tuple or a list", "type({0}) is tuple", _integers)
+_NUMBER = Kind("a number", f"(type({{0}}) is float or {_is_small})", _number)
+_INTEGERS = Kind("several whole numbers, as a tuple or a list", _IS_SEVERAL, _integers)
 _ONE_OR_MORE = Kind(
-    "a whole number or several, as a tuple or a list", f"({_is_small} or type({{0}}) is tuple)",
+    "a whole number or several, as a tuple or a list", f"({_IS_SEVERAL} or {_is_small})",
     _either(_integer, _integers),
 )  # fmt: skip
 _FUNCTION = Kind("a function", "callable({0})", _function)
@@ -208,7 +209,7 @@ _AXIS = Kind(
 )
 _AXES = Kind(
     "the number of an axis, or several as a tuple or a list",
-    "({0} is None or type({0}) is int and -99 < {0} < 99 or type({0}) is tuple)",
+    "({0} is None or type({0}) is int and -99 < {0} < 99 or type({0}) is tuple or type({0}) is list)",
     _either(_none, _integer, _integers), AxisError,
 )  # fmt: skip
 
@@ -252,7 +253,7 @@ _KINDS: dict[str, Kind] = {
     "str": Kind("text", "type({0}) is str", _text),
     "Callable[..., Any]": _FUNCTION,
     "Sequence[Tensor]": Kind(
-        "several tensors, as a list or a tuple", "(type({0}) is list or type({0}) is tuple)",
+        "several tensors, as a list or a tuple", "(type({0}) is list or type({0}) is tuple or type({0}) is list)",
         _several(_anything),
     ),
 }  # fmt: skip
@@ -275,7 +276,7 @@ PLAIN = (bool, int, float, complex, list, tuple)  # what has no dtype of its own
 _AXES_OF = {
     "int": _AXIS, "int | None": _AXIS.or_none(),
     "int | Sequence[int]": _AXES._replace(
-        quick=f"({_is_small} or type({{0}}) is tuple)", look=_either(_integer, _integers)
+        quick=f"({_IS_SEVERAL} or {_is_small})", look=_either(_integer, _integers)
     ),
 }  # fmt: skip
 _AXIS_NAMES = ("axis", "dim")

@@ -152,6 +152,8 @@ def normalise_axes(axes: int | Sequence[int] | None, rank: int, name: str) -> tu
     >>> normalise_axes((-1, 0), 3, "sum"), normalise_axes(None, 2, "sum")
     ((0, 2), (0, 1))
     """
+    if type(axes) is int and 0 <= axes < rank:  # as they mostly come
+        return (axes,)
     if axes is None:
         return tuple(range(rank))
     if isinstance(axes, (int, np.integer)):

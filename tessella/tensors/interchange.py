@@ -83,7 +83,10 @@ def from_dlpack(x: Any, *, device: Device = None, copy: bool | None = None) -> T
     if x.__dlpack_device__()[0] != _CPU:
         raise DeviceError("from_dlpack: the array is on another device; bring it to the CPU first")
     exported = _Exported(x)
-    data = np.from_dlpack(exported)
+    try:
+        data = np.from_dlpack(exported)
+    except BufferError as error:  # text, objects, dates
+        raise ArgumentTypeError(f"from_dlpack: {shown(x)} cannot be shared: {error}") from None
     data = data.view(dtypes.bfloat16.numpy) if exported.is_bfloat else data
     why = why_not_shared(data)
     if copy is False and why:

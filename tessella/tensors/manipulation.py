@@ -58,6 +58,8 @@ def reshape(x: Tensor, /, shape: ShapeLike, *, copy: bool | None = None) -> Tens
 
 
 def _inferred(old: Shape, shape: int | Sequence[int]) -> Shape:
+    if type(shape) is tuple and -1 not in shape:  # as it mostly comes
+        return check_shape(shape, "reshape")
     sizes = [shape] if isinstance(shape, INTEGERS) else list(shape)
     if sizes.count(-1) > 1:
         raise ShapeError(
@@ -280,16 +282,19 @@ builtins_sum = sum
 def tile(x: Tensor, repetitions: PerAxis, /) -> Tensor:
     """x repeated whole along each axis."""
     times = (repetitions,) if isinstance(repetitions, int) else tuple(repetitions)
-    if any(not isinstance(count, int) or count < 0 for count in times):
-        raise ArgumentError(f"tile: repetitions {times}; expected whole numbers of at least 0")
+    times = tuple([check_count(count, "tile", "a repetition") for count in times])
     rank = max(x.ndim, len(times))
     times = (1,) * (rank - len(times)) + times
     x = reshape(x, (1,) * (rank - x.ndim) + x.shape)
-    # the tensors that are put together are named in a list
-    require_available(x.nbytes * math.prod(times) + 8 * max(times, default=0))
-    for axis, count in enumerate(times):
-        x = concat([x] * count, axis=axis) if count else _range(x, axis, 0, 0)
-    return x
+    require_available(x.nbytes * math.prod(times))
+    apart = [
+        n for size in x.shape for n in (1, size)
+    ]  # a new axis before each, along which it repeats
+    whole = [n for pair in zip(times, x.shape, strict=True) for n in pair]
+    repeated = broadcast_to(reshape(x, tuple(apart)), tuple(whole))
+    return reshape(
+        repeated, tuple([n * size for n, size in zip(times, x.shape, strict=True)])
+    ).copy()
 
 
 @public

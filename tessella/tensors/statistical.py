@@ -14,7 +14,7 @@ from tessella.dtypes import DType
 from tessella.errors import ArgumentError, ArgumentTypeError, DTypeError
 from tessella.primitives import movement
 from tessella.primitives import reduce as monoids
-from tessella.primitives.base import normalise_axis
+from tessella.primitives.base import normalise_axes, normalise_axis
 from tessella.primitives.elementwise import Elementwise
 from tessella.primitives.function_reduce import FunctionReduce, monoid_of
 from tessella.primitives.reduce import Monoid, Reduce
@@ -48,7 +48,7 @@ _log_of_sum = Elementwise(
 
 
 def _reduce(x: Tensor, monoid: Monoid, axis: Axes, keepdims: bool) -> Tensor:
-    axes = axes_of(x, axis, monoid.name)
+    axes = normalise_axes(axis, x.ndim, monoid.name)
     result: Tensor = apply(Reduce(monoid, axes), (x,))
     return _restored(result, x, axes) if keepdims else result
 
@@ -71,9 +71,9 @@ def sum(
     >>> ts.sum(ts.asarray([[1.0, 2.0], [3.0, 4.0]]), axis=0)
     tensor([4., 6.])
     """
-    x = x if dtype is None else x.astype(dtype)
-    result = _reduce(x, monoids.SUM, axis, keepdims)
-    return result if dtype is None else result.astype(dtype)
+    if dtype is None:
+        return _reduce(x, monoids.SUM, axis, keepdims)
+    return _reduce(x.astype(dtype), monoids.SUM, axis, keepdims).astype(dtype)
 
 
 @public

@@ -85,7 +85,7 @@ CASES = [
     (lambda: ts.roll(X, (1, 2), axis=0), errors.ArgumentError, "2 shifts for 1 axes"),
     (lambda: ts.repeat(X, -1), errors.ArgumentError, "repeats -1; expected whole numbers"),
     (lambda: ts.repeat(X, ts.asarray([1, 2]), axis=0), errors.ShapeError, "2 repeats for axis 0 of size 3"),
-    (lambda: ts.tile(X, (-1,)), errors.ArgumentError, "repetitions (-1,)"),
+    (lambda: ts.tile(X, (-1,)), errors.ArgumentError, "tile: a repetition is -1"),
     (lambda: ts.tensordot(X, X, axes=3), errors.AxisError, "axes is 3, the tensors have 2 and 2"),
     (lambda: X.sum(axis=1.5), errors.AxisError, "axis is 1.5; expected the number of an axis, or several"),
     (lambda: ts.top_k(X, 9), errors.ArgumentError, "k is 9; expected 0 to 4"),

@@ -8,12 +8,15 @@ from tessella import dtypes
 from tessella.arguments import public
 from tessella.arguments.kinds import Padding, PerAxis
 from tessella.errors import ArgumentError, DTypeError, ShapeError
+from tessella.nn.functional.checks import check_sizes
 from tessella.primitives.contraction import Contraction, Geometry, promote_pair
 from tessella.primitives.indexing import InRange, Limits
+from tessella.primitives.movement import permute
+from tessella.sizes import INTEGERS, as_integer
 from tessella.tensors.creation import arange
 from tessella.tensors.indexing import get_item
 from tessella.tensors.linear import matmul
-from tessella.tensors.manipulation import reshape, swapaxes
+from tessella.tensors.manipulation import reshape
 from tessella.tensors.tensor import Tensor, apply
 
 
@@ -34,7 +37,8 @@ def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
             f"linear: the input has shape {x.shape}, the weight {weight.shape}; the last axis of "
             f"the input must have size {weight.shape[-1]}"
         )
-    result = matmul(x, swapaxes(weight, 0, 1))
+    check_sizes(bias, weight.shape[:1], "linear", "bias")
+    result = matmul(x, permute(weight, (1, 0)))
     return result if bias is None else result + bias
 
 
@@ -43,9 +47,9 @@ def per_axis(value: Any, rank: int, name: str) -> tuple[int, ...]:
     if isinstance(value, int):
         return (value,) * rank
     numbers = tuple(value)
-    if len(numbers) != rank or not all(isinstance(n, int) for n in numbers):
+    if len(numbers) != rank or not all(isinstance(n, INTEGERS) for n in numbers):
         raise ArgumentError(f"{name}: {value!r}; expected an integer or {rank} integers")
-    return numbers
+    return tuple([as_integer(n) for n in numbers])
 
 
 def _padding(
@@ -73,6 +77,7 @@ def _padding(
     return [(p, p) for p in per_axis(padding, rank, "padding")]
 
 
+@public
 def convolution(
     x: Tensor, weight: Tensor, bias: Tensor | None, stride: Any, padding: Any, dilation: Any,
     groups: int, rank: int,
@@ -99,6 +104,7 @@ def convolution(
             f"{name}: the input has {x.shape[1]} channels, the weight expects "
             f"{weight.shape[1] * groups} (weight {weight.shape}, groups {groups})"
         )
+    check_sizes(bias, weight.shape[:1], name, "bias")
     steps, spacing = per_axis(stride, rank, "stride"), per_axis(dilation, rank, "dilation")
     if min(steps) < 1 or min(spacing) < 1:
         raise ArgumentError(f"{name}: stride {stride} and dilation {dilation} must be at least 1")

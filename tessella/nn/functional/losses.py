@@ -17,6 +17,7 @@ from tessella.arguments import public
 from tessella.arguments.kinds import Reduction
 from tessella.errors import ArgumentError, DTypeError, ShapeError
 from tessella.nn.functional.activations import log_softmax
+from tessella.nn.functional.checks import check_sizes
 from tessella.primitives.indexing import InRange, Limits
 from tessella.scalar.function import ScalarFunction
 from tessella.scalar.mathematics import softplus as scalar_softplus
@@ -185,6 +186,7 @@ def nll_loss(
     >>> nll_loss(ts.asarray([[-1.0, -0.5]]), ts.asarray([1]))
     tensor(0.5)
     """
+    _check_weight(x, weight, "nll_loss")
     counted = _counted(x, target, ignore_index, "nll_loss")
     loss, factor = _nll(x, target, weight, counted, "nll_loss")
     return narrowed(_weighted(loss, factor, reduction), x)
@@ -212,6 +214,7 @@ def cross_entropy(
     if not 0.0 <= label_smoothing <= 1.0:
         raise ArgumentError(f"cross_entropy: label_smoothing is {label_smoothing}; expected 0 to 1")
     axis = 1 if x.ndim > 1 else 0
+    _check_weight(x, weight, "cross_entropy")
     if target.dtype.is_float:
         soft = _soft_cross_entropy(x, target, weight, reduction, label_smoothing, axis)
         return narrowed(soft, x, target)
@@ -233,6 +236,12 @@ def cross_entropy(
         else _reduced(even, reduction)
     )
     return narrowed(hard * (1.0 - label_smoothing) + smooth * (label_smoothing / x.shape[axis]), x)
+
+
+def _check_weight(x: Tensor, weight: Tensor | None, name: str) -> None:
+    if x.ndim == 0:
+        raise ShapeError(f"{name}: the input has shape (); expected (N, C, ...) or (C,)")
+    check_sizes(weight, (x.shape[min(1, x.ndim - 1)],), name, "weight")
 
 
 def _counted(x: Tensor, target: Tensor, ignore_index: int, name: str) -> Tensor | None:

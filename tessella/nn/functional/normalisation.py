@@ -7,6 +7,7 @@ from typing import Any
 from tessella.arguments import public
 from tessella.arguments.kinds import ShapeLike
 from tessella.errors import ArgumentError, ShapeError
+from tessella.nn.functional.checks import check_sizes
 from tessella.scalar.function import ScalarFunction
 from tessella.sizes import is_greater
 from tessella.tensors import random
@@ -43,6 +44,10 @@ def batch_norm(
         raise ShapeError(
             f"batch_norm: the input has shape {x.shape}; expected (N, C) or (N, C, ...): reshape it"
         )
+    check_sizes(running_mean, x.shape[1:2], "batch_norm", "running_mean")
+    check_sizes(running_var, x.shape[1:2], "batch_norm", "running_var")
+    check_sizes(weight, x.shape[1:2], "batch_norm", "weight")
+    check_sizes(bias, x.shape[1:2], "batch_norm", "bias")
     operands = [y for y in (x, weight, bias) if y is not None]
     x = widened(x)
     axes = tuple(axis for axis in range(x.ndim) if axis != 1)
@@ -97,6 +102,8 @@ def layer_norm(
         raise ShapeError(
             f"layer_norm: the input has shape {x.shape}, which does not end in {shape}"
         )
+    check_sizes(weight, shape, "layer_norm", "weight")
+    check_sizes(bias, shape, "layer_norm", "bias")
     axes = tuple(range(x.ndim - len(shape), x.ndim))
     operands = [y for y in (x, weight, bias) if y is not None]
     x = widened(x)
