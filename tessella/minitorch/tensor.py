@@ -25,6 +25,7 @@ from tessella.minitorch.tensor_data import TensorData, UserIndex, UserShape, che
 from tessella.minitorch.tensor_ops import SimpleBackend, TensorBackend
 from tessella.primitives.elementwise import reduce_to
 from tessella.tensors.tensor import filled, from_array, is_traced
+from tessella.tensors.tracing import is_known
 
 TensorLike: TypeAlias = "float | int | Tensor"
 Pairs: TypeAlias = "list[tuple[Tensor, Tensor]]"  # a method is called tuple, too
@@ -145,7 +146,8 @@ class Tensor(Arithmetic):
             raise CourseArgumentError(str(error)) from None
 
     def __repr__(self) -> str:
-        return self._tensor.to_string()
+        known = is_known(self._data)  # in a compiled function it is not
+        return self._tensor.to_string() if known else repr(self._data)
 
     def __getitem__(self, key: int | UserIndex) -> float:
         return float(self._data.numpy()[checked_index(key, self.shape)])
