@@ -82,11 +82,7 @@ def _is_a_users_call(filename: str) -> bool:
 # --- against NumPy --------------------------------------------------------------------------------------
 
 # NumPy's functions of these names mean something else, or have other parameters in these places.
-OTHER_MEANING = frozenset(
-    "asarray empty empty_like from_dlpack pad split take repeat tile unstack where arange linspace eye full astype"
-    " unique_all unique_counts unique_inverse unique_values isdtype finfo iinfo can_cast result_type nonzero"
-    " searchsorted round clip std var sort argsort diff einsum tensordot squeeze roll".split()
-)
+OTHER_MEANING = {"asarray", "empty", "empty_like", "from_dlpack", "pad", "split", "take", "repeat", "tile", "unstack", "where", "arange", "linspace", "eye", "full", "astype", "unique_all", "unique_counts", "unique_inverse", "unique_values", "isdtype", "finfo", "iinfo", "can_cast", "result_type", "nonzero", "searchsorted", "round", "clip", "std", "var", "sort", "argsort", "diff", "einsum", "tensordot", "squeeze", "roll"}  # fmt: skip
 _PLAIN_KEYWORDS = {"axis", "keepdims"}
 _WIDE = {"float16": 2e-2, "bfloat16": 5e-2, "float32": 1e-4, "complex64": 1e-4}
 
