@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import difflib
 import inspect
 from collections.abc import Callable, Iterable
@@ -50,6 +51,7 @@ class Gate:
     def __init__(self, function: Callable[..., Any], lifts: bool) -> None:
         self.function, self.lifts = function, lifts
         self.name = function.__name__
+        self.is_constructor = function.__name__ == "__init__"
         self.public = function  # what users call
         self.parameters = [
             Parameter(p.name, p.kind, str(p.annotation), MISSING if p.default is p.empty else p.default)
@@ -79,6 +81,20 @@ class Gate:
             named: those of the parameters that have only a name.
             others: keywords that are no parameter's name.
         """
+        if self.is_constructor:
+            return self._of_class(type(placed[0]))._settle(placed, more, named, others)
+        return self._settle(placed, more, named, others)
+
+    def _of_class(self, kind: type) -> Gate:
+        """This gate under the name of the class that is made, which may have inherited it."""
+        made = copy.copy(self)
+        made.name = kind.__name__
+        return made
+
+    def _settle(
+        self, placed: tuple[Any, ...], more: tuple[Any, ...], named: dict[str, Any],
+        others: dict[str, Any],
+    ) -> Any:  # fmt: skip
         values = dict(zip(self.by_place, placed, strict=True)) | named
         if self.several is not None:
             values[self.several] = more
@@ -118,11 +134,12 @@ class Gate:
         """Arguments beyond the last place: an axis may be one, which PyTorch and NumPy both have there."""
         first = self.by_name[0] if self.by_name else None
         if len(more) > 1 or first not in ("axis", "k"):
-            most = len(self.by_place)
+            names = [name for name in self.by_place if name != "self"]
+            most = len(names)
             rest = f"; {self._listed(self.by_name)} by name" if self.by_name else ""
             raise ArgumentTypeError(
                 f"{self.name}: {most + len(more)} arguments were given by place; expected at most {most} "
-                f"({self._listed(self.by_place)}){rest}"
+                f"({self._listed(names)}){rest}"
             )
         self._give(first, first, more[0], values)
 
@@ -140,7 +157,7 @@ class Gate:
         )
 
     def _nearest(self, keyword: str) -> str:
-        names = [p.name for p in self.parameters]
+        names = [p.name for p in self.parameters if p.name not in ("self", "cls")]
         spelled = {name: name for name in names} | self.spelled
         close = difflib.get_close_matches(keyword, spelled, 1)
         hint = f"; did you mean `{spelled[close[0]]}`?" if close else ""

@@ -189,6 +189,20 @@ def _anything(value: Any) -> Any:
     return value
 
 
+def _mapping(value: Any) -> Any:
+    return value if isinstance(value, Mapping) else UNFIT
+
+
+def _pair(value: Any) -> Any:
+    found = _several(_number)(value)
+    return found if found is not UNFIT and len(found) == 2 else UNFIT
+
+
+def _iterable(value: Any) -> Any:
+    """What can be gone through, but not text."""
+    return UNFIT if isinstance(value, (str, bytes, type)) or not hasattr(value, "__iter__") else value
+
+
 _integers = _several(_integer)
 _IS_SEVERAL = "(type({0}) is tuple or type({0}) is list)"  # whose items the function looks at
 _is_small = f"type({{0}}) is int and {-_MOST} <= {{0}} < {_MOST}"
@@ -200,6 +214,8 @@ _ONE_OR_MORE = Kind(
     "a whole number or several, as a tuple or a list", f"({_IS_SEVERAL} or {_is_small})",
     _either(_integer, _integers),
 )  # fmt: skip
+_TEXT = Kind("text", "type({0}) is str", _text)
+_MAPPING = Kind("a mapping of names, such as a dict", "type({0}) is dict", _mapping)
 _FUNCTION = Kind("a function", "callable({0})", _function)
 _AXIS = Kind(
     "the number of an axis",
@@ -251,7 +267,13 @@ _KINDS: dict[str, Kind] = {
         lambda value: UNFIT if isinstance(value, (complex, np.complexfloating)) else _scalar(value),
     ),
     "str": Kind("text", "type({0}) is str", _text),
+    "str | None": _TEXT.or_none(),
     "Callable[..., Any]": _FUNCTION,
+    "Callable[..., Any] | None": _FUNCTION.or_none(),
+    "Mapping[str, Any]": _MAPPING,
+    "Mapping[str, Any] | None": _MAPPING.or_none(),
+    "Iterable[Any]": Kind("several, for example a list", "type({0}) is list", _iterable),
+    "tuple[float, float]": Kind("two numbers, as a tuple or a list", "False", _pair),
     "Sequence[Tensor]": Kind(
         "several tensors, as a list or a tuple", "(type({0}) is list or type({0}) is tuple or type({0}) is list)",
         _several(_anything),
@@ -296,8 +318,21 @@ _KINDS["Reduction"] = _choice("Literal['mean', 'sum', 'none']")
 _KINDS["Approximation"] = _choice("Literal['none', 'tanh']")
 
 
+def register_kind(annotation: str, kind: Kind) -> None:
+    """Say what parameters of an annotation take, and that they may be None with `| None` after it."""
+    _KINDS[annotation], _KINDS[f"{annotation} | None"] = kind, kind.or_none()
+
+
+def register_class(annotation: str, kind: type, expected: str) -> None:
+    """Likewise for the objects of a class, which a stratum above has."""
+    look = Kind(expected, "False", lambda value: value if isinstance(value, kind) else UNFIT)
+    register_kind(annotation, look)
+
+
 def kind_of(name: str, annotation: str) -> Kind | None:
     """What a parameter takes; None for tensors."""
+    if name == "self":
+        return _KINDS["Any"]
     if annotation in TENSORS:
         return None
     if name in _AXIS_NAMES and annotation in _AXES_OF:
