@@ -31,6 +31,7 @@ POSITIONAL, BOTH, SEVERAL, NAMED = (
 
 
 A_TENSOR = "a Tensor, or what ts.asarray takes: a NumPy array, a number, nested lists of numbers"
+RECEIVERS = ("self", "cls")  # what a method is called on is no argument
 
 
 class Parameter(NamedTuple):
@@ -51,7 +52,7 @@ class Gate:
     def __init__(self, function: Callable[..., Any], lifts: bool) -> None:
         self.function, self.lifts = function, lifts
         self.name = function.__name__
-        self.is_constructor = function.__name__ == "__init__"
+        self.is_constructor = function.__name__ in ("__init__", "__new__")
         self.public = function  # what users call
         self.parameters = [
             Parameter(p.name, p.kind, str(p.annotation), MISSING if p.default is p.empty else p.default)
@@ -82,7 +83,8 @@ class Gate:
             others: keywords that are no parameter's name.
         """
         if self.is_constructor:
-            return self._of_class(type(placed[0]))._settle(placed, more, named, others)
+            made = placed[0] if isinstance(placed[0], type) else type(placed[0])
+            return self._of_class(made)._settle(placed, more, named, others)
         return self._settle(placed, more, named, others)
 
     def _of_class(self, kind: type) -> Gate:
@@ -134,7 +136,7 @@ class Gate:
         """Arguments beyond the last place: an axis may be one, which PyTorch and NumPy both have there."""
         first = self.by_name[0] if self.by_name else None
         if len(more) > 1 or first not in ("axis", "k"):
-            names = [name for name in self.by_place if name != "self"]
+            names = [name for name in self.by_place if name not in RECEIVERS]
             most = len(names)
             rest = f"; {self._listed(self.by_name)} by name" if self.by_name else ""
             raise ArgumentTypeError(
@@ -157,7 +159,7 @@ class Gate:
         )
 
     def _nearest(self, keyword: str) -> str:
-        names = [p.name for p in self.parameters if p.name not in ("self", "cls")]
+        names = [p.name for p in self.parameters if p.name not in RECEIVERS]
         spelled = {name: name for name in names} | self.spelled
         close = difflib.get_close_matches(keyword, spelled, 1)
         hint = f"; did you mean `{spelled[close[0]]}`?" if close else ""

@@ -29,9 +29,14 @@ Padding: TypeAlias = "int | str | Sequence[int] | Sequence[Sequence[int]]"
 Device: TypeAlias = "str | None"
 Reduction: TypeAlias = str
 Approximation: TypeAlias = str
+Count: TypeAlias = int  # of at least 1
+Natural: TypeAlias = int  # of at least 0
+Probability: TypeAlias = float  # from 0 to 1
+NotNegative: TypeAlias = float  # finite
 
 _MOST = 1 << 63  # what integers lie below
 _LARGEST_FLOAT = 1 << 1023
+_FINITE = 1.7976931348623157e308
 UNFIT: Any = type("Unfit", (), {"__repr__": lambda self: "<unfit>"})()
 MISSING: Any = type("Missing", (), {"__repr__": lambda self: "<missing>"})()
 
@@ -203,6 +208,20 @@ def _iterable(value: Any) -> Any:
     return UNFIT if isinstance(value, (str, bytes, type)) or not hasattr(value, "__iter__") else value
 
 
+def _set(value: Any) -> Any:
+    return value if isinstance(value, set) else UNFIT
+
+
+def _within(one: Callable[[Any], Any], least: float, most: float) -> Callable[[Any], Any]:
+    """Numbers of a kind in a range; NaN is in none."""
+
+    def look(value: Any) -> Any:
+        found = one(value)
+        return found if found is not UNFIT and least <= found <= most else UNFIT
+
+    return look
+
+
 _integers = _several(_integer)
 _IS_SEVERAL = "(type({0}) is tuple or type({0}) is list)"  # whose items the function looks at
 _is_small = f"type({{0}}) is int and {-_MOST} <= {{0}} < {_MOST}"
@@ -268,8 +287,23 @@ _KINDS: dict[str, Kind] = {
     ),
     "str": Kind("text", "type({0}) is str", _text),
     "str | None": _TEXT.or_none(),
-    "Callable[..., Any]": _FUNCTION,
-    "Callable[..., Any] | None": _FUNCTION.or_none(),
+    "Count": Kind(
+        "a whole number of at least 1", f"(type({{0}}) is int and 0 < {{0}} < {_MOST})",
+        _within(_integer, 1, _MOST), ArgumentError,
+    ),
+    "Natural": Kind(
+        "a whole number of at least 0", f"(type({{0}}) is int and 0 <= {{0}} < {_MOST})",
+        _within(_integer, 0, _MOST), ArgumentError,
+    ),
+    "Probability": Kind(
+        "a probability from 0 to 1", "(type({0}) is float and 0.0 <= {0} <= 1.0)",
+        _within(_number, 0.0, 1.0), ArgumentError,
+    ),
+    "NotNegative": Kind(
+        "a finite number of at least 0", "(type({0}) is float and 0.0 <= {0} < 1e300)",
+        _within(_number, 0.0, _FINITE), ArgumentError,
+    ),
+    "set[int] | None": Kind("a set", "False", _set).or_none(),
     "Mapping[str, Any]": _MAPPING,
     "Mapping[str, Any] | None": _MAPPING.or_none(),
     "Iterable[Any]": Kind("several, for example a list", "type({0}) is list", _iterable),
@@ -323,20 +357,29 @@ def register_kind(annotation: str, kind: Kind) -> None:
     _KINDS[annotation], _KINDS[f"{annotation} | None"] = kind, kind.or_none()
 
 
-def register_class(annotation: str, kind: type, expected: str) -> None:
-    """Likewise for the objects of a class, which a stratum above has."""
-    look = Kind(expected, "False", lambda value: value if isinstance(value, kind) else UNFIT)
-    register_kind(annotation, look)
+def register_class(annotation: str, kind: Callable[[], type], expected: str) -> None:
+    """Likewise for the objects of a class of a stratum above.
+
+    Args:
+        kind: gives the class; its own methods may take such objects, too.
+    """
+
+    def look(value: Any) -> Any:
+        return value if isinstance(value, kind()) else UNFIT
+
+    register_kind(annotation, Kind(expected, "False", look))
 
 
 def kind_of(name: str, annotation: str) -> Kind | None:
     """What a parameter takes; None for tensors."""
-    if name == "self":
+    if name in ("self", "cls"):
         return _KINDS["Any"]
     if annotation in TENSORS:
         return None
     if name in _AXIS_NAMES and annotation in _AXES_OF:
         return _AXES_OF[annotation]
+    if annotation.startswith("Callable["):
+        return _FUNCTION.or_none() if annotation.endswith("| None") else _FUNCTION
     if annotation.startswith("Literal["):
         return _choice(annotation)
     return _KINDS[annotation]  # an annotation that is not there is to be added to the table

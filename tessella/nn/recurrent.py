@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import math
 
-from tessella.backends.array import check_count
+from tessella.arguments import public
+from tessella.arguments.kinds import Count, Probability
 from tessella.backends.cpu.buffers import require_available
-from tessella.errors import ArgumentError, ShapeError
+from tessella.errors import ShapeError
 from tessella.nn import functional as F
 from tessella.nn.init import uniform_
 from tessella.nn.module import Module, Parameter
@@ -42,16 +43,12 @@ class LSTM(Module):
     ((7, 2, 5), (1, 2, 5))
     """
 
+    @public
     def __init__(
-        self, input_size: int, hidden_size: int, num_layers: int = 1, bias: bool = True,
-        batch_first: bool = False, dropout: float = 0.0, bidirectional: bool = False,
+        self, input_size: Count, hidden_size: Count, num_layers: Count = 1, bias: bool = True,
+        batch_first: bool = False, dropout: Probability = 0.0, bidirectional: bool = False,
     ) -> None:  # fmt: skip
         super().__init__()
-        given = {"input_size": input_size, "hidden_size": hidden_size, "num_layers": num_layers}
-        for name, value in given.items():
-            check_count(value, "LSTM", name, least=1)
-        if not 0.0 <= dropout <= 1.0:
-            raise ArgumentError(f"LSTM: dropout is {dropout}; expected a probability from 0 to 1")
         self.input_size, self.hidden_size, self.num_layers = input_size, hidden_size, num_layers
         self.bias, self.batch_first, self.dropout = bias, batch_first, dropout
         self.bidirectional = bidirectional
