@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import difflib
 import inspect
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
 
 from tessella.arguments.kinds import (
@@ -130,6 +130,19 @@ class Gate:
         several = values.pop(self.several) if self.several is not None else ()
         return function(*placed, *several, **values)
 
+    def fit_options(self, owner: str, options: Mapping[str, Any]) -> dict[str, Any]:
+        """Options by the names of parameters, as these take them; what has another name stays as it is.
+
+        Args:
+            owner: whose they are, for messages.
+        """
+        named = copy.copy(self)
+        named.name = owner
+        return {
+            name: named._fit(name, self.kinds[name], value) if name in self.kinds else value
+            for name, value in options.items()
+        }
+
     # --- which argument is whose ---------------------------------------------------------------------
 
     def _place(self, more: tuple[Any, ...], values: dict[str, Any]) -> None:
@@ -200,7 +213,7 @@ class Gate:
         if found is UNFIT:
             large = type(value) is int and not is_of_64_bits(value)
             why = ", which has more than 64 bits" if large else ""
-            raise kind.error(
+            raise kind.error_for(value)(
                 f"{self.name}: {name} is {shown(value)}{why}; expected {kind.expected}"
             )
         return found

@@ -56,12 +56,19 @@ class Kind(NamedTuple):
         quick: Python that is true for what needs no closer look; `{0}` is the argument.
         look: gives what the function is to get, or `UNFIT`.
         error: the class of what is raised then.
+        typed: for numbers in a range, gives `UNFIT` if it is no number of the kind at all.
     """
 
     expected: str
     quick: str
     look: Callable[[Any], Any]
     error: type[TessellaError] = ArgumentTypeError
+    typed: Callable[[Any], Any] | None = None
+
+    def error_for(self, value: Any) -> type[TessellaError]:
+        """The class of what is raised for an argument that does not fit."""
+        wrong_type = self.typed is not None and self.typed(value) is UNFIT
+        return ArgumentTypeError if wrong_type else self.error
 
     def or_none(self) -> Kind:
         """The same, or None."""
@@ -263,6 +270,10 @@ _KINDS: dict[str, Kind] = {
         expected="a whole number or several, as a tuple or a list", look=_either(_extent, _several(_extent)),
         error=ShapeError
     ),
+    "ShapeLike | None": _ONE_OR_MORE._replace(
+        expected="an integer or several, as a tuple or a list", error=ShapeError
+    ).or_none(),
+    "Key": Kind("a key, as ts.random.key(seed) gives it, or None", "True", _anything, ArgumentError),
     "PerAxis": _ONE_OR_MORE,
     "PerAxis | None": _ONE_OR_MORE.or_none(),
     "int | Sequence[int]": _ONE_OR_MORE,
@@ -289,19 +300,19 @@ _KINDS: dict[str, Kind] = {
     "str | None": _TEXT.or_none(),
     "Count": Kind(
         "a whole number of at least 1", f"(type({{0}}) is int and 0 < {{0}} < {_MOST})",
-        _within(_integer, 1, _MOST), ArgumentError,
+        _within(_integer, 1, _MOST), ArgumentError, _number,
     ),
     "Natural": Kind(
         "a whole number of at least 0", f"(type({{0}}) is int and 0 <= {{0}} < {_MOST})",
-        _within(_integer, 0, _MOST), ArgumentError,
+        _within(_integer, 0, _MOST), ArgumentError, _number,
     ),
     "Probability": Kind(
         "a probability from 0 to 1", "(type({0}) is float and 0.0 <= {0} <= 1.0)",
-        _within(_number, 0.0, 1.0), ArgumentError,
+        _within(_number, 0.0, 1.0), ArgumentError, _number,
     ),
     "NotNegative": Kind(
         "a finite number of at least 0", "(type({0}) is float and 0.0 <= {0} < 1e300)",
-        _within(_number, 0.0, _FINITE), ArgumentError,
+        _within(_number, 0.0, _FINITE), ArgumentError, _number,
     ),
     "set[int] | None": Kind("a set", "False", _set).or_none(),
     "Mapping[str, Any]": _MAPPING,
