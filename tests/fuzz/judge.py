@@ -59,7 +59,7 @@ def _drain(result: Any) -> None:
 def _of_error(error: Exception) -> Verdict:
     frames = traceback.extract_tb(error.__traceback__)
     ours = [frame for frame in frames if "/tessella/" in frame.filename]
-    detail = f"{type(error).__name__}: {str(error)[:160]}"
+    detail = f"{type(error).__name__}: {_text(error)}"
     innermost = frames[-1]
     if innermost.filename == _CODE:
         is_arity = isinstance(error, TypeError) and not ours and innermost.name == "<module>"
@@ -67,11 +67,18 @@ def _of_error(error: Exception) -> Verdict:
     if not ours:
         return Verdict(OWN, detail)
     last = ours[-1]
-    if _is_a_users_call(innermost.filename) or str(error).startswith("<lambda>()"):
+    if _is_a_users_call(innermost.filename) or "<lambda>()" in _text(error).partition(" ")[0]:
         return Verdict(OWN, detail)
     return Verdict(
         FOREIGN, f"{detail}  [{last.filename.partition('/tessella/')[2]}:{last.lineno} {last.name}]"
     )
+
+
+def _text(error: Exception) -> str:
+    try:
+        return str(error)[:160]
+    except ts.TessellaError as unshown:  # a KeyError of a traced tensor, say
+        return f"(an error without words: {type(unshown).__name__})"
 
 
 def _is_a_users_call(filename: str) -> bool:

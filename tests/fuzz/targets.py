@@ -147,6 +147,21 @@ def public(package: Any) -> Iterator[tuple[str, Any]]:
             yield name, getattr(package, name)
 
 
+# What is in `ts`, by the module that it comes from.
+_ROOM_OF = {
+    "tessella.transforms": "transforms",
+    "tessella.tensors.comprehensions": "comprehensions",
+    "tessella.tensors.random": "random",
+    "tessella.tree": "trees",
+}
+
+
+def _room_of(room: str, member: Any) -> str:
+    module = getattr(member, "__module__", None) or ""
+    finer = (name for start, name in _ROOM_OF.items() if module.startswith(start))
+    return next(finer, room) if room == "ts" else room
+
+
 def _is_its_own(package: Any, member: Any) -> bool:
     own = getattr(member, "__module__", None) or ""
     return callable(member) and own.startswith(package.__name__)
@@ -159,6 +174,7 @@ def _of_member(
         return
     if inspect.isclass(member) and issubclass(member, BaseException):
         return
+    room = _room_of(room, member)
     yield from _target(room, expression, member)
     if inspect.isclass(member):
         made = instance_of(expression, member)
