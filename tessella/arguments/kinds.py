@@ -212,7 +212,9 @@ def _pair(value: Any) -> Any:
 
 def _iterable(value: Any) -> Any:
     """What can be gone through, but not text."""
-    return UNFIT if isinstance(value, (str, bytes, type)) or not hasattr(value, "__iter__") else value
+    return (
+        UNFIT if isinstance(value, (str, bytes, type)) or not hasattr(value, "__iter__") else value
+    )
 
 
 def _set(value: Any) -> Any:
@@ -270,9 +272,6 @@ _KINDS: dict[str, Kind] = {
         expected="a whole number or several, as a tuple or a list", look=_either(_extent, _several(_extent)),
         error=ShapeError
     ),
-    "ShapeLike | None": _ONE_OR_MORE._replace(
-        expected="an integer or several, as a tuple or a list", error=ShapeError
-    ).or_none(),
     "Key": Kind("a key, as ts.random.key(seed) gives it, or None", "True", _anything, ArgumentError),
     "PerAxis": _ONE_OR_MORE,
     "PerAxis | None": _ONE_OR_MORE.or_none(),
@@ -315,6 +314,9 @@ _KINDS: dict[str, Kind] = {
         _within(_number, 0.0, _FINITE), ArgumentError, _number,
     ),
     "set[int] | None": Kind("a set", "False", _set).or_none(),
+    "str | Sequence[str]": Kind(
+        "a name, or several as a tuple or a list", "(type({0}) is str)", _either(_text, _several(_text))
+    ),
     "Mapping[str, Any]": _MAPPING,
     "Mapping[str, Any] | None": _MAPPING.or_none(),
     "Iterable[Any]": Kind("several, for example a list", "type({0}) is list", _iterable),
@@ -359,6 +361,8 @@ def _choice(text: str) -> Kind:
     )  # fmt: skip
 
 
+for _name in ("Count", "Natural", "NotNegative", "Probability", "ShapeLike"):
+    _KINDS[f"{_name} | None"] = _KINDS[_name].or_none()
 _KINDS["Reduction"] = _choice("Literal['mean', 'sum', 'none']")
 _KINDS["Approximation"] = _choice("Literal['none', 'tanh']")
 

@@ -35,7 +35,7 @@ class GELU(Module):
     """x times the normal distribution function of x."""
 
     @public
-    def __init__(self, approximate: Literal['none', 'tanh'] = "none") -> None:
+    def __init__(self, approximate: Literal["none", "tanh"] = "none") -> None:
         super().__init__()
         self.approximate = approximate
 

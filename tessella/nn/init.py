@@ -89,7 +89,10 @@ def _fan(tensor: Tensor, mode: str) -> int:
 
 @public
 def kaiming_uniform_(
-    tensor: Filled, a: float = 0.0, mode: Literal["fan_in", "fan_out"] = "fan_in", nonlinearity: str = "leaky_relu"
+    tensor: Filled,
+    a: float = 0.0,
+    mode: Literal["fan_in", "fan_out"] = "fan_in",
+    nonlinearity: str = "leaky_relu",
 ) -> Tensor:
     """He's initialisation, evenly spread."""
     bound = calculate_gain(nonlinearity, a) * math.sqrt(3.0 / max(1, _fan(tensor, mode)))
@@ -98,7 +101,10 @@ def kaiming_uniform_(
 
 @public
 def kaiming_normal_(
-    tensor: Filled, a: float = 0.0, mode: Literal["fan_in", "fan_out"] = "fan_in", nonlinearity: str = "leaky_relu"
+    tensor: Filled,
+    a: float = 0.0,
+    mode: Literal["fan_in", "fan_out"] = "fan_in",
+    nonlinearity: str = "leaky_relu",
 ) -> Tensor:
     """He's initialisation, normally distributed."""
     std = calculate_gain(nonlinearity, a) / math.sqrt(max(1, _fan(tensor, mode)))
@@ -121,6 +127,10 @@ def xavier_normal_(tensor: Filled, gain: float = 1.0) -> Tensor:
 @public
 def orthogonal_(tensor: Filled, gain: float = 1.0) -> Tensor:
     """Rows (or columns) that are orthonormal."""
+    if tensor.ndim < 2:
+        raise ShapeError(
+            f"orthogonal_: shape {tensor.shape} has no rows and columns; two axes are needed"
+        )
     rows = tensor.shape[0]
     columns = math.prod(tensor.shape[1:])
     flat = random.default.normal((max(rows, columns), min(rows, columns))).numpy()

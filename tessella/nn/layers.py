@@ -157,7 +157,9 @@ class Conv3d(_Convolution):
 
 class _Pool(Module):
     @public
-    def __init__(self, kernel_size: PerAxis, stride: PerAxis | None = None, padding: PerAxis = 0) -> None:
+    def __init__(
+        self, kernel_size: PerAxis, stride: PerAxis | None = None, padding: PerAxis = 0
+    ) -> None:
         super().__init__()
         self.kernel_size = kernel_size
         self.stride = kernel_size if stride is None else stride
@@ -172,7 +174,11 @@ class MaxPool2d(_Pool):
 
     @public
     def __init__(
-        self, kernel_size: PerAxis, stride: PerAxis | None = None, padding: PerAxis = 0, dilation: PerAxis = 1
+        self,
+        kernel_size: PerAxis,
+        stride: PerAxis | None = None,
+        padding: PerAxis = 0,
+        dilation: PerAxis = 1,
     ) -> None:
         super().__init__(kernel_size, stride, padding)
         self.dilation = dilation
@@ -224,6 +230,7 @@ class _BatchNorm(Module):
         count = zeros((), dtype=dtypes.int64) if track else None
         self.register_buffer("num_batches_tracked", count)
 
+    @public
     def forward(self, x: Tensor) -> Tensor:
         if x.ndim not in self.ranks or x.shape[1] != self.num_features:
             raise ShapeError(
@@ -273,7 +280,9 @@ class LayerNorm(Module):
     """
 
     @public
-    def __init__(self, normalized_shape: ShapeLike, eps: NotNegative = 1e-5, bias: bool = True) -> None:
+    def __init__(
+        self, normalized_shape: ShapeLike, eps: NotNegative = 1e-5, bias: bool = True
+    ) -> None:
         super().__init__()
         shape = check_shape(normalized_shape, "LayerNorm")
         self.normalized_shape, self.eps = shape, eps
@@ -330,6 +339,7 @@ class Flatten(Module):
         super().__init__()
         self.start_dim, self.end_dim = start_dim, end_dim
 
+    @public
     def forward(self, x: Tensor) -> Tensor:
         return F.flatten(x, self.start_dim, self.end_dim)
 
@@ -411,7 +421,9 @@ def _checked_index(modules: Any, index: Any) -> int:
 def _checked_slice(modules: Any, index: slice) -> slice:
     parts = (index.start, index.stop, index.step)
     if index.step == 0 or not all(n is None or hasattr(n, "__index__") for n in parts):
-        raise IndexingError(f"{type(modules).__name__}: {index}; expected integers, and a step that is not 0")
+        raise IndexingError(
+            f"{type(modules).__name__}: {index}; expected integers, and a step that is not 0"
+        )
     return index
 
 

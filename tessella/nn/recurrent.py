@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 from tessella.arguments import public
-from tessella.arguments.kinds import Count, Probability
+from tessella.arguments.kinds import Count, Probability, shown
 from tessella.backends.cpu.buffers import require_available
-from tessella.errors import ShapeError
+from tessella.errors import ArgumentTypeError, ShapeError
 from tessella.nn import functional as F
 from tessella.nn.init import uniform_
 from tessella.nn.module import Module, Parameter
@@ -73,11 +74,13 @@ class LSTM(Module):
     def _directions(self) -> tuple[str, ...]:
         return ("", "_reverse") if self.bidirectional else ("",)
 
-    def forward(self, x: Tensor, states: States | None = None) -> tuple[Tensor, States]:
+    @public
+    def forward(self, x: Tensor, states: Any = None) -> tuple[Tensor, States]:
         if x.ndim not in (2, 3) or x.shape[-1] != self.input_size:
             raise ShapeError(
                 f"LSTM: shape {x.shape}; expected (L, N, {self.input_size}) or (L, {self.input_size})"
             )
+        states = self._pair_of(states)
         single = x.ndim == 2
         if single:
             x = expand_dims(x, axis=1)
@@ -100,6 +103,17 @@ class LSTM(Module):
         if single:
             return x[:, 0], (h[:, 0], c[:, 0])
         return x.permute_dims((1, 0, 2)) if self.batch_first else x, (h, c)
+
+    def _pair_of(self, states: Any) -> States | None:
+        """The states at the beginning, if they are given."""
+        if states is None:
+            return None
+        good = isinstance(states, (tuple, list)) and len(states) == 2
+        if not good or not all(isinstance(state, Tensor) for state in states):
+            raise ArgumentTypeError(
+                f"LSTM: states is {shown(states)}; expected a pair of tensors (h, c), or None"
+            )
+        return states[0], states[1]
 
     def _states(self, x: Tensor, states: States | None) -> States:
         shape = (self.num_layers * len(self._directions()), x.shape[1], self.hidden_size)

@@ -180,7 +180,9 @@ class Optimizer:
             )
         found = {name: _own(value) for name, value in state.items() if value is not None}
         for name, value in found.items():
-            wanted = parameter.shape if name in self.moments else () if name in self.counts else None
+            wanted = (
+                parameter.shape if name in self.moments else () if name in self.counts else None
+            )
             if wanted is not None and getattr(value, "shape", None) != wanted:
                 shape = getattr(value, "shape", shown(value))
                 raise StateDictError(

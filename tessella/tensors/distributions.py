@@ -102,7 +102,11 @@ def bits(key: Key, shape: ShapeLike = (), dtype: DTypeLike = dtypes.uint32) -> T
 
 @public
 def uniform(
-    key: Key, shape: ShapeLike = (), dtype: DTypeLike = None, minval: float | Tensor = 0.0, maxval: float | Tensor = 1.0
+    key: Key,
+    shape: ShapeLike = (),
+    dtype: DTypeLike = None,
+    minval: float | Tensor = 0.0,
+    maxval: float | Tensor = 1.0,
 ) -> Tensor:
     """Numbers spread evenly over [minval, maxval).
 
@@ -147,7 +151,11 @@ def normal(key: Key, shape: ShapeLike = (), dtype: DTypeLike = None) -> Tensor:
 
 @public
 def truncated_normal(
-    key: Key, lower: float | Tensor = -2.0, upper: float | Tensor = 2.0, shape: ShapeLike | None = None, dtype: DTypeLike = None
+    key: Key,
+    lower: float | Tensor = -2.0,
+    upper: float | Tensor = 2.0,
+    shape: ShapeLike | None = None,
+    dtype: DTypeLike = None,
 ) -> Tensor:
     """Normally distributed numbers, of those between two bounds; by the inverse of their distribution.
 
@@ -339,7 +347,9 @@ def permutation(key: Key, x: Any, axis: int = 0) -> Tensor:
 
 
 @public
-def choice(key: Key, x: Any, shape: ShapeLike = (), replace: bool = True, p: Tensor | None = None) -> Tensor:
+def choice(
+    key: Key, x: Any, shape: ShapeLike = (), replace: bool = True, p: Tensor | None = None
+) -> Tensor:
     """Elements of a tensor along its first axis (or of 0 to n - 1), with or without putting them back.
 
     Args:
@@ -377,7 +387,9 @@ def choice(key: Key, x: Any, shape: ShapeLike = (), replace: bool = True, p: Ten
 
 
 @public
-def gamma(key: Key, a: float | Tensor, shape: ShapeLike | None = None, dtype: DTypeLike = None) -> Tensor:
+def gamma(
+    key: Key, a: float | Tensor, shape: ShapeLike | None = None, dtype: DTypeLike = None
+) -> Tensor:
     """The density is x^(a-1) e^-x / Gamma(a); for a = 0 all is 0.
 
     Raises:
@@ -432,7 +444,13 @@ def _log_gamma(key: Tensor, parameter: Tensor, sizes: Shape) -> Tensor:
 
 
 @public
-def beta(key: Key, a: float | Tensor, b: float | Tensor, shape: ShapeLike | None = None, dtype: DTypeLike = None) -> Tensor:
+def beta(
+    key: Key,
+    a: float | Tensor,
+    b: float | Tensor,
+    shape: ShapeLike | None = None,
+    dtype: DTypeLike = None,
+) -> Tensor:
     """The density is in proportion to x^(a-1) (1-x)^(b-1) on [0, 1].
 
     Raises:
@@ -450,7 +468,9 @@ def beta(key: Key, a: float | Tensor, b: float | Tensor, shape: ShapeLike | None
 
 
 @public
-def dirichlet(key: Key, alpha: Tensor, shape: ShapeLike | None = None, dtype: DTypeLike = None) -> Tensor:
+def dirichlet(
+    key: Key, alpha: Tensor, shape: ShapeLike | None = None, dtype: DTypeLike = None
+) -> Tensor:
     """Probabilities along the last axis: gamma variables divided by their sum.
 
     Raises:
@@ -472,7 +492,9 @@ def dirichlet(key: Key, alpha: Tensor, shape: ShapeLike | None = None, dtype: DT
 
 
 @public
-def poisson(key: Key, rate: float | Tensor, shape: ShapeLike | None = None, dtype: DTypeLike = None) -> Tensor:
+def poisson(
+    key: Key, rate: float | Tensor, shape: ShapeLike | None = None, dtype: DTypeLike = None
+) -> Tensor:
     """How often something happens in a time in which it does so `rate` times on average.
 
     Raises:

@@ -130,7 +130,9 @@ class Generator:
         return apply(RandomBits(check_shape(shape, "random")), (self.key(),))
 
     @public
-    def uniform(self, shape: ShapeLike, low: float = 0.0, high: float = 1.0, dtype: DTypeLike = None) -> Tensor:
+    def uniform(
+        self, shape: ShapeLike, low: float = 0.0, high: float = 1.0, dtype: DTypeLike = None
+    ) -> Tensor:
         """Numbers spread evenly over [low, high).
 
         Raises:
@@ -150,7 +152,9 @@ class Generator:
         return (self.bits(shape) >> (32 - digits)).astype(dtype) * 2.0**-digits
 
     @public
-    def normal(self, shape: ShapeLike, mean: float = 0.0, std: NotNegative = 1.0, dtype: DTypeLike = None) -> Tensor:
+    def normal(
+        self, shape: ShapeLike, mean: float = 0.0, std: NotNegative = 1.0, dtype: DTypeLike = None
+    ) -> Tensor:
         """Normally distributed numbers.
 
         Raises:

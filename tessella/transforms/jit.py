@@ -21,6 +21,7 @@ from typing import Any, Concatenate, Generic, NamedTuple, ParamSpec, TypeVar, ov
 import numpy as np
 
 from tessella import autodiff, forking
+from tessella.arguments import public
 from tessella.backends.array import Array, Layout, from_numpy
 from tessella.backends.cpu import engine
 from tessella.compiler.ladder import compiling
@@ -74,6 +75,7 @@ def jit(
 ) -> Callable[[Callable[P, R]], Jitted[P, R]]: ...
 
 
+@public
 def jit(
     function: Callable[..., Any] | None = None,
     *,

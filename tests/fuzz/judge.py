@@ -40,6 +40,8 @@ def judge(call: Call) -> Verdict:
         _drain(result)
     except ts.TessellaError:
         return Verdict(REFUSED)
+    except OSError as error:  # of a file that cannot be written, say: the system's own words
+        return Verdict(OWN, str(error))
     except Exception as error:  # this tool exists to see whatever comes
         return _of_error(error)
     if result is NotImplemented and "NotImplemented" not in call.text:

@@ -174,6 +174,8 @@ def _of_member(
         return
     if inspect.isclass(member) and issubclass(member, BaseException):
         return
+    if expression == "ts.debug.breakpoint":  # asks a person
+        return
     room = _room_of(room, member)
     yield from _target(room, expression, member)
     if inspect.isclass(member):
