@@ -72,6 +72,8 @@ def _arguments(chance: random.Random, target: Target) -> tuple[list[str], dict[s
     by_position = True
     for parameter in target.parameters:
         value = _value(chance, parameter.name, goodness)
+        if target.expression == "ts.while_loop" and parameter.name == "condition":
+            value = chance.choice(values.ENDING)  # what never ends would be the caller's own doing
         if parameter.kind is inspect.Parameter.VAR_POSITIONAL:
             positional += [
                 _value(chance, parameter.name, goodness) for _ in range(chance.randrange(4))

@@ -235,6 +235,9 @@ EVERYTHING = [
     *TREES, *STATES,
 ]  # fmt: skip
 
+# Conditions of loops that end.
+ENDING = ["lambda *a: False", "lambda *a: 1 / 0", "lambda *a: 'text'", "lambda *a: [a, a]", "None", "3", "'abc'"]
+
 # Which of them may be meant by a parameter, by its name; the first line with a word that is in the name decides.
 BY_NAME = [
     ("key", KEYS),
