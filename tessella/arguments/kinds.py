@@ -217,6 +217,12 @@ def _iterable(value: Any) -> Any:
     )
 
 
+def _dtypes(value: Any) -> Any:
+    items = value if isinstance(value, (tuple, list)) else None
+    good = items is not None and all(isinstance(kind, DType) for kind in items)
+    return tuple(items or ()) if good else UNFIT
+
+
 def _set(value: Any) -> Any:
     return value if isinstance(value, set) else UNFIT
 
@@ -226,7 +232,9 @@ def _within(one: Callable[[Any], Any], least: float, most: float) -> Callable[[A
 
     def look(value: Any) -> Any:
         found = one(value)
-        return found if found is not UNFIT and least <= found <= most else UNFIT
+        if found is UNFIT or type(found) is Size:
+            return found
+        return found if least <= found <= most else UNFIT
 
     return look
 
@@ -317,6 +325,11 @@ _KINDS: dict[str, Kind] = {
     "str | Sequence[str]": Kind(
         "a name, or several as a tuple or a list", "(type({0}) is str)", _either(_text, _several(_text))
     ),
+    "DTypes": Kind(
+        "several dtypes, as a tuple", "(type({0}) is tuple and {0} and type({0}[0]) is DType)", _dtypes, DTypeError
+    ),
+    "Sequence[str] | None": Kind("several names", "False", _several(_text)).or_none(),
+    "Sequence[Callable[..., Any]] | None": Kind("several functions", "False", _several(_function)).or_none(),
     "Mapping[str, Any]": _MAPPING,
     "Mapping[str, Any] | None": _MAPPING.or_none(),
     "Iterable[Any]": Kind("several, for example a list", "type({0}) is list", _iterable),

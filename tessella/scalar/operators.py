@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from tessella import dtypes
-from tessella.dtypes import DType
+from tessella.dtypes import DType, as_dtype
 from tessella.errors import DTypeError
 from tessella.scalar.expression import (
     Expression,
@@ -620,7 +620,7 @@ def convert(x: Operand, dtype: DType) -> Expression:
     >>> convert(2.75, dtypes.int32)
     Expression(2, int32)
     """
-    return _convert(constant(x), dtype)
+    return _convert(constant(x), as_dtype(dtype))
 
 
 bitcast_operator: Operator = Operator(
@@ -638,7 +638,7 @@ def bitcast(x: Operand, dtype: DType) -> Expression:
     >>> bitcast(1.0, dtypes.int32)
     Expression(1065353216, int32)
     """
-    x = constant(x)
+    x, dtype = constant(x), as_dtype(dtype)
     if x.dtype.bits != dtype.bits:
         raise DTypeError(f"bitcast: {x.dtype.name} and {dtype.name} differ in width")
     return apply(bitcast_operator, (x,), static=dtype)

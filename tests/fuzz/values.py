@@ -236,7 +236,15 @@ EVERYTHING = [
 ]  # fmt: skip
 
 # Conditions of loops that end.
-ENDING = ["lambda *a: False", "lambda *a: 1 / 0", "lambda *a: 'text'", "lambda *a: [a, a]", "None", "3", "'abc'"]
+ENDING = [
+    "lambda *a: False",
+    "lambda *a: 1 / 0",
+    "lambda *a: 'text'",
+    "lambda *a: [a, a]",
+    "None",
+    "3",
+    "'abc'",
+]
 
 # Which of them may be meant by a parameter, by its name; the first line with a word that is in the name decides.
 BY_NAME = [
