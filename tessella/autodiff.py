@@ -215,8 +215,11 @@ def _walk(
     targets: set[Node] | None,
     order: Sequence[Node] | None = None,
 ) -> dict[Edge, Any]:
+    checked = _checked_roots(roots)
     if order is None:
-        order = _topological([edge[0] for edge, _ in _checked_roots(roots)])
+        order = _topological([edge[0] for edge, _ in checked])
+    elif not isinstance(order, (list, tuple)):
+        raise ArgumentTypeError(f"backward: the order is a {type(order).__name__}; expected nodes")
     needed = None if targets is None else _leads_to(order, targets)
     pending = _Pending()
     reached: dict[Edge, Any] = {}

@@ -48,7 +48,7 @@ def functional_call(
         [parameter_and_buffer_dicts]
         if isinstance(parameter_and_buffer_dicts, Mapping)
         else list(parameter_and_buffer_dicts)
-        if isinstance(parameter_and_buffer_dicts, Iterable)
+        if isinstance(parameter_and_buffer_dicts, (list, tuple))
         else [parameter_and_buffer_dicts]
     )
     if not all(isinstance(part, Mapping) for part in dicts):

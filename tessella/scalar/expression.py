@@ -315,11 +315,23 @@ def _intern(
     return node
 
 
+def real_dtype(dtype: Any) -> DType:
+    """A dtype of real numbers, of which expressions are made.
+
+    Raises:
+        DTypeError: it is none.
+    """
+    kind = as_dtype(dtype)
+    if kind.is_complex:
+        raise DTypeError(f"{kind.name}: a scalar expression is made of real numbers")
+    return kind
+
+
 def variable(name: str, dtype: DType) -> Expression:
     """A named input of an expression."""
     if not isinstance(name, str):
         raise ArgumentTypeError(f"variable: the name is a {type(name).__name__}; expected text")
-    return _intern(VARIABLE, (), as_dtype(dtype), name)
+    return _intern(VARIABLE, (), real_dtype(dtype), name)
 
 
 # What a Python float becomes that meets no expression with a float dtype.
@@ -348,7 +360,7 @@ def constant(value: Any, dtype: DType | None = None) -> Expression:
         raise ArgumentTypeError(
             f"a scalar expression is made of real numbers; {type(value).__name__} was given"
         )
-    dtype = _dtype_alone(value) if dtype is None else dtypes.as_dtype(dtype)
+    dtype = _dtype_alone(value) if dtype is None else real_dtype(dtype)
     return _intern(CONSTANT, (), dtype, _normalised(value, dtype))
 
 

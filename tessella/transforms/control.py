@@ -30,6 +30,7 @@ from tessella.errors import (
 from tessella.primitives.base import Spec, normalise_axes
 from tessella.primitives.graph import Graph, Value, describe
 from tessella.primitives.movement import move_axis
+from tessella.sizes import Size
 from tessella.tensors.creation import arange, full
 from tessella.tensors.elementwise import clip
 from tessella.tensors.manipulation import concat, flip, stack
@@ -489,6 +490,12 @@ def _require_single(x: Tensor, name: str, what: str) -> None:
 def _known_truth(condition: Any, name: str) -> bool:
     if isinstance(condition, Tensor):
         _require_single(condition, name, "the condition")
+    elif not isinstance(
+        condition, (bool, int, float, np.ndarray, np.generic, Size)
+    ) and not trees.is_array(condition):
+        raise ArgumentTypeError(
+            f"{user_line()}: {name}: the condition gave a {type(condition).__name__}; expected True, False or a number"
+        )
     return bool(condition)
 
 

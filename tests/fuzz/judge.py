@@ -30,6 +30,7 @@ _OF_ANYTHING = (
     "scalar/mathematics/",
     "minitorch/operators.py",
     "minitorch/testing.py",
+    "tensors/numbers.py",
 )
 
 
@@ -69,6 +70,8 @@ def _drain(result: Any) -> None:
 
 def _of_error(error: Exception) -> Verdict:
     frames = traceback.extract_tb(error.__traceback__)
+    while isinstance(error, AttributeError) and frames[-1].name == "__getattr__":
+        frames.pop()  # it says what whoever asked for the attribute did
     ours = [frame for frame in frames if "/tessella/" in frame.filename]
     detail = f"{type(error).__name__}: {_text(error)}"
     innermost = frames[-1]
