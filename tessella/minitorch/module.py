@@ -51,7 +51,7 @@ class Parameter:
     def _claim(self, value: Any) -> None:
         if hasattr(value, "requires_grad_"):
             value.requires_grad_(True)
-            if self.name:
+            if self.name and hasattr(value, "name"):
                 value.name = self.name
 
     def __repr__(self) -> str:

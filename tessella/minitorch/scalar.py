@@ -6,6 +6,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
+from tessella.arguments.kinds import shown
 from tessella.errors import ArgumentTypeError
 from tessella.minitorch import scalar_functions
 from tessella.minitorch.arithmetic import Arithmetic
@@ -81,7 +82,11 @@ def derivative_check(f: Any, *scalars: Scalar) -> None:
     Raises:
         AssertionError: says which argument and the numbers that differ.
     """
-    out = f(*scalars)
+    out = f(*scalars) if callable(f) else None
+    if not isinstance(out, Scalar):
+        raise ArgumentTypeError(
+            f"derivative_check: {shown(f)} gave {shown(out)}; expected a function that gives a Scalar"
+        )
     out.backward()
     values = ", ".join(f"{x.data:f}" for x in scalars)
     for i, x in enumerate(scalars):
