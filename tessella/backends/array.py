@@ -218,7 +218,9 @@ def check_shape(shape: Any, name: str) -> Shape:
     >>> check_shape(3, "zeros"), check_shape([2, 3], "zeros")
     ((3,), (2, 3))
     """
-    if type(shape) is tuple and not [n for n in shape if type(n) is not int or n < 0]:
+    if type(shape) is tuple and not [
+        n for n in shape if type(n) is not int or not 0 <= n <= _LARGEST
+    ]:
         return shape  # as it mostly comes
     if isinstance(shape, (int, np.integer, Size)):
         shape = (shape,)
@@ -236,5 +238,9 @@ def check_shape(shape: Any, name: str) -> Shape:
         if extent < 0:
             raise ShapeError(
                 f"{name}: shape {_short(sizes)} holds {_short([extent])[1:-2]}; sizes must not be negative"
+            )
+        if not isinstance(extent, Size) and extent > _LARGEST:
+            raise OutOfMemoryError(
+                f"{name}: shape {_short(sizes)} has more elements than any machine can address; use a smaller one"
             )
     return tuple(as_integer(n) for n in sizes)

@@ -40,6 +40,10 @@ def central_difference(f: Any, *vals: Any, arg: int = 0, epsilon: float = 1e-6) 
         raise ArgumentError(
             f"central_difference: arg is {shown(arg)}; expected the number of one of {len(vals)} arguments"
         )
+    if not hasattr(vals[arg], "__sub__"):
+        raise ArgumentTypeError(
+            f"central_difference: argument {arg} is {shown(vals[arg])}; expected a number"
+        )
     if not isinstance(epsilon, (int, float)):
         raise ArgumentTypeError(
             f"central_difference: epsilon is {shown(epsilon)}; expected a number"

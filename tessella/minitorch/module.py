@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from tessella import nn
+from tessella.arguments import public
 from tessella.errors import ArgumentError, ArgumentTypeError
 from tessella.tensors.tensor import guarded, is_traced
 
@@ -109,6 +110,7 @@ class Module(nn.Module):
             )
         return super()._home_of(name, value)
 
+    @public
     def add_parameter(self, name: str, value: Any) -> Parameter:
         """Add a parameter of a value, and give it."""
         parameter = value if isinstance(value, Parameter) else Parameter(value, name)

@@ -43,8 +43,12 @@ class Scalar(Arithmetic):
     functions = scalar_functions
 
     def __init__(self, v: float, back: History | None = _LEAF, name: str | None = None) -> None:
-        if not isinstance(v, (int, float, np.number)):
+        if not isinstance(v, (int, float, np.number)) or isinstance(v, np.complexfloating):
             raise ArgumentTypeError(f"Scalar: {v!r} was given; expected a number")
+        if isinstance(v, int) and v.bit_length() > 1023:
+            raise ArgumentTypeError(
+                "Scalar: the number is larger than any float; give a smaller one"
+            )
         self.unique_id = next(unique_ids)
         self.data = float(v)
         self.history = back

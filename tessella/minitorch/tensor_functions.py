@@ -319,8 +319,10 @@ def grad_central_difference(
 ) -> float:
     """An approximation of the derivative of the sum of f by one element of one argument."""
     _require_tensors("grad_central_difference", f, vals)
-    if not -len(vals) <= arg < len(vals):
-        raise ArgumentError(f"grad_central_difference: arg is {arg}, of {len(vals)} arguments")
+    if not isinstance(arg, int) or not -len(vals) <= arg < len(vals):
+        raise ArgumentError(
+            f"grad_central_difference: arg is {shown(arg)}; expected the number of one of {len(vals)} arguments"
+        )
     up = zeros(vals[arg].shape, backend=vals[arg].backend)
     up[ind] = epsilon
     above, below = list(vals), list(vals)

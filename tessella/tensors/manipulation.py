@@ -58,7 +58,7 @@ def reshape(x: Tensor, /, shape: ShapeLike, *, copy: bool | None = None) -> Tens
 
 
 def _inferred(old: Shape, shape: int | Sequence[int]) -> Shape:
-    if type(shape) is tuple and -1 not in shape:  # as it mostly comes
+    if type(shape) is tuple and not [n for n in shape if type(n) is not int or n < 0]:  # mostly
         return check_shape(shape, "reshape")
     sizes = [shape] if isinstance(shape, INTEGERS) else list(shape)
     strange = [n for n in sizes if not isinstance(n, INTEGERS)]

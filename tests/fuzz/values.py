@@ -111,7 +111,6 @@ OBJECTS = [
     "np",
     "np.nan",
     "ts.float32",
-    "np.float32",
     "ts.nn.Linear(2, 2)",
     "ts.Tensor",
     "type('Odd', (), {'__len__': lambda self: -1, '__getitem__': lambda self, i: i})()",
