@@ -167,8 +167,8 @@ class TensorData:
     @public
     def __init__(self, storage: Any, shape: UserShape, strides: Any = None) -> None:
         self._storage: Storage = _numbers(storage)
-        self.shape = shape
-        self.strides = row_major(shape) if strides is None else _whole(strides, "strides")
+        self.shape = tuple(shape)
+        self.strides = row_major(self.shape) if strides is None else _whole(strides, "strides")
         if len(self.strides) != len(self.shape):
             raise IndexingError(
                 f"TensorData: strides {self.strides} and shape {self.shape} must be equally long"

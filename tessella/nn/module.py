@@ -588,7 +588,7 @@ def _names_read_by(kind: type) -> frozenset[str]:
     for base in kind.__mro__:
         if base.__module__.partition(".")[0] == "tessella":
             for member in vars(base).values():
-                code = getattr(inspect.unwrap(member), "__code__", None)  # type: ignore[arg-type]
+                code = getattr(inspect.unwrap(member), "__code__", None)
                 found.update(getattr(code, "co_names", ()))
     return frozenset(found)
 

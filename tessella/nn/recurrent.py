@@ -84,7 +84,7 @@ class LSTM(Module):
         single = x.ndim == 2
         if single:
             x = expand_dims(x, axis=1)
-            states = None if states is None else tuple(expand_dims(s, axis=1) for s in states)  # type: ignore[assignment]
+            states = None if states is None else tuple(expand_dims(s, axis=1) for s in states)
         elif self.batch_first:
             x = x.permute_dims((1, 0, 2))
         h, c = self._states(x, states)
