@@ -605,7 +605,7 @@ def _explain_refusal(module: Module, error: TypeError) -> None:
     ours = [vars(Module)[name].__code__ for name in ("__call__", "_forward_traced")]
     if traceback is not None and traceback.tb_frame.f_code in ours:
         raise ArgumentTypeError(
-            f"{type(module).__name__}: call it as forward{inspect.signature(module.forward)} says: {error}"
+            f"{type(module).__name__}: forward takes {inspect.signature(module.forward)}; {error}"
         ) from None
 
 

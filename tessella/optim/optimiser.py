@@ -265,12 +265,13 @@ def _is_a_group(group: Any) -> bool:
 
 def _numbered(parameters: list[Tensor], number: Any) -> Tensor:
     """A parameter by its number, which is text in some files."""
-    text = str(number)
-    if not text.isdecimal() or int(text) >= len(parameters):
+    known = {str(i): parameter for i, parameter in enumerate(parameters)}
+    found = known.get(shown(number).strip("'"))
+    if found is None:
         raise StateDictError(
             f"load_state_dict: the state of parameter {shown(number)}, of parameters 0 to {len(parameters) - 1}"
         )
-    return parameters[int(text)]
+    return found
 
 
 def _own(value: Any) -> Any:
