@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 
 from tessella import forking
 from tessella.blocks import Block, Setting
-from tessella.errors import GradientError
+from tessella.errors import ArgumentTypeError, GradientError
 
 Edge = tuple["Node", int]  # a node, and which of its outputs
 Hook = Callable[[Any], Any]
@@ -32,6 +32,10 @@ class HookHandle:
     __slots__ = ("_hooks", "_key")
 
     def __init__(self, hooks: dict[int, Any], hook: Any) -> None:
+        if not isinstance(hooks, dict):
+            raise ArgumentTypeError(
+                f"HookHandle: a {type(hooks).__name__} was given as the hooks; expected a dict"
+            )
         self._hooks = hooks
         self._key = next(_hook_numbers)
         hooks[self._key] = hook
@@ -176,8 +180,33 @@ def gradients(
     roots: Sequence[tuple[Edge, Any]], targets: Sequence[Edge], retain_graph: bool = False
 ) -> list[Any]:
     """The gradients at some edges (None where none arrives); leaves keep what they have."""
+    if not isinstance(targets, (list, tuple)) or not all(_is_edge(edge) for edge in targets):
+        raise ArgumentTypeError(
+            "gradients: the targets are no edges; expected [(node, output), ...]"
+        )
     found = _walk(roots, retain_graph, {node for node, _ in targets})
     return [found.get((node, output)) for node, output in targets]
+
+
+def _is_edge(edge: Any) -> bool:
+    return isinstance(edge, tuple) and len(edge) == 2 and isinstance(edge[0], Node)
+
+
+def _checked_roots(roots: Any) -> Sequence[tuple[Edge, Any]]:
+    """What is walked from.
+
+    Raises:
+        ArgumentTypeError: it is no sequence of pairs of an edge and a gradient.
+    """
+    good = isinstance(roots, (list, tuple))
+    for root in roots if good else ():
+        good = good and isinstance(root, tuple) and len(root) == 2 and _is_edge(root[0])
+    if not good:
+        raise ArgumentTypeError(
+            "backward: the roots are no edges with gradients; expected [((node, output), gradient), ...]"
+        )
+    checked: Sequence[tuple[Edge, Any]] = roots
+    return checked
 
 
 def _walk(
@@ -186,7 +215,11 @@ def _walk(
     targets: set[Node] | None,
     order: Sequence[Node] | None = None,
 ) -> dict[Edge, Any]:
-    order = _topological([edge[0] for edge, _ in roots]) if order is None else order
+    checked = _checked_roots(roots)
+    if order is None:
+        order = _topological([edge[0] for edge, _ in checked])
+    elif not isinstance(order, (list, tuple)):
+        raise ArgumentTypeError(f"backward: the order is a {type(order).__name__}; expected nodes")
     needed = None if targets is None else _leads_to(order, targets)
     pending = _Pending()
     reached: dict[Edge, Any] = {}

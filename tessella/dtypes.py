@@ -8,13 +8,14 @@ one takes the floating dtype, and a Python scalar takes the dtype of the array i
 from __future__ import annotations
 
 import functools
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 
 from tessella.errors import DTypeError
 from tessella.uninterrupted import import_extension
 
+_SIZES = (1, 8, 16, 32, 64, 128)
 Kind = Literal["bool", "int", "uint", "float", "complex"]
 
 
@@ -52,6 +53,15 @@ class DType:
     high: int
 
     def __init__(self, name: str, kind: Kind, bits: int, code: int) -> None:
+        if (
+            not isinstance(kind, str)
+            or kind not in get_args(Kind)
+            or type(bits) is not int
+            or bits not in _SIZES
+        ):
+            raise DTypeError(
+                "DType: data types are not made; use one of those there are, such as ts.float32"
+            )
         self.name = name
         self.kind = kind
         self.bits = bits
@@ -187,6 +197,7 @@ def python_scalar_dtype(value: bool | int | float | complex, like: DType) -> DTy
     >>> python_scalar_dtype(2.0, float16), python_scalar_dtype(2.0, int32)
     (tessella.float16, tessella.float32)
     """
+    like = as_dtype(like)
     if isinstance(value, (bool, np.bool_)):
         return bool_ if like.is_bool else like
     if isinstance(value, int):
@@ -209,6 +220,11 @@ def promote(*dtypes: DType) -> DType:
     >>> promote(int8, uint8), promote(float16, bfloat16), promote(int64, float32)
     (tessella.int16, tessella.float32, tessella.float32)
     """
+    if len(dtypes) == 2 and type(dtypes[0]) is DType and type(dtypes[1]) is DType:
+        return _promote_two(dtypes[0], dtypes[1])  # as it mostly comes
+    if not dtypes:
+        raise DTypeError("promote: no data type was given; give at least one")
+    dtypes = tuple([as_dtype(dtype) for dtype in dtypes])
     return functools.reduce(_promote_two, dtypes)
 
 
@@ -252,6 +268,7 @@ def can_cast(source: DType, target: DType) -> bool:
     >>> can_cast(int32, float32), can_cast(float32, int64)
     (True, False)
     """
+    source, target = as_dtype(source), as_dtype(target)
     try:
         return promote(source, target) is target
     except DTypeError:
@@ -264,7 +281,8 @@ def limits(dtype: DType) -> tuple[int, int]:
     >>> limits(int8), limits(uint16)
     ((-128, 127), (0, 65535))
     """
-    return dtype.low, dtype.high
+    kind = as_dtype(dtype)
+    return kind.low, kind.high
 
 
 def is_half(dtype: DType) -> bool:
@@ -287,4 +305,5 @@ def result_float(dtype: DType) -> DType:
     >>> result_float(int8), result_float(float64)
     (tessella.float32, tessella.float64)
     """
-    return dtype if dtype.is_inexact else DEFAULT_FLOAT
+    kind = as_dtype(dtype)
+    return kind if kind.is_inexact else DEFAULT_FLOAT

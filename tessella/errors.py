@@ -60,7 +60,7 @@ class NotFiniteError(TessellaError, ArithmeticError):
 
 
 class MissingRuleError(TessellaError, NotImplementedError):
-    """A primitive without the rule that was needed; names the file and the method to add."""
+    """A primitive or a class without the rule that was needed; names the method to add."""
 
 
 class OutOfMemoryError(TessellaError, MemoryError):

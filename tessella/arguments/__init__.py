@@ -59,6 +59,13 @@ def _gated(function: Any, lifts: bool) -> Any:
     return made
 
 
+def constructor_gate(kind: type) -> Gate | None:
+    """The gate of the constructor of a class, or of the first of its bases that has one."""
+    constructors = [vars(base).get("__init__") for base in kind.__mro__]
+    gates = [getattr(made, "__gate__", None) for made in constructors]
+    return next((gate for gate in gates if gate is not None), None)
+
+
 @functools.cache
 def _factory(parameters: tuple[Parameter, ...]) -> Callable[..., Any]:
     """What makes the functions around those of some parameters."""

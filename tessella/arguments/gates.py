@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import difflib
 import inspect
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
 
 from tessella.arguments.kinds import (
@@ -30,6 +31,7 @@ POSITIONAL, BOTH, SEVERAL, NAMED = (
 
 
 A_TENSOR = "a Tensor, or what ts.asarray takes: a NumPy array, a number, nested lists of numbers"
+RECEIVERS = ("self", "cls")  # what a method is called on is no argument
 
 
 class Parameter(NamedTuple):
@@ -50,6 +52,7 @@ class Gate:
     def __init__(self, function: Callable[..., Any], lifts: bool) -> None:
         self.function, self.lifts = function, lifts
         self.name = function.__name__
+        self.is_constructor = function.__name__ in ("__init__", "__new__")
         self.public = function  # what users call
         self.parameters = [
             Parameter(p.name, p.kind, str(p.annotation), MISSING if p.default is p.empty else p.default)
@@ -79,6 +82,21 @@ class Gate:
             named: those of the parameters that have only a name.
             others: keywords that are no parameter's name.
         """
+        if self.is_constructor:
+            made = placed[0] if isinstance(placed[0], type) else type(placed[0])
+            return self._of_class(made)._settle(placed, more, named, others)
+        return self._settle(placed, more, named, others)
+
+    def _of_class(self, kind: type) -> Gate:
+        """This gate under the name of the class that is made, which may have inherited it."""
+        made = copy.copy(self)
+        made.name = kind.__name__
+        return made
+
+    def _settle(
+        self, placed: tuple[Any, ...], more: tuple[Any, ...], named: dict[str, Any],
+        others: dict[str, Any],
+    ) -> Any:  # fmt: skip
         values = dict(zip(self.by_place, placed, strict=True)) | named
         if self.several is not None:
             values[self.several] = more
@@ -112,17 +130,31 @@ class Gate:
         several = values.pop(self.several) if self.several is not None else ()
         return function(*placed, *several, **values)
 
+    def fit_options(self, owner: str, options: Mapping[str, Any]) -> dict[str, Any]:
+        """Options by the names of parameters, as these take them; what has another name stays as it is.
+
+        Args:
+            owner: whose they are, for messages.
+        """
+        named = copy.copy(self)
+        named.name = owner
+        return {
+            name: named._fit(name, self.kinds[name], value) if name in self.kinds else value
+            for name, value in options.items()
+        }
+
     # --- which argument is whose ---------------------------------------------------------------------
 
     def _place(self, more: tuple[Any, ...], values: dict[str, Any]) -> None:
         """Arguments beyond the last place: an axis may be one, which PyTorch and NumPy both have there."""
         first = self.by_name[0] if self.by_name else None
         if len(more) > 1 or first not in ("axis", "k"):
-            most = len(self.by_place)
+            names = [name for name in self.by_place if name not in RECEIVERS]
+            most = len(names)
             rest = f"; {self._listed(self.by_name)} by name" if self.by_name else ""
             raise ArgumentTypeError(
                 f"{self.name}: {most + len(more)} arguments were given by place; expected at most {most} "
-                f"({self._listed(self.by_place)}){rest}"
+                f"({self._listed(names)}){rest}"
             )
         self._give(first, first, more[0], values)
 
@@ -140,7 +172,7 @@ class Gate:
         )
 
     def _nearest(self, keyword: str) -> str:
-        names = [p.name for p in self.parameters]
+        names = [p.name for p in self.parameters if p.name not in RECEIVERS]
         spelled = {name: name for name in names} | self.spelled
         close = difflib.get_close_matches(keyword, spelled, 1)
         hint = f"; did you mean `{spelled[close[0]]}`?" if close else ""
@@ -181,7 +213,7 @@ class Gate:
         if found is UNFIT:
             large = type(value) is int and not is_of_64_bits(value)
             why = ", which has more than 64 bits" if large else ""
-            raise kind.error(
+            raise kind.error_for(value)(
                 f"{self.name}: {name} is {shown(value)}{why}; expected {kind.expected}"
             )
         return found

@@ -29,9 +29,14 @@ Padding: TypeAlias = "int | str | Sequence[int] | Sequence[Sequence[int]]"
 Device: TypeAlias = "str | None"
 Reduction: TypeAlias = str
 Approximation: TypeAlias = str
+Count: TypeAlias = int  # of at least 1
+Natural: TypeAlias = int  # of at least 0
+Probability: TypeAlias = float  # from 0 to 1
+NotNegative: TypeAlias = float  # finite
 
 _MOST = 1 << 63  # what integers lie below
 _LARGEST_FLOAT = 1 << 1023
+_FINITE = 1.7976931348623157e308
 UNFIT: Any = type("Unfit", (), {"__repr__": lambda self: "<unfit>"})()
 MISSING: Any = type("Missing", (), {"__repr__": lambda self: "<missing>"})()
 
@@ -51,12 +56,19 @@ class Kind(NamedTuple):
         quick: Python that is true for what needs no closer look; `{0}` is the argument.
         look: gives what the function is to get, or `UNFIT`.
         error: the class of what is raised then.
+        typed: for numbers in a range, gives `UNFIT` if it is no number of the kind at all.
     """
 
     expected: str
     quick: str
     look: Callable[[Any], Any]
     error: type[TessellaError] = ArgumentTypeError
+    typed: Callable[[Any], Any] | None = None
+
+    def error_for(self, value: Any) -> type[TessellaError]:
+        """The class of what is raised for an argument that does not fit."""
+        wrong_type = self.typed is not None and self.typed(value) is UNFIT
+        return ArgumentTypeError if wrong_type else self.error
 
     def or_none(self) -> Kind:
         """The same, or None."""
@@ -189,6 +201,44 @@ def _anything(value: Any) -> Any:
     return value
 
 
+def _mapping(value: Any) -> Any:
+    return value if isinstance(value, Mapping) else UNFIT
+
+
+def _pair(value: Any) -> Any:
+    found = _several(_number)(value)
+    return found if found is not UNFIT and len(found) == 2 else UNFIT
+
+
+def _iterable(value: Any) -> Any:
+    """What can be gone through, but not text."""
+    return (
+        UNFIT if isinstance(value, (str, bytes, type)) or not hasattr(value, "__iter__") else value
+    )
+
+
+def _dtypes(value: Any) -> Any:
+    items = value if isinstance(value, (tuple, list)) else None
+    good = items is not None and all(isinstance(kind, DType) for kind in items)
+    return tuple(items or ()) if good else UNFIT
+
+
+def _set(value: Any) -> Any:
+    return value if isinstance(value, set) else UNFIT
+
+
+def _within(one: Callable[[Any], Any], least: float, most: float) -> Callable[[Any], Any]:
+    """Numbers of a kind in a range; NaN is in none."""
+
+    def look(value: Any) -> Any:
+        found = one(value)
+        if found is UNFIT or type(found) is Size:
+            return found
+        return found if least <= found <= most else UNFIT
+
+    return look
+
+
 _integers = _several(_integer)
 _IS_SEVERAL = "(type({0}) is tuple or type({0}) is list)"  # whose items the function looks at
 _is_small = f"type({{0}}) is int and {-_MOST} <= {{0}} < {_MOST}"
@@ -200,6 +250,8 @@ _ONE_OR_MORE = Kind(
     "a whole number or several, as a tuple or a list", f"({_IS_SEVERAL} or {_is_small})",
     _either(_integer, _integers),
 )  # fmt: skip
+_TEXT = Kind("text", "type({0}) is str", _text)
+_MAPPING = Kind("a mapping of names, such as a dict", "type({0}) is dict", _mapping)
 _FUNCTION = Kind("a function", "callable({0})", _function)
 _AXIS = Kind(
     "the number of an axis",
@@ -228,6 +280,7 @@ _KINDS: dict[str, Kind] = {
         expected="a whole number or several, as a tuple or a list", look=_either(_extent, _several(_extent)),
         error=ShapeError
     ),
+    "Key": Kind("a key, as ts.random.key(seed) gives it, or None", "True", _anything, ArgumentError),
     "PerAxis": _ONE_OR_MORE,
     "PerAxis | None": _ONE_OR_MORE.or_none(),
     "int | Sequence[int]": _ONE_OR_MORE,
@@ -251,7 +304,36 @@ _KINDS: dict[str, Kind] = {
         lambda value: UNFIT if isinstance(value, (complex, np.complexfloating)) else _scalar(value),
     ),
     "str": Kind("text", "type({0}) is str", _text),
-    "Callable[..., Any]": _FUNCTION,
+    "str | None": _TEXT.or_none(),
+    "Count": Kind(
+        "a whole number of at least 1", f"(type({{0}}) is int and 0 < {{0}} < {_MOST})",
+        _within(_integer, 1, _MOST), ArgumentError, _number,
+    ),
+    "Natural": Kind(
+        "a whole number of at least 0", f"(type({{0}}) is int and 0 <= {{0}} < {_MOST})",
+        _within(_integer, 0, _MOST), ArgumentError, _number,
+    ),
+    "Probability": Kind(
+        "a probability from 0 to 1", "(type({0}) is float and 0.0 <= {0} <= 1.0)",
+        _within(_number, 0.0, 1.0), ArgumentError, _number,
+    ),
+    "NotNegative": Kind(
+        "a finite number of at least 0", "(type({0}) is float and 0.0 <= {0} < 1e300)",
+        _within(_number, 0.0, _FINITE), ArgumentError, _number,
+    ),
+    "set[int] | None": Kind("a set", "False", _set).or_none(),
+    "str | Sequence[str]": Kind(
+        "a name, or several as a tuple or a list", "(type({0}) is str)", _either(_text, _several(_text))
+    ),
+    "DTypes": Kind(
+        "several dtypes, as a tuple", "(type({0}) is tuple and {0} and type({0}[0]) is DType)", _dtypes, DTypeError
+    ),
+    "Sequence[str] | None": Kind("several names", "False", _several(_text)).or_none(),
+    "Sequence[Callable[..., Any]] | None": Kind("several functions", "False", _several(_function)).or_none(),
+    "Mapping[str, Any]": _MAPPING,
+    "Mapping[str, Any] | None": _MAPPING.or_none(),
+    "Iterable[Any]": Kind("several, for example a list", "type({0}) is list", _iterable),
+    "tuple[float, float]": Kind("two numbers, as a tuple or a list", "False", _pair),
     "Sequence[Tensor]": Kind(
         "several tensors, as a list or a tuple", "(type({0}) is list or type({0}) is tuple or type({0}) is list)",
         _several(_anything),
@@ -292,16 +374,40 @@ def _choice(text: str) -> Kind:
     )  # fmt: skip
 
 
+for _name in ("Count", "Natural", "NotNegative", "Probability", "ShapeLike"):
+    _KINDS[f"{_name} | None"] = _KINDS[_name].or_none()
 _KINDS["Reduction"] = _choice("Literal['mean', 'sum', 'none']")
 _KINDS["Approximation"] = _choice("Literal['none', 'tanh']")
 
 
+def register_kind(annotation: str, kind: Kind) -> None:
+    """Say what parameters of an annotation take, and that they may be None with `| None` after it."""
+    _KINDS[annotation], _KINDS[f"{annotation} | None"] = kind, kind.or_none()
+
+
+def register_class(annotation: str, kind: Callable[[], type], expected: str) -> None:
+    """Likewise for the objects of a class of a stratum above.
+
+    Args:
+        kind: gives the class; its own methods may take such objects, too.
+    """
+
+    def look(value: Any) -> Any:
+        return value if isinstance(value, kind()) else UNFIT
+
+    register_kind(annotation, Kind(expected, "False", look))
+
+
 def kind_of(name: str, annotation: str) -> Kind | None:
     """What a parameter takes; None for tensors."""
+    if name in ("self", "cls"):
+        return _KINDS["Any"]
     if annotation in TENSORS:
         return None
     if name in _AXIS_NAMES and annotation in _AXES_OF:
         return _AXES_OF[annotation]
+    if annotation.startswith("Callable["):
+        return _FUNCTION.or_none() if annotation.endswith("| None") else _FUNCTION
     if annotation.startswith("Literal["):
         return _choice(annotation)
     return _KINDS[annotation]  # an annotation that is not there is to be added to the table

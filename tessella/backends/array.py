@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -63,9 +64,18 @@ def _require_addresses(shape: Shape, dtype: DType, size: Any) -> None:
     """Complain about a shape whose places have no addresses, although its elements may be stored once."""
     if any(type(n) is int and n > _LARGEST for n in (*shape, size)):
         raise OutOfMemoryError(
-            f"a tensor of shape {shape} and dtype {dtype.name} has more elements than any machine can "
+            f"a tensor of shape {_short(shape)} and dtype {dtype.name} has more elements than any machine can "
             "address; use a smaller shape"
         )
+
+
+def _short(sizes: Sequence[Any]) -> str:
+    """Sizes in a message: those that no machine has are not written out, as Python would not do it."""
+    texts = [
+        f"2**{n.bit_length()} or so" if type(n) is int and abs(n) > _LARGEST else repr(n)
+        for n in sizes
+    ]
+    return f"({', '.join(texts)}{',' * (len(texts) == 1)})"
 
 
 def contiguous_layout(shape: Shape, dtype: DType) -> Layout:
@@ -208,7 +218,9 @@ def check_shape(shape: Any, name: str) -> Shape:
     >>> check_shape(3, "zeros"), check_shape([2, 3], "zeros")
     ((3,), (2, 3))
     """
-    if type(shape) is tuple and not [n for n in shape if type(n) is not int or n < 0]:
+    if type(shape) is tuple and not [
+        n for n in shape if type(n) is not int or not 0 <= n <= _LARGEST
+    ]:
         return shape  # as it mostly comes
     if isinstance(shape, (int, np.integer, Size)):
         shape = (shape,)
@@ -220,7 +232,15 @@ def check_shape(shape: Any, name: str) -> Shape:
         ) from None
     for extent in sizes:
         if not isinstance(extent, (int, np.integer, Size)) or isinstance(extent, bool):
-            raise ShapeError(f"{name}: shape {sizes} holds {extent!r}; sizes must be integers")
+            raise ShapeError(
+                f"{name}: shape {_short(sizes)} holds {extent!r}; sizes must be integers"
+            )
         if extent < 0:
-            raise ShapeError(f"{name}: shape {sizes} holds {extent}; sizes must not be negative")
+            raise ShapeError(
+                f"{name}: shape {_short(sizes)} holds {_short([extent])[1:-2]}; sizes must not be negative"
+            )
+        if not isinstance(extent, Size) and extent > _LARGEST:
+            raise OutOfMemoryError(
+                f"{name}: shape {_short(sizes)} has more elements than any machine can address; use a smaller one"
+            )
     return tuple(as_integer(n) for n in sizes)

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from tessella import forking
+from tessella.arguments.kinds import shown
 from tessella.backends.array import Array, Layout, contiguous_layout, empty, from_numpy, to_numpy
 from tessella.backends.cpu.buffers import allocate
 from tessella.blocks import Restoring
@@ -46,9 +47,9 @@ def backend(name: str) -> Restoring[None]:
     Raises:
         DeviceError: there is no such backend.
     """
-    if name not in BACKENDS:
+    if not isinstance(name, str) or name not in BACKENDS:
         raise DeviceError(
-            f"backend: there is no backend {name!r}; choose one of {', '.join(BACKENDS)}"
+            f"backend: there is no backend {shown(name)}; choose one of {', '.join(BACKENDS)}"
         )
     return observe.choosing(backend=name)
 

@@ -9,10 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from tessella import files, notebooks
+from tessella.arguments.kinds import shown
 from tessella.backends.cpu import limits, machine
 from tessella.compiler.program import Program
 from tessella.compiler.steps import HostStep, Step
 from tessella.dtypes import DType, float32, float64
+from tessella.errors import ArgumentTypeError
 from tessella.notebooks import Cell
 from tessella.primitives.graph import Where, describe
 from tessella.primitives.indexing import InRange
@@ -196,6 +198,8 @@ class Explanation:
         Raises:
             OSError: it cannot be written; a file that was there stays.
         """
+        if not isinstance(path, (str, Path)):
+            raise ArgumentTypeError(f"explain: the path is {shown(path)}; expected text or a Path")
         files.write(path, _page(self))
 
 

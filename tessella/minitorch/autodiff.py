@@ -15,8 +15,9 @@ from typing import Any, Protocol
 import numpy as np
 
 from tessella import autodiff
+from tessella.arguments.kinds import shown
 from tessella.autodiff import Edge, Node
-from tessella.errors import CourseGradientError
+from tessella.errors import ArgumentError, ArgumentTypeError, CourseGradientError
 
 
 def central_difference(f: Any, *vals: Any, arg: int = 0, epsilon: float = 1e-6) -> Any:
@@ -33,10 +34,27 @@ def central_difference(f: Any, *vals: Any, arg: int = 0, epsilon: float = 1e-6) 
     >>> round(central_difference(lambda x, y: x * x * y, 3.0, 2.0, arg=0), 6)
     12.0
     """
+    if not callable(f):
+        raise ArgumentTypeError(f"central_difference: f is {shown(f)}; expected a function")
+    if not isinstance(arg, int) or not -len(vals) <= arg < len(vals):
+        raise ArgumentError(
+            f"central_difference: arg is {shown(arg)}; expected the number of one of {len(vals)} arguments"
+        )
+    if not hasattr(vals[arg], "__sub__"):
+        raise ArgumentTypeError(
+            f"central_difference: argument {arg} is {shown(vals[arg])}; expected a number"
+        )
+    if not isinstance(epsilon, (int, float)):
+        raise ArgumentTypeError(
+            f"central_difference: epsilon is {shown(epsilon)}; expected a number"
+        )
     above, below = list(vals), list(vals)
     above[arg] = vals[arg] + epsilon
     below[arg] = vals[arg] - epsilon
-    return (f(*above) - f(*below)) / (2.0 * epsilon)
+    higher, lower = f(*above), f(*below)
+    if not hasattr(higher, "__truediv__"):
+        raise ArgumentTypeError(f"central_difference: f gave {shown(higher)}; expected a number")
+    return (higher - lower) / (2.0 * epsilon)
 
 
 def assert_gradient(where: str, gradient: Any, expected: float) -> None:
@@ -125,8 +143,16 @@ def _tape(variable: Any) -> list[Any]:
     return [node for node, _ in reversed(edges.values())]
 
 
+def _require_variable(name: str, variable: Any) -> None:
+    if not hasattr(variable, "is_constant") or not hasattr(variable, "unique_id"):
+        raise ArgumentTypeError(
+            f"{name}: {shown(variable)} was given; expected a Scalar, a Tensor, or what has a history like them"
+        )
+
+
 def topological_sort(variable: Variable) -> list[Any]:
     """All variables that are not constant, each before what it was computed from."""
+    _require_variable("topological_sort", variable)
     return [] if variable.is_constant() else [node.variable for node in _tape(variable)]
 
 
@@ -137,6 +163,7 @@ def backpropagate(variable: Variable, deriv: Any) -> None:
         variable: where to begin.
         deriv: the derivative there.
     """
+    _require_variable("backpropagate", variable)
     if not variable.is_constant():
         order = _tape(variable)
         autodiff.backward([((order[0], 0), deriv)], order=order)

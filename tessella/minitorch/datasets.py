@@ -10,6 +10,10 @@ import random
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from tessella.arguments import public
+from tessella.arguments.kinds import Natural
+from tessella.backends.cpu.buffers import require_available
+
 Point = tuple[float, float]
 
 
@@ -22,8 +26,10 @@ class Graph:
     y: list[int]
 
 
-def make_pts(N: int) -> list[Point]:
+@public
+def make_pts(N: Natural) -> list[Point]:
     """Random points of the unit square."""
+    require_available(200 * N)  # bytes of the objects of Python, before the first is made
     return [(random.random(), random.random()) for _ in range(N)]
 
 
@@ -32,7 +38,8 @@ def _labelled(N: int, is_one: Callable[[float, float], bool]) -> Graph:
     return Graph(N, X, [int(is_one(*point)) for point in X])
 
 
-def simple(N: int) -> Graph:
+@public
+def simple(N: Natural) -> Graph:
     """The left half.
 
     >>> graph = simple(50)
@@ -42,28 +49,34 @@ def simple(N: int) -> Graph:
     return _labelled(N, lambda a, b: a < 0.5)
 
 
-def diag(N: int) -> Graph:
+@public
+def diag(N: Natural) -> Graph:
     """A corner, below a diagonal."""
     return _labelled(N, lambda a, b: a + b < 0.5)
 
 
-def split(N: int) -> Graph:
+@public
+def split(N: Natural) -> Graph:
     """The outer fifths on the left and right."""
     return _labelled(N, lambda a, b: a < 0.2 or a > 0.8)
 
 
-def xor(N: int) -> Graph:
+@public
+def xor(N: Natural) -> Graph:
     """Two quarters that meet in the middle."""
     return _labelled(N, lambda a, b: (a < 0.5 < b) or (b < 0.5 < a))
 
 
-def circle(N: int) -> Graph:
+@public
+def circle(N: Natural) -> Graph:
     """What is outside a circle."""
     return _labelled(N, lambda a, b: (a - 0.5) ** 2 + (b - 0.5) ** 2 > 0.1)
 
 
-def spiral(N: int) -> Graph:
+@public
+def spiral(N: Natural) -> Graph:
     """Two arms of a spiral, half the points (rounded down) on each."""
+    require_available(200 * N)
     half = N // 2
     turns = [10.0 * place / half for place in range(5, 5 + half)]
     arm = [(t * math.cos(t) / 20.0, t * math.sin(t) / 20.0) for t in turns]

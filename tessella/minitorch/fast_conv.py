@@ -7,7 +7,10 @@ contraction of Tessella computes it, and two more its gradients.
 from __future__ import annotations
 
 import tessella as ts
+from tessella.arguments import public
 from tessella.minitorch.asserting import asserting
+from tessella.minitorch.taken import CourseTensor
+from tessella.minitorch.tensor import Tensor
 from tessella.minitorch.tensor_functions import Composed
 from tessella.nn import functional as F
 
@@ -39,7 +42,18 @@ def _beyond_the_end(weight: ts.Tensor) -> list[tuple[int, int]]:
     return [(0, n - 1) for n in weight.shape[2:]]
 
 
-conv1d = asserting(Conv1dFun.apply)
-conv2d = asserting(Conv2dFun.apply)
+@asserting
+@public
+def conv1d(input: CourseTensor, weight: CourseTensor) -> Tensor:
+    """`Conv1dFun` of a sequence and a bank of kernels."""
+    return Conv1dFun.apply(input, weight)
+
+
+@asserting
+@public
+def conv2d(input: CourseTensor, weight: CourseTensor) -> Tensor:
+    """`Conv2dFun` of images and a bank of kernels."""
+    return Conv2dFun.apply(input, weight)
+
 
 __all__ = ["Conv1dFun", "Conv2dFun", "conv1d", "conv2d"]

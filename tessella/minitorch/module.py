@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from tessella import nn
+from tessella.arguments import public
 from tessella.errors import ArgumentError, ArgumentTypeError
 from tessella.tensors.tensor import guarded, is_traced
 
@@ -51,7 +52,7 @@ class Parameter:
     def _claim(self, value: Any) -> None:
         if hasattr(value, "requires_grad_"):
             value.requires_grad_(True)
-            if self.name:
+            if self.name and hasattr(value, "name"):
                 value.name = self.name
 
     def __repr__(self) -> str:
@@ -109,6 +110,7 @@ class Module(nn.Module):
             )
         return super()._home_of(name, value)
 
+    @public
     def add_parameter(self, name: str, value: Any) -> Parameter:
         """Add a parameter of a value, and give it."""
         parameter = value if isinstance(value, Parameter) else Parameter(value, name)

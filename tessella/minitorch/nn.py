@@ -5,7 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import tessella as ts
-from tessella.errors import ArgumentError, CourseShapeError
+from tessella.arguments import public
+from tessella.arguments.kinds import Probability
+from tessella.errors import CourseShapeError
+from tessella.minitorch.taken import CourseTensor, TileSizes
 from tessella.minitorch.tensor import Tensor
 from tessella.minitorch.tensor_functions import Composed, number_of
 from tessella.nn import functional as F
@@ -22,7 +25,8 @@ def _check(input: Tensor, kernel: tuple[int, int], name: str) -> None:
         )
 
 
-def tile(input: Tensor, kernel: tuple[int, int]) -> tuple[Tensor, int, int]:
+@public
+def tile(input: CourseTensor, kernel: TileSizes) -> tuple[Tensor, int, int]:
     """An image cut in tiles, for pooling.
 
     Shapes: (batch, channel, height, width) -> (batch, channel, height / kh, width / kw, kh * kw).
@@ -50,7 +54,8 @@ class _MaxPool(Composed):
     compute = F.max_pool2d
 
 
-def avgpool2d(input: Tensor, kernel: tuple[int, int]) -> Tensor:
+@public
+def avgpool2d(input: CourseTensor, kernel: TileSizes) -> Tensor:
     """The mean of each tile.
 
     Shapes: (batch, channel, height, width) -> (batch, channel, height / kh, width / kw).
@@ -70,17 +75,20 @@ class Max(Composed):
         return ts.max(a, axis=number_of(dim), keepdims=True)
 
 
-def max(input: Tensor, dim: int) -> Tensor:
+@public
+def max(input: CourseTensor, dim: Any) -> Tensor:
     """The largest element along an axis, which becomes 1."""
     return Max.apply(input, dim)
 
 
-def argmax(input: Tensor, dim: int) -> Tensor:
+@public
+def argmax(input: CourseTensor, dim: Any) -> Tensor:
     """1 where the largest element along an axis is, else 0."""
     return max(input.detach(), dim) == input.detach()
 
 
-def maxpool2d(input: Tensor, kernel: tuple[int, int]) -> Tensor:
+@public
+def maxpool2d(input: CourseTensor, kernel: TileSizes) -> Tensor:
     """The largest element of each tile.
 
     Shapes: (batch, channel, height, width) -> (batch, channel, height / kh, width / kw).
@@ -100,17 +108,20 @@ class _LogSoftmax(Composed):
     compute = F.log_softmax
 
 
-def softmax(input: Tensor, dim: int) -> Tensor:
+@public
+def softmax(input: CourseTensor, dim: Any) -> Tensor:
     """e^x, divided by its sum along an axis."""
     return _Softmax.apply(input, dim)
 
 
-def logsoftmax(input: Tensor, dim: int) -> Tensor:
+@public
+def logsoftmax(input: CourseTensor, dim: Any) -> Tensor:
     """The logarithm of `softmax`, without overflow."""
     return _LogSoftmax.apply(input, dim)
 
 
-def dropout(input: Tensor, rate: float, ignore: bool = False) -> Tensor:
+@public
+def dropout(input: CourseTensor, rate: Probability, ignore: bool = False) -> Tensor:
     """input with elements dropped (set to 0) at random.
 
     The course does not scale what is left: the mean becomes smaller by the rate.
@@ -122,8 +133,6 @@ def dropout(input: Tensor, rate: float, ignore: bool = False) -> Tensor:
     Raises:
         ArgumentError: the rate is no share.
     """
-    if not 0 <= rate <= 1:
-        raise ArgumentError(f"dropout: rate is {rate}; expected a number from 0 to 1")
     if ignore:
         return input
     kept = ts.rand(input.shape) >= rate

@@ -6,6 +6,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
+from tessella.arguments.kinds import shown
 from tessella.errors import ArgumentTypeError
 from tessella.minitorch import scalar_functions
 from tessella.minitorch.arithmetic import Arithmetic
@@ -42,8 +43,12 @@ class Scalar(Arithmetic):
     functions = scalar_functions
 
     def __init__(self, v: float, back: History | None = _LEAF, name: str | None = None) -> None:
-        if not isinstance(v, (int, float, np.number)):
+        if not isinstance(v, (int, float, np.number)) or isinstance(v, np.complexfloating):
             raise ArgumentTypeError(f"Scalar: {v!r} was given; expected a number")
+        if isinstance(v, int) and v.bit_length() > 1023:
+            raise ArgumentTypeError(
+                "Scalar: the number is larger than any float; give a smaller one"
+            )
         self.unique_id = next(unique_ids)
         self.data = float(v)
         self.history = back
@@ -81,7 +86,11 @@ def derivative_check(f: Any, *scalars: Scalar) -> None:
     Raises:
         AssertionError: says which argument and the numbers that differ.
     """
-    out = f(*scalars)
+    out = f(*scalars) if callable(f) else None
+    if not isinstance(out, Scalar):
+        raise ArgumentTypeError(
+            f"derivative_check: {shown(f)} gave {shown(out)}; expected a function that gives a Scalar"
+        )
     out.backward()
     values = ", ".join(f"{x.data:f}" for x in scalars)
     for i, x in enumerate(scalars):

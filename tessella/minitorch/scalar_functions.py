@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 import tessella.minitorch.scalar as scalars  # which imports this module, too
-from tessella.errors import ArgumentTypeError
+from tessella.errors import ArgumentTypeError, MissingRuleError
 from tessella.minitorch import operators
 from tessella.minitorch.autodiff import Context, History
 
@@ -60,6 +60,8 @@ class ScalarFunction:
         Raises:
             ArgumentTypeError: an input is no number, or `forward` does not give one.
         """
+        if not hasattr(cls, "forward"):
+            raise MissingRuleError(f"{cls.__name__} has no forward; define forward(ctx, ...) in it")
         Scalar = scalars.Scalar
         inputs = [value if isinstance(value, Scalar) else Scalar(value) for value in vals]
         ctx = Context()

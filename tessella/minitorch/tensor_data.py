@@ -13,8 +13,17 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from tessella.arguments import public
+from tessella.arguments.kinds import shown
 from tessella.backends.array import row_major
-from tessella.errors import CourseIndexingError, CourseShapeError, IndexingError, ShapeError
+from tessella.errors import (
+    ArgumentTypeError,
+    CourseIndexingError,
+    CourseShapeError,
+    IndexingError,
+    ShapeError,
+)
+from tessella.minitorch import taken as taken
 from tessella.minitorch.operators import prod
 from tessella.primitives.base import broadcast_shapes
 
@@ -71,6 +80,7 @@ def broadcast_index(big_index: Any, big_shape: Any, shape: Any, out_index: Any) 
         out_index[axis] = big_index[axis + offset] if shape[axis] > 1 else 0
 
 
+@public
 def shape_broadcast(shape1: UserShape, shape2: UserShape) -> tuple[int, ...]:
     """The shape that two shapes have together.
 
@@ -86,6 +96,7 @@ def shape_broadcast(shape1: UserShape, shape2: UserShape) -> tuple[int, ...]:
         raise IndexingError(str(error)) from None
 
 
+@public
 def strides_from_shape(shape: UserShape) -> tuple[int, ...]:
     """The strides of a tensor whose elements lie in row-major order.
 
@@ -95,21 +106,42 @@ def strides_from_shape(shape: UserShape) -> tuple[int, ...]:
     return row_major(tuple(shape))
 
 
+def _numbers(storage: Any) -> Storage:
+    """A storage as float64, which is not copied if it is that already.
+
+    Raises:
+        ArgumentTypeError: it does not hold numbers.
+    """
+    try:
+        return np.asarray(storage, dtype=np.float64).reshape(-1)
+    except (TypeError, ValueError, OverflowError):
+        raise ArgumentTypeError(
+            f"TensorData: the storage is {shown(storage)}; expected numbers in a row"
+        ) from None
+
+
+def _whole(numbers: Any, name: str) -> tuple[int, ...]:
+    items = numbers if isinstance(numbers, (tuple, list, np.ndarray)) else (None,)
+    if not all(isinstance(n, (int, np.integer)) for n in items):
+        raise ArgumentTypeError(f"{name}: {shown(numbers)} was given; expected whole numbers")
+    return tuple([int(n) for n in items])
+
+
 def checked_index(index: int | UserIndex, shape: tuple[int, ...]) -> tuple[int, ...]:
     """An index of an element of a shape, as a tuple.
 
     Raises:
         IndexingError: negative, too large, or another number of dimensions.
     """
-    found = (index,) if isinstance(index, (int, np.integer)) else tuple(index)
+    found = (index,) if isinstance(index, (int, np.integer)) else _whole(index, "index")
     if len(found) != len(shape):
         raise IndexingError(
-            f"index {found} has {len(found)} dimensions, the tensor {len(shape)}: {shape}"
+            f"index {shown(found)} has {len(found)} dimensions, the tensor {len(shape)}: {shape}"
         )
     for axis, (i, n) in enumerate(zip(found, shape, strict=True)):
         if not 0 <= i < n:
             raise IndexingError(
-                f"index {found} is out of range: axis {axis} of shape {shape} takes 0 to {n - 1}"
+                f"index {shown(found)} is out of range: axis {axis} of shape {shape} takes 0 to {n - 1}"
                 + ("; negative indices are not taken" if i < 0 else "")
             )
     return found
@@ -132,14 +164,11 @@ class TensorData:
     ((3, 1), 6.0, (1, 3))
     """
 
-    def __init__(
-        self, storage: Sequence[float] | Storage, shape: UserShape, strides: Any = None
-    ) -> None:
-        self._storage: Storage = np.asarray(storage, dtype=np.float64).reshape(-1)
-        self.shape = tuple(int(n) for n in shape)
-        self.strides = tuple(
-            int(n) for n in (row_major(self.shape) if strides is None else strides)
-        )
+    @public
+    def __init__(self, storage: Any, shape: UserShape, strides: Any = None) -> None:
+        self._storage: Storage = _numbers(storage)
+        self.shape = tuple(shape)
+        self.strides = row_major(self.shape) if strides is None else _whole(strides, "strides")
         if len(self.strides) != len(self.shape):
             raise IndexingError(
                 f"TensorData: strides {self.strides} and shape {self.shape} must be equally long"
@@ -199,6 +228,8 @@ class TensorData:
 
     def set(self, key: int | UserIndex, val: float) -> None:
         """Write the element of an index."""
+        if not isinstance(val, (int, float, np.number)):
+            raise ArgumentTypeError(f"set: {shown(val)} was given; expected a number")
         self._storage[self.index(key)] = val
 
     def tuple(self) -> tuple[Storage, Shape, Strides]:
@@ -211,7 +242,7 @@ class TensorData:
         Raises:
             CourseIndexingError: the order does not name each axis once.
         """
-        if sorted(order) != list(range(self.dims)):
+        if sorted(_whole(order, "permute")) != list(range(self.dims)):
             raise CourseIndexingError(
                 f"permute: {order} must name each of the axes 0 to {self.dims - 1} once"
             )

@@ -16,7 +16,9 @@ import numpy as np
 import tessella as ts
 import tessella.minitorch.tensor as tensors  # which imports this module, too
 from tessella import autodiff, dtypes
-from tessella.errors import ShapeError
+from tessella.arguments import public
+from tessella.arguments.kinds import shown
+from tessella.errors import ArgumentError, ArgumentTypeError, MissingRuleError, ShapeError
 from tessella.minitorch import operators
 from tessella.minitorch.autodiff import Context, History, assert_gradient
 from tessella.minitorch.scalar_functions import wrap_tuple
@@ -61,6 +63,12 @@ class Function:
     @classmethod
     def apply(cls, *vals: Any) -> Tensor:
         """Apply to tensors (and whatever else `forward` takes), and remember it."""
+        if not hasattr(cls, "forward"):
+            raise MissingRuleError(f"{cls.__name__} has no forward; define forward(ctx, ...) in it")
+        if not cls.records and not (vals and isinstance(vals[0], tensors.Tensor)):
+            raise ArgumentTypeError(
+                f"{cls.__name__}: {shown(vals[0]) if vals else 'nothing'} was given; expected a minitorch.Tensor"
+            )
         wanted = tuple([type(v) is tensors.Tensor and v.history is not None for v in vals])
         needed = True in wanted
         ctx = Context(not needed, (), wanted)
@@ -77,7 +85,11 @@ class Function:
 
 def number_of(dim: Any) -> int:
     """An axis or size that may come as a tensor of one element, as the course passes them."""
-    return int(dim) if isinstance(dim, (int, np.integer)) else int(dim.item())
+    if isinstance(dim, (int, np.integer)):
+        return int(dim)
+    if not isinstance(dim, (tensors.Tensor, ts.Tensor)) or dim.size != 1:
+        raise ArgumentTypeError(f"dim is {shown(dim)}; expected the number of an axis")
+    return int(dim.item())
 
 
 def numbers_of(sizes: Any) -> tuple[int, ...]:
@@ -253,23 +265,20 @@ def _made(data: ts.Tensor, backend: TensorBackend, requires_grad: bool) -> Tenso
     return tensors.wrapped(data, backend, history)
 
 
-def zeros(
-    shape: UserShape, backend: TensorBackend = SimpleBackend, requires_grad: bool = False
-) -> Tensor:
+@public
+def zeros(shape: UserShape, backend: Any = SimpleBackend, requires_grad: bool = False) -> Tensor:
     """A tensor of zeros."""
     return _made(ts.zeros(tuple(shape), dtype=dtypes.float64), backend, requires_grad)
 
 
-def ones(
-    shape: UserShape, backend: TensorBackend = SimpleBackend, requires_grad: bool = False
-) -> Tensor:
+@public
+def ones(shape: UserShape, backend: Any = SimpleBackend, requires_grad: bool = False) -> Tensor:
     """A tensor of ones."""
     return _made(ts.ones(tuple(shape), dtype=dtypes.float64), backend, requires_grad)
 
 
-def rand(
-    shape: UserShape, backend: TensorBackend = SimpleBackend, requires_grad: bool = False
-) -> Tensor:
+@public
+def rand(shape: UserShape, backend: Any = SimpleBackend, requires_grad: bool = False) -> Tensor:
     """A tensor of uniform numbers from 0 (included) to 1 (excluded); see `tessella.manual_seed`."""
     return _made(ts.rand(tuple(shape), dtype=dtypes.float64), backend, requires_grad)
 
@@ -285,7 +294,7 @@ def tensor(ls: Any, backend: TensorBackend = SimpleBackend, requires_grad: bool 
     """
     try:
         data = np.array(ls, dtype=np.float64)
-    except ValueError as error:
+    except (TypeError, ValueError, OverflowError) as error:
         raise ShapeError(
             "tensor: the lists do not make a tensor of numbers; those at one depth must be equally "
             f"long ({error})"
@@ -296,10 +305,24 @@ def tensor(ls: Any, backend: TensorBackend = SimpleBackend, requires_grad: bool 
 # --- checking derivatives -----------------------------------------------------------------------------
 
 
+def _require_tensors(name: str, f: Any, vals: Sequence[Any]) -> None:
+    strange = [x for x in vals if not isinstance(x, tensors.Tensor)]
+    if not callable(f) or strange:
+        what = shown(strange[0] if callable(f) else f)
+        raise ArgumentTypeError(
+            f"{name}: {what} was given; expected a function, and minitorch.Tensors as its arguments"
+        )
+
+
 def grad_central_difference(
     f: Callable[..., Tensor], *vals: Tensor, arg: int = 0, epsilon: float = 1e-6, ind: Sequence[int]
 ) -> float:
     """An approximation of the derivative of the sum of f by one element of one argument."""
+    _require_tensors("grad_central_difference", f, vals)
+    if not isinstance(arg, int) or not -len(vals) <= arg < len(vals):
+        raise ArgumentError(
+            f"grad_central_difference: arg is {shown(arg)}; expected the number of one of {len(vals)} arguments"
+        )
     up = zeros(vals[arg].shape, backend=vals[arg].backend)
     up[ind] = epsilon
     above, below = list(vals), list(vals)
@@ -314,11 +337,17 @@ def grad_check(f: Callable[..., Tensor], *vals: Tensor) -> None:
     Raises:
         AssertionError: says which argument, where, and the numbers that differ.
     """
+    _require_tensors("grad_check", f, vals)
     for x in vals:
         x.requires_grad_(True)
         x.zero_grad_()
     random.seed(10)
-    f(*vals).sum().backward()
+    result = f(*vals)
+    if not isinstance(result, tensors.Tensor):
+        raise ArgumentTypeError(
+            f"grad_check: the function gave {shown(result)}; expected a minitorch.Tensor"
+        )
+    result.sum().backward()
     for i, x in enumerate(vals):
         ind = x._tensor.sample()
         name = getattr(f, "__name__", f)

@@ -17,9 +17,11 @@ import numpy as np
 
 import tessella as ts
 from tessella import autodiff, dtypes
-from tessella.errors import ShapeError, TracingError
+from tessella.arguments import public
+from tessella.errors import MissingRuleError, ShapeError, TracingError
 from tessella.minitorch import operators
 from tessella.minitorch.asserting import asserting
+from tessella.minitorch.taken import CourseTensor
 from tessella.minitorch.tensor_data import shape_broadcast
 from tessella.primitives.base import normalise_axis
 from tessella.primitives.elementwise import Elementwise
@@ -51,7 +53,7 @@ class TensorOps:
     @staticmethod
     def elementwise(fn: Callable[..., float]) -> Kernel:
         """fn for every element of tensors, broadcast together."""
-        raise NotImplementedError(
+        raise MissingRuleError(
             "TensorOps: a subclass defines map, zip, reduce and matrix_multiply, or elementwise"
         )
 
@@ -107,7 +109,8 @@ class TensorOps:
 
     @classmethod
     @asserting
-    def matrix_multiply(cls, a: Tensor, b: Tensor) -> Tensor:
+    @public
+    def matrix_multiply(cls, a: CourseTensor, b: CourseTensor) -> Tensor:
         """The product of the last two axes; the others broadcast."""
         return a._like(cls.there(ts.matmul)(a._data, b._data))
 
@@ -135,6 +138,7 @@ class TensorBackend:
     zips = "add", "mul", "lt", "eq", "is_close", "relu_back", "log_back", "inv_back"
     reductions = ("add", 0.0), ("mul", 1.0)
 
+    @public
     def __init__(self, ops: type[TensorOps]) -> None:
         self.ops, self.cuda, self.running = ops, ops.cuda, ops.running
         for name in self.maps:
@@ -286,6 +290,7 @@ def diagnosed(function: Callable[..., None]) -> Callable[..., None]:
 class LowLevel:
     """`tensor_map`, `tensor_zip` and `tensor_reduce` of a set of operations."""
 
+    @public
     def __init__(self, ops: type[TensorOps]) -> None:
         self.ops = ops
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
+from tessella.arguments import public
 from tessella.nn import functional as F
 from tessella.nn.module import Module
 from tessella.tensors.tensor import Tensor
@@ -31,7 +34,8 @@ class Tanh(Module):
 class GELU(Module):
     """x times the normal distribution function of x."""
 
-    def __init__(self, approximate: str = "none") -> None:
+    @public
+    def __init__(self, approximate: Literal["none", "tanh"] = "none") -> None:
         super().__init__()
         self.approximate = approximate
 
@@ -52,6 +56,7 @@ class SiLU(Module):
 class ELU(Module):
     """x where it is positive, else alpha (e^x - 1)."""
 
+    @public
     def __init__(self, alpha: float = 1.0) -> None:
         super().__init__()
         self.alpha = alpha
@@ -66,6 +71,7 @@ class ELU(Module):
 class LeakyReLU(Module):
     """x where it is positive, else slope x."""
 
+    @public
     def __init__(self, negative_slope: float = 0.01) -> None:
         super().__init__()
         self.negative_slope = negative_slope
@@ -87,6 +93,7 @@ class Softplus(Module):
 class Softmax(Module):
     """e^x, divided by its sum along an axis."""
 
+    @public
     def __init__(self, dim: int = -1) -> None:
         super().__init__()
         self.dim = dim
@@ -101,6 +108,7 @@ class Softmax(Module):
 class LogSoftmax(Module):
     """The logarithm of softmax."""
 
+    @public
     def __init__(self, dim: int = -1) -> None:
         super().__init__()
         self.dim = dim
@@ -133,6 +141,7 @@ class LogSigmoid(Module):
 class Hardtanh(Module):
     """x, but at least `min_val` and at most `max_val`."""
 
+    @public
     def __init__(self, min_val: float = -1.0, max_val: float = 1.0) -> None:
         super().__init__()
         self.min_val, self.max_val = min_val, max_val

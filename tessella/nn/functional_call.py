@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Any
 
+from tessella.arguments import public
+from tessella.arguments.kinds import shown
 from tessella.errors import ArgumentError, ArgumentTypeError, ShapeError
 from tessella.nn.module import Module
 from tessella.tensors.manipulation import stack
 from tessella.tensors.rebinding import rebound
 from tessella.tensors.tensor import Tensor
 
-State = Mapping[str, Tensor]
 
-
+@public
 def functional_call(
     module: Module,
-    parameter_and_buffer_dicts: State | Sequence[State],
+    parameter_and_buffer_dicts: Any,
     args: Any = (),
-    kwargs: dict[str, Any] | None = None,
+    kwargs: Mapping[str, Any] | None = None,
     *,
     strict: bool = False,
 ) -> Any:
@@ -47,15 +48,22 @@ def functional_call(
         [parameter_and_buffer_dicts]
         if isinstance(parameter_and_buffer_dicts, Mapping)
         else list(parameter_and_buffer_dicts)
+        if isinstance(parameter_and_buffer_dicts, (list, tuple))
+        else [parameter_and_buffer_dicts]
     )
+    if not all(isinstance(part, Mapping) for part in dicts):
+        raise ArgumentTypeError(
+            f"functional_call: parameter_and_buffer_dicts is {shown(parameter_and_buffer_dicts)}; expected a "
+            "dictionary of names to tensors, or several"
+        )
     given = {name: tensor for part in dicts for name, tensor in part.items()}
     own: dict[str, Tensor] = {**dict(module.named_parameters()), **dict(module.named_buffers())}
-    unknown = sorted(set(given) - set(own))
+    unknown = sorted(map(str, set(given) - set(own)))
     missing = sorted(set(own) - set(given)) if strict else []
     if unknown or missing:
-        shown = f"it has no {', '.join(unknown)}" if unknown else f"{', '.join(missing)} is missing"
+        words = f"it has no {', '.join(unknown)}" if unknown else f"{', '.join(missing)} is missing"
         raise ArgumentError(
-            f"functional_call: {type(module).__name__}: {shown}; its names are {', '.join(sorted(own))}"
+            f"functional_call: {type(module).__name__}: {words}; its names are {', '.join(sorted(own))}"
         )
     for name, tensor in given.items():
         if not isinstance(tensor, Tensor):
@@ -72,8 +80,9 @@ def functional_call(
         return module(*arguments, **(kwargs or {}))
 
 
+@public
 def stack_module_state(
-    modules: Sequence[Module],
+    modules: Iterable[Any],
 ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
     """The parameters and the buffers of modules of one kind, stacked: an ensemble for `ts.vmap`.
 
@@ -87,6 +96,12 @@ def stack_module_state(
     >>> ts.vmap(call, in_axes=(0, None))(parameters, ts.ones(2)).shape
     (3, 1)
     """
+    modules = list(modules)
+    for module in modules:
+        if not isinstance(module, Module):
+            raise ArgumentTypeError(
+                f"stack_module_state: {shown(module)} is among the modules; expected an nn.Module"
+            )
     if not modules:
         raise ArgumentError("stack_module_state: there are no modules; give at least one")
     parts = [(dict(m.named_parameters()), dict(m.named_buffers())) for m in modules]

@@ -7,44 +7,56 @@ orthogonal.
 from __future__ import annotations
 
 import math
+from typing import Literal, TypeAlias
 
 import numpy as np
 
+from tessella.arguments import public
+from tessella.arguments.kinds import register_class
 from tessella.errors import ArgumentError, ShapeError
 from tessella.tensors import random
 from tessella.tensors.creation import asarray, full
 from tessella.tensors.tensor import Tensor
+
+Filled: TypeAlias = Tensor  # no array, whose copy would be filled
+register_class("Filled", lambda: Tensor, "a Tensor, which is filled in place")
 
 
 def _set(tensor: Tensor, values: Tensor) -> Tensor:
     return tensor.assign(values.astype(tensor.dtype))
 
 
-def uniform_(tensor: Tensor, a: float = 0.0, b: float = 1.0) -> Tensor:
+@public
+def uniform_(tensor: Filled, a: float = 0.0, b: float = 1.0) -> Tensor:
     """Numbers spread evenly over [a, b)."""
     return _set(tensor, random.default.uniform(tensor.shape, a, b))
 
 
-def normal_(tensor: Tensor, mean: float = 0.0, std: float = 1.0) -> Tensor:
+@public
+def normal_(tensor: Filled, mean: float = 0.0, std: float = 1.0) -> Tensor:
     """Normally distributed numbers."""
     return _set(tensor, random.default.normal(tensor.shape, mean, std))
 
 
-def constant_(tensor: Tensor, value: float) -> Tensor:
+@public
+def constant_(tensor: Filled, value: float) -> Tensor:
     """One value everywhere."""
     return _set(tensor, full(tensor.shape, value, dtype=tensor.dtype))
 
 
-def zeros_(tensor: Tensor) -> Tensor:
+@public
+def zeros_(tensor: Filled) -> Tensor:
     """Zeros."""
     return constant_(tensor, 0.0)
 
 
-def ones_(tensor: Tensor) -> Tensor:
+@public
+def ones_(tensor: Filled) -> Tensor:
     """Ones."""
     return constant_(tensor, 1.0)
 
 
+@public
 def fans(tensor: Tensor) -> tuple[int, int]:
     """How many inputs and outputs one unit has: (fan in, fan out).
 
@@ -58,6 +70,7 @@ def fans(tensor: Tensor) -> tuple[int, int]:
     return tensor.shape[1] * field, tensor.shape[0] * field
 
 
+@public
 def calculate_gain(nonlinearity: str, param: float | None = None) -> float:
     """The factor that keeps the variance through a nonlinearity."""
     gains = {"linear": 1.0, "sigmoid": 1.0, "tanh": 5 / 3, "relu": math.sqrt(2.0), "selu": 0.75}
@@ -71,40 +84,53 @@ def calculate_gain(nonlinearity: str, param: float | None = None) -> float:
 
 
 def _fan(tensor: Tensor, mode: str) -> int:
-    if mode not in ("fan_in", "fan_out"):
-        raise ArgumentError(f"kaiming: mode {mode!r}; expected 'fan_in' or 'fan_out'")
     return fans(tensor)[mode == "fan_out"]
 
 
+@public
 def kaiming_uniform_(
-    tensor: Tensor, a: float = 0.0, mode: str = "fan_in", nonlinearity: str = "leaky_relu"
+    tensor: Filled,
+    a: float = 0.0,
+    mode: Literal["fan_in", "fan_out"] = "fan_in",
+    nonlinearity: str = "leaky_relu",
 ) -> Tensor:
     """He's initialisation, evenly spread."""
     bound = calculate_gain(nonlinearity, a) * math.sqrt(3.0 / max(1, _fan(tensor, mode)))
     return uniform_(tensor, -bound, bound)
 
 
+@public
 def kaiming_normal_(
-    tensor: Tensor, a: float = 0.0, mode: str = "fan_in", nonlinearity: str = "leaky_relu"
+    tensor: Filled,
+    a: float = 0.0,
+    mode: Literal["fan_in", "fan_out"] = "fan_in",
+    nonlinearity: str = "leaky_relu",
 ) -> Tensor:
     """He's initialisation, normally distributed."""
     std = calculate_gain(nonlinearity, a) / math.sqrt(max(1, _fan(tensor, mode)))
     return normal_(tensor, 0.0, std)
 
 
-def xavier_uniform_(tensor: Tensor, gain: float = 1.0) -> Tensor:
+@public
+def xavier_uniform_(tensor: Filled, gain: float = 1.0) -> Tensor:
     """Glorot's initialisation, evenly spread."""
     bound = gain * math.sqrt(6.0 / sum(fans(tensor)))
     return uniform_(tensor, -bound, bound)
 
 
-def xavier_normal_(tensor: Tensor, gain: float = 1.0) -> Tensor:
+@public
+def xavier_normal_(tensor: Filled, gain: float = 1.0) -> Tensor:
     """Glorot's initialisation, normally distributed."""
     return normal_(tensor, 0.0, gain * math.sqrt(2.0 / sum(fans(tensor))))
 
 
-def orthogonal_(tensor: Tensor, gain: float = 1.0) -> Tensor:
+@public
+def orthogonal_(tensor: Filled, gain: float = 1.0) -> Tensor:
     """Rows (or columns) that are orthonormal."""
+    if tensor.ndim < 2:
+        raise ShapeError(
+            f"orthogonal_: shape {tensor.shape} has no rows and columns; two axes are needed"
+        )
     rows = tensor.shape[0]
     columns = math.prod(tensor.shape[1:])
     flat = random.default.normal((max(rows, columns), min(rows, columns))).numpy()

@@ -4,11 +4,23 @@ from __future__ import annotations
 
 import itertools
 import math
+import operator
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any, overload
 
 from tessella import dtypes
+from tessella.arguments import public
+from tessella.arguments.kinds import (
+    Count,
+    Natural,
+    NotNegative,
+    Padding,
+    PerAxis,
+    Probability,
+    ShapeLike,
+    shown,
+)
 from tessella.backends.array import check_shape
 from tessella.errors import ArgumentError, IndexingError, ShapeError
 from tessella.nn import functional as F
@@ -17,12 +29,6 @@ from tessella.nn.functional.convolution import convolution, per_axis
 from tessella.nn.module import Module, Parameter
 from tessella.tensors.creation import empty, ones, zeros
 from tessella.tensors.tensor import Tensor
-
-
-def _positive(value: int, name: str) -> int:
-    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-        raise ArgumentError(f"{name}: {value!r} was given; expected a whole number of at least 1")
-    return value
 
 
 class Linear(Module):
@@ -38,10 +44,10 @@ class Linear(Module):
 
     bias: Parameter | None
 
-    def __init__(self, in_features: int, out_features: int, bias: bool = True) -> None:
+    @public
+    def __init__(self, in_features: Natural, out_features: Count, bias: bool = True) -> None:
         super().__init__()
-        self.in_features = in_features
-        self.out_features = _positive(out_features, "Linear: out_features")
+        self.in_features, self.out_features = in_features, out_features
         self.weight = Parameter(empty((out_features, in_features)))
         self.register_parameter("bias", Parameter(empty(out_features)) if bias else None)
         _reset(self.weight, self.bias)
@@ -71,29 +77,36 @@ class _Convolution(Module):
     rank: int
     bias: Parameter | None
 
+    @public
     def __init__(
-        self, in_channels: int, out_channels: int, kernel_size: Any, stride: Any = 1,
-        padding: Any = 0, dilation: Any = 1, groups: int = 1, bias: bool = True,
+        self, in_channels: Count, out_channels: Count, kernel_size: PerAxis, stride: PerAxis = 1,
+        padding: Padding = 0, dilation: PerAxis = 1, groups: Count = 1, bias: bool = True,
     ) -> None:  # fmt: skip
         super().__init__()
         name = type(self).__name__
-        _positive(in_channels, f"{name}: in_channels")
-        _positive(out_channels, f"{name}: out_channels")
         if in_channels % groups or out_channels % groups:
             raise ArgumentError(
                 f"{name}: groups={groups} must divide in_channels={in_channels} and "
                 f"out_channels={out_channels}"
             )
         self.in_channels, self.out_channels, self.groups = in_channels, out_channels, groups
-        self.kernel_size = per_axis(kernel_size, self.rank, "kernel_size")
-        self.stride = per_axis(stride, self.rank, "stride")
+        self.kernel_size = self._counts("kernel_size", kernel_size)
+        self.stride = self._counts("stride", stride)
         self.padding = (
             padding if isinstance(padding, str) else per_axis(padding, self.rank, "padding")
         )
-        self.dilation = per_axis(dilation, self.rank, "dilation")
+        self.dilation = self._counts("dilation", dilation)
         self.weight = Parameter(empty((out_channels, in_channels // groups, *self.kernel_size)))
         self.register_parameter("bias", Parameter(empty(out_channels)) if bias else None)
         _reset(self.weight, self.bias)
+
+    def _counts(self, argument: str, value: PerAxis) -> tuple[int, ...]:
+        numbers = per_axis(value, self.rank, f"{type(self).__name__}: {argument}")
+        if min(numbers) < 1:
+            raise ArgumentError(
+                f"{type(self).__name__}: {argument} is {value}; expected whole numbers of at least 1"
+            )
+        return numbers
 
     def forward(self, x: Tensor) -> Tensor:
         return convolution(
@@ -143,7 +156,10 @@ class Conv3d(_Convolution):
 
 
 class _Pool(Module):
-    def __init__(self, kernel_size: Any, stride: Any = None, padding: Any = 0) -> None:
+    @public
+    def __init__(
+        self, kernel_size: PerAxis, stride: PerAxis | None = None, padding: PerAxis = 0
+    ) -> None:
         super().__init__()
         self.kernel_size = kernel_size
         self.stride = kernel_size if stride is None else stride
@@ -156,8 +172,13 @@ class _Pool(Module):
 class MaxPool2d(_Pool):
     """The largest element of each window of images."""
 
+    @public
     def __init__(
-        self, kernel_size: Any, stride: Any = None, padding: Any = 0, dilation: Any = 1
+        self,
+        kernel_size: PerAxis,
+        stride: PerAxis | None = None,
+        padding: PerAxis = 0,
+        dilation: PerAxis = 1,
     ) -> None:
         super().__init__(kernel_size, stride, padding)
         self.dilation = dilation
@@ -192,12 +213,13 @@ class _BatchNorm(Module):
 
     ranks: tuple[int, ...]
 
+    @public
     def __init__(
-        self, num_features: int, eps: float = 1e-5, momentum: float | None = 0.1,
+        self, num_features: Count, eps: NotNegative = 1e-5, momentum: float | None = 0.1,
         affine: bool = True, track_running_stats: bool = True,
     ) -> None:  # fmt: skip
         super().__init__()
-        self.num_features = _positive(num_features, f"{type(self).__name__}: num_features")
+        self.num_features = num_features
         self.eps, self.momentum, self.affine = eps, momentum, affine
         self.track_running_stats = track_running_stats
         self.register_parameter("weight", Parameter(ones(num_features)) if affine else None)
@@ -208,6 +230,7 @@ class _BatchNorm(Module):
         count = zeros((), dtype=dtypes.int64) if track else None
         self.register_buffer("num_batches_tracked", count)
 
+    @public
     def forward(self, x: Tensor) -> Tensor:
         if x.ndim not in self.ranks or x.shape[1] != self.num_features:
             raise ShapeError(
@@ -256,7 +279,10 @@ class LayerNorm(Module):
     Source: Ba, Kiros & Hinton, *Layer normalization* (2016).
     """
 
-    def __init__(self, normalized_shape: Any, eps: float = 1e-5, bias: bool = True) -> None:
+    @public
+    def __init__(
+        self, normalized_shape: ShapeLike, eps: NotNegative = 1e-5, bias: bool = True
+    ) -> None:
         super().__init__()
         shape = check_shape(normalized_shape, "LayerNorm")
         self.normalized_shape, self.eps = shape, eps
@@ -276,7 +302,8 @@ class Embedding(Module):
     Initialisation: normal with mean 0 and deviation 1.
     """
 
-    def __init__(self, num_embeddings: int, embedding_dim: int) -> None:
+    @public
+    def __init__(self, num_embeddings: Natural, embedding_dim: Natural) -> None:
         super().__init__()
         self.num_embeddings, self.embedding_dim = num_embeddings, embedding_dim
         self.weight = Parameter(empty((num_embeddings, embedding_dim)))
@@ -292,10 +319,9 @@ class Embedding(Module):
 class Dropout(Module):
     """In training, zero with probability p, the rest scaled by 1 / (1 - p)."""
 
-    def __init__(self, p: float = 0.5) -> None:
+    @public
+    def __init__(self, p: Probability = 0.5) -> None:
         super().__init__()
-        if not 0.0 <= p <= 1.0:
-            raise ArgumentError(f"Dropout: p is {p}; expected a probability from 0 to 1")
         self.p = p
 
     def forward(self, x: Tensor) -> Tensor:
@@ -308,10 +334,12 @@ class Dropout(Module):
 class Flatten(Module):
     """The axes from `start_dim` to `end_dim` as one."""
 
+    @public
     def __init__(self, start_dim: int = 1, end_dim: int = -1) -> None:
         super().__init__()
         self.start_dim, self.end_dim = start_dim, end_dim
 
+    @public
     def forward(self, x: Tensor) -> Tensor:
         return F.flatten(x, self.start_dim, self.end_dim)
 
@@ -332,6 +360,7 @@ class Identity(Module):
 class Sequential(Module):
     """Modules one after the other; takes modules, or one ordered mapping of names to modules."""
 
+    @public
     def __init__(self, *modules: Any) -> None:
         super().__init__()
         if len(modules) == 1 and isinstance(modules[0], OrderedDict):
@@ -359,10 +388,8 @@ class Sequential(Module):
     def __getitem__(self, index: int | slice) -> Module:
         items = list(self.named_children())
         if isinstance(index, slice):
-            return Sequential(OrderedDict(items[index]))
-        if not -len(items) <= index < len(items):
-            raise IndexingError(f"Sequential: index {index} for {len(items)} modules")
-        return items[index][1]
+            return Sequential(OrderedDict(items[_checked_slice(self, index)]))
+        return items[_checked_index(self, index)][1]
 
     def append(self, module: Module) -> Sequential:
         """Add a module at the end."""
@@ -376,10 +403,35 @@ def _next_number(modules: Module) -> str:
     return next(str(n) for n in itertools.count(len(names)) if str(n) not in names)
 
 
+def _checked_index(modules: Any, index: Any) -> int:
+    """An index of a list of modules.
+
+    Raises:
+        IndexingError: it is no integer, or there is no module there.
+    """
+    count = len(modules)
+    if not hasattr(index, "__index__") or not -count <= operator.index(index) < count:
+        raise IndexingError(
+            f"{type(modules).__name__}: index {shown(index)} for {count} modules; expected an integer from "
+            f"{-count} to {count - 1}"
+        )
+    return operator.index(index)
+
+
+def _checked_slice(modules: Any, index: slice) -> slice:
+    parts = (index.start, index.stop, index.step)
+    if index.step == 0 or not all(n is None or hasattr(n, "__index__") for n in parts):
+        raise IndexingError(
+            f"{type(modules).__name__}: {index}; expected integers, and a step that is not 0"
+        )
+    return index
+
+
 class ModuleList(Module):
     """A list of modules; it has no forward."""
 
-    def __init__(self, modules: Any = ()) -> None:
+    @public
+    def __init__(self, modules: Iterable[Any] = ()) -> None:
         super().__init__()
         for module in modules:
             self.append(module)
@@ -396,4 +448,4 @@ class ModuleList(Module):
         return self.children()
 
     def __getitem__(self, index: int) -> Module:
-        return list(self.children())[index]
+        return list(self.children())[_checked_index(self, index)]

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from tessella.errors import ArgumentError
+from tessella.arguments import public
+from tessella.arguments.kinds import Probability, Reduction
 from tessella.nn import functional as F
 from tessella.nn.module import Module
 from tessella.tensors.tensor import Tensor
@@ -11,19 +12,19 @@ from tessella.tensors.tensor import Tensor
 class _Loss(Module):
     """What the losses share: how the losses of the elements become one."""
 
-    def __init__(self, reduction: str = "mean") -> None:
+    @public
+    def __init__(self, reduction: Reduction = "mean") -> None:
         super().__init__()
-        if reduction not in ("mean", "sum", "none"):
-            raise ArgumentError(f"reduction: {reduction!r}; expected 'mean', 'sum' or 'none'")
         self.reduction = reduction
 
 
 class CrossEntropyLoss(_Loss):
     """Minus the log of the probability that softmax gives to the right class."""
 
+    @public
     def __init__(
-        self, weight: Tensor | None = None, ignore_index: int = -100, reduction: str = "mean",
-        label_smoothing: float = 0.0,
+        self, weight: Tensor | None = None, ignore_index: int = -100, reduction: Reduction = "mean",
+        label_smoothing: Probability = 0.0,
     ) -> None:  # fmt: skip
         super().__init__(reduction)
         self.register_buffer("weight", weight)
@@ -38,8 +39,9 @@ class CrossEntropyLoss(_Loss):
 class NLLLoss(_Loss):
     """Minus the log probability of the right class."""
 
+    @public
     def __init__(
-        self, weight: Tensor | None = None, ignore_index: int = -100, reduction: str = "mean"
+        self, weight: Tensor | None = None, ignore_index: int = -100, reduction: Reduction = "mean"
     ) -> None:
         super().__init__(reduction)
         self.register_buffer("weight", weight)
@@ -66,7 +68,8 @@ class L1Loss(_Loss):
 class SmoothL1Loss(_Loss):
     """Quadratic near zero, linear beyond beta, with slope 1 there."""
 
-    def __init__(self, reduction: str = "mean", beta: float = 1.0) -> None:
+    @public
+    def __init__(self, reduction: Reduction = "mean", beta: float = 1.0) -> None:
         super().__init__(reduction)
         self.beta = beta
 
@@ -77,7 +80,8 @@ class SmoothL1Loss(_Loss):
 class HuberLoss(_Loss):
     """Quadratic near zero, linear beyond delta."""
 
-    def __init__(self, reduction: str = "mean", delta: float = 1.0) -> None:
+    @public
+    def __init__(self, reduction: Reduction = "mean", delta: float = 1.0) -> None:
         super().__init__(reduction)
         self.delta = delta
 

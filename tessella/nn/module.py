@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import html
+import inspect
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple, ParamSpec, Protocol, TypeVar
@@ -11,8 +12,16 @@ from typing import TYPE_CHECKING, Any, NamedTuple, ParamSpec, Protocol, TypeVar
 import numpy as np
 
 from tessella import autodiff, dtypes, notebooks
+from tessella.arguments import public
+from tessella.arguments.kinds import register_class
 from tessella.dtypes import as_dtype
-from tessella.errors import ArgumentError, ArgumentTypeError, DTypeError, StateDictError
+from tessella.errors import (
+    ArgumentError,
+    ArgumentTypeError,
+    DTypeError,
+    MissingRuleError,
+    StateDictError,
+)
 from tessella.tensors.creation import asarray, checked_device
 from tessella.tensors.tensor import Tensor, about_to_write, at_once, guarded, is_traced, touched
 from tessella.tracebacks import calls_users, shorten
@@ -23,6 +32,8 @@ M = TypeVar("M", bound="Module")
 P = ParamSpec("P")
 R = TypeVar("R")
 R_co = TypeVar("R_co", covariant=True)
+register_class("Parameter", lambda: Parameter, "an nn.Parameter")
+register_class("Module", lambda: Module, "an nn.Module")
 
 
 class Parameter(Tensor):
@@ -35,6 +46,7 @@ class Parameter(Tensor):
 
     __slots__ = ()
 
+    @public
     def __new__(cls, data: Tensor, requires_grad: bool = True) -> Parameter:
         parameter = object.__new__(cls)
         parameter._value = data._value
@@ -97,6 +109,7 @@ class Module:
     _buffers: dict[str, Tensor | None]
     _modules: dict[str, Module | None]
 
+    @public
     def __init__(self) -> None:
         fields: dict[str, Any] = {
             "_training": True,
@@ -112,7 +125,7 @@ class Module:
 
     def forward(self, *inputs: Any, **options: Any) -> Any:
         """What the layer computes."""
-        raise NotImplementedError(
+        raise MissingRuleError(
             f"{type(self).__name__} has no forward; define forward(self, x) in it"
         )
 
@@ -130,7 +143,12 @@ class Module:
                     changed = before(self, inputs)
                     if changed is not None:
                         inputs = changed if isinstance(changed, tuple) else (changed,)
-                result = (self._forward_traced if is_traced() else self.forward)(*inputs, **options)
+                try:
+                    forward = self._forward_traced if is_traced() else self.forward
+                    result = forward(*inputs, **options)
+                except TypeError as error:
+                    _explain_refusal(self, error)
+                    raise
                 for after in list(self._forward_hooks.values()):
                     changed = after(self, inputs, result)
                     if changed is not None:
@@ -218,19 +236,17 @@ class Module:
     def __dir__(self) -> list[str]:
         return [*super().__dir__(), *self._parameters, *self._buffers, *self._modules]
 
+    @public
     def register_parameter(self, name: str, parameter: Parameter | None) -> None:
         """Add a parameter (or None, for one that is left out).
 
         Raises:
             ArgumentError: the name is taken, or cannot be part of a key of `state_dict`.
         """
-        if parameter is not None and not isinstance(parameter, Parameter):
-            raise ArgumentTypeError(
-                f"register_parameter: {name} is a {type(parameter).__name__}; expected an nn.Parameter or None"
-            )
         self._require_free("register_parameter", name, self._parameters)
         self._parameters[name] = parameter
 
+    @public
     def register_buffer(self, name: str, tensor: Tensor | None, persistent: bool = True) -> None:
         """Add a tensor that belongs to the module but is not trained, such as running means.
 
@@ -240,22 +256,17 @@ class Module:
         Raises:
             ArgumentError: the name is taken, or cannot be part of a key of `state_dict`.
         """
-        if tensor is not None and not isinstance(tensor, Tensor):
-            raise ArgumentTypeError(
-                f"register_buffer: {name} is a {type(tensor).__name__}; expected a tensor or None"
-            )
         self._require_free("register_buffer", name, self._buffers)
         self._buffers[name] = tensor
         (self._transient.discard if persistent else self._transient.add)(name)
 
+    @public
     def add_module(self, name: str, module: Module | None) -> None:
         """Add a module under a name.
 
         Raises:
             ArgumentError: the name is taken, or cannot be part of a key of `state_dict`.
         """
-        if module is not None and not isinstance(module, Module):
-            raise ArgumentTypeError(f"add_module: {type(module).__name__} is no Module")
         self._require_free("add_module", name, self._modules)
         self._modules[name] = module
 
@@ -280,19 +291,23 @@ class Module:
 
     # --- the tree -----------------------------------------------------------------------------------
 
+    @public
     def children(self) -> Iterator[Module]:
         """The modules right below this one."""
         return (module for _, module in self.named_children())
 
+    @public
     def named_children(self) -> Iterator[tuple[str, Module]]:
         """The modules right below this one, with their names."""
         touched(self)
         return ((name, m) for name, m in self._modules.items() if m is not None)
 
+    @public
     def modules(self) -> Iterator[Module]:
         """This module and all below it, each once."""
         return (module for _, module in self.named_modules())
 
+    @public
     def named_modules(
         self, memo: set[int] | None = None, prefix: str = ""
     ) -> Iterator[tuple[str, Module]]:
@@ -315,22 +330,27 @@ class Module:
                     seen.add(id(tensor))
                     yield f"{prefix}.{name}" if prefix else name, tensor
 
+    @public
     def named_parameters(self, recurse: bool = True) -> Iterator[tuple[str, Parameter]]:
         """All parameters with dotted names; a shared one once."""
         return self._named("_parameters", recurse)  # type: ignore[return-value]
 
+    @public
     def parameters(self, recurse: bool = True) -> Iterator[Parameter]:
         """All parameters; a shared one once."""
         return (parameter for _, parameter in self.named_parameters(recurse))
 
+    @public
     def named_buffers(self, recurse: bool = True) -> Iterator[tuple[str, Tensor]]:
         """All buffers with dotted names."""
         return self._named("_buffers", recurse)
 
+    @public
     def buffers(self, recurse: bool = True) -> Iterator[Tensor]:
         """All buffers."""
         return (buffer for _, buffer in self.named_buffers(recurse))
 
+    @public
     def get_submodule(self, target: str) -> Module:
         """The module of a dotted name."""
         found = self
@@ -342,6 +362,7 @@ class Module:
             found = child
         return found
 
+    @public
     def apply(self: M, function: Callable[[Module], Any]) -> M:
         """Call a function on every module below and on this one, for initialising."""
         for child in self.children():
@@ -363,22 +384,26 @@ class Module:
         object.__setattr__(self, "_training", bool(mode))
         note()
 
+    @public
     def train(self: M, mode: bool = True) -> M:
         """Training mode: dropout drops, batch normalisation learns its statistics."""
         for module in self.modules():
             module.training = mode
         return self
 
+    @public
     def eval(self: M) -> M:
         """Evaluation mode."""
         return self.train(False)
 
+    @public
     def requires_grad_(self: M, requires_grad: bool = True) -> M:
         """Train all parameters, or freeze them."""
         for parameter in self.parameters():
             parameter.requires_grad_(requires_grad)
         return self
 
+    @public
     def zero_grad(self, set_to_none: bool = True) -> None:
         """Forget all gradients."""
         for parameter in self.parameters():
@@ -387,6 +412,7 @@ class Module:
             else:
                 parameter.grad = parameter.grad.detach() * 0
 
+    @public
     def to(self: M, *to: Any, dtype: Any = None, device: Any = None) -> M:
         """Convert all floating parameters, their gradients and buffers to a dtype, or go to a device.
 
@@ -420,12 +446,14 @@ class Module:
 
     # --- hooks ----------------------------------------------------------------------------------------
 
+    @public
     def register_forward_hook(
         self, hook: Callable[[Module, tuple[Any, ...], Any], Any]
     ) -> autodiff.HookHandle:
         """Call `hook(module, inputs, output)` after forward; what it returns replaces the output."""
         return autodiff.HookHandle(self._forward_hooks, hook)
 
+    @public
     def register_forward_pre_hook(
         self, hook: Callable[[Module, tuple[Any, ...]], Any]
     ) -> autodiff.HookHandle:
@@ -434,6 +462,7 @@ class Module:
 
     # --- checkpoints ----------------------------------------------------------------------------------
 
+    @public
     def state_dict(self) -> OrderedDict[str, Tensor]:
         """All parameters and persistent buffers by dotted name, without history."""
         entries = list(self._entries())
@@ -451,6 +480,7 @@ class Module:
         for name, child in self.named_children():
             yield from child._entries(f"{prefix}{name}.")
 
+    @public
     def load_state_dict(
         self, state_dict: Mapping[str, Any], strict: bool = True
     ) -> IncompatibleKeys:
@@ -463,11 +493,6 @@ class Module:
         Raises:
             StateDictError: says which names and shapes do not fit.
         """
-        if not isinstance(state_dict, Mapping):
-            raise ArgumentTypeError(
-                f"load_state_dict: {type(state_dict).__name__} was given; expected a mapping of "
-                "names to tensors"
-            )
         own = {name: tensor for name, tensor, _ in self._entries()}
         missing = [name for name in own if name not in state_dict]
         unexpected = [name for name in state_dict if name not in own]
@@ -475,7 +500,7 @@ class Module:
         if strict and missing:
             problems.append(f"missing: {', '.join(missing)}")
         if strict and unexpected:
-            problems.append(f"unexpected: {', '.join(unexpected)}")
+            problems.append(f"unexpected: {', '.join(map(str, unexpected))}")
         found = {name: _as_tensor(state_dict[name]) for name in own if name in state_dict}
         problems += [
             f"size of {name}: the checkpoint has {value.shape}, the module {own[name].shape}"
@@ -563,8 +588,25 @@ def _names_read_by(kind: type) -> frozenset[str]:
     for base in kind.__mro__:
         if base.__module__.partition(".")[0] == "tessella":
             for member in vars(base).values():
-                found.update(getattr(getattr(member, "__code__", None), "co_names", ()))
+                code = getattr(inspect.unwrap(member), "__code__", None)
+                found.update(getattr(code, "co_names", ()))
     return frozenset(found)
+
+
+def _explain_refusal(module: Module, error: TypeError) -> None:
+    """Say how a module is called, if Python refused the call before forward began.
+
+    Raises:
+        ArgumentTypeError: it did: the innermost frame is ours.
+    """
+    traceback = error.__traceback__
+    while traceback is not None and traceback.tb_next is not None:
+        traceback = traceback.tb_next
+    ours = [vars(Module)[name].__code__ for name in ("__call__", "_forward_traced")]
+    if traceback is not None and traceback.tb_frame.f_code in ours:
+        raise ArgumentTypeError(
+            f"{type(module).__name__}: forward takes {inspect.signature(module.forward)}; {error}"
+        ) from None
 
 
 def _indented(text: str) -> str:

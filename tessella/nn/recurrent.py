@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
-from tessella.backends.array import check_count
+from tessella.arguments import public
+from tessella.arguments.kinds import Count, Probability, shown
 from tessella.backends.cpu.buffers import require_available
-from tessella.errors import ArgumentError, ShapeError
+from tessella.errors import ArgumentTypeError, ShapeError
 from tessella.nn import functional as F
 from tessella.nn.init import uniform_
 from tessella.nn.module import Module, Parameter
@@ -42,16 +44,12 @@ class LSTM(Module):
     ((7, 2, 5), (1, 2, 5))
     """
 
+    @public
     def __init__(
-        self, input_size: int, hidden_size: int, num_layers: int = 1, bias: bool = True,
-        batch_first: bool = False, dropout: float = 0.0, bidirectional: bool = False,
+        self, input_size: Count, hidden_size: Count, num_layers: Count = 1, bias: bool = True,
+        batch_first: bool = False, dropout: Probability = 0.0, bidirectional: bool = False,
     ) -> None:  # fmt: skip
         super().__init__()
-        given = {"input_size": input_size, "hidden_size": hidden_size, "num_layers": num_layers}
-        for name, value in given.items():
-            check_count(value, "LSTM", name, least=1)
-        if not 0.0 <= dropout <= 1.0:
-            raise ArgumentError(f"LSTM: dropout is {dropout}; expected a probability from 0 to 1")
         self.input_size, self.hidden_size, self.num_layers = input_size, hidden_size, num_layers
         self.bias, self.batch_first, self.dropout = bias, batch_first, dropout
         self.bidirectional = bidirectional
@@ -76,15 +74,17 @@ class LSTM(Module):
     def _directions(self) -> tuple[str, ...]:
         return ("", "_reverse") if self.bidirectional else ("",)
 
-    def forward(self, x: Tensor, states: States | None = None) -> tuple[Tensor, States]:
+    @public
+    def forward(self, x: Tensor, states: Any = None) -> tuple[Tensor, States]:
         if x.ndim not in (2, 3) or x.shape[-1] != self.input_size:
             raise ShapeError(
                 f"LSTM: shape {x.shape}; expected (L, N, {self.input_size}) or (L, {self.input_size})"
             )
+        states = self._pair_of(states)
         single = x.ndim == 2
         if single:
             x = expand_dims(x, axis=1)
-            states = None if states is None else tuple(expand_dims(s, axis=1) for s in states)  # type: ignore[assignment]
+            states = None if states is None else tuple(expand_dims(s, axis=1) for s in states)
         elif self.batch_first:
             x = x.permute_dims((1, 0, 2))
         h, c = self._states(x, states)
@@ -103,6 +103,17 @@ class LSTM(Module):
         if single:
             return x[:, 0], (h[:, 0], c[:, 0])
         return x.permute_dims((1, 0, 2)) if self.batch_first else x, (h, c)
+
+    def _pair_of(self, states: Any) -> States | None:
+        """The states at the beginning, if they are given."""
+        if states is None:
+            return None
+        good = isinstance(states, (tuple, list)) and len(states) == 2
+        if not good or not all(isinstance(state, Tensor) for state in states):
+            raise ArgumentTypeError(
+                f"LSTM: states is {shown(states)}; expected a pair of tensors (h, c), or None"
+            )
+        return states[0], states[1]
 
     def _states(self, x: Tensor, states: States | None) -> States:
         shape = (self.num_layers * len(self._directions()), x.shape[1], self.hidden_size)

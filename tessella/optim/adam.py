@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, TypeAlias
 
 from tessella import dtypes
-from tessella.optim.optimiser import Optimizer, check_range, fresh_state, setting
+from tessella.arguments import public
+from tessella.arguments.kinds import UNFIT, Kind, NotNegative, register_kind
+from tessella.errors import ArgumentError
+from tessella.optim.optimiser import Optimizer, fresh_state, setting
 from tessella.scalar.function import ScalarFunction
 from tessella.scalar.mathematics import expm1
 from tessella.scalar.operators import sqrt
@@ -47,6 +50,18 @@ def _counter() -> Tensor:
         return zeros(())
 
 
+def _betas(value: Any) -> Any:
+    items = value if isinstance(value, (tuple, list)) and len(value) == 2 else ()
+    good = [isinstance(x, (int, float)) and not isinstance(x, bool) and 0 <= x < 1 for x in items]
+    return tuple(items) if good and all(good) else UNFIT
+
+
+Betas: TypeAlias = tuple[float, float]
+register_kind(
+    "Betas", Kind("two numbers of at least 0 and below 1", "False", _betas, ArgumentError)
+)
+
+
 class Adam(Optimizer):
     """Steps scaled by running averages of the gradient and of its square.
 
@@ -57,17 +72,15 @@ class Adam(Optimizer):
     """
 
     decoupled = False
+    moments = ("exp_avg", "exp_avg_sq", "max_exp_avg_sq")
+    counts = ("step",)
 
+    @public
     def __init__(
-        self, params: Iterable[Any], lr: float = 1e-3, betas: tuple[float, float] = (0.9, 0.999),
-        eps: float = 1e-8, weight_decay: float = 0.0, amsgrad: bool = False,
+        self, params: Iterable[Any], lr: NotNegative = 1e-3, betas: Betas = (0.9, 0.999),
+        eps: NotNegative = 1e-8, weight_decay: NotNegative = 0.0, amsgrad: bool = False,
         maximize: bool = False,
     ) -> None:  # fmt: skip
-        check_range("lr", lr)
-        check_range("eps", eps)
-        check_range("betas[0]", betas[0], 0.0, 1.0)
-        check_range("betas[1]", betas[1], 0.0, 1.0)
-        check_range("weight_decay", weight_decay)
         super().__init__(params, {
             "lr": lr, "betas": betas, "eps": eps, "weight_decay": weight_decay,
             "amsgrad": amsgrad, "maximize": maximize,
@@ -118,9 +131,10 @@ class AdamW(Adam):
 
     decoupled = True
 
+    @public
     def __init__(
-        self, params: Iterable[Any], lr: float = 1e-3, betas: tuple[float, float] = (0.9, 0.999),
-        eps: float = 1e-8, weight_decay: float = 1e-2, amsgrad: bool = False,
+        self, params: Iterable[Any], lr: NotNegative = 1e-3, betas: Betas = (0.9, 0.999),
+        eps: NotNegative = 1e-8, weight_decay: NotNegative = 1e-2, amsgrad: bool = False,
         maximize: bool = False,
     ) -> None:  # fmt: skip
         super().__init__(params, lr, betas, eps, weight_decay, amsgrad, maximize)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from tessella import autodiff
-from tessella.errors import ArgumentError, ArgumentTypeError, StateDictError
+from tessella.arguments import constructor_gate, public
+from tessella.arguments.kinds import shown
+from tessella.errors import ArgumentError, ArgumentTypeError, MissingRuleError, StateDictError
 from tessella.tensors.creation import asarray, zeros
 from tessella.tensors.tensor import Tensor, about_to_write, guarded, is_traced, touched
 from tessella.tensors.tracing import suspended
@@ -21,8 +23,12 @@ class Optimizer:
     `SGD([{"params": a}, {"params": b, "lr": 0.01}], lr=0.1)`.
     """
 
-    def __init__(self, params: Iterable[Any], defaults: dict[str, Any]) -> None:
-        self.defaults = defaults
+    moments: tuple[str, ...] = ()  # what is remembered of a parameter, in its shape
+    counts: tuple[str, ...] = ()  # and as one number
+
+    @public
+    def __init__(self, params: Iterable[Any], defaults: Mapping[str, Any]) -> None:
+        self.defaults = dict(defaults)
         self.state: dict[Tensor, dict[str, Any]] = WatchedDict()
         self.param_groups: list[dict[str, Any]] = WatchedList()
         if isinstance(params, Tensor):
@@ -38,9 +44,19 @@ class Optimizer:
         for group in groups:
             self.add_param_group(group)
 
-    def add_param_group(self, group: dict[str, Any]) -> None:
-        """Add parameters with options of their own."""
-        parameters = group["params"]
+    @public
+    def add_param_group(self, group: Mapping[str, Any]) -> None:
+        """Add parameters with options of their own.
+
+        Raises:
+            ArgumentTypeError: something else than tensors among the parameters, or an option of a wrong type.
+            ArgumentError: an option out of range, or parameters that cannot be optimised.
+        """
+        parameters = group.get("params")
+        if not isinstance(parameters, Iterable) or isinstance(parameters, (str, bytes)):
+            raise ArgumentTypeError(
+                f"params: a group has {shown(parameters)} as 'params'; expected an iterable of parameters"
+            )
         parameters = [parameters] if isinstance(parameters, Tensor) else list(parameters)
         for parameter in parameters:
             if not isinstance(parameter, Tensor):
@@ -52,9 +68,16 @@ class Optimizer:
         known = {id(p) for other in self.param_groups for p in other["params"]}
         if any(id(p) in known for p in parameters):
             raise ArgumentError("params: a parameter is in two groups")
-        made = WatchedDict({**self.defaults, **group, "params": WatchedList(parameters)})
+        options = self._checked({**self.defaults, **group})
+        made = WatchedDict({**options, "params": WatchedList(parameters)})
         self.param_groups.append(made)
 
+    def _checked(self, options: Mapping[str, Any]) -> dict[str, Any]:
+        """Options of a group, which must be what the constructor takes."""
+        gate = constructor_gate(type(self))
+        return dict(options) if gate is None else gate.fit_options(type(self).__name__, options)
+
+    @public
     def zero_grad(self, set_to_none: bool = True) -> None:
         """Forget all gradients."""
         touched(self)
@@ -65,7 +88,8 @@ class Optimizer:
                 else:
                     parameter.grad = parameter.grad.detach() * 0
 
-    def step(self, closure: Any = None) -> Any:
+    @public
+    def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """Move every parameter that has a gradient; `closure` computes the loss anew if given."""
         move = self._update_traced if is_traced() else self._update
         loss = None
@@ -97,8 +121,11 @@ class Optimizer:
     def _update(
         self, parameter: Tensor, gradient: Tensor, state: dict[str, Any], options: dict[str, Any]
     ) -> None:
-        raise NotImplementedError(f"{type(self).__name__} has no _update")
+        raise MissingRuleError(
+            f"{type(self).__name__} has no _update; define _update(self, parameter, gradient, state, options)"
+        )
 
+    @public
     def state_dict(self) -> dict[str, Any]:
         """Options and state, with parameters by number."""
         numbers = {id(p): i for i, p in enumerate(self._all())}
@@ -111,26 +138,64 @@ class Optimizer:
             "param_groups": groups,
         }
 
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Take options and state from a checkpoint.
+    @public
+    def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
+        """Take options and state from a checkpoint; nothing is changed if it does not fit.
 
         Raises:
-            StateDictError: the groups do not match.
+            StateDictError: it is no checkpoint of an optimiser, or the groups or the shapes do not match.
+            ArgumentError, ArgumentTypeError: an option that the optimiser does not take.
         """
-        sizes = [len(group["params"]) for group in state_dict["param_groups"]]
+        groups, states = _parts(state_dict)
+        sizes = [len(group["params"]) for group in groups]
         own = [len(group["params"]) for group in self.param_groups]
         if sizes != own:
             raise StateDictError(
                 f"load_state_dict: the checkpoint has groups of {sizes} parameters, the optimiser "
                 f"of {own}"
             )
-        for group, saved in zip(self.param_groups, state_dict["param_groups"], strict=True):
-            group.update({name: value for name, value in saved.items() if name != "params"})
+        options = [
+            self._checked({name: value for name, value in saved.items() if name != "params"})
+            for saved in groups
+        ]
         parameters = list(self._all())
-        self.state = WatchedDict({
-            parameters[int(i)]: WatchedDict({name: _own(value) for name, value in state.items()})
-            for i, state in state_dict["state"].items()
-        })  # fmt: skip
+        found = {
+            _numbered(parameters, number): self._remembered(_numbered(parameters, number), state)
+            for number, state in states.items()
+        }
+        for group, own_options in zip(self.param_groups, options, strict=True):
+            group.update(own_options)
+        self.state = WatchedDict(found)
+
+    def _remembered(self, parameter: Tensor, state: Any) -> dict[str, Any]:
+        """What a checkpoint remembers of a parameter, as this library keeps it.
+
+        Raises:
+            StateDictError: it has another shape than the parameter, or something is missing.
+        """
+        if not isinstance(state, Mapping):
+            raise StateDictError(
+                f"load_state_dict: the state of a parameter is {shown(state)}; expected a mapping of names to "
+                "tensors"
+            )
+        found = {name: _own(value) for name, value in state.items() if value is not None}
+        for name, value in found.items():
+            wanted = (
+                parameter.shape if name in self.moments else () if name in self.counts else None
+            )
+            if wanted is not None and getattr(value, "shape", None) != wanted:
+                shape = getattr(value, "shape", shown(value))
+                raise StateDictError(
+                    f"load_state_dict: {name} is {shape} in the checkpoint; expected a tensor of shape {wanted}, "
+                    f"for a parameter of shape {parameter.shape}"
+                )
+        missing = [name for name in self.counts if found and name not in found]
+        if missing:
+            raise StateDictError(
+                f"load_state_dict: {missing[0]} is missing from the state of a parameter of shape "
+                f"{parameter.shape}; is it a checkpoint of {type(self).__name__}?"
+            )
+        return WatchedDict(found)
 
     def _all(self) -> Iterable[Tensor]:
         return (p for group in self.param_groups for p in group["params"])
@@ -178,6 +243,37 @@ def _told(group: dict[str, Any]) -> str:
     return f"{options}; {len(tensors)} tensor{'s' * (len(tensors) != 1)} of {count:,} numbers"
 
 
+def _parts(state_dict: Mapping[str, Any]) -> tuple[list[Mapping[str, Any]], Mapping[Any, Any]]:
+    """The groups and the state of a checkpoint.
+
+    Raises:
+        StateDictError: it is none.
+    """
+    groups, states = state_dict.get("param_groups"), state_dict.get("state")
+    good = isinstance(groups, (list, tuple)) and isinstance(states, Mapping)
+    if not good or not all(_is_a_group(group) for group in groups or ()):
+        raise StateDictError(
+            "load_state_dict: this is no checkpoint of an optimiser; expected {'state': {number: {name: tensor}}, "
+            "'param_groups': [{'params': [number], ...}]}, as state_dict() gives it"
+        )
+    return list(groups or ()), states or {}
+
+
+def _is_a_group(group: Any) -> bool:
+    return isinstance(group, Mapping) and isinstance(group.get("params"), (list, tuple))
+
+
+def _numbered(parameters: list[Tensor], number: Any) -> Tensor:
+    """A parameter by its number, which is text in some files."""
+    known = {str(i): parameter for i, parameter in enumerate(parameters)}
+    found = known.get(shown(number).strip("'"))
+    if found is None:
+        raise StateDictError(
+            f"load_state_dict: the state of parameter {shown(number)}, of parameters 0 to {len(parameters) - 1}"
+        )
+    return found
+
+
 def _own(value: Any) -> Any:
     """A value of a checkpoint as this library keeps it: tensors, counts of steps too."""
     if hasattr(value, "detach"):  # a tensor, perhaps another framework's
@@ -208,12 +304,3 @@ def fresh_state(parameter: Tensor) -> Tensor:
 def setting(options: dict[str, Any], name: str) -> Any:
     """An option that shapes the computation: compiled steps are compiled again when it changes."""
     return guarded(options, name, options[name])
-
-
-def check_range(name: str, value: float, low: float = 0.0, high: float = float("inf")) -> None:
-    """Complain about an option outside [low, high)."""
-    if not isinstance(value, (int, float)):
-        raise ArgumentTypeError(f"{name}: {value!r} was given; expected a number")
-    if not low <= value < high:
-        limit = "" if high == float("inf") else f" and below {high}"
-        raise ArgumentError(f"{name}: {value} was given; expected at least {low}{limit}")

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from tessella.arguments import public
+from tessella.arguments.kinds import NotNegative
 from tessella.errors import ArgumentError
-from tessella.optim.optimiser import Optimizer, check_range, fresh_state, setting
+from tessella.optim.optimiser import Optimizer, fresh_state, setting
 from tessella.scalar.function import ScalarFunction
 from tessella.tensors.elementwise import zip_with
 from tessella.tensors.tensor import Tensor, after_call, guarded, number_in
@@ -28,14 +30,14 @@ class SGD(Optimizer):
     Source: Sutskever et al., *On the importance of initialization and momentum* (2013).
     """
 
+    moments = ("momentum_buffer",)
+
+    @public
     def __init__(
-        self, params: Iterable[Any], lr: float = 1e-3, momentum: float = 0.0,
-        dampening: float = 0.0, weight_decay: float = 0.0, nesterov: bool = False,
+        self, params: Iterable[Any], lr: NotNegative = 1e-3, momentum: NotNegative = 0.0,
+        dampening: float = 0.0, weight_decay: NotNegative = 0.0, nesterov: bool = False,
         maximize: bool = False,
     ) -> None:  # fmt: skip
-        check_range("lr", lr)
-        check_range("momentum", momentum)
-        check_range("weight_decay", weight_decay)
         if nesterov and (momentum <= 0 or dampening != 0):
             raise ArgumentError("nesterov: needs a momentum and no dampening")
         self._first: dict[Tensor, bool] = {}  # whether a parameter's next step is its first

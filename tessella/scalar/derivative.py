@@ -6,7 +6,14 @@ Source: Baydin et al., *Automatic Differentiation in Machine Learning: a Survey*
 from __future__ import annotations
 
 from tessella.errors import MissingRuleError
-from tessella.scalar.expression import Expression, Partial, apply, constant, postorder
+from tessella.scalar.expression import (
+    Expression,
+    Partial,
+    apply,
+    constant,
+    postorder,
+    require_expression,
+)
 from tessella.scalar.operators import cast, multiply
 
 
@@ -26,6 +33,8 @@ def derivative(root: Expression, variable: Expression) -> Expression:
     >>> str(derivative(x * x * x, x))
     'x * (x + x) + x * x'
     """
+    require_expression(root, "derivative")
+    require_expression(variable, "derivative")
     slopes: dict[Expression, Partial] = {}  # None stands for zero
     for node in postorder(root):
         if node is variable:

@@ -20,7 +20,7 @@ import numpy as np
 
 from tessella import dtypes
 from tessella.blocks import Block, Setting
-from tessella.dtypes import DType
+from tessella.dtypes import DType, as_dtype
 from tessella.errors import ArgumentError, ArgumentTypeError, DTypeError
 from tessella.weak import WeakValues
 
@@ -72,6 +72,14 @@ class Operator:
         compares: bool = False,
         documentation: str = "",
     ) -> None:
+        if (
+            not isinstance(name, str)
+            or type(arity) is not int
+            or not (evaluate is None or callable(evaluate))
+        ):
+            raise ArgumentTypeError(
+                "Operator: expected a name, how many operands it takes, and a function that evaluates it"
+            )
         self.name = name
         self.arity = arity
         self.evaluate = evaluate
@@ -125,6 +133,11 @@ class Expression:
     static: Any
     widened: Expression | None  # what passes have made of it (see `rewrite_once`)
     expanded: Expression | None
+
+    def __init__(self) -> None:
+        raise ArgumentTypeError(
+            "Expression: none is made so; use ts.scalar.variable, ts.scalar.constant, and functions of them"
+        )
 
     def __str__(self) -> str:
         from tessella.scalar.printing import infix
@@ -302,9 +315,23 @@ def _intern(
     return node
 
 
+def real_dtype(dtype: Any) -> DType:
+    """A dtype of real numbers, of which expressions are made.
+
+    Raises:
+        DTypeError: it is none.
+    """
+    kind = as_dtype(dtype)
+    if kind.is_complex:
+        raise DTypeError(f"{kind.name}: a scalar expression is made of real numbers")
+    return kind
+
+
 def variable(name: str, dtype: DType) -> Expression:
     """A named input of an expression."""
-    return _intern(VARIABLE, (), dtype, name)
+    if not isinstance(name, str):
+        raise ArgumentTypeError(f"variable: the name is a {type(name).__name__}; expected text")
+    return _intern(VARIABLE, (), real_dtype(dtype), name)
 
 
 # What a Python float becomes that meets no expression with a float dtype.
@@ -333,8 +360,7 @@ def constant(value: Any, dtype: DType | None = None) -> Expression:
         raise ArgumentTypeError(
             f"a scalar expression is made of real numbers; {type(value).__name__} was given"
         )
-    if dtype is None:
-        dtype = _dtype_alone(value)
+    dtype = _dtype_alone(value) if dtype is None else real_dtype(dtype)
     return _intern(CONSTANT, (), dtype, _normalised(value, dtype))
 
 
@@ -462,6 +488,19 @@ def _fold(node: Expression) -> Expression:
     return _intern(CONSTANT, (), node.dtype, _normalised(value.item(), node.dtype))
 
 
+def require_expression(x: Any, name: str) -> Expression:
+    """x, which must be an expression.
+
+    Raises:
+        ArgumentTypeError: it is something else.
+    """
+    if not isinstance(x, Expression):
+        raise ArgumentTypeError(
+            f"{name}: a {type(x).__name__} was given; expected an expression, as ts.scalar.variable makes one"
+        )
+    return x
+
+
 def postorder(*roots: Expression, besides: Container[Expression] = ()) -> Iterator[Expression]:
     """Every node below the roots once, operands before the nodes that use them.
 
@@ -501,7 +540,13 @@ def substitute(root: Expression, values: Mapping[Expression, Expression]) -> Exp
     >>> str(substitute(x * x, {x: y + 1}))
     '(y + 1.0) * (y + 1.0)'
     """
-    return Substitution(values)(root)
+    if not isinstance(values, Mapping) or not all(
+        isinstance(x, Expression) for x in values.values()
+    ):
+        raise ArgumentTypeError(
+            "substitute: the values are no mapping of expressions to expressions"
+        )
+    return Substitution(values)(require_expression(root, "substitute"))
 
 
 class Substitution:
@@ -573,6 +618,11 @@ def evaluate(root: Expression, values: Mapping[Expression, Any]) -> np.ndarray[A
     >>> float(evaluate(x * x + 1, {x: 3.0}))
     10.0
     """
+    if not isinstance(values, Mapping):
+        raise ArgumentTypeError(
+            f"evaluate: the values are a {type(values).__name__}; expected a mapping of variables to numbers"
+        )
+    require_expression(root, "evaluate")
     results: dict[Expression, Any] = {}
     with np.errstate(all="ignore"):
         for node in postorder(root):

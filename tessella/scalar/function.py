@@ -8,8 +8,9 @@ import types
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from tessella.arguments import public
 from tessella.dtypes import DType
-from tessella.errors import ArgumentTypeError, DTypeError
+from tessella.errors import ArgumentError, ArgumentTypeError, DTypeError
 from tessella.scalar.derivative import derivative
 from tessella.scalar.expression import (
     OPERATORS,
@@ -40,6 +41,7 @@ class ScalarFunction:
     'x + x'
     """
 
+    @public
     def __init__(
         self,
         function: Callable[..., Any],
@@ -68,26 +70,28 @@ class ScalarFunction:
     def arity(self) -> int:
         return len(self.parameters)
 
+    @public
     def variables(self, kinds: DTypes) -> tuple[Expression, ...]:
         """The inputs of `expression(kinds)`."""
+        self._require_arity(kinds)
         return tuple(
             variable(name, kind) for name, kind in zip(self.parameters, kinds, strict=True)
         )
 
+    @public
     def expression(self, kinds: DTypes) -> Expression:
         """The function as an expression of operands of these dtypes."""
         found = self._expressions.get(kinds)
         if found is None:
-            if len(kinds) != self.arity:
-                raise ArgumentTypeError(
-                    f"{self.name}: {len(kinds)} operands given, {self.arity} expected"
-                )
+            self._require_arity(kinds)
             found = self._expressions[kinds] = trace(self.function, self.variables(kinds))
         return found
 
+    @public
     def result_dtype(self, kinds: DTypes) -> DType:
         return self.expression(kinds).dtype
 
+    @public
     def derivative(self, index: int) -> ScalarFunction:
         """The derivative by operand `index`, a function of the same operands."""
         found = self._derivatives.get(index)
@@ -95,7 +99,17 @@ class ScalarFunction:
             found = self._derivatives[index] = self._make_derivative(index)
         return found
 
+    def _require_arity(self, kinds: DTypes) -> None:
+        if len(kinds) != self.arity:
+            raise ArgumentTypeError(
+                f"{self.name}: {len(kinds)} operands given, {self.arity} expected"
+            )
+
     def _make_derivative(self, index: int) -> ScalarFunction:
+        if not 0 <= index < self.arity:
+            raise ArgumentError(
+                f"{self.name}: there is no operand {index} to derive by; it has {self.arity}, from 0 on"
+            )
         name = f"{self.name}_derivative_{index}"
         if self._given is not None:
             return ScalarFunction(self._given[index], name, self.parameters)
@@ -108,6 +122,7 @@ class ScalarFunction:
 
         return ScalarFunction(_untraced(slope), name, self.parameters)
 
+    @public
     def partial(self, index: int) -> ScalarFunction:
         """cotangent x derivative, as one function of (cotangent, *operands)."""
         found = self._partials.get(index)
@@ -132,6 +147,7 @@ class ScalarFunction:
             found = self._partials[index] = ScalarFunction(_untraced(scaled), name, parameters)
         return found
 
+    @public
     def constant_derivative(self, index: int, kinds: DTypes) -> Number | None:
         """The derivative if it is one number for all operands, else None."""
         root = self.derivative(index).expression(kinds)
@@ -176,9 +192,8 @@ def _parameters(function: Callable[..., Any]) -> tuple[str, ...]:
         if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD) and p.default is p.empty
     ]
     if any(p.kind is p.VAR_POSITIONAL for p in parameters):
-        raise ArgumentTypeError(
-            f"{function.__name__} takes any number of operands; name each of them"
-        )
+        name = getattr(function, "__name__", type(function).__name__)
+        raise ArgumentTypeError(f"{name} takes any number of operands; name each of them")
     return tuple(required)
 
 

@@ -26,6 +26,7 @@ from tessella.scalar.expression import (
     apply,
     beside,
     constant,
+    real_dtype,
 )
 
 # --- dtype rules -----------------------------------------------------------------------------------
@@ -620,7 +621,7 @@ def convert(x: Operand, dtype: DType) -> Expression:
     >>> convert(2.75, dtypes.int32)
     Expression(2, int32)
     """
-    return _convert(constant(x), dtype)
+    return _convert(constant(x), real_dtype(dtype))
 
 
 bitcast_operator: Operator = Operator(
@@ -638,7 +639,7 @@ def bitcast(x: Operand, dtype: DType) -> Expression:
     >>> bitcast(1.0, dtypes.int32)
     Expression(1065353216, int32)
     """
-    x = constant(x)
+    x, dtype = constant(x), real_dtype(dtype)
     if x.dtype.bits != dtype.bits:
         raise DTypeError(f"bitcast: {x.dtype.name} and {dtype.name} differ in width")
     return apply(bitcast_operator, (x,), static=dtype)

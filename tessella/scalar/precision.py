@@ -9,6 +9,7 @@ from tessella.scalar.expression import (
     Expression,
     apply,
     constant,
+    require_expression,
     rewrite_once,
 )
 from tessella.scalar.operators import cast
@@ -29,7 +30,7 @@ def widen(root: Expression) -> Expression:
     'cast(cast(x, float32) * cast(x, float32) + cast(x, float32), float16)'
     """
 
-    return _to(rewrite_once(root, _widened, "widened"), root.dtype)
+    return _to(rewrite_once(require_expression(root, "widen"), _widened, "widened"), root.dtype)
 
 
 def _widened(node: Expression, arguments: tuple[Expression, ...]) -> Expression | None:
@@ -69,7 +70,7 @@ def expand(root: Expression) -> Expression:
     'x * x'
     """
 
-    return rewrite_once(root, _expanded, "expanded")
+    return rewrite_once(require_expression(root, "expand"), _expanded, "expanded")
 
 
 def _expanded(node: Expression, arguments: tuple[Expression, ...]) -> Expression | None:

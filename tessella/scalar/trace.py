@@ -14,8 +14,14 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from tessella import dtypes
-from tessella.errors import TracingError
-from tessella.scalar.expression import Expression, Operator, constant, weak_floats
+from tessella.errors import ArgumentTypeError, TracingError
+from tessella.scalar.expression import (
+    Expression,
+    Operator,
+    constant,
+    require_expression,
+    weak_floats,
+)
 
 
 def trace(function: Callable[..., Any], variables: Sequence[Expression]) -> Expression:
@@ -30,6 +36,13 @@ def trace(function: Callable[..., Any], variables: Sequence[Expression]) -> Expr
     >>> str(trace(lambda x: x * x if x > 0 else 0.0, [x]))
     'select(x > 0.0, x * x, 0.0)'
     """
+    if not callable(function) or not isinstance(variables, (list, tuple)):
+        raise ArgumentTypeError(
+            f"trace: a {type(function).__name__} and a {type(variables).__name__} were given; expected a function, and "
+            "a list of variables"
+        )
+    for variable in variables:
+        require_expression(variable, "trace")
     floats = [variable.dtype for variable in variables if variable.dtype.is_float]
     with weak_floats(dtypes.promote(*floats) if floats else dtypes.DEFAULT_FLOAT):
         result = call(function, list(variables), {})

@@ -11,7 +11,7 @@ from typing import Any
 
 from tessella import autodiff, dtypes
 from tessella.autodiff import Leaf, Node
-from tessella.errors import ArgumentTypeError, GradientError
+from tessella.errors import ArgumentError, ArgumentTypeError, GradientError
 from tessella.scalar import mathematics, operators
 from tessella.scalar.expression import Operator, apply, constant
 
@@ -34,6 +34,8 @@ class Scalar:
     def __init__(self, data: float, requires_grad: bool = True) -> None:
         if isinstance(data, bool) or not isinstance(data, (int, float)):
             raise ArgumentTypeError(f"Scalar: {data!r} was given; expected a number")
+        if isinstance(data, int) and data.bit_length() > 1023:
+            raise ArgumentError("Scalar: the number is larger than any float; give a smaller one")
         self.data = float(data)
         self.grad = None
         self.operator: Operator | None = None

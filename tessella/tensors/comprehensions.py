@@ -16,6 +16,8 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from tessella import dtypes
+from tessella.arguments import public
+from tessella.arguments.kinds import Natural, ShapeLike
 from tessella.backends.array import check_shape
 from tessella.errors import ArgumentError, ArgumentTypeError, IndexingError, ShapeError
 from tessella.primitives.elementwise import cast
@@ -29,8 +31,9 @@ from tessella.tensors.tracing import user_line
 from tessella.tracebacks import users_frames
 
 
+@public
 @users_frames
-def table(function: Callable[..., Any], shape: Any) -> Tensor:
+def table(function: Callable[..., Any], shape: ShapeLike) -> Tensor:
     """The tensor whose element at (i, j, ...) is function(i, j, ...).
 
     The function is called once, with loops for numbers: they index tensors, count with numbers and each other,
@@ -64,7 +67,8 @@ def table(function: Callable[..., Any], shape: Any) -> Tensor:
     return whole
 
 
-def sum_over(function: Callable[[Any], Any], size: int | None = None) -> Any:
+@public
+def sum_over(function: Callable[[Any], Any], size: Natural | None = None) -> Any:
     """The sum of function(k) over a loop k; in `ts.table`, or by itself.
 
     Args:
@@ -78,22 +82,26 @@ def sum_over(function: Callable[[Any], Any], size: int | None = None) -> Any:
     return _reduced("sum", function, size)
 
 
-def mean_over(function: Callable[[Any], Any], size: int | None = None) -> Any:
+@public
+def mean_over(function: Callable[[Any], Any], size: Natural | None = None) -> Any:
     """The mean of function(k) over a loop k; see `sum_over`."""
     return _reduced("mean", function, size)
 
 
-def max_over(function: Callable[[Any], Any], size: int | None = None) -> Any:
+@public
+def max_over(function: Callable[[Any], Any], size: Natural | None = None) -> Any:
     """The greatest function(k) over a loop k; see `sum_over`."""
     return _reduced("max", function, size)
 
 
-def min_over(function: Callable[[Any], Any], size: int | None = None) -> Any:
+@public
+def min_over(function: Callable[[Any], Any], size: Natural | None = None) -> Any:
     """The least function(k) over a loop k; see `sum_over`."""
     return _reduced("min", function, size)
 
 
-def prod_over(function: Callable[[Any], Any], size: int | None = None) -> Any:
+@public
+def prod_over(function: Callable[[Any], Any], size: Natural | None = None) -> Any:
     """The product of function(k) over a loop k; see `sum_over`."""
     return _reduced("prod", function, size)
 

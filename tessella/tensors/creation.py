@@ -42,8 +42,8 @@ from tessella.tensors.tensor import (
 
 def checked_device(device: Any) -> str:
     """The name of a device; None stands for the CPU."""
-    if device not in (None, "cpu"):
-        raise DeviceError(f"device: there is no device {device!r}; the only one is 'cpu'")
+    if device is not None and not (isinstance(device, str) and device == "cpu"):
+        raise DeviceError(f"device: there is no device {shown(device)}; the only one is 'cpu'")
     return "cpu"
 
 

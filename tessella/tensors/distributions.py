@@ -21,10 +21,12 @@ from typing import Any
 import numpy as np
 
 from tessella import dtypes
+from tessella.arguments import public
+from tessella.arguments.kinds import DTypeLike, ShapeLike, shown
 from tessella.backends.array import check_count, check_shape, to_numpy
 from tessella.dtypes import DType, as_dtype
 from tessella.errors import ArgumentError, DTypeError, ShapeError
-from tessella.primitives.base import Shape, broadcast_shapes
+from tessella.primitives.base import Shape, broadcast_shapes, normalise_axes
 from tessella.primitives.effect import Require
 from tessella.primitives.random import RandomBits, fold_key, split_key, threefry
 from tessella.scalar import operators
@@ -39,7 +41,8 @@ from tessella.tensors.tensor import Tensor, apply, is_traced, perform
 Key = Tensor | None
 
 
-def key(seed: int) -> Tensor:
+@public
+def key(seed: Any) -> Tensor:
     """The key of a seed: two uint32 words.
 
     >>> import tessella as ts
@@ -47,7 +50,7 @@ def key(seed: int) -> Tensor:
     (tessella.uint32, (2,))
     """
     if not isinstance(seed, (int, np.integer)) or isinstance(seed, bool):
-        raise ArgumentError(f"key: {seed!r} was given; expected an integer")
+        raise ArgumentError(f"key: {shown(seed)} was given; expected an integer")
     number = int(seed) & (2**64 - 1)
     words = [np.array(number >> shift & 0xFFFFFFFF, np.uint32) for shift in (0, 32)]
     zero = np.zeros((), np.uint32)
@@ -55,7 +58,8 @@ def key(seed: int) -> Tensor:
         return asarray(np.array(threefry((words[0], words[1]), (zero, zero)), np.uint32))
 
 
-def split(key: Tensor, count: int = 2) -> Tensor:
+@public
+def split(key: Key, count: int = 2) -> Tensor:
     """Several keys from one; the old one should not be used any more.
 
     Shapes: (2,) -> (count, 2).
@@ -70,10 +74,11 @@ def split(key: Tensor, count: int = 2) -> Tensor:
     return found
 
 
-def fold_in(key: Tensor, number: Any) -> Tensor:
+@public
+def fold_in(key: Key, number: Any) -> Tensor:
     """The key that a key and a whole number make, for example the number of a step."""
-    if isinstance(number, float):
-        raise ArgumentError(f"fold_in: the number is {number!r}; expected a whole number")
+    if not isinstance(number, (int, np.integer, Tensor)) or isinstance(number, bool):
+        raise ArgumentError(f"fold_in: the number is {shown(number)}; expected a whole number")
     folded = number if isinstance(number, Tensor) else asarray(int(number) & 0xFFFFFFFF)
     if not folded.dtype.is_integer:
         raise DTypeError(f"fold_in: the number is {folded.dtype.name}; expected an integer")
@@ -81,7 +86,8 @@ def fold_in(key: Tensor, number: Any) -> Tensor:
     return found
 
 
-def bits(key: Key, shape: Any = (), dtype: Any = dtypes.uint32) -> Tensor:
+@public
+def bits(key: Key, shape: ShapeLike = (), dtype: DTypeLike = dtypes.uint32) -> Tensor:
     """Random bits, as uint32 or uint64."""
     kind = as_dtype(dtype)
     sizes = check_shape(shape, "bits")
@@ -94,8 +100,13 @@ def bits(key: Key, shape: Any = (), dtype: Any = dtypes.uint32) -> Tensor:
     raise DTypeError(f"bits: dtype is {kind.name}; expected uint32 or uint64")
 
 
+@public
 def uniform(
-    key: Key, shape: Any = (), dtype: Any = None, minval: Any = 0.0, maxval: Any = 1.0
+    key: Key,
+    shape: ShapeLike = (),
+    dtype: DTypeLike = None,
+    minval: float | Tensor = 0.0,
+    maxval: float | Tensor = 1.0,
 ) -> Tensor:
     """Numbers spread evenly over [minval, maxval).
 
@@ -124,7 +135,8 @@ def between(unit: Tensor, low: Any, high: Any) -> Tensor:
     return maths.minimum(spread, float(below))
 
 
-def normal(key: Key, shape: Any = (), dtype: Any = None) -> Tensor:
+@public
+def normal(key: Key, shape: ShapeLike = (), dtype: DTypeLike = None) -> Tensor:
     """Normally distributed numbers, of mean 0 and variance 1.
 
     Source: Box & Muller, *A note on the generation of random normal deviates* (1958).
@@ -137,8 +149,13 @@ def normal(key: Key, shape: Any = (), dtype: Any = None) -> Tensor:
     return (radius * maths.cos(_unit(second, sizes, wide) * (2.0 * math.pi))).astype(kind)
 
 
+@public
 def truncated_normal(
-    key: Key, lower: Any = -2.0, upper: Any = 2.0, shape: Any = None, dtype: Any = None
+    key: Key,
+    lower: float | Tensor = -2.0,
+    upper: float | Tensor = 2.0,
+    shape: ShapeLike | None = None,
+    dtype: DTypeLike = None,
 ) -> Tensor:
     """Normally distributed numbers, of those between two bounds; by the inverse of their distribution.
 
@@ -159,7 +176,8 @@ def truncated_normal(
     return maths.clip(found, low, high).astype(kind)
 
 
-def exponential(key: Key, shape: Any = (), dtype: Any = None) -> Tensor:
+@public
+def exponential(key: Key, shape: ShapeLike = (), dtype: DTypeLike = None) -> Tensor:
     """Waiting times of mean 1: the density is e^-x."""
     kind = _floating(dtype)
     unit = _unit(
@@ -168,7 +186,8 @@ def exponential(key: Key, shape: Any = (), dtype: Any = None) -> Tensor:
     return (-maths.log1p(-unit)).astype(kind)
 
 
-def laplace(key: Key, shape: Any = (), dtype: Any = None) -> Tensor:
+@public
+def laplace(key: Key, shape: ShapeLike = (), dtype: DTypeLike = None) -> Tensor:
     """The density is e^-|x| / 2."""
     kind = _floating(dtype)
     wide = dtypes.compute_dtype(kind)
@@ -176,7 +195,8 @@ def laplace(key: Key, shape: Any = (), dtype: Any = None) -> Tensor:
     return (-maths.sign(centred) * maths.log1p(-maths.abs(centred))).astype(kind)
 
 
-def logistic(key: Key, shape: Any = (), dtype: Any = None) -> Tensor:
+@public
+def logistic(key: Key, shape: ShapeLike = (), dtype: DTypeLike = None) -> Tensor:
     """The distribution function is the sigmoid."""
     kind = _floating(dtype)
     wide = dtypes.compute_dtype(kind)
@@ -184,7 +204,8 @@ def logistic(key: Key, shape: Any = (), dtype: Any = None) -> Tensor:
     return (unit.log() - maths.log1p(-unit)).astype(kind)
 
 
-def cauchy(key: Key, shape: Any = (), dtype: Any = None) -> Tensor:
+@public
+def cauchy(key: Key, shape: ShapeLike = (), dtype: DTypeLike = None) -> Tensor:
     """The density is 1 / (pi (1 + x^2))."""
     kind = _floating(dtype)
     wide = dtypes.compute_dtype(kind)
@@ -192,7 +213,8 @@ def cauchy(key: Key, shape: Any = (), dtype: Any = None) -> Tensor:
     return maths.tan((unit - 0.5) * math.pi).astype(kind)
 
 
-def gumbel(key: Key, shape: Any = (), dtype: Any = None) -> Tensor:
+@public
+def gumbel(key: Key, shape: ShapeLike = (), dtype: DTypeLike = None) -> Tensor:
     """The distribution function is e^-e^-x: that of the greatest of many."""
     kind = _floating(dtype)
     wide = dtypes.compute_dtype(kind)
@@ -200,7 +222,8 @@ def gumbel(key: Key, shape: Any = (), dtype: Any = None) -> Tensor:
     return (-(-unit.log()).log()).astype(kind)
 
 
-def bernoulli(key: Key, p: Any = 0.5, shape: Any = None) -> Tensor:
+@public
+def bernoulli(key: Key, p: float | Tensor = 0.5, shape: ShapeLike | None = None) -> Tensor:
     """True with a probability, for each element.
 
     Raises:
@@ -212,7 +235,8 @@ def bernoulli(key: Key, p: Any = 0.5, shape: Any = None) -> Tensor:
     return _unit(_checked(key, "bernoulli"), sizes, dtypes.float32) < probability
 
 
-def categorical(key: Key, logits: Any, axis: int = -1, shape: Any = None) -> Tensor:
+@public
+def categorical(key: Key, logits: Tensor, axis: int = -1, shape: ShapeLike | None = None) -> Tensor:
     """Indices along an axis, each with a probability in proportion to e^logit.
 
     Shapes: that of the logits without the axis; a longer one, if it is given, draws several times.
@@ -222,7 +246,7 @@ def categorical(key: Key, logits: Any, axis: int = -1, shape: Any = None) -> Ten
     table = _parameter(logits, dtypes.DEFAULT_FLOAT)
     if table.ndim == 0:
         raise ShapeError("categorical: the logits have shape (); they need an axis of categories")
-    place = axis % table.ndim
+    (place,) = normalise_axes(axis, table.ndim, "categorical")
     kept = table.shape[:place] + table.shape[place + 1 :]
     sizes = kept if shape is None else check_shape(shape, "categorical")
     if sizes[len(sizes) - len(kept) :] != kept:
@@ -237,8 +261,9 @@ def categorical(key: Key, logits: Any, axis: int = -1, shape: Any = None) -> Ten
     return argmax(last + noise, axis=-1)
 
 
+@public
 def randint(
-    key: Key, shape: Any = (), minval: int = 0, maxval: int = 2, dtype: Any = None
+    key: Key, shape: ShapeLike = (), minval: Any = 0, maxval: Any = 2, dtype: DTypeLike = None
 ) -> Tensor:
     """Whole numbers from minval to maxval - 1, spread evenly; up to all that the dtype has.
 
@@ -265,16 +290,16 @@ def randint(
 
 def whole_numbers(draw: Callable[[], Tensor], low: Any, high: Any, dtype: Any, name: str) -> Tensor:
     """Whole numbers from low to high - 1, from words of 64 random bits that `draw` gives."""
+    low, high = (_whole(number, name) for number in (low, high))
     if high <= low:
-        raise ArgumentError(f"{name}: there is no number from {low} to below {high}")
+        raise ArgumentError(f"{name}: there is no number from {shown(low)} to below {shown(high)}")
     kind = as_dtype(dtype or dtypes.DEFAULT_INT)
     if is_symbolic(low) or is_symbolic(high):
         return ((draw() >> 1).astype(dtypes.int64) % (high - low) + low).astype(kind)
-    low, high = (_whole(number, name) for number in (low, high))
     least, most = dtypes.limits(dtypes.int64 if kind.is_inexact else kind)
     if low < least or high - 1 > most:
         raise ArgumentError(
-            f"{name}: {low} to {high - 1} were asked for, and {kind.name} holds {least} to {most}; "
+            f"{name}: {shown(low)} to {shown(high - 1)} were asked for, and {kind.name} holds {least} to {most}; "
             "take a wider dtype"
         )
     # counted modulo 2^64, so that no range is too wide
@@ -282,9 +307,11 @@ def whole_numbers(draw: Callable[[], Tensor], low: Any, high: Any, dtype: Any, n
     return found.astype(kind) if kind.kind == "uint" else found.astype(dtypes.int64).astype(kind)
 
 
-def _whole(number: Any, name: str) -> int:
-    if not isinstance(number, (int, np.integer)):
-        raise ArgumentError(f"{name}: {number!r} was given; expected whole numbers as bounds")
+def _whole(number: Any, name: str) -> Any:
+    if is_symbolic(number):
+        return number
+    if not isinstance(number, (int, np.integer)) or isinstance(number, bool):
+        raise ArgumentError(f"{name}: {shown(number)} was given; expected whole numbers as bounds")
     return int(number)
 
 
@@ -304,17 +331,25 @@ def _below(span: int, draw: Callable[[], Tensor]) -> Tensor:
     return found
 
 
+@public
 def permutation(key: Key, x: Any, axis: int = 0) -> Tensor:
     """A tensor's places along an axis in random order; or, for a number n, 0 to n - 1."""
     from tessella.tensors.indexing import take
 
     single = not isinstance(x, Tensor)
-    count = check_count(x, "permutation", "x") if single else x.shape[axis]
+    if single:
+        count = check_count(x, "permutation", "x")
+    else:
+        (axis,) = normalise_axes(axis, x.ndim, "permutation")
+        count = x.shape[axis]
     order = argsort(_unit(_checked(key, "permutation"), (count,), dtypes.float64))
     return take(arange(count), order, axis=0) if single else take(x, order, axis=axis)
 
 
-def choice(key: Key, x: Any, shape: Any = (), replace: bool = True, p: Any = None) -> Tensor:
+@public
+def choice(
+    key: Key, x: Any, shape: ShapeLike = (), replace: bool = True, p: Tensor | None = None
+) -> Tensor:
     """Elements of a tensor along its first axis (or of 0 to n - 1), with or without putting them back.
 
     Args:
@@ -326,6 +361,8 @@ def choice(key: Key, x: Any, shape: Any = (), replace: bool = True, p: Any = Non
     from tessella.tensors.indexing import take
 
     table = x if isinstance(x, Tensor) else arange(check_count(x, "choice", "x"))
+    if table.ndim == 0:
+        raise ShapeError("choice: x has shape (); it needs an axis along which to choose")
     count, sizes = table.shape[0], check_shape(shape, "choice")
     wanted = math.prod(sizes)
     if not replace and wanted > count:
@@ -349,7 +386,10 @@ def choice(key: Key, x: Any, shape: Any = (), replace: bool = True, p: Any = Non
     return take(table, places, axis=0).reshape((*sizes, *table.shape[1:]))
 
 
-def gamma(key: Key, a: Any, shape: Any = None, dtype: Any = None) -> Tensor:
+@public
+def gamma(
+    key: Key, a: float | Tensor, shape: ShapeLike | None = None, dtype: DTypeLike = None
+) -> Tensor:
     """The density is x^(a-1) e^-x / Gamma(a); for a = 0 all is 0.
 
     Raises:
@@ -403,7 +443,14 @@ def _log_gamma(key: Tensor, parameter: Tensor, sizes: Shape) -> Tensor:
     return value.log() + shrunk
 
 
-def beta(key: Key, a: Any, b: Any, shape: Any = None, dtype: Any = None) -> Tensor:
+@public
+def beta(
+    key: Key,
+    a: float | Tensor,
+    b: float | Tensor,
+    shape: ShapeLike | None = None,
+    dtype: DTypeLike = None,
+) -> Tensor:
     """The density is in proportion to x^(a-1) (1-x)^(b-1) on [0, 1].
 
     Raises:
@@ -420,7 +467,10 @@ def beta(key: Key, a: Any, b: Any, shape: Any = None, dtype: Any = None) -> Tens
     return maths.sigmoid(odds).astype(kind)
 
 
-def dirichlet(key: Key, alpha: Any, shape: Any = None, dtype: Any = None) -> Tensor:
+@public
+def dirichlet(
+    key: Key, alpha: Tensor, shape: ShapeLike | None = None, dtype: DTypeLike = None
+) -> Tensor:
     """Probabilities along the last axis: gamma variables divided by their sum.
 
     Raises:
@@ -441,7 +491,10 @@ def dirichlet(key: Key, alpha: Any, shape: Any = None, dtype: Any = None) -> Ten
     return (shares / shares.sum(axis=-1, keepdims=True)).astype(kind)
 
 
-def poisson(key: Key, rate: Any, shape: Any = None, dtype: Any = None) -> Tensor:
+@public
+def poisson(
+    key: Key, rate: float | Tensor, shape: ShapeLike | None = None, dtype: DTypeLike = None
+) -> Tensor:
     """How often something happens in a time in which it does so `rate` times on average.
 
     Raises:

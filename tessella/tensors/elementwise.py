@@ -9,6 +9,7 @@ from typing import Any
 from tessella import dtypes
 from tessella.arguments import elementwise as gated
 from tessella.arguments import public
+from tessella.errors import ArgumentTypeError
 from tessella.primitives.base import broadcast_shapes
 from tessella.primitives.elementwise import Elementwise, elementwise
 from tessella.primitives.host import NumPyCall
@@ -282,7 +283,9 @@ def zip_with(function: Callable[..., Any], /) -> Callable[..., Tensor]:
 
     @gated
     def looked_at(*operands: Operand) -> Tensor:
-        like = next(x for x in operands if isinstance(x, Tensor))
+        like = next((x for x in operands if isinstance(x, Tensor)), None)
+        if like is None:
+            raise ArgumentTypeError(f"{primitive.name}: no operand was given; expected tensors")
         return apply(primitive, tuple([operand(x, like) for x in operands]))
 
     def mapped(*operands: Operand) -> Tensor:

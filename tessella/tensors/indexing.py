@@ -15,6 +15,7 @@ import numpy as np
 
 from tessella import dtypes
 from tessella.arguments import public
+from tessella.arguments.kinds import shown
 from tessella.errors import ArgumentTypeError, DTypeError, IndexingError, ShapeError
 from tessella.primitives.base import broadcast_shapes, normalise_axis, same_shape
 from tessella.primitives.indexing import Gather, Scatter
@@ -128,7 +129,9 @@ def _part(x: Tensor, entry: Any, axis: int) -> list[_Part]:
     if isinstance(entry, (int, Size)):
         size, place = x.shape[axis], entry + x.shape[axis] if entry < 0 else entry
         if not -size <= entry < size:
-            raise IndexingError(f"index {entry} is out of range for axis {axis} of size {size}")
+            raise IndexingError(
+                f"index {shown(entry)} is out of range for axis {axis} of size {size}"
+            )
         return [_Part("integer", start=place)]  # type: ignore[arg-type]
     if isinstance(entry, Tensor):
         return _arrays(x, entry, axis)

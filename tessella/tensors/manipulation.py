@@ -58,9 +58,12 @@ def reshape(x: Tensor, /, shape: ShapeLike, *, copy: bool | None = None) -> Tens
 
 
 def _inferred(old: Shape, shape: int | Sequence[int]) -> Shape:
-    if type(shape) is tuple and -1 not in shape:  # as it mostly comes
+    if type(shape) is tuple and not [n for n in shape if type(n) is not int or n < 0]:  # mostly
         return check_shape(shape, "reshape")
     sizes = [shape] if isinstance(shape, INTEGERS) else list(shape)
+    strange = [n for n in sizes if not isinstance(n, INTEGERS)]
+    if strange:  # which is said there
+        check_shape(tuple(strange), "reshape")
     if sizes.count(-1) > 1:
         raise ShapeError(
             f"reshape: shape {tuple(sizes)} has several -1; only one can be worked out"
@@ -264,6 +267,8 @@ def split(x: Tensor, sizes: int | Sequence[int], /, *, axis: int = 0) -> tuple[T
         if sizes < 1:
             raise ArgumentError(f"split: size {sizes}; it must be at least 1")
         sizes = [min(sizes, extent - start) for start in range(0, extent, sizes)]
+    else:
+        sizes = check_shape(sizes, "split")
     if builtins_sum(sizes) != extent:
         raise ShapeError(
             f"split: sizes {tuple(sizes)} add up to {builtins_sum(sizes)}, not {extent}"

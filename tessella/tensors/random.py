@@ -17,6 +17,15 @@ from typing import Any
 import numpy as np
 
 from tessella import dtypes, forking
+from tessella.arguments import public
+from tessella.arguments.kinds import (
+    DTypeLike,
+    Natural,
+    NotNegative,
+    Probability,
+    ShapeLike,
+    shown,
+)
 from tessella.backends.array import check_shape
 from tessella.dtypes import DType, as_dtype
 from tessella.errors import ArgumentError, DTypeError
@@ -64,19 +73,21 @@ class Generator:
     True
     """
 
-    def __init__(self, seed: int) -> None:
+    @public
+    def __init__(self, seed: Any) -> None:
         self._lock = forking.lock()
         self._seed, self._count = (asarray(np.zeros((), np.uint64)) for _ in range(2))
         self.seed(seed)
 
-    def seed(self, seed: int) -> None:
+    @public
+    def seed(self, seed: Any) -> None:
         """Start again from a seed.
 
         Raises:
             ArgumentError: not an integer.
         """
         if not isinstance(seed, (int, np.integer)) or isinstance(seed, bool):
-            raise ArgumentError(f"seed: {seed!r} was given; expected an integer")
+            raise ArgumentError(f"seed: {shown(seed)} was given; expected an integer")
         self.state = int(seed), 0
 
     @property
@@ -94,6 +105,7 @@ class Generator:
     def __reduce__(self) -> tuple[Any, ...]:
         return (_generator_at, (self.state,))  # copies count on by themselves
 
+    @public
     def key(self) -> Tensor:
         """The key of the next draw: two uint32 words.
 
@@ -112,11 +124,15 @@ class Generator:
         self._count.assign(self._count + 1)
         return found
 
-    def bits(self, shape: Any) -> Tensor:
+    @public
+    def bits(self, shape: ShapeLike) -> Tensor:
         """32 random bits for each element, as uint32."""
         return apply(RandomBits(check_shape(shape, "random")), (self.key(),))
 
-    def uniform(self, shape: Any, low: float = 0.0, high: float = 1.0, dtype: Any = None) -> Tensor:
+    @public
+    def uniform(
+        self, shape: ShapeLike, low: float = 0.0, high: float = 1.0, dtype: DTypeLike = None
+    ) -> Tensor:
         """Numbers spread evenly over [low, high).
 
         Raises:
@@ -135,7 +151,10 @@ class Generator:
         digits = digits_of(dtype)
         return (self.bits(shape) >> (32 - digits)).astype(dtype) * 2.0**-digits
 
-    def normal(self, shape: Any, mean: float = 0.0, std: float = 1.0, dtype: Any = None) -> Tensor:
+    @public
+    def normal(
+        self, shape: ShapeLike, mean: float = 0.0, std: NotNegative = 1.0, dtype: DTypeLike = None
+    ) -> Tensor:
         """Normally distributed numbers.
 
         Raises:
@@ -151,7 +170,8 @@ class Generator:
         value = _box_muller(self._unit(sizes, wide), self._unit(sizes, wide)).astype(kind)
         return value if (mean, std) == (0.0, 1.0) else value * std + mean
 
-    def integers(self, low: int, high: int, shape: Any, dtype: Any = None) -> Tensor:
+    @public
+    def integers(self, low: Any, high: Any, shape: ShapeLike, dtype: DTypeLike = None) -> Tensor:
         """Whole numbers from low to high - 1, spread evenly; up to all that the dtype has.
 
         Raises:
@@ -165,14 +185,14 @@ class Generator:
 
         return whole_numbers(draw, low, high, dtype, "integers")
 
-    def permutation(self, n: int) -> Tensor:
+    @public
+    def permutation(self, n: Natural) -> Tensor:
         """0 to n - 1 in random order."""
         return argsort(self.uniform((n,), dtype=dtypes.float64))
 
-    def bernoulli(self, probability: float, shape: Any) -> Tensor:
+    @public
+    def bernoulli(self, probability: Probability, shape: ShapeLike) -> Tensor:
         """True with a probability, for each element."""
-        if not 0.0 <= probability <= 1.0:
-            raise ArgumentError(f"bernoulli: probability is {probability}; expected 0 to 1")
         return self.uniform(shape) < probability
 
 
@@ -242,27 +262,32 @@ def _box_muller(u: Tensor, v: Tensor) -> Tensor:
 default = Generator(int.from_bytes(os.urandom(8), "little"))
 
 
-def manual_seed(seed: int) -> None:
+@public
+def manual_seed(seed: Any) -> None:
     """Start the default generator again from a seed, so that what follows can be repeated."""
     default.seed(seed)
 
 
-def rand(*shape: Any, dtype: Any = None) -> Tensor:
+@public
+def rand(*shape: Any, dtype: DTypeLike = None) -> Tensor:
     """Numbers spread evenly over [0, 1)."""
     return default.uniform(_shape(shape), dtype=dtype)
 
 
-def randn(*shape: Any, dtype: Any = None) -> Tensor:
+@public
+def randn(*shape: Any, dtype: DTypeLike = None) -> Tensor:
     """Normally distributed numbers."""
     return default.normal(_shape(shape), dtype=dtype)
 
 
-def randint(low: int, high: int, shape: Any, dtype: Any = None) -> Tensor:
+@public
+def randint(low: Any, high: Any, shape: ShapeLike, dtype: DTypeLike = None) -> Tensor:
     """Whole numbers from low to high - 1."""
     return default.integers(low, high, shape, dtype)
 
 
-def randperm(n: int) -> Tensor:
+@public
+def randperm(n: Natural) -> Tensor:
     """0 to n - 1 in random order."""
     return default.permutation(n)
 

@@ -328,7 +328,7 @@ class Tensor:
         tensor([10., 10.])
         """
         if not callable(hook):
-            raise ArgumentTypeError(f"register_hook: {hook!r} cannot be called")
+            raise ArgumentTypeError(f"register_hook: {shown(hook)} cannot be called")
         if self._node is None:
             raise GradientError(
                 "register_hook: the tensor needs no gradient; call requires_grad_() first"
@@ -529,7 +529,7 @@ class Tensor:
     def assign(self, other: Tensor) -> Tensor:
         """Let this handle stand for other data of the same shape and dtype; no history."""
         with autodiff.no_grad():
-            return self._rebind(other.detach(), "assign")
+            return self._rebind(require(other, "assign").detach(), "assign")
 
     def __iadd__(self, other: Operand) -> Tensor:
         return self._rebind(self + other, "+=")
@@ -1137,7 +1137,20 @@ def gradients(
     >>> ts.gradients([x * x], [x])
     [tensor([6.])]
     """
-    cotangents = cotangents or [None] * len(outputs)
+    for name, tensors in (("outputs", outputs), ("inputs", inputs)):
+        if not isinstance(tensors, (list, tuple)) or not all(
+            isinstance(x, Tensor) for x in tensors
+        ):
+            raise ArgumentTypeError(
+                f"gradients: {name} is {shown(tensors)}; expected a list or a tuple of tensors"
+            )
+    if cotangents is None:
+        cotangents = [None] * len(outputs)
+    if not isinstance(cotangents, (list, tuple)) or len(cotangents) != len(outputs):
+        raise ArgumentTypeError(
+            f"gradients: cotangents is {shown(cotangents)}; expected a list with a gradient, or None, for each of "
+            f"the {len(outputs)} outputs"
+        )
     roots = [_root(y, ct, "gradients") for y, ct in zip(outputs, cotangents, strict=True)]
     targets = []
     for x in inputs:

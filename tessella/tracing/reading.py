@@ -340,7 +340,7 @@ class Reader:
             plain = getattr(function, "__func__", function)
             if isinstance(plain, types.FunctionType) and is_users(plain):
                 return
-        ours = getattr(function, "__module__", None) or type(function).__module__
+        ours = getattr(function, "__module__", None) or getattr(type(function), "__module__", "")
         for value, text in zip(values, texts, strict=True):
             if value is MISSING or not self.around.is_known(value):
                 continue
@@ -533,7 +533,7 @@ _ACTIONS: dict[str, Callable[[Reader, FrameType, Access], None]] = {
 
 def _looks_inside(function: Any) -> bool:
     """Whether it may look into what it is given: functions of Python's library, `operator.attrgetter`."""
-    return is_of_the_library(function) or type(function).__module__ == "operator"
+    return is_of_the_library(function) or getattr(type(function), "__module__", "") == "operator"
 
 
 def _instance(parent: Any) -> Any:

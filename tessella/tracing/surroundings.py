@@ -133,7 +133,9 @@ class Surroundings:
                 for part in container.values() if isinstance(container, dict) else ():
                     if callable(part):  # a hook
                         self.know(part)
-        elif type(value).__module__.partition(".")[0] == "tessella" and hasattr(value, "__dict__"):
+        elif getattr(type(value), "__module__", "").partition(".")[0] == "tessella" and hasattr(
+            value, "__dict__"
+        ):
             for part in vars(value).values():  # what wraps a function of a user's
                 if callable(part):
                     self.know(part)

@@ -15,9 +15,11 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, ParamSpec, TypeVar
+from typing import Any, Literal, ParamSpec, TypeVar
 
 from tessella import autodiff, dtypes
+from tessella.arguments import public
+from tessella.arguments.kinds import Natural
 from tessella.errors import ArgumentError, ArgumentTypeError, AxisError, GradientError, ShapeError
 from tessella.primitives.base import Primitive, Spec
 from tessella.primitives.graph import Graph, Value
@@ -49,14 +51,15 @@ MONOIDS = {"sum": SUM, "maximum": MAXIMUM, "minimum": MINIMUM}  # of collectives
 Batched = tuple[Tensor, "int | None"]  # a tensor, and where its batch axis is
 
 
+@public
 def vmap(
     function: Callable[P, R],
     in_axes: Any = 0,
     out_axes: Any = 0,
-    axis_size: int | None = None,
+    axis_size: Natural | None = None,
     axis_name: str | None = None,
     *,
-    randomness: str = "different",
+    randomness: Literal["different", "same", "error"] = "different",
 ) -> Callable[P, R]:
     """The function for a batch: it is applied to every example along an axis of its arguments, at once.
 
@@ -407,6 +410,7 @@ def _collect(x: Any, axis_name: str, operation: str, name: str, size: int = 0) -
     )
 
 
+@public
 def psum(x: Any, axis_name: str) -> Any:
     """The sum over all examples of the `vmap` with a name; trees leaf by leaf.
 
@@ -417,28 +421,33 @@ def psum(x: Any, axis_name: str) -> Any:
     return _collect(x, axis_name, "sum", "psum")
 
 
+@public
 def pmean(x: Any, axis_name: str) -> Any:
     """The mean over all examples of the `vmap` with a name; trees leaf by leaf."""
     size = _axis(axis_name, "pmean").size
     return trees.map_leaves(lambda total: total / size, _collect(x, axis_name, "sum", "pmean"))
 
 
+@public
 def pmax(x: Any, axis_name: str) -> Any:
     """The greatest over all examples of the `vmap` with a name; trees leaf by leaf."""
     return _collect(x, axis_name, "maximum", "pmax")
 
 
+@public
 def pmin(x: Any, axis_name: str) -> Any:
     """The least over all examples of the `vmap` with a name; trees leaf by leaf."""
     return _collect(x, axis_name, "minimum", "pmin")
 
 
+@public
 def all_gather(x: Any, axis_name: str) -> Any:
     """The values of all examples of the `vmap` with a name, stacked in front; trees leaf by leaf."""
     size = _axis(axis_name, "all_gather").size
     return _collect(x, axis_name, "gather", "all_gather", size)
 
 
+@public
 def axis_index(axis_name: str) -> Tensor:
     """Which example of the `vmap` with a name this one is."""
     _axis(axis_name, "axis_index")

@@ -17,6 +17,8 @@ from typing import Any
 import numpy as np
 
 from tessella import autodiff, dtypes
+from tessella.arguments import public
+from tessella.arguments.kinds import shown
 from tessella.backends.array import check_count
 from tessella.backends.cpu.buffers import require_available
 from tessella.errors import (
@@ -25,9 +27,10 @@ from tessella.errors import (
     DTypeError,
     ShapeError,
 )
-from tessella.primitives.base import Spec
+from tessella.primitives.base import Spec, normalise_axes
 from tessella.primitives.graph import Graph, Value, describe
 from tessella.primitives.movement import move_axis
+from tessella.sizes import Size
 from tessella.tensors.creation import arange, full
 from tessella.tensors.elementwise import clip
 from tessella.tensors.manipulation import concat, flip, stack
@@ -78,6 +81,10 @@ def switch(index: Any, branches: Sequence[Callable[..., Any]], *operands: Any) -
     >>> ts.switch(ts.asarray(2), [ts.sin, ts.cos, ts.exp], ts.asarray(0.0))
     tensor(1.)
     """
+    if not isinstance(branches, (list, tuple)):
+        raise ArgumentTypeError(
+            f"switch: branches is {shown(branches)}; expected a list of functions"
+        )
     if not branches:
         raise ArgumentError("switch: there are no branches; give at least one function")
     named = {f"branch {number}": branch for number, branch in enumerate(branches)}
@@ -94,6 +101,7 @@ def switch(index: Any, branches: Sequence[Callable[..., Any]], *operands: Any) -
     return _branches("switch", chosen, named, operands)
 
 
+@public
 @users_frames
 def while_loop(condition: Callable[..., Any], body: Callable[..., Any], start: Any) -> Any:
     """`body` again and again on what it gave, as long as `condition` of it is true.
@@ -111,6 +119,7 @@ def while_loop(condition: Callable[..., Any], body: Callable[..., Any], start: A
     return _while("while_loop", condition, body, start)
 
 
+@public
 @users_frames
 def fori_loop(lower: Any, upper: Any, body: Callable[[Any, Any], Any], start: Any) -> Any:
     """`body(i, carry)` for i from `lower` to `upper` - 1; both are whole numbers.
@@ -138,6 +147,7 @@ def fori_loop(lower: Any, upper: Any, body: Callable[[Any, Any], Any], start: An
     return _while("fori_loop", lambda state: state[0] < last, turn, (first, start))[1]
 
 
+@public
 @users_frames
 def scan(
     body: Callable[[Any, Any], Any],
@@ -226,6 +236,7 @@ def _scan(
     return carry.whole(last), ys
 
 
+@public
 @users_frames
 def associative_scan(
     function: Callable[[Any, Any], Any], sequences: Any, reverse: bool = False, axis: int = 0
@@ -243,7 +254,7 @@ def associative_scan(
     """
     _require_functions("associative_scan", function=function)
     leaves, structure = trees.flatten(sequences)
-    tensors = [move_axis(trees.as_tensor(x), axis % trees.as_tensor(x).ndim, 0) for x in leaves]
+    tensors = [_in_front(trees.as_tensor(x), axis) for x in leaves]
     _length(tensors, None, "associative_scan")
     if reverse:
         tensors = [flip(x, axis=0) for x in tensors]
@@ -445,6 +456,12 @@ def _result(leaf: Any, name: str, giver: str) -> Any:
         ) from error
 
 
+def _in_front(x: Tensor, axis: int) -> Tensor:
+    (place,) = normalise_axes(axis, x.ndim, "associative_scan")
+    moved: Tensor = move_axis(x, place, 0)
+    return moved
+
+
 def _require_functions(name: str, **functions: Any) -> None:
     for argument, function in functions.items():
         if not callable(function):
@@ -473,6 +490,12 @@ def _require_single(x: Tensor, name: str, what: str) -> None:
 def _known_truth(condition: Any, name: str) -> bool:
     if isinstance(condition, Tensor):
         _require_single(condition, name, "the condition")
+    elif not isinstance(
+        condition, (bool, int, float, np.ndarray, np.generic, Size)
+    ) and not trees.is_array(condition):
+        raise ArgumentTypeError(
+            f"{user_line()}: {name}: the condition gave a {type(condition).__name__}; expected True, False or a number"
+        )
     return bool(condition)
 
 

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from tessella import autodiff
+from tessella.arguments import public
 from tessella.errors import ArgumentError, ArgumentTypeError, GradientError
 from tessella.tensors.tensor import Tensor, _make
 from tessella.tracebacks import users_frames
@@ -64,6 +65,7 @@ class custom_vjp:
     tensor(1.)
     """
 
+    @public
     def __init__(self, function: Callable[..., Any], nondiff_argnums: Sequence[int] = ()) -> None:
         if not callable(function):
             raise ArgumentTypeError(
@@ -75,6 +77,7 @@ class custom_vjp:
         self.forward: Any = None
         self.backward: Any = None
 
+    @public
     def defvjp(self, forward: Callable[..., Any], backward: Callable[..., Any]) -> None:
         """Give the rule."""
         self.forward, self.backward = forward, backward
@@ -111,6 +114,7 @@ class custom_jvp:
     tensor(1.)
     """
 
+    @public
     def __init__(self, function: Callable[..., Any], nondiff_argnums: Sequence[int] = ()) -> None:
         if not callable(function):
             raise ArgumentTypeError(
@@ -121,6 +125,7 @@ class custom_jvp:
         self.static = tuple(nondiff_argnums)
         self.rule: Any = None
 
+    @public
     def defjvp(self, rule: Callable[..., Any]) -> Callable[..., Any]:
         """Give the rule; may be used as a decorator."""
         self.rule = rule

@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from tessella.arguments import public
 from tessella.errors import ArgumentError, ArgumentTypeError, GradientError, ShapeError
 from tessella.primitives.base import Spec
 from tessella.primitives.graph import Value
@@ -23,11 +24,12 @@ from tessella.transforms.recording import InnerTrace, Recorded, again, evaluate,
 Tangent = Tensor | None
 
 
+@public
 @users_frames
 def jvp(
     function: Callable[..., Any],
-    primals: Sequence[Any],
-    tangents: Sequence[Any],
+    primals: Any,
+    tangents: Any,
     has_aux: bool = False,
 ) -> Any:
     """The value of a function, and its derivative along a direction.

@@ -8,6 +8,7 @@ import types
 from collections.abc import Callable
 from typing import Any
 
+from tessella.arguments import public
 from tessella.errors import ArgumentTypeError
 from tessella.primitives.base import Spec
 from tessella.primitives.graph import Graph
@@ -18,6 +19,7 @@ from tessella.transforms import trees
 from tessella.transforms.recording import InnerTrace, record
 
 
+@public
 def make_graph(function: Callable[..., Any]) -> Callable[..., Graph]:
     """The function that gives the graph of a function, before any pass of the compiler.
 

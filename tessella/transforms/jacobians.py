@@ -6,6 +6,8 @@ import functools
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from tessella.arguments import public
+from tessella.arguments.kinds import shown
 from tessella.errors import ArgumentTypeError, GradientError
 from tessella.tensors.creation import eye
 from tessella.tensors.tensor import Tensor
@@ -16,6 +18,7 @@ from tessella.transforms.forward_mode import jvp
 from tessella.transforms.reverse_mode import grad, vjp, without_history
 
 
+@public
 def jacfwd(
     function: Callable[..., Any], argnums: int | Sequence[int] = 0, has_aux: bool = False
 ) -> Callable[..., Any]:
@@ -65,6 +68,7 @@ def jacfwd(
     return jacobian
 
 
+@public
 def jacrev(
     function: Callable[..., Any], argnums: int | Sequence[int] = 0, has_aux: bool = False
 ) -> Callable[..., Any]:
@@ -121,6 +125,7 @@ def jacrev(
     return jacobian
 
 
+@public
 def hessian(
     function: Callable[..., Any], argnums: int | Sequence[int] = 0, has_aux: bool = False
 ) -> Callable[..., Any]:
@@ -136,8 +141,9 @@ def hessian(
     return jacfwd(jacrev(function, argnums, has_aux), argnums, has_aux)
 
 
+@public
 @users_frames
-def hvp(function: Callable[..., Any], primals: Sequence[Any], tangents: Sequence[Any]) -> Any:
+def hvp(function: Callable[..., Any], primals: Any, tangents: Any) -> Any:
     """The product of the Hessian with a direction, at the cost of a few gradients.
 
     >>> import tessella as ts
@@ -145,6 +151,10 @@ def hvp(function: Callable[..., Any], primals: Sequence[Any], tangents: Sequence
     >>> ts.hvp(lambda x: x[0] ** 2 * x[1], (x,), (ts.asarray([1.0, 0.0]),))
     tensor([6., 2.])
     """
+    if not isinstance(primals, (tuple, list)) or not primals:
+        raise ArgumentTypeError(
+            f"hvp: primals is {shown(primals)}; expected a tuple, one entry for each argument"
+        )
     argnums = tuple(range(len(primals)))
     _, found = jvp(grad(function, argnums[0] if len(argnums) == 1 else argnums), primals, tangents)
     return found
@@ -190,6 +200,8 @@ def _behind(y: Tensor, x: Tensor) -> Tensor:
 
 def _by_result(columns: list[Any], structure: Any, argnums: Any) -> Any:
     """Trees like the result, one for each leaf of the arguments, as one tree of trees."""
+    if not columns:
+        raise GradientError("jacfwd: the arguments hold no tensors; there is nothing to derive by")
     flat = [trees.tree_flatten(column) for column in columns]
     shape = flat[0][1]
     leaves = [

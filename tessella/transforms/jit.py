@@ -21,6 +21,8 @@ from typing import Any, Concatenate, Generic, NamedTuple, ParamSpec, TypeVar, ov
 import numpy as np
 
 from tessella import autodiff, forking
+from tessella.arguments import public
+from tessella.arguments.kinds import shown
 from tessella.backends.array import Array, Layout, from_numpy
 from tessella.backends.cpu import engine
 from tessella.compiler.ladder import compiling
@@ -74,6 +76,7 @@ def jit(
 ) -> Callable[[Callable[P, R]], Jitted[P, R]]: ...
 
 
+@public
 def jit(
     function: Callable[..., Any] | None = None,
     *,
@@ -493,8 +496,10 @@ class Jitted(Generic[P, R]):
         """
         from tessella.compiler.explain import sources
 
-        if kind not in ("graph", "loops", "llvm", "asm"):
-            raise ArgumentError(f"source: {kind!r}; expected 'graph', 'loops', 'llvm' or 'asm'")
+        if not isinstance(kind, str) or kind not in ("graph", "loops", "llvm", "asm"):
+            raise ArgumentError(
+                f"source: {shown(kind)}; expected 'graph', 'loops', 'llvm' or 'asm'"
+            )
         program = self._program_for(args, kwargs).program
         return str(program.graph) if kind == "graph" else sources(program, kind)
 

@@ -16,6 +16,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, ParamSpec, TypeVar
 
 from tessella import autodiff
+from tessella.arguments import public
 from tessella.errors import ArgumentTypeError
 from tessella.primitives.barrier import Barrier
 from tessella.primitives.base import Spec
@@ -33,6 +34,7 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 
+@public
 def checkpoint(function: Callable[P, R]) -> Callable[P, R]:
     """The same function, that keeps nothing for the backward pass but what goes into it.
 

@@ -14,6 +14,7 @@ from collections.abc import Callable, Generator, Iterator, Sequence
 from typing import Any, Concatenate, Literal, ParamSpec, TypeVar, overload
 
 from tessella import autodiff
+from tessella.arguments import public
 from tessella.autodiff import Edge, Leaf, Node
 from tessella.blocks import restoring
 from tessella.errors import ArgumentError, ArgumentTypeError, GradientError, ShapeError
@@ -45,6 +46,7 @@ def grad(
 ) -> Callable[P, Any]: ...
 
 
+@public
 def grad(
     function: Callable[..., Any],
     argnums: int | Sequence[int] = 0,
@@ -102,6 +104,7 @@ def value_and_grad(
 ) -> Callable[P, tuple[R, Any]]: ...
 
 
+@public
 def value_and_grad(
     function: Callable[..., Any],
     argnums: int | Sequence[int] = 0,

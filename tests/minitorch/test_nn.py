@@ -170,7 +170,7 @@ def test_gradients_go_where_nothing_was_dropped(backend):
 
 @pytest.mark.parametrize("rate", [-0.1, 1.1])
 def test_a_rate_is_a_share(rate):
-    message = rf"dropout: rate is {rate}; expected a number from 0 to 1"
+    message = rf"dropout: rate is {rate}; expected a probability from 0 to 1"
     for ignore in (False, True):
         with pytest.raises(ArgumentError, match=message):
             minitorch.dropout(minitorch.ones((2,)), rate, ignore)

@@ -141,7 +141,7 @@ def test_a_function_of_ones_own():
         (lambda: ts.table(lambda i: a, (3,)), errors.ArgumentTypeError, r"gave a tensor of shape \(4, 5\)"),
         (lambda: ts.table(lambda i: x[i] + a, (3,)), errors.ShapeError, "index it, so that it is a single number"),
         (lambda: ts.table(lambda i: sum_over(lambda k: k * 1.0), (3,)), errors.ArgumentError, "how many turns the loop 'k' has is not known: it indexes no axis"),
-        (lambda: ts.table(3, (3,)), errors.ArgumentTypeError, "int was given"),
+        (lambda: ts.table(3, (3,)), errors.ArgumentTypeError, "table: function is 3; expected a function"),
         (lambda: ts.table(lambda i: "x", (3,)), errors.ArgumentTypeError, "gave str"),
     ],
 )  # fmt: skip
