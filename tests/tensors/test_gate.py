@@ -215,8 +215,6 @@ NOT_GATED = {
     "gradients": "takes trees of tensors that must have a history",
     "register_tree": "of classes",
     "tree_flatten": "of trees", "tree_leaves": "of trees", "tree_map": "of trees", "tree_unflatten": "of trees",
-    "manual_seed": "of seeds", "rand": "of generators", "randn": "of generators", "randint": "of generators",
-    "randperm": "of generators",
 }  # fmt: skip
 TRANSFORMATIONS = (
     "tessella.transforms",
