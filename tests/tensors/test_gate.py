@@ -3,13 +3,14 @@
 import contextlib
 import copy
 import inspect
+import math
 import pickle
 
 import numpy as np
 import pytest
 
 import tessella as ts
-from tessella import arguments, errors
+from tessella import arguments, errors, nn
 from tessella.nn import functional as F
 
 X = ts.asarray([[1.0, 2.0], [3.0, 4.0]])
@@ -63,6 +64,41 @@ def test_fractions_in_lists_take_the_dtype_beside_them():
     assert F.mse_loss(wide, [0.1, 0.2]).item() == 0.0
 
 
+def test_what_is_infinite_in_a_dtype_is_so_without_a_warning():
+    assert ts.exp([1e308]).tolist() == [math.inf]
+    assert ts.isclose(X, X, rtol=1e308).tolist() == [[True, True], [True, True]]
+    assert ts.atanh([1 + 0j]).tolist()[0].real == math.inf
+    assert ts.copysign(ts.ones(1, dtype=ts.bfloat16), 10**30).tolist() == [1.0]
+
+
+def test_repeating_whole_tensors():
+    for times in (2, (2,), (0, 2), (2, 1, 3), (np.int64(2), 1), [1, 1]):
+        np.testing.assert_array_equal(ts.tile(X, times).numpy(), np.tile(ARRAY, times))
+    assert ts.tile(1.0, 100_000).shape == (100_000,)
+    assert ts.pad(3.0, []).item() == 3.0
+
+
+def test_layers_take_arrays():
+    image = np.ones((2, 3, 8, 8), np.float32)
+    layers = [
+        nn.Conv2d(3, 4, 3),
+        nn.BatchNorm2d(3),
+        nn.MaxPool2d(2),
+        nn.Flatten(),
+        nn.GELU(),
+        nn.Linear(8, 3),
+    ]
+    for layer in layers:
+        found = layer.eval()(image)
+        assert type(found) is ts.Tensor
+        assert found.tolist() == layer(ts.asarray(image)).tolist()
+    assert nn.Embedding(5, 3)([1, 2]).shape == (2, 3)
+    assert (
+        nn.CrossEntropyLoss()(ARRAY, [0, 1]).tolist()
+        == F.cross_entropy(X, ts.asarray([0, 1])).tolist()
+    )
+
+
 def test_arrays_in_a_compiled_function_are_read_at_every_call():
     array = np.ones(2, np.float32)
     doubled = ts.jit(lambda: ts.add(array, array))
@@ -83,6 +119,15 @@ def test_numbers_and_sizes_of_compiled_functions_pass():
 # --- what cannot serve -----------------------------------------------------------------------------------
 
 HUGE = 10**400
+
+
+def _deep():
+    found = [1.0]
+    for _ in range(2000):
+        found = [found]
+    return found
+
+
 WRONG = [
     (lambda: ts.exp(None), errors.ArgumentTypeError, "exp: x is None; expected a Tensor, or what ts.asarray takes"),
     (lambda: ts.exp("1"), errors.ArgumentTypeError, "exp: x is '1'"),
@@ -133,6 +178,26 @@ WRONG = [
     (lambda: ts.sum(X, axis=0, dim=1), errors.ArgumentTypeError, "`axis` was given twice, as `axis` and as `dim`"),
     (lambda: ts.exp(X, x=X), errors.ArgumentTypeError, "exp: `x` was given twice"),
     (lambda: ts.where(X > 0, X, x2=X, other=X), errors.ArgumentTypeError, "`x2` was given twice"),
+    (lambda: ts.exp(_deep()), errors.ArgumentError, "lists are nested more than 64 deep"),
+    (lambda: X + HUGE, errors.ArgumentError, "the number is an integer of 1329 bits, which does not fit in float32"),
+    (lambda: ts.from_dlpack(np.array(["a"])), errors.ArgumentTypeError, "from_dlpack: an object of class ndarray cannot"),
+    (lambda: ts.from_dlpack(ts.Tensor), errors.ArgumentTypeError, "from_dlpack: the class Tensor has no __dlpack__"),
+    (lambda: ts.nonzero(1.0), errors.ShapeError, "nonzero: shape () has no axes"),
+    (lambda: ts.take_along_axis(X, [0]), errors.ShapeError, "take_along_axis: shape (2, 2), and indices of shape (1,)"),
+    (lambda: ts.searchsorted(X[0], X[0], sorter=[0, 5]), errors.IndexingError, "sorter holds other places than 0 to 1"),
+    (lambda: ts.searchsorted(X[0], X[0], sorter=[0.0, 1.0]), errors.ArgumentError, "sorter is float32 of shape (2,)"),
+    (lambda: ts.tensordot(X, X, axes=(0,)), errors.AxisError, "tensordot: axes is (0,); expected two lists of axes"),
+    (lambda: ts.tensordot(X, X, axes=((0, 1), (0,))), errors.AxisError, "expected as many of x1 as of x2"),
+    (lambda: ts.tensordot(X, X, axes=((0, 0), (0, 1))), errors.AxisError, "each once"),
+    (lambda: ts.where(X > 0, 1j, ts.ones(3)), errors.ShapeError, "where:"),
+    (lambda: ts.finfo({}), errors.DTypeError, "dtype: dict is not a data type"),
+    (lambda: ts.finfo(None), errors.DTypeError, "dtype: NoneType is not a data type"),
+    (lambda: F.linear(X, 2.0), errors.ShapeError, "linear: the weight has shape (); expected (out, in)"),
+    (lambda: F.linear(X, X, [[1.0, 2.0]]), errors.ShapeError, "linear: bias has shape (1, 2); expected (2,)"),
+    (lambda: F.layer_norm(X, 2, weight=[1.0]), errors.ShapeError, "layer_norm: weight has shape (1,); expected (2,)"),
+    (lambda: F.batch_norm(X, None, None, bias=[1.0]), errors.ShapeError, "batch_norm: bias has shape (1,); expected (2,)"),
+    (lambda: F.cross_entropy(1.0, 0), errors.ShapeError, "cross_entropy: the input has shape ()"),
+    (lambda: F.nll_loss(X, [0, 1], weight=[1.0]), errors.ShapeError, "nll_loss: weight has shape (1,); expected (2,)"),
     (lambda: ts.map(lambda x: x + 1)("a"), errors.ArgumentTypeError, "operands is 'a'; expected a Tensor"),
 ]  # fmt: skip
 
