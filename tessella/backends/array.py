@@ -226,7 +226,7 @@ def check_shape(shape: Any, name: str) -> Shape:
         shape = (shape,)
     try:
         sizes = tuple(shape)
-    except TypeError:
+    except (TypeError, ValueError):  # a length that is none
         raise ArgumentError(
             f"{name}: shape is {shape!r}; expected an integer or a tuple of integers"
         ) from None

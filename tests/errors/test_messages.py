@@ -159,3 +159,79 @@ def test_empty_and_zero_dimensional():
     assert (ts.ones((2, 0)) @ ts.ones((0, 3))).tolist() == [[0.0] * 3] * 2
     assert ts.asarray(3.0).reshape(1, 1).sum().item() == 3.0
     assert np.isnan(ts.mean(ts.zeros(0)).item())
+
+
+class Odd:
+    def __len__(self):
+        return -1
+
+    def __getitem__(self, index):
+        return index
+
+
+PARAMETER = nn.Parameter(ts.ones((2, 3)))
+
+
+@pytest.mark.parametrize(
+    ("call", "kind", "text"),
+    [
+        (lambda: nn.Linear("3", 2), errors.ArgumentTypeError, "Linear: in_features is '3'; expected a whole number of at least 0"),
+        (lambda: nn.Linear(3, 0), errors.ArgumentError, "Linear: out_features is 0; expected a whole number of at least 1"),
+        (lambda: nn.Linear(3), errors.ArgumentTypeError, "Linear: `out_features` was not given"),
+        (lambda: nn.Linear(3, 2, biass=True), errors.ArgumentTypeError, "did you mean `bias`?"),
+        (lambda: nn.Conv2d(2, 4, 3, groups=0), errors.ArgumentError, "Conv2d: groups is 0"),
+        (lambda: nn.Conv1d(2, 4, 1e308), errors.ArgumentTypeError, "Conv1d: kernel_size is 1e+308"),
+        (lambda: nn.Conv2d(2, 4, 3, stride=0), errors.ArgumentError, "Conv2d: stride is 0; expected whole numbers of at least 1"),
+        (lambda: nn.MSELoss("mode"), errors.ArgumentError, "MSELoss: reduction is 'mode'; expected 'mean' or 'sum' or 'none'"),
+        (lambda: nn.Dropout(float("nan")), errors.ArgumentError, "Dropout: p is nan; expected a probability"),
+        (lambda: nn.ReLU()(), errors.ArgumentTypeError, "ReLU: forward takes (x: 'Tensor')"),
+        (lambda: nn.Module()(X), errors.MissingRuleError, "Module has no forward"),
+        (lambda: nn.ReLU().apply("text"), errors.ArgumentTypeError, "apply: function is 'text'; expected a function"),
+        (lambda: nn.ReLU().register_parameter("p", "text"), errors.ArgumentTypeError, "register_parameter: parameter is 'text'"),
+        (lambda: nn.ReLU().load_state_dict({1: X}), errors.StateDictError, "unexpected: 1"),
+        (lambda: nn.ModuleList([])[3], errors.IndexingError, "ModuleList: index 3 for 0 modules"),
+        (lambda: nn.init.ones_([1.0]), errors.ArgumentTypeError, "ones_: tensor is [1.0]; expected a Tensor, which is filled in place"),
+        (lambda: optim.SGD([PARAMETER], dampening="abc"), errors.ArgumentTypeError, "SGD: dampening is 'abc'; expected a number"),
+        (lambda: optim.SGD([{"params": [PARAMETER], "lr": "abc"}]), errors.ArgumentTypeError, "SGD: lr is 'abc'"),
+        (lambda: optim.SGD([{"params": 3}]), errors.ArgumentTypeError, "a group has 3 as 'params'"),
+        (lambda: optim.Adam([PARAMETER], betas=(0.9,)), errors.ArgumentError, "Adam: betas is (0.9,); expected two numbers"),
+        (lambda: optim.Adam([PARAMETER], lr=float("nan")), errors.ArgumentError, "Adam: lr is nan; expected a finite number"),
+        (lambda: ts.randint(float("nan"), 5, (2,)), errors.ArgumentError, "integers: nan was given; expected whole numbers"),
+        (lambda: ts.random.poisson(None, float("inf")), errors.ArgumentError, "poisson: rate holds inf"),
+        (lambda: ts.random.normal(None, "abc"), errors.ShapeError, "normal: shape is 'abc'"),
+        (lambda: ts.while_loop(lambda x: "text", lambda x: x, X), errors.ArgumentTypeError, "the condition gave a str"),
+        (lambda: ts.switch(0, 3, X), errors.ArgumentTypeError, "branches is 3; expected a list of functions"),
+        (lambda: ts.hvp(lambda x: x.sum(), 3.0, 3.0), errors.ArgumentTypeError, "hvp: primals is 3.0"),
+        (lambda: ts.scalar.widen(3), errors.ArgumentTypeError, "widen: a int was given; expected an expression"),
+        (lambda: ts.can_cast("", ts.float32), errors.DTypeError, "'' is not a data type"),
+        (lambda: ts.zeros(Odd()), errors.TessellaError, "zeros"),
+        (lambda: X[10**5000], errors.IndexingError, "an integer of 16610 bits"),
+    ],
+)  # fmt: skip
+def test_whatever_is_given_is_answered_in_our_words(call, kind, text):
+    with pytest.raises(kind) as caught:
+        call()
+    assert text in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("state", "text"),
+    [
+        ({}, "no checkpoint of an optimiser"),
+        ({"state": {}, "param_groups": [3]}, "no checkpoint of an optimiser"),
+        ({"state": {9: {}}, "param_groups": [{"params": [0]}]}, "the state of parameter 9, of parameters 0 to 0"),
+        ({"state": {0: 3}, "param_groups": [{"params": [0]}]}, "the state of a parameter is 3"),
+        (
+            {"state": {0: {"step": 1.0, "exp_avg": np.ones(7)}}, "param_groups": [{"params": [0]}]},
+            "exp_avg is (7,) in the checkpoint; expected a tensor of shape (2, 3)",
+        ),
+        ({"state": {0: {"exp_avg": np.ones((2, 3))}}, "param_groups": [{"params": [0]}]}, "step is missing"),
+    ],
+)  # fmt: skip
+def test_a_checkpoint_that_does_not_fit_an_optimiser_changes_nothing(state, text):
+    optimiser = optim.Adam([PARAMETER], lr=0.5)
+    with pytest.raises(errors.StateDictError) as caught:
+        optimiser.load_state_dict(state)
+    assert text in str(caught.value)
+    assert optimiser.param_groups[0]["lr"] == 0.5
+    assert not optimiser.state
