@@ -374,8 +374,17 @@ def sliding_window(
     [[0, 1], [1, 2], [2, 3]]
     """
     ones = (1,) * len(sizes)
-    window = Window(tuple(sizes), tuple(steps or ones), tuple(dilations or ones))
-    return apply(window, (x,))
+    kinds = {"a size": sizes, "a step": steps or ones, "a dilation": dilations or ones}
+    counts = [
+        tuple([check_count(n, "sliding_window", name, 1) for n in each])
+        for name, each in kinds.items()
+    ]
+    if not len(counts[0]) == len(counts[1]) == len(counts[2]) <= x.ndim:
+        raise ShapeError(
+            f"sliding_window: shape {x.shape}, sizes {counts[0]}, steps {counts[1]} and dilations "
+            f"{counts[2]}; expected one of each for each of the last axes"
+        )
+    return apply(Window(*counts), (x,))
 
 
 @public
