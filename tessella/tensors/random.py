@@ -12,7 +12,9 @@ from __future__ import annotations
 
 import math
 import os
+from typing import TYPE_CHECKING as _TYPE_CHECKING
 from typing import Any
+from typing import NoReturn as _NoReturn
 
 import numpy as np
 
@@ -29,6 +31,7 @@ from tessella.arguments.kinds import (
 from tessella.backends.array import check_shape
 from tessella.dtypes import DType, as_dtype
 from tessella.errors import ArgumentError, DTypeError
+from tessella.names import missing as _missing
 from tessella.primitives.base import Shape
 from tessella.primitives.random import RandomBits, threefry
 from tessella.scalar import operators
@@ -294,6 +297,13 @@ def randperm(n: Natural) -> Tensor:
 
 def _shape(shape: tuple[Any, ...]) -> Any:
     return shape[0] if len(shape) == 1 else shape
+
+
+if not _TYPE_CHECKING:  # for which it would mean that all names are there
+
+    def __getattr__(name: str) -> _NoReturn:
+        """The error says what other libraries mean by this name, or which name is near it."""
+        raise _missing("random", name)
 
 
 __all__ = [

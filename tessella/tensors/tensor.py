@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import weakref
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias
 
 import numpy as np
 
@@ -23,9 +23,20 @@ from tessella.errors import (
     GradientError,
     ShapeError,
 )
+from tessella.names import missing
 from tessella.primitives.base import Primitive, Shape, is_array_operation, normalise_axes
 from tessella.primitives.elementwise import Elementwise, cast_to, elementwise
 from tessella.sizes import Size
+from tessella.tensors.methods.conversions import Conversions, Facts
+from tessella.tensors.methods.functions import (
+    ElementwiseMethods,
+    MatrixMethods,
+    PlaceMethods,
+    ReductionMethods,
+    ShapeMethods,
+)
+from tessella.tensors.methods.in_place import InPlace
+from tessella.tensors.methods.made_alike import MadeAlike
 from tessella.tracing.following import go_on, pause
 
 Number: TypeAlias = "bool | int | float | complex"
@@ -75,7 +86,10 @@ class TensorNode(Node):
         self.saved = self.outputs = None
 
 
-class Tensor:
+class Tensor(
+    ElementwiseMethods, ReductionMethods, ShapeMethods, PlaceMethods, MatrixMethods, Conversions, Facts,
+    InPlace, MadeAlike,
+):  # fmt: skip
     """An n-dimensional array that can remember how it was computed.
 
     Make one with `tessella.asarray`, `zeros`, `randn`, ...
@@ -87,13 +101,14 @@ class Tensor:
     tensor([2., 4., 6.])
     """
 
-    __slots__ = ("__weakref__", "_grad", "_node", "_output", "_value")
+    __slots__ = ("__weakref__", "_base", "_grad", "_node", "_output", "_value")
     __array_priority__ = 1000  # NumPy arrays leave mixed operations to us
 
     _value: Array
     _node: Node | None
     _output: int
     _grad: Tensor | None
+    _base: weakref.ref[Tensor]  # of views: the handle they were made from
 
     def __init__(self, *_: Any) -> None:
         raise ArgumentTypeError(
@@ -157,6 +172,14 @@ class Tensor:
                 "or round it: ts.round(x * 1000) / 1000"
             )
         return format(self.item(), specification)
+
+    if not TYPE_CHECKING:  # for which it would mean that all names are there
+
+        def __getattr__(self, name: str) -> NoReturn:
+            """The error says what other libraries mean by this name, or which name is near it."""
+            if name.startswith("__"):  # which Python itself and libraries look for
+                raise AttributeError(f"'Tensor' object has no attribute {name!r}")
+            raise missing("Tensor", name)
 
     # --- leaving Tessella -------------------------------------------------------------------------
 
@@ -338,9 +361,17 @@ class Tensor:
     def detach(self) -> Tensor:
         """The same data without history."""
         if _mode.trace is not None:
-            detached: Tensor = _mode.trace.detached(self)
-            return detached
-        return _make(self._value, None, 0)
+            return viewing(_mode.trace.detached(self), self)
+        return viewing(_make(self._value, None, 0), self)
+
+    @property
+    def data(self) -> Tensor:
+        """The same data without history, as `detach()`. Giving it a tensor is `assign`."""
+        return self.detach()
+
+    @data.setter
+    def data(self, other: Tensor) -> None:
+        self.assign(other)
 
     def backward(
         self,
@@ -526,6 +557,21 @@ class Tensor:
             self._node, self._output = result._node, result._output
         return self
 
+    def _refuse_if_view(self, operation: str) -> None:
+        """Complain about writing through a view.
+
+        Raises:
+            ArgumentError: the tensor is a view of one that is still there.
+        """
+        reference = getattr(self, "_base", None)
+        base = None if reference is None else reference()
+        if base is not None and _share_memory(self, base):
+            raise ArgumentError(
+                f"{operation}: the tensor is a view of another one, of shape {base.shape}, and nothing is "
+                "written through views; write to the other one (x[...] = value), or make a new tensor "
+                "(y = x + 1, or x.clone())"
+            )
+
     def assign(self, other: Tensor) -> Tensor:
         """Let this handle stand for other data of the same shape and dtype; no history."""
         with autodiff.no_grad():
@@ -633,105 +679,33 @@ class Tensor:
 
         return matrix_transpose(self)
 
-    def reshape(self, *shape: Any) -> Tensor:
+    def reshape(self, *shape: Any, order: str = "C", copy: bool | None = None) -> Tensor:
+        """The same elements in another shape; one size may be -1 and is worked out.
+
+        The sizes are given one by one, or as a tuple; `order` is NumPy's, and "C" is the only one.
+        """
         from tessella.tensors.manipulation import reshape
 
-        return reshape(self, shape[0] if len(shape) == 1 else shape)
+        if order != "C":
+            raise ArgumentError(
+                f"reshape: order is {order!r}; expected 'C', rows first; use x.T for columns first"
+            )
+        return reshape(self, shape[0] if len(shape) == 1 else shape, copy=copy)
 
-    def permute_dims(self, axes: tuple[int, ...]) -> Tensor:
-        from tessella.tensors.manipulation import permute_dims
+    def repeat(self, repeats: int | Tensor, /, *more: Any, axis: int | None = None) -> Tensor:
+        """Each element (along an axis) several times in a row, as in NumPy and the Array API standard.
 
-        return permute_dims(self, axes)
+        PyTorch's `repeat` puts the whole tensor beside itself, which is `tile` here.
+        """
+        from tessella.tensors.manipulation import repeat
 
-    def flatten(self, start: int = 0, end: int = -1) -> Tensor:
-        from tessella.tensors.manipulation import flatten
-
-        return flatten(self, start, end)
-
-    def squeeze(self, axis: Axes = None) -> Tensor:
-        from tessella.tensors.manipulation import squeeze
-
-        chosen = axis
-        if axis is None:
-            chosen = tuple(i for i, n in enumerate(self.shape) if n == 1)
-        assert chosen is not None
-        return squeeze(self, chosen)
-
-    def sum(self, axis: Axes = None, keepdims: bool = False) -> Tensor:
-        from tessella.tensors.statistical import sum
-
-        return sum(self, axis=axis, keepdims=keepdims)
-
-    def prod(self, axis: Axes = None, keepdims: bool = False) -> Tensor:
-        from tessella.tensors.statistical import prod
-
-        return prod(self, axis=axis, keepdims=keepdims)
-
-    def mean(self, axis: Axes = None, keepdims: bool = False) -> Tensor:
-        from tessella.tensors.statistical import mean
-
-        return mean(self, axis=axis, keepdims=keepdims)
-
-    def var(self, axis: Axes = None, correction: float = 0.0, keepdims: bool = False) -> Tensor:
-        from tessella.tensors.statistical import var
-
-        return var(self, axis=axis, correction=correction, keepdims=keepdims)
-
-    def std(self, axis: Axes = None, correction: float = 0.0, keepdims: bool = False) -> Tensor:
-        from tessella.tensors.statistical import std
-
-        return std(self, axis=axis, correction=correction, keepdims=keepdims)
-
-    def max(self, axis: Axes = None, keepdims: bool = False) -> Tensor:
-        from tessella.tensors.statistical import max
-
-        return max(self, axis=axis, keepdims=keepdims)
-
-    def min(self, axis: Axes = None, keepdims: bool = False) -> Tensor:
-        from tessella.tensors.statistical import min
-
-        return min(self, axis=axis, keepdims=keepdims)
-
-    def argmax(self, axis: int | None = None, keepdims: bool = False) -> Tensor:
-        from tessella.tensors.statistical import argmax
-
-        return argmax(self, axis=axis, keepdims=keepdims)
-
-    def argmin(self, axis: int | None = None, keepdims: bool = False) -> Tensor:
-        from tessella.tensors.statistical import argmin
-
-        return argmin(self, axis=axis, keepdims=keepdims)
-
-    def any(self, axis: Axes = None, keepdims: bool = False) -> Tensor:
-        from tessella.tensors.statistical import any
-
-        return any(self, axis=axis, keepdims=keepdims)
-
-    def all(self, axis: Axes = None, keepdims: bool = False) -> Tensor:
-        from tessella.tensors.statistical import all
-
-        return all(self, axis=axis, keepdims=keepdims)
-
-    def exp(self) -> Tensor:
-        return unary("exp", self)
-
-    def log(self) -> Tensor:
-        return unary("log", self)
-
-    def tanh(self) -> Tensor:
-        return unary("tanh", self)
-
-    def sigmoid(self) -> Tensor:
-        return unary("sigmoid", self)
-
-    def relu(self) -> Tensor:
-        return unary("relu", self)
-
-    def sqrt(self) -> Tensor:
-        return unary("sqrt", self)
-
-    def abs(self) -> Tensor:
-        return unary("absolute", self)
+        if more or isinstance(repeats, (tuple, list)):
+            given = (repeats, *more)
+            raise ArgumentTypeError(
+                f"repeat: {given} were given; PyTorch's x.repeat(2, 3) is x.tile(2, 3) here; "
+                "x.repeat(2, axis=0) repeats each element, as repeat_interleave does"
+            )
+        return repeat(self, repeats, axis=axis)
 
 
 ARRAYS: Any = (Tensor, np.ndarray)  # what `@` takes
@@ -746,6 +720,19 @@ def _make(value: Array, node: Node | None, output: int) -> Tensor:
     tensor._output = output
     tensor._grad = None
     return tensor
+
+
+def viewing(result: Tensor, base: Tensor) -> Tensor:
+    """A tensor that may share its memory with another one, and knows it."""
+    result._base = weakref.ref(base)
+    return result
+
+
+def _share_memory(view: Tensor, base: Tensor) -> bool:
+    """Whether two tensors lie in the same memory; of traced ones, which have none yet, it may be."""
+    if isinstance(view._value, Array) and isinstance(base._value, Array):
+        return view._value.buffer is base._value.buffer
+    return True
 
 
 def at_once(tensors: Sequence[Tensor]) -> list[Tensor]:

@@ -1,5 +1,9 @@
 """Layers as functions: linear, convolution, pooling, normalisation, activations, losses."""
 
+from typing import TYPE_CHECKING as _TYPE_CHECKING
+from typing import NoReturn as _NoReturn
+
+from tessella.names import missing as _missing
 from tessella.nn.functional.activations import (
     elu,
     gelu,
@@ -31,6 +35,13 @@ from tessella.nn.functional.losses import (
 from tessella.nn.functional.normalisation import batch_norm, dropout, layer_norm
 from tessella.nn.functional.pooling import avg_pool1d, avg_pool2d, max_pool1d, max_pool2d
 from tessella.tensors.manipulation import flatten
+
+if not _TYPE_CHECKING:  # for which it would mean that all names are there
+
+    def __getattr__(name: str) -> _NoReturn:
+        """The error says what other libraries mean by this name, or which name is near it."""
+        raise _missing("F", name)
+
 
 __all__ = [
     "avg_pool1d",

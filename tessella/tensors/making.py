@@ -1,0 +1,97 @@
+"""Making tensors, and asking about them, under further names of PyTorch and NumPy."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from tessella import dtypes
+from tessella.backends.array import check_count
+from tessella.backends.cpu.buffers import memory_for
+from tessella.dtypes import as_dtype
+from tessella.tensors.creation import asarray, checked_device
+from tessella.tensors.tensor import Tensor, require
+
+
+def as_tensor(data: Any, dtype: Any = None, device: Any = None) -> Tensor:
+    """A tensor from data, as `asarray`.
+
+    >>> as_tensor([1, 2])
+    tensor([1, 2])
+    """
+    return asarray(data, dtype=dtype, device=device)
+
+
+def from_numpy(data: Any, /) -> Tensor:
+    """A tensor on the memory of a NumPy array, as `asarray(data, copy=False)`.
+
+    Raises:
+        ArgumentError: the memory cannot be shared.
+    """
+    return asarray(data, copy=False)
+
+
+def logspace(
+    start: float, stop: float, /, num: int = 100, base: float = 10.0, *, dtype: Any = None,
+    device: Any = None,
+) -> Tensor:  # fmt: skip
+    """`num` numbers from base^start to base^stop, evenly spaced by their exponents.
+
+    >>> logspace(0, 2, 3)
+    tensor([  1.,  10., 100.])
+    """
+    checked_device(device)
+    num = check_count(num, "logspace", "num")
+    kind = as_dtype(dtype or dtypes.DEFAULT_FLOAT)
+    with memory_for(8 * num), np.errstate(all="ignore"):
+        values = np.logspace(start, stop, num, base=base).astype(kind.numpy)
+    return asarray(values)
+
+
+def device(name: Any = "cpu", index: int | None = None) -> str:
+    """The name of a device; there is only "cpu" yet.
+
+    Raises:
+        DeviceError: there is no such device.
+
+    >>> device("cpu")
+    'cpu'
+    """
+    return checked_device(name)
+
+
+def is_tensor(x: Any, /) -> bool:
+    """Whether something is a `Tensor`."""
+    return isinstance(x, Tensor)
+
+
+def numel(x: Tensor, /) -> int:
+    """The number of elements, as `x.size`."""
+    return require(x, "numel").size
+
+
+def is_floating_point(x: Tensor, /) -> bool:
+    """Whether the dtype is a floating one."""
+    return require(x, "is_floating_point").dtype.is_float
+
+
+def is_complex(x: Tensor, /) -> bool:
+    """Whether the dtype is a complex one."""
+    return require(x, "is_complex").dtype.is_complex
+
+
+def clone(x: Tensor, /) -> Tensor:
+    """The same elements in memory of their own, with history: `x.copy()`."""
+    return require(x, "clone").copy()
+
+
+def detach(x: Tensor, /) -> Tensor:
+    """The same data without history: `x.detach()`."""
+    return require(x, "detach").detach()
+
+
+__all__ = [
+    "as_tensor", "clone", "detach", "device", "from_numpy", "is_complex", "is_floating_point", "is_tensor",
+    "logspace", "numel",
+]  # fmt: skip
