@@ -52,13 +52,33 @@ def _by_name() -> dict[tuple[str, str], Foreign]:
     return found
 
 
+def _cures(rows: str) -> dict[tuple[str, str], str]:
+    parts = (row.split("|", 2) for row in rows.strip().splitlines())
+    return {(name.strip(), other.strip()): cure.strip() for name, other, cure in parts}
+
+
 @functools.cache
 def keywords() -> dict[tuple[str, str], str]:
     """What to do instead of a keyword that other libraries have, by function ("*" for any) and keyword."""
     from tessella.names.table import KEYWORDS
 
-    rows = (row.split("|", 2) for row in KEYWORDS.strip().splitlines())
-    return {(name.strip(), keyword.strip()): cure.strip() for name, keyword, cure in rows}
+    return _cures(KEYWORDS)
+
+
+@functools.cache
+def _arguments() -> dict[tuple[str, str], str]:
+    from tessella.names.table import ARGUMENTS
+
+    return _cures(ARGUMENTS)
+
+
+def argument_cure(function: str, parameter: str) -> str | None:
+    """What may have been meant by an argument that does not fit a parameter, or by one too many ("*").
+
+    >>> argument_cure("max", "axis")
+    'the larger of two tensors is ts.maximum(x, y)'
+    """
+    return _arguments().get((function, parameter))
 
 
 def keyword_cure(function: str, keyword: str) -> str | None:

@@ -272,3 +272,16 @@ take | mode | leave it out: places must lie within the axis
 randint | generator | use the method integers of a ts.random.Generator
 Linear | device | leave it out: the only device is 'cpu'
 """
+
+# function | parameter (* for an argument too many) | what may have been meant
+ARGUMENTS = """
+max | axis | the larger of two tensors is ts.maximum(x, y)
+min | axis | the smaller of two tensors is ts.minimum(x, y)
+where | x1 | with a condition alone, as in PyTorch and NumPy, it is ts.nonzero(condition)
+where | x2 | with a condition alone, as in PyTorch and NumPy, it is ts.nonzero(condition)
+std | * | PyTorch's second one is `unbiased`: write correction=1 for True, correction=0 for False
+var | * | PyTorch's second one is `unbiased`: write correction=1 for True, correction=0 for False
+std | axis | PyTorch's `unbiased` is correction=1 for True, correction=0 for False
+var | axis | PyTorch's `unbiased` is correction=1 for True, correction=0 for False
+tile | * | give the counts as a tuple
+"""

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Any, Literal
+from typing import Any
 
 from tessella import dtypes
+from tessella.arguments import elementwise as gated
+from tessella.arguments import public
 from tessella.errors import ArgumentError, DTypeError
 from tessella.primitives.base import normalise_axis
 from tessella.primitives.elementwise import Elementwise
@@ -84,9 +86,8 @@ def _together(name: str, *values: Any) -> list[Tensor]:
     return [x.astype(common) for x in found]
 
 
-def div(
-    x1: Operand, x2: Operand, /, *, rounding_mode: Literal["trunc", "floor"] | None = None
-) -> Tensor:
+@public
+def div(x1: Operand, x2: Operand, /, *, rounding_mode: Any = None) -> Tensor:
     """x1 / x2, or the quotient rounded down ("floor") or towards zero ("trunc").
 
     >>> import tessella as ts
@@ -109,6 +110,7 @@ def div(
     return down + inexact.astype(down.dtype)
 
 
+@gated
 def clamp(x: Tensor, /, min: Operand | None = None, max: Operand | None = None) -> Tensor:
     """x, but at least `min` and at most `max`, as `clip`.
 
@@ -119,21 +121,25 @@ def clamp(x: Tensor, /, min: Operand | None = None, max: Operand | None = None) 
     return clip(x, min, max)
 
 
+@gated
 def clamp_min(x: Tensor, min: Operand, /) -> Tensor:
     """x, but at least `min`."""
     return clip(x, min, None)
 
 
+@gated
 def clamp_max(x: Tensor, max: Operand, /) -> Tensor:
     """x, but at most `max`."""
     return clip(x, None, max)
 
 
+@gated
 def frac(x: Tensor, /) -> Tensor:
     """What is behind the decimal point, with x's sign."""
     return x - trunc(x)
 
 
+@public
 def float_power(x1: Operand, x2: Operand, /) -> Tensor:
     """x1 to the power of x2, in float64."""
     first, second = _together("float_power", x1, x2)
@@ -143,6 +149,7 @@ def float_power(x1: Operand, x2: Operand, /) -> Tensor:
 # --- extremes that leave NaN aside -------------------------------------------------------------------
 
 
+@gated
 def fmax(x1: Operand, x2: Operand, /) -> Tensor:
     """The larger of x1 and x2; where one is NaN, the other.
 
@@ -154,6 +161,7 @@ def fmax(x1: Operand, x2: Operand, /) -> Tensor:
     return where(isnan(first), second, where(isnan(second), first, maximum(first, second)))
 
 
+@gated
 def fmin(x1: Operand, x2: Operand, /) -> Tensor:
     """The smaller of x1 and x2; where one is NaN, the other."""
     first, second = _together("fmin", x1, x2)
@@ -170,6 +178,7 @@ def _whole(name: str, x1: Any, x2: Any) -> Tensor:
     return apply(NumPyCall(name), (first, second))
 
 
+@public
 def gcd(x1: Operand, x2: Operand, /) -> Tensor:
     """The greatest common divisor of integers.
 
@@ -180,6 +189,7 @@ def gcd(x1: Operand, x2: Operand, /) -> Tensor:
     return _whole("gcd", x1, x2)
 
 
+@public
 def lcm(x1: Operand, x2: Operand, /) -> Tensor:
     """The least common multiple of integers."""
     return _whole("lcm", x1, x2)
@@ -188,6 +198,7 @@ def lcm(x1: Operand, x2: Operand, /) -> Tensor:
 # --- functions ---------------------------------------------------------------------------------------
 
 
+@gated
 def heaviside(x1: Tensor, x2: Operand, /) -> Tensor:
     """0 below zero, 1 above it, and x2 at zero; NaN of NaN.
 
@@ -216,6 +227,7 @@ _sinc = _scalar(
 )
 
 
+@gated
 def sinc(x: Tensor, /) -> Tensor:
     """sin(pi x) / (pi x), and 1 at 0.
 
@@ -226,11 +238,13 @@ def sinc(x: Tensor, /) -> Tensor:
     return _sinc(_floating(x, "sinc"))
 
 
+@gated
 def deg2rad(x: Tensor, /) -> Tensor:
     """Degrees as radians."""
     return _floating(x, "deg2rad") * (math.pi / 180.0)
 
 
+@gated
 def rad2deg(x: Tensor, /) -> Tensor:
     """Radians as degrees."""
     return _floating(x, "rad2deg") * (180.0 / math.pi)
@@ -245,6 +259,7 @@ _xlogy = _scalar(
 )
 
 
+@gated
 def xlogy(x1: Operand, x2: Operand, /) -> Tensor:
     """x1 log(x2), and 0 where x1 is 0 (but NaN where x2 is NaN).
 
@@ -261,6 +276,7 @@ _logit = _scalar(
 )
 
 
+@gated
 def logit(x: Tensor, /, eps: float | None = None) -> Tensor:
     """log(x / (1 - x)), the inverse of `sigmoid`; NaN outside 0 to 1.
 
@@ -308,6 +324,7 @@ _erfinv = _scalar(
 )  # fmt: skip
 
 
+@gated
 def erfinv(x: Tensor, /) -> Tensor:
     """The inverse of erf on -1 to 1; infinite at both ends, NaN outside.
 
@@ -323,6 +340,7 @@ def erfinv(x: Tensor, /) -> Tensor:
 # --- sums of products --------------------------------------------------------------------------------
 
 
+@gated
 def lerp(start: Tensor, end: Operand, weight: Operand, /) -> Tensor:
     """start + weight (end - start).
 
@@ -330,22 +348,24 @@ def lerp(start: Tensor, end: Operand, weight: Operand, /) -> Tensor:
     >>> lerp(ts.asarray([0.0, 10.0]), ts.asarray([10.0, 20.0]), 0.5)
     tensor([ 5., 15.])
     """
-    require(start, "lerp")
     return start + weight * (end - start)
 
 
+@public
 def addcmul(x: Tensor, tensor1: Tensor, tensor2: Tensor, /, *, value: Number = 1) -> Tensor:
     """x + value tensor1 tensor2."""
-    product = require(tensor1, "addcmul") * tensor2
+    product = tensor1 * tensor2
     return x + (product if value == 1 else product * value)
 
 
+@public
 def addcdiv(x: Tensor, tensor1: Tensor, tensor2: Tensor, /, *, value: Number = 1) -> Tensor:
     """x + value tensor1 / tensor2."""
-    quotient = require(tensor1, "addcdiv") / tensor2
+    quotient = tensor1 / tensor2
     return x + (quotient if value == 1 else quotient * value)
 
 
+@public
 def softmax(x: Tensor, /, axis: int = -1) -> Tensor:
     """e^x, divided by its sum along an axis.
 
@@ -353,15 +373,17 @@ def softmax(x: Tensor, /, axis: int = -1) -> Tensor:
     >>> softmax(ts.zeros((1, 4)), 1)
     tensor([[0.25, 0.25, 0.25, 0.25]])
     """
-    return apply(Softmax(normalise_axis(axis, require(x, "softmax").ndim, "softmax")), (x,))
+    return apply(Softmax(normalise_axis(axis, x.ndim, "softmax")), (x,))
 
 
+@public
 def log_softmax(x: Tensor, /, axis: int = -1) -> Tensor:
     """The logarithm of `softmax`, without overflow."""
-    place = normalise_axis(axis, require(x, "log_softmax").ndim, "log_softmax")
+    place = normalise_axis(axis, x.ndim, "log_softmax")
     return apply(LogSoftmax(place), (x,))
 
 
+@public
 def interp(x: Tensor, xp: Tensor, fp: Tensor, /) -> Tensor:
     """The value at x of the line through points (xp, fp), whose xp grow; beyond its ends, that of the end.
 
@@ -385,11 +407,12 @@ def interp(x: Tensor, xp: Tensor, fp: Tensor, /) -> Tensor:
     return lerp(fp[left], fp[right], clip(share, 0.0, 1.0))
 
 
+@public
 def isreal(x: Tensor, /) -> Tensor:
     """Whether the elements have no imaginary part."""
     from tessella.tensors.elementwise import imag
 
-    return imag(require(x, "isreal")) == 0
+    return imag(x) == 0
 
 
 __all__ = [

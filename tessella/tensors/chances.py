@@ -2,41 +2,47 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from tessella import dtypes
+from tessella.arguments import public
+from tessella.arguments.kinds import DTypeLike
 from tessella.errors import ArgumentError, DTypeError, ShapeError
 from tessella.tensors.elementwise import log, where
 from tessella.tensors.manipulation import expand_dims
 from tessella.tensors.random import default
 from tessella.tensors.statistics import topk
-from tessella.tensors.tensor import Tensor, require
+from tessella.tensors.tensor import Tensor
 from tessella.tensors.tracing import is_known
 
 
-def rand_like(x: Tensor, /, *, dtype: Any = None) -> Tensor:
+@public
+def rand_like(x: Tensor, /, *, dtype: DTypeLike = None) -> Tensor:
     """Numbers spread evenly over [0, 1), of x's shape and dtype."""
-    return default.uniform(require(x, "rand_like").shape, dtype=dtype or x.dtype)
+    return default.uniform(x.shape, dtype=dtype or x.dtype)
 
 
-def randn_like(x: Tensor, /, *, dtype: Any = None) -> Tensor:
+@public
+def randn_like(x: Tensor, /, *, dtype: DTypeLike = None) -> Tensor:
     """Normally distributed numbers, of x's shape and dtype.
 
     >>> import tessella as ts
     >>> randn_like(ts.zeros((2, 3))).shape
     (2, 3)
     """
-    return default.normal(require(x, "randn_like").shape, dtype=dtype or x.dtype)
+    return default.normal(x.shape, dtype=dtype or x.dtype)
 
 
-def randint_like(x: Tensor, /, low: int, high: int | None = None, *, dtype: Any = None) -> Tensor:
+@public
+def randint_like(
+    x: Tensor, /, low: int, high: int | None = None, *, dtype: DTypeLike = None
+) -> Tensor:
     """Whole numbers from low to high - 1 (from 0 to low - 1, if only one number is given), of x's shape and dtype."""
     least, most = (0, low) if high is None else (low, high)
-    kind = dtype or require(x, "randint_like").dtype
+    kind = dtype or x.dtype
     drawn = default.integers(least, most, x.shape)
     return drawn.astype(kind)
 
 
+@public
 def multinomial(x: Tensor, num_samples: int, /, replacement: bool = False) -> Tensor:
     """Places of a vector, or of each row of a matrix, drawn with its elements as weights.
 
@@ -53,7 +59,7 @@ def multinomial(x: Tensor, num_samples: int, /, replacement: bool = False) -> Te
     >>> multinomial(ts.asarray([0.0, 1.0, 0.0]), 2, replacement=True)
     tensor([1, 1])
     """
-    _check_weights(require(x, "multinomial"), num_samples, replacement)
+    _check_weights(x, num_samples, replacement)
     weights = log(x.detach().astype(dtypes.float64))
     if replacement:
         noise = _gumbel((*x.shape[:-1], num_samples, x.shape[-1]))

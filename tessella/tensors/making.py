@@ -7,14 +7,17 @@ from typing import Any
 import numpy as np
 
 from tessella import dtypes
+from tessella.arguments import public
+from tessella.arguments.kinds import DTypeLike
 from tessella.backends.array import check_count
 from tessella.backends.cpu.buffers import memory_for
 from tessella.dtypes import as_dtype
 from tessella.tensors.creation import asarray, checked_device
-from tessella.tensors.tensor import Tensor, require
+from tessella.tensors.tensor import Tensor
 
 
-def as_tensor(data: Any, dtype: Any = None, device: Any = None) -> Tensor:
+@public
+def as_tensor(data: Any, dtype: DTypeLike = None, device: Any = None) -> Tensor:
     """A tensor from data, as `asarray`.
 
     >>> as_tensor([1, 2])
@@ -23,6 +26,7 @@ def as_tensor(data: Any, dtype: Any = None, device: Any = None) -> Tensor:
     return asarray(data, dtype=dtype, device=device)
 
 
+@public
 def from_numpy(data: Any, /) -> Tensor:
     """A tensor on the memory of a NumPy array, as `asarray(data, copy=False)`.
 
@@ -32,8 +36,9 @@ def from_numpy(data: Any, /) -> Tensor:
     return asarray(data, copy=False)
 
 
+@public
 def logspace(
-    start: float, stop: float, /, num: int = 100, base: float = 10.0, *, dtype: Any = None,
+    start: float, stop: float, /, num: int = 100, base: float = 10.0, *, dtype: DTypeLike = None,
     device: Any = None,
 ) -> Tensor:  # fmt: skip
     """`num` numbers from base^start to base^stop, evenly spaced by their exponents.
@@ -49,6 +54,7 @@ def logspace(
     return asarray(values)
 
 
+@public
 def device(name: Any = "cpu", index: int | None = None) -> str:
     """The name of a device; there is only "cpu" yet.
 
@@ -61,34 +67,40 @@ def device(name: Any = "cpu", index: int | None = None) -> str:
     return checked_device(name)
 
 
+@public
 def is_tensor(x: Any, /) -> bool:
     """Whether something is a `Tensor`."""
     return isinstance(x, Tensor)
 
 
+@public
 def numel(x: Tensor, /) -> int:
     """The number of elements, as `x.size`."""
-    return require(x, "numel").size
+    return x.size
 
 
+@public
 def is_floating_point(x: Tensor, /) -> bool:
     """Whether the dtype is a floating one."""
-    return require(x, "is_floating_point").dtype.is_float
+    return x.dtype.is_float
 
 
+@public
 def is_complex(x: Tensor, /) -> bool:
     """Whether the dtype is a complex one."""
-    return require(x, "is_complex").dtype.is_complex
+    return x.dtype.is_complex
 
 
+@public
 def clone(x: Tensor, /) -> Tensor:
     """The same elements in memory of their own, with history: `x.copy()`."""
-    return require(x, "clone").copy()
+    return x.copy()
 
 
+@public
 def detach(x: Tensor, /) -> Tensor:
     """The same data without history: `x.detach()`."""
-    return require(x, "detach").detach()
+    return x.detach()
 
 
 __all__ = [

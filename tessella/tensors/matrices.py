@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from tessella import dtypes
+from tessella.arguments import public
 from tessella.errors import ArgumentError, ShapeError
 from tessella.primitives.base import broadcast_shapes, normalise_axis
 from tessella.primitives.elementwise import Elementwise
@@ -25,7 +26,7 @@ from tessella.tensors.manipulation import (
 )
 from tessella.tensors.scattering import embedded_diagonal, selected_diagonal
 from tessella.tensors.statistical import max, min, sum
-from tessella.tensors.tensor import Axes, Number, Tensor, apply, require, require_all
+from tessella.tensors.tensor import Axes, Number, Tensor, apply, require_all
 
 # The root of a sum of squares: its slope at 0 is taken as 0, as of |x| it is.
 _root = Elementwise(
@@ -46,6 +47,7 @@ def _of_rank(name: str, x1: Tensor, x2: Tensor, first: int, second: int) -> list
     return [x1, x2]
 
 
+@public
 def mm(x1: Tensor, x2: Tensor, /) -> Tensor:
     """The product of two matrices.
 
@@ -56,6 +58,7 @@ def mm(x1: Tensor, x2: Tensor, /) -> Tensor:
     return matmul(*_of_rank("mm", x1, x2, 2, 2))
 
 
+@public
 def bmm(x1: Tensor, x2: Tensor, /) -> Tensor:
     """The products of two batches of matrices, (b, m, k) and (b, k, n)."""
     x1, x2 = _of_rank("bmm", x1, x2, 3, 3)
@@ -66,11 +69,13 @@ def bmm(x1: Tensor, x2: Tensor, /) -> Tensor:
     return matmul(x1, x2)
 
 
+@public
 def mv(x1: Tensor, x2: Tensor, /) -> Tensor:
     """The product of a matrix and a vector."""
     return matmul(*_of_rank("mv", x1, x2, 2, 1))
 
 
+@public
 def dot(x1: Tensor, x2: Tensor, /) -> Tensor:
     """The sum of products over the last axis of x1 and the last but one of x2 (the only one of a vector).
 
@@ -84,6 +89,7 @@ def dot(x1: Tensor, x2: Tensor, /) -> Tensor:
     return tensordot(x1, x2, axes=((-1,), (-2 if x2.ndim > 1 else -1,)))
 
 
+@public
 def inner(x1: Tensor, x2: Tensor, /) -> Tensor:
     """The sum of products over the last axes."""
     x1, x2 = require_all("inner", x1, x2)
@@ -97,6 +103,7 @@ def _added(x: Tensor, product: Tensor, beta: Number, alpha: Number) -> Tensor:
     return (x if beta == 1 else x * beta) + product
 
 
+@public
 def addmm(
     x: Tensor, mat1: Tensor, mat2: Tensor, /, *, beta: Number = 1, alpha: Number = 1
 ) -> Tensor:
@@ -106,29 +113,33 @@ def addmm(
     >>> addmm(ts.ones(2), ts.ones((1, 3)), ts.ones((3, 2))).tolist()
     [[4.0, 4.0]]
     """
-    return _added(require(x, "addmm"), mm(mat1, mat2), beta, alpha)
+    return _added(x, mm(mat1, mat2), beta, alpha)
 
 
+@public
 def baddbmm(
     x: Tensor, batch1: Tensor, batch2: Tensor, /, *, beta: Number = 1, alpha: Number = 1
 ) -> Tensor:
     """beta x + alpha batch1 @ batch2, of batches of matrices."""
-    return _added(require(x, "baddbmm"), bmm(batch1, batch2), beta, alpha)
+    return _added(x, bmm(batch1, batch2), beta, alpha)
 
 
+@public
 def addmv(x: Tensor, mat: Tensor, vec: Tensor, /, *, beta: Number = 1, alpha: Number = 1) -> Tensor:
     """beta x + alpha mat @ vec."""
-    return _added(require(x, "addmv"), mv(mat, vec), beta, alpha)
+    return _added(x, mv(mat, vec), beta, alpha)
 
 
+@public
 def addr(
     x: Tensor, vec1: Tensor, vec2: Tensor, /, *, beta: Number = 1, alpha: Number = 1
 ) -> Tensor:
     """beta x + alpha times every product of an element of vec1 with one of vec2."""
     product = tensordot(*_of_rank("addr", vec1, vec2, 1, 1), axes=0)
-    return _added(require(x, "addr"), product, beta, alpha)
+    return _added(x, product, beta, alpha)
 
 
+@public
 def kron(x1: Tensor, x2: Tensor, /) -> Tensor:
     """Kronecker's product: x2 in place of each element of x1, times that element.
 
@@ -145,6 +156,7 @@ def kron(x1: Tensor, x2: Tensor, /) -> Tensor:
     return reshape(permute_dims(every, order), tuple(n * m for n, m in zip(a, b, strict=True)))
 
 
+@public
 def cross(x1: Tensor, x2: Tensor, /, axis: int = -1) -> Tensor:
     """The vector product along an axis of size 3, the others broadcast.
 
@@ -169,6 +181,7 @@ def cross(x1: Tensor, x2: Tensor, /, axis: int = -1) -> Tensor:
 # --- diagonals ---------------------------------------------------------------------------------------
 
 
+@public
 def diagonal(x: Tensor, /, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Tensor:
     """The elements of two axes whose places differ by `offset`, along a last axis.
 
@@ -176,12 +189,12 @@ def diagonal(x: Tensor, /, offset: int = 0, axis1: int = 0, axis2: int = 1) -> T
     >>> diagonal(ts.asarray([[1, 2], [3, 4]]))
     tensor([1, 4])
     """
-    require(x, "diagonal")
     if x.ndim < 2:
         raise ShapeError(f"diagonal: shape {x.shape} has no diagonal; two axes are needed")
     return selected_diagonal(x, offset, axis1, axis2, "diagonal")
 
 
+@public
 def diag(x: Tensor, /, k: int = 0) -> Tensor:
     """A matrix with a vector on diagonal k; or diagonal k of a matrix.
 
@@ -189,7 +202,7 @@ def diag(x: Tensor, /, k: int = 0) -> Tensor:
     >>> diag(ts.asarray([1, 2])).tolist()
     [[1, 0], [0, 2]]
     """
-    if require(x, "diag").ndim == 1:
+    if x.ndim == 1:
         return embedded_diagonal(x, k)
     if x.ndim == 2:
         return selected_diagonal(x, k, 0, 1, "diag")
@@ -198,18 +211,21 @@ def diag(x: Tensor, /, k: int = 0) -> Tensor:
     )
 
 
+@public
 def diag_embed(x: Tensor, /, offset: int = 0, axis1: int = -2, axis2: int = -1) -> Tensor:
     """Matrices with the last axis of x on their diagonals, in two axes of the result."""
-    if require(x, "diag_embed").ndim < 1:
+    if x.ndim < 1:
         raise ShapeError("diag_embed: a number has no axis to be a diagonal")
     return moveaxis(embedded_diagonal(x, offset), (-2, -1), (axis1, axis2))
 
 
+@public
 def diagflat(x: Tensor, /, k: int = 0) -> Tensor:
     """A matrix with all elements of x on diagonal k."""
-    return embedded_diagonal(reshape(require(x, "diagflat"), (x.size,)), k)
+    return embedded_diagonal(reshape(x, (x.size,)), k)
 
 
+@public
 def trace(x: Tensor, /, offset: int = 0) -> Tensor:
     """The sum of a diagonal.
 
@@ -220,11 +236,13 @@ def trace(x: Tensor, /, offset: int = 0) -> Tensor:
     return sum(diagonal(x, offset), axis=-1)
 
 
+@public
 def tril_indices(row: int, col: int, offset: int = 0) -> Tensor:
     """The places of the lower triangle of a (row, col) matrix: rows and columns, (2, count)."""
     return asarray(np.stack(np.tril_indices(row, offset, col)))
 
 
+@public
 def triu_indices(row: int, col: int, offset: int = 0) -> Tensor:
     """The places of the upper triangle of a (row, col) matrix: rows and columns, (2, count).
 
@@ -238,7 +256,8 @@ def triu_indices(row: int, col: int, offset: int = 0) -> Tensor:
 # --- norms and distances -----------------------------------------------------------------------------
 
 
-def norm(x: Tensor, /, p: float | str = 2.0, axis: Axes = None, keepdims: bool = False) -> Tensor:
+@public
+def norm(x: Tensor, /, p: Any = 2.0, axis: Axes = None, keepdims: bool = False) -> Tensor:
     """The p-norm along axes, of all elements by default: (sum |x|^p)^(1/p).
 
     Args:
@@ -249,7 +268,7 @@ def norm(x: Tensor, /, p: float | str = 2.0, axis: Axes = None, keepdims: bool =
     (tensor(5.), tensor(7.))
     """
     order = _order(p)
-    x = require(x, "norm").astype(dtypes.result_float(x.dtype))
+    x = x.astype(dtypes.result_float(x.dtype))
     size = abs(x)
     if order == 2.0:
         wide = size.astype(dtypes.compute_dtype(size.dtype))
@@ -272,12 +291,14 @@ def _order(p: Any) -> float:
     return float(p)
 
 
+@public
 def dist(x1: Tensor, x2: Tensor, /, p: float = 2.0) -> Tensor:
     """The p-norm of the difference."""
     x1, x2 = require_all("dist", x1, x2)
     return norm(x1 - x2, p)
 
 
+@public
 def cdist(x1: Tensor, x2: Tensor, /, p: float = 2.0) -> Tensor:
     """The distances of every row of x1 from every row of x2.
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from tessella import dtypes
+from tessella.arguments import public
 from tessella.errors import ArgumentError, DTypeError, ShapeError
 from tessella.primitives.base import normalise_axis
 from tessella.primitives.indexing import Gather, Scatter
@@ -42,6 +43,7 @@ def _places(x: Tensor, axis: int, index: Tensor, name: str) -> tuple[int, list[T
     return place, [broadcast_to(counter, index.shape) for counter in counters]
 
 
+@public
 def gather(x: Tensor, /, axis: int, index: Tensor) -> Tensor:
     """For each place of an index the element of x that lies there, but for one axis, where the index says.
 
@@ -77,6 +79,7 @@ def _updates(x: Tensor, index: Tensor, source: Any, name: str) -> Tensor:
     return found[tuple(slice(0, n) for n in index.shape)]
 
 
+@public
 def scatter(x: Tensor, /, axis: int, index: Tensor, src: Operand) -> Tensor:
     """A copy of x with elements of `src` (or a number) at the places that `gather` would read.
 
@@ -91,6 +94,7 @@ def scatter(x: Tensor, /, axis: int, index: Tensor, src: Operand) -> Tensor:
     return apply(Scatter(tuple(range(x.ndim)), "set"), (x, updates, *places))
 
 
+@public
 def scatter_add(x: Tensor, /, axis: int, index: Tensor, src: Tensor) -> Tensor:
     """A copy of x with elements of `src` added at the places that `gather` would read.
 
@@ -106,6 +110,7 @@ def scatter_add(x: Tensor, /, axis: int, index: Tensor, src: Tensor) -> Tensor:
 # --- whole slices ------------------------------------------------------------------------------------
 
 
+@public
 def index_select(x: Tensor, /, axis: int, index: Tensor) -> Tensor:
     """The slices of an axis at some places, as `take`."""
     return take(x, index, axis=axis)
@@ -123,6 +128,7 @@ def _slices(x: Tensor, axis: int, index: Tensor, source: Tensor, name: str) -> t
     return place, moveaxis(source, place, 0)
 
 
+@public
 def index_add(
     x: Tensor, /, axis: int, index: Tensor, source: Tensor, *, alpha: Number = 1
 ) -> Tensor:
@@ -137,20 +143,23 @@ def index_add(
     return apply(Scatter((place,), "add"), (x, updates, index))
 
 
+@public
 def index_copy(x: Tensor, /, axis: int, index: Tensor, source: Tensor) -> Tensor:
     """A copy of x with slices of `source` at some places of an axis."""
     place, slices = _slices(x, axis, index, source, "index_copy")
     return apply(Scatter((place,), "set"), (x, slices.astype(x.dtype), index))
 
 
+@public
 def index_fill(x: Tensor, /, axis: int, index: Tensor, value: Operand) -> Tensor:
     """A copy of x with one value at some places of an axis."""
-    place = normalise_axis(axis, require(x, "index_fill").ndim, "index_fill")
+    place = normalise_axis(axis, x.ndim, "index_fill")
     rest = tuple(n for i, n in enumerate(x.shape) if i != place)
-    filling = broadcast_to(asarray(value), (*require(index, "index_fill").shape, *rest))
+    filling = broadcast_to(asarray(value), (*index.shape, *rest))
     return apply(Scatter((place,), "set"), (x, filling.astype(x.dtype), index))
 
 
+@public
 def take_along_dim(x: Tensor, indices: Tensor, /, axis: int | None = None) -> Tensor:
     """As `take_along_axis`; of all elements in one row, if no axis is given."""
     if axis is None:
@@ -158,6 +167,7 @@ def take_along_dim(x: Tensor, indices: Tensor, /, axis: int | None = None) -> Te
     return take_along_axis(x, indices, axis=axis)
 
 
+@public
 def argwhere(x: Tensor, /) -> Tensor:
     """Where the elements are not zero: a row of places for each, as PyTorch's `nonzero`.
 
@@ -183,6 +193,7 @@ def _mask(x: Tensor, mask: Tensor, name: str) -> Tensor:
     return mask
 
 
+@public
 def masked_fill(x: Tensor, mask: Tensor, value: Operand, /) -> Tensor:
     """A copy of x with a value where a mask holds; the dtype is x's.
 
@@ -193,12 +204,14 @@ def masked_fill(x: Tensor, mask: Tensor, value: Operand, /) -> Tensor:
     return where(_mask(x, mask, "masked_fill"), value, x).astype(x.dtype)
 
 
+@public
 def masked_select(x: Tensor, mask: Tensor, /) -> Tensor:
     """The elements of x where a mask holds, in one row; how many depends on the data."""
     x, mask = broadcast_arrays(x, _mask(x, mask, "masked_select"))
     return x[mask]
 
 
+@public
 def bincount(x: Tensor, /, weights: Tensor | None = None, minlength: int = 0) -> Tensor:
     """How often each number from 0 to the largest is in a vector, or the sum of the weights beside it.
 
@@ -211,7 +224,7 @@ def bincount(x: Tensor, /, weights: Tensor | None = None, minlength: int = 0) ->
     >>> bincount(ts.asarray([0, 2, 2]), minlength=4)
     tensor([1, 0, 2, 0])
     """
-    if require(x, "bincount").ndim != 1 or not x.dtype.is_integer:
+    if x.ndim != 1 or not x.dtype.is_integer:
         raise ShapeError(f"bincount: {x.dtype.name} {x.shape}; expected a vector of integers")
     least, most = (int(x.min()), int(x.max())) if x.size else (0, -1)
     if least < 0:
@@ -230,6 +243,7 @@ def _of_shape(weights: Tensor, x: Tensor) -> Tensor:
     return weights
 
 
+@public
 def histc(x: Tensor, /, bins: int = 100, min: float = 0.0, max: float = 0.0) -> Tensor:
     """How many elements lie in each of some bins between `min` and `max`; those outside are not counted.
 
@@ -241,7 +255,7 @@ def histc(x: Tensor, /, bins: int = 100, min: float = 0.0, max: float = 0.0) -> 
     >>> histc(ts.asarray([1.0, 2.0, 1.0]), bins=4, min=0, max=3)
     tensor([0., 2., 1., 0.])
     """
-    if not require(x, "histc").dtype.is_float:
+    if not x.dtype.is_float:
         raise DTypeError(f"histc: {x.dtype.name} was given; convert first: x.astype(ts.float32)")
     if bins < 1:
         raise ArgumentError(f"histc: {bins} bins; expected at least 1")

@@ -6,6 +6,7 @@ import itertools
 from collections.abc import Sequence
 from typing import Any
 
+from tessella.arguments import public
 from tessella.dtypes import DType
 from tessella.errors import ArgumentError, ArgumentTypeError, AxisError, ShapeError
 from tessella.primitives.base import normalise_axis, size_of
@@ -24,11 +25,12 @@ from tessella.tensors.manipulation import (
     swapaxes,
     unstack,
 )
-from tessella.tensors.tensor import Tensor, require
+from tessella.tensors.tensor import Tensor
 
 # --- other shapes ------------------------------------------------------------------------------------
 
 
+@public
 def view(x: Tensor, /, *shape: Any) -> Tensor:
     """The same elements in another shape; one size may be -1 and is worked out.
 
@@ -46,16 +48,19 @@ def view(x: Tensor, /, *shape: Any) -> Tensor:
     return reshape(x, one_by_one(shape))
 
 
+@public
 def view_as(x: Tensor, other: Tensor, /) -> Tensor:
     """The elements of x in the shape of another tensor."""
-    return reshape(x, require(other, "view_as").shape)
+    return reshape(x, other.shape)
 
 
+@public
 def ravel(x: Tensor, /) -> Tensor:
     """All elements as one axis."""
-    return reshape(x, (require(x, "ravel").size,))
+    return reshape(x, (x.size,))
 
 
+@public
 def unflatten(x: Tensor, /, axis: int, sizes: Sequence[int]) -> Tensor:
     """One axis as several; one of their sizes may be -1.
 
@@ -63,7 +68,7 @@ def unflatten(x: Tensor, /, axis: int, sizes: Sequence[int]) -> Tensor:
     >>> unflatten(ts.zeros((6, 4)), 0, (2, -1)).shape
     (2, 3, 4)
     """
-    place = normalise_axis(axis, require(x, "unflatten").ndim, "unflatten")
+    place = normalise_axis(axis, x.ndim, "unflatten")
     extent, parts = x.shape[place], list(sizes)
     if parts.count(-1) == 1:
         known = size_of(tuple(n for n in parts if n != -1))
@@ -76,6 +81,7 @@ def unflatten(x: Tensor, /, axis: int, sizes: Sequence[int]) -> Tensor:
     return reshape(x, (*x.shape[:place], *parts, *x.shape[place + 1 :]))
 
 
+@public
 def unsqueeze(x: Tensor, /, axis: int) -> Tensor:
     """A new axis of size 1 at one place of the result.
 
@@ -86,6 +92,7 @@ def unsqueeze(x: Tensor, /, axis: int) -> Tensor:
     return expand_dims(x, axis)
 
 
+@public
 def expand(x: Tensor, /, *sizes: Any) -> Tensor:
     """x repeated to a shape, as `broadcast_to`; -1 keeps the size of an axis.
 
@@ -94,7 +101,7 @@ def expand(x: Tensor, /, *sizes: Any) -> Tensor:
     (2, 3)
     """
     wanted = one_by_one(sizes)
-    new = len(wanted) - require(x, "expand").ndim
+    new = len(wanted) - x.ndim
     if new < 0 or -1 in wanted[:new]:
         raise ShapeError(
             f"expand: {wanted} for shape {x.shape}; expected a size for every axis, and no -1 for new ones"
@@ -103,29 +110,34 @@ def expand(x: Tensor, /, *sizes: Any) -> Tensor:
     return broadcast_to(x, tuple(m if n == -1 else n for m, n in zip(old, wanted, strict=True)))
 
 
+@public
 def expand_as(x: Tensor, other: Tensor, /) -> Tensor:
     """x repeated to the shape of another tensor."""
-    return broadcast_to(x, require(other, "expand_as").shape)
+    return broadcast_to(x, other.shape)
 
 
+@public
 def broadcast_tensors(*tensors: Tensor) -> list[Tensor]:
     """Tensors broadcast against each other, as `broadcast_arrays`."""
     return broadcast_arrays(*tensors)
 
 
+@public
 def atleast_1d(x: Tensor, /) -> Tensor:
     """x, with a new axis if it has none."""
-    return reshape(x, (1,)) if require(x, "atleast_1d").ndim == 0 else x
+    return reshape(x, (1,)) if x.ndim == 0 else x
 
 
+@public
 def atleast_2d(x: Tensor, /) -> Tensor:
     """x, with new axes in front up to two."""
-    return reshape(x, (1,) * max(0, 2 - require(x, "atleast_2d").ndim) + tuple(x.shape))
+    return reshape(x, (1,) * max(0, 2 - x.ndim) + tuple(x.shape))
 
 
+@public
 def atleast_3d(x: Tensor, /) -> Tensor:
     """x, with new axes up to three: a matrix gets one at its end, a vector one on each side."""
-    if require(x, "atleast_3d").ndim == 2:
+    if x.ndim == 2:
         return expand_dims(x, 2)
     return x if x.ndim > 2 else reshape(x, (1, x.size, 1))
 
@@ -133,6 +145,7 @@ def atleast_3d(x: Tensor, /) -> Tensor:
 # --- orders of axes ----------------------------------------------------------------------------------
 
 
+@public
 def transpose(x: Tensor, /, *axes: Any) -> Tensor:
     """Two axes exchanged, as in PyTorch; or, as in NumPy, all backwards or in an order given as a tuple.
 
@@ -144,7 +157,6 @@ def transpose(x: Tensor, /, *axes: Any) -> Tensor:
     >>> transpose(x, 0, 2).shape, transpose(x).shape, transpose(x, (1, 0, 2)).shape
     ((4, 3, 2), (4, 3, 2), (3, 2, 4))
     """
-    require(x, "transpose")
     if not axes or axes == (None,):
         return permute_dims(x, tuple(range(x.ndim))[::-1])
     if len(axes) == 2:
@@ -152,22 +164,25 @@ def transpose(x: Tensor, /, *axes: Any) -> Tensor:
     return permute_dims(x, one_by_one(axes))
 
 
+@public
 def permute(x: Tensor, /, *axes: Any) -> Tensor:
     """The axes in another order, as `permute_dims`; given one by one, or as a tuple."""
     return permute_dims(x, one_by_one(axes))
 
 
+@public
 def t(x: Tensor, /) -> Tensor:
     """A matrix with rows and columns exchanged; a vector or a number as it is.
 
     Raises:
         AxisError: more than two axes; `mT` transposes every matrix.
     """
-    if require(x, "t").ndim > 2:
+    if x.ndim > 2:
         raise AxisError(f"t: shape {x.shape} is no matrix; use x.mT for the last two axes")
     return permute_dims(x, tuple(range(x.ndim))[::-1])
 
 
+@public
 def rot90(x: Tensor, /, k: int = 1, axes: Sequence[int] = (0, 1)) -> Tensor:
     """x turned by k right angles, from the first of two axes towards the second.
 
@@ -175,7 +190,7 @@ def rot90(x: Tensor, /, k: int = 1, axes: Sequence[int] = (0, 1)) -> Tensor:
     >>> rot90(ts.asarray([[1, 2], [3, 4]])).tolist()
     [[2, 4], [1, 3]]
     """
-    first, second = (normalise_axis(a, require(x, "rot90").ndim, "rot90") for a in axes)
+    first, second = (normalise_axis(a, x.ndim, "rot90") for a in axes)
     if first == second:
         raise AxisError(f"rot90: the axes {tuple(axes)} are one; two different ones are needed")
     turns = k % 4
@@ -186,16 +201,18 @@ def rot90(x: Tensor, /, k: int = 1, axes: Sequence[int] = (0, 1)) -> Tensor:
     return flip(swapaxes(x, first, second), axis=second) if turns == 3 else x
 
 
+@public
 def fliplr(x: Tensor, /) -> Tensor:
     """The second axis backwards."""
-    if require(x, "fliplr").ndim < 2:
+    if x.ndim < 2:
         raise ShapeError(f"fliplr: shape {x.shape} has no second axis")
     return flip(x, axis=1)
 
 
+@public
 def flipud(x: Tensor, /) -> Tensor:
     """The first axis backwards."""
-    if require(x, "flipud").ndim < 1:
+    if x.ndim < 1:
         raise ShapeError(f"flipud: shape {x.shape} has no first axis")
     return flip(x, axis=0)
 
@@ -203,6 +220,7 @@ def flipud(x: Tensor, /) -> Tensor:
 # --- parts of axes -----------------------------------------------------------------------------------
 
 
+@public
 def narrow(x: Tensor, /, axis: int, start: int, length: int) -> Tensor:
     """`length` places of an axis, from `start` on (which counts from the end if it is negative).
 
@@ -210,7 +228,7 @@ def narrow(x: Tensor, /, axis: int, start: int, length: int) -> Tensor:
     >>> narrow(ts.arange(5), 0, 1, 3)
     tensor([1, 2, 3])
     """
-    place = normalise_axis(axis, require(x, "narrow").ndim, "narrow")
+    place = normalise_axis(axis, x.ndim, "narrow")
     extent = x.shape[place]
     first = start + extent if start < 0 else start
     if not 0 <= first <= extent or not 0 <= length <= extent - first:
@@ -220,6 +238,7 @@ def narrow(x: Tensor, /, axis: int, start: int, length: int) -> Tensor:
     return x[(slice(None),) * place + (slice(first, first + length),)]
 
 
+@public
 def select(x: Tensor, /, axis: int, index: int) -> Tensor:
     """One place of an axis, which goes.
 
@@ -227,10 +246,11 @@ def select(x: Tensor, /, axis: int, index: int) -> Tensor:
     >>> select(ts.asarray([[1, 2], [3, 4]]), 1, 0)
     tensor([1, 3])
     """
-    place = normalise_axis(axis, require(x, "select").ndim, "select")
+    place = normalise_axis(axis, x.ndim, "select")
     return x[(slice(None),) * place + (index,)]
 
 
+@public
 def chunk(x: Tensor, /, chunks: int, axis: int = 0) -> tuple[Tensor, ...]:
     """At most so many pieces of an axis, of one size (the last may be smaller).
 
@@ -240,10 +260,11 @@ def chunk(x: Tensor, /, chunks: int, axis: int = 0) -> tuple[Tensor, ...]:
     """
     if chunks < 1:
         raise ArgumentError(f"chunk: {chunks} pieces; expected at least 1")
-    extent = x.shape[normalise_axis(axis, require(x, "chunk").ndim, "chunk")]
+    extent = x.shape[normalise_axis(axis, x.ndim, "chunk")]
     return split(x, max(1, -(-extent // chunks)), axis=axis)
 
 
+@public
 def tensor_split(x: Tensor, /, sections: int | Sequence[int], axis: int = 0) -> tuple[Tensor, ...]:
     """So many pieces of an axis, the first ones longer by 1 where needed; or cut before each of some places.
 
@@ -251,7 +272,7 @@ def tensor_split(x: Tensor, /, sections: int | Sequence[int], axis: int = 0) -> 
     >>> [piece.tolist() for piece in tensor_split(ts.arange(5), 2)]
     [[0, 1, 2], [3, 4]]
     """
-    place = normalise_axis(axis, require(x, "tensor_split").ndim, "tensor_split")
+    place = normalise_axis(axis, x.ndim, "tensor_split")
     extent = x.shape[place]
     if isinstance(sections, INTEGERS):
         if sections < 1:
@@ -265,6 +286,7 @@ def tensor_split(x: Tensor, /, sections: int | Sequence[int], axis: int = 0) -> 
     return tuple(x[(*before, slice(a, b))] for a, b in itertools.pairwise(bounds))
 
 
+@public
 def unbind(x: Tensor, /, axis: int = 0) -> tuple[Tensor, ...]:
     """The slices of a tensor along an axis, as `unstack`."""
     return unstack(x, axis=axis)
@@ -273,6 +295,7 @@ def unbind(x: Tensor, /, axis: int = 0) -> tuple[Tensor, ...]:
 # --- joining -----------------------------------------------------------------------------------------
 
 
+@public
 def cat(arrays: Sequence[Tensor], /, axis: int = 0) -> Tensor:
     """Tensors one after the other along an axis, as `concat`.
 
@@ -283,12 +306,14 @@ def cat(arrays: Sequence[Tensor], /, axis: int = 0) -> Tensor:
     return concat(arrays, axis=axis)
 
 
+@public
 def hstack(arrays: Sequence[Tensor], /) -> Tensor:
     """Tensors beside each other: along the second axis, vectors along the only one."""
     parts = [atleast_1d(x) for x in arrays]
     return concat(parts, axis=min(1, parts[0].ndim - 1) if parts else 0)
 
 
+@public
 def vstack(arrays: Sequence[Tensor], /) -> Tensor:
     """Tensors below each other: along the first axis, vectors as rows.
 
@@ -299,16 +324,16 @@ def vstack(arrays: Sequence[Tensor], /) -> Tensor:
     return concat([atleast_2d(x) for x in arrays], axis=0)
 
 
+@public
 def dstack(arrays: Sequence[Tensor], /) -> Tensor:
     """Tensors behind each other, along the third axis."""
     return concat([atleast_3d(x) for x in arrays], axis=2)
 
 
+@public
 def column_stack(arrays: Sequence[Tensor], /) -> Tensor:
     """Tensors beside each other; vectors as columns."""
-    columns = [
-        reshape(x, (x.size, 1)) if require(x, "column_stack").ndim < 2 else x for x in arrays
-    ]
+    columns = [reshape(x, (x.size, 1)) if x.ndim < 2 else x for x in arrays]
     return concat(columns, axis=1)
 
 

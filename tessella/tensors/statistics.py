@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 from tessella import dtypes
+from tessella.arguments import public
 from tessella.errors import ArgumentError, ShapeError
 from tessella.primitives.base import normalise_axis
 from tessella.tensors.creation import asarray
@@ -16,15 +17,16 @@ from tessella.tensors.sorting import TopK, sort, top_k
 from tessella.tensors.statistical import max, mean, min, sum
 from tessella.tensors.tensor import Axes, Tensor, require
 
-Interpolation = Literal["linear", "lower", "higher", "midpoint", "nearest"]
 _INTERPOLATIONS = ("linear", "lower", "higher", "midpoint", "nearest")
 
 
+@public
 def amax(x: Tensor, /, axis: Axes = None, keepdims: bool = False) -> Tensor:
     """The largest element along axes, as `max`."""
     return max(x, axis=axis, keepdims=keepdims)
 
 
+@public
 def amin(x: Tensor, /, axis: Axes = None, keepdims: bool = False) -> Tensor:
     """The smallest element along axes, as `min`."""
     return min(x, axis=axis, keepdims=keepdims)
@@ -37,6 +39,7 @@ class Extremes(NamedTuple):
     max: Tensor
 
 
+@public
 def aminmax(x: Tensor, /, *, axis: Axes = None, keepdims: bool = False) -> Extremes:
     """The smallest and the largest element along axes.
 
@@ -47,6 +50,7 @@ def aminmax(x: Tensor, /, *, axis: Axes = None, keepdims: bool = False) -> Extre
     return Extremes(amin(x, axis, keepdims), amax(x, axis, keepdims))
 
 
+@public
 def topk(x: Tensor, k: int, /, axis: int = -1, largest: bool = True, sorted: bool = True) -> TopK:
     """The k largest elements of an axis, largest first (or the smallest, smallest first), and where they are.
 
@@ -59,7 +63,7 @@ def topk(x: Tensor, k: int, /, axis: int = -1, largest: bool = True, sorted: boo
     from tessella.tensors.indexing import take_along_axis
     from tessella.tensors.sorting import argsort
 
-    place = normalise_axis(axis, require(x, "topk").ndim, "topk")
+    place = normalise_axis(axis, x.ndim, "topk")
     if not 0 <= k <= x.shape[place]:
         raise ArgumentError(f"topk: k is {k!r}; expected 0 to {x.shape[place]}, the axis' size")
     index = argsort(x, axis=place)[(slice(None),) * place + (slice(0, k),)]
@@ -69,6 +73,7 @@ def topk(x: Tensor, k: int, /, axis: int = -1, largest: bool = True, sorted: boo
 # --- leaving NaN aside -------------------------------------------------------------------------------
 
 
+@public
 def nansum(x: Tensor, /, axis: Axes = None, keepdims: bool = False) -> Tensor:
     """The sum along axes of what is not NaN; 0 of nothing.
 
@@ -83,6 +88,7 @@ def _without_nan(x: Tensor, name: str) -> Tensor:
     return where(isnan(x), 0.0, x) if require(x, name).dtype.is_inexact else x
 
 
+@public
 def nanmean(x: Tensor, /, axis: Axes = None, keepdims: bool = False) -> Tensor:
     """The mean along axes of what is not NaN; NaN of nothing.
 
@@ -90,7 +96,7 @@ def nanmean(x: Tensor, /, axis: Axes = None, keepdims: bool = False) -> Tensor:
     >>> nanmean(ts.asarray([1.0, math.nan, 2.0]))
     tensor(1.5)
     """
-    if not require(x, "nanmean").dtype.is_inexact:
+    if not x.dtype.is_inexact:
         return mean(x, axis=axis, keepdims=keepdims)
     known = (~isnan(x)).astype(x.dtype)
     share = mean(known, axis=axis, keepdims=keepdims)
@@ -100,9 +106,10 @@ def nanmean(x: Tensor, /, axis: Axes = None, keepdims: bool = False) -> Tensor:
 # --- order statistics --------------------------------------------------------------------------------
 
 
+@public
 def quantile(
     x: Tensor, q: float | Tensor, /, axis: int | None = None, keepdims: bool = False, *,
-    interpolation: Interpolation = "linear",
+    interpolation: str = "linear",
 ) -> Tensor:  # fmt: skip
     """The element that a share q of an axis (of all by default) does not exceed; NaN if there is a NaN.
 
@@ -118,14 +125,16 @@ def quantile(
     return _quantile(x, q, axis, keepdims, interpolation, "quantile")
 
 
+@public
 def nanquantile(
     x: Tensor, q: float | Tensor, /, axis: int | None = None, keepdims: bool = False, *,
-    interpolation: Interpolation = "linear",
+    interpolation: str = "linear",
 ) -> Tensor:  # fmt: skip
     """As `quantile`, of what is not NaN; NaN of nothing."""
     return _quantile(x, q, axis, keepdims, interpolation, "nanquantile")
 
 
+@public
 def median(x: Tensor, /, axis: int | None = None, keepdims: bool = False) -> Tensor:
     """The element in the middle of an axis (of all by default); of an even number, the mean of the two.
 
@@ -139,6 +148,7 @@ def median(x: Tensor, /, axis: int | None = None, keepdims: bool = False) -> Ten
     return _quantile(x, 0.5, axis, keepdims, "linear", "median")
 
 
+@public
 def nanmedian(x: Tensor, /, axis: int | None = None, keepdims: bool = False) -> Tensor:
     """As `median`, of what is not NaN; NaN of nothing."""
     return _quantile(x, 0.5, axis, keepdims, "linear", "nanmedian")
@@ -203,6 +213,7 @@ def _between(rows: Tensor, shares: Tensor, interpolation: str, name: str) -> Ten
 # --- covariance --------------------------------------------------------------------------------------
 
 
+@public
 def cov(
     x: Tensor, /, *, correction: float = 1.0, fweights: Tensor | None = None,
     aweights: Tensor | None = None,
@@ -216,7 +227,7 @@ def cov(
     >>> cov(ts.asarray([[0.0, 1.0, 2.0], [2.0, 1.0, 0.0]])).tolist()
     [[1.0, -1.0], [-1.0, 1.0]]
     """
-    if require(x, "cov").ndim > 2:
+    if x.ndim > 2:
         raise ShapeError(
             f"cov: shape {x.shape}; expected variables in rows, observations in columns"
         )
@@ -234,6 +245,7 @@ def cov(
     return result if x.ndim == 2 else reshape(result, ())
 
 
+@public
 def corrcoef(x: Tensor, /) -> Tensor:
     """The correlations of variables (rows) over observations (columns).
 
