@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING as _TYPE_CHECKING
 from typing import Any as _Any
 
 from tessella import autodiff, debug, dtypes, errors, scalar
-from tessella.autodiff import enable_grad, no_grad
+from tessella.autodiff import enable_grad, inference_mode, no_grad
 from tessella.compiler.eager import backend
 from tessella.dtypes import (
     DType,
@@ -645,6 +645,7 @@ __all__ = [
     "index_fill",
     "index_select",
     "inf",
+    "inference_mode",
     "inner",
     "int16",
     "int32",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 import weakref
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias
@@ -37,6 +38,7 @@ from tessella.tensors.methods.functions import (
 )
 from tessella.tensors.methods.in_place import InPlace
 from tessella.tensors.methods.made_alike import MadeAlike
+from tessella.tensors.methods.uses import Count, check_unpacked
 from tessella.tracing.following import go_on, pause
 
 Number: TypeAlias = "bool | int | float | complex"
@@ -131,8 +133,9 @@ class Tensor(
 
     @property
     def size(self) -> int:
-        """The number of elements."""
-        return self._value.layout.size
+        """The number of elements. (PyTorch's `x.size()` is `x.shape`, `x.size(0)` is `x.shape[0]`.)"""
+        size = self._value.layout.size
+        return Count(size) if type(size) is int else size
 
     @property
     def device(self) -> str:
@@ -631,6 +634,7 @@ class Tensor(
     def __iter__(self) -> Iterator[Tensor]:
         if not self.shape:
             raise ArgumentTypeError("a zero-dimensional tensor cannot be iterated over")
+        check_unpacked(sys._getframe(1), self.shape)
         return (self[i] for i in range(self.shape[0]))
 
     def __contains__(self, value: object) -> bool:
