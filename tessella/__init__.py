@@ -15,6 +15,12 @@ from typing import Any as _Any
 from tessella import autodiff, debug, dtypes, errors, scalar
 from tessella.autodiff import enable_grad, inference_mode, no_grad
 from tessella.compiler.eager import backend
+from tessella.defaults import (
+    get_default_dtype,
+    get_num_threads,
+    set_default_dtype,
+    set_num_threads,
+)
 from tessella.dtypes import (
     DType,
     bfloat16,
@@ -34,6 +40,12 @@ from tessella.dtypes import (
     uint64,
 )
 from tessella.dtypes import bool_ as bool
+from tessella.dtypes import float16 as half
+from tessella.dtypes import float32 as float
+from tessella.dtypes import float64 as double
+from tessella.dtypes import int16 as short
+from tessella.dtypes import int32 as int
+from tessella.dtypes import int64 as long
 from tessella.errors import TessellaError
 from tessella.later import when_imported as _when_imported
 from tessella.names import missing as _missing
@@ -314,6 +326,7 @@ if _TYPE_CHECKING:
         diagonal,
         dist,
         dot,
+        ger,
         inner,
         kron,
         mm,
@@ -322,6 +335,7 @@ if _TYPE_CHECKING:
         trace,
         tril_indices,
         triu_indices,
+        vdot,
     )
     from tessella.tensors.scattering import (
         argwhere,
@@ -357,6 +371,7 @@ if _TYPE_CHECKING:
         narrow,
         permute,
         ravel,
+        repeat_interleave,
         rot90,
         row_stack,
         select,
@@ -377,6 +392,8 @@ if _TYPE_CHECKING:
         aminmax,
         corrcoef,
         cov,
+        cumprod,
+        cumsum,
         median,
         nanmean,
         nanmedian,
@@ -423,7 +440,7 @@ _LATER = {
     ),
     "tensors.matrices": (
         "addmm addmv addr baddbmm bmm cdist cross diag diag_embed diagflat diagonal dist dot "
-        "inner kron mm mv norm trace tril_indices triu_indices"
+        "inner kron mm mv norm trace tril_indices triu_indices vdot"
     ),
     "tensors.scattering": (
         "argwhere bincount gather histc index_add index_copy index_fill index_select masked_fill "
@@ -431,11 +448,11 @@ _LATER = {
     ),
     "tensors.shapes": (
         "atleast_1d atleast_2d atleast_3d broadcast_tensors cat chunk column_stack concatenate "
-        "dstack expand expand_as fliplr flipud hstack movedim narrow permute ravel rot90 "
+        "dstack expand expand_as fliplr flipud hstack movedim narrow permute ravel repeat_interleave rot90 "
         "row_stack select swapdims t tensor_split transpose unbind unflatten unsqueeze view "
         "view_as vstack"
     ),
-    "tensors.statistics": "amax amin aminmax corrcoef cov median nanmean nanmedian nanquantile nansum quantile topk",
+    "tensors.statistics": "amax amin aminmax corrcoef cov cumprod cumsum median nanmean nanmedian nanquantile nansum quantile topk",
     "transforms.batching": "all_gather axis_index pmax pmean pmin psum vmap",
     "transforms.control": "associative_scan cond fori_loop scan switch while_loop",
     "transforms.forward_mode": "jvp linearize",
@@ -562,6 +579,8 @@ __all__ = [
     "count_nonzero",
     "cov",
     "cross",
+    "cumprod",
+    "cumsum",
     "cumulative_max",
     "cumulative_min",
     "cumulative_prod",
@@ -627,6 +646,9 @@ __all__ = [
     "gather",
     "gcd",
     "ge",
+    "ger",
+    "get_default_dtype",
+    "get_num_threads",
     "grad",
     "gradients",
     "greater",
@@ -765,6 +787,7 @@ __all__ = [
     "relu",
     "remainder",
     "repeat",
+    "repeat_interleave",
     "reshape",
     "result_type",
     "roll",
@@ -778,6 +801,8 @@ __all__ = [
     "scatter_add",
     "searchsorted",
     "select",
+    "set_default_dtype",
+    "set_num_threads",
     "sigmoid",
     "sign",
     "signbit",
@@ -842,6 +867,7 @@ __all__ = [
     "unstack",
     "value_and_grad",
     "var",
+    "vdot",
     "vecdot",
     "view",
     "view_as",

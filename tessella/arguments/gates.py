@@ -147,7 +147,10 @@ class Gate:
     # --- which argument is whose ---------------------------------------------------------------------
 
     def _place(self, more: tuple[Any, ...], values: dict[str, Any]) -> None:
-        """Arguments beyond the last place: an axis may be one, which PyTorch and NumPy both have there."""
+        """Arguments beyond the last place: sizes, or an axis, which PyTorch and NumPy both have there."""
+        if self.by_place == ["shape"]:  # sizes one by one, as PyTorch has them
+            values["shape"] = (values["shape"], *more)
+            return
         first = self.by_name[0] if self.by_name else None
         if len(more) > 1 or first not in ("axis", "k"):
             names = [name for name in self.by_place if name not in RECEIVERS]

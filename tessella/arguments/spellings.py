@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 SPELLINGS: dict[str, tuple[str, ...]] = {  # of a parameter, in PyTorch and NumPy
-    "axis": ("dim", "axes"),
+    "axis": ("dim", "axes", "dims"),
     "axes": ("dim", "dims", "axis"),
     "dim": ("axis",),
     "keepdims": ("keepdim",),

@@ -209,7 +209,7 @@ PyTorch | F | dropout1d dropout2d dropout3d alpha_dropout feature_alpha_dropout 
 PyTorch | F | embedding_bag bilinear gumbel_softmax multi_head_attention_forward | not here yet; `embedding`, `linear`, `softmax`, `scaled_dot_product_attention` are
 PyTorch | F | ctc_loss hinge_embedding_loss cosine_embedding_loss triplet_margin_loss margin_ranking_loss multi_margin_loss multilabel_margin_loss multilabel_soft_margin_loss soft_margin_loss poisson_nll_loss gaussian_nll_loss | not here yet; write it with tensors: gradients follow
 PyTorch | F | relu_ elu_ leaky_relu_ celu_ selu_ rrelu_ threshold_ hardtanh_ | `x = F.relu(x)`, and so on
-PyTorch | F | rrelu prelu | `ts.where(x > 0, x, weight * x)`
+PyTorch | F | rrelu | `ts.where(x > 0, x, weight * x)`
 PyTorch | F | cdist pdist | `ts.cdist(x, y)`
 JAX | F | swish hard_swish hard_tanh | `silu`, `hardswish`, `hardtanh`
 JAX | F | standardize | `layer_norm(x, x.shape[-1:])`

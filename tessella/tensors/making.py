@@ -6,14 +6,13 @@ from typing import Any
 
 import numpy as np
 
-from tessella import dtypes
 from tessella.arguments import public
 from tessella.arguments.kinds import DTypeLike
 from tessella.backends.array import check_count
 from tessella.backends.cpu.buffers import memory_for
 from tessella.dtypes import as_dtype
 from tessella.tensors.creation import asarray, checked_device
-from tessella.tensors.tensor import Tensor
+from tessella.tensors.tensor import Tensor, default_float
 
 
 @public
@@ -48,7 +47,7 @@ def logspace(
     """
     checked_device(device)
     num = check_count(num, "logspace", "num")
-    kind = as_dtype(dtype or dtypes.DEFAULT_FLOAT)
+    kind = as_dtype(dtype or default_float())
     with memory_for(8 * num), np.errstate(all="ignore"):
         values = np.logspace(start, stop, num, base=base).astype(kind.numpy)
     return asarray(values)

@@ -15,7 +15,7 @@ from tessella.primitives.elementwise import Elementwise
 from tessella.scalar.function import ScalarFunction
 from tessella.tensors.creation import asarray
 from tessella.tensors.elementwise import where
-from tessella.tensors.linear import matmul, tensordot
+from tessella.tensors.linear import matmul, outer, tensordot, vecdot
 from tessella.tensors.manipulation import (
     broadcast_to,
     expand_dims,
@@ -94,6 +94,9 @@ def inner(x1: Tensor, x2: Tensor, /) -> Tensor:
     """The sum of products over the last axes."""
     x1, x2 = require_all("inner", x1, x2)
     return x1 * x2 if x1.ndim == 0 or x2.ndim == 0 else tensordot(x1, x2, axes=((-1,), (-1,)))
+
+
+ger, vdot = outer, vecdot
 
 
 def _added(x: Tensor, product: Tensor, beta: Number, alpha: Number) -> Tensor:
@@ -318,5 +321,5 @@ def cdist(x1: Tensor, x2: Tensor, /, p: float = 2.0) -> Tensor:
 
 __all__ = [
     "addmm", "addmv", "addr", "baddbmm", "bmm", "cdist", "cross", "diag", "diag_embed", "diagflat",
-    "diagonal", "dist", "dot", "inner", "kron", "mm", "mv", "norm", "trace", "tril_indices", "triu_indices",
+    "diagonal", "dist", "dot", "ger", "inner", "kron", "mm", "mv", "norm", "trace", "tril_indices", "triu_indices", "vdot",
 ]  # fmt: skip

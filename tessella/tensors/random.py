@@ -64,7 +64,7 @@ from tessella.tensors.distributions import (
 )
 from tessella.tensors.elementwise import zip_with
 from tessella.tensors.sorting import argsort
-from tessella.tensors.tensor import Tensor, _mode, apply
+from tessella.tensors.tensor import Tensor, _mode, apply, default_float
 
 _MASK = 2**64 - 1
 
@@ -206,7 +206,7 @@ def _require_number(function: str, argument: str, value: Any, least: float) -> N
 
 
 def _floating(dtype: Any) -> DType:
-    kind = as_dtype(dtype or dtypes.DEFAULT_FLOAT)
+    kind = as_dtype(dtype or default_float())
     if not kind.is_float:
         raise DTypeError(f"random: {kind.name} is no floating dtype")
     return kind

@@ -14,7 +14,7 @@ from tessella.tensors.elementwise import isnan, where
 from tessella.tensors.linear import matmul
 from tessella.tensors.manipulation import expand_dims, moveaxis, reshape
 from tessella.tensors.sorting import TopK, sort, top_k
-from tessella.tensors.statistical import max, mean, min, sum
+from tessella.tensors.statistical import cumulative_prod, cumulative_sum, max, mean, min, sum
 from tessella.tensors.tensor import Axes, Tensor, require
 
 _INTERPOLATIONS = ("linear", "lower", "higher", "midpoint", "nearest")
@@ -30,6 +30,9 @@ def amax(x: Tensor, /, axis: Axes = None, keepdims: bool = False) -> Tensor:
 def amin(x: Tensor, /, axis: Axes = None, keepdims: bool = False) -> Tensor:
     """The smallest element along axes, as `min`."""
     return min(x, axis=axis, keepdims=keepdims)
+
+
+cumsum, cumprod = cumulative_sum, cumulative_prod
 
 
 class Extremes(NamedTuple):
@@ -263,6 +266,6 @@ def corrcoef(x: Tensor, /) -> Tensor:
 
 
 __all__ = [
-    "Extremes", "amax", "amin", "aminmax", "corrcoef", "cov", "median", "nanmean", "nanmedian",
+    "Extremes", "amax", "amin", "aminmax", "corrcoef", "cov", "cumprod", "cumsum", "median", "nanmean", "nanmedian",
     "nanquantile", "nansum", "quantile", "topk",
 ]  # fmt: skip

@@ -1023,6 +1023,12 @@ def guarded(owner: Any, name: Any, value: Any) -> Any:
     return value
 
 
+def default_float() -> DType:
+    """The dtype of fractions that are made without one; a traced function depends on it."""
+    floating: DType = guarded(dtypes.defaults, "floating", dtypes.defaults.floating)
+    return floating
+
+
 def touched(owner: Any, *parts: Any) -> None:
     """Our own code looks into a module or an optimiser, on which a traced function depends then."""
     if _mode.trace is not None:

@@ -474,7 +474,7 @@ F.selu(a)
 F.celu(a)
 F.hardswish(a)
 F.hardsigmoid(a)
-F.glu(a.T, dim=1) if False else F.glu(p.transpose(1, 2), dim=2)
+F.glu(p[:, :, :2])
 F.normalize(a, dim=1)
 F.cosine_similarity(a, b, dim=1)
 F.pairwise_distance(a, b)
@@ -493,14 +493,14 @@ a.size() | is x.shape
 a.size(0) | is x.shape[0]
 a.max(1).values | x.argmax(axis)
 a.sort().indices | x.argsort()
-pair(a.max(1)) | x.argmax(axis)
+pair(m.max(1)) | x.argmax(axis)
 pair(m.sort()) | x.argsort()
 pair(m.min(0)) | x.argmax(axis)
 pair(m.median(0)) | which are two calls here
 a.std(unbiased=True) | write correction=1
 a.var(unbiased=False) | write correction=1
 a.std(0, True) | write correction=1
-a.repeat(2, 1) | x.tile(2, 1)
+a.repeat(2, 1) | x.tile(2, 3)
 a.nonzero(as_tuple=True) | always a tuple
 a.cuda() | only one is 'cpu'
 a.to('cuda') | only one is 'cpu'
@@ -548,7 +548,6 @@ T.compile(abs) | `ts.jit`
 T.save(a, 'x') | safetensors
 T.load('x') | safetensors
 T.cuda.is_available() | only device is 'cpu'
-T.backends | only device is 'cpu'
 T.autograd.grad | `ts.grad`
 T.Size((2,)) | plain tuples
 T.unique(a) | ts.unique_values
