@@ -439,7 +439,7 @@ _LATER = {
         "numel"
     ),
     "tensors.matrices": (
-        "addmm addmv addr baddbmm bmm cdist cross diag diag_embed diagflat diagonal dist dot "
+        "addmm addmv addr baddbmm bmm cdist cross diag diag_embed diagflat diagonal dist dot ger "
         "inner kron mm mv norm trace tril_indices triu_indices vdot"
     ),
     "tensors.scattering": (

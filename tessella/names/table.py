@@ -22,7 +22,7 @@ PyTorch | ts | Size | a tuple: shapes are plain tuples
 PyTorch | ts | Generator | `ts.random.Generator(seed)`
 PyTorch | ts | FloatTensor DoubleTensor LongTensor IntTensor BoolTensor | `ts.asarray(data, dtype=ts.float32)`, and so on
 PyTorch | ts | autograd | `ts.grad`, `ts.gradients`, `ts.vjp`, `ts.custom_vjp`
-PyTorch | ts | backends cuda mps xpu | not here: the only device is 'cpu'; leave it out
+PyTorch | ts | cuda mps xpu | not here: the only device is 'cpu'; leave it out
 PyTorch | ts | bartlett_window blackman_window hamming_window hann_window kaiser_window | not here; make it with NumPy: `ts.asarray(np.hanning(n))`
 PyTorch | ts | batch_norm | `ts.nn.functional.batch_norm`
 PyTorch | ts | bernoulli | `ts.random.bernoulli(key, p)`, or `ts.rand_like(p) < p`
@@ -217,7 +217,7 @@ JAX | F | dot_product_attention | `scaled_dot_product_attention`
 
 PyTorch | optim | RMSprop Rprop Adagrad Adadelta Adamax NAdam RAdam ASGD LBFGS SparseAdam Adafactor Muon | not here yet; `ts.optim.SGD`, `Adam` and `AdamW` are, and `ts.optim.Optimizer` is the class to derive one from
 PyTorch | optim | lr_scheduler swa_utils | not here yet; set the rate before a step: `optimiser.param_groups[0]["lr"] = rate`, which compiled functions follow
-JAX | optim | sgd adam adamw | `ts.optim.SGD`, `ts.optim.Adam`, `ts.optim.AdamW`
+JAX | optim | adamw lamb adagrad | `ts.optim.AdamW`, `ts.optim.Adam`, `ts.optim.SGD`
 
 JAX | random | PRNGKey | `ts.random.key(seed)`
 JAX | random | randint_like bits_like | `ts.random.randint(low, high, x.shape)`

@@ -257,8 +257,14 @@ def full(
         from tessella.tensors.manipulation import broadcast_to
 
         return broadcast_to(asarray(bind(None), dtype=dtype), check_shape(shape, "full"))
-    kind = as_dtype(type(fill_value)) if dtype is None else as_dtype(dtype)
+    kind = _dtype_of_number(fill_value) if dtype is None else as_dtype(dtype)
     return filled(fitting(fill_value, kind), check_shape(shape, "full"), kind)
+
+
+def _dtype_of_number(value: Any) -> DType:
+    if type(value) in (float, complex):
+        return dtypes.python_scalar_dtype(value, default_float())
+    return as_dtype(type(value))
 
 
 @public

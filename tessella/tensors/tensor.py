@@ -110,7 +110,7 @@ class Tensor(
     _node: Node | None
     _output: int
     _grad: Tensor | None
-    _base: weakref.ref[Tensor]  # of views: the handle they were made from
+    _base: tuple[weakref.ref[Tensor], ...] | None  # of views: the handles they were made from
 
     def __init__(self, *_: Any) -> None:
         raise ArgumentTypeError(
@@ -121,14 +121,17 @@ class Tensor(
 
     @property
     def shape(self) -> Shape:
+        """The size of each axis."""
         return self._value.layout.shape
 
     @property
     def dtype(self) -> DType:
+        """What its elements are: `ts.float32`, ..."""
         return self._value.layout.dtype
 
     @property
     def ndim(self) -> int:
+        """The number of axes."""
         return self._value.layout.ndim
 
     @property
@@ -139,6 +142,7 @@ class Tensor(
 
     @property
     def device(self) -> str:
+        """Where its elements are: on the "cpu"."""
         return "cpu"
 
     @property
@@ -566,11 +570,11 @@ class Tensor(
         Raises:
             ArgumentError: the tensor is a view of one that is still there.
         """
-        reference = getattr(self, "_base", None)
-        base = None if reference is None else reference()
-        if base is not None and _share_memory(self, base):
+        handles = [reference() for reference in self._base or ()]
+        shared = [other for other in handles if other is not None and _share_memory(self, other)]
+        if shared:
             raise ArgumentError(
-                f"{operation}: the tensor is a view of another one, of shape {base.shape}, and nothing is "
+                f"{operation}: the tensor is a view of another one, of shape {shared[-1].shape}, and nothing is "
                 "written through views; write to the other one (x[...] = value), or make a new tensor "
                 "(y = x + 1, or x.clone())"
             )
@@ -723,12 +727,17 @@ def _make(value: Array, node: Node | None, output: int) -> Tensor:
     tensor._node = node
     tensor._output = output
     tensor._grad = None
+    tensor._base = None
     return tensor
 
 
 def viewing(result: Tensor, base: Tensor) -> Tensor:
     """A tensor that may share its memory with another one, and knows it."""
-    result._base = weakref.ref(base)
+    others = base._base
+    if others is None:
+        result._base = (weakref.ref(base),)
+    else:
+        result._base = (weakref.ref(base), *[other for other in others if other() is not None])
     return result
 
 
@@ -961,6 +970,7 @@ def apply(primitive: Primitive, inputs: Sequence[Tensor]) -> Any:
     tensor._node = None
     tensor._output = 0
     tensor._grad = None
+    tensor._base = None
     return tensor
 
 

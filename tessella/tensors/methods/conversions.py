@@ -85,10 +85,12 @@ class Conversions:
         >>> ts.asarray([1.5]).to(ts.int64), ts.asarray([1.5]).to("cpu")
         (tensor([1]), tensor([1.5]))
         """
+        from tessella.tensors.tensor import Tensor
+
         for wanted in where:
             if wanted is None or (isinstance(wanted, str) and not _names_a_dtype(wanted)):
                 device = wanted
-            elif isinstance(wanted, type(self)):
+            elif isinstance(wanted, Tensor):
                 dtype = wanted.dtype
             else:
                 dtype = wanted
@@ -108,7 +110,9 @@ class Conversions:
         >>> ts.asarray([1]).type_as(ts.ones(1))
         tensor([1.])
         """
-        if not isinstance(other, type(self)):
+        from tessella.tensors.tensor import Tensor
+
+        if not isinstance(other, Tensor):
             raise ArgumentTypeError(
                 f"type_as: {other!r} was given; expected a Tensor; use x.astype(dtype) for a dtype"
             )

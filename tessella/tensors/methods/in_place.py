@@ -115,7 +115,9 @@ class InPlace:
         >>> ts.zeros((2, 2)).copy_(ts.asarray([1, 2])).tolist()
         [[1.0, 2.0], [1.0, 2.0]]
         """
-        given = source if isinstance(source, type(self)) else self.new_tensor(source)
+        from tessella.tensors.tensor import Tensor
+
+        given = source if isinstance(source, Tensor) else self.new_tensor(source)
         return _stand_for(self, given.broadcast_to(self.shape).astype(self.dtype).copy(), "copy_")
 
     def uniform_(self: Any, low: float = 0.0, high: float = 1.0) -> Tensor:

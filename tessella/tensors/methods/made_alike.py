@@ -54,8 +54,9 @@ class MadeAlike:
     def new_full(self: Any, shape: Any, fill_value: Any, *, dtype: Any = None) -> Tensor:
         """One value in a shape, in this one's dtype."""
         from tessella.tensors.creation import asarray, full
+        from tessella.tensors.tensor import Tensor
 
-        if isinstance(fill_value, type(self)):
+        if isinstance(fill_value, Tensor):
             value = asarray(fill_value, dtype=dtype or self.dtype)
             return value.broadcast_to(shape).copy()
         return full(shape, fill_value, dtype=dtype or self.dtype)
