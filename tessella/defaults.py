@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from tessella import dtypes
+from tessella.arguments import public
+from tessella.arguments.kinds import DTypeLike
 from tessella.dtypes import DType, as_dtype
 from tessella.errors import DTypeError
 
 
-def set_default_dtype(dtype: Any) -> None:
+@public
+def set_default_dtype(dtype: DTypeLike) -> None:
     """Let what is made from Python's fractions, or from nothing (`zeros`, `rand`, ...), have another dtype.
 
     Fractions beside tensors of integers stay float32, whatever the default is: tensors decide there. A
@@ -30,6 +31,7 @@ def set_default_dtype(dtype: Any) -> None:
     dtypes.defaults.floating = kind
 
 
+@public
 def get_default_dtype() -> DType:
     """The dtype of what is made from Python's fractions, or from nothing.
 
@@ -41,6 +43,7 @@ def get_default_dtype() -> DType:
     return default_float()
 
 
+@public
 def set_num_threads(number: int) -> None:
     """Work with that many threads from now on.
 
@@ -52,6 +55,7 @@ def set_num_threads(number: int) -> None:
     threads.set_count(number)
 
 
+@public
 def get_num_threads() -> int:
     """How many threads work on one operation, the caller's included.
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from tessella.arguments import public
+from tessella.arguments.kinds import PerAxis
 from tessella.dtypes import DType
 from tessella.errors import ArgumentError, ArgumentTypeError, AxisError, ShapeError
 from tessella.primitives.base import normalise_axis, size_of
@@ -46,7 +47,7 @@ def view(x: Tensor, /, *shape: Any) -> Tensor:
             f"view: {shape[0]} is a dtype, and no view shows the same bits as another one; use "
             "x.astype(dtype) for the same numbers, or x.numpy().view(...)"
         )
-    return reshape(x, one_by_one(shape))
+    return reshape(x, shape[0] if len(shape) == 1 else shape)
 
 
 @public
@@ -94,7 +95,7 @@ def unsqueeze(x: Tensor, /, axis: int) -> Tensor:
 
 
 @public
-def expand(x: Tensor, /, *sizes: Any) -> Tensor:
+def expand(x: Tensor, /, *sizes: PerAxis) -> Tensor:
     """x repeated to a shape, as `broadcast_to`; -1 keeps the size of an axis.
 
     >>> import tessella as ts
@@ -147,7 +148,7 @@ def atleast_3d(x: Tensor, /) -> Tensor:
 
 
 @public
-def transpose(x: Tensor, /, *axes: Any) -> Tensor:
+def transpose(x: Tensor, /, *axes: PerAxis | None) -> Tensor:
     """Two axes exchanged, as in PyTorch; or, as in NumPy, all backwards or in an order given as a tuple.
 
     `x.transpose(0, 1)` exchanges the axes of a matrix, where NumPy, which takes the two numbers for an
@@ -161,12 +162,13 @@ def transpose(x: Tensor, /, *axes: Any) -> Tensor:
     if not axes or axes == (None,):
         return permute_dims(x, tuple(range(x.ndim))[::-1])
     if len(axes) == 2:
-        return swapaxes(x, *axes)
+        first, second = one_by_one(axes)
+        return swapaxes(x, first, second)
     return permute_dims(x, one_by_one(axes))
 
 
 @public
-def permute(x: Tensor, /, *axes: Any) -> Tensor:
+def permute(x: Tensor, /, *axes: PerAxis) -> Tensor:
     """The axes in another order, as `permute_dims`; given one by one, or as a tuple."""
     return permute_dims(x, one_by_one(axes))
 
