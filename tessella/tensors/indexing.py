@@ -58,7 +58,7 @@ def _basic(x: Tensor, parts: list[_Part]) -> Tensor:
     axes = [part for part in parts if part.kind != "new"]
     taken = _sliced(x, axes)
     shape = tuple(1 if p.kind == "new" else p.size for p in parts if p.kind != "integer")
-    return taken if same_shape(shape, taken.shape) else viewing(reshape(taken, shape), x)
+    return taken if same_shape(shape, taken.shape) else reshape(taken, shape)
 
 
 def _sliced(x: Tensor, axes: list[_Part]) -> Tensor:

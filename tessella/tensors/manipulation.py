@@ -95,10 +95,11 @@ def permute_dims(x: Tensor, /, axes: Sequence[int]) -> Tensor:
     >>> ts.permute_dims(ts.zeros((2, 3, 4)), (2, 0, 1)).shape
     (4, 2, 3)
     """
-    order = tuple(normalise_axis(axis, x.ndim, "permute_dims") for axis in axes)
-    if sorted(order) != list(range(x.ndim)):
+    rank = x.ndim
+    order = tuple(normalise_axis(axis, rank, "permute_dims") for axis in axes)
+    if sorted(order) != list(range(rank)):
         raise AxisError(
-            f"permute_dims: axes {tuple(axes)} are not an order of the {x.ndim} axes of shape "
+            f"permute_dims: axes {tuple(axes)} are not an order of the {rank} axes of shape "
             f"{x.shape}"
         )
     result: Tensor = moves.permute(x, order)

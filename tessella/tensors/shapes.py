@@ -50,6 +50,22 @@ def view(x: Tensor, /, *shape: Any) -> Tensor:
     return reshape(x, shape[0] if len(shape) == 1 else shape)
 
 
+def reshaped(x: Tensor, /, *shape: Any, order: str = "C", copy: bool | None = None) -> Tensor:
+    """The same elements in another shape; one size may be -1 and is worked out. The method `reshape`.
+
+    The sizes are given one by one, or as a tuple; `order` is NumPy's, and "C" is the only one.
+
+    >>> import tessella as ts
+    >>> ts.arange(6).reshape(2, -1).shape
+    (2, 3)
+    """
+    if order != "C":
+        raise ArgumentError(
+            f"reshape: order is {order!r}; expected 'C', rows first; use x.T for columns first"
+        )
+    return reshape(x, shape[0] if len(shape) == 1 else shape, copy=copy)
+
+
 @public
 def view_as(x: Tensor, other: Tensor, /) -> Tensor:
     """The elements of x in the shape of another tensor."""

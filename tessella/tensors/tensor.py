@@ -38,6 +38,7 @@ from tessella.tensors.methods.functions import (
 )
 from tessella.tensors.methods.in_place import InPlace
 from tessella.tensors.methods.made_alike import MadeAlike
+from tessella.tensors.methods.method import Method
 from tessella.tensors.methods.uses import Count, check_unpacked
 from tessella.tracing.following import go_on, pause
 
@@ -48,6 +49,7 @@ Axes: TypeAlias = "int | tuple[int, ...] | None"
 _ADD, _SUBTRACT = elementwise("add"), elementwise("subtract")
 _MULTIPLY, _DIVIDE = elementwise("multiply"), elementwise("divide")
 _mode = autodiff._mode
+_reference = weakref.ref
 _innermost = autodiff.recording.innermost.get
 
 
@@ -110,7 +112,9 @@ class Tensor(
     _node: Node | None
     _output: int
     _grad: Tensor | None
-    _base: tuple[weakref.ref[Tensor], ...] | None  # of views: the handles they were made from
+    _base: (
+        Any  # of views: a weak reference to the handle they were made from, or a tuple of several
+    )
 
     def __init__(self, *_: Any) -> None:
         raise ArgumentTypeError(
@@ -570,7 +574,7 @@ class Tensor(
         Raises:
             ArgumentError: the tensor is a view of one that is still there.
         """
-        handles = [reference() for reference in self._base or ()]
+        handles = [] if self._base is None else [other() for other in _alive(self._base)]
         shared = [other for other in handles if other is not None and _share_memory(self, other)]
         if shared:
             raise ArgumentError(
@@ -625,10 +629,7 @@ class Tensor(
 
     # --- indexing -------------------------------------------------------------------------------------
 
-    def __getitem__(self, key: Any) -> Tensor:
-        from tessella.tensors.indexing import get_item
-
-        return get_item(self, key)
+    __getitem__: Method[Tensor] = Method("indexing", "get_item")
 
     def __setitem__(self, key: Any, value: Any) -> None:
         from tessella.tensors.indexing import set_item
@@ -687,19 +688,6 @@ class Tensor(
 
         return matrix_transpose(self)
 
-    def reshape(self, *shape: Any, order: str = "C", copy: bool | None = None) -> Tensor:
-        """The same elements in another shape; one size may be -1 and is worked out.
-
-        The sizes are given one by one, or as a tuple; `order` is NumPy's, and "C" is the only one.
-        """
-        from tessella.tensors.manipulation import reshape
-
-        if order != "C":
-            raise ArgumentError(
-                f"reshape: order is {order!r}; expected 'C', rows first; use x.T for columns first"
-            )
-        return reshape(self, shape[0] if len(shape) == 1 else shape, copy=copy)
-
     def repeat(self, repeats: int | Tensor, /, *more: Any, axis: int | None = None) -> Tensor:
         """Each element (along an axis) several times in a row, as in NumPy and the Array API standard.
 
@@ -734,11 +722,14 @@ def _make(value: Array, node: Node | None, output: int) -> Tensor:
 def viewing(result: Tensor, base: Tensor) -> Tensor:
     """A tensor that may share its memory with another one, and knows it."""
     others = base._base
-    if others is None:
-        result._base = (weakref.ref(base),)
-    else:
-        result._base = (weakref.ref(base), *[other for other in others if other() is not None])
+    result._base = _reference(base) if others is None else (_reference(base), *_alive(others))
     return result
+
+
+def _alive(references: Any) -> list[weakref.ref[Tensor]]:
+    """Those of one or several references whose tensors are still there."""
+    several = references if type(references) is tuple else (references,)
+    return [reference for reference in several if reference() is not None]
 
 
 def _share_memory(view: Tensor, base: Tensor) -> bool:
@@ -955,7 +946,14 @@ def require_all(name: str, *values: Any) -> list[Tensor]:
 def apply(primitive: Primitive, inputs: Sequence[Tensor]) -> Any:
     """Run a primitive on tensors, and record it if one of them needs a gradient."""
     if _mode.trace is None:
-        value = run(primitive, [x._value for x in inputs])
+        count = len(inputs)
+        if count == 2:  # written out, too: a comprehension takes longer
+            first, second = inputs
+            value = run(primitive, [first._value, second._value])
+        elif count == 1:
+            value = run(primitive, [inputs[0]._value])
+        else:
+            value = run(primitive, [x._value for x in inputs])
     else:
         value = _mode.trace.record(primitive, inputs)
     block = _innermost()  # of `no_grad` and its kin; written out, as microseconds count

@@ -215,6 +215,7 @@ class ShapeMethods:
     unstack: Method[tuple[Tensor, ...]] = Method("manipulation")
     view: Method[Tensor] = Method("shapes")
     view_as: Method[Tensor] = Method("shapes")
+    reshape: Method[Tensor] = Method("shapes", "reshaped")
     reshape_as: Method[Tensor] = Method("shapes", "view_as")
 
 
