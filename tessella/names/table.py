@@ -28,7 +28,7 @@ PyTorch | ts | batch_norm | `ts.nn.functional.batch_norm`
 PyTorch | ts | bernoulli | `ts.random.bernoulli(key, p)`, or `ts.rand_like(p) < p`
 PyTorch | ts | bilinear | `ts.einsum("bi,oij,bj->bo", x, weight, y)`
 PyTorch | ts | block_diag | not here; put the blocks into `ts.zeros(...)` by `x[a:b, c:d] = block`
-PyTorch | ts | broadcast_in_dim | `ts.broadcast_to`
+JAX | ts | broadcast_in_dim | `ts.broadcast_to`
 PyTorch | ts | bucketize | `ts.searchsorted(boundaries, x)`
 PyTorch | ts | cartesian_prod combinations | not here; `ts.meshgrid` gives the coordinates
 PyTorch | ts | chain_matmul | `ts.einsum`, which finds a good order, or `x @ y @ z`
@@ -38,7 +38,6 @@ PyTorch | ts | compile | `ts.jit`
 PyTorch | ts | complex polar view_as_complex view_as_real | `real + 1j * imag`; `ts.real`, `ts.imag`
 PyTorch | ts | conv1d conv2d conv3d embedding dropout layer_norm celu elu selu gelu silu leaky_relu hardtanh cross_entropy cosine_similarity | in `ts.nn.functional`
 PyTorch | ts | cummax cummin | `ts.cumulative_max`, `ts.cumulative_min`, which give the values alone
-PyTorch | ts | diff_rank | `ts.diff`
 PyTorch | ts | dsplit hsplit vsplit | `ts.tensor_split(x, n, axis=...)`
 PyTorch | ts | distributions | `ts.random`
 PyTorch | ts | empty_strided as_strided | not here: strides are the system's affair; `ts.sliding_window` gives windows
@@ -57,7 +56,7 @@ PyTorch | ts | logcumsumexp | not here; `ts.logsumexp` reduces
 PyTorch | ts | masked_scatter | `x[mask] = values`
 PyTorch | ts | mode | `ts.unique_counts(x)`, and the value with the largest count
 PyTorch | ts | msort | `ts.sort(x, axis=0)`
-PyTorch | ts | multiprocessing distributed futures package hub library sparse quantization testing utils overrides profiler cpp jit_utils | not here
+PyTorch | ts | multiprocessing distributed futures package hub library sparse quantization testing utils overrides profiler cpp | not here
 PyTorch | ts | normal | `ts.random.normal(key, shape)`, or `mean + std * ts.randn(*shape)`
 PyTorch | ts | onnx | not here yet
 PyTorch | ts | pdist | `ts.cdist(x, x)`, above the diagonal
@@ -65,14 +64,13 @@ PyTorch | ts | poisson | `ts.random.poisson(key, rate)`
 PyTorch | ts | promote_types | `ts.result_type(a, b)`
 PyTorch | ts | put scatter_reduce index_reduce | `ts.scatter`, `ts.scatter_add`, `ts.index_add`; or `x[index] = values`
 PyTorch | ts | renorm | `x * (limit / ts.norm(x, axis=..., keepdims=True)).clip(max=1)`
-PyTorch | ts | save load | `safetensors.numpy.save_file({name: x.numpy() for name, x in model.state_dict().items()}, path)`, `load_file(path)`
+PyTorch | ts | save load | `ts.io.save_file(model.state_dict(), path)`, `ts.io.load_file(path)`
 PyTorch | ts | seed | `ts.manual_seed(seed)`
 PyTorch | ts | set_default_device get_default_device | not here: the only device is 'cpu'; leave it out
 PyTorch | ts | set_default_tensor_type | `ts.set_default_dtype(ts.float64)`
 PyTorch | ts | set_printoptions | `np.set_printoptions`, which printing follows
 PyTorch | ts | sgn | `ts.sign`
 PyTorch | ts | std_mean var_mean | `ts.std(x, correction=1), ts.mean(x)`
-PyTorch | ts | symint sym_int | sizes are integers
 PyTorch | ts | trapezoid trapz cumulative_trapezoid | `((y[1:] + y[:-1]) / 2 * ts.diff(x)).sum()`
 PyTorch | ts | unique unique_consecutive | `ts.unique_values`, `ts.unique_counts`, `ts.unique_inverse`, `ts.unique_all`
 PyTorch | ts | use_deterministic_algorithms are_deterministic_algorithms_enabled | not needed: the same operations give the same numbers at every run
@@ -157,12 +155,10 @@ PyTorch | Tensor | H mH adjoint | `x.mT.conj()`
 PyTorch | Tensor | inverse det svd qr cholesky pinverse slogdet logdet matrix_power matrix_exp lu triangular_solve | not here yet; NumPy takes tensors: `ts.asarray(np.linalg.inv(x))`, without gradients
 PyTorch | Tensor | sgn | `x.sign()`
 PyTorch | Tensor | to_sparse to_dense coalesce sparse_mask | not here: tensors are dense
-PyTorch | Tensor | to_numpy | `x.numpy()`
 PyTorch | Tensor | new | `x.new_tensor(data)`, `x.new_zeros(shape)`
 PyTorch | Tensor | is_inference | not here
 PyTorch | Tensor | sum_to_size | `x.sum(axis)` over the axes that were repeated
 PyTorch | Tensor | vsplit hsplit dsplit | `x.tensor_split(n, axis)`
-PyTorch | Tensor | diff_ | `x.diff()`
 PyTorch | Tensor | eq_ ne_ lt_ le_ gt_ ge_ | the dtype of a tensor stays: write `y = x == other`, and so on
 PyTorch | Tensor | addbmm sspaddmm | `x + (batch1 @ batch2).sum(0)`
 PyTorch | Tensor | volatile | `with ts.no_grad():`
@@ -220,7 +216,6 @@ PyTorch | optim | lr_scheduler swa_utils | not here yet; set the rate before a s
 JAX | optim | adamw lamb adagrad | `ts.optim.AdamW`, `ts.optim.Adam`, `ts.optim.SGD`
 
 JAX | random | PRNGKey | `ts.random.key(seed)`
-JAX | random | randint_like bits_like | `ts.random.randint(low, high, x.shape)`
 JAX | random | multivariate_normal maxwell pareto t rademacher ball orthogonal weibull_min rayleigh binomial geometric chisquare lognormal wald triangular | not here yet; `ts.random.normal`, `uniform`, `gamma`, ... are
 JAX | random | shuffle | `ts.random.permutation(key, x)`
 NumPy | random | default_rng RandomState SeedSequence | `ts.random.Generator(seed)`
