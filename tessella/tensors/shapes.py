@@ -47,7 +47,7 @@ def view(x: Tensor, /, *shape: Any) -> Tensor:
             f"view: {shape[0]} is a dtype, and no view shows the same bits as another one; use "
             "x.astype(dtype) for the same numbers, or x.numpy().view(...)"
         )
-    return reshape(x, shape[0] if len(shape) == 1 else shape)
+    return reshape(x, _sizes(shape, "view"))
 
 
 def reshaped(x: Tensor, /, *shape: Any, order: str = "C", copy: bool | None = None) -> Tensor:
@@ -63,7 +63,17 @@ def reshaped(x: Tensor, /, *shape: Any, order: str = "C", copy: bool | None = No
         raise ArgumentError(
             f"reshape: order is {order!r}; expected 'C', rows first; use x.T for columns first"
         )
-    return reshape(x, shape[0] if len(shape) == 1 else shape, copy=copy)
+    return reshape(x, _sizes(shape, "reshape"), copy=copy)
+
+
+def _sizes(shape: tuple[Any, ...], name: str) -> Any:
+    """A shape that is given whole, or size by size."""
+    if len(shape) == 1:
+        return shape[0]
+    for size in shape:
+        if not isinstance(size, INTEGERS):
+            raise ShapeError(f"{name}: {size!r} is among the sizes; expected whole numbers")
+    return shape
 
 
 @public

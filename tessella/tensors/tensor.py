@@ -585,6 +585,11 @@ class Tensor(
 
     def assign(self, other: Tensor) -> Tensor:
         """Let this handle stand for other data of the same shape and dtype; no history."""
+        if not isinstance(other, Tensor):
+            raise ArgumentTypeError(
+                f"assign: {type(other).__name__} was given; expected a Tensor; use ts.asarray(...), or "
+                "x.copy_(...), which takes arrays and numbers, too"
+            )
         with autodiff.no_grad():
             return self._rebind(require(other, "assign").detach(), "assign")
 
