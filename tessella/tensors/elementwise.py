@@ -9,7 +9,7 @@ from typing import Any
 from tessella import dtypes
 from tessella.arguments import elementwise as gated
 from tessella.arguments import public
-from tessella.errors import ArgumentTypeError, DTypeError
+from tessella.errors import ArgumentError, ArgumentTypeError, DTypeError
 from tessella.primitives.base import broadcast_shapes
 from tessella.primitives.elementwise import Elementwise, elementwise
 from tessella.primitives.host import NumPyCall
@@ -94,6 +94,7 @@ negative = _unary_function("negative", "negative")
 reciprocal = _unary_function("reciprocal", "reciprocal")
 relu = _unary_function("relu", "relu")
 _whole = _unary_function("round", "round")
+_MOST_DECIMALS = 300  # more than any number has
 rsqrt = _unary_function("rsqrt", "rsqrt")
 sigmoid = _unary_function("sigmoid", "sigmoid")
 sign = _unary_function("sign", "sign")
@@ -187,6 +188,10 @@ def round(x: Tensor, /, decimals: int = 0) -> Tensor:
         if decimals > 0:
             return x.copy()
         raise DTypeError(f"round: {x.dtype.name} with decimals {decimals}; convert to float first")
+    if not -_MOST_DECIMALS <= decimals <= _MOST_DECIMALS:
+        raise ArgumentError(
+            f"round: decimals is {decimals}; expected at most {_MOST_DECIMALS} on either side of the point"
+        )
     scale = 10.0 ** (decimals if decimals > 0 else -decimals)
     return _whole(x * scale) / scale if decimals > 0 else _whole(x / scale) * scale
 

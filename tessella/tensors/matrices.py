@@ -9,6 +9,7 @@ import numpy as np
 
 from tessella import dtypes
 from tessella.arguments import public
+from tessella.arguments.kinds import shown
 from tessella.errors import ArgumentError, ShapeError
 from tessella.primitives.base import broadcast_shapes, normalise_axis
 from tessella.primitives.elementwise import Elementwise
@@ -286,11 +287,15 @@ def norm(x: Tensor, /, p: Any = 2.0, axis: Axes = None, keepdims: bool = False) 
     return where(total == 0, 0.0, where(total == 0, 1.0, total) ** (1.0 / order))
 
 
+_LARGE = 1 << 53  # whole numbers that floats tell apart
+
+
 def _order(p: Any) -> float:
     if p == "fro":
         return 2.0
-    if isinstance(p, bool) or not isinstance(p, (int, float)) or p != p:
-        raise ArgumentError(f"norm: p is {p!r}; expected a number, inf, -inf or 'fro'")
+    known = isinstance(p, (int, float)) and not isinstance(p, bool) and p == p
+    if not known or (isinstance(p, int) and not -_LARGE < p < _LARGE):
+        raise ArgumentError(f"norm: p is {shown(p)}; expected a number, inf, -inf or 'fro'")
     return float(p)
 
 

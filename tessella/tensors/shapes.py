@@ -219,6 +219,8 @@ def rot90(x: Tensor, /, k: int = 1, axes: Sequence[int] = (0, 1)) -> Tensor:
     >>> rot90(ts.asarray([[1, 2], [3, 4]])).tolist()
     [[2, 4], [1, 3]]
     """
+    if len(axes) != 2:
+        raise AxisError(f"rot90: the axes {tuple(axes)} were given; two are needed")
     first, second = (normalise_axis(a, x.ndim, "rot90") for a in axes)
     if first == second:
         raise AxisError(f"rot90: the axes {tuple(axes)} are one; two different ones are needed")
@@ -362,7 +364,7 @@ def dstack(arrays: Sequence[Tensor], /) -> Tensor:
 @public
 def column_stack(arrays: Sequence[Tensor], /) -> Tensor:
     """Tensors beside each other; vectors as columns."""
-    columns = [reshape(x, (x.size, 1)) if x.ndim < 2 else x for x in arrays]
+    columns = [reshape(x, (x.size, 1)) if x.ndim < 2 else x for x in map(atleast_1d, arrays)]
     return concat(columns, axis=1)
 
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from tessella import dtypes
 from tessella.errors import ArgumentTypeError, DeviceError
+from tessella.primitives.base import normalise_axis
 
 if TYPE_CHECKING:
     from tessella.tensors.tensor import Tensor
@@ -53,7 +54,9 @@ class Facts:
 
     def stride(self: Any, axis: int | None = None) -> Any:
         """How many elements further the next one along each axis (or along one) is, as `strides`."""
-        return self.strides if axis is None else self.strides[axis]
+        if axis is None:
+            return self.strides
+        return self.strides[normalise_axis(axis, self.ndim, "stride")]
 
     def is_contiguous(self: Any) -> bool:
         """Whether the elements lie in row-major order."""
@@ -96,6 +99,8 @@ class Conversions:
                 dtype = wanted
         if device is not None:
             self.to_device(device)
+        if copy is not True and copy is not False:
+            raise ArgumentTypeError(f"to: copy is {copy!r}; expected True or False")
         result = self if dtype is None else self.astype(dtype)
         return result.copy() if copy and result is self else result
 

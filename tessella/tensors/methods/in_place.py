@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from tessella.errors import ArgumentTypeError
+
 if TYPE_CHECKING:
     from tessella.tensors.tensor import Tensor
 
@@ -124,6 +126,7 @@ class InPlace:
         """Let this tensor stand for numbers spread evenly over [low, high), by the default generator."""
         from tessella.tensors.random import default
 
+        _require_numbers("uniform_", low=low, high=high)
         drawn = default.uniform(self.shape, low, high, dtype=self.dtype)
         return _stand_for(self, drawn, "uniform_")
 
@@ -131,7 +134,15 @@ class InPlace:
         """Let this tensor stand for normally distributed numbers, by the default generator."""
         from tessella.tensors.random import default
 
+        _require_numbers("normal_", mean=mean, std=std)
         return _stand_for(self, default.normal(self.shape, mean, std, dtype=self.dtype), "normal_")
+
+
+def _require_numbers(name: str, **numbers: Any) -> None:
+    for argument, value in numbers.items():
+        known = isinstance(value, (int, float)) and not isinstance(value, bool)
+        if not known and not hasattr(value, "__tessella_operand__"):  # or traced
+            raise ArgumentTypeError(f"{name}: {argument} is {value!r}; expected a number")
 
 
 def _stand_for(tensor: Any, result: Any, spelled: str) -> Tensor:

@@ -26,7 +26,7 @@ class MadeAlike:
         """
         from tessella.tensors.creation import asarray
 
-        return asarray(data, dtype=dtype or self.dtype, copy=True).detach()
+        return asarray(data, dtype=self.dtype if dtype is None else dtype, copy=True).detach()
 
     def new_zeros(self: Any, *shape: Any, dtype: Any = None) -> Tensor:
         """Zeros of a shape, in this one's dtype.
@@ -37,19 +37,19 @@ class MadeAlike:
         """
         from tessella.tensors.creation import zeros
 
-        return zeros(_sizes(shape), dtype=dtype or self.dtype)
+        return zeros(_sizes(shape), dtype=self.dtype if dtype is None else dtype)
 
     def new_ones(self: Any, *shape: Any, dtype: Any = None) -> Tensor:
         """Ones of a shape, in this one's dtype."""
         from tessella.tensors.creation import ones
 
-        return ones(_sizes(shape), dtype=dtype or self.dtype)
+        return ones(_sizes(shape), dtype=self.dtype if dtype is None else dtype)
 
     def new_empty(self: Any, *shape: Any, dtype: Any = None) -> Tensor:
         """Unknown numbers of a shape, in this one's dtype."""
         from tessella.tensors.creation import empty
 
-        return empty(_sizes(shape), dtype=dtype or self.dtype)
+        return empty(_sizes(shape), dtype=self.dtype if dtype is None else dtype)
 
     def new_full(self: Any, shape: Any, fill_value: Any, *, dtype: Any = None) -> Tensor:
         """One value in a shape, in this one's dtype."""
@@ -57,6 +57,6 @@ class MadeAlike:
         from tessella.tensors.tensor import Tensor
 
         if isinstance(fill_value, Tensor):
-            value = asarray(fill_value, dtype=dtype or self.dtype)
+            value = asarray(fill_value, dtype=self.dtype if dtype is None else dtype)
             return value.broadcast_to(shape).copy()
-        return full(shape, fill_value, dtype=dtype or self.dtype)
+        return full(shape, fill_value, dtype=self.dtype if dtype is None else dtype)
