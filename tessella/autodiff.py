@@ -13,7 +13,7 @@ from __future__ import annotations
 import itertools
 import threading
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar, overload
 
 from tessella import forking
 from tessella.blocks import Block, Setting
@@ -21,6 +21,7 @@ from tessella.errors import ArgumentTypeError, GradientError
 
 Edge = tuple["Node", int]  # a node, and which of its outputs
 Hook = Callable[[Any], Any]
+Function = TypeVar("Function", bound=Callable[..., Any])
 
 _hook_numbers = itertools.count(1)
 _adding_hooks = forking.lock()
@@ -148,14 +149,59 @@ def set_enabled(enabled: bool) -> Block:
     return recording.block(Recording(enabled, recording.get().silent))
 
 
-def no_grad() -> Block:
-    """Do not record what is done inside; for inference and updates of parameters."""
-    return recording.block(_NO_GRAD)
+@overload
+def no_grad(function: None = None, /) -> Block: ...
+@overload
+def no_grad(function: Function, /) -> Function: ...
+def no_grad(function: Any = None, /) -> Any:
+    """Do not record what is done inside; for inference and updates of parameters.
+
+    A `with` block, or a decorator, with or without parentheses.
+
+    >>> @no_grad
+    ... def recorded():
+    ...     return is_enabled()
+    >>> recorded()
+    False
+    """
+    return _block_or_function(_NO_GRAD, function, "no_grad")
 
 
-def enable_grad() -> Block:
-    """Record again inside a `no_grad` block."""
-    return recording.block(_ENABLE_GRAD)
+@overload
+def enable_grad(function: None = None, /) -> Block: ...
+@overload
+def enable_grad(function: Function, /) -> Function: ...
+def enable_grad(function: Any = None, /) -> Any:
+    """Record again inside a `no_grad` block; used likewise."""
+    return _block_or_function(_ENABLE_GRAD, function, "enable_grad")
+
+
+@overload
+def inference_mode(mode: bool = True, /) -> Block: ...
+@overload
+def inference_mode(mode: Function, /) -> Function: ...
+def inference_mode(mode: Any = True, /) -> Any:
+    """As `no_grad`; with False it changes nothing.
+
+    >>> with inference_mode():
+    ...     is_enabled()
+    False
+    """
+    if isinstance(mode, bool):
+        return recording.block(_NO_GRAD if mode else recording.get())
+    return _block_or_function(_NO_GRAD, mode, "inference_mode")
+
+
+def _block_or_function(value: Recording, function: Any, name: str) -> Any:
+    block = recording.block(value)
+    if function is None:
+        return block
+    if not callable(function):
+        raise ArgumentTypeError(
+            f"{name}: {function!r} was given; expected a function to decorate, or nothing: "
+            f"`with ts.{name}():`"
+        )
+    return block(function)
 
 
 def backward(

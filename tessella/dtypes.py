@@ -139,6 +139,18 @@ DEFAULT_FLOAT = float32
 DEFAULT_INT = int64
 DEFAULT_COMPLEX = complex64
 
+
+class Defaults:
+    """The dtype of fractions that are made without one; `tessella.set_default_dtype` changes it."""
+
+    __slots__ = ("floating",)
+
+    def __init__(self) -> None:
+        self.floating = DEFAULT_FLOAT
+
+
+defaults = Defaults()
+
 _BY_NAME = {dtype.name: dtype for dtype in ALL}
 _PYTHON_TYPES: dict[Any, DType] = {
     bool: bool_,

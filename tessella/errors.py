@@ -6,6 +6,8 @@ Each class also derives from the built-in exception a Python programmer would ex
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 
 class TessellaError(Exception):
     """The root of everything Tessella raises on purpose."""
@@ -33,6 +35,23 @@ class ArgumentError(TessellaError, ValueError):
 
 class ArgumentTypeError(TessellaError, TypeError):
     """An argument of a type that cannot serve."""
+
+
+class UnknownNameError(TessellaError, AttributeError):
+    """An attribute that is not here; says what PyTorch, JAX and NumPy mean by it, or which one was meant.
+
+    Its text is worked out when it is read, because programs ask for what may not be there all the time.
+    """
+
+    def __init__(self, text: str | Callable[[], str] = "") -> None:
+        super().__init__(text)
+        # what Python would look through for a name to suggest, which the text does better
+        self.obj = self
+
+    def __str__(self) -> str:
+        """The text."""
+        text = self.args[0]
+        return text() if callable(text) else str(text)
 
 
 class DeviceError(TessellaError, ValueError):

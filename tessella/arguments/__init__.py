@@ -20,7 +20,6 @@ from typing import Any, TypeVar
 
 from tessella.arguments.gates import BOTH, NAMED, POSITIONAL, SEVERAL, Gate, Parameter
 from tessella.arguments.kinds import MISSING, TENSOR, TENSORS, kind_of, scope
-from tessella.arguments.spellings import teach
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -141,4 +140,4 @@ def gate_of(function: Callable[..., Any]) -> Gate | None:
     return found
 
 
-__all__ = ["elementwise", "gate_of", "public", "teach"]
+__all__ = ["elementwise", "gate_of", "public"]

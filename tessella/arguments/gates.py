@@ -19,8 +19,9 @@ from tessella.arguments.kinds import (
     scope,
     shown,
 )
-from tessella.arguments.spellings import SPELLINGS, cures
+from tessella.arguments.spellings import SPELLINGS
 from tessella.errors import ArgumentTypeError, TessellaError
+from tessella.names import argument_cure, keyword_cure
 
 POSITIONAL, BOTH, SEVERAL, NAMED = (
     inspect.Parameter.POSITIONAL_ONLY,
@@ -146,7 +147,10 @@ class Gate:
     # --- which argument is whose ---------------------------------------------------------------------
 
     def _place(self, more: tuple[Any, ...], values: dict[str, Any]) -> None:
-        """Arguments beyond the last place: an axis may be one, which PyTorch and NumPy both have there."""
+        """Arguments beyond the last place: sizes, or an axis, which PyTorch and NumPy both have there."""
+        if self.by_place == ["shape"]:  # sizes one by one, as PyTorch has them
+            values["shape"] = (values["shape"], *more)
+            return
         first = self.by_name[0] if self.by_name else None
         if len(more) > 1 or first not in ("axis", "k"):
             names = [name for name in self.by_place if name not in RECEIVERS]
@@ -154,7 +158,7 @@ class Gate:
             rest = f"; {self._listed(self.by_name)} by name" if self.by_name else ""
             raise ArgumentTypeError(
                 f"{self.name}: {most + len(more)} arguments were given by place; expected at most {most} "
-                f"({self._listed(names)}){rest}"
+                f"({self._listed(names)}){rest}{self._cure('*')}"
             )
         self._give(first, first, more[0], values)
 
@@ -166,7 +170,7 @@ class Gate:
             return self._give(self.spelled[keyword], keyword, value, values)
         if keyword == "out" and value is None:
             return None
-        cure = cures.get((self.name, keyword)) or cures.get(("", keyword))
+        cure = keyword_cure(self.name, keyword)
         raise ArgumentTypeError(
             f"{self.name}: no argument `{keyword}`{f': {cure}' if cure else self._nearest(keyword)}"
         )
@@ -198,6 +202,7 @@ class Gate:
             expected = {p.name: self._expected(p) for p in self.parameters}
             raise ArgumentTypeError(
                 f"{self.name}: `{missing[0]}` was not given; expected {expected[missing[0]]}"
+                f"{self._cure(missing[0])}"
             )
 
     # --- what arguments are to be --------------------------------------------------------------------
@@ -215,8 +220,14 @@ class Gate:
             why = ", which has more than 64 bits" if large else ""
             raise kind.error_for(value)(
                 f"{self.name}: {name} is {shown(value)}{why}; expected {kind.expected}"
+                f"{self._cure(name)}"
             )
         return found
+
+    def _cure(self, parameter: str) -> str:
+        """What may have been meant by such an argument."""
+        cure = argument_cure(self.name, parameter)
+        return "" if cure is None else f"; {cure}"
 
     def _fit_tensors(self, values: dict[str, Any]) -> None:
         """What is to be a tensor becomes one; operands stay numbers if there is a tensor beside them.

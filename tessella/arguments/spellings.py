@@ -1,9 +1,9 @@
-"""Keywords that other libraries have for the same parameters, and what is said of those that mean something else."""
+"""Keywords that other libraries have for the same parameters. (`tessella.names` has those that mean something else.)"""
 
 from __future__ import annotations
 
 SPELLINGS: dict[str, tuple[str, ...]] = {  # of a parameter, in PyTorch and NumPy
-    "axis": ("dim", "axes"),
+    "axis": ("dim", "axes", "dims"),
     "axes": ("dim", "dims", "axis"),
     "dim": ("axis",),
     "keepdims": ("keepdim",),
@@ -18,17 +18,17 @@ SPELLINGS: dict[str, tuple[str, ...]] = {  # of a parameter, in PyTorch and NumP
     "k": ("diagonal",),
     "num": ("steps",),
     "indices": ("index",),
+    "axis1": ("dim1",),
+    "axis2": ("dim2",),
+    "interpolation": ("method",),
+    "offset": ("k", "diagonal"),
+    "p": ("ord",),
+    "repetitions": ("reps", "dims"),
+    "sections": ("indices_or_sections",),
+    "shift": ("shifts",),
+    "sizes": ("split_size_or_sections", "split_size"),
+    "src": ("value",),
+    "stop": ("end",),
     "start": ("start_dim", "start_axis"),
     "end": ("end_dim", "end_axis"),
 }
-cures: dict[tuple[str, str], str] = {}
-
-
-def teach(function: str, keyword: str, cure: str) -> None:
-    """Say what to do instead of a keyword that other libraries have.
-
-    Args:
-        function: its name, or "" for all that have no such parameter.
-        cure: what follows the colon.
-    """
-    cures[function, keyword] = cure

@@ -1,5 +1,9 @@
 """Neural networks: modules, layers, functions, initialisations; names and layouts as PyTorch's."""
 
+from typing import TYPE_CHECKING as _TYPE_CHECKING
+from typing import NoReturn as _NoReturn
+
+from tessella.names import missing as _missing
 from tessella.nn import functional, init
 from tessella.nn.activations import (
     ELU,
@@ -49,6 +53,13 @@ from tessella.nn.losses import (
 )
 from tessella.nn.module import Module, Parameter
 from tessella.nn.recurrent import LSTM
+
+if not _TYPE_CHECKING:  # for which it would mean that all names are there
+
+    def __getattr__(name: str) -> _NoReturn:
+        """The error says what other libraries mean by this name, or which name is near it."""
+        raise _missing("nn", name)
+
 
 __all__ = [
     "ELU",

@@ -53,6 +53,7 @@ class Parameter(Tensor):
         parameter._node = None
         parameter._output = 0
         parameter._grad = None
+        parameter._base = None
         if requires_grad:
             parameter.requires_grad_()
         return parameter

@@ -1,7 +1,18 @@
 """Optimisers, under PyTorch's names."""
 
+from typing import TYPE_CHECKING as _TYPE_CHECKING
+from typing import NoReturn as _NoReturn
+
+from tessella.names import missing as _missing
 from tessella.optim.adam import Adam, AdamW
 from tessella.optim.optimiser import Optimizer
 from tessella.optim.sgd import SGD
+
+if not _TYPE_CHECKING:  # for which it would mean that all names are there
+
+    def __getattr__(name: str) -> _NoReturn:
+        """The error says what other libraries mean by this name, or which name is near it."""
+        raise _missing("optim", name)
+
 
 __all__ = ["SGD", "Adam", "AdamW", "Optimizer"]

@@ -32,6 +32,7 @@ from tessella.tensors.tensor import (
     Number,
     Tensor,
     apply,
+    default_float,
     filled,
     fitting,
     from_array,
@@ -190,7 +191,7 @@ def _as_numpy(obj: Any, target: DType | None) -> np.ndarray[Any, Any]:
 
 def _common(kind: str, found: set[np.dtype[Any]]) -> DType:
     """The dtype of fractions: that of the tensors and arrays among them, to which numbers adapt."""
-    common = dtypes.promote(*map(as_dtype, found)) if found else dtypes.DEFAULT_FLOAT
+    common = dtypes.promote(*map(as_dtype, found)) if found else default_float()
     return dtypes.python_scalar_dtype(1j if kind == "c" else 1.0, common)
 
 
@@ -256,15 +257,21 @@ def full(
         from tessella.tensors.manipulation import broadcast_to
 
         return broadcast_to(asarray(bind(None), dtype=dtype), check_shape(shape, "full"))
-    kind = as_dtype(type(fill_value)) if dtype is None else as_dtype(dtype)
+    kind = _dtype_of_number(fill_value) if dtype is None else as_dtype(dtype)
     return filled(fitting(fill_value, kind), check_shape(shape, "full"), kind)
+
+
+def _dtype_of_number(value: Any) -> DType:
+    if type(value) in (float, complex):
+        return dtypes.python_scalar_dtype(value, default_float())
+    return as_dtype(type(value))
 
 
 @public
 def zeros(shape: ShapeLike, *, dtype: DTypeLike = None, device: Device = None) -> Tensor:
     """A tensor of zeros (float32 by default)."""
     checked_device(device)
-    kind = as_dtype(dtype or dtypes.DEFAULT_FLOAT)
+    kind = as_dtype(dtype or default_float())
     return filled(0, check_shape(shape, "zeros"), kind)
 
 
@@ -272,7 +279,7 @@ def zeros(shape: ShapeLike, *, dtype: DTypeLike = None, device: Device = None) -
 def ones(shape: ShapeLike, *, dtype: DTypeLike = None, device: Device = None) -> Tensor:
     """A tensor of ones (float32 by default)."""
     checked_device(device)
-    kind = as_dtype(dtype or dtypes.DEFAULT_FLOAT)
+    kind = as_dtype(dtype or default_float())
     return filled(1, check_shape(shape, "ones"), kind)
 
 
@@ -280,7 +287,7 @@ def ones(shape: ShapeLike, *, dtype: DTypeLike = None, device: Device = None) ->
 def empty(shape: ShapeLike, *, dtype: DTypeLike = None, device: Device = None) -> Tensor:
     """A tensor whose elements are whatever was in memory."""
     checked_device(device)
-    kind = as_dtype(dtype or dtypes.DEFAULT_FLOAT)
+    kind = as_dtype(dtype or default_float())
     return from_array(empty_array(contiguous_layout(check_shape(shape, "empty"), kind)))
 
 
@@ -387,7 +394,7 @@ def _counting(start: float, step: float, count: int, kind: DType) -> np.ndarray[
 
 def _range_dtype(*numbers: float) -> DType:
     whole = all(isinstance(number, INTEGERS) for number in numbers)
-    return dtypes.DEFAULT_INT if whole else dtypes.DEFAULT_FLOAT
+    return dtypes.DEFAULT_INT if whole else default_float()
 
 
 @public
@@ -402,7 +409,7 @@ def linspace(
     """
     checked_device(device)
     num = check_count(num, "linspace", "num")
-    kind = as_dtype(dtype or dtypes.DEFAULT_FLOAT)
+    kind = as_dtype(dtype or default_float())
     with memory_for(8 * num):
         values = np.linspace(start, stop, num, endpoint=endpoint).astype(kind.numpy)
     return from_array(from_numpy(values, copy=True))
@@ -426,7 +433,7 @@ def eye(
     """
     checked_device(device)
     shape = check_shape((n_rows, n_rows if n_cols is None else n_cols), "eye")
-    kind = as_dtype(dtype or dtypes.DEFAULT_FLOAT)
+    kind = as_dtype(dtype or default_float())
     with memory_for(math.prod(shape) * kind.itemsize):
         values = np.eye(n_rows, n_cols, k, dtype=kind.numpy)
     return from_array(from_numpy(values, copy=True))

@@ -36,7 +36,7 @@ from tessella.tensors import elementwise as maths
 from tessella.tensors.creation import arange, asarray, full
 from tessella.tensors.manipulation import broadcast_to
 from tessella.tensors.sorting import argsort
-from tessella.tensors.tensor import Tensor, apply, is_traced, perform
+from tessella.tensors.tensor import Tensor, apply, default_float, is_traced, perform
 
 Key = Tensor | None
 
@@ -678,7 +678,7 @@ def _open_unit(key: Tensor, shape: Shape, dtype: DType) -> Tensor:
 
 
 def _floating(dtype: Any) -> DType:
-    kind = as_dtype(dtype or dtypes.DEFAULT_FLOAT)
+    kind = as_dtype(dtype or default_float())
     if not kind.is_float:
         raise DTypeError(f"random: {kind.name} is no floating dtype")
     return kind

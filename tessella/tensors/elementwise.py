@@ -9,7 +9,7 @@ from typing import Any
 from tessella import dtypes
 from tessella.arguments import elementwise as gated
 from tessella.arguments import public
-from tessella.errors import ArgumentTypeError
+from tessella.errors import ArgumentError, ArgumentTypeError, DTypeError
 from tessella.primitives.base import broadcast_shapes
 from tessella.primitives.elementwise import Elementwise, elementwise
 from tessella.primitives.host import NumPyCall
@@ -93,7 +93,8 @@ logical_not = _unary_function("logical_not", "logical_not")
 negative = _unary_function("negative", "negative")
 reciprocal = _unary_function("reciprocal", "reciprocal")
 relu = _unary_function("relu", "relu")
-round = _unary_function("round", "round")
+_whole = _unary_function("round", "round")
+_MOST_DECIMALS = 300  # more than any number has
 rsqrt = _unary_function("rsqrt", "rsqrt")
 sigmoid = _unary_function("sigmoid", "sigmoid")
 sign = _unary_function("sign", "sign")
@@ -173,6 +174,28 @@ def power(x1: Any, x2: Any) -> Tensor:
     return binary(elementwise("pow"), x1, x2)
 
 
+@public
+def round(x: Tensor, /, decimals: int = 0) -> Tensor:
+    """x rounded to whole numbers, or to some decimal places; halves to even.
+
+    >>> import tessella as ts
+    >>> ts.round(ts.asarray([0.5, 1.5])), ts.asarray([1.25, 2.567]).round(decimals=1)
+    (tensor([0., 2.]), tensor([1.2, 2.6]))
+    """
+    if decimals == 0:
+        return _whole(x)
+    if not x.dtype.is_float:
+        if decimals > 0:
+            return x.copy()
+        raise DTypeError(f"round: {x.dtype.name} with decimals {decimals}; convert to float first")
+    if not -_MOST_DECIMALS <= decimals <= _MOST_DECIMALS:
+        raise ArgumentError(
+            f"round: decimals is {decimals}; expected at most {_MOST_DECIMALS} on either side of the point"
+        )
+    scale = 10.0 ** (decimals if decimals > 0 else -decimals)
+    return _whole(x * scale) / scale if decimals > 0 else _whole(x / scale) * scale
+
+
 @gated
 def positive(x: Tensor, /) -> Tensor:
     """x itself."""
@@ -181,7 +204,7 @@ def positive(x: Tensor, /) -> Tensor:
 
 @gated
 def where(condition: Tensor, x1: Operand, x2: Operand, /) -> Tensor:
-    """x1 where the condition holds, else x2.
+    """x1 where the condition holds, else x2. (With one argument, in PyTorch and NumPy, it is `nonzero`.)
 
     Shapes: any that broadcast.
 

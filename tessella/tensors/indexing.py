@@ -23,7 +23,7 @@ from tessella.primitives.movement import Slice, UpdateSlice
 from tessella.sizes import INTEGERS, Size, is_symbolic
 from tessella.tensors.creation import arange, asarray
 from tessella.tensors.manipulation import broadcast_to, moveaxis, reshape
-from tessella.tensors.tensor import Tensor, apply, operand
+from tessella.tensors.tensor import Tensor, apply, operand, viewing
 from tessella.tensors.tracing import is_known
 
 
@@ -67,11 +67,10 @@ def _sliced(x: Tensor, axes: list[_Part]) -> Tensor:
     )
     if whole:
         # a handle of its own: rebinding it must not touch x
-        return apply(Slice((0,) * x.ndim, x.shape, (1,) * x.ndim), (x,))
+        return viewing(apply(Slice((0,) * x.ndim, x.shape, (1,) * x.ndim), (x,)), x)
     starts = tuple(part.start for part in axes)
-    return apply(
-        Slice(starts, tuple(part.size for part in axes), tuple(part.step for part in axes)), (x,)
-    )
+    sizes, steps = tuple(part.size for part in axes), tuple(part.step for part in axes)
+    return viewing(apply(Slice(starts, sizes, steps), (x,)), x)
 
 
 def _parse(x: Tensor, key: Any) -> list[_Part]:
@@ -318,7 +317,7 @@ def _indices_first(updates: Tensor, parts: list[_Part], rank: int) -> Tensor:
 
 
 @public
-def take(x: Tensor, indices: Tensor, /, *, axis: int | None = None) -> Tensor:
+def take(x: Tensor, indices: Tensor, /, axis: int | None = None) -> Tensor:
     """The elements of an axis at some places.
 
     >>> import tessella as ts
@@ -336,7 +335,7 @@ def take(x: Tensor, indices: Tensor, /, *, axis: int | None = None) -> Tensor:
 
 
 @public
-def take_along_axis(x: Tensor, indices: Tensor, /, *, axis: int = -1) -> Tensor:
+def take_along_axis(x: Tensor, indices: Tensor, /, axis: int = -1) -> Tensor:
     """For each row along an axis, its elements at the places of the same row of indices."""
     place = normalise_axis(axis, x.ndim, "take_along_axis")
     if indices.ndim != x.ndim:
@@ -362,7 +361,10 @@ def take_along_axis(x: Tensor, indices: Tensor, /, *, axis: int = -1) -> Tensor:
 
 @public
 def nonzero(x: Tensor, /) -> tuple[Tensor, ...]:
-    """Where the elements are not zero: one index array for each axis."""
+    """Where the elements are not zero: one index array for each axis, as in NumPy.
+
+    PyTorch's `nonzero` gives rows of places, which is `argwhere` here.
+    """
     if x.ndim == 0:
         raise ShapeError("nonzero: shape () has no axes; reshape it: ts.reshape(x, (1,))")
     return tuple(asarray(place) for place in np.nonzero(x.numpy()))

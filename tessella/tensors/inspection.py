@@ -15,7 +15,7 @@ from tessella.arguments.kinds import Device
 from tessella.dtypes import DType, as_dtype
 from tessella.errors import ArgumentError, DTypeError
 from tessella.tensors.creation import checked_device
-from tessella.tensors.tensor import Tensor
+from tessella.tensors.tensor import Tensor, default_float
 
 
 @public
@@ -173,7 +173,7 @@ class NamespaceInfo:
         """The dtypes of Python numbers and indices."""
         checked_device(device)
         return {
-            "real floating": dtypes.DEFAULT_FLOAT,
+            "real floating": default_float(),
             "complex floating": dtypes.DEFAULT_COMPLEX,
             "integral": dtypes.DEFAULT_INT,
             "indexing": dtypes.int64,

@@ -28,6 +28,7 @@ from tessella.tensors.tensor import (
     apply,
     fitting,
     is_traced,
+    viewing,
 )
 
 
@@ -54,7 +55,7 @@ def reshape(x: Tensor, /, shape: ShapeLike, *, copy: bool | None = None) -> Tens
             f"reshape: {x.shape} with strides {x.strides} to {target} needs a copy, and copy=False was "
             "given; leave it out for a copy"
         )
-    return result.copy() if copy else result
+    return result.copy() if copy else viewing(result, x)
 
 
 def _inferred(old: Shape, shape: int | Sequence[int]) -> Shape:
@@ -80,6 +81,12 @@ def _inferred(old: Shape, shape: int | Sequence[int]) -> Shape:
     return check_shape(tuple(sizes), "reshape")
 
 
+def one_by_one(sizes: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Sizes, or axes, that are given one by one, or together as one tuple."""
+    together = len(sizes) == 1 and not isinstance(sizes[0], INTEGERS)
+    return tuple(sizes[0]) if together else sizes
+
+
 @public
 def permute_dims(x: Tensor, /, axes: Sequence[int]) -> Tensor:
     """The axes in another order.
@@ -88,14 +95,15 @@ def permute_dims(x: Tensor, /, axes: Sequence[int]) -> Tensor:
     >>> ts.permute_dims(ts.zeros((2, 3, 4)), (2, 0, 1)).shape
     (4, 2, 3)
     """
-    order = tuple(normalise_axis(axis, x.ndim, "permute_dims") for axis in axes)
-    if sorted(order) != list(range(x.ndim)):
+    rank = x.ndim
+    order = tuple(normalise_axis(axis, rank, "permute_dims") for axis in axes)
+    if sorted(order) != list(range(rank)):
         raise AxisError(
-            f"permute_dims: axes {tuple(axes)} are not an order of the {x.ndim} axes of shape "
+            f"permute_dims: axes {tuple(axes)} are not an order of the {rank} axes of shape "
             f"{x.shape}"
         )
     result: Tensor = moves.permute(x, order)
-    return result
+    return viewing(result, x)
 
 
 @public
@@ -126,7 +134,7 @@ def swapaxes(x: Tensor, a: int, b: int, /) -> Tensor:
 def broadcast_to(x: Tensor, /, shape: ShapeLike) -> Tensor:
     """x repeated to a shape, by NumPy's rules; what is repeated is stored once."""
     result: Tensor = moves.expand(x, check_shape(shape, "broadcast_to"))
-    return result
+    return viewing(result, x)
 
 
 @public
@@ -154,8 +162,15 @@ def expand_dims(x: Tensor, /, axis: int | Sequence[int] = 0) -> Tensor:
 
 
 @public
-def squeeze(x: Tensor, /, axis: int | Sequence[int]) -> Tensor:
-    """x without these axes, which must have size 1."""
+def squeeze(x: Tensor, /, axis: Axes = None) -> Tensor:
+    """x without these axes, which must have size 1; if none is named, without all that have.
+
+    >>> import tessella as ts
+    >>> ts.squeeze(ts.zeros((1, 3, 1))).shape, ts.squeeze(ts.zeros((1, 3, 1)), 0).shape
+    ((3,), (3, 1))
+    """
+    if axis is None:
+        axis = tuple(i for i, n in enumerate(x.shape) if n == 1)
     axes = normalise_axes(axis, x.ndim, "squeeze")
     for place in axes:
         if x.shape[place] != 1:
@@ -180,14 +195,21 @@ def flatten(x: Tensor, /, start: int = 0, end: int = -1) -> Tensor:
 
 
 @public
-def flip(x: Tensor, /, *, axis: Axes = None) -> Tensor:
-    """The elements of some axes (all by default) backwards."""
+def flip(x: Tensor, /, *places: PerAxis, axis: Axes = None) -> Tensor:
+    """The elements of some axes (all by default) backwards; axes may be given one by one, too.
+
+    >>> import tessella as ts
+    >>> ts.flip(ts.asarray([[1, 2], [3, 4]]), 0, 1).tolist()
+    [[4, 3], [2, 1]]
+    """
+    if places:
+        axis = one_by_one(places)
     result: Tensor = moves.flip(x, normalise_axes(axis, x.ndim, "flip"))
-    return result
+    return viewing(result, x)
 
 
 @public
-def roll(x: Tensor, /, shift: int | Sequence[int], *, axis: Axes = None) -> Tensor:
+def roll(x: Tensor, /, shift: int | Sequence[int], axis: Axes = None) -> Tensor:
     """Elements moved along axes; those that leave at the end come back at the start."""
     if axis is None:
         if not isinstance(shift, INTEGERS):
@@ -213,7 +235,7 @@ def roll(x: Tensor, /, shift: int | Sequence[int], *, axis: Axes = None) -> Tens
 def _range(x: Tensor, axis: int, start: int, stop: int) -> Tensor:
     starts = tuple(start if i == axis else 0 for i in range(x.ndim))
     sizes = tuple(stop - start if i == axis else n for i, n in enumerate(x.shape))
-    return apply(Slice(starts, sizes, (1,) * x.ndim), (x,))
+    return viewing(apply(Slice(starts, sizes, (1,) * x.ndim), (x,)), x)
 
 
 def _all_tensors(arrays: Sequence[Tensor], name: str) -> list[Tensor]:
@@ -226,7 +248,7 @@ def _all_tensors(arrays: Sequence[Tensor], name: str) -> list[Tensor]:
 
 
 @public
-def concat(arrays: Sequence[Tensor], /, *, axis: int | None = 0) -> Tensor:
+def concat(arrays: Sequence[Tensor], /, axis: int | None = 0) -> Tensor:
     """Tensors one after the other along an axis (flattened first if it is None).
 
     >>> import tessella as ts
@@ -241,7 +263,7 @@ def concat(arrays: Sequence[Tensor], /, *, axis: int | None = 0) -> Tensor:
 
 
 @public
-def stack(arrays: Sequence[Tensor], /, *, axis: int = 0) -> Tensor:
+def stack(arrays: Sequence[Tensor], /, axis: int = 0) -> Tensor:
     """Tensors of one shape beside each other along a new axis."""
     found = _all_tensors(arrays, "stack")
     for x in found:
@@ -252,15 +274,18 @@ def stack(arrays: Sequence[Tensor], /, *, axis: int = 0) -> Tensor:
 
 
 @public
-def unstack(x: Tensor, /, *, axis: int = 0) -> tuple[Tensor, ...]:
+def unstack(x: Tensor, /, axis: int = 0) -> tuple[Tensor, ...]:
     """The slices of a tensor along an axis."""
     place = normalise_axis(axis, x.ndim, "unstack")
     return tuple(squeeze(_range(x, place, i, i + 1), place) for i in range(x.shape[place]))
 
 
 @public
-def split(x: Tensor, sizes: int | Sequence[int], /, *, axis: int = 0) -> tuple[Tensor, ...]:
-    """A tensor cut along an axis: pieces of one size (the last may be smaller), or of given sizes."""
+def split(x: Tensor, sizes: int | Sequence[int], /, axis: int = 0) -> tuple[Tensor, ...]:
+    """A tensor cut along an axis: pieces of one size (the last may be smaller), or of given sizes.
+
+    As in PyTorch. NumPy's takes the number of pieces, or the places of the cuts, as `tensor_split` does here.
+    """
     place = normalise_axis(axis, x.ndim, "split")
     extent = x.shape[place]
     if isinstance(sizes, INTEGERS):
@@ -284,10 +309,14 @@ builtins_sum = sum
 
 
 @public
-def tile(x: Tensor, repetitions: PerAxis, /) -> Tensor:
-    """x repeated whole along each axis."""
-    times = (repetitions,) if isinstance(repetitions, int) else tuple(repetitions)
-    times = tuple([check_count(count, "tile", "a repetition") for count in times])
+def tile(x: Tensor, /, *repetitions: PerAxis) -> Tensor:
+    """x repeated whole along each axis; the counts are given as a tuple, or one by one.
+
+    >>> import tessella as ts
+    >>> ts.tile(ts.asarray([1, 2]), (2,)), ts.asarray([1, 2]).tile(2)
+    (tensor([1, 2, 1, 2]), tensor([1, 2, 1, 2]))
+    """
+    times = tuple([check_count(count, "tile", "a repetition") for count in one_by_one(repetitions)])
     rank = max(x.ndim, len(times))
     times = (1,) * (rank - len(times)) + times
     x = reshape(x, (1,) * (rank - x.ndim) + x.shape)
@@ -303,8 +332,11 @@ def tile(x: Tensor, repetitions: PerAxis, /) -> Tensor:
 
 
 @public
-def repeat(x: Tensor, repeats: int | Tensor, /, *, axis: int | None = None) -> Tensor:
-    """Each element (along an axis) several times in a row."""
+def repeat(x: Tensor, repeats: int | Tensor, /, axis: int | None = None) -> Tensor:
+    """Each element (along an axis) several times in a row, as in NumPy.
+
+    PyTorch's `x.repeat` puts the whole tensor beside itself, which is `tile` here.
+    """
     if axis is None:
         x, axis = reshape(x, (x.size,)), 0
     place = normalise_axis(axis, x.ndim, "repeat")
@@ -384,17 +416,17 @@ def sliding_window(
             f"sliding_window: shape {x.shape}, sizes {counts[0]}, steps {counts[1]} and dilations "
             f"{counts[2]}; expected one of each for each of the last axes"
         )
-    return apply(Window(*counts), (x,))
+    return viewing(apply(Window(*counts), (x,)), x)
 
 
 @public
-def tril(x: Tensor, /, *, k: int = 0) -> Tensor:
+def tril(x: Tensor, /, k: int = 0) -> Tensor:
     """The lower triangle of each matrix; zeros above diagonal k."""
     return _triangle(x, lambda rows, columns: columns - rows <= k, "tril")
 
 
 @public
-def triu(x: Tensor, /, *, k: int = 0) -> Tensor:
+def triu(x: Tensor, /, k: int = 0) -> Tensor:
     """The upper triangle of each matrix; zeros below diagonal k."""
     return _triangle(x, lambda rows, columns: columns - rows >= k, "triu")
 

@@ -22,7 +22,7 @@ import numpy as np
 from tessella import autodiff, dtypes
 from tessella.dtypes import DType, as_dtype
 from tessella.sizes import Size
-from tessella.tensors.tensor import Tensor
+from tessella.tensors.tensor import Tensor, default_float
 from tessella.tensors.tracing import Trace, is_open, user_line
 from tessella.tracing.guards import Source
 
@@ -95,7 +95,7 @@ class TracedNumber:
             return self._value
         if _keeps_dtype(self._value):
             return self.tensor
-        kind = as_dtype(type(self._value))
+        kind = default_float() if type(self._value) is float else as_dtype(type(self._value))
         if like is not None:
             kind = dtypes.python_scalar_dtype(self._value, like.dtype)
         if kind.is_integer and kind is not dtypes.int64:

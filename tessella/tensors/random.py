@@ -12,7 +12,9 @@ from __future__ import annotations
 
 import math
 import os
+from typing import TYPE_CHECKING as _TYPE_CHECKING
 from typing import Any
+from typing import NoReturn as _NoReturn
 
 import numpy as np
 
@@ -29,6 +31,7 @@ from tessella.arguments.kinds import (
 from tessella.backends.array import check_shape
 from tessella.dtypes import DType, as_dtype
 from tessella.errors import ArgumentError, DTypeError
+from tessella.names import missing as _missing
 from tessella.primitives.base import Shape
 from tessella.primitives.random import RandomBits, threefry
 from tessella.scalar import operators
@@ -61,7 +64,7 @@ from tessella.tensors.distributions import (
 )
 from tessella.tensors.elementwise import zip_with
 from tessella.tensors.sorting import argsort
-from tessella.tensors.tensor import Tensor, _mode, apply
+from tessella.tensors.tensor import Tensor, _mode, apply, default_float
 
 _MASK = 2**64 - 1
 
@@ -203,7 +206,7 @@ def _require_number(function: str, argument: str, value: Any, least: float) -> N
 
 
 def _floating(dtype: Any) -> DType:
-    kind = as_dtype(dtype or dtypes.DEFAULT_FLOAT)
+    kind = as_dtype(dtype or default_float())
     if not kind.is_float:
         raise DTypeError(f"random: {kind.name} is no floating dtype")
     return kind
@@ -294,6 +297,13 @@ def randperm(n: Natural) -> Tensor:
 
 def _shape(shape: tuple[Any, ...]) -> Any:
     return shape[0] if len(shape) == 1 else shape
+
+
+if not _TYPE_CHECKING:  # for which it would mean that all names are there
+
+    def __getattr__(name: str) -> _NoReturn:
+        """The error says what other libraries mean by this name, or which name is near it."""
+        raise _missing("random", name)
 
 
 __all__ = [

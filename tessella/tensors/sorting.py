@@ -18,15 +18,15 @@ from tessella.tensors.tensor import Tensor, apply
 
 @public
 def argsort(
-    x: Tensor, /, *, axis: int = -1, descending: bool = False, stable: bool = True
+    x: Tensor, /, axis: int = -1, descending: bool = False, *, stable: bool = True
 ) -> Tensor:
     """The order that sorts an axis; NaN comes last."""
     return apply(ArgSort(normalise_axis(axis, x.ndim, "argsort"), descending), (x,))
 
 
 @public
-def sort(x: Tensor, /, *, axis: int = -1, descending: bool = False, stable: bool = True) -> Tensor:
-    """The elements of an axis in order.
+def sort(x: Tensor, /, axis: int = -1, descending: bool = False, *, stable: bool = True) -> Tensor:
+    """The elements of an axis in order. (PyTorch's gives the places, too, which are `argsort` here.)
 
     >>> import tessella as ts
     >>> sort(ts.asarray([3.0, 1.0, 2.0]))
@@ -43,7 +43,7 @@ class TopK(NamedTuple):
 
 
 @public
-def top_k(x: Tensor, k: int, /, *, axis: int = -1) -> TopK:
+def top_k(x: Tensor, k: int, /, axis: int = -1) -> TopK:
     """The k largest elements of an axis, largest first."""
     place = normalise_axis(axis, x.ndim, "top_k")
     if not isinstance(k, int) or not 0 <= k <= x.shape[place]:

@@ -61,7 +61,7 @@ def _restored(result: Tensor, x: Tensor, axes: tuple[int, ...]) -> Tensor:
 
 @public
 def sum(
-    x: Tensor, /, *, axis: Axes = None, dtype: DTypeLike = None, keepdims: bool = False
+    x: Tensor, /, axis: Axes = None, keepdims: bool = False, *, dtype: DTypeLike = None
 ) -> Tensor:
     """The sum over axes (all by default); 0 for none.
 
@@ -78,7 +78,7 @@ def sum(
 
 @public
 def prod(
-    x: Tensor, /, *, axis: Axes = None, dtype: DTypeLike = None, keepdims: bool = False
+    x: Tensor, /, axis: Axes = None, keepdims: bool = False, *, dtype: DTypeLike = None
 ) -> Tensor:
     """The product over axes (all by default); 1 for none."""
     x = x if dtype is None else x.astype(dtype)
@@ -87,25 +87,31 @@ def prod(
 
 
 @public
-def max(x: Tensor, /, *, axis: Axes = None, keepdims: bool = False) -> Tensor:
-    """The largest element along axes; NaN if there is one. Equal ones share the gradient."""
+def max(x: Tensor, /, axis: Axes = None, keepdims: bool = False) -> Tensor:
+    """The largest element along axes; NaN if there is one. Equal ones share the gradient.
+
+    PyTorch's gives the places, too, if an axis is named; they are `argmax` here.
+    """
     return _reduce(x, monoids.MAXIMUM, axis, keepdims)
 
 
 @public
-def min(x: Tensor, /, *, axis: Axes = None, keepdims: bool = False) -> Tensor:
-    """The smallest element along axes; NaN if there is one. Equal ones share the gradient."""
+def min(x: Tensor, /, axis: Axes = None, keepdims: bool = False) -> Tensor:
+    """The smallest element along axes; NaN if there is one. Equal ones share the gradient.
+
+    PyTorch's gives the places, too, if an axis is named; they are `argmin` here.
+    """
     return _reduce(x, monoids.MINIMUM, axis, keepdims)
 
 
 @public
-def any(x: Tensor, /, *, axis: Axes = None, keepdims: bool = False) -> Tensor:
+def any(x: Tensor, /, axis: Axes = None, keepdims: bool = False) -> Tensor:
     """Whether some element along axes is true (not zero)."""
     return _reduce(x, monoids.ANY, axis, keepdims)
 
 
 @public
-def all(x: Tensor, /, *, axis: Axes = None, keepdims: bool = False) -> Tensor:
+def all(x: Tensor, /, axis: Axes = None, keepdims: bool = False) -> Tensor:
     """Whether every element along axes is true (not zero)."""
     return _reduce(x, monoids.ALL, axis, keepdims)
 
@@ -119,13 +125,13 @@ def _argument(x: Tensor, monoid: Monoid, axis: int | None, keepdims: bool) -> Te
 
 
 @public
-def argmax(x: Tensor, /, *, axis: int | None = None, keepdims: bool = False) -> Tensor:
+def argmax(x: Tensor, /, axis: int | None = None, keepdims: bool = False) -> Tensor:
     """Where the largest element is (the first of equal ones; NaN counts as largest)."""
     return _argument(x, monoids.ARGMAX, axis, keepdims)
 
 
 @public
-def argmin(x: Tensor, /, *, axis: int | None = None, keepdims: bool = False) -> Tensor:
+def argmin(x: Tensor, /, axis: int | None = None, keepdims: bool = False) -> Tensor:
     """Where the smallest element is (the first of equal ones; NaN counts as smallest)."""
     return _argument(x, monoids.ARGMIN, axis, keepdims)
 
@@ -139,11 +145,15 @@ def _inexact(x: Tensor, name: str) -> Tensor:
 
 
 @public
-def mean(x: Tensor, /, *, axis: Axes = None, keepdims: bool = False) -> Tensor:
+def mean(
+    x: Tensor, /, axis: Axes = None, keepdims: bool = False, *, dtype: DTypeLike = None
+) -> Tensor:
     """The arithmetic mean along axes; NaN of nothing.
 
-    Dtypes: floating or complex; the same. Half precision is added and counted in float32.
+    Dtypes: floating or complex; the same, unless another one is asked for. Half precision is added and
+        counted in float32.
     """
+    x = x if dtype is None else x.astype(dtype)
     count = _count(_inexact(x, "mean"), axis)
     total = _reduce(x, monoids.WIDE_SUM, axis, keepdims)
     result = total / (count if count else math.nan)
@@ -157,14 +167,18 @@ def _count(x: Tensor, axis: Axes) -> Any:
 
 @public
 def var(
-    x: Tensor, /, *, axis: Axes = None, correction: float = 0.0, keepdims: bool = False
-) -> Tensor:
+    x: Tensor, /, axis: Axes = None, *, correction: float = 0.0, keepdims: bool = False,
+    dtype: DTypeLike = None,
+) -> Tensor:  # fmt: skip
     """The variance along axes, by two passes; divided by the count less `correction`.
+
+    As in NumPy, `correction` is 0 if it is left out; in PyTorch it is 1 then.
 
     That of complex numbers is the variance of their real parts and that of their imaginary parts.
 
     Dtypes: floating or complex; the same, real. Half precision is computed in float32.
     """
+    x = x if dtype is None else x.astype(dtype)
     if x.dtype.is_complex:
         parts = (real(x), imag(x))
         a, b = (var(part, axis=axis, correction=correction, keepdims=keepdims) for part in parts)
@@ -179,12 +193,16 @@ def var(
 
 @public
 def std(
-    x: Tensor, /, *, axis: Axes = None, correction: float = 0.0, keepdims: bool = False
-) -> Tensor:
+    x: Tensor, /, axis: Axes = None, *, correction: float = 0.0, keepdims: bool = False,
+    dtype: DTypeLike = None,
+) -> Tensor:  # fmt: skip
     """The standard deviation along axes; its gradient for equal numbers is 0.
+
+    As in NumPy, `correction` is 0 if it is left out; in PyTorch it is 1 then.
 
     Dtypes: floating or complex; the same, real. Half precision is computed in float32.
     """
+    x = x if dtype is None else x.astype(dtype)
     wide = widened(x)
     spread = var(wide, axis=axis, correction=correction, keepdims=keepdims)
     result: Tensor = apply(_deviation, (spread,))
@@ -192,7 +210,7 @@ def std(
 
 
 @public
-def logsumexp(x: Tensor, /, *, axis: Axes = None, keepdims: bool = False) -> Tensor:
+def logsumexp(x: Tensor, /, axis: Axes = None, keepdims: bool = False) -> Tensor:
     """log(sum(exp(x))) along axes, without overflow; -inf of nothing, or of nothing but -inf.
 
     Dtypes: floating, the same; integers are made float32. Half precision is computed in float32.
@@ -223,7 +241,7 @@ def widened(x: Tensor) -> Tensor:
 
 
 @public
-def count_nonzero(x: Tensor, /, *, axis: Axes = None, keepdims: bool = False) -> Tensor:
+def count_nonzero(x: Tensor, /, axis: Axes = None, keepdims: bool = False) -> Tensor:
     """How many elements along axes are not zero."""
     return sum(x != 0, axis=axis, keepdims=keepdims)
 
@@ -244,7 +262,7 @@ def _scan(x: Tensor, kind: Any, axis: int | None, name: str) -> Tensor:
 
 @public
 def cumulative_sum(
-    x: Tensor, /, *, axis: int | None = None, dtype: DTypeLike = None, include_initial: bool = False
+    x: Tensor, /, axis: int | None = None, *, dtype: DTypeLike = None, include_initial: bool = False
 ) -> Tensor:
     """Running sums along an axis.
 
@@ -259,7 +277,7 @@ def cumulative_sum(
 
 @public
 def cumulative_prod(
-    x: Tensor, /, *, axis: int | None = None, dtype: DTypeLike = None, include_initial: bool = False
+    x: Tensor, /, axis: int | None = None, *, dtype: DTypeLike = None, include_initial: bool = False
 ) -> Tensor:
     """Running products along an axis."""
     x = x if dtype is None else x.astype(dtype)
@@ -274,13 +292,13 @@ def _with_initial(result: Tensor, axis: int | None, value: int) -> Tensor:
 
 
 @public
-def cumulative_max(x: Tensor, /, *, axis: int | None = None) -> Tensor:
+def cumulative_max(x: Tensor, /, axis: int | None = None) -> Tensor:
     """Running maxima along an axis."""
     return _scan(x, CumulativeMaximum, axis, "cumulative_max")
 
 
 @public
-def cumulative_min(x: Tensor, /, *, axis: int | None = None) -> Tensor:
+def cumulative_min(x: Tensor, /, axis: int | None = None) -> Tensor:
     """Running minima along an axis."""
     return _scan(x, CumulativeMinimum, axis, "cumulative_min")
 
@@ -312,7 +330,7 @@ def reduce(function: Callable[..., Any], start: float | None = None, /) -> Calla
 
     @users_frames
     @public
-    def reduced(x: Tensor, /, *, axis: Axes = None, keepdims: bool = False) -> Tensor:
+    def reduced(x: Tensor, /, axis: Axes = None, keepdims: bool = False) -> Tensor:
         axes = axes_of(x, axis, monoid.name)
         if 0 in [x.shape[i] for i in axes]:
             if start is None:

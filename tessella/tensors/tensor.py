@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
+import sys
 import weakref
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias
 
 import numpy as np
 
@@ -23,9 +24,22 @@ from tessella.errors import (
     GradientError,
     ShapeError,
 )
+from tessella.names import missing
 from tessella.primitives.base import Primitive, Shape, is_array_operation, normalise_axes
 from tessella.primitives.elementwise import Elementwise, cast_to, elementwise
 from tessella.sizes import Size
+from tessella.tensors.methods.conversions import Conversions, Facts
+from tessella.tensors.methods.functions import (
+    ElementwiseMethods,
+    MatrixMethods,
+    PlaceMethods,
+    ReductionMethods,
+    ShapeMethods,
+)
+from tessella.tensors.methods.in_place import InPlace
+from tessella.tensors.methods.made_alike import MadeAlike
+from tessella.tensors.methods.method import Method
+from tessella.tensors.methods.uses import Count, check_unpacked
 from tessella.tracing.following import go_on, pause
 
 Number: TypeAlias = "bool | int | float | complex"
@@ -35,6 +49,7 @@ Axes: TypeAlias = "int | tuple[int, ...] | None"
 _ADD, _SUBTRACT = elementwise("add"), elementwise("subtract")
 _MULTIPLY, _DIVIDE = elementwise("multiply"), elementwise("divide")
 _mode = autodiff._mode
+_reference = weakref.ref
 _innermost = autodiff.recording.innermost.get
 
 
@@ -75,7 +90,10 @@ class TensorNode(Node):
         self.saved = self.outputs = None
 
 
-class Tensor:
+class Tensor(
+    ElementwiseMethods, ReductionMethods, ShapeMethods, PlaceMethods, MatrixMethods, Conversions, Facts,
+    InPlace, MadeAlike,
+):  # fmt: skip
     """An n-dimensional array that can remember how it was computed.
 
     Make one with `tessella.asarray`, `zeros`, `randn`, ...
@@ -87,13 +105,16 @@ class Tensor:
     tensor([2., 4., 6.])
     """
 
-    __slots__ = ("__weakref__", "_grad", "_node", "_output", "_value")
+    __slots__ = ("__weakref__", "_base", "_grad", "_node", "_output", "_value")
     __array_priority__ = 1000  # NumPy arrays leave mixed operations to us
 
     _value: Array
     _node: Node | None
     _output: int
     _grad: Tensor | None
+    _base: (
+        Any  # of views: a weak reference to the handle they were made from, or a tuple of several
+    )
 
     def __init__(self, *_: Any) -> None:
         raise ArgumentTypeError(
@@ -104,23 +125,28 @@ class Tensor:
 
     @property
     def shape(self) -> Shape:
+        """The size of each axis."""
         return self._value.layout.shape
 
     @property
     def dtype(self) -> DType:
+        """What its elements are: `ts.float32`, ..."""
         return self._value.layout.dtype
 
     @property
     def ndim(self) -> int:
+        """The number of axes."""
         return self._value.layout.ndim
 
     @property
     def size(self) -> int:
-        """The number of elements."""
-        return self._value.layout.size
+        """The number of elements. (PyTorch's `x.size()` is `x.shape`, `x.size(0)` is `x.shape[0]`.)"""
+        size = self._value.layout.size
+        return Count(size) if type(size) is int else size
 
     @property
     def device(self) -> str:
+        """Where its elements are: on the "cpu"."""
         return "cpu"
 
     @property
@@ -157,6 +183,14 @@ class Tensor:
                 "or round it: ts.round(x * 1000) / 1000"
             )
         return format(self.item(), specification)
+
+    if not TYPE_CHECKING:  # for which it would mean that all names are there
+
+        def __getattr__(self, name: str) -> NoReturn:
+            """The error says what other libraries mean by this name, or which name is near it."""
+            if name.startswith("__"):  # which Python itself and libraries look for
+                raise AttributeError(f"'Tensor' object has no attribute {name!r}")
+            raise missing("Tensor", name)
 
     # --- leaving Tessella -------------------------------------------------------------------------
 
@@ -338,9 +372,17 @@ class Tensor:
     def detach(self) -> Tensor:
         """The same data without history."""
         if _mode.trace is not None:
-            detached: Tensor = _mode.trace.detached(self)
-            return detached
-        return _make(self._value, None, 0)
+            return viewing(_mode.trace.detached(self), self)
+        return viewing(_make(self._value, None, 0), self)
+
+    @property
+    def data(self) -> Tensor:
+        """The same data without history, as `detach()`. Giving it a tensor is `assign`."""
+        return self.detach()
+
+    @data.setter
+    def data(self, other: Tensor) -> None:
+        self.assign(other)
 
     def backward(
         self,
@@ -526,8 +568,28 @@ class Tensor:
             self._node, self._output = result._node, result._output
         return self
 
+    def _refuse_if_view(self, operation: str) -> None:
+        """Complain about writing through a view.
+
+        Raises:
+            ArgumentError: the tensor is a view of one that is still there.
+        """
+        handles = [] if self._base is None else [other() for other in _alive(self._base)]
+        shared = [other for other in handles if other is not None and _share_memory(self, other)]
+        if shared:
+            raise ArgumentError(
+                f"{operation}: the tensor is a view of another one, of shape {shared[-1].shape}, and nothing is "
+                "written through views; write to the other one (x[...] = value), or make a new tensor "
+                "(y = x + 1, or x.clone())"
+            )
+
     def assign(self, other: Tensor) -> Tensor:
         """Let this handle stand for other data of the same shape and dtype; no history."""
+        if not isinstance(other, Tensor):
+            raise ArgumentTypeError(
+                f"assign: {type(other).__name__} was given; expected a Tensor; use ts.asarray(...), or "
+                "x.copy_(...), which takes arrays and numbers, too"
+            )
         with autodiff.no_grad():
             return self._rebind(require(other, "assign").detach(), "assign")
 
@@ -572,10 +634,7 @@ class Tensor:
 
     # --- indexing -------------------------------------------------------------------------------------
 
-    def __getitem__(self, key: Any) -> Tensor:
-        from tessella.tensors.indexing import get_item
-
-        return get_item(self, key)
+    __getitem__: Method[Tensor] = Method("indexing", "get_item")
 
     def __setitem__(self, key: Any, value: Any) -> None:
         from tessella.tensors.indexing import set_item
@@ -585,6 +644,7 @@ class Tensor:
     def __iter__(self) -> Iterator[Tensor]:
         if not self.shape:
             raise ArgumentTypeError("a zero-dimensional tensor cannot be iterated over")
+        check_unpacked(sys._getframe(1), self.shape)
         return (self[i] for i in range(self.shape[0]))
 
     def __contains__(self, value: object) -> bool:
@@ -633,105 +693,20 @@ class Tensor:
 
         return matrix_transpose(self)
 
-    def reshape(self, *shape: Any) -> Tensor:
-        from tessella.tensors.manipulation import reshape
+    def repeat(self, repeats: int | Tensor, /, *more: Any, axis: int | None = None) -> Tensor:
+        """Each element (along an axis) several times in a row, as in NumPy and the Array API standard.
 
-        return reshape(self, shape[0] if len(shape) == 1 else shape)
+        PyTorch's `repeat` puts the whole tensor beside itself, which is `tile` here.
+        """
+        from tessella.tensors.manipulation import repeat
 
-    def permute_dims(self, axes: tuple[int, ...]) -> Tensor:
-        from tessella.tensors.manipulation import permute_dims
-
-        return permute_dims(self, axes)
-
-    def flatten(self, start: int = 0, end: int = -1) -> Tensor:
-        from tessella.tensors.manipulation import flatten
-
-        return flatten(self, start, end)
-
-    def squeeze(self, axis: Axes = None) -> Tensor:
-        from tessella.tensors.manipulation import squeeze
-
-        chosen = axis
-        if axis is None:
-            chosen = tuple(i for i, n in enumerate(self.shape) if n == 1)
-        assert chosen is not None
-        return squeeze(self, chosen)
-
-    def sum(self, axis: Axes = None, keepdims: bool = False) -> Tensor:
-        from tessella.tensors.statistical import sum
-
-        return sum(self, axis=axis, keepdims=keepdims)
-
-    def prod(self, axis: Axes = None, keepdims: bool = False) -> Tensor:
-        from tessella.tensors.statistical import prod
-
-        return prod(self, axis=axis, keepdims=keepdims)
-
-    def mean(self, axis: Axes = None, keepdims: bool = False) -> Tensor:
-        from tessella.tensors.statistical import mean
-
-        return mean(self, axis=axis, keepdims=keepdims)
-
-    def var(self, axis: Axes = None, correction: float = 0.0, keepdims: bool = False) -> Tensor:
-        from tessella.tensors.statistical import var
-
-        return var(self, axis=axis, correction=correction, keepdims=keepdims)
-
-    def std(self, axis: Axes = None, correction: float = 0.0, keepdims: bool = False) -> Tensor:
-        from tessella.tensors.statistical import std
-
-        return std(self, axis=axis, correction=correction, keepdims=keepdims)
-
-    def max(self, axis: Axes = None, keepdims: bool = False) -> Tensor:
-        from tessella.tensors.statistical import max
-
-        return max(self, axis=axis, keepdims=keepdims)
-
-    def min(self, axis: Axes = None, keepdims: bool = False) -> Tensor:
-        from tessella.tensors.statistical import min
-
-        return min(self, axis=axis, keepdims=keepdims)
-
-    def argmax(self, axis: int | None = None, keepdims: bool = False) -> Tensor:
-        from tessella.tensors.statistical import argmax
-
-        return argmax(self, axis=axis, keepdims=keepdims)
-
-    def argmin(self, axis: int | None = None, keepdims: bool = False) -> Tensor:
-        from tessella.tensors.statistical import argmin
-
-        return argmin(self, axis=axis, keepdims=keepdims)
-
-    def any(self, axis: Axes = None, keepdims: bool = False) -> Tensor:
-        from tessella.tensors.statistical import any
-
-        return any(self, axis=axis, keepdims=keepdims)
-
-    def all(self, axis: Axes = None, keepdims: bool = False) -> Tensor:
-        from tessella.tensors.statistical import all
-
-        return all(self, axis=axis, keepdims=keepdims)
-
-    def exp(self) -> Tensor:
-        return unary("exp", self)
-
-    def log(self) -> Tensor:
-        return unary("log", self)
-
-    def tanh(self) -> Tensor:
-        return unary("tanh", self)
-
-    def sigmoid(self) -> Tensor:
-        return unary("sigmoid", self)
-
-    def relu(self) -> Tensor:
-        return unary("relu", self)
-
-    def sqrt(self) -> Tensor:
-        return unary("sqrt", self)
-
-    def abs(self) -> Tensor:
-        return unary("absolute", self)
+        if more or isinstance(repeats, (tuple, list)):
+            given = (repeats, *more)
+            raise ArgumentTypeError(
+                f"repeat: {given} were given; PyTorch's x.repeat(2, 3) is x.tile(2, 3) here; "
+                "x.repeat(2, axis=0) repeats each element, as repeat_interleave does"
+            )
+        return repeat(self, repeats, axis=axis)
 
 
 ARRAYS: Any = (Tensor, np.ndarray)  # what `@` takes
@@ -745,7 +720,28 @@ def _make(value: Array, node: Node | None, output: int) -> Tensor:
     tensor._node = node
     tensor._output = output
     tensor._grad = None
+    tensor._base = None
     return tensor
+
+
+def viewing(result: Tensor, base: Tensor) -> Tensor:
+    """A tensor that may share its memory with another one, and knows it."""
+    others = base._base
+    result._base = _reference(base) if others is None else (_reference(base), *_alive(others))
+    return result
+
+
+def _alive(references: Any) -> list[weakref.ref[Tensor]]:
+    """Those of one or several references whose tensors are still there."""
+    several = references if type(references) is tuple else (references,)
+    return [reference for reference in several if reference() is not None]
+
+
+def _share_memory(view: Tensor, base: Tensor) -> bool:
+    """Whether two tensors lie in the same memory; of traced ones, which have none yet, it may be."""
+    if isinstance(view._value, Array) and isinstance(base._value, Array):
+        return view._value.buffer is base._value.buffer
+    return True
 
 
 def at_once(tensors: Sequence[Tensor]) -> list[Tensor]:
@@ -955,7 +951,14 @@ def require_all(name: str, *values: Any) -> list[Tensor]:
 def apply(primitive: Primitive, inputs: Sequence[Tensor]) -> Any:
     """Run a primitive on tensors, and record it if one of them needs a gradient."""
     if _mode.trace is None:
-        value = run(primitive, [x._value for x in inputs])
+        count = len(inputs)
+        if count == 2:  # written out, too: a comprehension takes longer
+            first, second = inputs
+            value = run(primitive, [first._value, second._value])
+        elif count == 1:
+            value = run(primitive, [inputs[0]._value])
+        else:
+            value = run(primitive, [x._value for x in inputs])
     else:
         value = _mode.trace.record(primitive, inputs)
     block = _innermost()  # of `no_grad` and its kin; written out, as microseconds count
@@ -970,6 +973,7 @@ def apply(primitive: Primitive, inputs: Sequence[Tensor]) -> Any:
     tensor._node = None
     tensor._output = 0
     tensor._grad = None
+    tensor._base = None
     return tensor
 
 
@@ -1030,6 +1034,12 @@ def guarded(owner: Any, name: Any, value: Any) -> Any:
     if _mode.trace is not None:
         _mode.trace.guard(owner, name, value)
     return value
+
+
+def default_float() -> DType:
+    """The dtype of fractions that are made without one; a traced function depends on it."""
+    floating: DType = guarded(dtypes.defaults, "floating", dtypes.defaults.floating)
+    return floating
 
 
 def touched(owner: Any, *parts: Any) -> None:

@@ -1,5 +1,9 @@
 """Layers as functions: linear, convolution, pooling, normalisation, activations, losses."""
 
+from typing import TYPE_CHECKING as _TYPE_CHECKING
+from typing import NoReturn as _NoReturn
+
+from tessella.names import missing as _missing
 from tessella.nn.functional.activations import (
     elu,
     gelu,
@@ -30,7 +34,34 @@ from tessella.nn.functional.losses import (
 )
 from tessella.nn.functional.normalisation import batch_norm, dropout, layer_norm
 from tessella.nn.functional.pooling import avg_pool1d, avg_pool2d, max_pool1d, max_pool2d
+from tessella.nn.functional.similarities import (
+    cosine_similarity,
+    kl_div,
+    normalize,
+    pairwise_distance,
+)
+from tessella.nn.functional.thresholds import (
+    celu,
+    glu,
+    hardshrink,
+    hardsigmoid,
+    hardswish,
+    prelu,
+    relu6,
+    selu,
+    softmin,
+    softshrink,
+    tanhshrink,
+    threshold,
+)
 from tessella.tensors.manipulation import flatten
+
+if not _TYPE_CHECKING:  # for which it would mean that all names are there
+
+    def __getattr__(name: str) -> _NoReturn:
+        """The error says what other libraries mean by this name, or which name is near it."""
+        raise _missing("F", name)
+
 
 __all__ = [
     "avg_pool1d",
@@ -38,17 +69,24 @@ __all__ = [
     "batch_norm",
     "binary_cross_entropy",
     "binary_cross_entropy_with_logits",
+    "celu",
     "conv1d",
     "conv2d",
     "conv3d",
+    "cosine_similarity",
     "cross_entropy",
     "dropout",
     "elu",
     "embedding",
     "flatten",
     "gelu",
+    "glu",
+    "hardshrink",
+    "hardsigmoid",
+    "hardswish",
     "hardtanh",
     "huber_loss",
+    "kl_div",
     "l1_loss",
     "layer_norm",
     "leaky_relu",
@@ -60,14 +98,23 @@ __all__ = [
     "mish",
     "mse_loss",
     "nll_loss",
+    "normalize",
     "one_hot",
+    "pairwise_distance",
+    "prelu",
     "relu",
+    "relu6",
     "scaled_dot_product_attention",
+    "selu",
     "sigmoid",
     "silu",
     "smooth_l1_loss",
     "softmax",
+    "softmin",
     "softplus",
+    "softshrink",
     "softsign",
     "tanh",
+    "tanhshrink",
+    "threshold",
 ]

@@ -1,0 +1,103 @@
+"""Random numbers beside a tensor: of its shape, or by its weights."""
+
+from __future__ import annotations
+
+from tessella import dtypes
+from tessella.arguments import public
+from tessella.arguments.kinds import DTypeLike
+from tessella.errors import ArgumentError, DTypeError, ShapeError
+from tessella.tensors.elementwise import log, where
+from tessella.tensors.manipulation import expand_dims
+from tessella.tensors.random import default
+from tessella.tensors.statistics import topk
+from tessella.tensors.tensor import Tensor
+from tessella.tensors.tracing import is_known
+
+
+@public
+def rand_like(x: Tensor, /, *, dtype: DTypeLike = None) -> Tensor:
+    """Numbers spread evenly over [0, 1), of x's shape and dtype."""
+    return default.uniform(x.shape, dtype=dtype or x.dtype)
+
+
+@public
+def randn_like(x: Tensor, /, *, dtype: DTypeLike = None) -> Tensor:
+    """Normally distributed numbers, of x's shape and dtype.
+
+    >>> import tessella as ts
+    >>> randn_like(ts.zeros((2, 3))).shape
+    (2, 3)
+    """
+    return default.normal(x.shape, dtype=dtype or x.dtype)
+
+
+@public
+def randint_like(
+    x: Tensor, /, low: int, high: int | None = None, *, dtype: DTypeLike = None
+) -> Tensor:
+    """Whole numbers from low to high - 1 (from 0 to low - 1, if only one number is given), of x's shape and dtype."""
+    least, most = (0, low) if high is None else (low, high)
+    kind = dtype or x.dtype
+    drawn = default.integers(least, most, x.shape)
+    return drawn.astype(kind)
+
+
+@public
+def multinomial(x: Tensor, num_samples: int, /, replacement: bool = False) -> Tensor:
+    """Places of a vector, or of each row of a matrix, drawn with its elements as weights.
+
+    Without replacement the places are different ones, by the order of weight and chance.
+
+    Shapes: (n,) or (rows, n); (num_samples,) or (rows, num_samples).
+
+    Raises:
+        ArgumentError: weights are negative or not finite, or fewer are above 0 than are to be drawn.
+
+    Source: Efraimidis & Spirakis, *Weighted random sampling* (2006); in the form of Gumbel's maxima.
+
+    >>> import tessella as ts
+    >>> multinomial(ts.asarray([0.0, 1.0, 0.0]), 2, replacement=True)
+    tensor([1, 1])
+    """
+    _check_weights(x, num_samples, replacement)
+    weights = log(x.detach().astype(dtypes.float64))
+    if replacement:
+        noise = _gumbel((*x.shape[:-1], num_samples, x.shape[-1]))
+        return (expand_dims(weights, -2) + noise).argmax(axis=-1)
+    return topk(weights + _gumbel(x.shape), num_samples).indices
+
+
+def _gumbel(shape: tuple[int, ...]) -> Tensor:
+    chance = default.uniform(shape, dtype=dtypes.float64)
+    chance = where(chance > 0.0, chance, 2.0**-54)
+    return -log(-log(chance))
+
+
+def _check_weights(x: Tensor, count: int, replacement: bool) -> None:
+    if x.ndim not in (1, 2) or not x.shape[-1]:
+        raise ShapeError(f"multinomial: shape {x.shape}; expected a vector or rows of weights")
+    if not x.dtype.is_float:
+        raise DTypeError(
+            f"multinomial: {x.dtype.name} weights; convert first: x.astype(ts.float32)"
+        )
+    if count < 1 or (not replacement and count > x.shape[-1]):
+        raise ArgumentError(
+            f"multinomial: {count} draws from {x.shape[-1]} places; expected at least 1, and no more than "
+            "there are, or replacement=True"
+        )
+    if is_known(x):
+        _check_known_weights(x, count, replacement)
+
+
+def _check_known_weights(x: Tensor, count: int, replacement: bool) -> None:
+    if not bool((x >= 0).all() & (x < float("inf")).all()):
+        raise ArgumentError("multinomial: weights must be finite numbers of at least 0")
+    needed = 1 if replacement else count
+    found = int((x > 0).sum(axis=-1).min())
+    if found < needed:
+        raise ArgumentError(
+            f"multinomial: {found} weights are above 0; expected at least {needed} in every row"
+        )
+
+
+__all__ = ["multinomial", "rand_like", "randint_like", "randn_like"]

@@ -1,0 +1,108 @@
+"""Making tensors, and asking about them, under further names of PyTorch and NumPy."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from tessella.arguments import public
+from tessella.arguments.kinds import DTypeLike
+from tessella.backends.array import check_count
+from tessella.backends.cpu.buffers import memory_for
+from tessella.dtypes import as_dtype
+from tessella.tensors.creation import asarray, checked_device
+from tessella.tensors.tensor import Tensor, default_float
+
+
+@public
+def as_tensor(data: Any, dtype: DTypeLike = None, device: Any = None) -> Tensor:
+    """A tensor from data, as `asarray`.
+
+    >>> as_tensor([1, 2])
+    tensor([1, 2])
+    """
+    return asarray(data, dtype=dtype, device=device)
+
+
+@public
+def from_numpy(data: Any, /) -> Tensor:
+    """A tensor on the memory of a NumPy array, as `asarray(data, copy=False)`.
+
+    Raises:
+        ArgumentError: the memory cannot be shared.
+    """
+    return asarray(data, copy=False)
+
+
+@public
+def logspace(
+    start: float, stop: float, /, num: int = 100, base: float = 10.0, *, dtype: DTypeLike = None,
+    device: Any = None,
+) -> Tensor:  # fmt: skip
+    """`num` numbers from base^start to base^stop, evenly spaced by their exponents.
+
+    >>> logspace(0, 2, 3)
+    tensor([  1.,  10., 100.])
+    """
+    checked_device(device)
+    num = check_count(num, "logspace", "num")
+    kind = as_dtype(dtype or default_float())
+    with memory_for(8 * num), np.errstate(all="ignore"):
+        values = np.logspace(start, stop, num, base=base).astype(kind.numpy)
+    return asarray(values)
+
+
+@public
+def device(name: Any = "cpu", index: int | None = None) -> str:
+    """The name of a device; there is only "cpu" yet.
+
+    Raises:
+        DeviceError: there is no such device.
+
+    >>> device("cpu")
+    'cpu'
+    """
+    return checked_device(name)
+
+
+@public
+def is_tensor(x: Any, /) -> bool:
+    """Whether something is a `Tensor`."""
+    return isinstance(x, Tensor)
+
+
+@public
+def numel(x: Tensor, /) -> int:
+    """The number of elements, as `x.size`."""
+    return x.size
+
+
+@public
+def is_floating_point(x: Tensor, /) -> bool:
+    """Whether the dtype is a floating one."""
+    return x.dtype.is_float
+
+
+@public
+def is_complex(x: Tensor, /) -> bool:
+    """Whether the dtype is a complex one."""
+    return x.dtype.is_complex
+
+
+@public
+def clone(x: Tensor, /) -> Tensor:
+    """The same elements in memory of their own, with history: `x.copy()`."""
+    return x.copy()
+
+
+@public
+def detach(x: Tensor, /) -> Tensor:
+    """The same data without history: `x.detach()`."""
+    return x.detach()
+
+
+__all__ = [
+    "as_tensor", "clone", "detach", "device", "from_numpy", "is_complex", "is_floating_point", "is_tensor",
+    "logspace", "numel",
+]  # fmt: skip

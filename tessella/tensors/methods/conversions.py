@@ -1,0 +1,186 @@
+"""What a tensor is, and the same numbers as another dtype or elsewhere, under PyTorch's names."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from tessella import dtypes
+from tessella.errors import ArgumentTypeError, DeviceError
+from tessella.primitives.base import normalise_axis
+
+if TYPE_CHECKING:
+    from tessella.tensors.tensor import Tensor
+
+
+class Facts:
+    """What a tensor is."""
+
+    __slots__ = ()
+
+    def dim(self: Any) -> int:
+        """The number of axes, as `ndim`.
+
+        >>> import tessella as ts
+        >>> ts.zeros((2, 3)).dim()
+        2
+        """
+        found: int = self.ndim
+        return found
+
+    ndimension = dim
+
+    def numel(self: Any) -> int:
+        """The number of elements, as `size`.
+
+        >>> import tessella as ts
+        >>> ts.zeros((2, 3)).numel()
+        6
+        """
+        found: int = self.size
+        return found
+
+    nelement = numel
+
+    @property
+    def itemsize(self: Any) -> int:
+        """The bytes of one element."""
+        found: int = self.dtype.itemsize
+        return found
+
+    def element_size(self: Any) -> int:
+        """The bytes of one element, as `itemsize`."""
+        found: int = self.itemsize
+        return found
+
+    def stride(self: Any, axis: int | None = None) -> Any:
+        """How many elements further the next one along each axis (or along one) is, as `strides`."""
+        if axis is None:
+            return self.strides
+        return self.strides[normalise_axis(axis, self.ndim, "stride")]
+
+    def is_contiguous(self: Any) -> bool:
+        """Whether the elements lie in row-major order."""
+        found: bool = self.contiguous() is self
+        return found
+
+    def is_floating_point(self: Any) -> bool:
+        """Whether the dtype is a floating one."""
+        found: bool = self.dtype.is_float
+        return found
+
+    def is_complex(self: Any) -> bool:
+        """Whether the dtype is a complex one."""
+        found: bool = self.dtype.is_complex
+        return found
+
+
+class Conversions:
+    """The same numbers as another dtype. (These names hide the built-in ones in this class.)"""
+
+    __slots__ = ()
+
+    def to(
+        self: Any, *where: Any, dtype: Any = None, device: Any = None, copy: Any = False
+    ) -> Tensor:
+        """The tensor as another dtype, or as that of another tensor, on a device (there is only "cpu").
+
+        >>> import tessella as ts
+        >>> ts.asarray([1.5]).to(ts.int64), ts.asarray([1.5]).to("cpu")
+        (tensor([1]), tensor([1.5]))
+        """
+        from tessella.tensors.tensor import Tensor
+
+        for wanted in where:
+            if wanted is None or (isinstance(wanted, str) and not _names_a_dtype(wanted)):
+                device = wanted
+            elif isinstance(wanted, Tensor):
+                dtype = wanted.dtype
+            else:
+                dtype = wanted
+        if device is not None:
+            self.to_device(device)
+        if copy is not True and copy is not False:
+            raise ArgumentTypeError(f"to: copy is {copy!r}; expected True or False")
+        result = self if dtype is None else self.astype(dtype)
+        return result.copy() if copy and result is self else result
+
+    def type(self: Any, dtype: Any = None) -> Any:
+        """The tensor as another dtype; without one, the dtype it has."""
+        return self.dtype if dtype is None else self.astype(dtype)
+
+    def type_as(self: Any, other: Tensor) -> Tensor:
+        """The tensor as the dtype of another one.
+
+        >>> import tessella as ts
+        >>> ts.asarray([1]).type_as(ts.ones(1))
+        tensor([1.])
+        """
+        from tessella.tensors.tensor import Tensor
+
+        if not isinstance(other, Tensor):
+            raise ArgumentTypeError(
+                f"type_as: {other!r} was given; expected a Tensor; use x.astype(dtype) for a dtype"
+            )
+        return self.astype(other.dtype)
+
+    def cpu(self: Any) -> Tensor:
+        """The tensor on the CPU, where all are."""
+        return self
+
+    def cuda(self: Any, device: Any = None) -> Tensor:
+        """There is no GPU yet.
+
+        Raises:
+            DeviceError: always.
+        """
+        raise DeviceError(
+            "cuda: there is no device 'cuda'; the only one is 'cpu'; leave .cuda() out"
+        )
+
+    def clone(self: Any) -> Tensor:
+        """The same elements in memory of their own, with history, as `copy`."""
+        return self.copy()
+
+    def float(self: Any) -> Tensor:
+        """The numbers as float32."""
+        return self.astype(dtypes.float32)
+
+    def double(self: Any) -> Tensor:
+        """The numbers as float64."""
+        return self.astype(dtypes.float64)
+
+    def half(self: Any) -> Tensor:
+        """The numbers as float16."""
+        return self.astype(dtypes.float16)
+
+    def bfloat16(self: Any) -> Tensor:
+        """The numbers as bfloat16."""
+        return self.astype(dtypes.bfloat16)
+
+    def long(self: Any) -> Tensor:
+        """The numbers as int64."""
+        return self.astype(dtypes.int64)
+
+    def int(self: Any) -> Tensor:
+        """The numbers as int32."""
+        return self.astype(dtypes.int32)
+
+    def short(self: Any) -> Tensor:
+        """The numbers as int16."""
+        return self.astype(dtypes.int16)
+
+    def char(self: Any) -> Tensor:
+        """The numbers as int8."""
+        return self.astype(dtypes.int8)
+
+    def byte(self: Any) -> Tensor:
+        """The numbers as uint8."""
+        return self.astype(dtypes.uint8)
+
+    def bool(self: Any) -> Tensor:
+        """Whether each number is not 0."""
+        return self.astype(dtypes.bool_)
+
+
+def _names_a_dtype(name: str) -> bool:
+    return name in {kind.name for kind in dtypes.ALL}

@@ -1,0 +1,151 @@
+"""PyTorch's spellings with an underscore: the handle stands for the result from then on, as with `+=`.
+
+Data is never written over (docs/adr/0007): other handles on the old data keep it. So a view, through which
+PyTorch would write to the tensor it is a view of, says so instead.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from tessella.errors import ArgumentTypeError
+
+if TYPE_CHECKING:
+    from tessella.tensors.tensor import Tensor
+
+
+def _in_place(name: str) -> Callable[..., Tensor]:
+    """The method that rebinds a tensor to what another method of it gives."""
+    spelled = f"{name}_"
+
+    def method(self: Any, /, *operands: Any, **options: Any) -> Tensor:
+        self._refuse_if_view(spelled)
+        rebound: Tensor = self._rebind(getattr(self, name)(*operands, **options), spelled)
+        return rebound
+
+    method.__name__, method.__qualname__ = spelled, f"Tensor.{spelled}"
+    method.__doc__ = f"Let this tensor stand for `x.{name}(...)` from now on, as `+=` does."
+    return method
+
+
+class InPlace:
+    """Methods that end in an underscore."""
+
+    __slots__ = ()
+
+    abs_ = _in_place("abs")
+    add_ = _in_place("add")
+    addcdiv_ = _in_place("addcdiv")
+    addcmul_ = _in_place("addcmul")
+    addmm_ = _in_place("addmm")
+    ceil_ = _in_place("ceil")
+    clamp_ = _in_place("clamp")
+    clamp_max_ = _in_place("clamp_max")
+    clamp_min_ = _in_place("clamp_min")
+    clip_ = _in_place("clip")
+    cos_ = _in_place("cos")
+    cumsum_ = _in_place("cumsum")
+    div_ = _in_place("div")
+    divide_ = _in_place("divide")
+    erfinv_ = _in_place("erfinv")
+    exp_ = _in_place("exp")
+    expm1_ = _in_place("expm1")
+    floor_ = _in_place("floor")
+    floor_divide_ = _in_place("floor_divide")
+    fmod_ = _in_place("fmod")
+    frac_ = _in_place("frac")
+    index_add_ = _in_place("index_add")
+    index_copy_ = _in_place("index_copy")
+    index_fill_ = _in_place("index_fill")
+    lerp_ = _in_place("lerp")
+    log_ = _in_place("log")
+    log1p_ = _in_place("log1p")
+    logical_and_ = _in_place("logical_and")
+    logical_not_ = _in_place("logical_not")
+    logical_or_ = _in_place("logical_or")
+    logit_ = _in_place("logit")
+    masked_fill_ = _in_place("masked_fill")
+    mul_ = _in_place("mul")
+    multiply_ = _in_place("multiply")
+    nan_to_num_ = _in_place("nan_to_num")
+    neg_ = _in_place("neg")
+    pow_ = _in_place("pow")
+    reciprocal_ = _in_place("reciprocal")
+    relu_ = _in_place("relu")
+    remainder_ = _in_place("remainder")
+    round_ = _in_place("round")
+    rsqrt_ = _in_place("rsqrt")
+    scatter_ = _in_place("scatter")
+    scatter_add_ = _in_place("scatter_add")
+    sigmoid_ = _in_place("sigmoid")
+    sign_ = _in_place("sign")
+    sin_ = _in_place("sin")
+    sqrt_ = _in_place("sqrt")
+    square_ = _in_place("square")
+    sub_ = _in_place("sub")
+    subtract_ = _in_place("subtract")
+    tan_ = _in_place("tan")
+    tanh_ = _in_place("tanh")
+    tril_ = _in_place("tril")
+    triu_ = _in_place("triu")
+    true_divide_ = _in_place("true_divide")
+    trunc_ = _in_place("trunc")
+
+    def fill_(self: Any, value: Any) -> Tensor:
+        """Let this tensor stand for one value everywhere.
+
+        >>> import tessella as ts
+        >>> ts.zeros(2).fill_(7.0)
+        tensor([7., 7.])
+        """
+        return _stand_for(self, self.new_full(self.shape, value), "fill_")
+
+    def zero_(self: Any) -> Tensor:
+        """Let this tensor stand for zeros.
+
+        >>> import tessella as ts
+        >>> ts.ones(2).zero_()
+        tensor([0., 0.])
+        """
+        return _stand_for(self, self.new_zeros(self.shape), "zero_")
+
+    def copy_(self: Any, source: Any) -> Tensor:
+        """Let this tensor stand for the numbers of another one, broadcast to its shape and made its dtype.
+
+        >>> import tessella as ts
+        >>> ts.zeros((2, 2)).copy_(ts.asarray([1, 2])).tolist()
+        [[1.0, 2.0], [1.0, 2.0]]
+        """
+        from tessella.tensors.tensor import Tensor
+
+        given = source if isinstance(source, Tensor) else self.new_tensor(source)
+        return _stand_for(self, given.broadcast_to(self.shape).astype(self.dtype).copy(), "copy_")
+
+    def uniform_(self: Any, low: float = 0.0, high: float = 1.0) -> Tensor:
+        """Let this tensor stand for numbers spread evenly over [low, high), by the default generator."""
+        from tessella.tensors.random import default
+
+        _require_numbers("uniform_", low=low, high=high)
+        drawn = default.uniform(self.shape, low, high, dtype=self.dtype)
+        return _stand_for(self, drawn, "uniform_")
+
+    def normal_(self: Any, mean: float = 0.0, std: float = 1.0) -> Tensor:
+        """Let this tensor stand for normally distributed numbers, by the default generator."""
+        from tessella.tensors.random import default
+
+        _require_numbers("normal_", mean=mean, std=std)
+        return _stand_for(self, default.normal(self.shape, mean, std, dtype=self.dtype), "normal_")
+
+
+def _require_numbers(name: str, **numbers: Any) -> None:
+    for argument, value in numbers.items():
+        known = isinstance(value, (int, float)) and not isinstance(value, bool)
+        if not known and not hasattr(value, "__tessella_operand__"):  # or traced
+            raise ArgumentTypeError(f"{name}: {argument} is {value!r}; expected a number")
+
+
+def _stand_for(tensor: Any, result: Any, spelled: str) -> Tensor:
+    tensor._refuse_if_view(spelled)
+    rebound: Tensor = tensor._rebind(result, spelled)
+    return rebound
