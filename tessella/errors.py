@@ -53,6 +53,9 @@ class UnknownNameError(TessellaError, AttributeError):
         text = self.args[0]
         return text() if callable(text) else str(text)
 
+    def __reduce__(self) -> tuple[type[UnknownNameError], tuple[str]]:
+        return (type(self), (str(self),))
+
 
 class DeviceError(TessellaError, ValueError):
     """A device or backend that does not exist."""
