@@ -94,7 +94,7 @@ def missing(namespace: str, name: str) -> UnknownNameError:
     """The error for a name that a namespace does not have.
 
     >>> print(missing("ts", "vmapp"))
-    module 'tessella' has no attribute 'vmapp'; did you mean `vmap`?
+    module 'tessella' has no attribute 'vmapp'; did you mean `vmap` or `map`?
     """
     return UnknownNameError(functools.partial(explain, namespace, name))
 
