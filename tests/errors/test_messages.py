@@ -205,6 +205,8 @@ PARAMETER = nn.Parameter(ts.ones((2, 3)))
         (lambda: ts.scalar.widen(3), errors.ArgumentTypeError, "widen: a int was given; expected an expression"),
         (lambda: ts.can_cast("", ts.float32), errors.DTypeError, "'' is not a data type"),
         (lambda: ts.zeros(Odd()), errors.TessellaError, "zeros"),
+        (lambda: ts.gcd(ts.asarray([1, 2]), ts.asarray([1, 2, 3])), errors.ShapeError, "gcd"),
+        (lambda: X.type_as("text"), errors.ArgumentTypeError, "type_as: 'text' was given; expected a Tensor"),
         (lambda: X[10**5000], errors.IndexingError, "an integer of 16610 bits"),
     ],
 )  # fmt: skip

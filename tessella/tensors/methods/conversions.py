@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from tessella import dtypes
+from tessella.arguments.kinds import shown
 from tessella.errors import ArgumentTypeError, DeviceError
 from tessella.primitives.base import normalise_axis
 
@@ -119,7 +120,7 @@ class Conversions:
 
         if not isinstance(other, Tensor):
             raise ArgumentTypeError(
-                f"type_as: {other!r} was given; expected a Tensor; use x.astype(dtype) for a dtype"
+                f"type_as: {shown(other)} was given; expected a Tensor; use x.astype(dtype) for a dtype"
             )
         return self.astype(other.dtype)
 
