@@ -13,6 +13,7 @@ from typing import Any
 from tessella import dtypes
 from tessella.arguments import elementwise as gated
 from tessella.arguments import public
+from tessella.arguments.kinds import shown
 from tessella.errors import ArgumentError, DTypeError
 from tessella.primitives.base import broadcast_shapes, normalise_axis
 from tessella.primitives.elementwise import Elementwise
@@ -100,7 +101,7 @@ def div(x1: Operand, x2: Operand, /, *, rounding_mode: Any = None) -> Tensor:
         return floor_divide(x1, x2)
     if rounding_mode != "trunc":
         raise ArgumentError(
-            f"div: rounding_mode is {rounding_mode!r}; expected 'floor', 'trunc' or None"
+            f"div: rounding_mode is {shown(rounding_mode)}; expected 'floor', 'trunc' or None"
         )
     first, second = _together("div", x1, x2)
     if first.dtype.is_float:

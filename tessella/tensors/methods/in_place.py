@@ -99,6 +99,10 @@ class InPlace:
         >>> ts.zeros(2).fill_(7.0)
         tensor([7., 7.])
         """
+        if isinstance(value, complex) and not self.dtype.is_complex:
+            raise ArgumentTypeError(
+                f"fill_: {value} does not fit in {self.dtype.name}; expected a real number"
+            )
         return _stand_for(self, self.new_full(self.shape, value), "fill_")
 
     def zero_(self: Any) -> Tensor:
