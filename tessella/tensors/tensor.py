@@ -415,26 +415,35 @@ class Tensor(
         return _scalar(False if self.dtype.is_bool else 0, self.dtype)
 
     # --- operators ----------------------------------------------------------------------------------
+    # The commonest are written out for two tensors: one call less, of the few that a small operation takes.
 
     def __add__(self, other: Operand) -> Tensor:
+        if type(other) is Tensor:
+            return apply(_ADD, (self, other))
         return binary(_ADD, self, other)
 
     def __radd__(self, other: Operand) -> Tensor:
         return binary(_ADD, other, self)
 
     def __sub__(self, other: Operand) -> Tensor:
+        if type(other) is Tensor:
+            return apply(_SUBTRACT, (self, other))
         return binary(_SUBTRACT, self, other)
 
     def __rsub__(self, other: Operand) -> Tensor:
         return binary(_SUBTRACT, other, self)
 
     def __mul__(self, other: Operand) -> Tensor:
+        if type(other) is Tensor:
+            return apply(_MULTIPLY, (self, other))
         return binary(_MULTIPLY, self, other)
 
     def __rmul__(self, other: Operand) -> Tensor:
         return binary(_MULTIPLY, other, self)
 
     def __truediv__(self, other: Operand) -> Tensor:
+        if type(other) is Tensor:
+            return apply(_DIVIDE, (self, other))
         return binary(_DIVIDE, self, other)
 
     def __rtruediv__(self, other: Operand) -> Tensor:
