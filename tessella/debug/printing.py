@@ -8,7 +8,13 @@ from collections.abc import Iterator
 from typing import Any
 
 from tessella.debug.values import with_values
-from tessella.errors import ArgumentError, ArgumentTypeError, TessellaError, TracedValueError
+from tessella.errors import (
+    ArgumentError,
+    ArgumentTypeError,
+    TessellaError,
+    TracedValueError,
+    UnknownNameError,
+)
 from tessella.tensors.tracing import holds_noted_text, user_line
 
 
@@ -49,9 +55,9 @@ def print(text: str, /, *values: Any, **named: Any) -> None:
         positional, keywords = tree
         try:
             line = text.format(*positional, **keywords)
-        except TessellaError:
-            raise
         except (ValueError, TypeError, AttributeError, LookupError) as error:
+            if isinstance(error, TessellaError) and not isinstance(error, UnknownNameError):
+                raise
             raise ArgumentError(
                 f"debug.print: {text!r} does not fit its values: {error}"
             ) from error

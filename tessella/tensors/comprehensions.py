@@ -31,8 +31,8 @@ from tessella.tensors.tracing import user_line
 from tessella.tracebacks import users_frames
 
 
-@public
 @users_frames
+@public
 def table(function: Callable[..., Any], shape: ShapeLike) -> Tensor:
     """The tensor whose element at (i, j, ...) is function(i, j, ...).
 

@@ -101,8 +101,8 @@ def switch(index: Any, branches: Sequence[Callable[..., Any]], *operands: Any) -
     return _branches("switch", chosen, named, operands)
 
 
-@public
 @users_frames
+@public
 def while_loop(condition: Callable[..., Any], body: Callable[..., Any], start: Any) -> Any:
     """`body` again and again on what it gave, as long as `condition` of it is true.
 
@@ -119,8 +119,8 @@ def while_loop(condition: Callable[..., Any], body: Callable[..., Any], start: A
     return _while("while_loop", condition, body, start)
 
 
-@public
 @users_frames
+@public
 def fori_loop(lower: Any, upper: Any, body: Callable[[Any, Any], Any], start: Any) -> Any:
     """`body(i, carry)` for i from `lower` to `upper` - 1; both are whole numbers.
 
@@ -147,8 +147,8 @@ def fori_loop(lower: Any, upper: Any, body: Callable[[Any, Any], Any], start: An
     return _while("fori_loop", lambda state: state[0] < last, turn, (first, start))[1]
 
 
-@public
 @users_frames
+@public
 def scan(
     body: Callable[[Any, Any], Any],
     start: Any,
@@ -236,8 +236,8 @@ def _scan(
     return carry.whole(last), ys
 
 
-@public
 @users_frames
+@public
 def associative_scan(
     function: Callable[[Any, Any], Any], sequences: Any, reverse: bool = False, axis: int = 0
 ) -> Any:

@@ -24,8 +24,8 @@ from tessella.transforms.recording import InnerTrace, Recorded, again, evaluate,
 Tangent = Tensor | None
 
 
-@public
 @users_frames
+@public
 def jvp(
     function: Callable[..., Any],
     primals: Any,

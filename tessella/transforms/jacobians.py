@@ -141,8 +141,8 @@ def hessian(
     return jacfwd(jacrev(function, argnums, has_aux), argnums, has_aux)
 
 
-@public
 @users_frames
+@public
 def hvp(function: Callable[..., Any], primals: Any, tangents: Any) -> Any:
     """The product of the Hessian with a direction, at the cost of a few gradients.
 
