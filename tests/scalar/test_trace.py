@@ -149,7 +149,8 @@ def test_two_lambdas_on_a_line():
     max_leaves=12,
 ), st.floats(-3, 3), st.floats(-3, 3))  # fmt: skip
 def test_random_programs_without_source(text, x, y):
-    assume(text.count("max(") + text.count(" if ") <= 8)  # each may double the ways, and 256 are followed
+    # each may double the ways, and 256 are followed
+    assume(text.count("max(") + text.count(" if ") <= 8)
     function = eval(f"lambda x, y: {text}", {"math": math})
     value = float(evaluate(trace(function, [X, Y]), {X: x, Y: y}))
     assert value == pytest.approx(function(x, y), rel=1e-12, abs=1e-12)
