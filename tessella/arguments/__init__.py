@@ -134,10 +134,15 @@ def _tuple(names: Sequence[str]) -> str:
     return f"({''.join(f'{name}, ' for name in names)})"
 
 
+def was_refused(error: TypeError) -> bool:
+    """Whether Python itself refused the call that the caller tried: the error comes from its own line."""
+    return error.__traceback__ is not None and error.__traceback__.tb_next is None
+
+
 def gate_of(function: Callable[..., Any]) -> Gate | None:
     """The gate that a function is behind, if there is one."""
     found: Gate | None = getattr(function, "__gate__", None)
     return found
 
 
-__all__ = ["elementwise", "gate_of", "public"]
+__all__ = ["elementwise", "gate_of", "public", "was_refused"]

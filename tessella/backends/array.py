@@ -62,7 +62,10 @@ def layout_of(shape: Shape, strides: Shape, dtype: DType) -> Layout:
 
 def _require_addresses(shape: Shape, dtype: DType, size: Any) -> None:
     """Complain about a shape whose places have no addresses, although its elements may be stored once."""
-    if any(type(n) is int and n > _LARGEST for n in (*shape, size)):
+    known = [
+        n for n in shape if type(n) is int and n
+    ]  # none at all of what is too many: NumPy cannot say it
+    if math.prod(known) * dtype.itemsize > _LARGEST:
         raise OutOfMemoryError(
             f"a tensor of shape {_short(shape)} and dtype {dtype.name} has more elements than any machine can "
             "address; use a smaller shape"

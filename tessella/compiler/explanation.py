@@ -198,7 +198,7 @@ class Explanation:
         Raises:
             OSError: it cannot be written; a file that was there stays.
         """
-        if not isinstance(path, (str, Path)):
+        if not isinstance(path, (str, Path)) or "\0" in str(path):
             raise ArgumentTypeError(f"explain: the path is {shown(path)}; expected text or a Path")
         files.write(path, _page(self))
 

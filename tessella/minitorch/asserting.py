@@ -6,7 +6,8 @@ import functools
 from collections.abc import Callable
 from typing import ParamSpec, TypeVar
 
-from tessella.errors import CourseShapeError, ShapeError
+from tessella.arguments import was_refused
+from tessella.errors import ArgumentTypeError, CourseShapeError, ShapeError
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -25,5 +26,9 @@ def asserting(function: Callable[P, R]) -> Callable[P, R]:
             return function(*args, **kwargs)
         except ShapeError as error:
             raise CourseShapeError(str(error)) from None
+        except TypeError as error:
+            if was_refused(error):
+                raise ArgumentTypeError(str(error)) from None
+            raise
 
     return asserted

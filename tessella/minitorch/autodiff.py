@@ -15,6 +15,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from tessella import autodiff
+from tessella.arguments import public
 from tessella.arguments.kinds import shown
 from tessella.autodiff import Edge, Node
 from tessella.errors import ArgumentError, ArgumentTypeError, CourseGradientError
@@ -47,6 +48,10 @@ def central_difference(f: Any, *vals: Any, arg: int = 0, epsilon: float = 1e-6) 
     if not isinstance(epsilon, (int, float)):
         raise ArgumentTypeError(
             f"central_difference: epsilon is {shown(epsilon)}; expected a number"
+        )
+    if isinstance(vals[arg], int) and vals[arg].bit_length() > 1023:
+        raise ArgumentError(
+            f"central_difference: argument {arg} is {shown(vals[arg])}, larger than any float; give a smaller one"
         )
     above, below = list(vals), list(vals)
     above[arg] = vals[arg] + epsilon
@@ -223,6 +228,7 @@ class Recorded:
     def name(self, name: str) -> None:
         self._name = name
 
+    @public
     def requires_grad_(self, requires_grad: bool = True) -> None:
         """Be a leaf from now on, or a constant."""
         self.history = History() if requires_grad else None

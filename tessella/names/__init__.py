@@ -102,13 +102,21 @@ def missing(namespace: str, name: str) -> UnknownNameError:
 def explain(namespace: str, name: str) -> str:
     """What is said about a name that a namespace does not have."""
     head = f"{_shown(namespace)} has no attribute {name!r}"
-    foreign = _by_name().get((namespace, name))
-    if foreign is not None:
-        is_here = foreign.here.startswith("`")
-        return f"{head}: {foreign.library}'s `{name}` is {foreign.here}{' here' if is_here else ''}"
+    for place in (namespace, *_BESIDE.get(namespace, ())):
+        foreign = _by_name().get((place, name))
+        if foreign is not None:
+            is_here = foreign.here.startswith("`")
+            return f"{head}: {foreign.library}'s `{name}` is {foreign.here}{' here' if is_here else ''}"
+        if place != namespace and name in _public_names(place):
+            return f"{head}; there is `{_SPELLED[place]}.{name}`"
     near = difflib.get_close_matches(name, _public_names(namespace), 3, 0.7)
     listed = " or ".join(f"`{other}`" for other in near)
     return f"{head}; did you mean {listed}?" if near else head
+
+
+# Where else a name is looked for, and how it is written there: PyTorch has many at several places.
+_BESIDE = {"ts": ("F", "Tensor"), "Tensor": ("ts", "F"), "F": ("ts",), "nn": ("F", "ts")}
+_SPELLED = {"ts": "ts", "Tensor": "x", "F": "ts.nn.functional"}
 
 
 def _shown(namespace: str) -> str:

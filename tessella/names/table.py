@@ -137,6 +137,22 @@ PyTorch | Tensor | is_cuda is_mps is_sparse is_quantized layout names | not here
 PyTorch | Tensor | data_ptr storage untyped_storage storage_offset share_memory_ is_shared | not here: memory is the system's affair; `x.numpy()` shows it
 PyTorch | Tensor | pin_memory is_pinned record_stream | not needed on the CPU; leave it out
 PyTorch | Tensor | t_ transpose_ squeeze_ unsqueeze_ swapaxes_ permute_ resize_ set_ resize_as_ | the shape of a tensor stays: write `x = x.t()`, and so on
+PyTorch | Tensor | angle | `ts.atan2(x.imag, x.real)`
+PyTorch | Tensor | logaddexp2 | `ts.log2(ts.exp2(x) + ts.exp2(y))`
+PyTorch | Tensor | ldexp ldexp_ | `x * 2.0 ** exponent`
+PyTorch | Tensor | sgn_ | `x.sign_()`
+PyTorch | Tensor | get_device ipu xpu mtia is_cpu is_meta is_xla is_xpu is_mkldnn is_vulkan | not here: the only device is 'cpu'
+PyTorch | Tensor | is_same_size | `x.shape == y.shape`
+PyTorch | Tensor | is_signed | `x.dtype.is_float`, or the names of dtypes: unsigned ones begin with a u
+PyTorch | Tensor | is_conj is_neg resolve_conj resolve_neg conj_physical conj_physical_ | not needed: nothing is conjugated or negated later
+PyTorch | Tensor | split_with_sizes unsafe_split unsafe_split_with_sizes | `x.split(sizes)`
+PyTorch | Tensor | unsafe_chunk narrow_copy | `x.chunk(n)`, `x.narrow(axis, start, length)`: what a tensor shows does not change
+PyTorch | Tensor | hardshrink prelu | in `ts.nn.functional`
+PyTorch | Tensor | resize resize_as | `x.reshape(shape)`; numbers are neither added nor dropped
+PyTorch | Tensor | eq_ ne_ lt_ le_ gt_ ge_ less_ less_equal_ greater_ greater_equal_ not_equal_ | `x = (x == y).astype(x.dtype)`, and so on
+PyTorch | Tensor | frexp histogram geqrf orgqr ormqr eig symeig stft istft nonzero_static q_scale q_zero_point int_repr dequantize | not here
+PyTorch | Tensor | sparse_dim dense_dim is_coalesced crow_indices col_indices to_sparse_coo to_sparse_csr to_sparse_csc to_sparse_bsr to_sparse_bsc to_mkldnn | not here: tensors are dense
+PyTorch | Tensor | retains_grad register_post_accumulate_grad_hook | `x.retain_grad()`, `x.register_hook(function)`
 PyTorch | Tensor | detach_ | `x = x.detach()`
 PyTorch | Tensor | index_put index_put_ put put_ masked_scatter masked_scatter_ | `x[index] = values`
 PyTorch | Tensor | fill_diagonal_ diagonal_scatter select_scatter slice_scatter | `x[index] = values`, with `i = ts.arange(n)` and `x[i, i]` for the diagonal

@@ -36,6 +36,10 @@ class Scalar:
             raise ArgumentTypeError(f"Scalar: {data!r} was given; expected a number")
         if isinstance(data, int) and data.bit_length() > 1023:
             raise ArgumentError("Scalar: the number is larger than any float; give a smaller one")
+        if requires_grad is not True and requires_grad is not False:
+            raise ArgumentTypeError(
+                f"Scalar: requires_grad is a {type(requires_grad).__name__}; expected True or False"
+            )
         self.data = float(data)
         self.grad = None
         self.operator: Operator | None = None

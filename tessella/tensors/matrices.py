@@ -10,6 +10,8 @@ import numpy as np
 from tessella import dtypes
 from tessella.arguments import public
 from tessella.arguments.kinds import shown
+from tessella.backends.array import check_shape
+from tessella.backends.cpu.buffers import require_available
 from tessella.errors import ArgumentError, ShapeError
 from tessella.primitives.base import broadcast_shapes, normalise_axis
 from tessella.primitives.elementwise import Elementwise
@@ -97,7 +99,19 @@ def inner(x1: Tensor, x2: Tensor, /) -> Tensor:
     return x1 * x2 if x1.ndim == 0 or x2.ndim == 0 else tensordot(x1, x2, axes=((-1,), (-1,)))
 
 
-ger, vdot = outer, vecdot
+@public
+def vdot(x1: Tensor, x2: Tensor, /) -> Tensor:
+    """The sum of products of all elements, those of x1 conjugated, whatever their shapes.
+
+    >>> import tessella as ts
+    >>> vdot(ts.asarray([[1.0, 2.0]]), ts.asarray([[3.0], [4.0]]))
+    tensor(11.)
+    """
+    x1, x2 = require_all("vdot", x1, x2)
+    return vecdot(reshape(x1, (x1.size,)), reshape(x2, (x2.size,)))
+
+
+ger = outer
 
 
 def _added(x: Tensor, product: Tensor, beta: Number, alpha: Number) -> Tensor:
@@ -243,6 +257,7 @@ def trace(x: Tensor, /, offset: int = 0) -> Tensor:
 @public
 def tril_indices(row: int, col: int, offset: int = 0) -> Tensor:
     """The places of the lower triangle of a (row, col) matrix: rows and columns, (2, count)."""
+    _require_room("tril_indices", row, col)
     return asarray(np.stack(np.tril_indices(row, offset, col)))
 
 
@@ -254,7 +269,14 @@ def triu_indices(row: int, col: int, offset: int = 0) -> Tensor:
     >>> triu_indices(2, 2).tolist()
     [[0, 0, 1], [0, 1, 1]]
     """
+    _require_room("triu_indices", row, col)
     return asarray(np.stack(np.triu_indices(row, offset, col)))
+
+
+def _require_room(name: str, rows: int, columns: int) -> None:
+    """Complain if there is no memory for the places of a matrix, which are found by way of all its elements."""
+    rows, columns = check_shape((rows, columns), name)
+    require_available(2 * 8 * rows * columns)
 
 
 # --- norms and distances -----------------------------------------------------------------------------
@@ -291,7 +313,7 @@ _LARGE = 1 << 53  # whole numbers that floats tell apart
 
 
 def _order(p: Any) -> float:
-    if p == "fro":
+    if isinstance(p, str) and p == "fro":
         return 2.0
     known = isinstance(p, (int, float)) and not isinstance(p, bool) and p == p
     if not known or (isinstance(p, int) and not -_LARGE < p < _LARGE):

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from tessella.arguments import public
-from tessella.arguments.kinds import PerAxis
+from tessella.arguments.kinds import PerAxis, shown
+from tessella.backends.cpu.buffers import require_available
 from tessella.dtypes import DType
 from tessella.errors import ArgumentError, ArgumentTypeError, AxisError, ShapeError
 from tessella.primitives.base import normalise_axis, size_of
@@ -59,21 +60,28 @@ def reshaped(x: Tensor, /, *shape: Any, order: str = "C", copy: bool | None = No
     >>> ts.arange(6).reshape(2, -1).shape
     (2, 3)
     """
-    if order != "C":
+    if not isinstance(order, str) or order != "C":
         raise ArgumentError(
-            f"reshape: order is {order!r}; expected 'C', rows first; use x.T for columns first"
+            f"reshape: order is {shown(order)}; expected 'C', rows first; use x.T for columns first"
         )
     return reshape(x, _sizes(shape, "reshape"), copy=copy)
 
 
 def _sizes(shape: tuple[Any, ...], name: str) -> Any:
     """A shape that is given whole, or size by size."""
-    if len(shape) == 1:
-        return shape[0]
-    for size in shape:
+    return shape[0] if len(shape) == 1 else _whole(shape, name)
+
+
+def _whole(sizes: Sequence[Any], name: str) -> Sequence[Any]:
+    """Sizes that are whole numbers.
+
+    Raises:
+        ShapeError: one is not.
+    """
+    for size in sizes:
         if not isinstance(size, INTEGERS):
-            raise ShapeError(f"{name}: {size!r} is among the sizes; expected whole numbers")
-    return shape
+            raise ShapeError(f"{name}: {shown(size)} is among the sizes; expected whole numbers")
+    return sizes
 
 
 @public
@@ -97,7 +105,7 @@ def unflatten(x: Tensor, /, axis: int, sizes: Sequence[int]) -> Tensor:
     (2, 3, 4)
     """
     place = normalise_axis(axis, x.ndim, "unflatten")
-    extent, parts = x.shape[place], list(sizes)
+    extent, parts = x.shape[place], list(_whole(sizes, "unflatten"))
     if parts.count(-1) == 1:
         known = size_of(tuple(n for n in parts if n != -1))
         parts[parts.index(-1)] = extent // known if known else -1
@@ -295,6 +303,9 @@ def chunk(x: Tensor, /, chunks: int, axis: int = 0) -> tuple[Tensor, ...]:
     return split(x, max(1, -(-extent // chunks)), axis=axis)
 
 
+_BYTES_OF_A_TENSOR = 1000  # roughly, whatever it holds
+
+
 @public
 def tensor_split(x: Tensor, /, sections: int | Sequence[int], axis: int = 0) -> tuple[Tensor, ...]:
     """So many pieces of an axis, the first ones longer by 1 where needed; or cut before each of some places.
@@ -308,6 +319,7 @@ def tensor_split(x: Tensor, /, sections: int | Sequence[int], axis: int = 0) -> 
     if isinstance(sections, INTEGERS):
         if sections < 1:
             raise ArgumentError(f"tensor_split: {sections} sections; expected at least 1")
+        require_available(sections * _BYTES_OF_A_TENSOR)
         base, longer = divmod(extent, sections)
         cuts = [i * base + min(i, longer) for i in range(1, sections)]
     else:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias
 import numpy as np
 
 from tessella import autodiff, dtypes, forking
+from tessella.arguments import public
 from tessella.arguments.kinds import shown
 from tessella.autodiff import Leaf, Node
 from tessella.backends.array import Array, from_numpy, to_numpy
@@ -318,6 +319,7 @@ class Tensor(
         """Whether it was made by the user, not computed from what needs gradients."""
         return self._node is None or isinstance(self._node, Leaf)
 
+    @public
     def requires_grad_(self, requires_grad: bool = True) -> Tensor:
         """Keep a gradient for this tensor from now on (or no longer).
 
@@ -696,6 +698,24 @@ class Tensor(
         return self.permute_dims((1, 0))
 
     @property
+    def real(self) -> Tensor:
+        """The real part of each element; of numbers that are no complex ones, these."""
+        from tessella.tensors.elementwise import real
+
+        return real(self) if self.dtype.is_complex else self
+
+    @property
+    def imag(self) -> Tensor:
+        """The imaginary part of each element.
+
+        Raises:
+            DTypeError: the numbers are no complex ones.
+        """
+        from tessella.tensors.elementwise import imag
+
+        return imag(self)
+
+    @property
     def mT(self) -> Tensor:
         """Every matrix (the last two axes) transposed."""
         from tessella.tensors.linear import matrix_transpose
@@ -712,7 +732,7 @@ class Tensor(
         if more or isinstance(repeats, (tuple, list)):
             given = (repeats, *more)
             raise ArgumentTypeError(
-                f"repeat: {given} were given; PyTorch's x.repeat(2, 3) is x.tile(2, 3) here; "
+                f"repeat: {', '.join(map(shown, given))} were given; PyTorch's x.repeat(2, 3) is x.tile(2, 3) here; "
                 "x.repeat(2, axis=0) repeats each element, as repeat_interleave does"
             )
         return repeat(self, repeats, axis=axis)

@@ -15,6 +15,7 @@ from typing import Any, Concatenate, Literal, ParamSpec, TypeVar, overload
 
 from tessella import autodiff
 from tessella.arguments import public
+from tessella.arguments.kinds import shown
 from tessella.autodiff import Edge, Leaf, Node
 from tessella.blocks import restoring
 from tessella.errors import ArgumentError, ArgumentTypeError, GradientError, ShapeError
@@ -338,7 +339,7 @@ class Variables:
         if not (trees.is_array(leaf) or isinstance(leaf, float)):
             if self.strict:
                 raise GradientError(
-                    f"{user_line()}: {self.name}: the argument holds a {type(leaf).__name__} ({leaf!r}), and "
+                    f"{user_line()}: {self.name}: the argument holds a {type(leaf).__name__} ({shown(leaf)}), and "
                     "only floating point numbers have gradients; leave it out of argnums, or let it be a static "
                     'field of its dataclass: dataclasses.field(metadata={"static": True})'
                 )

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import tessella as ts
-from tessella import errors, nn, optim
+from tessella import errors, minitorch, nn, optim
 from tessella.nn import functional as F
 
 X = ts.ones((3, 4))
@@ -208,6 +208,22 @@ PARAMETER = nn.Parameter(ts.ones((2, 3)))
         (lambda: ts.gcd(ts.asarray([1, 2]), ts.asarray([1, 2, 3])), errors.ShapeError, "gcd"),
         (lambda: X.type_as("text"), errors.ArgumentTypeError, "type_as: 'text' was given; expected a Tensor"),
         (lambda: X[10**5000], errors.IndexingError, "an integer of 16610 bits"),
+        (lambda: ts.triu_indices(7, 2**64 - 1), errors.TessellaError, "triu_indices"),
+        (lambda: ts.norm(X, np.zeros((0, 2))), errors.ArgumentError, "norm: p is an object of class ndarray"),
+        (lambda: ts.broadcast_to(1.0, (2**31, 2**31)), errors.OutOfMemoryError, "than any machine can address"),
+        (lambda: ts.zeros((0, 2**40, 2**40)), errors.OutOfMemoryError, "than any machine can address"),
+        (lambda: X.tensor_split(2**63), errors.OutOfMemoryError, "of memory were asked for"),
+        (lambda: ts.unflatten(X, -1, (None,)), errors.ShapeError, "unflatten: None is among the sizes"),
+        (lambda: X.requires_grad_(np.ones(2)), errors.ArgumentTypeError, "requires_grad_: requires_grad is an object"),
+        (lambda: X.reshape(6, order=np.ones(2)), errors.ArgumentError, "reshape: order is an object of class ndarray"),
+        (lambda: X.reshape(2, None), errors.ShapeError, "reshape: None is among the sizes"),
+        (lambda: X.repeat(3, 10**5000), errors.ArgumentTypeError, "repeat: 3, an integer of 16610 bits were given"),
+        (lambda: ts.grad(lambda x: x)(10**5000), errors.GradientError, "an integer of 16610 bits"),
+        (lambda: ts.ones(3).cumsum_(0, axis=0), errors.ArgumentTypeError, "cumsum_: "),
+        (lambda: ts.scalar.Scalar(1.0, 3), errors.ArgumentTypeError, "requires_grad is a int; expected True or False"),
+        (lambda: minitorch.central_difference(abs, 10**5000), errors.ArgumentError, "larger than any float"),
+        (lambda: minitorch.conv1d(X, X, input=X), errors.ArgumentTypeError, "multiple values"),
+        (lambda: ts.jit(ts.sin).explain(X, html="a\0"), errors.ArgumentTypeError, "explain: the path is"),
     ],
 )  # fmt: skip
 def test_whatever_is_given_is_answered_in_our_words(call, kind, text):

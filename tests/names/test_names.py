@@ -32,6 +32,22 @@ def test_foreign_names_say_what_they_are_here(foreign):
     assert isinstance(caught.value, AttributeError)
 
 
+@pytest.mark.parametrize(
+    ("namespace", "name", "text"),
+    [
+        ("ts", "prelu", "there is `ts.nn.functional.prelu`"),
+        ("ts", "exp_", "there is `x.exp_`"),
+        ("ts", "group_norm", "PyTorch's `group_norm` is not here yet"),
+        ("Tensor", "isposinf", "PyTorch's `isposinf` is `x == ts.inf`"),
+        ("F", "cat", "there is `ts.cat`"),
+    ],
+)
+def test_what_is_somewhere_else_is_said_to_be_there(namespace, name, text):
+    with pytest.raises(errors.UnknownNameError) as caught:
+        ask(namespace, name)
+    assert text in str(caught.value)
+
+
 WRITTEN = re.compile(r"\bts\.([A-Za-z_][\w.]*)")
 
 

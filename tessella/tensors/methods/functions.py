@@ -133,6 +133,7 @@ class ElementwiseMethods:
     tanh: Method[Tensor] = Method("elementwise")
     true_divide: Method[Tensor] = Method("elementwise", "divide")
     trunc: Method[Tensor] = Method("elementwise")
+    where: Method[Tensor] = Method("methods.choosing")
     xlogy: Method[Tensor] = Method("arithmetic")
 
 
