@@ -15,6 +15,8 @@ import struct
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
+import numpy as np
+
 from tessella import dtypes
 from tessella.backends import half_precision
 from tessella.backends.loops import (
@@ -83,7 +85,8 @@ def literal(value: bool | int | float, dtype: DType) -> str:
     if dtype.is_integer:
         return str(int(value))
     if dtype is dtypes.float16:
-        return f"0xH{struct.unpack('<H', struct.pack('<e', value))[0]:04X}"
+        with np.errstate(over="ignore"):  # what is too large is infinite, as in `astype`
+            return f"0xH{np.float64(value).astype(np.float16).view(np.uint16):04X}"
     if dtype is dtypes.bfloat16:
         return str(int(dtypes.bfloat16.numpy.type(value).view("uint16")))
     return f"0x{struct.unpack('<Q', struct.pack('<d', float(value)))[0]:016X}"

@@ -3,11 +3,15 @@
 The first call with some layouts makes a *plan*: the result's layout, the kernel, and its arguments
 but for the addresses. Later calls look the plan up and make one native call. Kernels take sizes as
 arguments, so a plan for a new shape compiles nothing if a plan of the same form was made before.
+
+A primitive knows the table of its plans, so that nothing has to be hashed but layouts, which are compared
+by identity; equal primitives have one table.
 """
 
 from __future__ import annotations
 
 import functools
+import itertools
 import struct
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -16,7 +20,15 @@ import numpy as np
 
 from tessella import forking
 from tessella.arguments.kinds import shown
-from tessella.backends.array import Array, Layout, contiguous_layout, empty, from_numpy, to_numpy
+from tessella.backends.array import (
+    Array,
+    Layout,
+    contiguous_layout,
+    empty,
+    from_numpy,
+    maker,
+    to_numpy,
+)
 from tessella.backends.cpu.buffers import allocate
 from tessella.blocks import Restoring
 from tessella.compiler import observe
@@ -27,10 +39,12 @@ from tessella.primitives.base import Composite, Primitive, Spec
 from tessella.primitives.host import Host
 
 Plan = Callable[[Sequence[Array]], Any]
+Plans = dict[Any, Plan]  # by the choice of the thread and the layouts of the operands
 BACKENDS = ("cpu", "reference")
 _MOST_PLANS = 16_384
 
-_plans: dict[Any, Plan] = {}
+_tables: dict[Primitive, Plans] = {}
+_made = itertools.count(1)
 
 
 _choice = observe.choice
@@ -56,14 +70,22 @@ def backend(name: str) -> Restoring[None]:
 
 def run(primitive: Primitive, arrays: Sequence[Array]) -> Any:
     """Apply a primitive to concrete arrays: an array, or a tuple of them."""
-    key = (_choice.key, primitive, *[array.layout for array in arrays])
-    plan = _plans.get(key)
+    plan = primitive.plans.get((_choice.key, *[array.layout for array in arrays]))
     if plan is None:
-        plan = _make_plan(primitive, [array.layout for array in arrays])
-        if len(_plans) >= _MOST_PLANS:
-            _plans.clear()
-        _plans[key] = plan
+        plan = _first_plan(primitive, [array.layout for array in arrays])
     return plan(arrays)
+
+
+def _first_plan(primitive: Primitive, layouts: list[Layout]) -> Plan:
+    """The plan of an equal primitive, or a new one."""
+    plans = vars(primitive)["plans"] = _tables.setdefault(primitive, {})
+    key = (_choice.key, *layouts)
+    plan = plans.get(key)
+    if plan is None:
+        plan = plans[key] = _make_plan(primitive, layouts)
+        if next(_made) % _MOST_PLANS == 0:
+            forget()
+    return plan
 
 
 def _observed(primitive: Primitive, arrays: Sequence[Array]) -> Any:
@@ -80,7 +102,9 @@ def _observed(primitive: Primitive, arrays: Sequence[Array]) -> Any:
 
 def forget() -> None:
     """Let every primitive be lowered anew."""
-    _plans.clear()
+    for plans in list(_tables.values()):
+        plans.clear()
+    _tables.clear()
 
 
 def _make_plan(primitive: Primitive, layouts: list[Layout]) -> Plan:
@@ -157,11 +181,11 @@ def _recipe_plan(recipe: Recipe) -> Plan:
     simple = len(recipe.calls) == 1 and not recipe.scratch and not recipe.bounds
     if simple and recipe.shown is None:
         (only,) = recipe.calls
-        run, out = native_call(only), recipe.result
+        run, make = native_call(only), maker(recipe.result)
         if only.places == (Place(0), Place(RESULT)):
 
             def one(arrays: Sequence[Array], keep: Any = recipe.keep) -> Array:
-                result = empty(out)
+                result = make()
                 run(arrays[0].address, result.address)
                 return result
 
@@ -169,8 +193,9 @@ def _recipe_plan(recipe: Recipe) -> Plan:
         if only.places == (Place(0), Place(1), Place(RESULT)):
 
             def two(arrays: Sequence[Array], keep: Any = recipe.keep) -> Array:
-                result = empty(out)
-                run(arrays[0].address, arrays[1].address, result.address)
+                first, second = arrays
+                result = make()
+                run(first.address, second.address, result.address)
                 return result
 
             return two

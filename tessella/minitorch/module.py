@@ -50,7 +50,7 @@ class Parameter:
         self._claim(value)
 
     def _claim(self, value: Any) -> None:
-        if hasattr(value, "requires_grad_"):
+        if hasattr(value, "requires_grad_") and not isinstance(value, type):
             value.requires_grad_(True)
             if self.name and hasattr(value, "name"):
                 value.name = self.name

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import functools
+from collections.abc import Iterable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
@@ -10,6 +12,7 @@ import numpy as np
 from tessella.arguments.kinds import shown
 from tessella.dtypes import DType
 from tessella.errors import AxisError, MissingRuleError, ShapeError
+from tessella.sizes import Size
 
 Shape = tuple[int, ...]
 _OURS = f"{__package__}."
@@ -31,7 +34,35 @@ class Sample(NamedTuple):
     differentiable: bool = True
 
 
-class Primitive:
+class PrimitiveClass(type):
+    """Makes primitives. Those of classes that are `shared` are made once for the same plain integers.
+
+    A primitive knows how it runs, so eager operations need not look for it among equal ones. What is not
+    plain is left alone: sizes that are not known yet ask when they are compared, 0.0 and -0.0 are equal.
+    """
+
+    def __call__(cls, *parameters: Any, **named: Any) -> Any:
+        if named or not cls.shared:  # type: ignore[attr-defined]
+            return super().__call__(*parameters, **named)
+        for parameter in parameters:
+            if type(parameter) is tuple:
+                for part in parameter:
+                    if type(part) is not int:
+                        return super().__call__(*parameters)
+            elif isinstance(parameter, _UNLIKE):
+                return super().__call__(*parameters)
+        return _made_once(cls, parameters)
+
+
+_UNLIKE = (float, complex, Size, tuple, list)  # what may be equal and yet not the same
+
+
+@functools.lru_cache(maxsize=4096)
+def _made_once(kind: type, parameters: tuple[Any, ...]) -> Any:
+    return type.__call__(kind, *parameters)
+
+
+class Primitive(metaclass=PrimitiveClass):
     """One array operation. Subclasses are frozen dataclasses: their fields are its parameters.
 
     A subclass gives `result` and `reference`, and the rules it can: `vjp` (reverse mode), `jvp`
@@ -42,6 +73,10 @@ class Primitive:
 
     multiple_results: ClassVar[bool] = False
     has_effect: ClassVar[bool] = False  # whether it is done for its own sake, not for its results
+    shared: ClassVar[bool] = (
+        False  # whether equal ones are one object, if their parameters are plain
+    )
+    plans: ClassVar[Mapping[Any, Any]] = MappingProxyType({})  # how it runs: `compiler/eager.py`
 
     def __call__(self, *inputs: Any) -> Any:
         """Apply to tensors (or whatever stands for them): run now, or be recorded."""

@@ -79,6 +79,8 @@ class Contraction(Primitive):
         differentiation, and rounds in a step of its own that can be fused; scores of attention are others).
     """
 
+    shared = True
+
     left: Labels
     right: Labels
     output: Labels

@@ -40,6 +40,8 @@ class Elementwise(Primitive):
     Dtypes: real; the result's is that of the scalar expression.
     """
 
+    shared = True
+
     function: ScalarFunction
 
     def __eq__(self, other: object) -> bool:

@@ -18,6 +18,8 @@ from tessella.primitives.base import NumPyArray, Primitive, Sample, Shape, Spec,
 class Linear(Primitive):
     """A primitive of one input that is linear in it: it only needs `transpose`."""
 
+    shared = True
+
     def transpose(self, ct: Any, spec: Spec) -> Any:
         """The gradient of the input, given that of the output and the input's shape and dtype."""
         raise self._missing("transpose")
@@ -255,6 +257,8 @@ class Pad(Linear):
 @dataclass(frozen=True)
 class Concatenate(Primitive):
     """Arrays one after the other along an axis."""
+
+    shared = True
 
     axis: int
 

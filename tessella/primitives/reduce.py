@@ -211,6 +211,8 @@ class Reduce(Primitive):
         float32.
     """
 
+    shared = True
+
     monoid: Monoid
     axes: tuple[int, ...]
 

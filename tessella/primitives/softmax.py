@@ -40,6 +40,7 @@ class _AlongAxis(Composite):
     axis: int
 
     fuses = True
+    shared = True
 
     def result(self, *inputs: Spec) -> Spec:
         (x,) = inputs

@@ -88,7 +88,7 @@ def _together(name: str, *values: Any) -> list[Tensor]:
 
 
 @public
-def div(x1: Operand, x2: Operand, /, *, rounding_mode: Any = None) -> Tensor:
+def div(x1: Operand, x2: Operand, /, *, rounding_mode: str | None = None) -> Tensor:
     """x1 / x2, or the quotient rounded down ("floor") or towards zero ("trunc").
 
     >>> import tessella as ts

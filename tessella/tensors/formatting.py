@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 _SHOWN_BY_DEFAULT = (dtypes.float32, dtypes.int64, dtypes.bool_)
 _MOST_CELLS = 10  # of a row or a column in a notebook
+_EDGE = 3  # so many at each end of an axis that is shown in part
 _MOST_SHOWN = 1000  # elements; larger tensors are shown in part, with their shape
 
 
@@ -26,17 +27,33 @@ def represent(tensor: Tensor) -> str:
     why = why_unknown(tensor)
     if why:
         return _of_traced(tensor, why)
-    data = tensor.numpy()
-    if dtypes.is_half(tensor.dtype):
-        data = data.astype(np.float32)
     prefix = "tensor("
-    body = np.array2string(data, separator=", ", prefix=prefix, precision=4, threshold=_MOST_SHOWN)
+    body = _written(tensor.numpy(), prefix, _MOST_SHOWN)
     notes = []
     if tensor.size > _MOST_SHOWN or (tensor.size == 0 and tensor.shape != (0,)):
         notes.append(f"shape={tensor.shape}")
     if tensor.dtype not in _SHOWN_BY_DEFAULT:
         notes.append(f"dtype={tensor.dtype.name}")
     return prefix + ", ".join([body, *notes, *_history(tensor)]) + ")"
+
+
+def _written(data: np.ndarray[Any, Any], prefix: str, most: int) -> str:
+    """The elements as NumPy writes them; only what is shown is converted."""
+    if data.size > most:
+        most = 0
+        for axis, count in enumerate(data.shape):
+            if count > 2 * _EDGE:
+                shown = [*range(_EDGE + 1), *range(count - _EDGE, count)]
+                data = data[(slice(None),) * axis + (shown,)]
+    wide = _readable(data)
+    return np.array2string(
+        wide, separator=", ", prefix=prefix, precision=4, threshold=most, edgeitems=_EDGE
+    )
+
+
+def _readable(data: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    half = dtypes.is_half(dtypes.as_dtype(data.dtype))
+    return data.astype(np.float32) if half else data
 
 
 def _of_traced(tensor: Tensor, why: str) -> str:
@@ -64,18 +81,15 @@ def represent_html(tensor: Tensor) -> str:
     if why:
         return notebooks.piece(title, notebooks.soft(why))
     data = tensor.numpy()
-    if dtypes.is_half(tensor.dtype):
-        data = data.astype(np.float32)
     if data.ndim in (1, 2) and data.size:
         return notebooks.piece(title, _table(np.atleast_2d(data)))
-    text = np.array2string(data, separator=", ", precision=4, threshold=_MOST_SHOWN // 4)
-    return notebooks.piece(title, notebooks.code(text))
+    return notebooks.piece(title, notebooks.code(_written(data, "", _MOST_SHOWN // 4)))
 
 
 def _table(data: np.ndarray[Any, Any]) -> str:
     rows, columns = (_places(count) for count in data.shape)
     inner = data[np.ix_([r for r in rows if r is not None], [c for c in columns if c is not None])]
-    texts = iter(_texts(inner))
+    texts = iter(_texts(_readable(inner)))
     return notebooks.table(
         (),
         [

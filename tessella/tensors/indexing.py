@@ -7,6 +7,7 @@ where the axes of index arrays go.
 
 from __future__ import annotations
 
+import functools
 import operator
 from dataclasses import dataclass
 from typing import Any
@@ -17,13 +18,19 @@ from tessella import dtypes
 from tessella.arguments import public
 from tessella.arguments.kinds import shown
 from tessella.errors import ArgumentTypeError, DTypeError, IndexingError, ShapeError
-from tessella.primitives.base import broadcast_shapes, normalise_axis, same_shape
+from tessella.primitives.base import (
+    Primitive,
+    Shape,
+    broadcast_shapes,
+    normalise_axis,
+    same_shape,
+)
 from tessella.primitives.indexing import Gather, Scatter
-from tessella.primitives.movement import Slice, UpdateSlice
+from tessella.primitives.movement import Reshape, Slice, UpdateSlice
 from tessella.sizes import INTEGERS, Size, is_symbolic
 from tessella.tensors.creation import arange, asarray
 from tessella.tensors.manipulation import broadcast_to, moveaxis, reshape
-from tessella.tensors.tensor import Tensor, apply, operand, viewing
+from tessella.tensors.tensor import Tensor, apply, is_traced, operand, viewing
 from tessella.tensors.tracing import is_known
 
 
@@ -41,39 +48,64 @@ class _Part:
 
 def get_item(x: Tensor, key: Any) -> Tensor:
     """x[key]."""
+    plain = None if is_traced() else _plain(key if type(key) is tuple else (key,))
+    if plain is not None:
+        return _viewed(x, _known_steps(x._value.layout.shape, plain))
     for entry in key if type(key) is tuple else (key,):  # a loop of `ts.table`?
         read = getattr(type(entry), "__tessella_read__", None)
         if read is not None:
             return read(x, key)
     if x.dtype is not dtypes.bool_ and isinstance(key, Tensor) and key.dtype.is_bool:
-        _check_mask(x, key, 0)
-    parts = _parse(x, key)
+        _check_mask(x.shape, key, 0)
+    parts = _parse(x.shape, key)
     if any(part.kind == "array" for part in parts):
         return _advanced(x, parts)
-    return _basic(x, parts)
+    return _viewed(x, _steps(parts))
 
 
-def _basic(x: Tensor, parts: list[_Part]) -> Tensor:
+def _plain(entries: tuple[Any, ...]) -> tuple[Any, ...] | None:
+    """Integers, slices of integers, None and ... as what can be a key (slices as tuples); else None."""
+    found: list[Any] = []
+    for entry in entries:
+        kind = type(entry)
+        if kind is slice:
+            entry = (entry.start, entry.stop, entry.step)
+            for bound in entry:
+                if bound is not None and type(bound) is not int:
+                    return None
+        elif kind is not int and entry is not None and entry is not Ellipsis:
+            return None
+        found.append(entry)
+    return tuple(found)
+
+
+@functools.lru_cache(maxsize=4096)
+def _known_steps(shape: Shape, plain: tuple[Any, ...]) -> tuple[Primitive, ...]:
+    entries = [slice(*entry) if type(entry) is tuple else entry for entry in plain]
+    return _steps(_parse(shape, tuple(entries)))
+
+
+def _steps(parts: list[_Part]) -> tuple[Primitive, ...]:
     """Take the ranges, then drop the single places and put in the new axes."""
     axes = [part for part in parts if part.kind != "new"]
-    taken = _sliced(x, axes)
-    shape = tuple(1 if p.kind == "new" else p.size for p in parts if p.kind != "integer")
-    return taken if same_shape(shape, taken.shape) else reshape(taken, shape)
-
-
-def _sliced(x: Tensor, axes: list[_Part]) -> Tensor:
-    whole = all(
-        p.start == 0 and p.step == 1 and p.size == n for p, n in zip(axes, x.shape, strict=True)
+    taken = Slice(
+        tuple([part.start for part in axes]),
+        tuple([part.size for part in axes]),
+        tuple([part.step for part in axes]),
     )
-    if whole:
-        # a handle of its own: rebinding it must not touch x
-        return viewing(apply(Slice((0,) * x.ndim, x.shape, (1,) * x.ndim), (x,)), x)
-    starts = tuple(part.start for part in axes)
-    sizes, steps = tuple(part.size for part in axes), tuple(part.step for part in axes)
-    return viewing(apply(Slice(starts, sizes, steps), (x,)), x)
+    wanted = tuple([1 if p.kind == "new" else p.size for p in parts if p.kind != "integer"])
+    return (taken,) if same_shape(wanted, taken.sizes) else (taken, Reshape(wanted))
 
 
-def _parse(x: Tensor, key: Any) -> list[_Part]:
+def _viewed(x: Tensor, steps: tuple[Primitive, ...]) -> Tensor:
+    """A handle of its own, even on all of x: rebinding it must not touch x."""
+    result = x
+    for step in steps:
+        result = apply(step, (result,))
+    return viewing(result, x)
+
+
+def _parse(shape: Shape, key: Any) -> list[_Part]:
     """One part for every axis and new axis."""
     entries = list(key) if isinstance(key, tuple) else [key]
     entries = [_normalised(entry) for entry in entries]
@@ -81,17 +113,17 @@ def _parse(x: Tensor, key: Any) -> list[_Part]:
     dots = [i for i, entry in enumerate(entries) if entry is Ellipsis]
     if len(dots) > 1:
         raise IndexingError("an index can hold one ellipsis (...), several were given")
-    if used > x.ndim:
+    if used > len(shape):
         raise IndexingError(
-            f"too many indices: {used} for a tensor of {x.ndim} dimensions (shape {x.shape})"
+            f"too many indices: {used} for a tensor of {len(shape)} dimensions (shape {shape})"
         )
-    fill = [slice(None)] * (x.ndim - used)
+    fill = [slice(None)] * (len(shape) - used)
     place = dots[0] if dots else len(entries)
     entries = entries[:place] + fill + entries[place + bool(dots) :]
     parts: list[_Part] = []
     axis = 0
     for entry in entries:
-        found = _part(x, entry, axis)
+        found = _part(shape, entry, axis)
         parts += found
         axis += _axes_used(entry)
     return parts
@@ -120,31 +152,31 @@ def _axes_used(entry: Any) -> int:
     return 1
 
 
-def _part(x: Tensor, entry: Any, axis: int) -> list[_Part]:
+def _part(shape: Shape, entry: Any, axis: int) -> list[_Part]:
     if entry is None:
         return [_Part("new")]
     if isinstance(entry, slice):
-        return [_range(x, entry, axis)]
+        return [_range(shape[axis], entry)]
     if isinstance(entry, (int, Size)):
-        size, place = x.shape[axis], entry + x.shape[axis] if entry < 0 else entry
+        size, place = shape[axis], entry + shape[axis] if entry < 0 else entry
         if not -size <= entry < size:
             raise IndexingError(
                 f"index {shown(entry)} is out of range for axis {axis} of size {size}"
             )
         return [_Part("integer", start=place)]  # type: ignore[arg-type]
     if isinstance(entry, Tensor):
-        return _arrays(x, entry, axis)
+        return _arrays(shape, entry, axis)
     raise ArgumentTypeError(
         f"an index must be an integer, a slice, None, ..., or a tensor of integers or bool; "
         f"{type(entry).__name__} was given"
     )
 
 
-def _range(x: Tensor, entry: slice, axis: int) -> _Part:
-    if any(is_symbolic(n) for n in (x.shape[axis], entry.start, entry.stop, entry.step)):
-        return _Part("slice", *_symbolic_range(entry, x.shape[axis]))
+def _range(extent: Any, entry: slice) -> _Part:
+    if any(is_symbolic(n) for n in (extent, entry.start, entry.stop, entry.step)):
+        return _Part("slice", *_symbolic_range(entry, extent))
     try:
-        start, stop, step = entry.indices(x.shape[axis])
+        start, stop, step = entry.indices(extent)
     except TypeError:
         raise IndexingError(f"slice {entry}: its bounds must be integers or None") from None
     except ValueError:
@@ -174,12 +206,12 @@ def _symbolic_range(entry: slice, extent: Any) -> tuple[Any, Any, int]:
     return (start, size, step) if size > 0 else (0, 0, step)
 
 
-def _arrays(x: Tensor, entry: Tensor, axis: int) -> list[_Part]:
+def _arrays(shape: Shape, entry: Tensor, axis: int) -> list[_Part]:
     if entry.dtype.is_bool:
         if entry.ndim == 0:  # as in NumPy: of a new axis it takes the only place, or none
             taken = np.zeros(int(bool(entry)), np.int64)
             return [_Part("array", array=asarray(taken), fresh=True)]
-        _check_mask(x, entry, axis)
+        _check_mask(shape, entry, axis)
         places = np.nonzero(entry.numpy())
         return [_Part("array", array=asarray(place)) for place in places]
     if not entry.dtype.is_integer:
@@ -187,8 +219,8 @@ def _arrays(x: Tensor, entry: Tensor, axis: int) -> list[_Part]:
     return [_Part("array", array=entry)]
 
 
-def _check_mask(x: Tensor, mask: Tensor, axis: int) -> None:
-    covered = x.shape[axis : axis + mask.ndim]
+def _check_mask(shape: Shape, mask: Tensor, axis: int) -> None:
+    covered = shape[axis : axis + mask.ndim]
     if covered != mask.shape:
         raise IndexingError(
             f"a bool index has shape {mask.shape}, but the axes it covers have {covered}"
@@ -203,7 +235,7 @@ def _advanced(x: Tensor, parts: list[_Part]) -> Tensor:
         part if part.kind == "slice" else _Part("slice", 0, n, 1)
         for part, n in zip(axes, x.shape, strict=True)
     ]
-    x = _sliced(x, ranges)
+    x = _viewed(x, _steps(ranges))
     places = [i for i, part in enumerate(axes) if part.kind in ("array", "integer")]
     indices = [_index_array(axes[i]) for i in places]
     gathered: Tensor = apply(Gather(tuple(places)), (x, *indices))
@@ -252,7 +284,7 @@ def set_item(x: Tensor, key: Any, value: Any) -> Tensor:
             f"them first: value.astype(ts.{x.dtype.name})"
         )
     updates = found.astype(x.dtype)
-    parts = _parse(x, key)
+    parts = _parse(x.shape, key)
     if any(part.kind == "array" for part in parts):
         scattered = _scattered(x, parts, updates)
         return scattered if same_shape(scattered.shape, x.shape) else reshape(scattered, x.shape)

@@ -245,7 +245,7 @@ def cov(
     lost = total if aweights is None else sum(weights * aweights) * (total / total)
     count = total - correction * (lost / total)
     result = matmul(centred * weights, centred.mT) / count
-    return result if x.ndim == 2 else reshape(result, ())
+    return reshape(result, ()) if rows.shape[0] == 1 else result
 
 
 @public

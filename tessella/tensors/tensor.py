@@ -50,7 +50,7 @@ Axes: TypeAlias = "int | tuple[int, ...] | None"
 _ADD, _SUBTRACT = elementwise("add"), elementwise("subtract")
 _MULTIPLY, _DIVIDE = elementwise("multiply"), elementwise("divide")
 _mode = autodiff._mode
-_reference = weakref.ref
+_reference, _new = weakref.ref, object.__new__
 _innermost = autodiff.recording.innermost.get
 
 
@@ -61,12 +61,14 @@ class TensorNode(Node):
 
     def __init__(self, primitive: Primitive, inputs: Sequence[Tensor], outputs: Any) -> None:
         self.name = primitive.name
-        self.parents = tuple([None if x._node is None else (x._node, x._output) for x in inputs])
         self.pullback = None
         self.hooks = None
         self.primitive = primitive
         # the handles may be rebound later, so what they hold now is kept
         self.saved: Any = tuple([(x._value, x._node, x._output) for x in inputs])
+        self.parents = tuple([
+            None if node is None else (node, output) for _, node, output in self.saved
+        ])  # fmt: skip
         self.outputs: Any = outputs
 
     def pull(self, cotangents: list[Any]) -> Sequence[Any]:
@@ -744,7 +746,7 @@ ARRAYS: Any = (Tensor, np.ndarray)  # what `@` takes
 
 
 def _make(value: Array, node: Node | None, output: int) -> Tensor:
-    tensor = object.__new__(Tensor)
+    tensor: Tensor = _new(Tensor)
     tensor._value = value
     tensor._node = node
     tensor._output = output
@@ -880,6 +882,8 @@ def operand(value: Any, like: Tensor) -> Any:
 
 def binary(primitive: Elementwise, x: Any, y: Any) -> Tensor:
     """An elementwise primitive of two operands, one of which is a tensor."""
+    if type(y) is float or type(y) is int:  # as it mostly is
+        return apply(primitive, (x, _scalar(y, x._value.layout.dtype)))
     if not isinstance(y, Tensor):
         y = operand(y, x)
         if y is NotImplemented:
@@ -990,14 +994,15 @@ def apply(primitive: Primitive, inputs: Sequence[Tensor]) -> Any:
             value = run(primitive, [x._value for x in inputs])
     else:
         value = _mode.trace.record(primitive, inputs)
-    block = _innermost()  # of `no_grad` and its kin; written out, as microseconds count
-    if block is None or (block.value.enabled if block.is_open() else autodiff.is_enabled()):
-        for x in inputs:
-            if x._node is not None:
+    for x in inputs:
+        if x._node is not None:
+            block = _innermost()  # of `no_grad` and its kin; written out, as microseconds count
+            if block is None or (block.value.enabled if block.is_open() else autodiff.is_enabled()):
                 return _record(primitive, inputs, value)
+            break
     if primitive.multiple_results:
-        return tuple(_make(v, None, 0) for v in value)
-    tensor = object.__new__(Tensor)
+        return tuple([_make(v, None, 0) for v in value])
+    tensor: Tensor = _new(Tensor)
     tensor._value = value
     tensor._node = None
     tensor._output = 0

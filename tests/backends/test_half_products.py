@@ -34,12 +34,12 @@ def laid_out(array, dtype, transposed):
 @pytest.fixture
 def pairs(monkeypatch):
     """Products of pairs, by plain arithmetic where this processor has no instruction for them."""
-    for known in (contraction._recipes, eager._plans):
-        known.clear()
+    contraction._recipes.clear()
+    eager.forget()
     monkeypatch.setattr(tiled_contraction, "multiplies_pairs", lambda dtype: dtype is ts.bfloat16)
     yield
-    for known in (contraction._recipes, eager._plans):
-        known.clear()
+    contraction._recipes.clear()
+    eager.forget()
 
 
 def compare(m, k, n, dtype):

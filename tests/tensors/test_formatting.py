@@ -164,3 +164,19 @@ def test_every_kind_has_its_piece(tensor):
 def test_a_traced_one(capsys):
     ts.jit(lambda x: print(x._repr_html_()) or x)(x)
     assert UNKNOWN in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("dtype", [ts.float16, ts.bfloat16])
+def test_only_what_is_shown_is_converted(dtype):
+    many = ts.broadcast_to(ts.ones((), dtype=dtype), (1 << 40,))
+    assert (
+        repr(many)
+        == f"tensor([1., 1., 1., ..., 1., 1., 1.], shape=({1 << 40},), dtype={dtype.name})"
+    )
+
+
+@pytest.mark.parametrize("shape", [(30, 100), (7, 200), (6, 200), (2, 3, 300), (2,) * 11, (1001,)])
+def test_what_is_shown_in_part_is_written_as_numpy_does(shape):
+    data = np.arange(np.prod(shape)).reshape(shape)
+    body = np.array2string(data, separator=", ", prefix="tensor(", threshold=1000)
+    assert repr(ts.asarray(data)) == f"tensor({body}, shape={shape})"

@@ -17,7 +17,7 @@ import functools
 import mmap
 import weakref
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -56,7 +56,6 @@ def _free_list(capacity: int) -> deque[_Block]:
     return _free.setdefault(capacity, deque(maxlen=most))
 
 
-@functools.lru_cache(maxsize=4096)  # asked for by every operation
 def _capacity(nbytes: int) -> int:
     """The size class: the next of 2^k, 1.25, 1.5 and 1.75 x 2^k."""
     if nbytes <= _SMALLEST:
@@ -97,20 +96,31 @@ def allocate(nbytes: int) -> Buffer:
     Raises:
         OutOfMemoryError: the machine has no such amount of memory.
     """
+    return allocator(nbytes)()
+
+
+@functools.lru_cache(maxsize=4096)  # asked for by every operation
+def allocator(nbytes: int) -> Callable[[], Buffer]:
+    """What makes buffers of one size; see `allocate`."""
     capacity = _capacity(nbytes)
-    blocks = _free.get(capacity)
-    if blocks is None:
-        blocks = _free_list(capacity)
-    try:
-        last = blocks.pop()
-    except IndexError:
-        address, owner = _fresh(nbytes, capacity)
-    else:
-        address, owner = last.address, last.owner
-    buffer = Buffer(address, nbytes, owner)
-    buffer._block = block = _Block(buffer, blocks.append)
-    block.address, block.owner = address, owner
-    return buffer
+    blocks = _free_list(capacity)
+    take, give_back = blocks.pop, blocks.append
+    new = object.__new__
+
+    def make() -> Buffer:
+        try:
+            last = take()
+        except IndexError:
+            address, owner = _fresh(nbytes, capacity)
+        else:
+            address, owner = last.address, last.owner
+        buffer = new(Buffer)
+        buffer.address, buffer.nbytes, buffer._owner = address, nbytes, owner
+        buffer._block = block = _Block(buffer, give_back)
+        block.address, block.owner = address, owner
+        return buffer
+
+    return make
 
 
 def _fresh(nbytes: int, capacity: int) -> tuple[int, Any]:
