@@ -129,15 +129,22 @@ def _of_docstring(name: str, text: str) -> set[str]:
     }
 
 
-def keywords() -> dict[tuple[str, str], set[str]]:
-    """The keywords by function here and library, of functions that both have."""
+def keywords(*libraries: str) -> dict[tuple[str, str], set[str]]:
+    """The keywords by function here and library, of functions that both have; of some libraries, or of all."""
     gathered: dict[tuple[str, str], set[str]] = {}
     for namespace, owner in owners().items():
-        here = {name for name in dir(owner) if not name.startswith("_")}
-        for library, _, path in (place for place in places() if place[1] == namespace):
+        here = {name for name in getattr(owner, "__all__", dir(owner)) if not name.startswith("_")}
+        for library, _, path in _of_namespace(namespace, libraries):
             for name in here & set(public_names(path)):
-                gathered.setdefault((name, library), set()).update(keywords_of(path, name))
+                spelled = {name, getattr(getattr(owner, name), "__name__", name)}
+                for own in spelled:  # `ts.concatenate` is `ts.cat`
+                    gathered.setdefault((own, library), set()).update(keywords_of(path, name))
     return {key: value for key, value in gathered.items() if value}
+
+
+def _of_namespace(namespace: str, libraries: tuple[str, ...]) -> list[tuple[str, str, str]]:
+    found = [place for place in places() if place[1] == namespace]
+    return [place for place in found if not libraries or place[2].split(".")[0] in libraries]
 
 
 def owners() -> dict[str, Any]:

@@ -67,7 +67,12 @@ def _by_name() -> dict[tuple[str, str], Foreign]:
 
 def _cures(rows: str) -> dict[tuple[str, str], str]:
     parts = (row.split("|", 2) for row in rows.strip().splitlines())
-    return {(name.strip(), other.strip()): cure.strip() for name, other, cure in parts}
+    return {
+        (name, other): cure.strip()
+        for names, others, cure in parts
+        for name in names.split()
+        for other in others.split()
+    }
 
 
 @functools.cache
@@ -99,15 +104,19 @@ def keyword_cure(function: str, keyword: str) -> str | None:
 
     >>> keyword_cure("std", "unbiased")
     'write correction=1 for unbiased=True, correction=0 for False'
-    >>> keyword_cure("jit", "donate_argnums")
-    'leave it out: memory is reused by itself'
+    """
+    return keywords().get((function, keyword)) or keywords().get(("*", keyword))
+
+
+def library_with(function: str, keyword: str) -> str | None:
+    """Whose function of this name has a keyword; None if nobody's.
+
+    >>> library_with("Conv2d", "padding_mode")
+    'PyTorch'
     """
     from tessella.names.known import libraries_with
 
-    cure = keywords().get((function, keyword)) or keywords().get(("*", keyword))
-    if cure is None and libraries_with(function, keyword):
-        return f"{libraries_with(function, keyword)[0]} has it; Tessella does not yet"
-    return cure
+    return next(iter(libraries_with(function, keyword)), None)
 
 
 def missing(

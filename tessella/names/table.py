@@ -469,8 +469,6 @@ KEYWORDS = """
 * | requires_grad | call requires_grad_() on the result
 * | layout | leave it out: tensors are dense
 * | memory_format | leave it out: the layout is the system's affair
-* | pin_memory | leave it out: it is of no use on the CPU
-* | non_blocking | leave it out: it is of no use on the CPU
 * | generator | use the methods of a ts.random.Generator, or ts.random with keys
 * | inplace | leave it out: memory is reused by itself; assign the result
 * | names | leave it out: axes have numbers
@@ -486,6 +484,50 @@ KEYWORDS = """
 * | preferred_element_type | convert the operands first: x.astype(dtype)
 * | unbiased | write correction=1 for unbiased=True, correction=0 for False
 * | _stacklevel | leave it out
+* | device | leave it out: the only device is 'cpu'
+* | sharding out_sharding in_shardings out_shardings spmd_axis_name axis_index_groups | leave it out: the only device is 'cpu'
+* | signature extobj | convert first: x.astype(dtype)
+* | out_dtype index_dtype | convert afterwards: result.astype(dtype)
+* | out_int32 | convert afterwards: result.astype(ts.int32)
+* | accuracy | leave it out: functions are exact to two units in the last place
+* | overwrite_input | leave it out: nothing that is given is written over
+* | indices_are_sorted unique_indices assume_unique sparse_grad wrap_negative_indices | leave it out: it is of no use here
+* | non_blocking pin_memory | leave it out: it is of no use on the CPU
+* | foreach fused capturable differentiable | leave it out: a compiled step is one program
+* | donate_argnums donate_argnames | leave it out: memory is reused by itself
+* | inline keep_unused backend compiler_options unroll prevent_cse | leave it out: it is the compiler's affair
+* | holomorphic allow_int reduce_axes | leave it out: gradients are of real numbers
+* | promote_integers | write dtype=...
+* | rowvar | columns as variables are those of x.T
+* | loc | add it to the result: loc + scale * draw
+* | scale | multiply the result by it: loc + scale * draw
+* | force | leave it out: write x.detach().numpy() if there is a history
+Linear Embedding LayerNorm BatchNorm1d BatchNorm2d Conv1d Conv2d Conv3d LSTM | dtype | convert the layer: layer.to(dtype)
+empty_like zeros_like ones_like full_like | shape | use ts.empty, ts.zeros, ts.ones, ts.full with dtype=x.dtype
+backward | inputs | write ts.gradients(loss, inputs), which gives the gradients of these alone
+randint | key | use the method integers of a ts.random.Generator
+pad | mode | it pads with one value, as mode="constant" does
+checkpoint | use_reentrant preserve_rng_state policy | leave it out: the function is computed again with the same random numbers
+swapaxes swapdims transpose | axis1 axis2 axis0 dim0 dim1 | give the two axes by place
+split | indices_or_sections ary | ts.split takes sizes, as PyTorch's; NumPy's is ts.tensor_split(x, sections, axis=...)
+cov | bias | write correction=0 for bias=True
+nan_to_num meshgrid | copy | leave it out: the results are new tensors
+std var | mean | leave it out: the mean is computed along
+repeat_interleave repeat | output_size total_repeat_length | leave it out: it follows from the repeats
+cumprod cumsum cumulative_prod cumulative_sum | reverse | turn it around before and after: ts.flip(ts.flip(x, axis=axis).cumsum(axis), axis=axis)
+select | condlist choicelist default | use ts.where, one inside another
+select | on_true on_false pred | use ts.where(condition, x, y)
+sort | reverse | write descending=True
+sort | is_stable | write stable=True
+topk top_k | operand | give the tensor by place
+trace | axis1 axis2 | use ts.diagonal(x, axis1=..., axis2=...).sum(-1)
+add subtract sub | value | write x + alpha * y
+nonzero argwhere unique_all unique_counts unique_inverse unique_values where | size fill_value | leave it out; in a compiled function use masks, whose shapes are known
+logsumexp | b return_sign | write ts.log((b * ts.exp(x)).sum(axis)), with the largest x taken out
+result_type | tensor tensor1 tensor2 other scalar scalar1 scalar2 | give what is combined by place
+modules named_modules named_parameters named_buffers | remove_duplicate | leave it out: each is given once
+state_dict | keep_vars destination prefix | leave it out; the tensors are without history, and their names can be changed in the dict
+vmap | chunk_size | leave it out, or call it for parts of the batch
 * | dtype | convert first: x.astype(dtype)
 add | alpha | write x + alpha * y
 sub | alpha | write x - alpha * y
@@ -502,7 +544,6 @@ scatter | reduce | use ts.scatter_add for sums
 quantile | method | write interpolation=...
 take | mode | leave it out: places must lie within the axis
 randint | generator | use the method integers of a ts.random.Generator
-Linear | device | leave it out: the only device is 'cpu'
 """
 
 # function | parameter (* for an argument too many) | what may have been meant

@@ -440,7 +440,9 @@ class Module(Conversions):
                 parameter.grad = parameter.grad.detach() * 0
 
     @public
-    def to(self: M, *to: Any, dtype: Any = None, device: Any = None) -> M:
+    def to(
+        self: M, *to: Any, dtype: Any = None, device: Any = None, non_blocking: Any = False
+    ) -> M:
         """Convert all floating parameters, their gradients and buffers to a dtype, or go to a device.
 
         What an optimiser remembers of a parameter follows at its next step.

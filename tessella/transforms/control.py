@@ -49,6 +49,7 @@ _mode = autodiff._mode
 
 
 @users_frames
+@public
 def cond(
     condition: Any, when_true: Callable[..., Any], when_false: Callable[..., Any], *operands: Any
 ) -> Any:
@@ -74,7 +75,8 @@ def cond(
 
 
 @users_frames
-def switch(index: Any, branches: Sequence[Callable[..., Any]], *operands: Any) -> Any:
+@public
+def switch(index: Any, branches: Any, *operands: Any) -> Any:
     """One of several functions of the operands, by its number; a number that is too small or large is clamped.
 
     >>> import tessella as ts
