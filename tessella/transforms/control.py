@@ -64,7 +64,6 @@ def cond(
     >>> ts.cond(ts.asarray(True), lambda x: x + 1.0, lambda x: x - 1.0, ts.asarray(5.0))
     tensor(6.)
     """
-    _require_functions("cond", when_true=when_true, when_false=when_false)
     if not isinstance(condition, (Tensor, np.ndarray)):
         return _known(when_true if condition else when_false, operands)
     condition = trees.as_tensor(condition)
