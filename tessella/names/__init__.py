@@ -9,6 +9,7 @@ from __future__ import annotations
 import difflib
 import fnmatch
 import functools
+import re
 import sys
 import typing
 from collections.abc import Iterator
@@ -39,7 +40,18 @@ def _rows() -> Iterator[Foreign]:
     for row in ROWS.strip().splitlines():
         if row:
             library, namespace, names, here = (part.strip() for part in row.split("|", 3))
-            yield from (Foreign(library, namespace, name, here) for name in names.split())
+            spelled = names.split()
+            for name, cure in zip(spelled, _one_each(here, len(spelled)), strict=True):
+                yield Foreign(library, namespace, name, cure)
+
+
+_CODES = re.compile(r"`[^`]+`(, `[^`]+`)+")
+
+
+def _one_each(here: str, count: int) -> list[str]:
+    """What each of some names is here; a list of as many spellings has one for each, all else is said of all."""
+    codes = re.findall("`[^`]+`", here) if _CODES.fullmatch(here) else []
+    return codes if len(codes) == count else [here] * count
 
 
 def foreign_names() -> Iterator[Foreign]:
@@ -137,8 +149,8 @@ def missing(
 def explain(namespace: str, name: str, owner: object = None, where: str | None = None) -> str:
     """What is said about a name that a namespace does not have.
 
-    >>> explain("ts", "lobpcg")
-    "module 'tessella' has no attribute 'lobpcg': PyTorch has `torch.lobpcg`; Tessella has no counterpart yet"
+    >>> explain("ts", "Future")
+    "module 'tessella' has no attribute 'Future': PyTorch has `torch.Future`; Tessella has no counterpart yet"
     """
     head = f"{_shown(namespace, owner)} has no attribute {name!r}"
     told = f"; {where}" if where else _cured(namespace, name) or _known(namespace, name)

@@ -1,7 +1,7 @@
 """The table of foreign names: what PyTorch, JAX and NumPy call something, and what to write here.
 
 One row a line: whose name it is, where it would be looked for, the name, and what it is here. A name with a `*` stands for
-all that the library has of this kind. Names that mean the same here are not in it: they work. docs/names.md shows it.
+all that the library has of this kind; of several names and as many spellings each stands for its own. Names that mean the same here are not in it: they work. docs/names.md shows it.
 """
 
 from __future__ import annotations
@@ -81,7 +81,8 @@ PyTorch | ts | unique unique_consecutive | `ts.unique_values`, `ts.unique_counts
 PyTorch | ts | use_deterministic_algorithms are_deterministic_algorithms_enabled | not needed: the same operations give the same numbers at every run
 PyTorch | ts | vander | `x[:, None] ** ts.arange(n)`
 PyTorch | ts | isposinf isneginf | `x == ts.inf`, `x == -ts.inf`
-PyTorch | ts | chalf cfloat cdouble | `ts.complex64`, `ts.complex128`
+PyTorch | ts | cfloat cdouble | `ts.complex64`, `ts.complex128`
+PyTorch | ts | chalf | not here; the complex dtypes are `ts.complex64` and `ts.complex128`
 PyTorch | ts | linalg | not here yet as a module; `ts.norm`, `ts.cross`, `ts.matmul`, `ts.outer`, `ts.diagonal`, `ts.trace` are in `ts`. For others NumPy takes tensors: `ts.asarray(np.linalg.inv(x))`, without gradients
 PyTorch | ts | matrix_norm vector_norm frobenius_norm nuclear_norm norm_except_dim | `ts.norm(x, p, axis=...)`
 PyTorch | ts | multi_dot | `ts.einsum`, which finds a good order, or `x @ y @ z`
@@ -110,7 +111,7 @@ PyTorch | ts | float8* float4* bits* uint1 uint2 uint3 uint4 uint5 uint6 uint7 i
 PyTorch | ts | sym_* Sym* | not needed: sizes are whole numbers, also in functions compiled for any size
 PyTorch | ts | Script* *ScriptModule* Graph Node Block CompilationUnit FunctionSchema parse_* import_ir_module* Tag Value Use | `ts.make_graph(function)(example)`; `ts.jit` compiles
 PyTorch | ts | *Storage *StorageBase is_storage | not here: memory is the system's affair; `x.numpy()` shows it
-PyTorch | ts | adaptive_max_pool1d max_pool1d_with_indices channel_shuffle grid_sampler* affine_grid_generator | not here yet; `ts.nn.functional.max_pool1d` and `max_pool2d` are
+PyTorch | ts | adaptive_max_pool1d max_pool1d_with_indices channel_shuffle grid_sampler* affine_grid_generator | not here yet; `ts.nn.functional.max_pool2d` is, and `ts.sliding_window` gives windows
 PyTorch | ts | alpha_dropout_ dropout_ feature_dropout feature_dropout_ feature_alpha_dropout_ native_dropout | `ts.nn.functional.dropout`
 PyTorch | ts | native_batch_norm batch_norm_* *_batch_norm | `ts.nn.functional.batch_norm`
 PyTorch | ts | native_layer_norm | `ts.nn.functional.layer_norm`
@@ -133,7 +134,7 @@ JAX | ts | pmap shard_map sharding devices local_devices device_count device_get
 JAX | ts | remat | `ts.checkpoint`
 JAX | ts | named_call named_scope | not needed: graphs name the user's own lines
 JAX | ts | disable_jit | call the function itself, without `ts.jit`
-JAX | ts | pure_callback experimental | `ts.debug.print`, `ts.debug.breakpoint`
+JAX | ts | pure_callback experimental | `ts.debug.print` or `ts.debug.breakpoint`
 JAX | ts | PRNGKey | `ts.random.key(seed)`
 JAX | ts | config | environment variables, which README.md lists; `ts.set_default_dtype` for x64
 JAX | ts | custom_gradient | `ts.custom_vjp`
@@ -147,7 +148,7 @@ NumPy | ts | dtype | `ts.DType`
 NumPy | ts | bool_ int_ float_ | `ts.bool`, `ts.int64`, `ts.float64`
 NumPy | ts | append insert delete | `ts.concat` of the parts
 NumPy | ts | apply_along_axis | `ts.vmap(function)`
-NumPy | ts | argpartition partition | `ts.argsort`, `ts.sort`, `ts.top_k`
+NumPy | ts | argpartition partition | `ts.argsort(x)`, `ts.sort(x)`
 NumPy | ts | around round_ rint | `ts.round`
 NumPy | ts | array_equal array_equiv | `bool((x == y).all())`, where the shapes are equal
 NumPy | ts | array_split | `ts.tensor_split`
@@ -188,7 +189,7 @@ JAX | ts | log_compiles explain_cache_misses | `print(compiled.explain())`, whic
 JAX | ts | enable_x64 numpy_dtype_promotion default_matmul_precision | `ts.set_default_dtype(ts.float64)`
 JAX | ts | NamedSharding P Shard make_mesh set_mesh smap reshard ds make_array_from_* process_* host_* local_device_count default_device default_backend Device live_arrays copy_to_host_async transfer_guard* memory shard_alike with_sharding_constraint axis_size all_to_all ppermute pshuffle pswapaxes psum_scatter pbroadcast pcast precv psend ragged_all_to_all | not here: the only device is 'cpu'; leave it out
 JAX | ts | clear_caches | not needed: what is compiled is dropped with its function
-JAX | ts | closure_convert custom_derivatives | `ts.custom_vjp`, `ts.custom_jvp`
+JAX | ts | closure_convert custom_derivatives | `ts.custom_vjp` or `ts.custom_jvp`
 JAX | ts | custom_batching | `ts.vmap` follows the function's own operations
 JAX | ts | check_tracer_leaks checking_leaks ensure_compile_time_eval | not needed; a tensor that outlives its trace says so
 JAX | ts | softmax_custom_jvp | `ts.softmax`
@@ -238,7 +239,8 @@ NumPy | ts | flatnonzero | `ts.nonzero(x.ravel())[0]`
 NumPy | ts | extract | `x[mask]`
 NumPy | ts | place putmask copyto | `x[mask] = value`
 NumPy | ts | fill_diagonal diag_indices diag_indices_from | `x[i, i] = value`, with `i = ts.arange(n)`
-NumPy | ts | tril_indices_from triu_indices_from mask_indices | `ts.tril_indices(rows, columns)`, `ts.triu_indices(rows, columns)`
+NumPy | ts | tril_indices_from triu_indices_from | `ts.tril_indices(rows, columns)`, `ts.triu_indices(rows, columns)`
+NumPy | ts | mask_indices | `ts.nonzero(mask)`
 NumPy | ts | fromfunction | `function(*ts.meshgrid(ts.arange(n), ts.arange(m), indexing="ij"))`
 NumPy | ts | fromiter fromfile fromstring fromregex | NumPy's, and `ts.asarray` of its array
 NumPy | ts | frompyfunc ufunc | `ts.map(function)`, of a function of numbers
@@ -263,13 +265,15 @@ NumPy | ts | trim_zeros unwrap packbits unpackbits roots poly* iterable | not he
 NumPy | ts | histogram2d histogram_bin_edges | not here; `ts.histc(x, bins, min, max)` counts one axis
 NumPy | ts | bartlett blackman hamming hanning kaiser | not here; make it with NumPy: `ts.asarray(np.hanning(n))`
 NumPy | ts | euler_gamma | `0.5772156649015329`
-NumPy | ts | array_repr array_str array2string format_float_* base_repr binary_repr | `repr(x)`, `str(x)`
+NumPy | ts | array_repr array_str | `repr(x)`, `str(x)`
+NumPy | ts | array2string format_float_* base_repr binary_repr | `repr(x)`; other texts are NumPy's, which takes tensors
 NumPy | ts | get_printoptions printoptions | `np.set_printoptions`, which printing follows
 NumPy | ts | errstate seterr geterr seterrcall geterrcall | not needed: nothing warns of infinities; `ts.debug.check_nan` looks for NaN
 NumPy | ts | shares_memory may_share_memory isfortran asfortranarray | not here: memory is the system's affair
 NumPy | ts | asarray_chkfinite asmatrix matrix require | `ts.asarray`
 NumPy | ts | datetime* timedelta64 busday* is_busday isnat rec recarray record strings ma | not here: tensors hold numbers
-NumPy | ts | savez_compressed memmap | `ts.io.save_file(tensors, path)`, `ts.io.load_file(path)`
+NumPy | ts | savez_compressed | `ts.io.save_file(tensors, path)`
+NumPy | ts | memmap | NumPy's, and `ts.asarray` of it
 NumPy | ts | ndenumerate ndindex nested_iters flatiter | Python's loops over `x.tolist()`, or `ts.vmap(function)`
 NumPy | ts | real_if_close | `ts.real`
 NumPy | ts | show_config show_runtime info | `ts.backend`, and `python -m tessella`
@@ -329,8 +333,8 @@ JAX | Tensor | on_device_size_in_bytes | `x.nbytes`
 NumPy | Tensor | fill | `x.fill_(value)`
 NumPy | Tensor | flat nditer | `x.ravel()`
 NumPy | Tensor | tobytes tofile dump dumps tostring flags ctypes base byteswap newbyteorder setflags getfield setfield | those of `x.numpy()`
-NumPy | Tensor | partition argpartition | `x.sort()`, `x.argsort()`, `x.topk(k)`
-NumPy | Tensor | choose compress | `x[mask]`, `x.take(places, axis)`
+NumPy | Tensor | partition argpartition | `x.sort()`, `x.argsort()`
+NumPy | Tensor | compress choose | `x[mask]`, `x.take(places, axis)`
 NumPy | Tensor | ptp | `x.max() - x.min()`
 NumPy | Tensor | resize | `x.reshape(shape)`
 PyTorch | Tensor | lu_solve svdvals eigh inv pinv matrix_rank | not here yet; NumPy takes tensors: `ts.asarray(np.linalg.inv(x))`, without gradients
@@ -411,7 +415,8 @@ JAX | F | scaled_matmul scaled_dot_general get_scaled_dot_general_config | `ts.e
 
 PyTorch | optim | RMSprop Rprop Adagrad Adadelta Adamax NAdam RAdam ASGD LBFGS SparseAdam Adafactor Muon | not here yet; `ts.optim.SGD`, `Adam` and `AdamW` are, and `ts.optim.Optimizer` is the class to derive one from
 PyTorch | optim | lr_scheduler swa_utils | not here yet; set the rate before a step: `optimiser.param_groups[0]["lr"] = rate`, which compiled functions follow
-JAX | optim | adamw lamb adagrad | `ts.optim.AdamW`, `ts.optim.Adam`, `ts.optim.SGD`
+Optax | optim | adamw | `ts.optim.AdamW`
+Optax | optim | lamb lion adagrad rmsprop | not here yet; `ts.optim.Optimizer` is the class to derive one from
 PyTorch | optim | *LR LRScheduler LambdaLR ReduceLROnPlateau ChainedScheduler CosineAnnealingWarmRestarts | not here yet; set the rate before a step: `optimiser.param_groups[0]["lr"] = rate`, which compiled functions follow
 
 JAX | random | PRNGKey | `ts.random.key(seed)`
@@ -422,7 +427,7 @@ NumPy | random | seed | `ts.manual_seed(seed)`
 NumPy | random | random random_sample sample | `ts.rand(*shape)`
 NumPy | random | standard_normal | `ts.randn(*shape)`
 NumPy | random | integers | `ts.randint(low, high, shape)`
-NumPy | random | standard_exponential standard_gamma standard_cauchy | `ts.random.exponential(key, shape)`, `gamma`, `cauchy`
+NumPy | random | standard_exponential standard_gamma standard_cauchy | `ts.random.exponential(key, shape)`, `ts.random.gamma(key, a, shape)`, `ts.random.cauchy(key, shape)`
 PyTorch | random | get_rng_state set_rng_state initial_seed fork_rng default_generator | `ts.random.default.state`, which can be read and assigned
 JAX | random | key_data wrap_key_data key_impl key_dtype clone | not needed: a key is a tensor of two uint32 numbers
 JAX | random | double_sided_maxwell f generalized_normal loggamma multinomial | not here yet; `ts.random.normal`, `uniform`, `gamma`, ... are
@@ -432,16 +437,17 @@ NumPy | random | bytes | `ts.random.bits(key, shape)`
 NumPy | random | get_state set_state | `ts.random.default.state`, which can be read and assigned
 NumPy | random | BitGenerator MT19937 PCG64 PCG64DXSM Philox SFC64 bit_generator get_bit_generator set_bit_generator mtrand | `ts.random.Generator(seed)`, which counts keys of Threefry
 
-PyTorch | init | constant eye normal uniform orthogonal kaiming_normal kaiming_uniform xavier_normal xavier_uniform | the same with an underscore at its end: `ts.nn.init.normal_(tensor)`
+PyTorch | init | constant eye normal uniform orthogonal kaiming_normal kaiming_uniform xavier_normal xavier_uniform | the same with an underscore at its end, as `ts.nn.init.normal_(tensor)` has
 PyTorch | init | dirac dirac_ sparse sparse_ | not here yet; assign what you make: `tensor.assign(values)`
 JAX | init | zeros ones | `ts.nn.init.zeros_(tensor)`, `ts.nn.init.ones_(tensor)`
 JAX | init | glorot_normal glorot_uniform | `ts.nn.init.xavier_normal_(tensor)`, `ts.nn.init.xavier_uniform_(tensor)`
 JAX | init | he_normal he_uniform | `ts.nn.init.kaiming_normal_(tensor)`, `ts.nn.init.kaiming_uniform_(tensor)`
-JAX | init | lecun_normal lecun_uniform variance_scaling | `ts.nn.init.kaiming_normal_(tensor, nonlinearity="linear")`, `ts.nn.init.kaiming_uniform_(tensor, nonlinearity="linear")`
+JAX | init | lecun_normal lecun_uniform | `ts.nn.init.kaiming_normal_(tensor, nonlinearity="linear")`, `ts.nn.init.kaiming_uniform_(tensor, nonlinearity="linear")`
+JAX | init | variance_scaling | `ts.nn.init.kaiming_normal_(tensor, mode=..., nonlinearity="linear")`
 JAX | init | truncated_normal | `ts.nn.init.trunc_normal_(tensor)`
 JAX | init | delta_orthogonal Initializer | not here; a function that fills a tensor initialises it
 
-JAX | debug | callback log | `ts.debug.print`, `ts.debug.breakpoint`
+JAX | debug | callback log | `ts.debug.print` or `ts.debug.breakpoint`
 JAX | debug | inspect_array_sharding visualize_array_sharding visualize_sharding | not here: the only device is 'cpu'; leave it out
 
 PyTorch | io | save load | `ts.io.save_file(model.state_dict(), path)`, `ts.io.load_file(path)`

@@ -98,6 +98,8 @@ def test_methods_that_are_to_be_written_are_there(here):
         ("ts", "sparse_coo_tensor", "PyTorch's `sparse_coo_tensor` is not here: tensors are dense"),
         ("ts", "dot_general_p", "JAX's `dot_general_p` is a primitive of JAX's own"),
         ("ts", "StaticModule", "PyTorch has `torch.StaticModule`; Tessella has no counterpart yet"),
+        ("F", "hard_tanh", "JAX's `hard_tanh` is `hardtanh` here"),
+        ("ts", "left_shift", "NumPy's `left_shift` is `ts.bitwise_left_shift` here"),
         ("ts", "math", "`math` is a module of Python's own; write `import math`"),
         ("F", "Optional", "`Optional` is Python's own; write `from typing import Optional`"),
     ],
