@@ -31,6 +31,7 @@ PLACES = {
     "optim": "torch.optim torch.optim.lr_scheduler",
     "random": "torch.random jax.random numpy.random",
     "init": "torch.nn.init jax.nn.initializers",
+    "utils": "torch.nn.utils",
     "debug": "jax.debug",
     "Module": "torch.nn.Module",
     "Optimizer": "torch.optim.Optimizer",
@@ -151,7 +152,7 @@ def owners() -> dict[str, Any]:
     """What is asked for names, by namespace."""
     return {
         "ts": ts, "Tensor": ts.Tensor, "nn": ts.nn, "F": ts.nn.functional, "optim": ts.optim, "random": ts.random,
-        "init": ts.nn.init, "debug": ts.debug, "Module": ts.nn.Module, "Optimizer": ts.optim.Optimizer,
+        "init": ts.nn.init, "utils": ts.nn.utils, "debug": ts.debug, "Module": ts.nn.Module, "Optimizer": ts.optim.Optimizer,
     }  # fmt: skip
 
 

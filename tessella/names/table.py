@@ -15,6 +15,7 @@ NAMESPACES = {
     "optim": "tessella.optim",
     "random": "tessella.random",
     "init": "tessella.nn.init",
+    "utils": "tessella.nn.utils",
     "io": "tessella.io",
     "debug": "tessella.debug",
     "Module": "tessella.nn.Module",
@@ -354,7 +355,6 @@ JAX | Tensor | addressable_shards global_shards is_fully_* committed copy_to_hos
 
 PyTorch | nn | parameter | `ts.nn.Parameter`
 PyTorch | nn | modules | the classes are in `ts.nn` itself
-PyTorch | nn | utils | not here yet; `ts.nn.functional_call` and `module.parameters()` are
 PyTorch | nn | parallel DataParallel | not here: a program uses all cores by itself
 PyTorch | nn | ModuleDict ParameterList ParameterDict | not here yet; `ts.nn.ModuleList` is, and attributes of a Module may be modules and parameters
 PyTorch | nn | GRU RNN RNNCell LSTMCell GRUCell | not here yet; `ts.nn.LSTM` is, and `ts.scan` makes loops
@@ -446,6 +446,13 @@ JAX | init | lecun_normal lecun_uniform | `ts.nn.init.kaiming_normal_(tensor, no
 JAX | init | variance_scaling | `ts.nn.init.kaiming_normal_(tensor, mode=..., nonlinearity="linear")`
 JAX | init | truncated_normal | `ts.nn.init.trunc_normal_(tensor)`
 JAX | init | delta_orthogonal Initializer | not here; a function that fills a tensor initialises it
+
+PyTorch | utils | clip_grad_norm clip_grad get_total_norm clip_grads_with_norm_ | `ts.nn.utils.clip_grad_norm_(parameters, most)`, which gives the norm
+PyTorch | utils | weight_norm spectral_norm remove_weight_norm remove_spectral_norm parametrize parametrizations prune | not here yet; compute the weight in `forward`
+PyTorch | utils | rnn | not here yet; `ts.pad` and masks make sequences equally long
+PyTorch | utils | stateless | `ts.nn.functional_call`
+PyTorch | utils | skip_init | not here: a module has its parameters from the beginning
+PyTorch | utils | fuse_* fusion convert_conv* memory_format | not needed: the layout and what is computed together are the system's affair
 
 JAX | debug | callback log | `ts.debug.print` or `ts.debug.breakpoint`
 JAX | debug | inspect_array_sharding visualize_array_sharding visualize_sharding | not here: the only device is 'cpu'; leave it out
