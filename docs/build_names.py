@@ -25,6 +25,8 @@ and [from NumPy](from_numpy.md).
 SPACES = {
     "ts": "Functions: `ts`", "Tensor": "Methods of `Tensor`", "nn": "Layers: `ts.nn`",
     "F": "Functions of networks: `ts.nn.functional`", "optim": "Optimisers: `ts.optim`", "random": "`ts.random`",
+    "init": "`ts.nn.init`", "utils": "`ts.nn.utils`", "io": "`ts.io`", "debug": "`ts.debug`",
+    "Module": "Attributes of a module", "Optimizer": "Attributes of an optimiser",
 }  # fmt: skip
 
 
@@ -66,7 +68,10 @@ def keywords() -> list[str]:
 def page() -> str:
     rows = [line for space in SPACES for line in table(space)]
     count = len(list(foreign_names()))
-    told = f"The tables have {count} names.\n"
+    told = (
+        f"The tables have {count} names; a name with a `*` stands for all of its kind. Of another name that PyTorch, JAX or\n"
+        "NumPy has (`tessella/names/names.txt`) the error says that there is no counterpart yet.\n"
+    )
     return "\n".join([INTRODUCTION, *there(), told, *rows, *keywords()]).rstrip() + "\n"
 
 

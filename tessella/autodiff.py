@@ -177,10 +177,10 @@ def enable_grad(function: Any = None, /) -> Any:
 
 
 @overload
-def inference_mode(mode: bool = True, /) -> Block: ...
+def inference_mode(mode: bool = True) -> Block: ...
 @overload
-def inference_mode(mode: Function, /) -> Function: ...
-def inference_mode(mode: Any = True, /) -> Any:
+def inference_mode(mode: Function) -> Function: ...
+def inference_mode(mode: Any = True) -> Any:
     """As `no_grad`; with False it changes nothing.
 
     >>> with inference_mode():

@@ -18,7 +18,15 @@ from collections.abc import Callable, Mapping, Sequence
 from types import FunctionType
 from typing import Any, TypeVar
 
-from tessella.arguments.gates import BOTH, NAMED, POSITIONAL, SEVERAL, Gate, Parameter
+from tessella.arguments.gates import (
+    BOTH,
+    NAMED,
+    POSITIONAL,
+    SEVERAL,
+    Gate,
+    Parameter,
+    unknown_keyword,
+)
 from tessella.arguments.kinds import MISSING, TENSOR, TENSORS, kind_of, scope
 
 Function = TypeVar("Function", bound=Callable[..., Any])
@@ -139,10 +147,25 @@ def was_refused(error: TypeError) -> bool:
     return error.__traceback__ is not None and error.__traceback__.tb_next is None
 
 
+def refuse(function: str, others: Mapping[str, Any], *names: str) -> None:
+    """What a function without a gate does with keywords that are not its own.
+
+    Args:
+        names: of its parameters.
+
+    Raises:
+        ArgumentTypeError: there are such keywords.
+
+    >>> refuse("clone", {})
+    """
+    for keyword in others:
+        raise unknown_keyword(function, keyword, names)
+
+
 def gate_of(function: Callable[..., Any]) -> Gate | None:
     """The gate that a function is behind, if there is one."""
     found: Gate | None = getattr(function, "__gate__", None)
     return found
 
 
-__all__ = ["elementwise", "gate_of", "public", "was_refused"]
+__all__ = ["elementwise", "gate_of", "public", "refuse", "was_refused"]

@@ -5,7 +5,8 @@ from __future__ import annotations
 import copy
 import difflib
 import inspect
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from tessella.arguments.kinds import (
@@ -19,9 +20,9 @@ from tessella.arguments.kinds import (
     scope,
     shown,
 )
-from tessella.arguments.spellings import SPELLINGS
+from tessella.arguments.spellings import SPELLINGS, SPELLINGS_OF
 from tessella.errors import ArgumentTypeError, TessellaError
-from tessella.names import argument_cure, keyword_cure
+from tessella.names import argument_cure, keyword_cure, library_with
 
 POSITIONAL, BOTH, SEVERAL, NAMED = (
     inspect.Parameter.POSITIONAL_ONLY,
@@ -40,6 +41,37 @@ class Parameter(NamedTuple):
     place: Any  # how it is passed, in the words of `inspect`
     annotation: str
     default: Any
+
+
+def unknown_keyword(
+    function: str,
+    keyword: str,
+    names: Sequence[str],
+    spelled: Mapping[str, str] = MappingProxyType({}),
+) -> ArgumentTypeError:
+    """The error for a keyword that a function does not have: what to do instead, or which one was meant.
+
+    Args:
+        names: of its parameters.
+        spelled: what else they may be called.
+    """
+    head = f"{function}: no argument `{keyword}`"
+    cure = keyword_cure(function, keyword)
+    if cure:
+        return ArgumentTypeError(f"{head}: {cure}")
+    takes = f"t takes {listed(names)}"
+    library = library_with(function, keyword)
+    if library:
+        return ArgumentTypeError(f"{head} yet, which {library} has; i{takes}")
+    known = {name: name for name in names} | dict(spelled)
+    close = difflib.get_close_matches(keyword, known, 1)
+    hint = f"; did you mean `{known[close[0]]}`? I{takes}" if close else f"; i{takes}"
+    return ArgumentTypeError(head + hint)
+
+
+def listed(names: Iterable[str]) -> str:
+    """Names as messages show them."""
+    return ", ".join(f"`{name}`" for name in names) or "none"
 
 
 class Gate:
@@ -66,8 +98,8 @@ class Gate:
         self.by_name = [p.name for p in self.parameters if p.place is NAMED]
         self.several = next((p.name for p in self.parameters if p.place is SEVERAL), None)
         self.defaults = {p.name: p.default for p in self.parameters}
-        self.spelled: dict[str, str] = {}
-        for name in (*self.by_place, *self.by_name):
+        self.spelled = dict(SPELLINGS_OF.get(self.name, {}))
+        for name in (*self.by_place, *self.by_name, *filter(None, [self.several])):
             for other in SPELLINGS.get(name, ()):
                 self.spelled.setdefault(other, name)
 
@@ -164,36 +196,25 @@ class Gate:
 
     def _spell(self, keyword: str, value: Any, values: dict[str, Any]) -> None:
         """A keyword that is no parameter's name, or of one that has only a place."""
-        if keyword in values and keyword != self.several:
-            return self._give(keyword, keyword, value, values)
-        if keyword in self.spelled:
-            return self._give(self.spelled[keyword], keyword, value, values)
+        name = keyword if keyword in values else self.spelled.get(keyword)
+        if name is not None:
+            return self._give(name, keyword, value, values)
         if keyword == "out" and value is None:
             return None
-        cure = keyword_cure(self.name, keyword)
-        raise ArgumentTypeError(
-            f"{self.name}: no argument `{keyword}`{f': {cure}' if cure else self._nearest(keyword)}"
-        )
-
-    def _nearest(self, keyword: str) -> str:
         names = [p.name for p in self.parameters if p.name not in RECEIVERS]
-        spelled = {name: name for name in names} | self.spelled
-        close = difflib.get_close_matches(keyword, spelled, 1)
-        hint = f"; did you mean `{spelled[close[0]]}`?" if close else ""
-        return (
-            f"{hint} It takes {self._listed(names)}"
-            if close
-            else f"; it takes {self._listed(names)}"
-        )
+        raise unknown_keyword(self.name, keyword, names, self.spelled)
 
     def _listed(self, names: Iterable[str]) -> str:
-        return ", ".join(f"`{name}`" for name in names) or "none"
+        return listed(names)
 
     def _give(self, name: str, spelled: str, value: Any, values: dict[str, Any]) -> None:
         before = values[name]
-        if before is not self.defaults[name] and before is not MISSING:
+        is_several = name == self.several
+        if before if is_several else before is not self.defaults[name] and before is not MISSING:
             also = "twice" if spelled == name else f"twice, as `{name}` and as `{spelled}`"
             raise ArgumentTypeError(f"{self.name}: `{name}` was given {also}; give it once")
+        if is_several:  # all by one keyword, as PyTorch has `size=(2, 3)`
+            value = tuple(value) if isinstance(value, (list, tuple)) else (value,)
         values[name] = value
 
     def _require_all_given(self, values: dict[str, Any]) -> None:

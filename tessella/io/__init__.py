@@ -1,5 +1,16 @@
 """Files of tensors."""
 
+from typing import TYPE_CHECKING as _TYPE_CHECKING
+from typing import NoReturn as _NoReturn
+
 from tessella.io.safetensors import load_file, save_file
+from tessella.names import missing as _missing
+
+if not _TYPE_CHECKING:  # for which it would mean that all names are there
+
+    def __getattr__(name: str) -> _NoReturn:
+        """The error says what other libraries mean by this name, or which name is near it."""
+        raise _missing("io", name)
+
 
 __all__ = ["load_file", "save_file"]

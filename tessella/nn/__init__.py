@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING as _TYPE_CHECKING
 from typing import NoReturn as _NoReturn
 
 from tessella.names import missing as _missing
-from tessella.nn import functional, init
+from tessella.nn import functional, init, utils
 from tessella.nn.activations import (
     ELU,
     GELU,
@@ -108,4 +108,5 @@ __all__ = [
     "functional_call",
     "init",
     "stack_module_state",
+    "utils",
 ]

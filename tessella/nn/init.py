@@ -7,16 +7,25 @@ orthogonal.
 from __future__ import annotations
 
 import math
-from typing import Literal, TypeAlias
+from typing import TYPE_CHECKING, Literal, NoReturn, TypeAlias
 
 import numpy as np
 
 from tessella.arguments import public
 from tessella.arguments.kinds import register_class
 from tessella.errors import ArgumentError, ShapeError
+from tessella.names import missing
 from tessella.tensors import random
 from tessella.tensors.creation import asarray, full
+from tessella.tensors.creation import eye as identity
 from tessella.tensors.tensor import Tensor
+
+if not TYPE_CHECKING:  # for which it would mean that all names are there
+
+    def __getattr__(name: str) -> NoReturn:
+        """The error says what other libraries mean by this name, or which name is near it."""
+        raise missing("init", name)
+
 
 Filled: TypeAlias = Tensor  # no array, whose copy would be filled
 register_class("Filled", lambda: Tensor, "a Tensor, which is filled in place")
@@ -39,6 +48,26 @@ def normal_(tensor: Filled, mean: float = 0.0, std: float = 1.0) -> Tensor:
 
 
 @public
+def trunc_normal_(
+    tensor: Filled, mean: float = 0.0, std: float = 1.0, a: float = -2.0, b: float = 2.0
+) -> Tensor:
+    """Normally distributed numbers, of those that lie between a and b.
+
+    Raises:
+        ArgumentError: a lies above b, or std is not positive.
+
+    >>> import tessella as ts
+    >>> bool((trunc_normal_(ts.zeros(100), std=0.02, a=-0.04, b=0.04).abs() <= 0.04).all())
+    True
+    """
+    if not std > 0.0:
+        raise ArgumentError(f"trunc_normal_: std is {std}; expected a number above 0")
+    low, high = (a - mean) / std, (b - mean) / std
+    drawn = random.truncated_normal(random.default.key(), low, high, tensor.shape)
+    return _set(tensor, (mean + std * drawn).clip(a, b))
+
+
+@public
 def constant_(tensor: Filled, value: float) -> Tensor:
     """One value everywhere."""
     return _set(tensor, full(tensor.shape, value, dtype=tensor.dtype))
@@ -54,6 +83,23 @@ def zeros_(tensor: Filled) -> Tensor:
 def ones_(tensor: Filled) -> Tensor:
     """Ones."""
     return constant_(tensor, 1.0)
+
+
+@public
+def eye_(tensor: Filled) -> Tensor:
+    """The identity: ones where the row is the column, zeros elsewhere.
+
+    Raises:
+        ShapeError: it is no matrix.
+
+    >>> import tessella as ts
+    >>> eye_(ts.zeros((2, 3)))
+    tensor([[1., 0., 0.],
+            [0., 1., 0.]])
+    """
+    if tensor.ndim != 2:
+        raise ShapeError(f"eye_: shape {tensor.shape}; expected a matrix")
+    return _set(tensor, identity(*tensor.shape))
 
 
 @public
@@ -138,3 +184,9 @@ def orthogonal_(tensor: Filled, gain: float = 1.0) -> Tensor:
     q = q * np.sign(np.diag(r))
     q = q.T if rows < columns else q
     return _set(tensor, asarray((gain * q).reshape(tensor.shape)))
+
+
+__all__ = [
+    "calculate_gain", "constant_", "eye_", "fans", "kaiming_normal_", "kaiming_uniform_", "normal_", "ones_",
+    "orthogonal_", "trunc_normal_", "uniform_", "xavier_normal_", "xavier_uniform_", "zeros_",
+]  # fmt: skip

@@ -22,6 +22,8 @@ from tessella.errors import (
     MissingRuleError,
     StateDictError,
 )
+from tessella.names import missing
+from tessella.nn.conversions import Conversions
 from tessella.tensors.creation import asarray, checked_device
 from tessella.tensors.tensor import Tensor, about_to_write, at_once, guarded, is_traced, touched
 from tessella.tracebacks import calls_users, shorten
@@ -92,7 +94,7 @@ class IncompatibleKeys(NamedTuple):
     unexpected_keys: list[str]
 
 
-class Module:
+class Module(Conversions):
     """The base of all layers. Write `__init__` and `forward`; the rest follows.
 
     Parameters, buffers and modules that are assigned as attributes are found again by their names.
@@ -224,7 +226,9 @@ class Module:
             found = self.__dict__.get(table)
             if found is not None and name in found:
                 return found[name]
-        raise AttributeError(f"{type(self).__name__} has no attribute {name!r}")
+        if name.startswith("__"):  # which Python itself and libraries look for
+            raise AttributeError(f"{type(self).__name__} has no attribute {name!r}")
+        raise missing("Module", name, self)
 
     def __delattr__(self, name: str) -> None:
         for table in (self._parameters, self._buffers, self._modules):
@@ -352,6 +356,28 @@ class Module:
         return (buffer for _, buffer in self.named_buffers(recurse))
 
     @public
+    def get_parameter(self, target: str) -> Parameter:
+        """The parameter of a dotted name."""
+        return self._get("_parameters", target)  # type: ignore[return-value]
+
+    @public
+    def get_buffer(self, target: str) -> Tensor:
+        """The buffer of a dotted name."""
+        return self._get("_buffers", target)
+
+    def _get(self, table: str, target: str) -> Tensor:
+        path, _, name = target.rpartition(".")
+        owner = self.get_submodule(path)
+        touched(owner)
+        held: Mapping[str, Tensor | None] = getattr(owner, table)
+        found = held.get(name)
+        if found is None:
+            function = "get_parameter" if table == "_parameters" else "get_buffer"
+            names = ", ".join(held) or "none"
+            raise ArgumentError(f"{function}: {target!r}: no {name!r}; there is: {names}")
+        return found
+
+    @public
     def get_submodule(self, target: str) -> Module:
         """The module of a dotted name."""
         found = self
@@ -414,7 +440,9 @@ class Module:
                 parameter.grad = parameter.grad.detach() * 0
 
     @public
-    def to(self: M, *to: Any, dtype: Any = None, device: Any = None) -> M:
+    def to(
+        self: M, *to: Any, dtype: Any = None, device: Any = None, non_blocking: Any = False
+    ) -> M:
         """Convert all floating parameters, their gradients and buffers to a dtype, or go to a device.
 
         What an optimiser remembers of a parameter follows at its next step.

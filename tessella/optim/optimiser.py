@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from tessella import autodiff
 from tessella.arguments import constructor_gate, public
 from tessella.arguments.kinds import shown
 from tessella.errors import ArgumentError, ArgumentTypeError, MissingRuleError, StateDictError
+from tessella.names import missing
 from tessella.tensors.creation import asarray, zeros
 from tessella.tensors.tensor import Tensor, about_to_write, guarded, is_traced, touched
 from tessella.tensors.tracing import suspended
@@ -226,6 +227,18 @@ class Optimizer:
         found: list[tuple[str, Any]] = [("param_groups", self.param_groups), ("state", self.state)]
         found += [("params", group["params"]) for group in self.param_groups]
         return found + [("state", state) for state in self.state.values()]
+
+    if not TYPE_CHECKING:  # for which it would mean that all attributes are there
+
+        def __getattr__(self, name: str) -> NoReturn:
+            """The error says where an option is, what PyTorch means by a name, or which one is near it."""
+            if name.startswith("__"):  # which Python itself and libraries look for
+                raise AttributeError(f"{type(self).__name__} has no attribute {name!r}")
+            is_option = name in self.__dict__.get("defaults", ())
+            where = (
+                f"its groups have it: optimiser.param_groups[0]['{name}']" if is_option else None
+            )
+            raise missing("Optimizer", name, self, where)
 
     def __repr__(self) -> str:
         groups = [_told(group) for group in self.param_groups]

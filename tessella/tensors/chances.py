@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from tessella import dtypes
 from tessella.arguments import public
-from tessella.arguments.kinds import DTypeLike
+from tessella.arguments.kinds import Device, DTypeLike
 from tessella.errors import ArgumentError, DTypeError, ShapeError
+from tessella.tensors.creation import checked_device, tracked
 from tessella.tensors.elementwise import log, where
 from tessella.tensors.manipulation import expand_dims
 from tessella.tensors.random import default
@@ -15,27 +16,40 @@ from tessella.tensors.tracing import is_known
 
 
 @public
-def rand_like(x: Tensor, /, *, dtype: DTypeLike = None) -> Tensor:
+def rand_like(
+    x: Tensor, /, *, dtype: DTypeLike = None, device: Device = None, requires_grad: bool = False
+) -> Tensor:
     """Numbers spread evenly over [0, 1), of x's shape and dtype."""
-    return default.uniform(x.shape, dtype=dtype or x.dtype)
+    checked_device(device)
+    return tracked(default.uniform(x.shape, dtype=dtype or x.dtype), requires_grad)
 
 
 @public
-def randn_like(x: Tensor, /, *, dtype: DTypeLike = None) -> Tensor:
+def randn_like(
+    x: Tensor, /, *, dtype: DTypeLike = None, device: Device = None, requires_grad: bool = False
+) -> Tensor:
     """Normally distributed numbers, of x's shape and dtype.
 
     >>> import tessella as ts
     >>> randn_like(ts.zeros((2, 3))).shape
     (2, 3)
     """
-    return default.normal(x.shape, dtype=dtype or x.dtype)
+    checked_device(device)
+    return tracked(default.normal(x.shape, dtype=dtype or x.dtype), requires_grad)
 
 
 @public
 def randint_like(
-    x: Tensor, /, low: int, high: int | None = None, *, dtype: DTypeLike = None
+    x: Tensor,
+    /,
+    low: int,
+    high: int | None = None,
+    *,
+    dtype: DTypeLike = None,
+    device: Device = None,
 ) -> Tensor:
     """Whole numbers from low to high - 1 (from 0 to low - 1, if only one number is given), of x's shape and dtype."""
+    checked_device(device)
     least, most = (0, low) if high is None else (low, high)
     kind = dtype or x.dtype
     drawn = default.integers(least, most, x.shape)

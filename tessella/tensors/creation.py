@@ -48,6 +48,11 @@ def checked_device(device: Any) -> str:
     return "cpu"
 
 
+def tracked(made: Tensor, requires_grad: bool) -> Tensor:
+    """What was made, as a leaf that requires a gradient if that was asked for."""
+    return made.requires_grad_() if requires_grad else made
+
+
 @public
 def asarray(
     obj: Any, /, *, dtype: DTypeLike = None, device: Device = None, copy: bool | None = None
@@ -157,8 +162,7 @@ def tensor(
     >>> tensor([1.0, 2.0], requires_grad=True)
     tensor([1., 2.], requires_grad=True)
     """
-    made = asarray(data, dtype=dtype, device=device, copy=True).detach()
-    return made.requires_grad_() if requires_grad else made
+    return tracked(asarray(data, dtype=dtype, device=device, copy=True).detach(), requires_grad)
 
 
 def _as_numpy(obj: Any, target: DType | None) -> np.ndarray[Any, Any]:
@@ -244,7 +248,12 @@ def _holds_numpy(obj: Any) -> bool:
 
 @public
 def full(
-    shape: ShapeLike, fill_value: Number, *, dtype: DTypeLike = None, device: Device = None
+    shape: ShapeLike,
+    fill_value: Number,
+    *,
+    dtype: DTypeLike = None,
+    device: Device = None,
+    requires_grad: bool = False,
 ) -> Tensor:
     """A tensor of one value.
 
@@ -256,9 +265,12 @@ def full(
     if bind is not None:  # a number among the arguments of a traced function
         from tessella.tensors.manipulation import broadcast_to
 
-        return broadcast_to(asarray(bind(None), dtype=dtype), check_shape(shape, "full"))
+        made = broadcast_to(asarray(bind(None), dtype=dtype), check_shape(shape, "full"))
+        return tracked(made, requires_grad)
     kind = _dtype_of_number(fill_value) if dtype is None else as_dtype(dtype)
-    return filled(fitting(fill_value, kind), check_shape(shape, "full"), kind)
+    return tracked(
+        filled(fitting(fill_value, kind), check_shape(shape, "full"), kind), requires_grad
+    )
 
 
 def _dtype_of_number(value: Any) -> DType:
@@ -268,59 +280,80 @@ def _dtype_of_number(value: Any) -> DType:
 
 
 @public
-def zeros(shape: ShapeLike, *, dtype: DTypeLike = None, device: Device = None) -> Tensor:
+def zeros(
+    shape: ShapeLike, *, dtype: DTypeLike = None, device: Device = None, requires_grad: bool = False
+) -> Tensor:
     """A tensor of zeros (float32 by default)."""
     checked_device(device)
     kind = as_dtype(dtype or default_float())
-    return filled(0, check_shape(shape, "zeros"), kind)
+    return tracked(filled(0, check_shape(shape, "zeros"), kind), requires_grad)
 
 
 @public
-def ones(shape: ShapeLike, *, dtype: DTypeLike = None, device: Device = None) -> Tensor:
+def ones(
+    shape: ShapeLike, *, dtype: DTypeLike = None, device: Device = None, requires_grad: bool = False
+) -> Tensor:
     """A tensor of ones (float32 by default)."""
     checked_device(device)
     kind = as_dtype(dtype or default_float())
-    return filled(1, check_shape(shape, "ones"), kind)
+    return tracked(filled(1, check_shape(shape, "ones"), kind), requires_grad)
 
 
 @public
-def empty(shape: ShapeLike, *, dtype: DTypeLike = None, device: Device = None) -> Tensor:
+def empty(
+    shape: ShapeLike, *, dtype: DTypeLike = None, device: Device = None, requires_grad: bool = False
+) -> Tensor:
     """A tensor whose elements are whatever was in memory."""
     checked_device(device)
     kind = as_dtype(dtype or default_float())
-    return from_array(empty_array(contiguous_layout(check_shape(shape, "empty"), kind)))
+    made = from_array(empty_array(contiguous_layout(check_shape(shape, "empty"), kind)))
+    return tracked(made, requires_grad)
 
 
 @public
-def zeros_like(x: Tensor, /, *, dtype: DTypeLike = None, device: Device = None) -> Tensor:
+def zeros_like(
+    x: Tensor, /, *, dtype: DTypeLike = None, device: Device = None, requires_grad: bool = False
+) -> Tensor:
     """Zeros of x's shape and dtype."""
-    return zeros(x.shape, dtype=dtype or x.dtype, device=device)
+    return zeros(x.shape, dtype=dtype or x.dtype, device=device, requires_grad=requires_grad)
 
 
 @public
-def ones_like(x: Tensor, /, *, dtype: DTypeLike = None, device: Device = None) -> Tensor:
+def ones_like(
+    x: Tensor, /, *, dtype: DTypeLike = None, device: Device = None, requires_grad: bool = False
+) -> Tensor:
     """Ones of x's shape and dtype."""
-    return ones(x.shape, dtype=dtype or x.dtype, device=device)
+    return ones(x.shape, dtype=dtype or x.dtype, device=device, requires_grad=requires_grad)
 
 
 @public
-def empty_like(x: Tensor, /, *, dtype: DTypeLike = None, device: Device = None) -> Tensor:
+def empty_like(
+    x: Tensor, /, *, dtype: DTypeLike = None, device: Device = None, requires_grad: bool = False
+) -> Tensor:
     """A tensor of x's shape and dtype with unknown elements."""
-    return empty(x.shape, dtype=dtype or x.dtype, device=device)
+    return empty(x.shape, dtype=dtype or x.dtype, device=device, requires_grad=requires_grad)
 
 
 @public
 def full_like(
-    x: Tensor, /, fill_value: Number, *, dtype: DTypeLike = None, device: Device = None
+    x: Tensor,
+    /,
+    fill_value: Number,
+    *,
+    dtype: DTypeLike = None,
+    device: Device = None,
+    requires_grad: bool = False,
 ) -> Tensor:
     """One value in x's shape and dtype."""
-    return full(x.shape, fill_value, dtype=dtype or x.dtype, device=device)
+    return full(
+        x.shape, fill_value, dtype=dtype or x.dtype, device=device, requires_grad=requires_grad
+    )
 
 
 @public
 def arange(
     start: float, /, stop: float | None = None, step: float = 1, *, dtype: DTypeLike = None,
-    device: Device = None,
+    device: Device = None, requires_grad: bool = False,
 ) -> Tensor:  # fmt: skip
     """start, start + step, ... below stop.
 
@@ -353,11 +386,12 @@ def arange(
     if is_traced() and (kind.is_integer or whole):
         counted: Tensor = apply(Iota(count, kind), (filled(0, (), kind),))
         counted = counted if step == 1 else counted * as_integer(step)
-        return counted if start == 0 else counted + as_integer(start)
+        counted = counted if start == 0 else counted + as_integer(start)
+        return tracked(counted, requires_grad)
     result = empty_array(contiguous_layout((count,), kind))
     if count:
         to_numpy(result)[...] = _counting(start, step, count, kind)
-    return from_array(result)
+    return tracked(from_array(result), requires_grad)
 
 
 def _whole_steps(start: float, step: float, count: int, kind: DType) -> tuple[int, int]:
@@ -400,7 +434,7 @@ def _range_dtype(*numbers: float) -> DType:
 @public
 def linspace(
     start: float, stop: float, /, num: int, *, dtype: DTypeLike = None, device: Device = None,
-    endpoint: bool = True,
+    endpoint: bool = True, requires_grad: bool = False,
 ) -> Tensor:  # fmt: skip
     """`num` evenly spaced numbers from start to stop.
 
@@ -412,7 +446,7 @@ def linspace(
     kind = as_dtype(dtype or default_float())
     with memory_for(8 * num):
         values = np.linspace(start, stop, num, endpoint=endpoint).astype(kind.numpy)
-    return from_array(from_numpy(values, copy=True))
+    return tracked(from_array(from_numpy(values, copy=True)), requires_grad)
 
 
 @public
@@ -424,6 +458,7 @@ def eye(
     k: int = 0,
     dtype: DTypeLike = None,
     device: Device = None,
+    requires_grad: bool = False,
 ) -> Tensor:
     """Ones on diagonal k, zeros elsewhere.
 
@@ -436,7 +471,7 @@ def eye(
     kind = as_dtype(dtype or default_float())
     with memory_for(math.prod(shape) * kind.itemsize):
         values = np.eye(n_rows, n_cols, k, dtype=kind.numpy)
-    return from_array(from_numpy(values, copy=True))
+    return tracked(from_array(from_numpy(values, copy=True)), requires_grad)
 
 
 @public

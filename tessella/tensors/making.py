@@ -11,7 +11,7 @@ from tessella.arguments.kinds import DTypeLike
 from tessella.backends.array import check_count
 from tessella.backends.cpu.buffers import memory_for
 from tessella.dtypes import as_dtype
-from tessella.tensors.creation import asarray, checked_device
+from tessella.tensors.creation import asarray, checked_device, tracked
 from tessella.tensors.tensor import Tensor, default_float
 
 
@@ -38,7 +38,7 @@ def from_numpy(data: Any, /) -> Tensor:
 @public
 def logspace(
     start: float, stop: float, /, num: int = 100, base: float = 10.0, *, dtype: DTypeLike = None,
-    device: Any = None,
+    device: Any = None, requires_grad: bool = False,
 ) -> Tensor:  # fmt: skip
     """`num` numbers from base^start to base^stop, evenly spaced by their exponents.
 
@@ -50,7 +50,7 @@ def logspace(
     kind = as_dtype(dtype or default_float())
     with memory_for(8 * num), np.errstate(all="ignore"):
         values = np.logspace(start, stop, num, base=base).astype(kind.numpy)
-    return asarray(values)
+    return tracked(asarray(values), requires_grad)
 
 
 @public

@@ -21,6 +21,7 @@ import numpy as np
 from tessella import dtypes, forking
 from tessella.arguments import public
 from tessella.arguments.kinds import (
+    Device,
     DTypeLike,
     Natural,
     NotNegative,
@@ -36,7 +37,7 @@ from tessella.primitives.base import Shape
 from tessella.primitives.random import RandomBits, threefry
 from tessella.scalar import operators
 from tessella.scalar.function import ScalarFunction
-from tessella.tensors.creation import asarray
+from tessella.tensors.creation import asarray, checked_device, tracked
 from tessella.tensors.distributions import (
     bernoulli,
     beta,
@@ -272,26 +273,36 @@ def manual_seed(seed: Any) -> None:
 
 
 @public
-def rand(*shape: Any, dtype: DTypeLike = None) -> Tensor:
+def rand(
+    *shape: Any, dtype: DTypeLike = None, device: Device = None, requires_grad: bool = False
+) -> Tensor:
     """Numbers spread evenly over [0, 1)."""
-    return default.uniform(_shape(shape), dtype=dtype)
+    checked_device(device)
+    return tracked(default.uniform(_shape(shape), dtype=dtype), requires_grad)
 
 
 @public
-def randn(*shape: Any, dtype: DTypeLike = None) -> Tensor:
+def randn(
+    *shape: Any, dtype: DTypeLike = None, device: Device = None, requires_grad: bool = False
+) -> Tensor:
     """Normally distributed numbers."""
-    return default.normal(_shape(shape), dtype=dtype)
+    checked_device(device)
+    return tracked(default.normal(_shape(shape), dtype=dtype), requires_grad)
 
 
 @public
-def randint(low: Any, high: Any, shape: ShapeLike, dtype: DTypeLike = None) -> Tensor:
+def randint(
+    low: Any, high: Any, shape: ShapeLike, dtype: DTypeLike = None, *, device: Device = None
+) -> Tensor:
     """Whole numbers from low to high - 1."""
+    checked_device(device)
     return default.integers(low, high, shape, dtype)
 
 
 @public
-def randperm(n: Natural) -> Tensor:
+def randperm(n: Natural, *, device: Device = None) -> Tensor:
     """0 to n - 1 in random order."""
+    checked_device(device)
     return default.permutation(n)
 
 

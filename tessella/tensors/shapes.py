@@ -6,7 +6,7 @@ import itertools
 from collections.abc import Sequence
 from typing import Any
 
-from tessella.arguments import public
+from tessella.arguments import public, refuse
 from tessella.arguments.kinds import PerAxis, shown
 from tessella.backends.cpu.buffers import require_available
 from tessella.dtypes import DType
@@ -51,7 +51,9 @@ def view(x: Tensor, /, *shape: Any) -> Tensor:
     return reshape(x, _sizes(shape, "view"))
 
 
-def reshaped(x: Tensor, /, *shape: Any, order: str = "C", copy: bool | None = None) -> Tensor:
+def reshaped(
+    x: Tensor, /, *shape: Any, order: str = "C", copy: bool | None = None, **others: Any
+) -> Tensor:
     """The same elements in another shape; one size may be -1 and is worked out. The method `reshape`.
 
     The sizes are given one by one, or as a tuple; `order` is NumPy's, and "C" is the only one.
@@ -60,6 +62,9 @@ def reshaped(x: Tensor, /, *shape: Any, order: str = "C", copy: bool | None = No
     >>> ts.arange(6).reshape(2, -1).shape
     (2, 3)
     """
+    if others:
+        shape = (others.pop("shape"),) if "shape" in others and not shape else shape
+        refuse("reshape", others, "shape", "order", "copy")
     if not isinstance(order, str) or order != "C":
         raise ArgumentError(
             f"reshape: order is {shown(order)}; expected 'C', rows first; use x.T for columns first"

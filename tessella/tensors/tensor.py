@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias
 import numpy as np
 
 from tessella import autodiff, dtypes, forking
-from tessella.arguments import public
+from tessella.arguments import public, refuse
 from tessella.arguments.kinds import shown
 from tessella.autodiff import Leaf, Node
 from tessella.backends.array import Array, from_numpy, to_numpy
@@ -197,8 +197,10 @@ class Tensor(
 
     # --- leaving Tessella -------------------------------------------------------------------------
 
-    def numpy(self) -> np.ndarray[Any, Any]:
+    def numpy(self, **others: Any) -> np.ndarray[Any, Any]:
         """The elements as a NumPy array: a read-only view, without copying."""
+        if others:
+            refuse("numpy", others)
         if _mode.trace is not None:
             _mode.trace.look_at(self)
         view = to_numpy(self._value)
@@ -393,6 +395,7 @@ class Tensor(
         gradient: Tensor | None = None,
         retain_graph: bool | None = None,
         create_graph: bool = False,
+        **others: Any,
     ) -> None:
         """Add the gradient of this tensor to `grad` of every leaf it was computed from.
 
@@ -404,6 +407,7 @@ class Tensor(
         Raises:
             GradientError: no history, history gone, or several elements and no gradient.
         """
+        refuse("backward", others, "gradient", "retain_graph", "create_graph")
         retain = create_graph if retain_graph is None else retain_graph
         root = _root(self, gradient, "backward")
         with autodiff.set_enabled(create_graph):
@@ -666,8 +670,10 @@ class Tensor(
 
     # --- methods that mirror functions ----------------------------------------------------------------
 
-    def astype(self, dtype: Any, copy: bool = True) -> Tensor:
+    def astype(self, dtype: Any, copy: bool = True, **others: Any) -> Tensor:
         """The elements as another dtype."""
+        if others:
+            refuse("astype", others, "dtype", "copy")
         target = as_dtype(dtype)
         if target is self.dtype:
             return self
@@ -684,12 +690,16 @@ class Tensor(
         checked_device(device)
         return self
 
-    def copy(self) -> Tensor:
+    def copy(self, **others: Any) -> Tensor:
         """The same elements in memory of their own, in row-major order."""
+        if others:
+            refuse("copy", others)
         return apply(cast_to(self.dtype), (self,))
 
-    def contiguous(self) -> Tensor:
+    def contiguous(self, **others: Any) -> Tensor:
         """The tensor itself if its elements lie in row-major order, else a copy that does."""
+        if others:
+            refuse("contiguous", others)
         return self if self._value.layout.contiguous else self.copy()
 
     @property
@@ -724,20 +734,21 @@ class Tensor(
 
         return matrix_transpose(self)
 
-    def repeat(self, repeats: int | Tensor, /, *more: Any, axis: int | None = None) -> Tensor:
+    def repeat(self, *repeats: int | Tensor, axis: int | None = None, **others: Any) -> Tensor:
         """Each element (along an axis) several times in a row, as in NumPy and the Array API standard.
 
         PyTorch's `repeat` puts the whole tensor beside itself, which is `tile` here.
         """
         from tessella.tensors.manipulation import repeat
 
-        if more or isinstance(repeats, (tuple, list)):
-            given = (repeats, *more)
+        given = (others.pop("repeats"),) if "repeats" in others and not repeats else repeats
+        refuse("repeat", others, "repeats", "axis")
+        if len(given) != 1 or isinstance(given[0], (tuple, list)):
             raise ArgumentTypeError(
-                f"repeat: {', '.join(map(shown, given))} were given; PyTorch's x.repeat(2, 3) is x.tile(2, 3) here; "
+                f"repeat: {', '.join(map(shown, given)) or 'no numbers'} were given; PyTorch's x.repeat(2, 3) is x.tile(2, 3) here; "
                 "x.repeat(2, axis=0) repeats each element, as repeat_interleave does"
             )
-        return repeat(self, repeats, axis=axis)
+        return repeat(self, given[0], axis=axis)
 
 
 ARRAYS: Any = (Tensor, np.ndarray)  # what `@` takes

@@ -87,14 +87,15 @@ def _of_instance(owner: Any, name: str) -> Found:
             if isinstance(held, dict) and name in held and in_class is _MISSING:
                 return Found("own", held[name])
     if in_class is _MISSING:
-        return COMPUTED if has(kind, "__getattr__") and not _is_table_owner(own) else ABSENT
+        return COMPUTED if has(kind, "__getattr__") and not _is_table_owner(kind) else ABSENT
     if isinstance(in_class, _METHODS):
         return Found("method", in_class)
     return COMPUTED if has(type(in_class), "__get__") else Found("class", in_class)
 
 
-def _is_table_owner(own: Any) -> bool:
-    return isinstance(own, dict) and "_parameters" in own
+def _is_table_owner(kind: type) -> bool:
+    """Whether it is a module's or an optimiser's class, whose `__getattr__` looks in tables alone, or raises."""
+    return has(kind, "__tessella_tables__")
 
 
 def _in_class(kind: type, name: str) -> Any:

@@ -49,6 +49,7 @@ _mode = autodiff._mode
 
 
 @users_frames
+@public
 def cond(
     condition: Any, when_true: Callable[..., Any], when_false: Callable[..., Any], *operands: Any
 ) -> Any:
@@ -63,7 +64,6 @@ def cond(
     >>> ts.cond(ts.asarray(True), lambda x: x + 1.0, lambda x: x - 1.0, ts.asarray(5.0))
     tensor(6.)
     """
-    _require_functions("cond", when_true=when_true, when_false=when_false)
     if not isinstance(condition, (Tensor, np.ndarray)):
         return _known(when_true if condition else when_false, operands)
     condition = trees.as_tensor(condition)
@@ -74,7 +74,8 @@ def cond(
 
 
 @users_frames
-def switch(index: Any, branches: Sequence[Callable[..., Any]], *operands: Any) -> Any:
+@public
+def switch(index: Any, branches: Any, *operands: Any) -> Any:
     """One of several functions of the operands, by its number; a number that is too small or large is clamped.
 
     >>> import tessella as ts

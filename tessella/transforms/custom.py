@@ -25,6 +25,7 @@ from tessella.transforms.recording import STOP_GRADIENT, InnerTrace, evaluate
 _mode = autodiff._mode
 
 
+@public
 def stop_gradient(tree: Any) -> Any:
     """The same values, through which no gradient goes, backwards or forwards.
 

@@ -61,6 +61,7 @@ def jvp(
 
 
 @users_frames
+@public
 def linearize(function: Callable[..., Any], *primals: Any) -> tuple[Any, Callable[..., Any]]:
     """The value of a function, and its derivative there as a function of a direction.
 

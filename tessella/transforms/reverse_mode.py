@@ -134,6 +134,7 @@ def vjp(function: Callable[..., Any], *primals: Any, has_aux: bool) -> tuple[Any
 
 
 @users_frames
+@public
 def vjp(function: Callable[..., Any], *primals: Any, has_aux: bool = False) -> tuple[Any, ...]:
     """The value of a function, and the function from a gradient of the value to those of the arguments.
 

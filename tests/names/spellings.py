@@ -494,6 +494,13 @@ F.softshrink(a)
 F.hardshrink(a)
 F.threshold(a, 0.1, 2.0)
 F.prelu(a, v[:1])
+T.zeros(2, requires_grad=True)
+T.ones(2, 3, requires_grad=True, device='cpu')
+T.ones_like(a, requires_grad=True)
+a.new_zeros(2, 3, requires_grad=True)
+a.permute(dims=(1, 0))
+a.expand(size=(2, 2, 3))
+a.to('cpu', non_blocking=True)
 """
 
 # What raises, and what the message says.
@@ -549,7 +556,6 @@ T.where(u) | ts.nonzero(condition)
 T.max(a, b) | ts.maximum(x, y)
 T.min(a, b) | ts.minimum(x, y)
 T.std(a, unbiased=False) | write correction=1
-T.zeros(2, requires_grad=True) | requires_grad_()
 T.ones((2, 3), pin_memory=True) | leave it out
 T.sum(a, out=a) | assign the result
 T.cummax(a, 0) | ts.cumulative_max

@@ -10,17 +10,21 @@ import pytest
 import tessella as ts
 from tessella import errors
 from tessella.names import foreign_names, keyword_cure
+from tessella.names.table import ROWS
 
+X = ts.ones((2, 3))
+MODEL = ts.nn.Sequential(ts.nn.Linear(3, 2))
 WHERE = {
-    "ts": ts, "Tensor": ts.Tensor, "nn": ts.nn, "F": ts.nn.functional, "optim": ts.optim,
-    "random": ts.random,
+    "ts": ts, "Tensor": X, "nn": ts.nn, "F": ts.nn.functional, "optim": ts.optim, "random": ts.random,
+    "init": ts.nn.init, "utils": ts.nn.utils, "io": ts.io, "debug": ts.debug,
+    "Module": MODEL, "Optimizer": ts.optim.SGD(MODEL.parameters(), lr=0.1),
 }  # fmt: skip
 FOREIGN = list(foreign_names())
-X = ts.ones((2, 3))
+CURES = sorted({row.split("|", 3)[3].strip() for row in ROWS.strip().splitlines() if row})
 
 
 def ask(namespace, name):
-    return getattr(X if namespace == "Tensor" else WHERE[namespace], name)
+    return getattr(WHERE[namespace], name)
 
 
 @pytest.mark.parametrize("foreign", FOREIGN, ids=lambda row: f"{row.namespace}.{row.name}")
@@ -51,7 +55,7 @@ def test_what_is_somewhere_else_is_said_to_be_there(namespace, name, text):
 WRITTEN = re.compile(r"\bts\.([A-Za-z_][\w.]*)")
 
 
-@pytest.mark.parametrize("here", sorted({row.here for row in FOREIGN}))
+@pytest.mark.parametrize("here", CURES)
 def test_what_is_to_be_written_is_there(here):
     for path in WRITTEN.findall(here):
         found = ts
@@ -59,13 +63,14 @@ def test_what_is_to_be_written_is_there(here):
             found = getattr(found, part)
 
 
-METHOD = re.compile(r"\bx\.([A-Za-z_]+)")
+METHOD = re.compile(r"\b(x|model|module|optimiser)\.([A-Za-z_]+)")
+OWNERS = {"x": "Tensor", "model": "Module", "module": "Module", "optimiser": "Optimizer"}
 
 
-@pytest.mark.parametrize("here", sorted({row.here for row in FOREIGN if METHOD.search(row.here)}))
+@pytest.mark.parametrize("here", [here for here in CURES if METHOD.search(here)])
 def test_methods_that_are_to_be_written_are_there(here):
-    for name in METHOD.findall(here):
-        assert hasattr(ts.Tensor, name)
+    for owner, name in METHOD.findall(here):
+        assert name == "name" or hasattr(WHERE[OWNERS[owner]], name)
 
 
 @pytest.mark.parametrize(
@@ -80,12 +85,55 @@ def test_methods_that_are_to_be_written_are_there(here):
         ("random", "nromal", "did you mean `normal`"),
         ("ts", "compile", "PyTorch's `compile` is `ts.jit` here"),
         ("random", "PRNGKey", "JAX's `PRNGKey` is `ts.random.key(seed)` here"),
+        ("init", "xavier_unifrom_", "did you mean `xavier_uniform_`"),
+        ("io", "save_fil", "module 'tessella.io' has no attribute 'save_fil'; did you mean `save_file`?"),
+        ("debug", "chek_nan", "did you mean `check_nan`?"),
+        ("ts", "cros_entropy", "did you mean `ts.nn.functional.cross_entropy`?"),
+        ("Module", "named_bufers", "Sequential has no attribute 'named_bufers'; did you mean `named_buffers`"),
+        ("Module", "cuda", "PyTorch's `cuda` is not here: the only device is 'cpu'"),
+        ("Optimizer", "stepp", "SGD has no attribute 'stepp'; did you mean `step`?"),
+        ("Optimizer", "lr", "its groups have it: optimiser.param_groups[0]['lr']"),
+        ("Optimizer", "register_step_post_hook", "PyTorch's `register_step_post_hook` is not here; call"),
+        ("ts", "svdvals", "PyTorch's `svdvals` is not here yet; NumPy takes tensors"),
+        ("ts", "sparse_coo_tensor", "PyTorch's `sparse_coo_tensor` is not here: tensors are dense"),
+        ("ts", "dot_general_p", "JAX's `dot_general_p` is a primitive of JAX's own"),
+        ("ts", "StaticModule", "PyTorch has `torch.StaticModule`; Tessella has no counterpart yet"),
+        ("F", "hard_tanh", "JAX's `hard_tanh` is `hardtanh` here"),
+        ("ts", "left_shift", "NumPy's `left_shift` is `ts.bitwise_left_shift` here"),
+        ("ts", "math", "`math` is a module of Python's own; write `import math`"),
+        ("F", "Optional", "`Optional` is Python's own; write `from typing import Optional`"),
     ],
 )  # fmt: skip
 def test_near_names_are_told(namespace, name, said):
     with pytest.raises(errors.UnknownNameError) as caught:
         ask(namespace, name)
     assert said in str(caught.value)
+
+
+def test_a_kind_of_names_holds_only_what_the_library_has():
+    with pytest.raises(AttributeError) as caught:
+        ts.sparse_qqqqqqqq
+    assert str(caught.value) == "module 'tessella' has no attribute 'sparse_qqqqqqqq'"
+
+
+def test_modules_tell_the_names_of_their_own_parts():
+    class Block(ts.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.attention = ts.nn.Linear(2, 2)
+            self.register_buffer("angles", ts.zeros(2))
+            self.width = 3
+
+    block = Block()
+    for asked, meant in (("atention", "attention"), ("angels", "angles"), ("widht", "width")):
+        with pytest.raises(errors.UnknownNameError, match=f"did you mean `{meant}`"):
+            getattr(block, asked)
+    with pytest.raises(
+        errors.UnknownNameError, match="Linear has no attribute 'wieght'; did you mean `weight`"
+    ):
+        block.attention.wieght
+    copied = pickle.loads(pickle.dumps(MODEL))
+    assert repr(copied) == repr(copy.deepcopy(MODEL)) == repr(MODEL)
 
 
 def test_a_name_that_is_like_nothing():
@@ -106,8 +154,8 @@ def test_nothing_is_worked_out_for_those_who_only_ask(monkeypatch):
         raise AssertionError
 
     monkeypatch.setattr("tessella.names.explain", explain)
-    assert not hasattr(X, "vmapp")
-    assert not hasattr(ts, "vmapp")
+    for where in WHERE.values():
+        assert not hasattr(where, "vmapp")
 
 
 def test_the_error_can_be_pickled_and_is_read_later():

@@ -340,8 +340,8 @@ def traced(function, *arguments):
             traced(lambda x: ts.while_loop(lambda c: "more", lambda c: c, x), x),
             errors.ArgumentTypeError, "while_loop: the condition gives a str",
         ),
-        (lambda: ts.cond(True, 3, ts.sin, x), errors.ArgumentTypeError, "cond: when_true: int was given; expected a function"),
-        (lambda: ts.cond(True, ts.sin, 3, x), errors.ArgumentTypeError, "cond: when_false: int was given"),
+        (lambda: ts.cond(True, 3, ts.sin, x), errors.ArgumentTypeError, "cond: when_true is 3; expected a function"),
+        (lambda: ts.cond(True, ts.sin, 3, x), errors.ArgumentTypeError, "cond: when_false is 3; expected a function"),
         (lambda: ts.switch(0, [ts.sin, 3], x), errors.ArgumentTypeError, "switch: branch 1: int was given"),
         (lambda: ts.switch(0, []), errors.ArgumentError, "no branches"),
         (

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from tessella import dtypes
+from tessella.arguments import refuse
 from tessella.arguments.kinds import shown
 from tessella.errors import ArgumentTypeError, DeviceError
 from tessella.primitives.base import normalise_axis
@@ -53,14 +54,19 @@ class Facts:
         found: int = self.itemsize
         return found
 
-    def stride(self: Any, axis: int | None = None) -> Any:
+    def stride(self: Any, axis: int | None = None, **others: Any) -> Any:
         """How many elements further the next one along each axis (or along one) is, as `strides`."""
+        if others:
+            axis = others.pop("dim", axis)
+            refuse("stride", others, "axis")
         if axis is None:
             return self.strides
         return self.strides[normalise_axis(axis, self.ndim, "stride")]
 
-    def is_contiguous(self: Any) -> bool:
+    def is_contiguous(self: Any, **others: Any) -> bool:
         """Whether the elements lie in row-major order."""
+        if others:
+            refuse("is_contiguous", others)
         found: bool = self.contiguous() is self
         return found
 
@@ -81,8 +87,9 @@ class Conversions:
     __slots__ = ()
 
     def to(
-        self: Any, *where: Any, dtype: Any = None, device: Any = None, copy: Any = False
-    ) -> Tensor:
+        self: Any, *where: Any, dtype: Any = None, device: Any = None, copy: Any = False,
+        non_blocking: Any = False, **others: Any,
+    ) -> Tensor:  # fmt: skip
         """The tensor as another dtype, or as that of another tensor, on a device (there is only "cpu").
 
         >>> import tessella as ts
@@ -91,6 +98,8 @@ class Conversions:
         """
         from tessella.tensors.tensor import Tensor
 
+        if others:
+            where = (*where, *_other(others))
         for wanted in where:
             if wanted is None or (isinstance(wanted, str) and not _names_a_dtype(wanted)):
                 device = wanted
@@ -105,11 +114,13 @@ class Conversions:
         result = self if dtype is None else self.astype(dtype)
         return result.copy() if copy and result is self else result
 
-    def type(self: Any, dtype: Any = None) -> Any:
+    def type(self: Any, dtype: Any = None, non_blocking: Any = False, **others: Any) -> Any:
         """The tensor as another dtype; without one, the dtype it has."""
+        if others:
+            refuse("type", others, "dtype", "non_blocking")
         return self.dtype if dtype is None else self.astype(dtype)
 
-    def type_as(self: Any, other: Tensor) -> Tensor:
+    def type_as(self: Any, tensor: Tensor) -> Tensor:
         """The tensor as the dtype of another one.
 
         >>> import tessella as ts
@@ -118,17 +129,19 @@ class Conversions:
         """
         from tessella.tensors.tensor import Tensor
 
-        if not isinstance(other, Tensor):
+        if not isinstance(tensor, Tensor):
             raise ArgumentTypeError(
-                f"type_as: {shown(other)} was given; expected a Tensor; use x.astype(dtype) for a dtype"
+                f"type_as: {shown(tensor)} was given; expected a Tensor; use x.astype(dtype) for a dtype"
             )
-        return self.astype(other.dtype)
+        return self.astype(tensor.dtype)
 
-    def cpu(self: Any) -> Tensor:
+    def cpu(self: Any, **others: Any) -> Tensor:
         """The tensor on the CPU, where all are."""
+        if others:
+            refuse("cpu", others)
         return self
 
-    def cuda(self: Any, device: Any = None) -> Tensor:
+    def cuda(self: Any, device: Any = None, **others: Any) -> Tensor:
         """There is no GPU yet.
 
         Raises:
@@ -138,49 +151,78 @@ class Conversions:
             "cuda: there is no device 'cuda'; the only one is 'cpu'; leave .cuda() out"
         )
 
-    def clone(self: Any) -> Tensor:
+    def clone(self: Any, **others: Any) -> Tensor:
         """The same elements in memory of their own, with history, as `copy`."""
+        if others:
+            refuse("clone", others)
         return self.copy()
 
-    def float(self: Any) -> Tensor:
+    def float(self: Any, **others: Any) -> Tensor:
         """The numbers as float32."""
+        if others:
+            refuse("float", others)
         return self.astype(dtypes.float32)
 
-    def double(self: Any) -> Tensor:
+    def double(self: Any, **others: Any) -> Tensor:
         """The numbers as float64."""
+        if others:
+            refuse("double", others)
         return self.astype(dtypes.float64)
 
-    def half(self: Any) -> Tensor:
+    def half(self: Any, **others: Any) -> Tensor:
         """The numbers as float16."""
+        if others:
+            refuse("half", others)
         return self.astype(dtypes.float16)
 
-    def bfloat16(self: Any) -> Tensor:
+    def bfloat16(self: Any, **others: Any) -> Tensor:
         """The numbers as bfloat16."""
+        if others:
+            refuse("bfloat16", others)
         return self.astype(dtypes.bfloat16)
 
-    def long(self: Any) -> Tensor:
+    def long(self: Any, **others: Any) -> Tensor:
         """The numbers as int64."""
+        if others:
+            refuse("long", others)
         return self.astype(dtypes.int64)
 
-    def int(self: Any) -> Tensor:
+    def int(self: Any, **others: Any) -> Tensor:
         """The numbers as int32."""
+        if others:
+            refuse("int", others)
         return self.astype(dtypes.int32)
 
-    def short(self: Any) -> Tensor:
+    def short(self: Any, **others: Any) -> Tensor:
         """The numbers as int16."""
+        if others:
+            refuse("short", others)
         return self.astype(dtypes.int16)
 
-    def char(self: Any) -> Tensor:
+    def char(self: Any, **others: Any) -> Tensor:
         """The numbers as int8."""
+        if others:
+            refuse("char", others)
         return self.astype(dtypes.int8)
 
-    def byte(self: Any) -> Tensor:
+    def byte(self: Any, **others: Any) -> Tensor:
         """The numbers as uint8."""
+        if others:
+            refuse("byte", others)
         return self.astype(dtypes.uint8)
 
-    def bool(self: Any) -> Tensor:
+    def bool(self: Any, **others: Any) -> Tensor:
         """Whether each number is not 0."""
+        if others:
+            refuse("bool", others)
         return self.astype(dtypes.bool_)
+
+
+def _other(others: dict[str, Any]) -> list[Any]:
+    """The tensor whose dtype is wanted, by its name in PyTorch."""
+    wanted = [others.pop("other")] if "other" in others else []
+    refuse("to", others, "dtype", "device", "copy", "non_blocking")
+    return wanted
 
 
 def _names_a_dtype(name: str) -> bool:

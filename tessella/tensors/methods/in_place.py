@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from tessella.arguments import was_refused
+from tessella.arguments import refuse, was_refused
 from tessella.errors import ArgumentTypeError
 
 if TYPE_CHECKING:
@@ -169,7 +169,7 @@ class InPlace:
         """
         return _stand_for(self, self.new_zeros(self.shape), "zero_")
 
-    def copy_(self: Any, source: Any) -> Tensor:
+    def copy_(self: Any, src: Any, non_blocking: Any = False) -> Tensor:
         """Let this tensor stand for the numbers of another one, broadcast to its shape and made its dtype.
 
         >>> import tessella as ts
@@ -178,21 +178,23 @@ class InPlace:
         """
         from tessella.tensors.tensor import Tensor
 
-        given = source if isinstance(source, Tensor) else self.new_tensor(source)
+        given = src if isinstance(src, Tensor) else self.new_tensor(src)
         return _stand_for(self, given.broadcast_to(self.shape).astype(self.dtype).copy(), "copy_")
 
-    def uniform_(self: Any, low: float = 0.0, high: float = 1.0) -> Tensor:
+    def uniform_(self: Any, low: float = 0.0, high: float = 1.0, **others: Any) -> Tensor:
         """Let this tensor stand for numbers spread evenly over [low, high), by the default generator."""
         from tessella.tensors.random import default
 
+        refuse("uniform_", others, "low", "high")
         _require_numbers("uniform_", low=low, high=high)
         drawn = default.uniform(self.shape, low, high, dtype=self.dtype)
         return _stand_for(self, drawn, "uniform_")
 
-    def normal_(self: Any, mean: float = 0.0, std: float = 1.0) -> Tensor:
+    def normal_(self: Any, mean: float = 0.0, std: float = 1.0, **others: Any) -> Tensor:
         """Let this tensor stand for normally distributed numbers, by the default generator."""
         from tessella.tensors.random import default
 
+        refuse("normal_", others, "mean", "std")
         _require_numbers("normal_", mean=mean, std=std)
         return _stand_for(self, default.normal(self.shape, mean, std, dtype=self.dtype), "normal_")
 

@@ -4,31 +4,45 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from tessella.arguments import refuse
+
 if TYPE_CHECKING:
     from tessella.tensors.tensor import Tensor
 
+_OPTIONS = ("dtype", "device", "requires_grad")
 
-def _sizes(shape: tuple[Any, ...]) -> Any:
+
+def _sizes(shape: tuple[Any, ...], options: dict[str, Any]) -> Any:
+    """The shape that is given, size by size, whole or as `size=`."""
+    if "size" in options and not shape:
+        return options.pop("size")
     return shape[0] if len(shape) == 1 else shape
 
 
+def _options(like: Any, name: str, given: dict[str, Any]) -> dict[str, Any]:
+    """Options of what is made: the dtype is that of a tensor, unless another one is given."""
+    refuse(name, {key: value for key, value in given.items() if key not in _OPTIONS}, *_OPTIONS)
+    dtype = given.get("dtype")
+    return {**given, "dtype": like.dtype if dtype is None else dtype}
+
+
 class MadeAlike:
-    """Methods that make other tensors."""
+    """Methods that make other tensors. They take `dtype`, `device` and `requires_grad`."""
 
     __slots__ = ()
 
-    def new_tensor(self: Any, data: Any, *, dtype: Any = None) -> Tensor:
+    def new_tensor(self: Any, data: Any, **options: Any) -> Tensor:
         """A tensor of data, in this one's dtype.
 
         >>> import tessella as ts
         >>> ts.ones(1).new_tensor([1, 2])
         tensor([1., 2.])
         """
-        from tessella.tensors.creation import asarray
+        from tessella.tensors.creation import tensor
 
-        return asarray(data, dtype=self.dtype if dtype is None else dtype, copy=True).detach()
+        return tensor(data, **_options(self, "new_tensor", options))
 
-    def new_zeros(self: Any, *shape: Any, dtype: Any = None) -> Tensor:
+    def new_zeros(self: Any, *shape: Any, **options: Any) -> Tensor:
         """Zeros of a shape, in this one's dtype.
 
         >>> import tessella as ts
@@ -37,26 +51,31 @@ class MadeAlike:
         """
         from tessella.tensors.creation import zeros
 
-        return zeros(_sizes(shape), dtype=self.dtype if dtype is None else dtype)
+        sizes = _sizes(shape, options)
+        return zeros(sizes, **_options(self, "new_zeros", options))
 
-    def new_ones(self: Any, *shape: Any, dtype: Any = None) -> Tensor:
+    def new_ones(self: Any, *shape: Any, **options: Any) -> Tensor:
         """Ones of a shape, in this one's dtype."""
         from tessella.tensors.creation import ones
 
-        return ones(_sizes(shape), dtype=self.dtype if dtype is None else dtype)
+        sizes = _sizes(shape, options)
+        return ones(sizes, **_options(self, "new_ones", options))
 
-    def new_empty(self: Any, *shape: Any, dtype: Any = None) -> Tensor:
+    def new_empty(self: Any, *shape: Any, **options: Any) -> Tensor:
         """Unknown numbers of a shape, in this one's dtype."""
         from tessella.tensors.creation import empty
 
-        return empty(_sizes(shape), dtype=self.dtype if dtype is None else dtype)
+        sizes = _sizes(shape, options)
+        return empty(sizes, **_options(self, "new_empty", options))
 
-    def new_full(self: Any, shape: Any, fill_value: Any, *, dtype: Any = None) -> Tensor:
+    def new_full(self: Any, size: Any, fill_value: Any, **options: Any) -> Tensor:
         """One value in a shape, in this one's dtype."""
-        from tessella.tensors.creation import asarray, full
+        from tessella.tensors.creation import asarray, full, tracked
         from tessella.tensors.tensor import Tensor
 
+        taken = _options(self, "new_full", options)
         if isinstance(fill_value, Tensor):
-            value = asarray(fill_value, dtype=self.dtype if dtype is None else dtype)
-            return value.broadcast_to(shape).copy()
-        return full(shape, fill_value, dtype=self.dtype if dtype is None else dtype)
+            requires_grad = taken.pop("requires_grad", False)
+            made = asarray(fill_value, **taken).broadcast_to(size).copy()
+            return tracked(made, requires_grad)
+        return full(size, fill_value, **taken)

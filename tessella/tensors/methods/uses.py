@@ -16,12 +16,13 @@ class Count(int):
 
     __slots__ = ()
 
-    def __call__(self, axis: Any = None) -> NoReturn:
+    def __call__(self, axis: Any = None, dim: Any = None) -> NoReturn:
         """PyTorch's `x.size()`.
 
         Raises:
             ArgumentTypeError: always.
         """
+        axis = dim if axis is None else axis
         written, here = ("", "") if axis is None else (repr(axis), f"[{axis!r}]")
         raise ArgumentTypeError(
             f"size: x.size is the number of elements ({int(self)}), no method; PyTorch's "
