@@ -592,11 +592,7 @@ class Tensor(
         handles = [] if self._base is None else [other() for other in _alive(self._base)]
         shared = [other for other in handles if other is not None and _share_memory(self, other)]
         if shared:
-            raise ArgumentError(
-                f"{operation}: the tensor is a view of another one, of shape {shared[-1].shape}, and nothing is "
-                "written through views; write to the other one (x[...] = value), or make a new tensor "
-                "(y = x + 1, or x.clone())"
-            )
+            raise ArgumentError(f"{operation}: {_through_which(self, shared[-1], operation)}")
 
     def assign(self, other: Tensor) -> Tensor:
         """Let this handle stand for other data of the same shape and dtype; no history."""
@@ -784,6 +780,20 @@ def _share_memory(view: Tensor, base: Tensor) -> bool:
     return True
 
 
+def _through_which(view: Tensor, base: Tensor, operation: str) -> str:
+    """Why nothing is written through a view, and what to write instead."""
+    if view._value is base._value:  # all of it, without its history
+        return (
+            "the tensor is what `.data`, `detach()` or `state_dict()` gave of another one, of shape "
+            f"{base.shape}, and nothing is written through it; write to that one: "
+            f"`with ts.no_grad(): x.{operation}(...)`; or to a copy of it, x.clone()"
+        )
+    return (
+        f"the tensor is a view of another one, of shape {base.shape}, and nothing is written through views; write to "
+        "the other one (x[...] = value), or make a new tensor (y = x + 1, or x.clone())"
+    )
+
+
 def at_once(tensors: Sequence[Tensor]) -> list[Tensor]:
     """What some tensors hold at one moment, without history: no step of a program lies between two of them."""
     if _mode.trace is not None:
@@ -794,7 +804,8 @@ def at_once(tensors: Sequence[Tensor]) -> list[Tensor]:
             if isinstance(array, Array):
                 array.address  # noqa: B018  # waits for a program that writes over it
         if all(x._value is array for x, array in zip(tensors, held, strict=True)):
-            return [_make(array, None, 0) for array in held]
+            pairs = zip(held, tensors, strict=True)
+            return [viewing(_make(array, None, 0), tensor) for array, tensor in pairs]
 
 
 def from_array(value: Array) -> Tensor:
