@@ -81,11 +81,11 @@ class _Listed(Module):
             IndexingError: there is none at this index.
         """
         items = list(self._modules.values())
-        found = items.pop(_checked_index(self, index))
+        found: Any = items.pop(_checked_index(self, index))
         self._hold(items)
         return found
 
-    def _hold(self, modules: Iterable[Module]) -> None:
+    def _hold(self, modules: Iterable[Module | None]) -> None:
         """Hold these modules, under the numbers from 0 on."""
         numbered = {str(number): module for number, module in enumerate(modules)}
         self._modules.clear()

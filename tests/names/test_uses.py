@@ -45,11 +45,15 @@ def test_a_view_says_that_nothing_is_written_through_it(view):
     assert x.tolist() == matrix().tolist()
 
 
-@pytest.mark.parametrize("whole", [lambda x: x.detach(), lambda x: x.data, lambda x: x.detach().data])
+@pytest.mark.parametrize(
+    "whole", [lambda x: x.detach(), lambda x: x.data, lambda x: x.detach().data]
+)
 def test_what_detach_and_data_give_says_where_to_write(whole):
     x = matrix()
     for write in (lambda v: v.add_(1), lambda v: v.zero_(), lambda v: v.fill_(2.0)):
-        with pytest.raises(errors.ArgumentError, match=r"`with ts.no_grad\(\): x.(add|zero|fill)_\(...\)`"):
+        with pytest.raises(
+            errors.ArgumentError, match=r"`with ts.no_grad\(\): x.(add|zero|fill)_\(...\)`"
+        ):
             write(whole(x))
     assert x.tolist() == matrix().tolist()
     x.data = x.data * 2
@@ -98,6 +102,33 @@ def test_gradients_through_what_was_done_in_place():
     y.relu_().mul_(2)
     y.sum().backward()
     assert x.grad.tolist() == [6.0, 0.0]
+
+
+MAKE_LEAVES = [
+    lambda **given: ts.zeros(2, 3, **given), lambda **given: ts.ones((2, 3), **given), lambda **given: ts.empty(3, **given),
+    lambda **given: ts.full((2,), 7.0, **given), lambda **given: ts.arange(3.0, **given), lambda **given: ts.eye(3, **given),
+    lambda **given: ts.linspace(0, 1, 3, **given), lambda **given: ts.logspace(0, 1, 3, **given),
+    lambda **given: ts.zeros_like(matrix(), **given), lambda **given: ts.ones_like(matrix(), **given),
+    lambda **given: ts.empty_like(matrix(), **given), lambda **given: ts.full_like(matrix(), 2.0, **given),
+    lambda **given: ts.rand(2, 3, **given), lambda **given: ts.randn((2, 3), **given),
+    lambda **given: ts.rand_like(matrix(), **given), lambda **given: ts.randn_like(matrix(), **given),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("make", MAKE_LEAVES)
+def test_what_is_made_may_be_a_leaf_at_once(make):
+    x = make(requires_grad=True, device="cpu")
+    assert x.is_leaf and x.requires_grad
+    (x * 3).sum().backward()
+    assert (x.grad == 3).all() and not make().requires_grad
+    assert ts.jit(lambda: make(requires_grad=True).requires_grad)()
+    with pytest.raises(errors.DeviceError, match="there is no device 'cuda'"):
+        make(device="cuda")
+
+
+def test_what_has_no_fractions_is_no_leaf():
+    with pytest.raises(errors.GradientError, match="only floating point tensors have gradients"):
+        ts.zeros(2, dtype=ts.int64, requires_grad=True)
 
 
 def test_a_compiled_step_in_place():

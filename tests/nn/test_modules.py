@@ -309,7 +309,9 @@ def test_sequences_are_changed_as_lists_are(kind):
     assert [name for name, _ in net.named_children()] == ["0", "1"]
     del net[-1]
     assert list(net) == [d]
-    with pytest.raises(errors.IndexingError, match="index 3 for 1 modules; expected an integer from -1 to 0"):
+    with pytest.raises(
+        errors.IndexingError, match="index 3 for 1 modules; expected an integer from -1 to 0"
+    ):
         net.insert(3, a)
     net.pop()
     with pytest.raises(errors.IndexingError, match="index -1 for 0 modules; it has none"):
