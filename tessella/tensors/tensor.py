@@ -54,6 +54,14 @@ _reference = weakref.ref
 _innermost = autodiff.recording.innermost.get
 
 
+_INSTEAD_OF_T = (
+    "it has no axes to exchange",
+    "a row or a column is x[None, :] or x[:, None], and x @ y needs neither",
+    "",
+    "use mT for the last two axes, or permute_dims",
+)
+
+
 class TensorNode(Node):
     """A primitive applied to tensors, with what its gradient needs."""
 
@@ -206,6 +214,8 @@ class Tensor(
         return view
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray[Any, Any]:
+        if _mode.trace is not None:
+            _mode.trace.given_to_numpy(self)
         view = self.numpy()
         if dtype is not None and np.dtype(dtype) != view.dtype:
             if copy is False:
@@ -213,12 +223,14 @@ class Tensor(
             return view.astype(dtype)
         return np.array(view) if copy else view
 
-    def item(self) -> Any:
-        """The only element, as a Python number.
+    def item(self, *place: int) -> Any:
+        """The only element, as a Python number; of several, the one at a place (one index for each axis).
 
         Raises:
-            ArgumentError: the tensor has none or several.
+            ArgumentError: the tensor has none or several, and no place was given.
         """
+        if place:
+            return (self[place] if len(place) > 1 else self.reshape(-1)[place[0]]).item()
         if self.size != 1:
             raise ArgumentError(
                 f"item: the tensor has {self.size} elements (shape {self.shape}); exactly one can "
@@ -247,8 +259,8 @@ class Tensor(
     def __bool__(self) -> bool:
         if self.size != 1:
             raise ArgumentError(
-                f"the truth of a tensor of {self.size} elements is not one answer; use any() or "
-                "all()"
+                f"the truth of a tensor of {self.size} elements is not one answer; use any() or all(), and for each "
+                "element &, | and ~ in place of `and`, `or` and `not`: (x > 0) & (x < 1)"
             )
         return bool(self.item())
 
@@ -541,6 +553,18 @@ class Tensor(
     def __pos__(self) -> Tensor:
         return self
 
+    def __round__(self, decimals: int | None = None) -> Tensor:
+        """Python's `round`: whole numbers or decimal places, halves to even, in the tensor's dtype."""
+        from tessella.tensors.elementwise import round
+
+        return round(self, 0 if decimals is None else decimals)
+
+    def __divmod__(self, other: Operand) -> tuple[Tensor, Tensor]:
+        return self // other, self % other
+
+    def __rdivmod__(self, other: Operand) -> tuple[Tensor, Tensor]:
+        return other // self, other % self
+
     def __abs__(self) -> Tensor:
         return apply(elementwise("absolute"), (self,))
 
@@ -700,7 +724,7 @@ class Tensor(
     def T(self) -> Tensor:
         """A matrix with rows and columns exchanged."""
         if self.ndim != 2:
-            raise ArgumentError(f"T: {self.ndim} dimensions; use mT or permute_dims")
+            raise ArgumentError(f"T: {self.ndim} dimensions; {_INSTEAD_OF_T[min(self.ndim, 3)]}")
         return self.permute_dims((1, 0))
 
     @property
