@@ -22,6 +22,7 @@ from tessella.arguments.gates import (
     BOTH,
     NAMED,
     POSITIONAL,
+    RECEIVERS,
     SEVERAL,
     Gate,
     Parameter,
@@ -135,7 +136,14 @@ def _checks(parameters: Sequence[Parameter]) -> list[str]:
     checks = [
         (TENSORS[text] if kind is None else kind.quick).format(name) for name, kind, text in kinds
     ]
-    return [check for check in checks if check != "True"]
+    required = [
+        p.place is not SEVERAL and not p.default and p.name not in RECEIVERS for p in parameters
+    ]
+    return [
+        check if check != "True" else f"{name} is not missing"
+        for (name, _, _), check, must in zip(kinds, checks, required, strict=True)
+        if check != "True" or must
+    ]
 
 
 def _tuple(names: Sequence[str]) -> str:

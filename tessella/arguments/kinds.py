@@ -197,6 +197,9 @@ def _none(value: Any) -> Any:
     return value if value is None else UNFIT
 
 
+ANYTHING = "anything"  # what is expected of a parameter that takes whatever it is given
+
+
 def _anything(value: Any) -> Any:
     return value
 
@@ -267,7 +270,7 @@ _AXES = Kind(
 
 # What parameters take, by the text of their annotations. Tensors are looked at together (`Gate._fit_tensors`).
 _KINDS: dict[str, Kind] = {
-    "Any": Kind("anything", "True", _anything),
+    "Any": Kind(ANYTHING, "True", _anything),
     "bool": _FLAG,
     "bool | None": _FLAG.or_none(),
     "int": _INTEGER,

@@ -68,8 +68,7 @@ class _Listed(Module):
             IndexingError: there is no such place.
         """
         items = list(self._modules.values())
-        if index != len(items):
-            index = _checked_index(self, index)
+        index = len(items) if _integer(index) == len(items) else _checked_index(self, index)
         items.insert(index, self._checked(module, index))
         self._hold(items)
         return self
@@ -217,18 +216,26 @@ def _checked_index(modules: Any, index: Any) -> int:
     Raises:
         IndexingError: it is no integer, or there is no module there.
     """
-    count = len(modules)
-    if not hasattr(index, "__index__") or not -count <= operator.index(index) < count:
+    count, place = len(modules), _integer(index)
+    if place is None or not -count <= place < count:
         expected = f"expected an integer from {-count} to {count - 1}" if count else "it has none"
         raise IndexingError(
             f"{type(modules).__name__}: index {shown(index)} for {count} modules; {expected}"
         )
-    return operator.index(index) % count
+    return place % count
+
+
+def _integer(index: Any) -> int | None:
+    """An integer as Python's lists take them; None for all else."""
+    try:
+        return operator.index(index)
+    except TypeError:
+        return None
 
 
 def _checked_slice(modules: Any, index: slice) -> slice:
     parts = (index.start, index.stop, index.step)
-    if index.step == 0 or not all(n is None or hasattr(n, "__index__") for n in parts):
+    if index.step == 0 or not all(n is None or _integer(n) is not None for n in parts):
         raise IndexingError(
             f"{type(modules).__name__}: {index}; expected integers, and a step that is not 0"
         )

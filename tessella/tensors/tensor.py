@@ -355,6 +355,7 @@ class Tensor(
             self._node, self._output = _leaf(self), 0
         return self
 
+    @public
     def retain_grad(self) -> None:
         """Keep the gradient of a tensor that is not a leaf, too."""
         if not self.is_leaf:
@@ -367,6 +368,7 @@ class Tensor(
 
             self.register_hook(keep)
 
+    @public
     def register_hook(self, hook: Callable[[Tensor], Tensor | None]) -> autodiff.HookHandle:
         """Call `hook(gradient)` in the backward pass; what it returns replaces the gradient.
 
@@ -377,8 +379,6 @@ class Tensor(
         >>> x.grad
         tensor([10., 10.])
         """
-        if not callable(hook):
-            raise ArgumentTypeError(f"register_hook: {shown(hook)} cannot be called")
         if self._node is None:
             raise GradientError(
                 "register_hook: the tensor needs no gradient; call requires_grad_() first"
@@ -400,6 +400,7 @@ class Tensor(
     def data(self, other: Tensor) -> None:
         self.assign(other)
 
+    @public
     def backward(
         self,
         gradient: Tensor | None = None,
