@@ -437,6 +437,15 @@ def shown(value: Any) -> str:
     return f"an object of class {type(value).__name__}"
 
 
+def an(noun: str) -> str:
+    """A noun with its article, in a message.
+
+    >>> an("int"), an("Tensor"), an("uint8")
+    ('an int', 'a Tensor', 'a uint8')
+    """
+    return f"an {noun}" if noun[:1] in "aeioAEIO" else f"a {noun}"
+
+
 def register(tensor: type, convert: Callable[[Any, Sequence[Any]], Any]) -> None:
     """Tell what tensors are.
 

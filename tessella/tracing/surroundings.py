@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from tessella.arguments.kinds import an
 from tessella.tracing.attributes import attribute, definition, has, of_class
 from tessella.tracing.changes import is_watched
 from tessella.tracing.code import is_library_module, is_users
@@ -148,7 +149,7 @@ class Surroundings:
         """A method that changes containers is called of who knows which."""
         for owner in list(self._known.values()):
             if isinstance(owner, CONTAINERS) and not is_watched(owner) and hasattr(owner, method):
-                self.writes.change(owner, f"a {type(owner).__name__}")
+                self.writes.change(owner, an(type(owner).__name__))
 
     def _know_function(self, function: types.FunctionType) -> None:
         for name, cell in zip(

@@ -18,7 +18,7 @@ import numpy as np
 
 from tessella import autodiff, dtypes
 from tessella.arguments import public
-from tessella.arguments.kinds import shown
+from tessella.arguments.kinds import an, shown
 from tessella.backends.array import check_count
 from tessella.backends.cpu.buffers import require_available
 from tessella.errors import (
@@ -326,7 +326,7 @@ class _Tree:
         for i, leaf in enumerate(self.leaves):
             if not (mixed or leaf is None or _is_number(leaf)):
                 raise ArgumentTypeError(
-                    f"{name}: {argument} holds a {type(leaf).__name__} ({leaf!r}, leaf {i}); expected tensors and "
+                    f"{name}: {argument} holds {an(type(leaf).__name__)} ({leaf!r}, leaf {i}); expected tensors and "
                     "numbers. What does not change may come from outside the function, or be a static field of a "
                     'dataclass: dataclasses.field(metadata={"static": True})'
                 )
@@ -453,7 +453,7 @@ def _result(leaf: Any, name: str, giver: str) -> Any:
         return trees.as_tensor(leaf)
     except ArgumentTypeError as error:
         raise ArgumentTypeError(
-            f"{user_line()}: {name}: {giver} gives a {type(leaf).__name__} ({leaf!r}); expected tensors, numbers and None"
+            f"{user_line()}: {name}: {giver} gives {an(type(leaf).__name__)} ({leaf!r}); expected tensors, numbers and None"
         ) from error
 
 
@@ -495,7 +495,7 @@ def _known_truth(condition: Any, name: str) -> bool:
         condition, (bool, int, float, np.ndarray, np.generic, Size)
     ) and not trees.is_array(condition):
         raise ArgumentTypeError(
-            f"{user_line()}: {name}: the condition gave a {type(condition).__name__}; expected True, False or a number"
+            f"{user_line()}: {name}: the condition gave {an(type(condition).__name__)}; expected True, False or a number"
         )
     return bool(condition)
 
@@ -509,7 +509,7 @@ def _truth(condition: Any, name: str) -> Tensor:
 def _pair(found: Any) -> tuple[Any, Any]:
     if not (isinstance(found, tuple) and len(found) == 2):
         raise ArgumentTypeError(
-            f"{user_line()}: scan: the body returned a {type(found).__name__}; expected a pair (carry, y)"
+            f"{user_line()}: scan: the body returned {an(type(found).__name__)}; expected a pair (carry, y)"
         )
     return found
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 from tessella import autodiff
+from tessella.arguments.kinds import an
 from tessella.autodiff import Node
 from tessella.errors import ArgumentTypeError, GradientError
 from tessella.primitives.base import Primitive, Spec
@@ -175,7 +176,7 @@ class VJPRule(Rule):
         result = self.forward(*self.made_for.whole(tensors))
         if not (isinstance(result, tuple) and len(result) == 2):
             raise ArgumentTypeError(
-                f"custom_vjp: the forward rule of {self.name} returned a {type(result).__name__}; "
+                f"custom_vjp: the forward rule of {self.name} returned {an(type(result).__name__)}; "
                 "expected a pair (result, residuals)"
             )
         return result
@@ -289,7 +290,7 @@ class JVPRule(Rule):
         result = self.rule(*call.values, call.arguments(tensors), call.arguments(full, None))
         if not (isinstance(result, tuple) and len(result) == 2):
             raise ArgumentTypeError(
-                f"custom_jvp: the rule of {self.name} returned a {type(result).__name__}; expected a "
+                f"custom_jvp: the rule of {self.name} returned {an(type(result).__name__)}; expected a "
                 "pair (result, tangent)"
             )
         return result
