@@ -29,6 +29,7 @@ from tessella.arguments.gates import (
     unknown_keyword,
 )
 from tessella.arguments.kinds import MISSING, TENSOR, TENSORS, kind_of, scope
+from tessella.errors import ArgumentTypeError
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -170,10 +171,37 @@ def refuse(function: str, others: Mapping[str, Any], *names: str) -> None:
         raise unknown_keyword(function, keyword, names)
 
 
+def called(told: str, function: Callable[..., Any], *arguments: Any) -> Any:
+    """What a function of a user gives.
+
+    Args:
+        told: which one it is and how it is called, for the error if Python refuses that.
+
+    Raises:
+        ArgumentTypeError: it takes another number of arguments.
+
+    >>> called("scan: the body is called as body(carry, x)", lambda carry: carry, 1, 2)
+    Traceback (most recent call last):
+        ...
+    tessella.errors.ArgumentTypeError: scan: the body is called as body(carry, x); <lambda>() takes 1 positional argument but 2 were given
+    """
+    try:
+        return function(*arguments)
+    except TypeError as error:
+        if was_refused(error):
+            raise ArgumentTypeError(f"{told}; {error}") from None
+        raise
+
+
+def taking(told: str, function: Callable[..., Any]) -> Callable[..., Any]:
+    """A function of a user, called by `called`."""
+    return functools.partial(called, told, function)
+
+
 def gate_of(function: Callable[..., Any]) -> Gate | None:
     """The gate that a function is behind, if there is one."""
     found: Gate | None = getattr(function, "__gate__", None)
     return found
 
 
-__all__ = ["elementwise", "gate_of", "public", "refuse", "was_refused"]
+__all__ = ["called", "elementwise", "gate_of", "public", "refuse", "taking", "was_refused"]

@@ -357,7 +357,7 @@ def test_what_is_said_of_the_limit(monkeypatch, flops, nbytes, text):
 def test_shapes_that_are_not_as_many_as_the_arguments(file, function, shapes, said):
     for command in ("explain", "profile"):
         result = CliRunner().invoke(app, [command, f"{file}:{function}", *shapes])
-        assert result.exit_code == 1
+        assert result.exit_code == 2
         assert said in result.output.replace("\n", " ")
 
 

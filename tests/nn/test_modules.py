@@ -418,3 +418,23 @@ def test_the_first_gradient_counts_in_full_for_every_new_parameter_and_after_its
         step()
         assert second.tolist() == [-1.0]
         assert first.tolist() == [-4.0]
+
+
+def test_hooks_of_other_arguments_are_told_how_they_are_called():
+    net = nn.Linear(2, 2)
+    with (
+        net.register_forward_hook(lambda output: None),
+        pytest.raises(
+            errors.ArgumentTypeError,
+            match=r"hook is called as hook\(module, inputs, output\); .* takes 1 positional",
+        ),
+    ):
+        net(ts.ones(2))
+    with (
+        net.register_forward_pre_hook(lambda: None),
+        pytest.raises(
+            errors.ArgumentTypeError,
+            match=r"register_forward_pre_hook: the hook is called as hook\(module, inputs\)",
+        ),
+    ):
+        net(ts.ones(2))
