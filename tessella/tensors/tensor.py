@@ -406,7 +406,6 @@ class Tensor(
         gradient: Tensor | None = None,
         retain_graph: bool | None = None,
         create_graph: bool = False,
-        **others: Any,
     ) -> None:
         """Add the gradient of this tensor to `grad` of every leaf it was computed from.
 
@@ -418,7 +417,6 @@ class Tensor(
         Raises:
             GradientError: no history, history gone, or several elements and no gradient.
         """
-        refuse("backward", others, "gradient", "retain_graph", "create_graph")
         retain = create_graph if retain_graph is None else retain_graph
         root = _root(self, gradient, "backward")
         with autodiff.set_enabled(create_graph):
