@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from tessella.arguments import gate_of
 from tessella.arguments.kinds import an
 from tessella.tracing.attributes import attribute, definition, has, of_class
 from tessella.tracing.changes import is_watched
@@ -114,7 +115,11 @@ class Surroundings:
             return
         self._known[id(value)] = value
         if isinstance(value, types.FunctionType):
-            self._know_function(value)
+            gate = gate_of(value)
+            if gate is not None and gate.public is value:  # what is around the function never changes
+                self.know(gate.function)
+            else:
+                self._know_function(value)
         elif isinstance(value, types.MethodType):
             self.know(value.__self__)
             self.know(value.__func__)

@@ -366,3 +366,11 @@ def test_a_function_of_no_arguments_is_called_first(file):
     result = run(f"{file}:nothing")
     assert result.exit_code == 0, result.output
     assert result.output.startswith("nothing\n  traced: 1")
+
+
+def test_guards_do_not_speak_of_what_is_around_the_functions_of_ts():
+    text = str(ts.jit(lambda x: ts.nn.functional.relu(ts.exp(x)).sum()).explain(ts.ones(3)))
+    guards = text.split("guards:")[1].split("native calls")[0]
+    assert "settle" not in guards
+    assert "call is" not in guards
+    assert "ts is a module" in guards
