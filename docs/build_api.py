@@ -32,7 +32,7 @@ PAGES = {
         "Debugging and profiling",
         ["tessella.debug.printing", "tessella.debug.breakpoints", "tessella.debug.finite", "tessella.profiling"],
     ),
-    "nn": ("Modules and layers", ["tessella.nn.module", "tessella.nn.conversions", "tessella.nn.functional_call", "tessella.nn.layers", "tessella.nn.recurrent", "tessella.nn.activations", "tessella.nn.losses"]),
+    "nn": ("Modules and layers", ["tessella.nn.module", "tessella.nn.conversions", "tessella.nn.functional_call", "tessella.nn.layers", "tessella.nn.containers", "tessella.nn.recurrent", "tessella.nn.activations", "tessella.nn.losses"]),
     "functional": ("Functions of networks", [f"tessella.nn.functional.{room}" for room in ("activations", "attention", "convolution", "pooling", "normalisation", "losses", "thresholds", "similarities")]),
     "init": ("Initialisation", ["tessella.nn.init"]),
     "utils": ("Gradients and numbers of many parameters", ["tessella.nn.utils"]),

@@ -145,6 +145,38 @@ def read_idx(path: Path) -> np.ndarray:
     return np.frombuffer(data, np.uint8, offset=4 + 4 * rank).reshape(shape)
 
 
+def read_pair(images: Path, labels: Path) -> tuple[np.ndarray, np.ndarray]:
+    """The images of one file and the labels of another, which belong together.
+
+    Shapes: (N, H, W) and (N,).
+    """
+    pictures, classes = read_idx(images), read_idx(labels)
+    for path, array, rank, what in (
+        (
+            images,
+            pictures,
+            3,
+            "images, of three axes (train-images-idx3-ubyte, t10k-images-idx3-ubyte)",
+        ),
+        (
+            labels,
+            classes,
+            1,
+            "labels, of one axis (train-labels-idx1-ubyte, t10k-labels-idx1-ubyte)",
+        ),
+    ):
+        if array.ndim != rank:
+            raise ArgumentError(
+                f"{path} holds an array of shape {array.shape}; expected {what}; the images come first, then the labels"
+            )
+    if pictures.shape[1:] != (H, W) or len(pictures) != len(classes) or classes.max(initial=0) >= C:
+        raise ArgumentError(
+            f"{images} and {labels}: {len(pictures)} images of {pictures.shape[1:]} and {len(classes)} labels up to "
+            f"{classes.max(initial=0)} were read; expected as many of both, of ({H}, {W}), and labels below {C}"
+        )
+    return pictures, classes
+
+
 def make_mnist(images: np.ndarray, labels: np.ndarray, start: int, stop: int) -> tuple:
     """Images of 0 to 1 and their classes, each as a row with a single 1."""
     return images[start:stop] / 255.0, np.eye(C)[labels[start:stop]]
@@ -162,7 +194,7 @@ def main(
 ) -> None:
     """Train a convolutional network to read digits (Module 4)."""
     check(train=train, epochs=epochs, rate=rate)
-    pictures, classes = read_idx(images), read_idx(labels)
+    pictures, classes = read_pair(images, labels)
     if train + validate > len(pictures) or validate < BATCH or train < BATCH:
         raise ArgumentError(
             f"--train {train} and --validate {validate}: there are {len(pictures)} images; each needs "

@@ -22,12 +22,14 @@ from tessella.arguments.gates import (
     BOTH,
     NAMED,
     POSITIONAL,
+    RECEIVERS,
     SEVERAL,
     Gate,
     Parameter,
     unknown_keyword,
 )
 from tessella.arguments.kinds import MISSING, TENSOR, TENSORS, kind_of, scope
+from tessella.errors import ArgumentTypeError
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -135,7 +137,14 @@ def _checks(parameters: Sequence[Parameter]) -> list[str]:
     checks = [
         (TENSORS[text] if kind is None else kind.quick).format(name) for name, kind, text in kinds
     ]
-    return [check for check in checks if check != "True"]
+    required = [
+        p.place is not SEVERAL and not p.default and p.name not in RECEIVERS for p in parameters
+    ]
+    return [
+        check if check != "True" else f"{name} is not missing"
+        for (name, _, _), check, must in zip(kinds, checks, required, strict=True)
+        if check != "True" or must
+    ]
 
 
 def _tuple(names: Sequence[str]) -> str:
@@ -162,10 +171,37 @@ def refuse(function: str, others: Mapping[str, Any], *names: str) -> None:
         raise unknown_keyword(function, keyword, names)
 
 
+def called(told: str, function: Callable[..., Any], *arguments: Any) -> Any:
+    """What a function of a user gives.
+
+    Args:
+        told: which one it is and how it is called, for the error if Python refuses that.
+
+    Raises:
+        ArgumentTypeError: it takes another number of arguments.
+
+    >>> called("scan: the body is called as body(carry, x)", lambda carry: carry, 1, 2)
+    Traceback (most recent call last):
+        ...
+    tessella.errors.ArgumentTypeError: scan: the body is called as body(carry, x); <lambda>() takes 1 positional argument but 2 were given
+    """
+    try:
+        return function(*arguments)
+    except TypeError as error:
+        if was_refused(error):
+            raise ArgumentTypeError(f"{told}; {error}") from None
+        raise
+
+
+def taking(told: str, function: Callable[..., Any]) -> Callable[..., Any]:
+    """A function of a user, called by `called`."""
+    return functools.partial(called, told, function)
+
+
 def gate_of(function: Callable[..., Any]) -> Gate | None:
     """The gate that a function is behind, if there is one."""
     found: Gate | None = getattr(function, "__gate__", None)
     return found
 
 
-__all__ = ["elementwise", "gate_of", "public", "refuse", "was_refused"]
+__all__ = ["called", "elementwise", "gate_of", "public", "refuse", "taking", "was_refused"]

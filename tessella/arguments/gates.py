@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 from tessella.arguments.kinds import (
     ALSO_NUMBERS,
+    ANYTHING,
     MISSING,
     PLAIN,
     UNFIT,
@@ -220,10 +221,10 @@ class Gate:
     def _require_all_given(self, values: dict[str, Any]) -> None:
         missing = [name for name, value in values.items() if value is MISSING]
         if missing:
-            expected = {p.name: self._expected(p) for p in self.parameters}
+            expected = {p.name: self._expected(p) for p in self.parameters}[missing[0]]
             raise ArgumentTypeError(
-                f"{self.name}: `{missing[0]}` was not given; expected {expected[missing[0]]}"
-                f"{self._cure(missing[0])}"
+                f"{self.name}: `{missing[0]}` was not given"
+                f"{'' if expected == ANYTHING else f'; expected {expected}'}{self._cure(missing[0])}"
             )
 
     # --- what arguments are to be --------------------------------------------------------------------

@@ -197,6 +197,9 @@ def _none(value: Any) -> Any:
     return value if value is None else UNFIT
 
 
+ANYTHING = "anything"  # what is expected of a parameter that takes whatever it is given
+
+
 def _anything(value: Any) -> Any:
     return value
 
@@ -267,7 +270,7 @@ _AXES = Kind(
 
 # What parameters take, by the text of their annotations. Tensors are looked at together (`Gate._fit_tensors`).
 _KINDS: dict[str, Kind] = {
-    "Any": Kind("anything", "True", _anything),
+    "Any": Kind(ANYTHING, "True", _anything),
     "bool": _FLAG,
     "bool | None": _FLAG.or_none(),
     "int": _INTEGER,
@@ -432,6 +435,15 @@ def shown(value: Any) -> str:
     if isinstance(value, type):
         return f"the class {value.__name__}"
     return f"an object of class {type(value).__name__}"
+
+
+def an(noun: str) -> str:
+    """A noun with its article, in a message.
+
+    >>> an("int"), an("Tensor"), an("uint8")
+    ('an int', 'a Tensor', 'a uint8')
+    """
+    return f"an {noun}" if noun[:1] in "aeioAEIO" else f"a {noun}"
 
 
 def register(tensor: type, convert: Callable[[Any, Sequence[Any]], Any]) -> None:

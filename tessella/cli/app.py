@@ -125,7 +125,8 @@ def explain(
     from tessella.cli import explain as work
 
     try:
-        function, arguments = work.load(target), work.tensors(shape or [])
+        function = work.load(target)
+        arguments = work.arguments_for(function, shape or [])
         if source is not None:
             print(function.source(source, *arguments))
             return
@@ -166,7 +167,8 @@ def profile(
     if not 1 <= calls <= MOST_CALLS:
         _fail(f"--calls: {calls} was given; expected a whole number from 1 to {MOST_CALLS:,}")
     try:
-        function, arguments = work.load(target), work.tensors(shape or [])
+        function = work.load(target)
+        arguments = work.arguments_for(function, shape or [])
         if not first:
             function(*arguments)
         with tessella.profile() as found:

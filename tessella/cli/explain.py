@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import runpy
 from collections.abc import Sequence
 from pathlib import Path
@@ -29,6 +30,27 @@ def load(target: str) -> Jitted[..., Any]:
     if not callable(found):
         raise ArgumentError(f"{file} has no function {name!r} at its top level")
     return found if isinstance(found, Jitted) else jit(found)
+
+
+def arguments_for(function: Jitted[..., Any], shapes: Sequence[str]) -> list[Any]:
+    """What to call a function with: tensors of some shapes; of none, if its file has called it already.
+
+    Raises:
+        ArgumentError: a shape cannot be read, or the function takes another number of arguments.
+    """
+    given = tensors(shapes)
+    if given or not function.specialisations:
+        signature = inspect.signature(function.function)
+        try:
+            signature.bind(*given)
+        except TypeError as error:
+            raise ArgumentError(
+                f"{function.function.__name__} takes {signature}, and {len(given)} shapes were given ({error}); give "
+                "one for each argument, as in --shape 8,128 --shape 128,32"
+            ) from None
+        if not given:
+            function()  # so that there is something to look at
+    return given
 
 
 def tensors(shapes: Sequence[str]) -> list[Any]:

@@ -570,4 +570,14 @@ var | * | PyTorch's second one is `unbiased`: write correction=1 for True, corre
 std | axis | PyTorch's `unbiased` is correction=1 for True, correction=0 for False
 var | axis | PyTorch's `unbiased` is correction=1 for True, correction=0 for False
 tile | * | give the counts as a tuple
+cat | axis | give the tensors in a list: ts.cat([x, y])
+concat | axis | give the tensors in a list: ts.concat([x, y])
+concatenate | axis | give the tensors in a list: ts.concatenate([x, y])
+stack | axis | give the tensors in a list: ts.stack([x, y])
+hstack | * | give the tensors in a list: ts.hstack([x, y])
+vstack | * | give the tensors in a list: ts.vstack([x, y])
+randint | shape | PyTorch's randint(high, size) is ts.randint(0, high, shape)
+randint | low | write 0 for PyTorch's randint(high, size)
+randint | dtype | with a key, JAX's randint(key, shape, low, high) is ts.random.choice(key, high - low, shape) + low
+one_hot | num_classes | PyTorch takes the largest class there is: write int(x.max()) + 1
 """

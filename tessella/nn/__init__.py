@@ -21,6 +21,7 @@ from tessella.nn.activations import (
     Softsign,
     Tanh,
 )
+from tessella.nn.containers import ModuleList, Sequential
 from tessella.nn.functional_call import functional_call, stack_module_state
 from tessella.nn.layers import (
     AvgPool1d,
@@ -38,8 +39,6 @@ from tessella.nn.layers import (
     Linear,
     MaxPool1d,
     MaxPool2d,
-    ModuleList,
-    Sequential,
 )
 from tessella.nn.losses import (
     BCELoss,

@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import itertools
 import math
-import operator
-from collections import OrderedDict
-from collections.abc import Iterable, Iterator
-from typing import Any, overload
+from typing import Any
 
 from tessella import dtypes
 from tessella.arguments import public
@@ -19,10 +15,9 @@ from tessella.arguments.kinds import (
     PerAxis,
     Probability,
     ShapeLike,
-    shown,
 )
 from tessella.backends.array import check_shape
-from tessella.errors import ArgumentError, IndexingError, ShapeError
+from tessella.errors import ArgumentError, ShapeError
 from tessella.nn import functional as F
 from tessella.nn import init
 from tessella.nn.functional.convolution import convolution, per_axis
@@ -355,97 +350,3 @@ class Identity(Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return x
-
-
-class Sequential(Module):
-    """Modules one after the other; takes modules, or one ordered mapping of names to modules."""
-
-    @public
-    def __init__(self, *modules: Any) -> None:
-        super().__init__()
-        if len(modules) == 1 and isinstance(modules[0], OrderedDict):
-            for name, module in modules[0].items():
-                self.add_module(name, module)
-        else:
-            for index, module in enumerate(modules):
-                self.add_module(str(index), module)
-
-    def forward(self, x: Any) -> Any:
-        for module in self.children():
-            x = module(x)
-        return x
-
-    def __len__(self) -> int:
-        return len(self._modules)
-
-    def __iter__(self) -> Iterator[Module]:
-        return self.children()
-
-    @overload
-    def __getitem__(self, index: int) -> Module: ...
-    @overload
-    def __getitem__(self, index: slice) -> Sequential: ...
-    def __getitem__(self, index: int | slice) -> Module:
-        items = list(self.named_children())
-        if isinstance(index, slice):
-            return Sequential(OrderedDict(items[_checked_slice(self, index)]))
-        return items[_checked_index(self, index)][1]
-
-    def append(self, module: Module) -> Sequential:
-        """Add a module at the end."""
-        self.add_module(_next_number(self), module)
-        return self
-
-
-def _next_number(modules: Module) -> str:
-    """The name of one more module: a part of a `Sequential` keeps its names, so some numbers may be taken."""
-    names = {name for name, _ in modules.named_children()}
-    return next(str(n) for n in itertools.count(len(names)) if str(n) not in names)
-
-
-def _checked_index(modules: Any, index: Any) -> int:
-    """An index of a list of modules.
-
-    Raises:
-        IndexingError: it is no integer, or there is no module there.
-    """
-    count = len(modules)
-    if not hasattr(index, "__index__") or not -count <= operator.index(index) < count:
-        raise IndexingError(
-            f"{type(modules).__name__}: index {shown(index)} for {count} modules; expected an integer from "
-            f"{-count} to {count - 1}"
-        )
-    return operator.index(index)
-
-
-def _checked_slice(modules: Any, index: slice) -> slice:
-    parts = (index.start, index.stop, index.step)
-    if index.step == 0 or not all(n is None or hasattr(n, "__index__") for n in parts):
-        raise IndexingError(
-            f"{type(modules).__name__}: {index}; expected integers, and a step that is not 0"
-        )
-    return index
-
-
-class ModuleList(Module):
-    """A list of modules; it has no forward."""
-
-    @public
-    def __init__(self, modules: Iterable[Any] = ()) -> None:
-        super().__init__()
-        for module in modules:
-            self.append(module)
-
-    def append(self, module: Module) -> ModuleList:
-        """Add a module at the end."""
-        self.add_module(_next_number(self), module)
-        return self
-
-    def __len__(self) -> int:
-        return len(self._modules)
-
-    def __iter__(self) -> Iterator[Module]:
-        return self.children()
-
-    def __getitem__(self, index: int) -> Module:
-        return list(self.children())[_checked_index(self, index)]

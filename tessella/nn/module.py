@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, ParamSpec, Protocol, TypeVar
 import numpy as np
 
 from tessella import autodiff, dtypes, notebooks
-from tessella.arguments import public
+from tessella.arguments import called, public
 from tessella.arguments.kinds import register_class
 from tessella.dtypes import as_dtype
 from tessella.errors import (
@@ -30,6 +30,8 @@ from tessella.tracebacks import calls_users, shorten
 from tessella.tracing.changes import WatchedDict, note
 from tessella.tracing.following import go_on, pause
 
+_PRE_HOOK = "register_forward_pre_hook: the hook is called as hook(module, inputs)"
+_HOOK = "register_forward_hook: the hook is called as hook(module, inputs, output)"
 M = TypeVar("M", bound="Module")
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -143,7 +145,7 @@ class Module(Conversions):
             try:
                 touched(self)
                 for before in list(self._forward_pre_hooks.values()):
-                    changed = before(self, inputs)
+                    changed = called(_PRE_HOOK, before, self, inputs)
                     if changed is not None:
                         inputs = changed if isinstance(changed, tuple) else (changed,)
                 try:
@@ -153,7 +155,7 @@ class Module(Conversions):
                     _explain_refusal(self, error)
                     raise
                 for after in list(self._forward_hooks.values()):
-                    changed = after(self, inputs, result)
+                    changed = called(_HOOK, after, self, inputs, result)
                     if changed is not None:
                         result = changed
                 return result

@@ -81,7 +81,8 @@ def _parsed(equation: str, ranks: Sequence[int]) -> tuple[list[str], str]:
     parts = left.split(",")
     if len(parts) != len(ranks):
         raise ArgumentError(
-            f"einsum: {equation!r} is for {len(parts)} operands, and {len(ranks)} were given"
+            f"einsum: {equation!r} is for {len(parts)} operands, and {len(ranks)} were given; give them one by one: "
+            "ts.einsum(equation, x, y)"
         )
     letters = set(left + right) - {",", "."}
     wrong = sorted(letter for letter in letters if not letter.isalpha())

@@ -29,9 +29,10 @@ from tessella.primitives.indexing import Gather, Scatter
 from tessella.primitives.movement import Reshape, Slice, UpdateSlice
 from tessella.sizes import INTEGERS, Size, is_symbolic
 from tessella.tensors.creation import arange, asarray
+from tessella.tensors.elementwise import where
 from tessella.tensors.manipulation import broadcast_to, moveaxis, reshape
 from tessella.tensors.tensor import Tensor, apply, is_traced, operand, viewing
-from tessella.tensors.tracing import is_known
+from tessella.tensors.tracing import is_known, require_known
 
 
 @dataclass
@@ -212,6 +213,11 @@ def _arrays(shape: Shape, entry: Tensor, axis: int) -> list[_Part]:
             taken = np.zeros(int(bool(entry)), np.int64)
             return [_Part("array", array=asarray(taken), fresh=True)]
         _check_mask(shape, entry, axis)
+        require_known(
+            entry,
+            "x[mask]: how many elements the mask chooses decides a shape",
+            "ts.where(mask, x, other) keeps the shape, and x[mask] = value may give all of them one value",
+        )
         places = np.nonzero(entry.numpy())
         return [_Part("array", array=asarray(place)) for place in places]
     if not entry.dtype.is_integer:
@@ -284,6 +290,9 @@ def set_item(x: Tensor, key: Any, value: Any) -> Tensor:
             f"them first: value.astype(ts.{x.dtype.name})"
         )
     updates = found.astype(x.dtype)
+    mask = _unknown_mask(key)
+    if mask is not None and updates.ndim <= x.ndim - mask.ndim:
+        return _where_masked(x, mask, updates)
     parts = _parse(x.shape, key)
     if any(part.kind == "array" for part in parts):
         scattered = _scattered(x, parts, updates)
@@ -293,6 +302,25 @@ def set_item(x: Tensor, key: Any, value: Any) -> Tensor:
     region = reshape(_broadcast(updates, shape), tuple(part.size for part in axes))
     starts, steps = tuple(p.start for p in axes), tuple(p.step for p in axes)
     return apply(UpdateSlice(starts, steps), (x, region))
+
+
+def _unknown_mask(key: Any) -> Tensor | None:
+    """A mask alone, whose elements are not known yet in a traced function."""
+    if not is_traced():
+        return None
+    mask = key[0] if type(key) is tuple and len(key) == 1 else key
+    if isinstance(mask, np.ndarray) and mask.dtype == bool and mask.ndim:
+        mask = asarray(mask)
+    if not isinstance(mask, Tensor) or not mask.dtype.is_bool or not mask.ndim or is_known(mask):
+        return None
+    return mask
+
+
+def _where_masked(x: Tensor, mask: Tensor, updates: Tensor) -> Tensor:
+    """x with one value (for the axes after those of the mask) wherever a mask holds: how often does not matter."""
+    _check_mask(x, mask, 0)
+    after = x.shape[mask.ndim :]
+    return where(reshape(mask, (*mask.shape, *(1,) * len(after))), _broadcast(updates, after), x)
 
 
 def _broadcast(updates: Tensor, shape: tuple[int, ...]) -> Tensor:
@@ -399,6 +427,11 @@ def nonzero(x: Tensor, /) -> tuple[Tensor, ...]:
     """
     if x.ndim == 0:
         raise ShapeError("nonzero: shape () has no axes; reshape it: ts.reshape(x, (1,))")
+    require_known(
+        x,
+        "nonzero: how many elements are not zero decides a shape",
+        "ts.where(condition, x, other) keeps the shape",
+    )
     return tuple(asarray(place) for place in np.nonzero(x.numpy()))
 
 

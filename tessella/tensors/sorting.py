@@ -14,6 +14,7 @@ from tessella.primitives.host import ArgSort
 from tessella.tensors.creation import asarray
 from tessella.tensors.indexing import take_along_axis
 from tessella.tensors.tensor import Tensor, apply
+from tessella.tensors.tracing import require_known
 
 
 @public
@@ -102,6 +103,14 @@ def isin(x1: Tensor, x2: Tensor, /, *, invert: bool = False) -> Tensor:
     return asarray(found)
 
 
+def _require_known(x: Tensor, name: str) -> None:
+    require_known(
+        x,
+        f"{name}: how many values are distinct decides a shape",
+        "ts.sort(x) keeps the shape",
+    )
+
+
 class UniqueAll(NamedTuple):
     """Distinct values, where each is first, which one each element is, how often each is there."""
 
@@ -114,6 +123,7 @@ class UniqueAll(NamedTuple):
 @public
 def unique_all(x: Tensor, /) -> UniqueAll:
     """The distinct values and all about them."""
+    _require_known(x, "unique_all")
     found = np.unique(
         x.numpy(), return_index=True, return_inverse=True, return_counts=True, equal_nan=False
     )
@@ -154,6 +164,7 @@ def unique_inverse(x: Tensor, /) -> UniqueInverse:
 @public
 def unique_values(x: Tensor, /) -> Tensor:
     """The distinct values, in order."""
+    _require_known(x, "unique_values")
     return asarray(np.unique(x.numpy(), equal_nan=False))
 
 

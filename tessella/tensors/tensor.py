@@ -54,6 +54,14 @@ _reference, _new = weakref.ref, object.__new__
 _innermost = autodiff.recording.innermost.get
 
 
+_INSTEAD_OF_T = (
+    "it has no axes to exchange",
+    "a row or a column is x[None, :] or x[:, None], and x @ y needs neither",
+    "",
+    "use mT for the last two axes, or permute_dims",
+)
+
+
 class TensorNode(Node):
     """A primitive applied to tensors, with what its gradient needs."""
 
@@ -208,6 +216,8 @@ class Tensor(
         return view
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray[Any, Any]:
+        if _mode.trace is not None:
+            _mode.trace.given_to_numpy(self)
         view = self.numpy()
         if dtype is not None and np.dtype(dtype) != view.dtype:
             if copy is False:
@@ -215,12 +225,14 @@ class Tensor(
             return view.astype(dtype)
         return np.array(view) if copy else view
 
-    def item(self) -> Any:
-        """The only element, as a Python number.
+    def item(self, *place: int) -> Any:
+        """The only element, as a Python number; of several, the one at a place (one index for each axis).
 
         Raises:
-            ArgumentError: the tensor has none or several.
+            ArgumentError: the tensor has none or several, and no place was given.
         """
+        if place:
+            return (self[place] if len(place) > 1 else self.reshape(-1)[place[0]]).item()
         if self.size != 1:
             raise ArgumentError(
                 f"item: the tensor has {self.size} elements (shape {self.shape}); exactly one can "
@@ -249,8 +261,8 @@ class Tensor(
     def __bool__(self) -> bool:
         if self.size != 1:
             raise ArgumentError(
-                f"the truth of a tensor of {self.size} elements is not one answer; use any() or "
-                "all()"
+                f"the truth of a tensor of {self.size} elements is not one answer; use any() or all(), and for each "
+                "element &, | and ~ in place of `and`, `or` and `not`: (x > 0) & (x < 1)"
             )
         return bool(self.item())
 
@@ -345,6 +357,7 @@ class Tensor(
             self._node, self._output = _leaf(self), 0
         return self
 
+    @public
     def retain_grad(self) -> None:
         """Keep the gradient of a tensor that is not a leaf, too."""
         if not self.is_leaf:
@@ -357,6 +370,7 @@ class Tensor(
 
             self.register_hook(keep)
 
+    @public
     def register_hook(self, hook: Callable[[Tensor], Tensor | None]) -> autodiff.HookHandle:
         """Call `hook(gradient)` in the backward pass; what it returns replaces the gradient.
 
@@ -367,8 +381,6 @@ class Tensor(
         >>> x.grad
         tensor([10., 10.])
         """
-        if not callable(hook):
-            raise ArgumentTypeError(f"register_hook: {shown(hook)} cannot be called")
         if self._node is None:
             raise GradientError(
                 "register_hook: the tensor needs no gradient; call requires_grad_() first"
@@ -390,12 +402,12 @@ class Tensor(
     def data(self, other: Tensor) -> None:
         self.assign(other)
 
+    @public
     def backward(
         self,
         gradient: Tensor | None = None,
         retain_graph: bool | None = None,
         create_graph: bool = False,
-        **others: Any,
     ) -> None:
         """Add the gradient of this tensor to `grad` of every leaf it was computed from.
 
@@ -407,7 +419,6 @@ class Tensor(
         Raises:
             GradientError: no history, history gone, or several elements and no gradient.
         """
-        refuse("backward", others, "gradient", "retain_graph", "create_graph")
         retain = create_graph if retain_graph is None else retain_graph
         root = _root(self, gradient, "backward")
         with autodiff.set_enabled(create_graph):
@@ -543,6 +554,18 @@ class Tensor(
     def __pos__(self) -> Tensor:
         return self
 
+    def __round__(self, decimals: int | None = None) -> Tensor:
+        """Python's `round`: whole numbers or decimal places, halves to even, in the tensor's dtype."""
+        from tessella.tensors.elementwise import round
+
+        return round(self, 0 if decimals is None else decimals)
+
+    def __divmod__(self, other: Operand) -> tuple[Tensor, Tensor]:
+        return self // other, self % other
+
+    def __rdivmod__(self, other: Operand) -> tuple[Tensor, Tensor]:
+        return other // self, other % self
+
     def __abs__(self) -> Tensor:
         return apply(elementwise("absolute"), (self,))
 
@@ -594,11 +617,7 @@ class Tensor(
         handles = [] if self._base is None else [other() for other in _alive(self._base)]
         shared = [other for other in handles if other is not None and _share_memory(self, other)]
         if shared:
-            raise ArgumentError(
-                f"{operation}: the tensor is a view of another one, of shape {shared[-1].shape}, and nothing is "
-                "written through views; write to the other one (x[...] = value), or make a new tensor "
-                "(y = x + 1, or x.clone())"
-            )
+            raise ArgumentError(f"{operation}: {_through_which(self, shared[-1], operation)}")
 
     def assign(self, other: Tensor) -> Tensor:
         """Let this handle stand for other data of the same shape and dtype; no history."""
@@ -706,7 +725,7 @@ class Tensor(
     def T(self) -> Tensor:
         """A matrix with rows and columns exchanged."""
         if self.ndim != 2:
-            raise ArgumentError(f"T: {self.ndim} dimensions; use mT or permute_dims")
+            raise ArgumentError(f"T: {self.ndim} dimensions; {_INSTEAD_OF_T[min(self.ndim, 3)]}")
         return self.permute_dims((1, 0))
 
     @property
@@ -786,6 +805,20 @@ def _share_memory(view: Tensor, base: Tensor) -> bool:
     return True
 
 
+def _through_which(view: Tensor, base: Tensor, operation: str) -> str:
+    """Why nothing is written through a view, and what to write instead."""
+    if view._value is base._value:  # all of it, without its history
+        return (
+            "the tensor is what `.data`, `detach()` or `state_dict()` gave of another one, of shape "
+            f"{base.shape}, and nothing is written through it; write to that one: "
+            f"`with ts.no_grad(): x.{operation}(...)`; or to a copy of it, x.clone()"
+        )
+    return (
+        f"the tensor is a view of another one, of shape {base.shape}, and nothing is written through views; write to "
+        "the other one (x[...] = value), or make a new tensor (y = x + 1, or x.clone())"
+    )
+
+
 def at_once(tensors: Sequence[Tensor]) -> list[Tensor]:
     """What some tensors hold at one moment, without history: no step of a program lies between two of them."""
     if _mode.trace is not None:
@@ -796,7 +829,8 @@ def at_once(tensors: Sequence[Tensor]) -> list[Tensor]:
             if isinstance(array, Array):
                 array.address  # noqa: B018  # waits for a program that writes over it
         if all(x._value is array for x, array in zip(tensors, held, strict=True)):
-            return [_make(array, None, 0) for array in held]
+            pairs = zip(held, tensors, strict=True)
+            return [viewing(_make(array, None, 0), tensor) for array, tensor in pairs]
 
 
 def from_array(value: Array) -> Tensor:

@@ -346,6 +346,18 @@ class Trace:
         if isinstance(tensor._value, Array):
             self.add_guard(data_guard(tensor))
 
+    def given_to_numpy(self, tensor: Any) -> None:
+        """A function of NumPy asks for the elements of a tensor.
+
+        Raises:
+            TracedValueError: they are not known yet.
+        """
+        require_known(
+            tensor,
+            "NumPy was given a tensor",
+            "take the function of ts instead (ts.sin(x) for np.sin(x)), which is compiled",
+        )
+
     def touch(self, owner: Any, *parts: Any) -> None:
         """Our own code looks into a module or an optimiser: the program depends on what it holds.
 
@@ -556,6 +568,24 @@ def why_unknown(tensor: Any) -> str:
     if tensor._value.trace.active:
         return "not known yet while its function is traced; ts.debug.print shows it at every call"
     return "kept from a traced function that has ended; return it from the function instead"
+
+
+def require_known(tensor: Any, what: str, instead: str) -> None:
+    """Complain if elements are asked for that are not known yet, because a function is being traced.
+
+    Args:
+        what: needs them, in words, and why.
+        instead: what to do, in words.
+
+    Raises:
+        TracedValueError: they are not.
+    """
+    if is_known(tensor) or not tensor._value.trace.active:  # after its trace, reading it says more
+        return
+    raise TracedValueError(
+        f"{user_line()}: {what}, and the elements of a tensor of shape {tensor.shape} are not known yet while "
+        f"its function is being traced; {instead}, or take this part out of the function"
+    )
 
 
 def note_text(text: str) -> None:

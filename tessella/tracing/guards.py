@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from tessella.arguments.kinds import an
 from tessella.tracing import changes
 from tessella.tracing.attributes import attribute, of_class
 from tessella.tracing.changes import is_watched
@@ -221,7 +222,7 @@ def kind_guard(source: Source, kind: type) -> Guard:
         ("value", *source.id), is_watched(source.owner),
         lambda bind: f"(type(found := {source.expression(bind)}) is {bind(kind)}{limit})",
         f"{source.text} is any {kind.__name__}",
-        lambda: f"{source.text} is {shown(source.find(_ABSENT))} now, it was a {kind.__name__}",
+        lambda: f"{source.text} is {shown(source.find(_ABSENT))} now, it was {an(kind.__name__)}",
     )  # fmt: skip
 
 
@@ -281,8 +282,8 @@ def class_guard(owner: Any) -> Guard:
     return Guard(
         ("class", id(owner)), is_watched(owner),
         lambda bind: f"type({bind(owner)}) is {bind(kind)}",
-        f"a {kind.__name__} is of its class",
-        lambda: f"a {kind.__name__} is a {type(owner).__name__} now",
+        f"{an(kind.__name__)} is of its class",
+        lambda: f"{an(kind.__name__)} is {an(type(owner).__name__)} now",
     )  # fmt: skip
 
 
@@ -391,7 +392,7 @@ def shown(value: Any) -> str:
         return "what it was"
     if isinstance(value, (type, types.FunctionType, types.MethodType, types.BuiltinFunctionType)):
         return value.__qualname__
-    return f"a {type(value).__name__}"
+    return an(type(value).__name__)
 
 
 def _function(guards: Sequence[Guard], seen: list[int] | None = None) -> Callable[[], bool]:

@@ -15,6 +15,8 @@ from typing import Any
 
 import numpy as np
 
+from tessella.arguments import gate_of
+from tessella.arguments.kinds import an
 from tessella.tracing.attributes import attribute, definition, has, of_class
 from tessella.tracing.changes import is_watched
 from tessella.tracing.code import is_library_module, is_users
@@ -113,7 +115,11 @@ class Surroundings:
             return
         self._known[id(value)] = value
         if isinstance(value, types.FunctionType):
-            self._know_function(value)
+            gate = gate_of(value)
+            if gate is not None and gate.public is value:  # what is around the function never changes
+                self.know(gate.function)
+            else:
+                self._know_function(value)
         elif isinstance(value, types.MethodType):
             self.know(value.__self__)
             self.know(value.__func__)
@@ -148,7 +154,7 @@ class Surroundings:
         """A method that changes containers is called of who knows which."""
         for owner in list(self._known.values()):
             if isinstance(owner, CONTAINERS) and not is_watched(owner) and hasattr(owner, method):
-                self.writes.change(owner, f"a {type(owner).__name__}")
+                self.writes.change(owner, an(type(owner).__name__))
 
     def _know_function(self, function: types.FunctionType) -> None:
         for name, cell in zip(

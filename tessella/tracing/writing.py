@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+from tessella.arguments.kinds import an
 from tessella.errors import SideEffectError
 from tessella.primitives.graph import Where
 from tessella.tracing.changes import is_watched
@@ -215,6 +216,6 @@ def _restore(source: Source, before: Any) -> None:
 
 def _cannot(contents: Contents, what: str) -> str:
     return (
-        f"{what} {contents.text}, a {type(contents.owner).__name__} from outside, in a traced function, which a "
+        f"{what} {contents.text}, {an(type(contents.owner).__name__)} from outside, in a traced function, which a "
         "program does not repeat; return what is new, or do it outside the compiled function"
     )

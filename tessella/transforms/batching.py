@@ -19,7 +19,7 @@ from typing import Any, Literal, ParamSpec, TypeVar
 
 from tessella import autodiff, dtypes
 from tessella.arguments import public
-from tessella.arguments.kinds import Natural
+from tessella.arguments.kinds import Natural, an
 from tessella.errors import ArgumentError, ArgumentTypeError, AxisError, GradientError, ShapeError
 from tessella.primitives.base import Primitive, Spec
 from tessella.primitives.graph import Graph, Value
@@ -194,7 +194,7 @@ class _Call:
     def _mapped(self, leaf: Any, axis: int, number: int) -> Tensor:
         if not trees.is_array(leaf):
             raise ArgumentTypeError(
-                f"vmap: leaf {number} of the arguments is a {type(leaf).__name__}, which has no axis {axis}; "
+                f"vmap: leaf {number} of the arguments is {an(type(leaf).__name__)}, which has no axis {axis}; "
                 "give it the entry None in in_axes"
             )
         tensor = trees.as_tensor(leaf)

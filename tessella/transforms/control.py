@@ -17,8 +17,8 @@ from typing import Any
 import numpy as np
 
 from tessella import autodiff, dtypes
-from tessella.arguments import public
-from tessella.arguments.kinds import shown
+from tessella.arguments import public, taking
+from tessella.arguments.kinds import an, shown
 from tessella.backends.array import check_count
 from tessella.backends.cpu.buffers import require_available
 from tessella.errors import (
@@ -64,6 +64,8 @@ def cond(
     >>> ts.cond(ts.asarray(True), lambda x: x + 1.0, lambda x: x - 1.0, ts.asarray(5.0))
     tensor(6.)
     """
+    when_true = _branch("cond", "the true branch", when_true, operands)
+    when_false = _branch("cond", "the false branch", when_false, operands)
     if not isinstance(condition, (Tensor, np.ndarray)):
         return _known(when_true if condition else when_false, operands)
     condition = trees.as_tensor(condition)
@@ -90,9 +92,10 @@ def switch(index: Any, branches: Any, *operands: Any) -> Any:
         raise ArgumentError("switch: there are no branches; give at least one function")
     named = {f"branch {number}": branch for number, branch in enumerate(branches)}
     _require_functions("switch", **named)
+    named = {label: _branch("switch", label, named[label], operands) for label in named}
     _require_whole(index, "switch", "index")
     if not isinstance(index, (Tensor, np.ndarray)):
-        return _known(_chosen(branches, int(index)), operands)
+        return _known(_chosen([*named.values()], int(index)), operands)
     index = trees.as_tensor(index)
     _require_single(index, "switch", "the index")
     if not index.dtype.is_integer:
@@ -117,6 +120,8 @@ def while_loop(condition: Callable[..., Any], body: Callable[..., Any], start: A
     tensor(192.)
     """
     _require_functions("while_loop", condition=condition, body=body)
+    condition = taking("while_loop: the condition is called as condition(carry)", condition)
+    body = taking("while_loop: the body is called as body(carry)", body)
     return _while("while_loop", condition, body, start)
 
 
@@ -132,6 +137,7 @@ def fori_loop(lower: Any, upper: Any, body: Callable[[Any, Any], Any], start: An
     tensor(24)
     """
     _require_functions("fori_loop", body=body)
+    body = taking("fori_loop: the body is called as body(i, carry)", body)
     for name, bound in (("lower", lower), ("upper", upper)):
         _require_whole(bound, "fori_loop", name)
     if isinstance(lower, int) and isinstance(upper, int):
@@ -171,6 +177,7 @@ def scan(
     (tensor(6), tensor([0, 2, 9]))
     """
     _require_functions("scan", body=body)
+    body = taking("scan: the body is called as body(carry, x)", body)
     if length is not None:
         length = check_count(length, "scan", "length")
     return _scan("scan", body, _Tree(start, "scan", "start"), sequences, length, reverse)
@@ -254,6 +261,7 @@ def associative_scan(
     tensor([ 1,  3,  6, 10, 15])
     """
     _require_functions("associative_scan", function=function)
+    function = taking("associative_scan: the function is called as function(left, right)", function)
     leaves, structure = trees.flatten(sequences)
     tensors = [_in_front(trees.as_tensor(x), axis) for x in leaves]
     _length(tensors, None, "associative_scan")
@@ -326,7 +334,7 @@ class _Tree:
         for i, leaf in enumerate(self.leaves):
             if not (mixed or leaf is None or _is_number(leaf)):
                 raise ArgumentTypeError(
-                    f"{name}: {argument} holds a {type(leaf).__name__} ({leaf!r}, leaf {i}); expected tensors and "
+                    f"{name}: {argument} holds {an(type(leaf).__name__)} ({leaf!r}, leaf {i}); expected tensors and "
                     "numbers. What does not change may come from outside the function, or be a static field of a "
                     'dataclass: dataclasses.field(metadata={"static": True})'
                 )
@@ -379,6 +387,15 @@ def _as(leaf: Any, like: Tensor) -> Tensor:
 def _shown(tree: Any) -> str:
     """A tree in words, where None stands out."""
     return trees.outline(trees.tree_flatten(tree)[1])
+
+
+def _branch(
+    name: str, label: str, function: Callable[..., Any], operands: Sequence[Any]
+) -> Callable[..., Any]:
+    """A branch, which says with how many operands it is called if it takes another number."""
+    count = len(operands)
+    told = "1 operand" if count == 1 else f"{count} operands"
+    return taking(f"{name}: {label} is called with {told} (what follows the branches)", function)
 
 
 def _known(function: Callable[..., Any], operands: Sequence[Any]) -> Any:
@@ -453,7 +470,7 @@ def _result(leaf: Any, name: str, giver: str) -> Any:
         return trees.as_tensor(leaf)
     except ArgumentTypeError as error:
         raise ArgumentTypeError(
-            f"{user_line()}: {name}: {giver} gives a {type(leaf).__name__} ({leaf!r}); expected tensors, numbers and None"
+            f"{user_line()}: {name}: {giver} gives {an(type(leaf).__name__)} ({leaf!r}); expected tensors, numbers and None"
         ) from error
 
 
@@ -495,7 +512,7 @@ def _known_truth(condition: Any, name: str) -> bool:
         condition, (bool, int, float, np.ndarray, np.generic, Size)
     ) and not trees.is_array(condition):
         raise ArgumentTypeError(
-            f"{user_line()}: {name}: the condition gave a {type(condition).__name__}; expected True, False or a number"
+            f"{user_line()}: {name}: the condition gave {an(type(condition).__name__)}; expected True, False or a number"
         )
     return bool(condition)
 
@@ -509,7 +526,7 @@ def _truth(condition: Any, name: str) -> Tensor:
 def _pair(found: Any) -> tuple[Any, Any]:
     if not (isinstance(found, tuple) and len(found) == 2):
         raise ArgumentTypeError(
-            f"{user_line()}: scan: the body returned a {type(found).__name__}; expected a pair (carry, y)"
+            f"{user_line()}: scan: the body returned {an(type(found).__name__)}; expected a pair (carry, y)"
         )
     return found
 

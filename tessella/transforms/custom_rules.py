@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 from tessella import autodiff
+from tessella.arguments import called
+from tessella.arguments.kinds import an
 from tessella.autodiff import Node
 from tessella.errors import ArgumentTypeError, GradientError
 from tessella.primitives.base import Primitive, Spec
@@ -172,10 +174,11 @@ class VJPRule(Rule):
         self.plain, self.name = call.plain, name_of(call.owner)
 
     def _forward(self, *tensors: Tensor) -> tuple[Any, Any]:
-        result = self.forward(*self.made_for.whole(tensors))
+        told = f"custom_vjp: the forward rule of {self.name} is called with the arguments of {self.name}"
+        result = called(told, self.forward, *self.made_for.whole(tensors))
         if not (isinstance(result, tuple) and len(result) == 2):
             raise ArgumentTypeError(
-                f"custom_vjp: the forward rule of {self.name} returned a {type(result).__name__}; "
+                f"custom_vjp: the forward rule of {self.name} returned {an(type(result).__name__)}; "
                 "expected a pair (result, residuals)"
             )
         return result
@@ -183,7 +186,9 @@ class VJPRule(Rule):
     def _backward(self, residuals: Any, cotangent: Any) -> list[Any]:
         """A gradient for each tensor among the arguments."""
         call = self.made_for
-        found = self.backward(*call.values, residuals, cotangent)
+        before = "what is not differentiated, " if call.values else ""
+        told = f"custom_vjp: the backward rule of {self.name} is called with {before}the residuals and the cotangent"
+        found = called(told, self.backward, *call.values, residuals, cotangent)
         expected = call.count - len(call.static)
         if not isinstance(found, (tuple, list)) or len(found) != expected:
             shown = len(found) if isinstance(found, (tuple, list)) else type(found).__name__
@@ -286,10 +291,13 @@ class JVPRule(Rule):
             filled(0, x.shape, x.dtype) if t is None and x.dtype.is_float else t
             for x, t in zip(tensors, tangents, strict=True)
         ]
-        result = self.rule(*call.values, call.arguments(tensors), call.arguments(full, None))
+        before = "what is not differentiated, " if call.values else ""
+        told = f"custom_jvp: the rule of {self.name} is called with {before}a tuple of primals and one of tangents"
+        primals, tangents = call.arguments(tensors), call.arguments(full, None)
+        result = called(told, self.rule, *call.values, primals, tangents)
         if not (isinstance(result, tuple) and len(result) == 2):
             raise ArgumentTypeError(
-                f"custom_jvp: the rule of {self.name} returned a {type(result).__name__}; expected a "
+                f"custom_jvp: the rule of {self.name} returned {an(type(result).__name__)}; expected a "
                 "pair (result, tangent)"
             )
         return result

@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from tessella.arguments import public
+from tessella.arguments.kinds import an
 from tessella.errors import ArgumentError, ArgumentTypeError, GradientError, ShapeError
 from tessella.primitives.base import Spec
 from tessella.primitives.graph import Value
@@ -96,7 +97,7 @@ class _Call:
             )
         if not isinstance(primals, (tuple, list)):
             raise ArgumentTypeError(
-                f"{name}: primals is a {type(primals).__name__}; expected a tuple, one entry for each argument"
+                f"{name}: primals is {an(type(primals).__name__)}; expected a tuple, one entry for each argument"
             )
         self.name, self.has_aux = name, has_aux
         leaves, self.structure = trees.flatten(tuple(primals))
@@ -109,7 +110,7 @@ class _Call:
             result = function(*trees.with_leaves(self.structure, leaves, self.places, arguments))
             if has_aux and not (isinstance(result, tuple) and len(result) == 2):
                 raise ArgumentTypeError(
-                    f"{name}: has_aux is set, but the function returned a {type(result).__name__}; "
+                    f"{name}: has_aux is set, but the function returned {an(type(result).__name__)}; "
                     "expected a pair (value, aux)"
                 )
             return result
@@ -124,7 +125,7 @@ class _Call:
         """The tangents of the graph's inputs."""
         if not isinstance(tangents, (tuple, list)):
             raise ArgumentTypeError(
-                f"{self.name}: tangents is a {type(tangents).__name__}; expected a tuple like the primals"
+                f"{self.name}: tangents is {an(type(tangents).__name__)}; expected a tuple like the primals"
             )
         leaves = trees.leaves_like(self.structure, tuple(tangents))
         if leaves is None:

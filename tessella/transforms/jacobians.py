@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from tessella.arguments import public
-from tessella.arguments.kinds import shown
+from tessella.arguments.kinds import an, shown
 from tessella.errors import ArgumentTypeError, GradientError
 from tessella.tensors.creation import eye
 from tessella.tensors.tensor import Tensor
@@ -172,7 +172,7 @@ def _variables(args: Any, numbers: Sequence[int], name: str) -> tuple[list[Tenso
     for leaf in leaves:
         if not (trees.is_array(leaf) or isinstance(leaf, float)):
             raise GradientError(
-                f"{name}: the argument holds a {type(leaf).__name__}; only floating point numbers have "
+                f"{name}: the argument holds {an(type(leaf).__name__)}; only floating point numbers have "
                 "derivatives"
             )
         tensor = trees.as_tensor(leaf)

@@ -15,7 +15,7 @@ from typing import Any, Concatenate, Literal, ParamSpec, TypeVar, overload
 
 from tessella import autodiff
 from tessella.arguments import public
-from tessella.arguments.kinds import shown
+from tessella.arguments.kinds import an, shown
 from tessella.autodiff import Edge, Leaf, Node
 from tessella.blocks import restoring
 from tessella.errors import ArgumentError, ArgumentTypeError, GradientError, ShapeError
@@ -238,7 +238,7 @@ def _split(result: Any, has_aux: bool, name: str) -> tuple[Any, Any]:
         return result, None
     if not (isinstance(result, tuple) and len(result) == 2):
         raise ArgumentTypeError(
-            f"{name}: has_aux is set, but the function returned a {type(result).__name__}; expected a "
+            f"{name}: has_aux is set, but the function returned {an(type(result).__name__)}; expected a "
             "pair (value, aux)"
         )
     return result
@@ -247,7 +247,7 @@ def _split(result: Any, has_aux: bool, name: str) -> tuple[Any, Any]:
 def _require_number(value: Any, name: str) -> None:
     if not isinstance(value, Tensor):
         raise GradientError(
-            f"{user_line()}: {name}: the function returned a {type(value).__name__}; expected a tensor of "
+            f"{user_line()}: {name}: the function returned {an(type(value).__name__)}; expected a tensor of "
             "one number. If it returns more than that, set has_aux=True and return (value, aux)"
         )
     if value.shape != ():
@@ -340,7 +340,7 @@ class Variables:
         if not (trees.is_array(leaf) or isinstance(leaf, float)):
             if self.strict:
                 raise GradientError(
-                    f"{user_line()}: {self.name}: the argument holds a {type(leaf).__name__} ({shown(leaf)}), and "
+                    f"{user_line()}: {self.name}: the argument holds {an(type(leaf).__name__)} ({shown(leaf)}), and "
                     "only floating point numbers have gradients; leave it out of argnums, or let it be a static "
                     'field of its dataclass: dataclasses.field(metadata={"static": True})'
                 )

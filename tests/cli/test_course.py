@@ -247,6 +247,14 @@ def test_files_that_are_none(tmp_path, digits, reviews):
     wrong = tmp_path / "wrong"
     wrong.write_text("no digits")
     assert "no IDX file" in run("mnist", wrong, digits[1]).output
+    swapped = run("mnist", digits[1], digits[0]).output.replace("\n", " ")
+    assert "(704,); expected images, of three axes" in swapped
+    assert "the images come first, then the labels" in swapped
+    few = tmp_path / "few"
+    few.write_bytes(b"\0\0\x08\1" + (3).to_bytes(4, "big") + bytes(3))
+    assert "704 images of (28, 28) and 3 labels up to 0 were read; expected as many of both" in run(
+        "mnist", digits[0], few
+    ).output.replace("\n", " ")
     assert "there are 704 images" in run("mnist", *digits).output.replace("\n", " ")
     assert "a word and its numbers" in run(
         "sentiment", *reviews, "--train", 500, "--validate", 50, "--vectors", wrong

@@ -344,3 +344,33 @@ def test_what_is_said_of_the_limit(monkeypatch, flops, nbytes, text):
     seconds = 1e-6 if text == "in cache" else 1.0
     row = Row("a kernel", "", None, 1, seconds, flops * seconds, nbytes)
     assert row.of_the_limit == text
+
+
+@pytest.mark.parametrize(
+    ("function", "shapes", "said"),
+    [
+        ("step", (), "step takes (x, y), and 0 shapes were given (missing a required argument: 'x'); give one for each"),
+        ("step", ("--shape", "3"), "and 1 shapes were given (missing a required argument: 'y')"),
+        ("plain", ("--shape", "3", "--shape", "3"), "plain takes (i), and 2 shapes were given (too many positional"),
+    ],
+)  # fmt: skip
+def test_shapes_that_are_not_as_many_as_the_arguments(file, function, shapes, said):
+    for command in ("explain", "profile"):
+        result = CliRunner().invoke(app, [command, f"{file}:{function}", *shapes])
+        assert result.exit_code == 2
+        assert said in result.output.replace("\n", " ")
+
+
+def test_a_function_of_no_arguments_is_called_first(file):
+    file.write_text("import tessella as ts\n\ndef nothing():\n    return ts.ones((3, 4)).sum()\n")
+    result = run(f"{file}:nothing")
+    assert result.exit_code == 0, result.output
+    assert result.output.startswith("nothing\n  traced: 1")
+
+
+def test_guards_do_not_speak_of_what_is_around_the_functions_of_ts():
+    text = str(ts.jit(lambda x: ts.nn.functional.relu(ts.exp(x)).sum()).explain(ts.ones(3)))
+    guards = text.split("guards:")[1].split("native calls")[0]
+    assert "settle" not in guards
+    assert "call is" not in guards
+    assert "ts is a module" in guards

@@ -32,7 +32,7 @@ def test_in_place_spellings_rebind_the_handle():
     "view",
     [
         lambda x: x[0], lambda x: x[:, 1], lambda x: x.view(-1), lambda x: x.reshape(9), lambda x: x.T,
-        lambda x: x.unsqueeze(0), lambda x: x.detach(), lambda x: x.data, lambda x: x.expand(2, 3, 3),
+        lambda x: x.unsqueeze(0), lambda x: x.expand(2, 3, 3),
         lambda x: x.flip(0), lambda x: x.unbind()[0], lambda x: x.narrow(0, 0, 2), lambda x: x[0][1],
         lambda x: x.split(2)[0],
     ],
@@ -43,6 +43,37 @@ def test_a_view_says_that_nothing_is_written_through_it(view):
         with pytest.raises(errors.ArgumentError, match="a view of another one, of shape"):
             write(view(x))
     assert x.tolist() == matrix().tolist()
+
+
+@pytest.mark.parametrize(
+    "whole", [lambda x: x.detach(), lambda x: x.data, lambda x: x.detach().data]
+)
+def test_what_detach_and_data_give_says_where_to_write(whole):
+    x = matrix()
+    for write in (lambda v: v.add_(1), lambda v: v.zero_(), lambda v: v.fill_(2.0)):
+        with pytest.raises(
+            errors.ArgumentError, match=r"`with ts.no_grad\(\): x.(add|zero|fill)_\(...\)`"
+        ):
+            write(whole(x))
+    assert x.tolist() == matrix().tolist()
+    x.data = x.data * 2
+    assert x.tolist() == (matrix() * 2).tolist()
+
+
+def test_the_values_of_a_state_dict_say_where_to_write():
+    model = ts.nn.Linear(2, 1)
+    state = model.state_dict()
+    said = "what `.data`, `detach\\(\\)` or `state_dict\\(\\)` gave of another one, of shape \\(1, 2\\)"
+    with pytest.raises(errors.ArgumentError, match=f"copy_: the tensor is {said}"):
+        state["weight"].copy_(ts.ones((1, 2)))
+    with pytest.raises(errors.ArgumentError, match=said):
+        ts.jit(lambda: model.state_dict()["weight"].zero_())()
+    mean = {name: value.clone().mul_(0.5) for name, value in state.items()}
+    assert (mean["weight"] == model.weight * 0.5).all()
+    with ts.no_grad():
+        model.weight.copy_(ts.ones((1, 2)))
+    assert state["weight"].add_(1.0).shape == (1, 2)  # of its own from now on
+    assert model.weight.tolist() == [[1.0, 1.0]]
 
 
 def test_what_was_a_view_of_something_gone_may_be_written():
@@ -71,6 +102,33 @@ def test_gradients_through_what_was_done_in_place():
     y.relu_().mul_(2)
     y.sum().backward()
     assert x.grad.tolist() == [6.0, 0.0]
+
+
+MAKE_LEAVES = [
+    lambda **given: ts.zeros(2, 3, **given), lambda **given: ts.ones((2, 3), **given), lambda **given: ts.empty(3, **given),
+    lambda **given: ts.full((2,), 7.0, **given), lambda **given: ts.arange(3.0, **given), lambda **given: ts.eye(3, **given),
+    lambda **given: ts.linspace(0, 1, 3, **given), lambda **given: ts.logspace(0, 1, 3, **given),
+    lambda **given: ts.zeros_like(matrix(), **given), lambda **given: ts.ones_like(matrix(), **given),
+    lambda **given: ts.empty_like(matrix(), **given), lambda **given: ts.full_like(matrix(), 2.0, **given),
+    lambda **given: ts.rand(2, 3, **given), lambda **given: ts.randn((2, 3), **given),
+    lambda **given: ts.rand_like(matrix(), **given), lambda **given: ts.randn_like(matrix(), **given),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("make", MAKE_LEAVES)
+def test_what_is_made_may_be_a_leaf_at_once(make):
+    x = make(requires_grad=True, device="cpu")
+    assert x.is_leaf and x.requires_grad
+    (x * 3).sum().backward()
+    assert (x.grad == 3).all() and not make().requires_grad
+    assert ts.jit(lambda: make(requires_grad=True).requires_grad)()
+    with pytest.raises(errors.DeviceError, match="there is no device 'cuda'"):
+        make(device="cuda")
+
+
+def test_what_has_no_fractions_is_no_leaf():
+    with pytest.raises(errors.GradientError, match="only floating point tensors have gradients"):
+        ts.zeros(2, dtype=ts.int64, requires_grad=True)
 
 
 def test_a_compiled_step_in_place():

@@ -289,6 +289,63 @@ def test_sequences():
         net[2]
     items = nn.ModuleList([nn.Linear(1, 1) for _ in range(3)])
     assert len(list(items.parameters())) == 6
+    assert isinstance(items[1:], nn.ModuleList)
+    assert items[1:][0] is items[1]
+
+
+@pytest.mark.parametrize("kind", [nn.Sequential, lambda *modules: nn.ModuleList(modules)])
+def test_sequences_are_changed_as_lists_are(kind):
+    a, b, c, d = (nn.Linear(2, 2) for _ in range(4))
+    net = kind(a, b)
+    net[-1] = c
+    assert list(net) == [a, c]
+    net += [b]
+    net.insert(1, d).extend([nn.ReLU()])
+    assert list(net)[:4] == [a, d, c, b]
+    assert net.pop(0) is a
+    assert list(net.state_dict())[:2] == ["0.weight", "0.bias"]
+    assert net[0] is d
+    del net[1:3]
+    assert [name for name, _ in net.named_children()] == ["0", "1"]
+    del net[-1]
+    assert list(net) == [d]
+    with pytest.raises(
+        errors.IndexingError, match="index 3 for 1 modules; expected an integer from -1 to 0"
+    ):
+        net.insert(3, a)
+    net.pop()
+    with pytest.raises(errors.IndexingError, match="index -1 for 0 modules; it has none"):
+        net.pop()
+
+
+def test_a_compiled_function_sees_a_module_that_was_exchanged():
+    net = nn.Sequential(nn.Linear(3, 3), nn.ReLU())
+    run, x = ts.jit(lambda x: net(x)), ts.ones((2, 3))
+    assert run(x).shape == (2, 3)
+    net[0] = nn.Linear(3, 5)
+    assert run(x).shape == (2, 5)
+    net.append(nn.Linear(5, 1))
+    assert run(x).shape == (2, 1)
+    net.pop()
+    assert run(x).shape == (2, 5)
+
+
+@pytest.mark.parametrize(
+    ("make", "said"),
+    [
+        (lambda: nn.Sequential([nn.ReLU()]), r"Sequential: number 0 is a list of 1; expected an nn.Module; give "
+         r"the modules one by one: nn.Sequential\(\*modules\)"),
+        (lambda: nn.Sequential(nn.ReLU(), nn.functional.relu), "Sequential: number 1 is the function relu; expected an "
+         "nn.Module; a function becomes one in a class whose forward calls it"),
+        (lambda: nn.Sequential(nn.ReLU), r"number 0 is the class ReLU; expected an nn.Module; make one: ReLU\(...\)"),
+        (lambda: nn.ModuleList(["relu"]), "ModuleList: number 0 is 'relu'; expected an nn.Module"),
+        (lambda: nn.Sequential().extend(nn.ReLU()), "Sequential.extend: one ReLU was given; expected several modules"),
+        (lambda: nn.ModuleList().extend(3), "ModuleList.extend: 3 was given; expected several modules"),
+    ],
+)  # fmt: skip
+def test_what_is_no_module_is_told_how_to_become_one(make, said):
+    with pytest.raises(errors.ArgumentTypeError, match=said):
+        make()
 
 
 def test_optimiser_groups_and_state():
@@ -361,3 +418,23 @@ def test_the_first_gradient_counts_in_full_for_every_new_parameter_and_after_its
         step()
         assert second.tolist() == [-1.0]
         assert first.tolist() == [-4.0]
+
+
+def test_hooks_of_other_arguments_are_told_how_they_are_called():
+    net = nn.Linear(2, 2)
+    with (
+        net.register_forward_hook(lambda output: None),
+        pytest.raises(
+            errors.ArgumentTypeError,
+            match=r"hook is called as hook\(module, inputs, output\); .* takes 1 positional",
+        ),
+    ):
+        net(ts.ones(2))
+    with (
+        net.register_forward_pre_hook(lambda: None),
+        pytest.raises(
+            errors.ArgumentTypeError,
+            match=r"register_forward_pre_hook: the hook is called as hook\(module, inputs\)",
+        ),
+    ):
+        net(ts.ones(2))

@@ -332,3 +332,59 @@ def test_every_function_refuses_every_wrong_first_argument():
             )
             with contextlib.suppress(ts.TessellaError):
                 function(*arguments_)
+
+
+# --- methods -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("call", "said"),
+    [
+        (lambda: X.to(ts.float64, copy=3), "to: copy is 3; expected True or False"),
+        (lambda: X.contiguous(memory_format=3), "contiguous: no argument `memory_format`: leave it out"),
+        (lambda: X.clone(memory_format=3), "clone: no argument `memory_format`"),
+        (lambda: X.clone().normal_(generator=None), "normal_: no argument `generator`"),
+        (lambda: X.clone().zero_(3), "zero_: 1 arguments were given by place; expected at most 0"),
+        (lambda: X.clone().fill_(), "fill_: `value` was not given$"),
+        (lambda: X.sum().backward(None, None, False, [X]), "backward: 4 arguments were given by place; expected at most 3"),
+        (lambda: X.sum().backward(inputs=[X]), "backward: no argument `inputs`"),
+        (lambda: X.new_ones(2, names=3), "new_ones: no argument `names`"),
+        (lambda: ts.manual_seed(), "manual_seed: `seed` was not given$"),
+        (lambda: ts.asarray(), "asarray: `obj` was not given$"),
+        (lambda: ts.cat(X, X), r"cat: axis is .* Tensor; .*; give the tensors in a list: ts.cat\(\[x, y\]\)"),
+        (lambda: ts.stack(X, X), r"give the tensors in a list: ts.stack\(\[x, y\]\)"),
+        (lambda: ts.vstack(X, X), r"give the tensors in a list: ts.vstack\(\[x, y\]\)"),
+        (lambda: ts.randint(5, (2,)), r"PyTorch's randint\(high, size\) is ts.randint\(0, high, shape\)"),
+        (lambda: ts.randint(high=5, size=(2,)), "randint: `low` was not given; write 0 for PyTorch's"),
+        (lambda: ts.randint(ts.random.key(0), (2,), 0, 10), r"is ts.random.choice\(key, high - low, shape\) \+ low"),
+        (lambda: F.one_hot(ts.asarray([1, 2])), r"write int\(x.max\(\)\) \+ 1"),
+        (lambda: ts.randn(2, size=(2, 3)), "randn: `shape` was given twice, as `shape` and as `size`"),
+        (lambda: ts.einsum("ij,jk->ik", [X, X]), r"give them one by one: ts.einsum\(equation, x, y\)"),
+        (lambda: X[0].T, r"T: 1 dimensions; a row or a column is x\[None, :\] or x\[:, None\]"),
+        (lambda: X[None].T, "T: 3 dimensions; use mT for the last two axes, or permute_dims"),
+        (lambda: (X > 0) and X, r"use any\(\) or all\(\), and for each element &, \| and ~ in place of `and`, `or`"),
+        (lambda: X.item(), r"item: the tensor has 4 elements \(shape \(2, 2\)\)"),
+        (lambda: X.item(4), "index 4 is out of range for axis 0 of size 4"),
+    ],
+)  # fmt: skip
+def test_methods_and_what_is_left_out_are_told(call, said):
+    with pytest.raises(errors.TessellaError, match=said):
+        call()
+
+
+def test_sizes_by_name_where_they_may_be_given_one_by_one():
+    assert ts.randn(size=(2, 3)).shape == ts.rand(shape=(2, 3)).shape == (2, 3)
+    assert ts.rand(size=4).shape == (4,)
+    assert X.new_zeros(size=(2, 1), device="cpu", requires_grad=True).requires_grad
+    assert X.new_full((2,), ts.asarray(3), dtype=ts.int8).tolist() == [3, 3]
+
+
+def test_numbers_at_places_and_python_s_functions_of_numbers():
+    assert (X.item(1), X.item(-1), X.item(1, 0)) == (2.0, 4.0, 3.0)
+    assert round(ts.asarray([0.5, 1.5, 2.567])).tolist() == [0.0, 2.0, 3.0]
+    assert round(ts.asarray(2.567), 2).item() == pytest.approx(2.57)
+    whole, rest = divmod(ts.asarray([7, -7]), 2)
+    assert (whole.tolist(), rest.tolist()) == ([3, -4], [1, 1])
+    assert [x.item() for x in divmod(7, ts.asarray(4))] == [1, 3]
+    with pytest.raises(TypeError):
+        divmod(X, "a")

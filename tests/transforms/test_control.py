@@ -501,3 +501,48 @@ def test_rules_in_compiled_loops():
     pair = ts.asarray([0.7, -0.3])
     same(ts.vmap(ts.grad(loops)), pair)
     same(ts.grad(lambda v: ts.vmap(loops)(v).sum()), pair)
+
+
+# --- functions that take another number of arguments ------------------------------------------------------
+
+
+def with_rules(forward, backward):
+    double = ts.custom_vjp(lambda x: x * 2)
+    double.defvjp(forward, backward)
+    return lambda x: ts.grad(lambda x: double(x).sum())(x)
+
+
+def with_tangents(rule):
+    double = ts.custom_jvp(lambda x: x * 2)
+    double.defjvp(rule)
+    return lambda x: ts.jvp(double, (x,), (x,))
+
+
+@pytest.mark.parametrize(
+    ("call", "said"),
+    [
+        (lambda x: ts.fori_loop(0, 3, lambda c: c, x), r"fori_loop: the body is called as body\(i, carry\); .* takes 1"),
+        (lambda x: ts.fori_loop(ts.asarray(0), 3, lambda: x, x), r"fori_loop: the body is called as body\(i, carry\)"),
+        (lambda x: ts.scan(lambda c: c, x, x), r"scan: the body is called as body\(carry, x\); .* takes 1 positional"),
+        (lambda x: ts.while_loop(lambda: True, lambda c: c, x), r"the condition is called as condition\(carry\)"),
+        (lambda x: ts.while_loop(lambda c: True, lambda a, b: a, x), r"while_loop: the body is called as body\(carry\)"),
+        (lambda x: ts.cond(True, lambda x: x, lambda x: x), r"cond: the true branch is called with 0 operands \(what"),
+        (lambda x: ts.cond(x.sum() > 9, lambda x: x, lambda: x, x), "cond: the false branch is called with 1 operand"),
+        (lambda x: ts.switch(0, [lambda x: x]), "switch: branch 0 is called with 0 operands"),
+        (lambda x: ts.associative_scan(lambda a: a, x), r"the function is called as function\(left, right\)"),
+        (with_rules(lambda: 1, lambda r, c: (c,)), "the forward rule of <lambda> is called with the arguments of"),
+        (with_rules(lambda x: (x, x), lambda c: (c,)), "the backward rule .* with the residuals and the cotangent"),
+        (with_tangents(lambda p: p), "the rule .* is called with a tuple of primals and one of tangents"),
+    ],
+)  # fmt: skip
+def test_how_functions_are_called_is_told(call, said):
+    x = ts.asarray([1.0, 2.0])
+    for run in (call, ts.jit(call)):
+        with pytest.raises(errors.ArgumentTypeError, match=said):
+            run(x)
+
+
+def test_errors_inside_such_functions_stay_what_they_are():
+    with pytest.raises(TypeError, match="has no len") as caught:
+        ts.scan(lambda carry, x: (carry + len(3), x), ts.asarray(0.0), ts.ones(3))
+    assert not isinstance(caught.value, errors.TessellaError)

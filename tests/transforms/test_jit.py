@@ -588,3 +588,72 @@ def test_a_jitted_module_can_be_copied():
     twin = copy.deepcopy(model)
     f = ts.jit(lambda x: model(x) - twin(x))
     same(f(ts.ones((2, 4))), ts.zeros((2, 1)))
+
+
+# --- what depends on numbers that are not known yet --------------------------------------------------
+
+
+def cut_off(x):
+    x = x * 1.0
+    x[x > 2] = 0.0
+    return x
+
+
+def rows_replaced(x):
+    x = x * 1.0
+    x[x[:, 0] > 2] = ts.asarray([7.0, 8.0, 9.0])
+    return x
+
+
+def replaced_by_an_outer_mask(x):
+    x = x * 1.0
+    x[np.array([True, False]),] = x.sum()
+    return x
+
+
+@pytest.mark.parametrize("change", [cut_off, rows_replaced, replaced_by_an_outer_mask])
+def test_a_mask_that_is_not_known_yet_may_be_assigned_to(change):
+    x = ts.asarray([[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]])
+    expected = change(x)
+    same(ts.jit(change)(x), expected, 0)
+    batch = ts.stack([x, x + 1, x - 1])
+    same(ts.vmap(change)(batch), ts.stack([change(one) for one in batch]), 0)
+
+    def total(x):
+        return (change(x) ** 2).sum()
+
+    same(ts.jit(ts.grad(total))(x), ts.grad(total)(x))
+
+
+@pytest.mark.parametrize(
+    ("function", "said"),
+    [
+        (lambda x: x[x > 2], r"x\[mask\]: how many elements the mask chooses decides a shape"),
+        (lambda x: x[x > 2].sum(), r"ts.where\(mask, x, other\) keeps the shape, and x\[mask\] = value may give"),
+        (lambda x: ts.masked_select(x, x > 2), r"x\[mask\]: how many elements"),
+        (lambda x: x.nonzero(), "nonzero: how many elements are not zero decides a shape"),
+        (lambda x: ts.argwhere(x), "nonzero: how many elements are not zero decides a shape"),
+        (lambda x: ts.unique_values(x), "unique_values: how many values are distinct decides a shape"),
+        (lambda x: ts.unique_counts(x), r"unique_all: how many .*; ts.sort\(x\) keeps the shape"),
+        (lambda x: np.sin(x), r"NumPy was given a tensor, and the elements of a tensor of shape \(2, 3\) are not "
+         r"known yet while its function is being traced; take the function of ts instead \(ts.sin\(x\) for"),
+    ],
+)  # fmt: skip
+def test_what_needs_numbers_that_are_not_known_yet_is_named(function, said):
+    x = ts.asarray([[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]])
+    with pytest.raises(errors.TracedValueError, match=said) as caught:
+        ts.jit(function)(x)
+    assert "test_jit.py" in str(caught.value)
+    function(x)
+
+
+def test_as_many_values_as_a_mask_chooses_cannot_be_assigned_before_it_is_known():
+    def change(x):
+        x = x * 1.0
+        x[x > 4] = ts.asarray([7.0, 8.0])
+        return x
+
+    x = ts.asarray([[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]])
+    assert change(x).tolist() == [[1.0, 2.0, 3.0], [4.0, 7.0, 8.0]]
+    with pytest.raises(errors.TracedValueError, match="how many elements the mask chooses"):
+        ts.jit(change)(x)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from tessella.arguments import refuse, was_refused
+from tessella.arguments import public, refuse, was_refused
 from tessella.errors import ArgumentTypeError
 
 if TYPE_CHECKING:
@@ -147,6 +147,7 @@ class InPlace:
     trunc_ = _in_place("trunc")
     xlogy_ = _in_place("xlogy")
 
+    @public
     def fill_(self: Any, value: Any) -> Tensor:
         """Let this tensor stand for one value everywhere.
 
@@ -160,6 +161,7 @@ class InPlace:
             )
         return _stand_for(self, self.new_full(self.shape, value), "fill_")
 
+    @public
     def zero_(self: Any) -> Tensor:
         """Let this tensor stand for zeros.
 
