@@ -318,7 +318,7 @@ def _unknown_mask(key: Any) -> Tensor | None:
 
 def _where_masked(x: Tensor, mask: Tensor, updates: Tensor) -> Tensor:
     """x with one value (for the axes after those of the mask) wherever a mask holds: how often does not matter."""
-    _check_mask(x, mask, 0)
+    _check_mask(x.shape, mask, 0)
     after = x.shape[mask.ndim :]
     return where(reshape(mask, (*mask.shape, *(1,) * len(after))), _broadcast(updates, after), x)
 

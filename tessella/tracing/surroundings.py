@@ -116,7 +116,9 @@ class Surroundings:
         self._known[id(value)] = value
         if isinstance(value, types.FunctionType):
             gate = gate_of(value)
-            if gate is not None and gate.public is value:  # what is around the function never changes
+            if (
+                gate is not None and gate.public is value
+            ):  # what is around the function never changes
                 self.know(gate.function)
             else:
                 self._know_function(value)
