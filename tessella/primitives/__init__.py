@@ -26,7 +26,7 @@ from tessella.primitives.scan import (
     CumulativeProduct,
     CumulativeSum,
 )
-from tessella.primitives.softmax import LogSoftmax, Softmax
+from tessella.primitives.softmax import LogSoftmax, LogSoftmaxGradient, Softmax, SoftmaxGradient
 from tessella.primitives.window import Fold, Window
 
 ALL = (
@@ -57,6 +57,8 @@ ALL = (
     NumPyCall,
     Softmax,
     LogSoftmax,
+    SoftmaxGradient,
+    LogSoftmaxGradient,
     Attention,
     AttentionGradient,
 )
@@ -83,6 +85,7 @@ __all__ = [
     "InRange",
     "Iota",
     "LogSoftmax",
+    "LogSoftmaxGradient",
     "Monoid",
     "NumPyCall",
     "Pad",
@@ -95,6 +98,7 @@ __all__ = [
     "Scatter",
     "Slice",
     "Softmax",
+    "SoftmaxGradient",
     "Spec",
     "UpdateSlice",
     "Window",

@@ -21,7 +21,7 @@ from tessella import dtypes
 from tessella.errors import DTypeError
 from tessella.primitives.base import Composite, NumPyArray, Sample, Spec, normalise_axis
 from tessella.primitives.elementwise import Elementwise, cast, cast_to, elementwise
-from tessella.primitives.movement import Reshape, expand, move_axis, reshape
+from tessella.primitives.movement import Reshape, batch_front, expand, reshape
 from tessella.primitives.reduce import MAXIMUM, SUM, Reduce, sum_over
 from tessella.scalar.function import ScalarFunction
 from tessella.scalar.mathematics.exponential import exp_up_to_0
@@ -32,18 +32,22 @@ _share = Elementwise(ScalarFunction(lambda x, total: x * (1.0 / total), "share")
 _share_of_some = Elementwise(
     ScalarFunction(lambda x, total: x * (0.0 if total == 0.0 else 1.0 / total), "share_of_some")
 )
+_rest_of_share = Elementwise(ScalarFunction(lambda ct, total, y: (ct - total) * y, "rest_of_share"))
+_rest = Elementwise(ScalarFunction(lambda ct, total, y: ct - math.exp(y) * total, "rest"))
 _log_of_sum = Elementwise(ScalarFunction(lambda total, top: math.log(total) + top, "log_of_sum"))
 
 
 @dataclass(frozen=True)
 class _AlongAxis(Composite):
+    """What is computed along an axis of one operand, or of several of one shape."""
+
     axis: int
 
     fuses = True
     shared = True
 
     def result(self, *inputs: Spec) -> Spec:
-        (x,) = inputs
+        x = inputs[0]
         name = self.name.lower()
         normalise_axis(self.axis, len(x.shape), name)
         if not x.dtype.is_float:
@@ -51,26 +55,44 @@ class _AlongAxis(Composite):
         return Spec(tuple(x.shape), x.dtype)
 
     def steps(self, apply: Any, operands: Any) -> Any:
-        (x,) = operands
+        x = operands[0]
         if 0 in x.shape:
             return x
         if not dtypes.is_half(x.dtype):
-            return self._computed(apply, x)
-        wide = apply(cast_to(dtypes.compute_dtype(x.dtype)), (x,))
-        return apply(cast_to(x.dtype), (self._computed(apply, wide),))
+            return self._computed(apply, *operands)
+        wide = [apply(cast_to(dtypes.compute_dtype(x.dtype)), (operand,)) for operand in operands]
+        return apply(cast_to(x.dtype), (self._computed(apply, *wide),))
 
-    def _computed(self, apply: Any, x: Any) -> Any:
+    def _computed(self, apply: Any, *operands: Any) -> Any:
         """The steps for what has elements, not of half precision."""
         raise self._missing("_computed")
 
+    def _row_sums(self, apply: Any, x: Any) -> Any:
+        """The sums along the axis, which stays as one of size 1."""
+        row = Reshape((*x.shape[: self.axis], 1, *x.shape[self.axis + 1 :]))
+        return apply(row, (apply(Reduce(SUM, (self.axis,)), (x,)),))
+
+    def _sums(self, x: Any) -> Any:
+        """The sums along the axis, repeated."""
+        shape = tuple(x.shape)
+        row = (*shape[: self.axis], 1, *shape[self.axis + 1 :])
+        return expand(reshape(sum_over(x, (self.axis,)), row), shape)
+
+    def batch(self, inputs: Any, axes: Any, size: int) -> tuple[Any, Any]:
+        fronts = [batch_front(x, axis, size) for x, axis in zip(inputs, axes, strict=True)]
+        return replace(self, axis=self.axis + 1)(*fronts), 0
+
+
+class _OfExponentials(_AlongAxis):
+    """Softmax or its logarithm: the derivatives need only the result."""
+
     def vjp(self, cotangents: Any, inputs: Any, outputs: Any) -> list[Any]:
         (ct,), (y,) = cotangents, outputs
-        kind = dtypes.compute_dtype(y.dtype)
-        return [cast(self._pulled(cast(ct, kind), cast(y, kind)), y.dtype)]
+        return [self._gradient()(ct, y)]
 
-    def _pulled(self, ct: Any, y: Any) -> Any:
-        """The gradient, given that of the result and the result."""
-        raise self._missing("_pulled")
+    def _gradient(self) -> Composite:
+        """What gives the gradient, given that of the result and the result."""
+        raise self._missing("_gradient")
 
     def jvp(self, inputs: Any, tangents: Any) -> Any:
         (x,), (t,) = inputs, tangents
@@ -88,17 +110,7 @@ class _AlongAxis(Composite):
         row = Reshape((*x.shape[: self.axis], 1, *x.shape[self.axis + 1 :]))
         top = apply(_shift, (apply(row, (apply(Reduce(MAXIMUM, (self.axis,)), (x,)),)),))
         powers = apply(_shifted_exp, (x, top))
-        total = apply(row, (apply(Reduce(SUM, (self.axis,)), (powers,)),))
-        return powers, total, top
-
-    def _sums(self, x: Any) -> Any:
-        """The sums along the axis, repeated."""
-        shape = tuple(x.shape)
-        row = (*shape[: self.axis], 1, *shape[self.axis + 1 :])
-        return expand(reshape(sum_over(x, (self.axis,)), row), shape)
-
-    def batch(self, inputs: Any, axes: Any, size: int) -> tuple[Any, Any]:
-        return replace(self, axis=self.axis + 1)(move_axis(inputs[0], axes[0], 0)), 0
+        return powers, self._row_sums(apply, powers), top
 
     @classmethod
     def samples(cls) -> Iterable[Sample]:
@@ -116,7 +128,7 @@ class _AlongAxis(Composite):
 
 
 @dataclass(frozen=True)
-class Softmax(_AlongAxis):
+class Softmax(_OfExponentials):
     """e^x, divided by its sum along an axis.
 
     Args:
@@ -141,13 +153,14 @@ class Softmax(_AlongAxis):
             total = np.where((total == 0) & self.or_zero, 1.0, total)
             return (powers / total).astype(x.dtype)
 
-    def _computed(self, apply: Any, x: Any) -> Any:
+    def _computed(self, apply: Any, *operands: Any) -> Any:
+        (x,) = operands
         powers, total, _ = self._exponentials(apply, x)
         share = _share_of_some if self.or_zero else _share
         return apply(share, (powers, total))  # one division for a row
 
-    def _pulled(self, ct: Any, y: Any) -> Any:
-        return (ct - self._sums(ct * y)) * y
+    def _gradient(self) -> Composite:
+        return SoftmaxGradient(self.axis)
 
     def _pushed(self, t: Any, y: Any) -> Any:
         return (t - self._sums(t * y)) * y
@@ -162,7 +175,7 @@ class Softmax(_AlongAxis):
 
 
 @dataclass(frozen=True)
-class LogSoftmax(_AlongAxis):
+class LogSoftmax(_OfExponentials):
     """The logarithm of `Softmax`, without overflow.
 
     Shapes: any of at least one axis; the same.
@@ -180,12 +193,109 @@ class LogSoftmax(_AlongAxis):
             total = np.log(np.exp(wide - top).sum(axis=self.axis, keepdims=True))
             return (wide - (total + top)).astype(x.dtype)
 
-    def _computed(self, apply: Any, x: Any) -> Any:
+    def _computed(self, apply: Any, *operands: Any) -> Any:
+        (x,) = operands
         _, total, top = self._exponentials(apply, x)
         return apply(elementwise("subtract"), (x, apply(_log_of_sum, (total, top))))
 
-    def _pulled(self, ct: Any, y: Any) -> Any:
-        return ct - elementwise("exp")(y) * self._sums(ct)
+    def _gradient(self) -> Composite:
+        return LogSoftmaxGradient(self.axis)
 
     def _pushed(self, t: Any, y: Any) -> Any:
         return t - self._sums(elementwise("exp")(y) * t)
+
+
+class _GradientAlongAxis(_AlongAxis):
+    """A gradient as a primitive of its own: one kernel, which has derivatives, too."""
+
+    def vjp(self, cotangents: Any, inputs: Any, outputs: Any) -> list[Any]:
+        (g,), (ct, y) = cotangents, inputs
+        kind = dtypes.compute_dtype(y.dtype)
+        found = self._pulled(cast(g, kind), cast(ct, kind), cast(y, kind))
+        return [cast(x, y.dtype) for x in found]
+
+    def _pulled(self, g: Any, ct: Any, y: Any) -> tuple[Any, Any]:
+        """The gradients of both operands, given that of the result."""
+        raise self._missing("_pulled")
+
+    def jvp(self, inputs: Any, tangents: Any) -> Any:
+        kind, (ct, y) = dtypes.compute_dtype(inputs[1].dtype), inputs
+        moved = [
+            self._pushed(number, cast(t, kind), cast(ct, kind), cast(y, kind))
+            for number, t in enumerate(tangents)
+            if t is not None
+        ]
+        if not moved:
+            return None
+        return cast(moved[0] if len(moved) == 1 else moved[0] + moved[1], y.dtype)
+
+    def _pushed(self, number: int, t: Any, ct: Any, y: Any) -> Any:
+        """The tangent of the result, given that of an operand."""
+        raise self._missing("_pushed")
+
+    @classmethod
+    def samples(cls) -> Iterable[Sample]:
+        random = np.random.default_rng(12)
+        for axis in range(3):
+            yield Sample(cls(axis), (random.standard_normal((3, 4, 5)), random.random((3, 4, 5))))
+        yield Sample(cls(0), (np.zeros((0, 3)), np.zeros((0, 3))))
+        half = random.standard_normal((2, 40)).astype(np.float16)
+        yield Sample(cls(1), (half, np.full((2, 40), 0.025, np.float16)), differentiable=False)
+
+
+@dataclass(frozen=True)
+class SoftmaxGradient(_GradientAlongAxis):
+    """(ct - sum(ct y)) y: what `Softmax` along an axis, whose result is y, makes of a gradient.
+
+    Shapes: two of one shape; the same.
+    Dtypes: floating; the same.
+    """
+
+    def reference(self, *inputs: NumPyArray) -> NumPyArray:
+        ct, y = (x.astype(np.float64) for x in inputs)
+        with np.errstate(all="ignore"):
+            return ((ct - (ct * y).sum(self.axis, keepdims=True)) * y).astype(inputs[0].dtype)
+
+    def _computed(self, apply: Any, *operands: Any) -> Any:
+        ct, y = operands
+        total = self._row_sums(apply, apply(elementwise("multiply"), (ct, y)))
+        return apply(_rest_of_share, (ct, total, y))
+
+    def _pulled(self, g: Any, ct: Any, y: Any) -> tuple[Any, Any]:
+        return self(g, y), self._of_share(g, ct, y) - ct * self._sums(g * y)
+
+    def _of_share(self, factor: Any, ct: Any, y: Any) -> Any:
+        return factor * (ct - self._sums(ct * y))
+
+    def _pushed(self, number: int, t: Any, ct: Any, y: Any) -> Any:
+        if number == 0:
+            return self(t, y)
+        return self._of_share(t, ct, y) - y * self._sums(ct * t)
+
+
+@dataclass(frozen=True)
+class LogSoftmaxGradient(_GradientAlongAxis):
+    """ct - e^y sum(ct): what `LogSoftmax` along an axis, whose result is y, makes of a gradient.
+
+    Shapes: two of one shape; the same.
+    Dtypes: floating; the same.
+    """
+
+    def reference(self, *inputs: NumPyArray) -> NumPyArray:
+        ct, y = (x.astype(np.float64) for x in inputs)
+        with np.errstate(all="ignore"):
+            return (ct - np.exp(y) * ct.sum(self.axis, keepdims=True)).astype(inputs[0].dtype)
+
+    def _computed(self, apply: Any, *operands: Any) -> Any:
+        ct, y = operands
+        return apply(_rest, (ct, self._row_sums(apply, ct), y))
+
+    def _pulled(self, g: Any, ct: Any, y: Any) -> tuple[Any, Any]:
+        powers = elementwise("exp")(y)
+        return g - self._sums(g * powers), -g * powers * self._sums(ct)
+
+    def _pushed(self, number: int, t: Any, ct: Any, y: Any) -> Any:
+        powers = elementwise("exp")(y)
+        if number == 0:
+            return t - powers * self._sums(t)
+        return -powers * t * self._sums(ct)
