@@ -14,6 +14,9 @@ stands where is in `docs/course.md`. The modules below are attributes of this on
     [9.00 13.00]]
 """
 
+from typing import TYPE_CHECKING as _TYPE_CHECKING
+from typing import NoReturn as _NoReturn
+
 from tessella.minitorch.alias import *
 from tessella.minitorch.autodiff import *
 from tessella.minitorch.cuda_ops import *
@@ -31,3 +34,10 @@ from tessella.minitorch.tensor_data import *
 from tessella.minitorch.tensor_functions import *
 from tessella.minitorch.tensor_ops import *
 from tessella.minitorch.testing import *
+from tessella.names import missing as _missing
+
+if not _TYPE_CHECKING:  # for which it would mean that all names are there
+
+    def __getattr__(name: str) -> _NoReturn:
+        """The error says what other libraries mean by this name, or which name is near it."""
+        raise _missing("minitorch", name)

@@ -18,6 +18,8 @@ NAMESPACES = {
     "utils": "tessella.nn.utils",
     "io": "tessella.io",
     "debug": "tessella.debug",
+    "scalar": "tessella.scalar",
+    "minitorch": "tessella.minitorch",
     "Module": "tessella.nn.Module",
     "Optimizer": "tessella.optim.Optimizer",
 }

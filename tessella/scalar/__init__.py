@@ -1,5 +1,9 @@
 """Scalars: operators, expressions, derivatives, the maths library (Modules 0 and 1)."""
 
+from typing import TYPE_CHECKING as _TYPE_CHECKING
+from typing import NoReturn as _NoReturn
+
+from tessella.names import missing as _missing
 from tessella.scalar import functions, mathematics, operators
 from tessella.scalar.derivative import derivative
 from tessella.scalar.expression import (
@@ -20,6 +24,13 @@ from tessella.scalar.value import Scalar
 
 # What a name stands for in Tessella itself; operators that others define come after this line.
 OWN_OPERATORS = frozenset(OPERATORS.values())
+
+if not _TYPE_CHECKING:  # for which it would mean that all names are there
+
+    def __getattr__(name: str) -> _NoReturn:
+        """The error says what other libraries mean by this name, or which name is near it."""
+        raise _missing("scalar", name)
+
 
 __all__ = [
     "OWN_OPERATORS",

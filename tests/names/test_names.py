@@ -8,7 +8,7 @@ import re
 import pytest
 
 import tessella as ts
-from tessella import errors
+from tessella import errors, minitorch
 from tessella.names import foreign_names, keyword_cure
 from tessella.names.table import ROWS
 
@@ -16,7 +16,7 @@ X = ts.ones((2, 3))
 MODEL = ts.nn.Sequential(ts.nn.Linear(3, 2))
 WHERE = {
     "ts": ts, "Tensor": X, "nn": ts.nn, "F": ts.nn.functional, "optim": ts.optim, "random": ts.random,
-    "init": ts.nn.init, "utils": ts.nn.utils, "io": ts.io, "debug": ts.debug,
+    "init": ts.nn.init, "utils": ts.nn.utils, "io": ts.io, "debug": ts.debug, "scalar": ts.scalar, "minitorch": minitorch,
     "Module": MODEL, "Optimizer": ts.optim.SGD(MODEL.parameters(), lr=0.1),
 }  # fmt: skip
 FOREIGN = list(foreign_names())
@@ -87,6 +87,8 @@ def test_methods_that_are_to_be_written_are_there(here):
         ("random", "PRNGKey", "JAX's `PRNGKey` is `ts.random.key(seed)` here"),
         ("init", "xavier_unifrom_", "did you mean `xavier_uniform_`"),
         ("io", "save_fil", "module 'tessella.io' has no attribute 'save_fil'; did you mean `save_file`?"),
+        ("scalar", "derivativ", "module 'tessella.scalar' has no attribute 'derivativ'; did you mean `derivative`?"),
+        ("minitorch", "TensorBackand", "did you mean `TensorBackend`"),
         ("debug", "chek_nan", "did you mean `check_nan`?"),
         ("ts", "cros_entropy", "did you mean `ts.nn.functional.cross_entropy`?"),
         ("Module", "named_bufers", "Sequential has no attribute 'named_bufers'; did you mean `named_buffers`"),
