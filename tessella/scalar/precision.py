@@ -4,15 +4,9 @@ from __future__ import annotations
 
 from tessella import dtypes
 from tessella.errors import MissingRuleError
-from tessella.scalar.expression import (
-    CONSTANT,
-    Expression,
-    apply,
-    constant,
-    require_expression,
-    rewrite_once,
-)
+from tessella.scalar.expression import CONSTANT, Expression, apply, constant, require_expression
 from tessella.scalar.operators import cast
+from tessella.scalar.rewriting import rewrite_once
 
 
 def _to(node: Expression, dtype: dtypes.DType) -> Expression:

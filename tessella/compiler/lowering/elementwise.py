@@ -34,10 +34,11 @@ from tessella.compiler.recipe import RESULT, Call, Recipe
 from tessella.dtypes import DType
 from tessella.primitives.base import Spec
 from tessella.primitives.elementwise import Elementwise
-from tessella.scalar.expression import Expression, postorder, substitute
+from tessella.scalar.expression import Expression, postorder
 from tessella.scalar.function import ScalarFunction
 from tessella.scalar.operators import minimum
 from tessella.scalar.precision import widen
+from tessella.scalar.rewriting import substitute
 from tessella.sizes import is_symbolic
 
 Strided = 2  # the inner stride of an operand: 0, 1, or this for any other

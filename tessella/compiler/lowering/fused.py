@@ -56,7 +56,8 @@ from tessella.primitives.fused import Fused, Origin
 from tessella.primitives.graph import Node, Value
 from tessella.primitives.reduce import neutral
 from tessella.scalar import operators
-from tessella.scalar.expression import Expression, Substitution, postorder, substitute, variable
+from tessella.scalar.expression import Expression, postorder, variable
+from tessella.scalar.rewriting import Substitution, substitute
 from tessella.sizes import Guard, is_symbolic
 
 MOST_STASHED = 8192  # elements of a row that are kept on the stack
