@@ -58,7 +58,8 @@ STRATA = (
         "targets backends/cpu backends/tiles.py backends/products.py backends/packing.py "
         "backends/transposing.py compiler/tuning.py compiler/winograd.py "
         "compiler/lowering/tiled_contraction.py compiler/lowering/winograd.py "
-        "compiler/lowering/dots.py compiler/lowering/blocking.py compiler/lowering/tuned.py",
+        "compiler/lowering/dots.py compiler/lowering/blocking.py compiler/lowering/tuned.py "
+        "compiler/lowering/product_problem.py",
     ),
     Stratum("compiler", "passes, one dispatch, shared lowerings, memory plan, program", "compiler"),
     Stratum(
