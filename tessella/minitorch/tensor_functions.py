@@ -20,8 +20,7 @@ from tessella.arguments import public
 from tessella.arguments.kinds import shown
 from tessella.errors import ArgumentError, ArgumentTypeError, MissingRuleError, ShapeError
 from tessella.minitorch import operators
-from tessella.minitorch.autodiff import Context, History, assert_gradient
-from tessella.minitorch.scalar_functions import wrap_tuple
+from tessella.minitorch.autodiff import Context, History, assert_gradient, wrap_tuple
 from tessella.minitorch.tensor_data import UserShape
 from tessella.minitorch.tensor_ops import SimpleBackend, TensorBackend
 from tessella.primitives import movement
