@@ -41,7 +41,7 @@ PAGES = {
     "scalar": (
         "Scalars",
         [
-            "tessella.scalar.expression", "tessella.scalar.function", "tessella.scalar.trace",
+            "tessella.scalar.expression", "tessella.scalar.rewriting", "tessella.scalar.function", "tessella.scalar.trace",
             "tessella.scalar.derivative", "tessella.scalar.value", "tessella.scalar.functions",
             "tessella.scalar.higher_order",
         ],
@@ -59,7 +59,7 @@ PAGES = {
     ),
     "minitorch": (
         "The course: MiniTorch's API",
-        [f"tessella.minitorch.{room}" for room in ("operators", "module", "autodiff", "scalar_functions", "scalar", "tensor_data", "tensor_ops", "tensor_functions", "tensor", "fast_ops", "cuda_ops", "fast_conv", "nn", "optim", "datasets", "testing")],
+        [f"tessella.minitorch.{room}" for room in ("operators", "module", "autodiff", "scalar_functions", "scalar", "tensor_data", "tensor_ops", "functions", "tensor_functions", "tensor", "fast_ops", "cuda_ops", "fast_conv", "nn", "optim", "datasets", "testing")],
     ),
     "dtypes": ("Dtypes", ["tessella.dtypes", "tessella.tensors.inspection"]),
     "errors": ("Errors", ["tessella.errors"]),

@@ -14,6 +14,7 @@ stands where is in `docs/course.md`. The modules below are attributes of this on
     [9.00 13.00]]
 """
 
+from tessella.later import when_imported as _when_imported
 from tessella.minitorch.alias import *
 from tessella.minitorch.autodiff import *
 from tessella.minitorch.cuda_ops import *
@@ -31,3 +32,5 @@ from tessella.minitorch.tensor_data import *
 from tessella.minitorch.tensor_functions import *
 from tessella.minitorch.tensor_ops import *
 from tessella.minitorch.testing import *
+
+_when_imported("optree", "tessella.minitorch.tree")
