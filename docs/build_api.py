@@ -50,7 +50,7 @@ PAGES = {
         "Primitives",
         [
             "tessella.primitives.base", "tessella.primitives.elementwise",
-            "tessella.primitives.reduce", "tessella.primitives.function_reduce", "tessella.primitives.movement",
+            "tessella.primitives.monoid", "tessella.primitives.reduce", "tessella.primitives.function_reduce", "tessella.primitives.movement",
             "tessella.primitives.window", "tessella.primitives.contraction",
             "tessella.primitives.indexing", "tessella.primitives.scan", "tessella.primitives.softmax",
             "tessella.primitives.random", "tessella.primitives.generate",

@@ -28,6 +28,8 @@ from tessella.errors import (
 from tessella.names import missing
 from tessella.primitives.base import Primitive, Shape, is_array_operation, normalise_axes
 from tessella.primitives.elementwise import Elementwise, cast_to, elementwise
+from tessella.primitives.monoid import SUM
+from tessella.primitives.reduce import Reduce
 from tessella.sizes import Size
 from tessella.tensors.methods.conversions import Conversions, Facts
 from tessella.tensors.methods.functions import (
@@ -432,6 +434,10 @@ class Tensor(
     def __tessella_zero__(self) -> Tensor:
         """A zero of this tensor's dtype."""
         return _scalar(False if self.dtype.is_bool else 0, self.dtype)
+
+    def __tessella_sum__(self, axes: tuple[int, ...]) -> Tensor:
+        """The sum over some axes."""
+        return apply(Reduce(SUM, axes), (self,))
 
     # --- operators ----------------------------------------------------------------------------------
     # The commonest are written out for two tensors: one call less, of the few that a small operation takes.

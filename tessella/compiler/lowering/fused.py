@@ -54,7 +54,7 @@ from tessella.compiler.recipe import FusedRecipe
 from tessella.primitives.base import size_of
 from tessella.primitives.fused import Fused, Origin
 from tessella.primitives.graph import Node, Value
-from tessella.primitives.reduce import neutral
+from tessella.primitives.monoid import neutral
 from tessella.scalar import operators
 from tessella.scalar.expression import Expression, postorder, variable
 from tessella.scalar.rewriting import Substitution, substitute
