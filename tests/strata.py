@@ -71,7 +71,7 @@ STRATA = (
     Stratum(
         "loops",
         "the loop-nest language, its printer, its translation to LLVM IR",
-        "loops backends/loops.py backends/llvm.py backends/instructions.py backends/scattered.py "
+        "loops backends/loops.py backends/llvm.py backends/llvm_types.py backends/instructions.py backends/scattered.py "
         "backends/half_precision.py backends/signature.py",
     ),
     Stratum("scalar", "operators, expressions, derivatives, the maths library", "scalar"),

@@ -7,7 +7,6 @@ import math
 from collections.abc import Sequence
 
 from tessella.backends.array import Layout, contiguous_layout
-from tessella.backends.llvm import core
 from tessella.backends.loops import (
     Kernel,
     Loop,
@@ -37,7 +36,7 @@ from tessella.primitives.elementwise import Elementwise
 from tessella.scalar.expression import Expression, postorder
 from tessella.scalar.function import ScalarFunction
 from tessella.scalar.operators import minimum
-from tessella.scalar.precision import widen
+from tessella.scalar.precision import core, widen
 from tessella.scalar.rewriting import substitute
 from tessella.sizes import is_symbolic
 
