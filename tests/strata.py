@@ -36,7 +36,7 @@ STRATA = (
     Stratum(
         "debug",
         "what people see of what runs below: explain, levels, prints, NaN, times",
-        "debug profiling.py compiler/explain.py compiler/explanation.py compiler/ladder.py",
+        "debug profiling.py compiler/explain.py compiler/explanation.py",
     ),
     Stratum("io", "files of tensors", "io"),
     Stratum("nn", "modules, functions, optimisers", "nn optim"),

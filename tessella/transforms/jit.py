@@ -34,8 +34,7 @@ from tessella.arguments import public
 from tessella.arguments.kinds import shown
 from tessella.backends.array import Array, Layout, from_numpy
 from tessella.backends.cpu import engine
-from tessella.compiler.ladder import compiling
-from tessella.compiler.observe import choice
+from tessella.compiler.observe import choice, compiling
 from tessella.errors import ArgumentError, ArgumentTypeError, RetraceWarning, SideEffectError
 from tessella.tensors.numbers import FLOATS
 from tessella.tensors.tensor import Tensor
