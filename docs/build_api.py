@@ -21,7 +21,7 @@ PAGES = {
     "statistical": ("Reductions and scans", ["tessella.tensors.statistical", "tessella.tensors.statistics"]),
     "linear": ("Products and comprehensions", ["tessella.tensors.linear", "tessella.tensors.matrices", "tessella.tensors.einsum", "tessella.tensors.comprehensions"]),
     "indexing": ("Indexing, sorting and searching", ["tessella.tensors.indexing", "tessella.tensors.scattering", "tessella.tensors.sorting"]),
-    "random": ("Random numbers", ["tessella.tensors.random", "tessella.tensors.chances", "tessella.tensors.distributions"]),
+    "random": ("Random numbers", ["tessella.tensors.random", "tessella.tensors.generator", "tessella.tensors.chances", "tessella.tensors.distributions"]),
     "autodiff": ("Differentiation", ["tessella.autodiff"]),
     "transforms": (
         "Transformations",

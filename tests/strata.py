@@ -43,7 +43,8 @@ STRATA = (
     Stratum(
         "random",
         "keys, generators, distributions",
-        "random tensors/random.py tensors/distributions.py tensors/chances.py",
+        "random tensors/random.py tensors/draws.py tensors/generator.py tensors/distributions.py "
+        "tensors/chances.py",
     ),
     Stratum("transforms", "grad, vmap, jvp, control flow, jit, checkpoint", "transforms"),
     Stratum("tensors", "Tensor, and its functions by room", "tensors defaults.py"),

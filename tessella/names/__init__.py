@@ -248,14 +248,19 @@ _roots: list[ModuleType] = []
 
 
 def look_in(package: ModuleType) -> None:
-    """Have the names that are here looked for in a package: this room stands too low to import it."""
+    """Say which package has the public names: what stands below it cannot import it."""
     _roots[:] = [package]
+
+
+def package() -> ModuleType:
+    """The package that has the public names."""
+    return _roots[0]
 
 
 def _public_names(namespace: str, owner: object = None) -> list[str]:
     from tessella.names.table import NAMESPACES
 
-    found: Any = _roots[0] if owner is None else owner
+    found: Any = package() if owner is None else owner
     if owner is None:
         for part in filter(None, NAMESPACES[namespace].split(".")):
             found = getattr(found, part)

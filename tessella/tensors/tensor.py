@@ -25,7 +25,7 @@ from tessella.errors import (
     GradientError,
     ShapeError,
 )
-from tessella.names import missing
+from tessella.names import missing, package
 from tessella.primitives.base import Primitive, Shape, is_array_operation, normalise_axes
 from tessella.primitives.elementwise import Elementwise, cast_to, elementwise
 from tessella.primitives.monoid import SUM
@@ -284,9 +284,7 @@ class Tensor(
         return (1, 0)  # kDLCPU
 
     def __array_namespace__(self, *, api_version: str | None = None) -> Any:
-        import tessella
-
-        return tessella
+        return package()
 
     def __reduce__(self) -> tuple[Any, ...]:
         data = np.array(self.numpy())
