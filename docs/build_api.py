@@ -21,7 +21,7 @@ PAGES = {
     "statistical": ("Reductions and scans", ["tessella.tensors.statistical", "tessella.tensors.statistics"]),
     "linear": ("Products and comprehensions", ["tessella.tensors.linear", "tessella.tensors.matrices", "tessella.tensors.einsum", "tessella.tensors.comprehensions"]),
     "indexing": ("Indexing, sorting and searching", ["tessella.tensors.indexing", "tessella.tensors.scattering", "tessella.tensors.sorting"]),
-    "random": ("Random numbers", ["tessella.tensors.random", "tessella.tensors.chances", "tessella.tensors.distributions"]),
+    "random": ("Random numbers", ["tessella.tensors.random", "tessella.tensors.generator", "tessella.tensors.chances", "tessella.tensors.distributions"]),
     "autodiff": ("Differentiation", ["tessella.autodiff"]),
     "transforms": (
         "Transformations",
@@ -41,7 +41,7 @@ PAGES = {
     "scalar": (
         "Scalars",
         [
-            "tessella.scalar.expression", "tessella.scalar.function", "tessella.scalar.trace",
+            "tessella.scalar.expression", "tessella.scalar.rewriting", "tessella.scalar.function", "tessella.scalar.trace",
             "tessella.scalar.derivative", "tessella.scalar.value", "tessella.scalar.functions",
             "tessella.scalar.higher_order",
         ],
@@ -50,16 +50,16 @@ PAGES = {
         "Primitives",
         [
             "tessella.primitives.base", "tessella.primitives.elementwise",
-            "tessella.primitives.reduce", "tessella.primitives.function_reduce", "tessella.primitives.movement",
+            "tessella.primitives.monoid", "tessella.primitives.reduce", "tessella.primitives.function_reduce", "tessella.primitives.movement",
             "tessella.primitives.window", "tessella.primitives.contraction",
             "tessella.primitives.indexing", "tessella.primitives.scan", "tessella.primitives.softmax",
             "tessella.primitives.random", "tessella.primitives.generate",
-            "tessella.primitives.host", "tessella.primitives.control", "tessella.primitives.barrier", "tessella.primitives.effect", "tessella.primitives.fused", "tessella.primitives.graph",
+            "tessella.primitives.host", "tessella.primitives.control", "tessella.primitives.barrier", "tessella.primitives.effect", "tessella.primitives.fused", "tessella.primitives.graph", "tessella.primitives.pictures.drawn",
         ],
     ),
     "minitorch": (
         "The course: MiniTorch's API",
-        [f"tessella.minitorch.{room}" for room in ("operators", "module", "autodiff", "scalar_functions", "scalar", "tensor_data", "tensor_ops", "tensor_functions", "tensor", "fast_ops", "cuda_ops", "fast_conv", "nn", "optim", "datasets", "testing")],
+        [f"tessella.minitorch.{room}" for room in ("operators", "module", "autodiff", "scalar_functions", "scalar", "tensor_data", "tensor_ops", "functions", "tensor_functions", "handle", "tensor", "fast_ops", "cuda_ops", "fast_conv", "nn", "optim", "datasets", "testing")],
     ),
     "dtypes": ("Dtypes", ["tessella.dtypes", "tessella.tensors.inspection"]),
     "errors": ("Errors", ["tessella.errors"]),

@@ -8,6 +8,7 @@ tensor([2., 4., 6.])
 """
 
 import math as _math
+import sys as _sys
 from importlib import import_module as _import_module
 from typing import TYPE_CHECKING as _TYPE_CHECKING
 from typing import Any as _Any
@@ -48,6 +49,7 @@ from tessella.dtypes import int32 as int
 from tessella.dtypes import int64 as long
 from tessella.errors import TessellaError
 from tessella.later import when_imported as _when_imported
+from tessella.names import look_in as _look_in
 from tessella.names import missing as _missing
 from tessella.profiling import profile
 from tessella.tensors import random
@@ -421,6 +423,7 @@ if _TYPE_CHECKING:
 
 __version__ = "0.1.0"
 
+_look_in(_sys.modules[__name__])
 _when_imported("einops._backends", "tessella.tensors.einops_backend")
 
 

@@ -7,15 +7,17 @@ number of lanes, and gives the text of the result.
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from typing import TYPE_CHECKING, TypeAlias
 
 from tessella import dtypes
+from tessella.backends.llvm_types import literal, mangled, register_type
 from tessella.scalar.expression import Expression
 
 if TYPE_CHECKING:
-    from tessella.backends.llvm import Emitter, Instruction
+    from tessella.backends.llvm import Emitter
 
-from tessella.backends import llvm
+Instruction: TypeAlias = "Callable[[Emitter, Expression, list[str], int], str]"
 
 
 def _operand_dtype(node: Expression) -> dtypes.DType:
@@ -23,12 +25,12 @@ def _operand_dtype(node: Expression) -> dtypes.DType:
 
 
 def _type(node: Expression, lanes: int) -> str:
-    return llvm.register_type(_operand_dtype(node), lanes)
+    return register_type(_operand_dtype(node), lanes)
 
 
 def _constant(value: bool | int | float, dtype: dtypes.DType, lanes: int) -> str:
-    text = llvm.literal(value, dtype)
-    return text if lanes == 1 else f"splat ({llvm.register_type(dtype)} {text})"
+    text = literal(value, dtype)
+    return text if lanes == 1 else f"splat ({register_type(dtype)} {text})"
 
 
 def _two(float_name: str, integer_name: str, bool_name: str = "") -> Instruction:
@@ -80,8 +82,8 @@ def _absolute(emitter: Emitter, node: Expression, texts: list[str], lanes: int) 
 
 
 def _choose(emitter: Emitter, dtype: dtypes.DType, test: str, yes: str, no: str, lanes: int) -> str:
-    kind = llvm.register_type(dtype, lanes)
-    flags = llvm.register_type(dtypes.bool_, lanes)
+    kind = register_type(dtype, lanes)
+    flags = register_type(dtypes.bool_, lanes)
     return emitter.assign(f"select {flags} {test}, {kind} {yes}, {kind} {no}")
 
 
@@ -163,11 +165,11 @@ def _divide_integers(remainder: bool) -> Instruction:
 def _divide_signed(
     emitter: Emitter, dtype: dtypes.DType, operands: tuple[str, str, str], lanes: int, rest: bool
 ) -> str:
-    kind = llvm.register_type(dtype, lanes)
+    kind = register_type(dtype, lanes)
     x, y, by_zero = operands
     zero, one = _constant(0, dtype, lanes), _constant(1, dtype, lanes)
     minus_one = emitter.assign(f"icmp eq {kind} {y}, {_constant(-1, dtype, lanes)}")
-    flags = llvm.register_type(dtypes.bool_, lanes)
+    flags = register_type(dtypes.bool_, lanes)
     special = emitter.assign(f"or {flags} {by_zero}, {minus_one}")  # the lowest / -1 overflows
     safe = _choose(emitter, dtype, special, one, y, lanes)
     quotient = emitter.assign(f"sdiv {kind} {x}, {safe}")
@@ -228,14 +230,14 @@ def convert_text(
 def _simple(
     emitter: Emitter, name: str, text: str, source: dtypes.DType, target: dtypes.DType, lanes: int
 ) -> str:
-    from_type, to_type = llvm.register_type(source, lanes), llvm.register_type(target, lanes)
+    from_type, to_type = register_type(source, lanes), register_type(target, lanes)
     return emitter.assign(f"{name} {from_type} {text} to {to_type}")
 
 
 def _to_bool(emitter: Emitter, text: str, source: dtypes.DType, lanes: int) -> str:
     if source is dtypes.bfloat16:
         text, source = _from_bfloat16(emitter, text, lanes), dtypes.float32
-    kind = llvm.register_type(source, lanes)
+    kind = register_type(source, lanes)
     order = "fcmp une" if source.is_float else "icmp ne"
     return emitter.assign(f"{order} {kind} {text}, {_constant(0, source, lanes)}")
 
@@ -257,8 +259,8 @@ def _float_to_integer(
         wide = _saturating(emitter, text, source, through, lanes)
         return convert_text(emitter, wide, through, target, lanes)
     sign = "si" if through.kind == "int" else "ui"
-    name = f"llvm.fpto{sign}.sat.{llvm.mangled(through, lanes)}.{llvm.mangled(source, lanes)}"
-    from_type, to_type = llvm.register_type(source, lanes), llvm.register_type(through, lanes)
+    name = f"llvm.fpto{sign}.sat.{mangled(through, lanes)}.{mangled(source, lanes)}"
+    from_type, to_type = register_type(source, lanes), register_type(through, lanes)
     emitter._declare(f"{to_type} @{name}({from_type})")
     wide = emitter.assign(f"call {to_type} @{name}({from_type} {text})")
     return convert_text(emitter, wide, through, target, lanes)
@@ -268,7 +270,7 @@ def _saturating(
     emitter: Emitter, text: str, source: dtypes.DType, target: dtypes.DType, lanes: int
 ) -> str:
     """Floats to signed integers in vectors; LLVM's own saturating conversion goes lane by lane."""
-    kind = llvm.register_type(source, lanes)
+    kind = register_type(source, lanes)
     reach = 2.0 ** (target.bits - 1)
     high, low = _constant(reach, source, lanes), _constant(-reach, source, lanes)
     too_high = emitter.assign(f"fcmp oge {kind} {text}, {high}")
@@ -285,15 +287,15 @@ def _saturating(
 
 
 def _from_bfloat16(emitter: Emitter, text: str, lanes: int) -> str:
-    word = llvm.register_type(dtypes.uint32, lanes)
-    wide = emitter.assign(f"zext {llvm.register_type(dtypes.bfloat16, lanes)} {text} to {word}")
+    word = register_type(dtypes.uint32, lanes)
+    wide = emitter.assign(f"zext {register_type(dtypes.bfloat16, lanes)} {text} to {word}")
     bits = emitter.assign(f"shl {word} {wide}, {_constant(16, dtypes.uint32, lanes)}")
-    return emitter.assign(f"bitcast {word} {bits} to {llvm.register_type(dtypes.float32, lanes)}")
+    return emitter.assign(f"bitcast {word} {bits} to {register_type(dtypes.float32, lanes)}")
 
 
 def _to_bfloat16(emitter: Emitter, text: str, lanes: int) -> str:
     """Round a float32 to nearest even on its upper half; NaN stays NaN."""
-    word, kind = llvm.register_type(dtypes.uint32, lanes), llvm.register_type(dtypes.float32, lanes)
+    word, kind = register_type(dtypes.uint32, lanes), register_type(dtypes.float32, lanes)
     bits = emitter.assign(f"bitcast {kind} {text} to {word}")
     upper = emitter.assign(f"lshr {word} {bits}, {_constant(16, dtypes.uint32, lanes)}")
     odd = emitter.assign(f"and {word} {upper}, {_constant(1, dtypes.uint32, lanes)}")
@@ -303,7 +305,7 @@ def _to_bfloat16(emitter: Emitter, text: str, lanes: int) -> str:
     nan = emitter.assign(f"fcmp uno {kind} {text}, {text}")
     chosen = _choose(emitter, dtypes.uint32, nan, quiet, rounded, lanes)
     high = emitter.assign(f"lshr {word} {chosen}, {_constant(16, dtypes.uint32, lanes)}")
-    return emitter.assign(f"trunc {word} {high} to {llvm.register_type(dtypes.bfloat16, lanes)}")
+    return emitter.assign(f"trunc {word} {high} to {register_type(dtypes.bfloat16, lanes)}")
 
 
 def _to_half_once(
@@ -320,9 +322,9 @@ def _to_half_once(
         text = convert_text(emitter, text, source, dtypes.float64, lanes)
     near = _simple(emitter, "fptrunc", text, dtypes.float64, dtypes.float32, lanes)
     back = _simple(emitter, "fpext", near, dtypes.float32, dtypes.float64, lanes)
-    doubles = llvm.register_type(dtypes.float64, lanes)
-    word = llvm.register_type(dtypes.int32, lanes)
-    kind = llvm.register_type(dtypes.float32, lanes)
+    doubles = register_type(dtypes.float64, lanes)
+    word = register_type(dtypes.int32, lanes)
+    kind = register_type(dtypes.float32, lanes)
     inexact = emitter.assign(f"fcmp one {doubles} {back}, {text}")
     # one ulp towards zero where rounding went away from zero, then force the last bit
     size, exact = (
@@ -339,14 +341,14 @@ def _to_half_once(
 
 
 def _bitcast(emitter: Emitter, node: Expression, texts: list[str], lanes: int) -> str:
-    source, target = _type(node, lanes), llvm.register_type(node.dtype, lanes)
+    source, target = _type(node, lanes), register_type(node.dtype, lanes)
     if source == target:
         return texts[0]
     return emitter.assign(f"bitcast {source} {texts[0]} to {target}")
 
 
 def _multiply_high(emitter: Emitter, node: Expression, texts: list[str], lanes: int) -> str:
-    word, double = llvm.register_type(node.dtype, lanes), llvm.register_type(dtypes.uint64, lanes)
+    word, double = register_type(node.dtype, lanes), register_type(dtypes.uint64, lanes)
     x, y = (emitter.assign(f"zext {word} {text} to {double}") for text in texts)
     product = emitter.assign(f"mul {double} {x}, {y}")
     high = emitter.assign(f"lshr {double} {product}, {_constant(32, dtypes.uint64, lanes)}")
@@ -356,7 +358,7 @@ def _multiply_high(emitter: Emitter, node: Expression, texts: list[str], lanes: 
 def _c_library(emitter: Emitter, node: Expression, texts: list[str], lanes: int) -> str:
     """Call the C function in double precision on each lane."""
     emitter._declare(f"double @{node.static}(double)")
-    kind, result = llvm.register_type(node.dtype, lanes), "poison"
+    kind, result = register_type(node.dtype, lanes), "poison"
     for lane in range(lanes):
         text = texts[0]
         if lanes > 1:
@@ -366,12 +368,12 @@ def _c_library(emitter: Emitter, node: Expression, texts: list[str], lanes: int)
         text = convert_text(emitter, value, dtypes.float64, node.dtype, 1)
         if lanes == 1:
             return text
-        scalar = llvm.register_type(node.dtype)
+        scalar = register_type(node.dtype)
         result = emitter.assign(f"insertelement {kind} {result}, {scalar} {text}, i64 {lane}")
     return result
 
 
-TABLE: dict[str, Instruction] = {
+INSTRUCTIONS: dict[str, Instruction] = {
     "add": _two("fadd", "add", "or"),
     "subtract": _two("fsub", "sub"),
     "multiply": _two("fmul", "mul", "and"),

@@ -5,20 +5,18 @@ the values already computed there. A value is computed in the outermost scope th
 variables, so index arithmetic leaves the inner loops by construction, and a value computed once is
 found again. A loop with lanes is written twice or more: in vectors, then one by one for what is left.
 
-Bool lives in memory as one byte and in registers as `i1`; bfloat16 lives in registers as `i16`.
 No fast-math flag is ever set: what is written is what is computed, as in NumPy.
 """
 
 from __future__ import annotations
 
-import struct
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
-
-import numpy as np
 
 from tessella import dtypes
 from tessella.backends import half_precision
+from tessella.backends.instructions import INSTRUCTIONS
+from tessella.backends.llvm_types import literal, mangled, memory_type, register_type
 from tessella.backends.loops import (
     LOAD,
     MASKED_LOAD,
@@ -35,7 +33,7 @@ from tessella.backends.scattered import gather, scatter
 from tessella.dtypes import DType
 from tessella.scalar import operators
 from tessella.scalar.expression import Expression, constant, postorder
-from tessella.scalar.precision import expand, require_core, widen
+from tessella.scalar.precision import core, require_core
 
 CACHE_LINE = 64  # bytes
 
@@ -46,50 +44,6 @@ class Value(NamedTuple):
     text: str
     dtype: DType
     lanes: int = 1
-
-
-REGISTER_TYPES = {
-    "bool": "i1",
-    "float16": "half",
-    "bfloat16": "i16",
-    "float32": "float",
-    "float64": "double",
-}
-
-
-def register_type(dtype: DType, lanes: int = 1) -> str:
-    """The LLVM type of a value of this dtype in registers."""
-    scalar = REGISTER_TYPES.get(dtype.name) or f"i{dtype.bits}"
-    return scalar if lanes == 1 else f"<{lanes} x {scalar}>"
-
-
-def memory_type(dtype: DType, lanes: int = 1) -> str:
-    """The LLVM type of an element in memory: bool takes a byte."""
-    if dtype.is_bool:
-        return "i8" if lanes == 1 else f"<{lanes} x i8>"
-    return register_type(dtype, lanes)
-
-
-def mangled(dtype: DType, lanes: int) -> str:
-    """The suffix of an intrinsic's name: `f32`, `v16f32`, `i64`, ..."""
-    scalar = {"half": "f16", "float": "f32", "double": "f64"}.get(
-        register_type(dtype), register_type(dtype)
-    )
-    return scalar if lanes == 1 else f"v{lanes}{scalar}"
-
-
-def literal(value: bool | int | float, dtype: DType) -> str:
-    """A constant in LLVM's syntax (floats as the bits of the double of the same value)."""
-    if dtype.is_bool:
-        return "true" if value else "false"
-    if dtype.is_integer:
-        return str(int(value))
-    if dtype is dtypes.float16:
-        with np.errstate(over="ignore"):  # what is too large is infinite, as in `astype`
-            return f"0xH{np.float64(value).astype(np.float16).view(np.uint16):04X}"
-    if dtype is dtypes.bfloat16:
-        return str(int(dtypes.bfloat16.numpy.type(value).view("uint16")))
-    return f"0x{struct.unpack('<Q', struct.pack('<d', float(value)))[0]:016X}"
 
 
 def _widths(lanes: int) -> list[int]:
@@ -762,12 +716,6 @@ def _read_by(store: Store) -> set[Pointer]:
     return {node.static for node in reads}
 
 
-def core(root: Expression, dtype: DType | None = None) -> Expression:
-    """The expression as it is computed: wide arithmetic, core operators, cast to `dtype`."""
-    node = root if dtype is None or dtype is root.dtype else operators.convert(root, dtype)
-    return expand(widen(node))
-
-
 def affine_slope(index: Expression, variable: Expression) -> Expression | None:
     """How fast an index grows with a variable, if it does so evenly; else None."""
     slopes: dict[Expression, Expression | None] = {}
@@ -799,16 +747,6 @@ def _slope_of(
     return None
 
 
-Instruction = Callable[[Emitter, Expression, list[str], int], str]
-INSTRUCTIONS: dict[str, Instruction] = {}
-
-
-def _load_instructions() -> None:
-    from tessella.backends import instructions
-
-    INSTRUCTIONS.update(instructions.TABLE)
-
-
 def to_llvm(kernel: Kernel, attributes: str = "") -> str:
     """The LLVM IR of a kernel.
 
@@ -819,6 +757,4 @@ def to_llvm(kernel: Kernel, attributes: str = "") -> str:
     >>> "fmul float" in to_llvm(Kernel("double", (x, y), (n,), (body,)))
     True
     """
-    if not INSTRUCTIONS:
-        _load_instructions()
     return Emitter(kernel, attributes).module()

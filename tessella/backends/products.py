@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from tessella.backends.llvm import register_type
+from tessella.backends.llvm_types import register_type
 from tessella.backends.tiles import Tile, micro_kernel
 
 # When the right operand is packed; of windows, only the panels that do not lie side by side, on the way.

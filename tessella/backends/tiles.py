@@ -28,7 +28,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from tessella.backends.cpu import machine
-from tessella.backends.llvm import register_type
+from tessella.backends.llvm_types import register_type
 from tessella.dtypes import DType
 
 TALLEST = {64: 14, 32: 6, 16: 6}  # rows by the bytes of a vector: there are 32, 16 or 16 registers

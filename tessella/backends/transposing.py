@@ -14,7 +14,7 @@ Nothing crosses the parts of a register, which would take several times as long.
 from __future__ import annotations
 
 from tessella.backends import half_precision
-from tessella.backends.llvm import register_type
+from tessella.backends.llvm_types import register_type
 from tessella.backends.packing import MISSING, POINTERS, SIZES, Elements
 from tessella.dtypes import bfloat16, float16
 

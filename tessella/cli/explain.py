@@ -11,7 +11,7 @@ from typing import Any
 from tessella import dtypes
 from tessella.errors import ArgumentError
 from tessella.tensors.creation import zeros
-from tessella.tensors.random import Generator
+from tessella.tensors.generator import Generator
 from tessella.transforms.jit import Jitted, jit
 
 

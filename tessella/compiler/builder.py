@@ -11,8 +11,10 @@ from dataclasses import replace
 from typing import Any
 
 from tessella.backends.array import Layout, contiguous_layout
+from tessella.compiler.control import Compile, runner
 from tessella.compiler.lowering import bounds, contraction, epilogue, fused, lower, lower_view
 from tessella.compiler.lowering.epilogue import Epilogue
+from tessella.compiler.lowering.movement import copy
 from tessella.compiler.machine_code import Together
 from tessella.compiler.recipe import RESULT, Bound, Call, Recipe, View
 from tessella.compiler.steps import ARENA, CONSTANT, INPUT, Buffer, Check, HostStep, Location, Step
@@ -29,9 +31,9 @@ class Builder:
 
     def __init__(
         self, graph: Graph, layouts: Sequence[Layout], fixed: frozenset[int], work: Together,
-        updates: Iterable[int] = (),
+        updates: Iterable[int], compile: Compile,
     ) -> None:  # fmt: skip
-        self.graph, self.work = graph, work
+        self.graph, self.work, self.compile = graph, work, compile
         self.updates = {graph.outputs[number] for number in updates}  # go to the memory of inputs
         self.fixed = {graph.inputs[number] for number in fixed} | {*graph.constants}
         self.buffers: list[Buffer] = []
@@ -197,14 +199,11 @@ class Builder:
 
     def _control(self, node: Node, inputs: list[Location]) -> None:
         """Programs for the graphs of a node; they read operands in order."""
-        from tessella.compiler.control import runner
-        from tessella.compiler.lowering.movement import copy
-
         straight = [
             where if where.layout.contiguous else self.follow(copy(where.layout), [where], (node,))
             for where in inputs
         ]
-        made = runner(node.primitive, node.primitive.name)  # type: ignore[arg-type]
+        made = runner(node.primitive, node.primitive.name, self.compile)  # type: ignore[arg-type]
         self._host(node, straight, made)
 
     def _host(self, node: Node, inputs: list[Location], runner: Any = None) -> None:

@@ -11,10 +11,10 @@ from __future__ import annotations
 import abc
 import ctypes
 import functools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
-from tessella.backends.array import contiguous_layout
+from tessella.backends.array import Layout, contiguous_layout
 from tessella.backends.cpu import threads
 from tessella.backends.cpu.buffers import allocate
 from tessella.compiler.observe import choice
@@ -26,6 +26,10 @@ from tessella.primitives.graph import Graph, Value
 TURNS_AT_ONCE = 1 << 14  # of a native loop, before Python looks whether somebody wants it to stop
 
 
+# a graph, the layouts of its inputs, outputs that take the memory of inputs, fixed inputs, a name: a program
+Compile = Callable[[Graph, Sequence[Layout], dict[int, int], frozenset[int], str], Any]
+
+
 class Part:
     """A graph as a program that reads and writes where it is told.
 
@@ -33,13 +37,17 @@ class Part:
         replaced: for some outputs the input whose memory they are written over; the other outputs get
             addresses of their own.
         same: the inputs that do not change from turn to turn.
+        compile: makes a program of a graph.
     """
 
     def __init__(
-        self, graph: Graph, replaced: dict[int, int], same: frozenset[int], name: str
+        self,
+        graph: Graph,
+        replaced: dict[int, int],
+        same: frozenset[int],
+        name: str,
+        compile: Compile,
     ) -> None:
-        from tessella.compiler import pipeline
-
         count = len(graph.inputs)
         own = [k for k in range(len(graph.outputs)) if k not in replaced]
         # an output that nothing is replaced by takes the place of an input that nobody reads
@@ -48,7 +56,7 @@ class Part:
         layouts = [contiguous_layout(value.shape, value.dtype) for value in inputs]
         places = {**replaced, **{k: count + i for i, k in enumerate(own)}}
         whole = Graph(inputs, graph.nodes, graph.outputs, graph.constants)
-        self.program = pipeline.compile(whole, layouts, places, same, name)
+        self.program = compile(whole, layouts, places, same, name)
         slot_of = {number: [len(layouts) + slot] for slot, number in self.program.in_place.items()}
         # the slots of every input, and those of the results that are written there
         self.slots = [[number, *slot_of.get(number, [])] for number in range(len(layouts))]
@@ -75,14 +83,14 @@ class Part:
         self.program.execute()
 
 
-def runner(primitive: Control, name: str) -> Runner:
-    """What computes a primitive of control."""
+def runner(primitive: Control, name: str, compile: Compile) -> Runner:
+    """What computes a primitive of control; its graphs are made programs by `compile`."""
     if isinstance(primitive, Cond):
-        return _Branches(primitive, name)
+        return _Branches(primitive, name, compile)
     if isinstance(primitive, While):
-        return _While(primitive, name)
+        return _While(primitive, name, compile)
     assert isinstance(primitive, ScanLoop)
-    return _Scan(primitive, name)
+    return _Scan(primitive, name, compile)
 
 
 class Runner(abc.ABC):
@@ -104,9 +112,9 @@ class Runner(abc.ABC):
 
 
 class _Branches(Runner):
-    def __init__(self, primitive: Cond, name: str) -> None:
+    def __init__(self, primitive: Cond, name: str, compile: Compile) -> None:
         self.parts = [
-            Part(graph, {}, frozenset(), f"{name}, branch {number}")
+            Part(graph, {}, frozenset(), f"{name}, branch {number}", compile)
             for number, graph in enumerate(primitive.branches)
         ]
 
@@ -125,10 +133,10 @@ class _Branches(Runner):
 class _Loop(Runner):
     """What both loops share: the body, what is carried, and the native loop."""
 
-    def __init__(self, body: Graph, carried: int, sliced: int, name: str) -> None:
+    def __init__(self, body: Graph, carried: int, sliced: int, name: str, compile: Compile) -> None:
         self.carried, self.sliced = carried, sliced
         same = frozenset(range(carried + sliced, len(body.inputs)))
-        self.body = Part(body, {k: k for k in range(carried)}, same, name)
+        self.body = Part(body, {k: k for k in range(carried)}, same, name, compile)
         self.parts = [self.body]
         self.carry_bytes = [_nbytes(value) for value in body.inputs[:carried]]
 
@@ -155,10 +163,10 @@ class _Loop(Runner):
 
 
 class _While(_Loop):
-    def __init__(self, primitive: While, name: str) -> None:
-        super().__init__(primitive.body, primitive.carried, 0, f"{name}, body")
+    def __init__(self, primitive: While, name: str, compile: Compile) -> None:
+        super().__init__(primitive.body, primitive.carried, 0, f"{name}, body", compile)
         same = frozenset(range(primitive.carried, len(primitive.body.inputs)))
-        self.condition = Part(primitive.condition, {}, same, f"{name}, condition")
+        self.condition = Part(primitive.condition, {}, same, f"{name}, condition", compile)
         self.parts.append(self.condition)
         self.flag = allocate(1)
 
@@ -216,8 +224,10 @@ class _While(_Loop):
 
 
 class _Scan(_Loop):
-    def __init__(self, primitive: ScanLoop, name: str) -> None:
-        super().__init__(primitive.body, primitive.carried, primitive.sliced, f"{name}, body")
+    def __init__(self, primitive: ScanLoop, name: str, compile: Compile) -> None:
+        super().__init__(
+            primitive.body, primitive.carried, primitive.sliced, f"{name}, body", compile
+        )
         self.length, self.reverse = primitive.length, primitive.reverse
         n, m = primitive.carried, primitive.sliced
         self.steps_in = [_nbytes(value) for value in primitive.body.inputs[n : n + m]]

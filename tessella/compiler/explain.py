@@ -11,7 +11,6 @@ from typing import Any
 
 from tessella.backends.array import Array
 from tessella.backends.cpu import limits, threads
-from tessella.backends.llvm import core
 from tessella.backends.loops import Kernel, source
 from tessella.compiler.control import on_zeros
 from tessella.compiler.explanation import Explanation, Row, host_steps, key_of, shown_bytes
@@ -26,6 +25,7 @@ from tessella.primitives.elementwise import Elementwise
 from tessella.primitives.fused import Fused
 from tessella.primitives.graph import Node, describe
 from tessella.scalar.expression import postorder
+from tessella.scalar.precision import core
 
 ROUNDS = 3
 SHORT = 3e-4  # seconds; what takes less is timed several times at once

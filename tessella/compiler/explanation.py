@@ -19,6 +19,7 @@ from tessella.notebooks import Cell
 from tessella.primitives.graph import Where, describe
 from tessella.primitives.indexing import InRange
 from tessella.primitives.movement import Expand, Permute, Reshape, Slice
+from tessella.primitives.pictures import to_svg
 from tessella.primitives.window import Window
 from tessella.terminal import placed, shortened, time_of, wrapped
 
@@ -287,6 +288,6 @@ def _page(found: Explanation) -> str:
         f"<style>{_STYLE}</style><h1>{html.escape(found.title)}</h1>"
         f"<table class=facts>{facts}</table><h2>Kernels</h2><table><tr>{head}</tr>{''.join(rows)}</table>"
         f"<h2>The fused graph</h2><p><small>{_CAPTION}</small></p>"
-        f"<div class=picture>{graph.to_svg()}</div>"
+        f"<div class=picture>{to_svg(graph)}</div>"
         f"<details><summary>The graph as text</summary><pre>{text}</pre></details></html>\n"
     )

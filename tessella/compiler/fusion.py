@@ -15,7 +15,6 @@ import functools
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-from tessella.backends.llvm import core
 from tessella.compiler import index as maps
 from tessella.compiler import reasons
 from tessella.compiler.index import Dim, Index
@@ -39,6 +38,7 @@ from tessella.primitives.reduce import Reduce
 from tessella.primitives.window import Window
 from tessella.scalar.expression import postorder
 from tessella.scalar.function import ScalarFunction
+from tessella.scalar.precision import core
 
 TRANSPARENT = (Reshape, Permute, Expand, Slice, Window, Full, Iota)
 MOST_NODES = 120  # of a group: larger kernels take long to compile, and registers run out

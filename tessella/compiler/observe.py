@@ -10,6 +10,7 @@ import contextlib
 import threading
 import time
 from collections.abc import Generator, Iterator, Sequence
+from contextlib import AbstractContextManager
 from typing import Any
 
 from tessella.blocks import Restoring, restoring
@@ -40,6 +41,13 @@ class Observer:
     def stage(self, name: str, subject: str, begin: int, end: int) -> None:
         """Something was made that will be used again: a trace, a graph, machine code."""
 
+    def compiling(self, name: str, number: int, why: str) -> AbstractContextManager[None]:
+        """A function is traced and compiled inside the block: its how-manieth trace it is, and why."""
+        return contextlib.nullcontext()
+
+    def passed(self, name: str, step: str, graph: Any) -> None:
+        """A graph has come out of a pass of the compiler, or "", as it was traced."""
+
     def compiled(self, program: Any) -> None:
         """A program has been made."""
 
@@ -49,7 +57,7 @@ class Choice(threading.local):
 
     backend = "cpu"
     observers: tuple[Observer, ...] = ()  # of operations and programs
-    witnesses: tuple[Observer, ...] = ()  # of stages
+    witnesses: tuple[Observer, ...] = ()  # of what is compiled
     visiting = False  # a program of this thread waits for an effect, such as a debugger
     key = "cpu"  # of plans: that of the backend, or another one while somebody looks on
     compiles = True  # whether functions under `jit` run as programs
@@ -116,3 +124,38 @@ def noted(name: str, subject: str, begin: int) -> None:
     end = now()
     for observer in choice.witnesses:
         observer.stage(name, subject, begin, end)
+
+
+# --- what is compiled, which those are told of, too, who look on for good --------------------------------------
+
+_for_good: list[Observer] = []
+
+
+def look_on(observer: Observer) -> None:
+    """Tell an observer, in every thread and from now on, what is compiled."""
+    _for_good.append(observer)
+
+
+@contextlib.contextmanager
+def compiling(name: str, number: int, why: str) -> Iterator[None]:
+    """A function is traced and compiled inside the block.
+
+    Args:
+        number: the how-manieth trace of the function it is.
+    """
+    with contextlib.ExitStack() as blocks:
+        for observer in (*choice.witnesses, *_for_good):
+            blocks.enter_context(observer.compiling(name, number, why))
+        yield
+
+
+def passed(name: str, step: str, graph: Any) -> None:
+    """A graph has come out of a pass, or "", as it was traced."""
+    for observer in (*choice.witnesses, *_for_good):
+        observer.passed(name, step, graph)
+
+
+def compiled(program: Any) -> None:
+    """A program has been made."""
+    for observer in (*choice.witnesses, *_for_good):
+        observer.compiled(program)

@@ -12,9 +12,9 @@ from typing import Any
 
 from tessella.backends.array import Layout
 from tessella.backends.cpu.buffers import allocate
-from tessella.compiler import fusion, ladder, simplify, sums
+from tessella.compiler import fusion, simplify, sums
 from tessella.compiler.machine_code import together
-from tessella.compiler.observe import choice, stage
+from tessella.compiler.observe import compiled, passed, stage
 from tessella.compiler.program import Program
 from tessella.primitives.graph import Graph, verify
 
@@ -37,11 +37,11 @@ PASSES: tuple[Callable[[Graph], Graph], ...] = (
 def optimise(graph: Graph, name: str = "program") -> Graph:
     """Run all passes."""
     checked = os.environ.get("TESSELLA_VERIFY") == "1"
-    text = ladder.show_graph(f"{name}: as traced", graph, None)
+    passed(name, "", graph)
     for step in PASSES:
         with stage(step.__name__, name):
             graph = step(graph)
-        text = ladder.show_graph(f"{name}: after {step.__name__}", graph, text)
+        passed(name, step.__name__, graph)
         if checked:
             verify(graph)
     return graph
@@ -81,14 +81,7 @@ def finish(
         arena: gives the memory of intermediate values.
     """
     with together() as work:
-        program = Program(optimised, layouts, in_place, fixed, arena)
+        program = Program(optimised, layouts, in_place, fixed, arena, compile)
         program.name, program.as_traced = name, traced
-        work.later(lambda: _announce(program))
+        work.later(lambda: compiled(program))
     return program
-
-
-def _announce(program: Program) -> None:
-    """Tell those who look on that a program has been made."""
-    for observer in choice.witnesses:
-        observer.compiled(program)
-    ladder.show_program(program)

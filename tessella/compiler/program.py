@@ -22,6 +22,7 @@ from tessella.backends.array import Array, Layout, to_numpy
 from tessella.backends.cpu import threads
 from tessella.backends.cpu.buffers import allocate, protect
 from tessella.compiler.builder import Builder
+from tessella.compiler.control import Compile
 from tessella.compiler.machine_code import together
 from tessella.compiler.observe import choice, now, stage, visiting
 from tessella.compiler.results import Results, separate
@@ -42,15 +43,17 @@ class Program:
         in_place: for some outputs, the input whose memory they take.
         fixed: inputs that mostly stay the same: what depends on them alone is computed by `prepare`.
         arena: gives the memory of intermediate values, given its bytes.
+        compile: makes programs of the graphs within this one, of branches and loops.
     """
 
     def __init__(
         self,
         graph: Graph,
         layouts: Sequence[Layout],
-        in_place: dict[int, int] | None = None,
-        fixed: frozenset[int] = frozenset(),
-        arena: Callable[[int], Any] = allocate,
+        in_place: dict[int, int],
+        fixed: frozenset[int],
+        arena: Callable[[int], Any],
+        compile: Compile,
     ) -> None:
         self.name = "program"
         self.defined: Where | None = None  # where the function is that it was compiled from
@@ -64,8 +67,8 @@ class Program:
         self.user: Any = None  # who set the slots last, and may rely on them
         self.visitor: int | None = None  # the thread whose effect has the floor
         with together() as work:
-            builder = Builder(graph, layouts, fixed, work, in_place or ())
-            self._make(builder, in_place or {}, fixed, arena)
+            builder = Builder(graph, layouts, fixed, work, in_place, compile)
+            self._make(builder, in_place, fixed, arena)
             work.later(self._take_tables)
 
     def _make(

@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 from tessella.compiler.builder import Builder
+from tessella.compiler.lowering.movement import copy
 from tessella.compiler.steps import (
     ARENA,
     CONSTANT,
@@ -91,8 +92,6 @@ class Results:
             self.result_buffers.append(number)
 
     def _copied(self, location: Location) -> Location:
-        from tessella.compiler.lowering.movement import copy
-
         return self.builder.follow(copy(location.layout), [location], ())
 
     def _may_share(self, buffer: int, number: int) -> bool:

@@ -18,8 +18,9 @@ from tessella.primitives.generate import Full
 from tessella.primitives.graph import Graph, Node, Value, rewrite
 from tessella.primitives.indexing import Gather, InRange, Scatter, limits_of
 from tessella.primitives.movement import Concatenate, Pad, Permute, Reshape, Slice
-from tessella.scalar.expression import Expression, postorder, substitute
+from tessella.scalar.expression import Expression, postorder
 from tessella.scalar.function import ScalarFunction
+from tessella.scalar.rewriting import substitute
 
 
 def decompose(graph: Graph) -> Graph:

@@ -18,7 +18,8 @@ from tessella.backends.cpu.buffers import Buffer, allocate
 from tessella.backends.products import AHEAD, ON_THE_WAY, WINDOWS
 from tessella.compiler import eager
 from tessella.compiler.lowering import blocking, contraction, tuned
-from tessella.compiler.lowering.blocking import IN_PLACE, Choice, Problem
+from tessella.compiler.lowering.blocking import IN_PLACE
+from tessella.compiler.lowering.product_problem import Choice, Problem
 from tessella.compiler.lowering.tiled_contraction import Product, problem_of, recipe
 from tessella.compiler.recipe import RESULT
 

@@ -17,6 +17,7 @@ stands where is in `docs/course.md`. The modules below are attributes of this on
 from typing import TYPE_CHECKING as _TYPE_CHECKING
 from typing import NoReturn as _NoReturn
 
+from tessella.later import when_imported as _when_imported
 from tessella.minitorch.alias import *
 from tessella.minitorch.autodiff import *
 from tessella.minitorch.cuda_ops import *
@@ -35,6 +36,8 @@ from tessella.minitorch.tensor_functions import *
 from tessella.minitorch.tensor_ops import *
 from tessella.minitorch.testing import *
 from tessella.names import missing as _missing
+
+_when_imported("optree", "tessella.minitorch.tree")
 
 if not _TYPE_CHECKING:  # for which it would mean that all names are there
 

@@ -16,7 +16,7 @@ class Arithmetic(Recorded):
     __slots__ = ()
     __hash__ = object.__hash__  # by identity, as == compares numbers
 
-    functions: Any  # the module of the functions: Add, Mul, Log, ...
+    functions: Any  # has the functions: Add, Mul, Log, ...
 
     def _ensure(self, b: Any) -> Any:
         """b as what the functions take beside a value of this kind."""

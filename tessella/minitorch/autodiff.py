@@ -208,6 +208,11 @@ class History:
     inputs: Sequence[Any] = ()
 
 
+def wrap_tuple(x: Any) -> tuple[Any, ...]:
+    """x as a tuple: several values, or the only one."""
+    return x if isinstance(x, tuple) else (x,)
+
+
 unique_ids = itertools.count(1)
 
 

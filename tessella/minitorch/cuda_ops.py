@@ -2,32 +2,19 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NoReturn
+from typing import NoReturn
 
 import numpy as np
 
 import tessella as ts
 from tessella.arguments import public
-from tessella.errors import DeviceError, ShapeError
+from tessella.errors import ShapeError
+from tessella.minitorch.no_gpu import refuse
 from tessella.minitorch.taken import CourseTensor
 from tessella.minitorch.tensor_data import TensorData
 from tessella.minitorch.tensor_ops import TensorOps, elementwise_kernel
 
-if TYPE_CHECKING:
-    pass
-
 THREADS_PER_BLOCK = 32
-
-
-def refuse(name: str) -> NoReturn:
-    """Say that there is no GPU backend.
-
-    Raises:
-        DeviceError: always.
-    """
-    raise DeviceError(
-        f"{name}: Tessella has no GPU backend yet; use minitorch.TensorBackend(minitorch.FastOps)"
-    )
 
 
 class CudaOps(TensorOps):

@@ -9,9 +9,9 @@ from __future__ import annotations
 import tessella as ts
 from tessella.arguments import public
 from tessella.minitorch.asserting import asserting
+from tessella.minitorch.functions import Composed
 from tessella.minitorch.taken import CourseTensor
 from tessella.minitorch.tensor import Tensor
-from tessella.minitorch.tensor_functions import Composed
 from tessella.nn import functional as F
 
 

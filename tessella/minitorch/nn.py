@@ -8,9 +8,9 @@ import tessella as ts
 from tessella.arguments import public
 from tessella.arguments.kinds import Probability
 from tessella.errors import CourseShapeError
+from tessella.minitorch.functions import Composed, number_of
 from tessella.minitorch.taken import CourseTensor, TileSizes
 from tessella.minitorch.tensor import Tensor
-from tessella.minitorch.tensor_functions import Composed, number_of
 from tessella.nn import functional as F
 
 

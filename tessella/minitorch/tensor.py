@@ -11,16 +11,14 @@ from tessella import dtypes
 from tessella.backends.array import Array, contiguous_layout, from_numpy, to_numpy
 from tessella.backends.cpu.buffers import is_protected, protect
 from tessella.errors import (
-    ArgumentError,
     ArgumentTypeError,
     CourseArgumentError,
     CourseGradientError,
     CourseShapeError,
 )
-from tessella.later import when_imported
-from tessella.minitorch import tensor_functions
-from tessella.minitorch.arithmetic import Arithmetic
+from tessella.minitorch import functions
 from tessella.minitorch.autodiff import History, backpropagate, unique_ids
+from tessella.minitorch.handle import Handle
 from tessella.minitorch.tensor_data import TensorData, UserIndex, UserShape, checked_index
 from tessella.minitorch.tensor_ops import SimpleBackend, TensorBackend
 from tessella.primitives.elementwise import reduce_to
@@ -31,7 +29,7 @@ TensorLike: TypeAlias = "float | int | Tensor"
 Pairs: TypeAlias = "list[tuple[Tensor, Tensor]]"  # a method is called tuple, too
 
 
-class Tensor(Arithmetic):
+class Tensor(Handle):
     """An n-dimensional array of float64, with its history and, if it is a leaf, its gradient.
 
     Make one with `tensor`, `zeros`, `rand`. Axes that are reduced stay, with size 1.
@@ -51,12 +49,9 @@ class Tensor(Arithmetic):
         [6.00 8.00]]
     """
 
-    __slots__ = ("_data", "backend")
+    __slots__ = ()
     __array_priority__ = 1001
-    functions = tensor_functions
-
-    _data: ts.Tensor
-    backend: TensorBackend
+    functions = functions
 
     def __init__(
         self, v: TensorData, back: History | None = None, name: str | None = None,
@@ -81,25 +76,6 @@ class Tensor(Arithmetic):
         return Tensor(TensorData(storage, shape, strides), backend=backend)
 
     # --- what it is -----------------------------------------------------------------------------
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        return self._data.shape
-
-    @property
-    def size(self) -> int:
-        """The number of elements."""
-        return self._data.size
-
-    @property
-    def dims(self) -> int:
-        """The number of axes."""
-        return self._data.ndim
-
-    @property
-    def f(self) -> TensorBackend:
-        """The operations of the backend."""
-        return self.backend
 
     @property
     def _tensor(self) -> TensorData:
@@ -134,17 +110,6 @@ class Tensor(Arithmetic):
         """The elements as a NumPy array, copied."""
         return np.array(self._data.numpy())
 
-    def item(self) -> float:
-        """The only element, as a number.
-
-        Raises:
-            CourseArgumentError: there are several.
-        """
-        try:
-            return float(self._data.item())
-        except ArgumentError as error:
-            raise CourseArgumentError(str(error)) from None
-
     def __repr__(self) -> str:
         known = is_known(self._data)  # in a compiled function it is not
         return self._tensor.to_string() if known else repr(self._data)
@@ -170,11 +135,11 @@ class Tensor(Arithmetic):
         return self._like(_constant(float(b)))
 
     def __matmul__(self, b: Tensor) -> Tensor:
-        return tensor_functions.MatMul.apply(self, self._ensure(b))
+        return functions.MatMul.apply(self, self._ensure(b))
 
     def is_close(self, y: TensorLike) -> Tensor:
         """1 where elements differ by less than 0.01, else 0."""
-        return tensor_functions.IsClose.apply(self, self._ensure(y))
+        return functions.IsClose.apply(self, self._ensure(y))
 
     def _along(self, reduction: Any, dim: int | None) -> Tensor:
         """A reduction along an axis, or of all elements in one row."""
@@ -185,11 +150,11 @@ class Tensor(Arithmetic):
 
     def all(self, dim: int | None = None) -> Tensor:
         """1 if all elements (along an axis) are."""
-        return self._along(tensor_functions.All, dim)
+        return self._along(functions.All, dim)
 
     def sum(self, dim: int | None = None) -> Tensor:
         """The sum of all elements, of shape (1,), or along an axis, which becomes 1."""
-        return self._along(tensor_functions.Sum, dim)
+        return self._along(functions.Sum, dim)
 
     def mean(self, dim: int | None = None) -> Tensor:
         """The mean of all elements, of shape (1,), or along an axis, which becomes 1."""
@@ -198,11 +163,11 @@ class Tensor(Arithmetic):
 
     def permute(self, *order: int) -> Tensor:
         """The axes in another order, of the same storage."""
-        return tensor_functions.Permute.apply(self, order)
+        return functions.Permute.apply(self, order)
 
     def contiguous(self) -> Tensor:
         """A copy whose elements lie in row-major order."""
-        return tensor_functions.Copy.apply(self)
+        return functions.Copy.apply(self)
 
     def is_contiguous(self) -> bool:
         """Whether the elements lie in row-major order."""
@@ -220,7 +185,7 @@ class Tensor(Arithmetic):
                 f"view: the elements do not lie in row-major order (shape {self.shape}, strides "
                 f"{self._data.strides}); use x.contiguous().view{shape}"
             )
-        return tensor_functions.View.apply(self, shape)
+        return functions.View.apply(self, shape)
 
     def expand(self, other: Tensor) -> Tensor:
         """A gradient `other` as one of this tensor: broadcast to its shape, or summed over what was."""
@@ -229,17 +194,17 @@ class Tensor(Arithmetic):
         with self.backend.running():
             return self._like(reduce_to(other._data, self.shape, dtypes.float64))
 
-    def detach(self) -> Tensor:
-        """The same data without history."""
-        return self._like(self._data.detach())
-
     def zeros(self, shape: UserShape | None = None) -> Tensor:
         """Zeros of this tensor's shape, or another."""
-        return tensor_functions.zeros(self.shape if shape is None else shape, self.backend)
+        return self._like(
+            ts.zeros(self.shape if shape is None else tuple(shape), dtype=dtypes.float64)
+        )
 
     def ones(self, shape: UserShape | None = None) -> Tensor:
         """Ones of this tensor's shape, or another."""
-        return tensor_functions.ones(self.shape if shape is None else shape, self.backend)
+        return self._like(
+            ts.ones(self.shape if shape is None else tuple(shape), dtype=dtypes.float64)
+        )
 
     # --- as a variable of the chain rule ------------------------------------------------------------
 
@@ -336,7 +301,5 @@ def wrapped(data: ts.Tensor, backend: TensorBackend, history: History | None = N
     made.unique_id = next(unique_ids)
     return made
 
-
-when_imported("optree", "tessella.minitorch.tree")
 
 __all__ = ["Tensor", "TensorLike"]

@@ -18,6 +18,7 @@ import numpy as np
 import tessella as ts
 from tessella import autodiff, dtypes
 from tessella.arguments import public
+from tessella.arguments.kinds import UNFIT, Kind, register_kind
 from tessella.errors import MissingRuleError, ShapeError, TracingError
 from tessella.minitorch import operators
 from tessella.minitorch.asserting import asserting
@@ -125,6 +126,13 @@ def _deliver(result: ts.Tensor, out: Tensor) -> Tensor:
         raise ShapeError(f"map: a result of shape {result.shape} does not fit out, {out.shape}")
     out._tensor.array()[...] = result.numpy()
     return out
+
+
+def _operations(value: Any) -> Any:
+    return value if isinstance(value, type) and issubclass(value, TensorOps) else UNFIT
+
+
+register_kind("type[TensorOps]", Kind("a subclass of TensorOps", "False", _operations))
 
 
 class TensorBackend:

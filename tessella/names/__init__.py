@@ -13,7 +13,8 @@ import re
 import sys
 import typing
 from collections.abc import Iterator
-from typing import NamedTuple
+from types import ModuleType
+from typing import Any, NamedTuple
 
 from tessella.errors import UnknownNameError
 
@@ -239,14 +240,28 @@ def _shown(namespace: str, owner: object) -> str:
 
     if owner is not None:
         return type(owner).__name__
-    return "'Tensor' object" if namespace == "Tensor" else f"module '{NAMESPACES[namespace]}'"
+    path = ".".join(["tessella", *NAMESPACES[namespace].split()])
+    return "'Tensor' object" if namespace == "Tensor" else f"module '{path}'"
+
+
+_roots: list[ModuleType] = []
+
+
+def look_in(package: ModuleType) -> None:
+    """Say which package has the public names: what stands below it cannot import it."""
+    _roots[:] = [package]
+
+
+def package() -> ModuleType:
+    """The package that has the public names."""
+    return _roots[0]
 
 
 def _public_names(namespace: str, owner: object = None) -> list[str]:
     from tessella.names.table import NAMESPACES
 
+    found: Any = package() if owner is None else owner
     if owner is None:
-        owner = sys.modules["tessella"]
-        for part in NAMESPACES[namespace].split(".")[1:]:
-            owner = getattr(owner, part)
-    return [name for name in getattr(owner, "__all__", dir(owner)) if not name.startswith("_")]
+        for part in filter(None, NAMESPACES[namespace].split(".")):
+            found = getattr(found, part)
+    return [name for name in getattr(found, "__all__", dir(found)) if not name.startswith("_")]

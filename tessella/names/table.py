@@ -6,22 +6,22 @@ all that the library has of this kind; of several names and as many spellings ea
 
 from __future__ import annotations
 
-# The namespaces, as rows call them.
+# The namespaces, as rows call them, by their way from the package.
 NAMESPACES = {
-    "ts": "tessella",
-    "Tensor": "tessella.Tensor",
-    "nn": "tessella.nn",
-    "F": "tessella.nn.functional",
-    "optim": "tessella.optim",
-    "random": "tessella.random",
-    "init": "tessella.nn.init",
-    "utils": "tessella.nn.utils",
-    "io": "tessella.io",
-    "debug": "tessella.debug",
-    "scalar": "tessella.scalar",
-    "minitorch": "tessella.minitorch",
-    "Module": "tessella.nn.Module",
-    "Optimizer": "tessella.optim.Optimizer",
+    "ts": "",
+    "Tensor": "Tensor",
+    "nn": "nn",
+    "F": "nn.functional",
+    "optim": "optim",
+    "random": "random",
+    "init": "nn.init",
+    "utils": "nn.utils",
+    "io": "io",
+    "debug": "debug",
+    "scalar": "scalar",
+    "minitorch": "minitorch",
+    "Module": "nn.Module",
+    "Optimizer": "optim.Optimizer",
 }
 
 # library | namespace | names | what it is here

@@ -15,9 +15,10 @@ from tessella.arguments import public
 from tessella.arguments.kinds import register_class
 from tessella.errors import ArgumentError, ShapeError
 from tessella.names import missing
-from tessella.tensors import random
 from tessella.tensors.creation import asarray, full
 from tessella.tensors.creation import eye as identity
+from tessella.tensors.distributions import truncated_normal
+from tessella.tensors.generator import default
 from tessella.tensors.tensor import Tensor
 
 if not TYPE_CHECKING:  # for which it would mean that all names are there
@@ -38,13 +39,13 @@ def _set(tensor: Tensor, values: Tensor) -> Tensor:
 @public
 def uniform_(tensor: Filled, a: float = 0.0, b: float = 1.0) -> Tensor:
     """Numbers spread evenly over [a, b)."""
-    return _set(tensor, random.default.uniform(tensor.shape, a, b))
+    return _set(tensor, default.uniform(tensor.shape, a, b))
 
 
 @public
 def normal_(tensor: Filled, mean: float = 0.0, std: float = 1.0) -> Tensor:
     """Normally distributed numbers."""
-    return _set(tensor, random.default.normal(tensor.shape, mean, std))
+    return _set(tensor, default.normal(tensor.shape, mean, std))
 
 
 @public
@@ -63,7 +64,7 @@ def trunc_normal_(
     if not std > 0.0:
         raise ArgumentError(f"trunc_normal_: std is {std}; expected a number above 0")
     low, high = (a - mean) / std, (b - mean) / std
-    drawn = random.truncated_normal(random.default.key(), low, high, tensor.shape)
+    drawn = truncated_normal(default.key(), low, high, tensor.shape)
     return _set(tensor, (mean + std * drawn).clip(a, b))
 
 
@@ -179,7 +180,7 @@ def orthogonal_(tensor: Filled, gain: float = 1.0) -> Tensor:
         )
     rows = tensor.shape[0]
     columns = math.prod(tensor.shape[1:])
-    flat = random.default.normal((max(rows, columns), min(rows, columns))).numpy()
+    flat = default.normal((max(rows, columns), min(rows, columns))).numpy()
     q, r = np.linalg.qr(flat.astype(np.float64))
     q = q * np.sign(np.diag(r))
     q = q.T if rows < columns else q

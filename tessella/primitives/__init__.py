@@ -9,6 +9,7 @@ from tessella.primitives.function_reduce import FunctionReduce
 from tessella.primitives.generate import Iota
 from tessella.primitives.host import ArgSort, Host, NumPyCall
 from tessella.primitives.indexing import Gather, InRange, Scatter
+from tessella.primitives.monoid import Monoid
 from tessella.primitives.movement import (
     Concatenate,
     Expand,
@@ -19,7 +20,7 @@ from tessella.primitives.movement import (
     UpdateSlice,
 )
 from tessella.primitives.random import RandomBits
-from tessella.primitives.reduce import Monoid, Reduce
+from tessella.primitives.reduce import Reduce
 from tessella.primitives.scan import (
     CumulativeMaximum,
     CumulativeMinimum,

@@ -25,8 +25,9 @@ from tessella.primitives.base import Composite, NumPyArray, Primitive, Sample, S
 from tessella.primitives.contraction import Contraction
 from tessella.primitives.elementwise import Elementwise, cast_to, elementwise
 from tessella.primitives.generate import Iota
+from tessella.primitives.monoid import SUM
 from tessella.primitives.movement import Concatenate, Expand, Pad, Reshape, Slice, batch_front
-from tessella.primitives.reduce import SUM, Reduce
+from tessella.primitives.reduce import Reduce
 from tessella.primitives.softmax import Softmax
 from tessella.scalar.function import ScalarFunction
 

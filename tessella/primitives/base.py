@@ -249,3 +249,11 @@ def is_array_operation(primitive: Primitive) -> bool:
     """Whether the rules of a primitive are ours and run no code of users, as those of loops and branches may."""
     kind = type(primitive)
     return kind.__module__.startswith(_OURS) and not hasattr(kind, "evaluate")
+
+
+def sum_over(x: Any, axes: tuple[int, ...]) -> Any:
+    """The sum over some axes (x itself if there are none).
+
+    It is asked of x: broadcasting and sums are each other's gradients, and neither file imports the other.
+    """
+    return x.__tessella_sum__(axes) if axes else x

@@ -23,7 +23,7 @@ from tessella import dtypes
 from tessella.errors import DTypeError, ShapeError
 from tessella.primitives.base import NumPyArray, Primitive, Sample, Spec
 from tessella.primitives.elementwise import cast
-from tessella.primitives.movement import batch_front, flip
+from tessella.primitives.movement import batch_front, expand, flip, reshape
 from tessella.sizes import is_symbolic
 
 Labels = tuple[int, ...]
@@ -278,8 +278,6 @@ def _spread(result: Any, repeated: Repeated, shape: Any) -> Any:
     """Repeat a gradient along labels that were summed in one operand alone."""
     if repeated is None:
         return result
-    from tessella.primitives.movement import expand, reshape
-
     return expand(reshape(result, repeated), tuple(shape))
 
 

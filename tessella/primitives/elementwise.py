@@ -21,10 +21,11 @@ from tessella.primitives.base import (
     Shape,
     Spec,
     broadcast_shapes,
-    same_shape,
 )
+from tessella.primitives.host import NumPyCall
+from tessella.primitives.movement import batch_above, expand, sum_to
 from tessella.scalar import operators
-from tessella.scalar.expression import evaluate
+from tessella.scalar.expression import OPERATORS, evaluate
 from tessella.scalar.function import ScalarFunction, cast_function, scalar_function
 from tessella.scalar.precision import widen
 
@@ -144,8 +145,6 @@ class Elementwise(Primitive):
         if total is None:
             return None
         if tuple(total.shape) != spec.shape:  # the other operands are larger
-            from tessella.primitives.movement import expand
-
             total = expand(total, spec.shape)
         return cast(total, spec.dtype)
 
@@ -162,8 +161,6 @@ class Elementwise(Primitive):
         self, inputs: tuple[Any, ...], axes: tuple[int | None, ...], size: int
     ) -> tuple[Any, Any]:
         """Bring the batch axes to the front, above the broadcast shape."""
-        from tessella.primitives.movement import batch_above
-
         return self(*batch_above(inputs, axes)), 0
 
     @classmethod
@@ -194,8 +191,6 @@ def elementwise(name: str) -> Elementwise:
     """The elementwise primitive of a scalar operator, by its name."""
     found = _primitives.get(name)
     if found is None:
-        from tessella.scalar.expression import OPERATORS
-
         function: Callable[..., Any] = _select if name == "select" else OPERATORS[name]
         if name == "select":
             _select.makes_expression = True  # type: ignore[attr-defined]
@@ -208,8 +203,6 @@ def cast_to(dtype: dtypes.DType) -> Primitive:
     """The conversion to a dtype; NumPy does it for complex ones."""
     if not dtype.is_complex:
         return Elementwise(cast_function(dtype))
-    from tessella.primitives.host import NumPyCall
-
     return NumPyCall("array", (("dtype", dtype.numpy),))
 
 
@@ -222,26 +215,9 @@ def reduce_to(x: Any, shape: Shape, dtype: dtypes.DType) -> Any:
     """Sum over the axes along which an operand was broadcast; the adjoint of broadcasting."""
     if x.shape is shape:  # the common case: shapes of layouts are shared
         return x if x.dtype is dtype else cast(x, dtype)
-    if not same_shape(x.shape, shape):
-        from tessella.primitives.movement import expand, reshape
-        from tessella.primitives.reduce import sum_over
-
-        if _is_broadcast_to(x.shape, shape):
-            x = expand(x, shape)
-        else:
-            extra = len(x.shape) - len(shape)
-            axes = [
-                axis
-                for axis in range(len(x.shape))
-                if axis < extra or (shape[axis - extra] == 1 and x.shape[axis] != 1)
-            ]
-            x = reshape(sum_over(x, tuple(axes)), shape)
-    return cast(x, dtype)
+    return cast(sum_to(x, shape), dtype)
 
 
-def _is_broadcast_to(shape: Shape, target: Shape) -> bool:
-    """Whether an array of one shape has another one when broadcast to it."""
-    if len(shape) > len(target):
-        return False
-    aligned = zip(shape, target[len(target) - len(shape) :], strict=True)
-    return all(n == 1 or n == wanted for n, wanted in aligned)
+def chosen(mask: Any, x: Any) -> Any:
+    """x where a mask says so, else 0, even for NaN."""
+    return elementwise("select")(mask, x, x.__tessella_zero__())

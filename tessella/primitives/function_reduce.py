@@ -11,11 +11,13 @@ import numpy as np
 from tessella import dtypes
 from tessella.primitives.base import NumPyArray, Sample, size_of
 from tessella.primitives.elementwise import Elementwise
+from tessella.primitives.monoid import Monoid, Parts
 from tessella.primitives.movement import Concatenate, Slice, permute, reshape
-from tessella.primitives.reduce import Monoid, Parts, Reduce
-from tessella.scalar.expression import constant, substitute
+from tessella.primitives.reduce import Reduce
+from tessella.scalar.expression import constant
 from tessella.scalar.function import ScalarFunction, scalar_function
 from tessella.scalar.operators import select
+from tessella.scalar.rewriting import substitute
 
 
 def monoid_of(function: ScalarFunction) -> Monoid:

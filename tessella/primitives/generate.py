@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from tessella import dtypes
 from tessella.dtypes import DType
 from tessella.primitives.base import NumPyArray, Primitive, Sample, Shape, Spec
 
@@ -36,8 +37,6 @@ class Iota(Primitive):
 
     @classmethod
     def samples(cls) -> Iterable[Sample]:
-        from tessella import dtypes
-
         yield Sample(cls(7, dtypes.int64), (np.zeros(()),), differentiable=False)
         yield Sample(cls(40, dtypes.float32), (np.zeros(3),), differentiable=False)
         yield Sample(cls(0, dtypes.int32), (np.zeros(()),), differentiable=False)

@@ -102,31 +102,6 @@ class Graph:
         told = [f"{count} {name}{'s' * (count != 1)}" for count, name in counts]
         return f"<graph of {', '.join(told)}; print it to read it>"
 
-    def to_svg(self) -> str:
-        """A picture: boxes coloured by family, from top to bottom, with sizes and user lines."""
-        from tessella.primitives.pictures import to_svg
-
-        return to_svg(self)
-
-    def to_dot(self) -> str:
-        """The graph in Graphviz' language."""
-        from tessella.primitives.pictures import to_dot
-
-        return to_dot(self)
-
-    def to_mermaid(self) -> str:
-        """The graph in Mermaid's language."""
-        from tessella.primitives.pictures import to_mermaid
-
-        return to_mermaid(self)
-
-    def _repr_svg_(self) -> str:
-        return self.to_svg()
-
-    def _repr_html_(self) -> str:
-        """For notebooks: the picture, in a frame that scrolls."""
-        return f'<div style="overflow:auto;max-height:80vh">{self.to_svg()}</div>'
-
     def producers(self) -> dict[Value, Node]:
         """The node that makes each value."""
         return {value: node for node in self.nodes for value in node.outputs}

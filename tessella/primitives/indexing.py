@@ -8,6 +8,7 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
+from tessella import dtypes
 from tessella.errors import DTypeError, IndexingError
 from tessella.primitives.base import (
     NumPyArray,
@@ -18,6 +19,8 @@ from tessella.primitives.base import (
     broadcast_shapes,
     size_of,
 )
+from tessella.primitives.elementwise import cast, elementwise
+from tessella.primitives.generate import Iota
 from tessella.primitives.movement import batch_front, expand, reshape
 
 
@@ -213,10 +216,6 @@ class Scatter(Primitive):
 
     def _wins(self, inputs: Any) -> Any:
         """1 for the updates that stay, 0 for those that a later one overwrites."""
-        from tessella import dtypes
-        from tessella.primitives.elementwise import cast, elementwise
-        from tessella.primitives.generate import Iota
-
         x, updates, *indices = inputs
         count = size_of(updates.shape)
         order = reshape(Iota(count, dtypes.int64)(updates), tuple(updates.shape))
@@ -265,7 +264,4 @@ def _aligned(indices: Any, axes: Any, size: int, rank: int) -> list[Any]:
 
 
 def _counter(like: Any, size: int, rank: int) -> Any:
-    from tessella import dtypes
-    from tessella.primitives.generate import Iota
-
     return reshape(Iota(size, dtypes.int64)(like), (size, *(1,) * rank))

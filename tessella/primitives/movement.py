@@ -12,7 +12,16 @@ from typing import Any
 import numpy as np
 
 from tessella.errors import ShapeError
-from tessella.primitives.base import NumPyArray, Primitive, Sample, Shape, Spec, same_shape, size_of
+from tessella.primitives.base import (
+    NumPyArray,
+    Primitive,
+    Sample,
+    Shape,
+    Spec,
+    same_shape,
+    size_of,
+    sum_over,
+)
 
 
 class Linear(Primitive):
@@ -119,9 +128,7 @@ class Expand(Linear):
         return np.broadcast_to(inputs[0], self.shape)
 
     def transpose(self, ct: Any, spec: Spec) -> Any:
-        from tessella.primitives.elementwise import reduce_to
-
-        return reduce_to(ct, spec.shape, ct.dtype)
+        return sum_to(ct, spec.shape)
 
     def batch(self, inputs: Any, axes: Any, size: int) -> tuple[Any, Any]:
         x = move_axis(inputs[0], axes[0], 0)
@@ -317,6 +324,29 @@ def reshape(x: Any, shape: Shape) -> Any:
 def expand(x: Any, shape: Shape) -> Any:
     """x broadcast to a shape (x itself if it has it)."""
     return x if same_shape(x.shape, shape) else Expand(shape)(x)
+
+
+def sum_to(x: Any, shape: Shape) -> Any:
+    """x summed over the axes along which something of a shape was broadcast; the adjoint of broadcasting."""
+    if same_shape(x.shape, shape):
+        return x
+    if _is_broadcast_to(x.shape, shape):
+        return Expand(shape)(x)
+    extra = len(x.shape) - len(shape)
+    axes = [
+        axis
+        for axis in range(len(x.shape))
+        if axis < extra or (shape[axis - extra] == 1 and x.shape[axis] != 1)
+    ]
+    return reshape(sum_over(x, tuple(axes)), shape)
+
+
+def _is_broadcast_to(shape: Shape, target: Shape) -> bool:
+    """Whether an array of one shape has another one when broadcast to it."""
+    if len(shape) > len(target):
+        return False
+    aligned = zip(shape, target[len(target) - len(shape) :], strict=True)
+    return all(n == 1 or n == wanted for n, wanted in aligned)
 
 
 def permute(x: Any, order: tuple[int, ...]) -> Any:

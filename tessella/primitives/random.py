@@ -16,6 +16,9 @@ import numpy as np
 from tessella import dtypes
 from tessella.errors import DTypeError
 from tessella.primitives.base import NumPyArray, Primitive, Sample, Shape, Spec, size_of
+from tessella.primitives.elementwise import Elementwise
+from tessella.primitives.generate import Iota
+from tessella.primitives.movement import Concatenate, Slice, move_axis, reshape
 from tessella.scalar.expression import constant
 from tessella.scalar.function import ScalarFunction
 
@@ -76,8 +79,6 @@ class RandomBits(Primitive):
 
     def batch(self, inputs: Any, axes: Any, size: int) -> tuple[Any, Any]:
         """One key for each member of the batch."""
-        from tessella.primitives.movement import move_axis
-
         return self(move_axis(inputs[0], axes[0], 0)), 0
 
     @classmethod
@@ -97,8 +98,6 @@ _SPLIT, _FOLD = 2**32 - 1, 2**32 - 2
 
 def split_key(key: Any, count: int) -> Any:
     """Several keys from one: (2,) to (count, 2)."""
-    from tessella.primitives.generate import Iota
-
     return _derived(key, Iota(count, dtypes.uint32)(key), _SPLIT)
 
 
@@ -109,9 +108,6 @@ def fold_key(key: Any, number: Any) -> Any:
 
 def _derived(key: Any, counter: Any, mark: int) -> Any:
     """Both words of Threefry for a counter and a mark, side by side."""
-    from tessella.primitives.elementwise import Elementwise
-    from tessella.primitives.movement import Concatenate, Slice, reshape
-
     first, second = (reshape(Slice((i,), (1,), (1,))(key), ()) for i in (0, 1))
     words = [Elementwise(_word(which, mark))(first, second, counter) for which in (0, 1)]
     return Concatenate(len(counter.shape))(*[reshape(word, (*counter.shape, 1)) for word in words])

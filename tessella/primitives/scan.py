@@ -9,10 +9,11 @@ from typing import Any, ClassVar
 import numpy as np
 
 from tessella import dtypes
-from tessella.primitives.base import NumPyArray, Primitive, Sample, Spec
-from tessella.primitives.elementwise import cast, elementwise
-from tessella.primitives.movement import flip, move_axis
-from tessella.primitives.reduce import MAXIMUM, MINIMUM, PRODUCT, SUM, Monoid, chosen
+from tessella.primitives.base import NumPyArray, Primitive, Sample, Spec, sum_over
+from tessella.primitives.elementwise import cast, chosen, elementwise
+from tessella.primitives.generate import Iota
+from tessella.primitives.monoid import MAXIMUM, MINIMUM, PRODUCT, SUM, Monoid
+from tessella.primitives.movement import expand, flip, move_axis, reshape
 
 
 @dataclass(frozen=True)
@@ -72,8 +73,6 @@ class CumulativeProduct(Scan):
 
     def vjp(self, cotangents: Any, inputs: Any, outputs: Any) -> list[Any]:
         """Element j gathers from every i >= j; by pairs, so that zeros are no exception."""
-        from tessella.primitives.reduce import sum_over
-
         ct, (x,) = cotangents[0], inputs
         products, until = self._leave_one_out(x)  # (..., i, j)
         rank = len(x.shape)
@@ -83,8 +82,6 @@ class CumulativeProduct(Scan):
         return [move_axis(total, rank - 1, self.axis)]
 
     def jvp(self, inputs: Any, tangents: Any) -> Any:
-        from tessella.primitives.reduce import sum_over
-
         (x,), (t,) = inputs, tangents
         if t is None:
             return None
@@ -99,9 +96,6 @@ class CumulativeProduct(Scan):
 
         Not in half precision: on the way it may be too large.
         """
-        from tessella.primitives.generate import Iota
-        from tessella.primitives.movement import expand
-
         x = cast(x, dtypes.compute_dtype(x.dtype))
         rank, n = len(x.shape), x.shape[self.axis]
         x = move_axis(x, self.axis, rank - 1)
@@ -117,16 +111,12 @@ class CumulativeProduct(Scan):
 
 
 def _new_axis(x: Any, axis: int) -> Any:
-    from tessella.primitives.movement import reshape
-
     return reshape(x, (*x.shape[:axis], 1, *x.shape[axis:]))
 
 
 class _Extreme(Scan):
     def vjp(self, cotangents: Any, inputs: Any, outputs: Any) -> list[Any]:
         """The gradient goes to the first element that reached the extreme."""
-        from tessella.primitives.reduce import sum_over
-
         ct, (x,), (y,) = cotangents[0], inputs, outputs
         rank = len(x.shape)
         picked = self._picked(x, y)
@@ -134,8 +124,6 @@ class _Extreme(Scan):
         return [move_axis(sum_over(chosen(picked, ct), (rank - 1,)), rank - 1, self.axis)]
 
     def jvp(self, inputs: Any, tangents: Any) -> Any:
-        from tessella.primitives.reduce import sum_over
-
         (x,), (t,) = inputs, tangents
         if t is None:
             return None

@@ -19,10 +19,11 @@ import numpy as np
 
 from tessella import dtypes
 from tessella.errors import DTypeError
-from tessella.primitives.base import Composite, NumPyArray, Sample, Spec, normalise_axis
+from tessella.primitives.base import Composite, NumPyArray, Sample, Spec, normalise_axis, sum_over
 from tessella.primitives.elementwise import Elementwise, cast, cast_to, elementwise
+from tessella.primitives.monoid import MAXIMUM, SUM
 from tessella.primitives.movement import Reshape, batch_front, expand, reshape
-from tessella.primitives.reduce import MAXIMUM, SUM, Reduce, sum_over
+from tessella.primitives.reduce import Reduce
 from tessella.scalar.function import ScalarFunction
 from tessella.scalar.mathematics.exponential import exp_up_to_0
 

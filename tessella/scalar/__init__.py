@@ -6,19 +6,12 @@ from typing import NoReturn as _NoReturn
 from tessella.names import missing as _missing
 from tessella.scalar import functions, mathematics, operators
 from tessella.scalar.derivative import derivative
-from tessella.scalar.expression import (
-    OPERATORS,
-    Expression,
-    Operator,
-    constant,
-    evaluate,
-    substitute,
-    variable,
-)
+from tessella.scalar.expression import OPERATORS, Expression, Operator, constant, evaluate, variable
 from tessella.scalar.function import ScalarFunction, scalar_function
 from tessella.scalar.higher_order import map, reduce, zip_with
 from tessella.scalar.operators import bitcast, convert, select
 from tessella.scalar.precision import expand, widen
+from tessella.scalar.rewriting import substitute
 from tessella.scalar.trace import trace
 from tessella.scalar.value import Scalar
 

@@ -140,8 +140,6 @@ class Expression:
         )
 
     def __str__(self) -> str:
-        from tessella.scalar.printing import infix
-
         return infix(self)
 
     def __repr__(self) -> str:
@@ -528,87 +526,6 @@ def postorder(*roots: Expression, besides: Container[Expression] = ()) -> Iterat
             yield node
 
 
-def variables(*roots: Expression) -> list[Expression]:
-    """The variables an expression reads, in the order they are met."""
-    return [node for node in postorder(*roots) if node.is_variable]
-
-
-def substitute(root: Expression, values: Mapping[Expression, Expression]) -> Expression:
-    """The expression with variables (or whole subexpressions) replaced, simplified again.
-
-    >>> x, y = variable("x", dtypes.float32), variable("y", dtypes.float32)
-    >>> str(substitute(x * x, {x: y + 1}))
-    '(y + 1.0) * (y + 1.0)'
-    """
-    if not isinstance(values, Mapping) or not all(
-        isinstance(x, Expression) for x in values.values()
-    ):
-        raise ArgumentTypeError(
-            "substitute: the values are no mapping of expressions to expressions"
-        )
-    return Substitution(values)(require_expression(root, "substitute"))
-
-
-class Substitution:
-    """`substitute` for several roots: what they share is gone through once.
-
-    Args:
-        values: what stands for what; it must not change any more.
-    """
-
-    def __init__(self, values: Mapping[Expression, Expression]) -> None:
-        self.done = dict(values)
-
-    def __call__(self, root: Expression) -> Expression:
-        for node in postorder(root, besides=self.done):
-            arguments = tuple([self.done[argument] for argument in node.arguments])
-            self.done[node] = rebuilt(node, arguments)
-        return self.done[root]
-
-
-Rule = Callable[[Expression, tuple[Expression, ...]], "Expression | None"]
-
-
-def rebuilt(node: Expression, arguments: tuple[Expression, ...]) -> Expression:
-    """The node with other operands, simplified again."""
-    if arguments == node.arguments:
-        return node
-    return apply(node.operator, arguments, node.static)
-
-
-def rewrite_once(root: Expression, rule: Rule, slot: str) -> Expression:
-    """Rebuild from the leaves: `rule(node, new_arguments)` gives a replacement or None.
-
-    The rule may depend on nothing but what it is given: what it makes of a node is kept in a slot of the
-    node, so that expressions with common parts cost no more than all of their nodes.
-    """
-    for node in postorder(root, besides=_Done(slot)):
-        arguments = tuple([_found(argument, slot) for argument in node.arguments])
-        replaced = rule(node, arguments)
-        found = rebuilt(node, arguments) if replaced is None else replaced
-        # a node that holds itself would never be freed
-        setattr(node, slot, _ITSELF if found is node else found)
-    return _found(root, slot)
-
-
-_ITSELF: Any = object()
-
-
-def _found(node: Expression, slot: str) -> Expression:
-    found: Expression = getattr(node, slot)
-    return node if found is _ITSELF else found
-
-
-class _Done:
-    """The nodes with something in a slot, as a set."""
-
-    def __init__(self, slot: str) -> None:
-        self.slot = slot
-
-    def __contains__(self, node: object) -> bool:
-        return getattr(node, self.slot) is not None
-
-
 def evaluate(root: Expression, values: Mapping[Expression, Any]) -> np.ndarray[Any, Any]:
     """The value of an expression, in NumPy; `values` gives arrays (or numbers) for variables.
 
@@ -637,3 +554,70 @@ def evaluate(root: Expression, values: Mapping[Expression, Any]) -> np.ndarray[A
                 results[node] = np.asarray(value).astype(node.dtype.numpy, copy=False)
     found: np.ndarray[Any, Any] = results[root]
     return found
+
+
+# --- as text ---------------------------------------------------------------------------------------------
+
+_INFIX = {
+    "multiply": ("*", 5),
+    "divide": ("/", 5),
+    "floor_divide": ("//", 5),
+    "remainder": ("%", 5),
+    "add": ("+", 4),
+    "subtract": ("-", 4),
+    "left_shift": ("<<", 3),
+    "right_shift": (">>", 3),
+    "bitwise_and": ("&", 2),
+    "bitwise_xor": ("^", 2),
+    "bitwise_or": ("|", 2),
+    "less": ("<", 1),
+    "less_equal": ("<=", 1),
+    "greater": (">", 1),
+    "greater_equal": (">=", 1),
+    "equal": ("==", 1),
+    "not_equal": ("!=", 1),
+}
+
+
+_UNARY = 6
+
+
+_ATOM = 7
+
+
+MOST = 4000  # characters: what is common is written wherever it is used, which may be without end
+
+
+def infix(node: Expression) -> str:
+    """Python-like text of an expression, with only the brackets it needs.
+
+    In a text that would be very long, what lies deep inside is written as `...`.
+
+    >>> x = variable("x", dtypes.float32)
+    >>> infix((x + 1) * -x)
+    '(x + 1.0) * -x'
+    """
+    texts: dict[Expression, tuple[str, int]] = {}  # and how strongly what is in it holds together
+    for part in postorder(node):
+        text, strength = _write(part, texts)
+        texts[part] = (text, strength) if len(text) <= MOST else ("...", _ATOM)
+    return texts[node][0]
+
+
+def _write(node: Expression, texts: dict[Expression, tuple[str, int]]) -> tuple[str, int]:
+    def part(number: int, context: int) -> str:
+        text, strength = texts[node.arguments[number]]
+        return f"({text})" if strength < context else text
+
+    if node.is_variable or node.is_constant:
+        return str(node.static), _ATOM
+    name = node.operator.name
+    if name in _INFIX:
+        symbol, strength = _INFIX[name]
+        return f"{part(0, strength)} {symbol} {part(1, strength + 1)}", strength
+    if name == "negative":
+        return "-" + part(0, _UNARY), _ATOM
+    arguments = [texts[argument][0] for argument in node.arguments]
+    if node.static is not None:
+        arguments.append(getattr(node.static, "name", str(node.static)))
+    return f"{name}({', '.join(arguments)})", _ATOM

@@ -12,16 +12,9 @@ from tessella.arguments import public
 from tessella.dtypes import DType
 from tessella.errors import ArgumentError, ArgumentTypeError, DTypeError
 from tessella.scalar.derivative import derivative
-from tessella.scalar.expression import (
-    OPERATORS,
-    Expression,
-    Number,
-    Operator,
-    constant,
-    substitute,
-    variable,
-)
+from tessella.scalar.expression import OPERATORS, Expression, Number, Operator, constant, variable
 from tessella.scalar.operators import convert, select
+from tessella.scalar.rewriting import substitute
 from tessella.scalar.trace import trace
 
 DTypes = tuple[DType, ...]

@@ -4,15 +4,9 @@ from __future__ import annotations
 
 from tessella import dtypes
 from tessella.errors import MissingRuleError
-from tessella.scalar.expression import (
-    CONSTANT,
-    Expression,
-    apply,
-    constant,
-    require_expression,
-    rewrite_once,
-)
-from tessella.scalar.operators import cast
+from tessella.scalar.expression import CONSTANT, Expression, apply, constant, require_expression
+from tessella.scalar.operators import cast, convert
+from tessella.scalar.rewriting import rewrite_once
 
 
 def _to(node: Expression, dtype: dtypes.DType) -> Expression:
@@ -90,3 +84,9 @@ def require_core(root: Expression) -> None:
         f"no code can be generated for the operator {root.operator.name}: give it an `expand` "
         "in tessella/scalar, or an instruction in tessella/backends/llvm.py"
     )
+
+
+def core(root: Expression, dtype: dtypes.DType | None = None) -> Expression:
+    """The expression as it is computed: wide arithmetic, core operators, cast to `dtype`."""
+    node = root if dtype is None or dtype is root.dtype else convert(root, dtype)
+    return expand(widen(node))

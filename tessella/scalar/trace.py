@@ -85,4 +85,4 @@ def call(function: Any, arguments: list[Any], keywords: dict[str, Any]) -> Any:
         from tessella.scalar.trace_paths import explore
 
         return explore(function, arguments, keywords)
-    return follow(function, node, arguments, keywords)
+    return follow(function, node, arguments, keywords, call)

@@ -142,10 +142,22 @@ class _Closure:
         self.node, self.walk, self.defaults = node, walk, defaults
 
 
+Call = Callable[[Any, list[Any], dict[str, Any]], Any]
+
+
 def follow(
-    function: types.FunctionType, node: Function, arguments: list[Any], keywords: dict[str, Any]
+    function: types.FunctionType,
+    node: Function,
+    arguments: list[Any],
+    keywords: dict[str, Any],
+    call: Call,
 ) -> Any:
-    """The value of a function for symbolic arguments."""
+    """The value of a function for symbolic arguments.
+
+    Args:
+        node: the function's syntax tree.
+        call: gives the value of any function that this one calls, for symbolic arguments.
+    """
     try:
         bound = inspect.signature(function).bind(*arguments, **keywords)
     except TypeError as error:
@@ -155,7 +167,8 @@ def follow(
     names = function.__code__.co_freevars
     for name, cell in zip(names, function.__closure__ or (), strict=True):
         outside[name] = _cell(cell)
-    return _Walk(function.__code__.co_filename, outside, dict(bound.arguments)).run(node)
+    walk = _Walk(function.__code__.co_filename, outside, dict(bound.arguments), call)
+    return walk.run(node)
 
 
 def _cell(cell: Any) -> Any:
@@ -171,8 +184,11 @@ _depth = 0
 class _Walk:
     """One call of one function."""
 
-    def __init__(self, filename: str, outside: dict[str, Any], variables: dict[str, Any]) -> None:
+    def __init__(
+        self, filename: str, outside: dict[str, Any], variables: dict[str, Any], call: Call
+    ) -> None:
         self.filename = filename
+        self.call = call
         self.outside = outside
         self.variables = variables
         self.alive: Any = True  # whether the walk still counts here
@@ -597,10 +613,8 @@ class _Walk:
             isinstance(a, Expression) for a in arguments
         ):
             return function(*arguments, **keywords)
-        from tessella.scalar.trace import call
-
         try:
-            return call(function, arguments, keywords)
+            return self.call(function, arguments, keywords)
         except TracingError as error:
             if ":" in str(error).split("\n")[0] and "cannot become" in str(error):
                 raise
@@ -639,7 +653,8 @@ class _Walk:
         if missing or len(arguments) > len(names):
             raise self.error(node, f"calls with {len(arguments)} arguments", f"give {len(names)}")
         outside = {**closure.walk.outside, **closure.walk.variables}
-        return _Walk(self.filename, outside, {**defaults, **values}).run(closure.node)
+        walk = _Walk(self.filename, outside, {**defaults, **values}, self.call)
+        return walk.run(closure.node)
 
 
 def _holds_traced(value: Any) -> bool:

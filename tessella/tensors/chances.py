@@ -8,8 +8,8 @@ from tessella.arguments.kinds import Device, DTypeLike
 from tessella.errors import ArgumentError, DTypeError, ShapeError
 from tessella.tensors.creation import checked_device, tracked
 from tessella.tensors.elementwise import log, where
+from tessella.tensors.generator import default
 from tessella.tensors.manipulation import expand_dims
-from tessella.tensors.random import default
 from tessella.tensors.statistics import topk
 from tessella.tensors.tensor import Tensor
 from tessella.tensors.tracing import is_known

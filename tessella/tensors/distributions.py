@@ -2,7 +2,7 @@
 
 A key is two uint32 words. What is drawn depends on the key and on nothing else, so whoever wants other numbers
 takes another key: `split` makes several of one, `fold_in` one of a key and a number. With None in place of a key
-the next one of the default generator is taken (`tessella.tensors.random`).
+the next one of the default generator is taken (`tessella.tensors.generator`).
 
 Parameters for which there is no distribution (negative ones, NaN, infinities) raise an `ArgumentError`: eagerly at once, in a
 compiled function at every call that brings such a one (`tessella.primitives.effect.Require`). Loops of rejection end all
@@ -15,7 +15,6 @@ Source: Salmon, Moraes, Dror & Shaw, *Parallel random numbers: as easy as 1, 2, 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -29,14 +28,12 @@ from tessella.errors import ArgumentError, DTypeError, ShapeError
 from tessella.primitives.base import Shape, broadcast_shapes, normalise_axes
 from tessella.primitives.effect import Require
 from tessella.primitives.random import RandomBits, fold_key, split_key, threefry
-from tessella.scalar import operators
-from tessella.scalar.function import ScalarFunction
-from tessella.sizes import is_symbolic
 from tessella.tensors import elementwise as maths
 from tessella.tensors.creation import arange, asarray, full
+from tessella.tensors.draws import between, digits_of, floating, whole_numbers
 from tessella.tensors.manipulation import broadcast_to
 from tessella.tensors.sorting import argsort
-from tessella.tensors.tensor import Tensor, apply, default_float, is_traced, perform
+from tessella.tensors.tensor import Tensor, apply, is_traced, perform
 
 Key = Tensor | None
 
@@ -115,24 +112,11 @@ def uniform(
     >>> 0.45 < float(x.mean()) < 0.55
     True
     """
-    kind = _floating(dtype)
+    kind = floating(dtype)
     for name, bound in (("minval", minval), ("maxval", maxval)):
         _require(bound, bound, "uniform", name, "finite numbers")
     unit = _unit(_checked(key, "uniform"), check_shape(shape, "uniform"), kind)
     return between(unit, minval, maxval)
-
-
-def between(unit: Tensor, low: Any, high: Any) -> Tensor:
-    """Numbers in [0, 1) as numbers in [low, high): what rounding brings to `high` stays below."""
-    bounds = isinstance(low, (int, float)) and isinstance(high, (int, float))
-    if bounds and (low, high) == (0.0, 1.0):
-        return unit
-    spread = unit * (high - low) + low
-    if not bounds or not low < high < math.inf:
-        return spread
-    kind = unit.dtype.numpy
-    below = np.nextafter(np.asarray(high, kind), np.asarray(low, kind))
-    return maths.minimum(spread, float(below))
 
 
 @public
@@ -141,7 +125,7 @@ def normal(key: Key, shape: ShapeLike = (), dtype: DTypeLike = None) -> Tensor:
 
     Source: Box & Muller, *A note on the generation of random normal deviates* (1958).
     """
-    kind = _floating(dtype)
+    kind = floating(dtype)
     wide = dtypes.compute_dtype(kind)
     sizes = check_shape(shape, "normal")
     first, second = _several(_checked(key, "normal"), 2)
@@ -164,7 +148,7 @@ def truncated_normal(
     Raises:
         ArgumentError: a bound is NaN, or the lower one above the upper one.
     """
-    kind = _floating(dtype)
+    kind = floating(dtype)
     wide = dtypes.compute_dtype(kind)
     low, high = _parameter(lower, wide), _parameter(upper, wide)
     sizes = _shape(shape, "truncated_normal", low, high)
@@ -179,7 +163,7 @@ def truncated_normal(
 @public
 def exponential(key: Key, shape: ShapeLike = (), dtype: DTypeLike = None) -> Tensor:
     """Waiting times of mean 1: the density is e^-x."""
-    kind = _floating(dtype)
+    kind = floating(dtype)
     unit = _unit(
         _checked(key, "exponential"), check_shape(shape, "exponential"), dtypes.compute_dtype(kind)
     )
@@ -189,7 +173,7 @@ def exponential(key: Key, shape: ShapeLike = (), dtype: DTypeLike = None) -> Ten
 @public
 def laplace(key: Key, shape: ShapeLike = (), dtype: DTypeLike = None) -> Tensor:
     """The density is e^-|x| / 2."""
-    kind = _floating(dtype)
+    kind = floating(dtype)
     wide = dtypes.compute_dtype(kind)
     centred = _open_unit(_checked(key, "laplace"), check_shape(shape, "laplace"), wide) * 2.0 - 1.0
     return (-maths.sign(centred) * maths.log1p(-maths.abs(centred))).astype(kind)
@@ -198,7 +182,7 @@ def laplace(key: Key, shape: ShapeLike = (), dtype: DTypeLike = None) -> Tensor:
 @public
 def logistic(key: Key, shape: ShapeLike = (), dtype: DTypeLike = None) -> Tensor:
     """The distribution function is the sigmoid."""
-    kind = _floating(dtype)
+    kind = floating(dtype)
     wide = dtypes.compute_dtype(kind)
     unit = _open_unit(_checked(key, "logistic"), check_shape(shape, "logistic"), wide)
     return (unit.log() - maths.log1p(-unit)).astype(kind)
@@ -207,7 +191,7 @@ def logistic(key: Key, shape: ShapeLike = (), dtype: DTypeLike = None) -> Tensor
 @public
 def cauchy(key: Key, shape: ShapeLike = (), dtype: DTypeLike = None) -> Tensor:
     """The density is 1 / (pi (1 + x^2))."""
-    kind = _floating(dtype)
+    kind = floating(dtype)
     wide = dtypes.compute_dtype(kind)
     unit = _open_unit(_checked(key, "cauchy"), check_shape(shape, "cauchy"), wide)
     return maths.tan((unit - 0.5) * math.pi).astype(kind)
@@ -216,7 +200,7 @@ def cauchy(key: Key, shape: ShapeLike = (), dtype: DTypeLike = None) -> Tensor:
 @public
 def gumbel(key: Key, shape: ShapeLike = (), dtype: DTypeLike = None) -> Tensor:
     """The distribution function is e^-e^-x: that of the greatest of many."""
-    kind = _floating(dtype)
+    kind = floating(dtype)
     wide = dtypes.compute_dtype(kind)
     unit = _open_unit(_checked(key, "gumbel"), check_shape(shape, "gumbel"), wide)
     return (-(-unit.log()).log()).astype(kind)
@@ -288,49 +272,6 @@ def randint(
     return whole_numbers(draw, minval, maxval, dtype, "randint")
 
 
-def whole_numbers(draw: Callable[[], Tensor], low: Any, high: Any, dtype: Any, name: str) -> Tensor:
-    """Whole numbers from low to high - 1, from words of 64 random bits that `draw` gives."""
-    low, high = (_whole(number, name) for number in (low, high))
-    if high <= low:
-        raise ArgumentError(f"{name}: there is no number from {shown(low)} to below {shown(high)}")
-    kind = as_dtype(dtype or dtypes.DEFAULT_INT)
-    if is_symbolic(low) or is_symbolic(high):
-        return ((draw() >> 1).astype(dtypes.int64) % (high - low) + low).astype(kind)
-    least, most = dtypes.limits(dtypes.int64 if kind.is_inexact else kind)
-    if low < least or high - 1 > most:
-        raise ArgumentError(
-            f"{name}: {shown(low)} to {shown(high - 1)} were asked for, and {kind.name} holds {least} to {most}; "
-            "take a wider dtype"
-        )
-    # counted modulo 2^64, so that no range is too wide
-    found = _below(high - low, draw) + low % 2**64
-    return found.astype(kind) if kind.kind == "uint" else found.astype(dtypes.int64).astype(kind)
-
-
-def _whole(number: Any, name: str) -> Any:
-    if is_symbolic(number):
-        return number
-    if not isinstance(number, (int, np.integer)) or isinstance(number, bool):
-        raise ArgumentError(f"{name}: {shown(number)} was given; expected whole numbers as bounds")
-    return int(number)
-
-
-def _below(span: int, draw: Callable[[], Tensor]) -> Tensor:
-    """Whole numbers from 0 to span - 1, as uint64.
-
-    A remainder favours small numbers by span / 2^63, which is nothing for small spans; for others,
-    128 random bits are taken as a fraction and multiplied, which favours none by more than 2^-64.
-
-    Source: Lemire, *Fast random integer generation in an interval* (2019), section 3.
-    """
-    if span == 2**64:
-        return draw()
-    if span <= 2**32:
-        return (draw() >> 1) % span
-    found: Tensor = _scaled_fraction(draw(), draw(), asarray(np.asarray(span, np.uint64)))
-    return found
-
-
 @public
 def permutation(key: Key, x: Any, axis: int = 0) -> Tensor:
     """A tensor's places along an axis in random order; or, for a number n, 0 to n - 1."""
@@ -397,7 +338,7 @@ def gamma(
 
     Source: Marsaglia & Tsang, *A simple method for generating gamma variables* (2000).
     """
-    kind = _floating(dtype)
+    kind = floating(dtype)
     parameter = _parameter(a, dtypes.compute_dtype(kind))
     _require(a, parameter, "gamma", "a", "finite numbers of at least 0", 0.0)
     sizes = _shape(shape, "gamma", parameter)
@@ -456,7 +397,7 @@ def beta(
     Raises:
         ArgumentError: a parameter is not above 0, NaN or infinite.
     """
-    kind = _floating(dtype)
+    kind = floating(dtype)
     wide = dtypes.compute_dtype(kind)
     first, second = _parameter(a, wide), _parameter(b, wide)
     for name, given, parameter in (("a", a, first), ("b", b, second)):
@@ -476,7 +417,7 @@ def dirichlet(
     Raises:
         ArgumentError: a parameter is not above 0, NaN or infinite.
     """
-    kind = _floating(dtype)
+    kind = floating(dtype)
     parameter = _parameter(alpha, dtypes.compute_dtype(kind))
     if parameter.ndim == 0:
         raise ShapeError("dirichlet: alpha has shape (); it needs an axis of categories")
@@ -578,26 +519,6 @@ def _log_poisson(k: Tensor, lam: Tensor) -> Tensor:
 # --- parts --------------------------------------------------------------------------------------------
 
 
-def _high_product(a: Any, b: Any) -> Any:
-    """The upper 64 bits of the product of two uint64, by halves."""
-    a_low, a_high, b_low, b_high = a & _HALF, a >> 32, b & _HALF, b >> 32
-    inner, outer = a_low * b_high, a_high * b_low
-    carried = ((a_low * b_low) >> 32) + (inner & _HALF) + (outer & _HALF)
-    return a_high * b_high + (inner >> 32) + (outer >> 32) + (carried >> 32)
-
-
-def _scale_fraction(high: Any, low: Any, span: Any) -> Any:
-    """floor(span f) for the fraction f = high / 2^64 + low / 2^128."""
-    added = high * span + _high_product(low, span)
-    carry = operators.select(operators.less(added, high * span), 1, 0)
-    return _high_product(high, span) + operators.convert(carry, dtypes.uint64)
-
-
-_HALF = 2**32 - 1
-_scale_fraction.makes_expression = True  # type: ignore[attr-defined]
-_scaled_fraction = maths.zip_with(ScalarFunction(_scale_fraction, "scaled_fraction"))
-
-
 def erfinv(y: Tensor) -> Tensor:
     """The inverse of the error function.
 
@@ -630,7 +551,7 @@ def _polynomial(x: Tensor, *coefficients: float) -> Tensor:
 def _checked(key: Key, name: str) -> Tensor:
     """A key, or the next one of the default generator."""
     if key is None:
-        from tessella.tensors.random import default
+        from tessella.tensors.generator import default
 
         return default.key()
     if not isinstance(key, Tensor) or key.shape != (2,) or key.dtype is not dtypes.uint32:
@@ -665,23 +586,11 @@ def _unit(key: Tensor, shape: Shape, dtype: DType) -> Tensor:
     return (_words(key, shape) >> (32 - digits)).astype(dtype) * 2.0**-digits
 
 
-def digits_of(dtype: DType) -> int:
-    """How many binary digits a number of a floating dtype has: with more, it could be rounded up to 1."""
-    return {dtypes.float16: 11, dtypes.bfloat16: 8, dtypes.float32: 24}[dtype]
-
-
 def _open_unit(key: Tensor, shape: Shape, dtype: DType) -> Tensor:
     """Numbers in (0, 1): odd multiples of half a step, so that both ends are as far away."""
     if dtype is dtypes.float64:
         return ((bits(key, shape, dtypes.uint64) >> 12).astype(dtypes.float64) + 0.5) * 2.0**-52
     return ((_words(key, shape) >> 9).astype(dtypes.float32) + 0.5).astype(dtype) * 2.0**-23
-
-
-def _floating(dtype: Any) -> DType:
-    kind = as_dtype(dtype or default_float())
-    if not kind.is_float:
-        raise DTypeError(f"random: {kind.name} is no floating dtype")
-    return kind
 
 
 def _parameter(value: Any, dtype: DType) -> Tensor:

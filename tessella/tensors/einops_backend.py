@@ -10,7 +10,8 @@ from typing import Any
 
 from einops._backends import AbstractBackend
 
-import tessella
+from tessella.tensors import creation, manipulation, statistical
+from tessella.tensors.einsum import einsum
 from tessella.tensors.tensor import Tensor
 
 
@@ -23,48 +24,50 @@ class TessellaBackend(AbstractBackend):
         return isinstance(tensor, Tensor)
 
     def from_numpy(self, x: Any) -> Tensor:
-        return tessella.asarray(x)
+        return creation.asarray(x)
 
     def to_numpy(self, x: Tensor) -> Any:
         return x.numpy()
 
     def arange(self, start: int, stop: int) -> Tensor:
-        return tessella.arange(start, stop)
+        return creation.arange(start, stop)
 
     def reduce(self, x: Tensor, operation: str, axes: Any) -> Tensor:
-        found: Tensor = getattr(tessella, operation)(x, axis=tuple(axes))
+        found: Tensor = getattr(statistical, operation)(x, axis=tuple(axes))
         return found
 
     def transpose(self, x: Tensor, axes: Any) -> Tensor:
-        return tessella.permute_dims(x, tuple(axes))
+        return manipulation.permute_dims(x, tuple(axes))
 
     def reshape(self, x: Tensor, shape: Any) -> Tensor:
-        return tessella.reshape(x, tuple(shape))
+        return manipulation.reshape(x, tuple(shape))
 
     def shape(self, x: Tensor) -> Any:
         return x.shape
 
     def stack_on_zeroth_dimension(self, tensors: Any) -> Tensor:
-        return tessella.stack(list(tensors))
+        return manipulation.stack(list(tensors))
 
     def add_axis(self, x: Tensor, new_position: int) -> Tensor:
-        return tessella.expand_dims(x, axis=new_position)
+        return manipulation.expand_dims(x, axis=new_position)
 
     def add_axes(self, x: Tensor, n_axes: int, pos2len: Any) -> Tensor:
         repeats = [1] * n_axes
         for position, length in pos2len.items():
-            x = tessella.expand_dims(x, axis=position)
+            x = manipulation.expand_dims(x, axis=position)
             repeats[position] = length
-        return tessella.broadcast_to(x, tuple(n * r for n, r in zip(x.shape, repeats, strict=True)))
+        return manipulation.broadcast_to(
+            x, tuple(n * r for n, r in zip(x.shape, repeats, strict=True))
+        )
 
     def tile(self, x: Tensor, repeats: Any) -> Tensor:
-        return tessella.tile(x, tuple(repeats))
+        return manipulation.tile(x, tuple(repeats))
 
     def concat(self, tensors: Any, axis: int) -> Tensor:
-        return tessella.concat(list(tensors), axis=axis)
+        return manipulation.concat(list(tensors), axis=axis)
 
     def is_float_type(self, x: Tensor) -> bool:
         return x.dtype.is_float
 
     def einsum(self, pattern: str, *x: Tensor) -> Tensor:
-        return tessella.einsum(pattern, *x)
+        return einsum(pattern, *x)

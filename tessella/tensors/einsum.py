@@ -11,10 +11,10 @@ from typing import Any
 from tessella import dtypes
 from tessella.arguments import public
 from tessella.errors import ArgumentError, ArgumentTypeError, ShapeError
+from tessella.primitives.base import sum_over
 from tessella.primitives.contraction import Contraction
 from tessella.primitives.elementwise import cast
 from tessella.primitives.movement import Slice, permute, reshape
-from tessella.primitives.reduce import sum_over
 from tessella.tensors.tensor import Tensor, apply
 
 Term = tuple[str, Tensor]  # the label of each axis, and the operand

@@ -12,12 +12,13 @@ from tessella.arguments import public
 from tessella.arguments.kinds import DTypeLike
 from tessella.dtypes import DType
 from tessella.errors import ArgumentError, ArgumentTypeError, DTypeError
+from tessella.primitives import monoid as monoids
 from tessella.primitives import movement
-from tessella.primitives import reduce as monoids
 from tessella.primitives.base import normalise_axes, normalise_axis
 from tessella.primitives.elementwise import Elementwise
 from tessella.primitives.function_reduce import FunctionReduce, monoid_of
-from tessella.primitives.reduce import Monoid, Reduce
+from tessella.primitives.monoid import Monoid
+from tessella.primitives.reduce import Reduce
 from tessella.primitives.scan import (
     CumulativeMaximum,
     CumulativeMinimum,

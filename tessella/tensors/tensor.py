@@ -25,9 +25,11 @@ from tessella.errors import (
     GradientError,
     ShapeError,
 )
-from tessella.names import missing
+from tessella.names import missing, package
 from tessella.primitives.base import Primitive, Shape, is_array_operation, normalise_axes
 from tessella.primitives.elementwise import Elementwise, cast_to, elementwise
+from tessella.primitives.monoid import SUM
+from tessella.primitives.reduce import Reduce
 from tessella.sizes import Size
 from tessella.tensors.methods.conversions import Conversions, Facts
 from tessella.tensors.methods.functions import (
@@ -282,9 +284,7 @@ class Tensor(
         return (1, 0)  # kDLCPU
 
     def __array_namespace__(self, *, api_version: str | None = None) -> Any:
-        import tessella
-
-        return tessella
+        return package()
 
     def __reduce__(self) -> tuple[Any, ...]:
         data = np.array(self.numpy())
@@ -432,6 +432,10 @@ class Tensor(
     def __tessella_zero__(self) -> Tensor:
         """A zero of this tensor's dtype."""
         return _scalar(False if self.dtype.is_bool else 0, self.dtype)
+
+    def __tessella_sum__(self, axes: tuple[int, ...]) -> Tensor:
+        """The sum over some axes."""
+        return apply(Reduce(SUM, axes), (self,))
 
     # --- operators ----------------------------------------------------------------------------------
     # The commonest are written out for two tensors: one call less, of the few that a small operation takes.

@@ -23,9 +23,10 @@ from tessella.arguments.kinds import Natural, an
 from tessella.errors import ArgumentError, ArgumentTypeError, AxisError, GradientError, ShapeError
 from tessella.primitives.base import Primitive, Spec
 from tessella.primitives.graph import Graph, Value
+from tessella.primitives.monoid import MAXIMUM, MINIMUM, SUM
 from tessella.primitives.movement import batch_front, move_axis
 from tessella.primitives.random import split_key
-from tessella.primitives.reduce import MAXIMUM, MINIMUM, SUM, Reduce
+from tessella.primitives.reduce import Reduce
 from tessella.tensors.creation import arange
 from tessella.tensors.indexing import take
 from tessella.tensors.rebinding import rebound

@@ -11,7 +11,7 @@ from typing import Any
 from tessella.arguments import public
 from tessella.errors import ArgumentTypeError
 from tessella.primitives.base import Spec
-from tessella.primitives.graph import Graph
+from tessella.primitives.pictures import DrawnGraph, drawn
 from tessella.tensors.tensor import Tensor
 from tessella.tracebacks import users_frames
 from tessella.tracing.surroundings import names_within
@@ -20,7 +20,7 @@ from tessella.transforms.recording import InnerTrace, record
 
 
 @public
-def make_graph(function: Callable[..., Any]) -> Callable[..., Graph]:
+def make_graph(function: Callable[..., Any]) -> Callable[..., DrawnGraph]:
     """The function that gives the graph of a function, before any pass of the compiler.
 
     Print it to see what a transformation has done; it can also be drawn (`to_svg`, `to_mermaid`).
@@ -46,7 +46,7 @@ def make_graph(function: Callable[..., Any]) -> Callable[..., Graph]:
         )
 
     @users_frames
-    def graph(*args: Any, **kwargs: Any) -> Graph:
+    def graph(*args: Any, **kwargs: Any) -> DrawnGraph:
         leaves, structure = trees.flatten((args, kwargs))
         places = [i for i, leaf in enumerate(leaves) if trees.is_array(leaf)]
         tensors = [trees.as_tensor(leaves[i]) for i in places]
@@ -65,7 +65,7 @@ def make_graph(function: Callable[..., Any]) -> Callable[..., Graph]:
             recorded.captured, recorded.graph.inputs[len(specs) :], strict=True
         ):
             value.hint = around.get(id(tensor), value.hint)
-        return recorded.graph
+        return drawn(recorded.graph)
 
     return graph
 

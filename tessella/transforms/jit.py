@@ -16,7 +16,16 @@ import sys
 import types
 import warnings
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, Concatenate, Generic, NamedTuple, ParamSpec, TypeVar, overload
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    Concatenate,
+    Generic,
+    NamedTuple,
+    ParamSpec,
+    TypeVar,
+    overload,
+)
 
 import numpy as np
 
@@ -25,10 +34,8 @@ from tessella.arguments import public
 from tessella.arguments.kinds import shown
 from tessella.backends.array import Array, Layout, from_numpy
 from tessella.backends.cpu import engine
-from tessella.compiler.ladder import compiling
-from tessella.compiler.observe import choice
+from tessella.compiler.observe import choice, compiling
 from tessella.errors import ArgumentError, ArgumentTypeError, RetraceWarning, SideEffectError
-from tessella.primitives.graph import Graph
 from tessella.tensors.numbers import FLOATS
 from tessella.tensors.tensor import Tensor
 from tessella.tracebacks import calls_users, shorten
@@ -44,6 +51,9 @@ from tessella.transforms.specialisation import Specialisation
 from tessella.transforms.traced_function import TracedFunction, Whole, number_array
 from tessella.tree_nodes import become_nodes, key_of
 from tessella.trees import taken_apart
+
+if TYPE_CHECKING:
+    from tessella.primitives.pictures import DrawnGraph
 
 P = ParamSpec("P")
 Q = ParamSpec("Q")
@@ -478,9 +488,11 @@ class Jitted(Generic[P, R]):
         times = f"traced {len(self.traces)} time{'s' * (len(self.traces) != 1)}"
         return f"<jit of {name}: {times}, {programs} program{'s' * (programs != 1)}; explain() shows them>"
 
-    def graph(self, *args: Any, **kwargs: Any) -> Graph:
+    def graph(self, *args: Any, **kwargs: Any) -> DrawnGraph:
         """The graph of the last program, or of the one for some arguments."""
-        return self._program_for(args, kwargs).program.graph
+        from tessella.primitives.pictures import drawn
+
+        return drawn(self._program_for(args, kwargs).program.graph)
 
     def source(self, kind: str = "graph", *args: Any, **kwargs: Any) -> str:
         """The program as text: "graph", "loops", "llvm" or "asm".

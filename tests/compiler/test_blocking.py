@@ -5,7 +5,8 @@ import pytest
 from tessella.backends.cpu import machine
 from tessella.backends.products import AHEAD, ON_THE_WAY
 from tessella.compiler.lowering import blocking, tuned
-from tessella.compiler.lowering.blocking import IN_PLACE, Problem
+from tessella.compiler.lowering.blocking import IN_PLACE
+from tessella.compiler.lowering.product_problem import Problem
 from tessella.dtypes import float32
 
 SIZES = {1: 1 << 15, 2: 1 << 19, 3: 1 << 25}

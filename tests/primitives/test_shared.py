@@ -8,7 +8,8 @@ from tessella.compiler import eager
 from tessella.primitives import movement
 from tessella.primitives.contraction import Contraction, Geometry
 from tessella.primitives.elementwise import Elementwise
-from tessella.primitives.reduce import MAXIMUM, SUM, Reduce
+from tessella.primitives.monoid import MAXIMUM, SUM
+from tessella.primitives.reduce import Reduce
 from tessella.scalar.function import ScalarFunction
 
 

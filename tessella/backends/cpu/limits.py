@@ -9,7 +9,8 @@ from collections.abc import Callable
 import numpy as np
 
 from tessella.backends.cpu import engine, machine, threads
-from tessella.backends.llvm import register_type, to_llvm
+from tessella.backends.llvm import to_llvm
+from tessella.backends.llvm_types import register_type
 from tessella.backends.loops import Kernel, Loop, Pointer, Store, index_variable, load
 from tessella.dtypes import DType, float32
 

@@ -26,6 +26,7 @@ from tessella.primitives.elementwise import Elementwise
 from tessella.primitives.fused import Fused
 from tessella.primitives.generate import Full, Iota
 from tessella.primitives.graph import Node, Value
+from tessella.primitives.monoid import neutral
 from tessella.primitives.movement import (
     Concatenate,
     Expand,
@@ -35,7 +36,7 @@ from tessella.primitives.movement import (
     Slice,
     UpdateSlice,
 )
-from tessella.primitives.reduce import Reduce, neutral
+from tessella.primitives.reduce import Reduce
 from tessella.primitives.window import Window
 from tessella.scalar import operators
 from tessella.scalar.expression import Expression, constant, variable

@@ -20,52 +20,15 @@ from tessella.backends.cpu import machine
 from tessella.backends.products import AHEAD, ON_THE_WAY, WINDOWS
 from tessella.backends.tiles import Tile, tile_for
 from tessella.compiler.lowering import tuned
-from tessella.dtypes import DType
+from tessella.compiler.lowering.product_problem import Choice, Problem
 
 IN_PLACE = "in place"  # the right operand is read where it stands, as far as it can be
-SERIAL_BELOW = 1 << 19  # multiply-adds that one thread does sooner than two
 LEAST_BLOCK, LONGEST_BLOCK = 256, 1024  # of k: shorter ones go over the result too often
 FAR_BLOCK = 16  # of k, where rows of the right operand come from far and are read once
 FEW_VECTORS = 16  # of columns: a left operand that so few multiply is not worth packing
 FEW_PANELS, SOME_PANELS, MANY_PANELS = 3, 6, 64  # of rows, for one panel of columns
 ENOUGH_ROWS = 512  # of an item: more do not make the columns' way to L1 shorter
 ITEMS = 16  # at least, so that threads that started late still find some
-
-
-class Problem(NamedTuple):
-    """What is known of a product when it is cut.
-
-    Args:
-        dtype: what is multiplied and added.
-        pairs: whether panels hold pairs of bfloat16; `depth` counts them.
-        left_stays, right_stays: whether the operand can be read where it stands.
-        left_straight: whether its steps of k lie side by side.
-        left_fixed, right_fixed: whether it stays the same from call to call, and is packed only once.
-        right_windows: whether most of its panels lie side by side, at each step somewhere else.
-    """
-
-    dtype: DType
-    pairs: bool
-    batches: int
-    rows: int
-    columns: int
-    depth: int
-    left_stays: bool
-    left_straight: bool
-    right_stays: bool
-    left_fixed: bool
-    right_fixed: bool
-    right_windows: bool = False
-
-    @property
-    def work(self) -> int:
-        """Multiply-adds."""
-        return self.batches * self.rows * self.columns * self.depth
-
-    @property
-    def shared(self) -> bool:
-        """Whether threads share the work."""
-        return self.work >= SERIAL_BELOW
 
 
 class Blocking(NamedTuple):
@@ -81,23 +44,6 @@ class Blocking(NamedTuple):
     tile: Tile
     block: int
     right: str
-    row_panels: int
-    column_panels: int
-
-
-class Choice(NamedTuple):
-    """What is free to be chosen when a product is cut; `ts.tune` tries several.
-
-    Args:
-        left_in_place: whether the left operand is read where it stands.
-        right: when the right operand is packed, as in `Blocking`.
-        most_block: of k, at most.
-        row_panels, column_panels: of one item, at most.
-    """
-
-    left_in_place: bool
-    right: str
-    most_block: int
     row_panels: int
     column_panels: int
 

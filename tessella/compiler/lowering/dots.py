@@ -47,7 +47,7 @@ from tessella.compiler.lowering.tiled_contraction import Groups, offsets
 from tessella.compiler.recipe import RESULT, Call, Place, Recipe
 from tessella.dtypes import DType, compute_dtype, int64
 from tessella.primitives.base import Spec
-from tessella.primitives.reduce import SUM
+from tessella.primitives.monoid import SUM
 from tessella.scalar.expression import Expression, constant, variable
 from tessella.scalar.operators import fma, less, minimum, modulo, quotient
 

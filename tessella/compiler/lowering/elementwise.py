@@ -7,7 +7,6 @@ import math
 from collections.abc import Sequence
 
 from tessella.backends.array import Layout, contiguous_layout
-from tessella.backends.llvm import core
 from tessella.backends.loops import (
     Kernel,
     Loop,
@@ -34,10 +33,11 @@ from tessella.compiler.recipe import RESULT, Call, Recipe
 from tessella.dtypes import DType
 from tessella.primitives.base import Spec
 from tessella.primitives.elementwise import Elementwise
-from tessella.scalar.expression import Expression, postorder, substitute
+from tessella.scalar.expression import Expression, postorder
 from tessella.scalar.function import ScalarFunction
 from tessella.scalar.operators import minimum
-from tessella.scalar.precision import widen
+from tessella.scalar.precision import core, widen
+from tessella.scalar.rewriting import substitute
 from tessella.sizes import is_symbolic
 
 Strided = 2  # the inner stride of an operand: 0, 1, or this for any other

@@ -22,7 +22,6 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from tessella.backends.array import Layout, contiguous_layout
-from tessella.backends.llvm import core
 from tessella.backends.loops import (
     Carried,
     Combine,
@@ -54,9 +53,11 @@ from tessella.compiler.recipe import FusedRecipe
 from tessella.primitives.base import size_of
 from tessella.primitives.fused import Fused, Origin
 from tessella.primitives.graph import Node, Value
-from tessella.primitives.reduce import neutral
+from tessella.primitives.monoid import neutral
 from tessella.scalar import operators
-from tessella.scalar.expression import Expression, Substitution, postorder, substitute, variable
+from tessella.scalar.expression import Expression, postorder, variable
+from tessella.scalar.precision import core
+from tessella.scalar.rewriting import Substitution, substitute
 from tessella.sizes import Guard, is_symbolic
 
 MOST_STASHED = 8192  # elements of a row that are kept on the stack

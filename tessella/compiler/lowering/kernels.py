@@ -6,12 +6,12 @@ import struct
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from tessella.backends.llvm import core
 from tessella.backends.loops import LOAD, Kernel, index_constant, index_variable
 from tessella.compiler.recipe import Call, Place
 from tessella.dtypes import DType
 from tessella.scalar import operators
 from tessella.scalar.expression import Expression
+from tessella.scalar.precision import core
 from tessella.sizes import deferred, is_symbolic
 
 VECTOR_BYTES = 64  # of one turn of a vector loop; LLVM cuts it to the machine's registers

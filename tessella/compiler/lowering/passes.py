@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from typing import NamedTuple
 
-from tessella.backends.llvm import core
 from tessella.compiler.lowering.access import (
     unrolls,
 )
@@ -16,6 +15,7 @@ from tessella.primitives.fused import Fused
 from tessella.primitives.graph import Node, Value
 from tessella.primitives.reduce import Reduce
 from tessella.scalar.expression import postorder
+from tessella.scalar.precision import core
 
 EXPENSIVE = 24  # simple operations from which on a value is rather kept than computed again
 

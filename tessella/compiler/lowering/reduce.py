@@ -39,7 +39,8 @@ from tessella.compiler.machine_code import MOST_KERNELS
 from tessella.compiler.recipe import RESULT, Call, Recipe
 from tessella.dtypes import DType
 from tessella.primitives.base import Spec
-from tessella.primitives.reduce import Monoid, Parts, Reduce, neutral
+from tessella.primitives.monoid import Monoid, Parts, neutral
+from tessella.primitives.reduce import Reduce
 from tessella.scalar import operators
 from tessella.scalar.expression import Expression, variable
 

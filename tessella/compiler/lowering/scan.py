@@ -20,7 +20,7 @@ from tessella.compiler.lowering.kernels import call, decode, dot, lanes_of, size
 from tessella.compiler.recipe import RESULT, Recipe
 from tessella.dtypes import DType
 from tessella.primitives.base import Spec
-from tessella.primitives.reduce import Monoid, neutral
+from tessella.primitives.monoid import Monoid, neutral
 from tessella.primitives.scan import Scan
 from tessella.scalar import operators
 from tessella.scalar.expression import variable

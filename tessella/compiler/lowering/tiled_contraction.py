@@ -34,8 +34,9 @@ from tessella.backends.tiles import Tile
 from tessella.backends.transposing import square, transposing_ir
 from tessella.blocks import restoring
 from tessella.compiler.lowering import blocking
-from tessella.compiler.lowering.blocking import IN_PLACE, Choice, Problem
+from tessella.compiler.lowering.blocking import IN_PLACE
 from tessella.compiler.lowering.plain_contraction import Axis
+from tessella.compiler.lowering.product_problem import Choice, Problem
 from tessella.compiler.recipe import RESULT, Blocks, Call, Native, Place, Recipe
 from tessella.dtypes import DType, bfloat16, compute_dtype, uint32
 from tessella.primitives.base import Spec

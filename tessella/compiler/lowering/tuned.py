@@ -9,12 +9,10 @@ from __future__ import annotations
 
 import hashlib
 import json
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from tessella.backends.cpu import cache, engine, machine
-
-if TYPE_CHECKING:
-    from tessella.compiler.lowering.blocking import Choice, Problem
+from tessella.compiler.lowering.product_problem import Choice, Problem
 
 PREFIX = "tuned-"
 
@@ -41,13 +39,13 @@ def forget() -> int:
 
 
 def _read(data: bytes | None) -> Choice | None:
-    from tessella.compiler.lowering.blocking import Choice
+    from tessella.compiler.lowering.product_problem import Choice
 
     return None if data is None else Choice(*json.loads(data))
 
 
 def _name(problem: Problem) -> str:
-    from tessella.compiler.lowering.blocking import Choice
+    from tessella.compiler.lowering.product_problem import Choice
 
     caches = [machine.cache_bytes(level, 0) for level in (1, 2, 3)]
     fields = [problem.dtype.name, *problem[1:]]

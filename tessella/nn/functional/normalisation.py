@@ -10,8 +10,8 @@ from tessella.errors import ArgumentError, ShapeError
 from tessella.nn.functional.checks import check_sizes
 from tessella.scalar.function import ScalarFunction
 from tessella.sizes import is_greater
-from tessella.tensors import random
 from tessella.tensors.elementwise import zip_with
+from tessella.tensors.generator import default
 from tessella.tensors.manipulation import reshape
 from tessella.tensors.statistical import narrowed, widened
 from tessella.tensors.tensor import Tensor, unary
@@ -142,6 +142,6 @@ def dropout(x: Tensor, p: float = 0.5, training: bool = True) -> Tensor:
     if p == 1.0:
         nothing: Tensor = _drop(x, 0.0, 1.0, 0.0)
         return nothing
-    uniform = random.default.uniform(x.shape)
+    uniform = default.uniform(x.shape)
     result: Tensor = _drop(x, uniform, p, 1.0 / (1.0 - p))
     return result

@@ -8,8 +8,8 @@ from tessella.arguments import public
 from tessella.arguments.kinds import PerAxis
 from tessella.errors import ArgumentError, ShapeError
 from tessella.nn.functional.convolution import per_axis
+from tessella.primitives.monoid import lowest
 from tessella.primitives.movement import Pad
-from tessella.primitives.reduce import lowest
 from tessella.primitives.window import Window
 from tessella.tensors.manipulation import reshape
 from tessella.tensors.tensor import Tensor, apply

@@ -17,7 +17,7 @@ import numpy as np
 
 from tessella import dtypes
 from tessella.scalar.derivative import derivative
-from tessella.scalar.expression import Expression, Operator, constant, substitute, variable
+from tessella.scalar.expression import Expression, Operator, constant, variable
 from tessella.scalar.mathematics.logarithm import finite_log, finite_log_float32
 from tessella.scalar.mathematics.support import (
     INFINITY,
@@ -30,6 +30,7 @@ from tessella.scalar.mathematics.support import (
 from tessella.scalar.mathematics.trigonometric import cos_of, sin, sin_of
 from tessella.scalar.operators import absolute, convert, equal, floor, less, maximum, select
 from tessella.scalar.operators import round as nearest
+from tessella.scalar.rewriting import substitute
 
 _NEAR_1 = (
     -0.577215664901533,

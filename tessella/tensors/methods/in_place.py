@@ -185,7 +185,7 @@ class InPlace:
 
     def uniform_(self: Any, low: float = 0.0, high: float = 1.0, **others: Any) -> Tensor:
         """Let this tensor stand for numbers spread evenly over [low, high), by the default generator."""
-        from tessella.tensors.random import default
+        from tessella.tensors.generator import default
 
         refuse("uniform_", others, "low", "high")
         _require_numbers("uniform_", low=low, high=high)
@@ -194,7 +194,7 @@ class InPlace:
 
     def normal_(self: Any, mean: float = 0.0, std: float = 1.0, **others: Any) -> Tensor:
         """Let this tensor stand for normally distributed numbers, by the default generator."""
-        from tessella.tensors.random import default
+        from tessella.tensors.generator import default
 
         refuse("normal_", others, "mean", "std")
         _require_numbers("normal_", mean=mean, std=std)

@@ -9,10 +9,11 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
+import threading
 from collections.abc import Iterator
 from typing import Any
 
-from tessella.compiler.observe import Observer, observed
+from tessella.compiler.observe import Observer, look_on, observed
 from tessella.errors import ConfigurationError
 
 VARIABLE = "TESSELLA_DEBUG"
@@ -69,38 +70,42 @@ class _Report(Observer):
         return f"{self.outcome}; {times}, {sum(self.milliseconds.values()):.1f} ms in all"
 
 
-@contextlib.contextmanager
-def compiling(name: str, number: int, why: str) -> Iterator[None]:
-    """Say afterwards what was compiled, why, and how long each stage took, if somebody wants to know.
+class Levels(Observer):
+    """Says what is compiled, as far as the environment asks for it."""
 
-    Args:
-        number: the how-manieth trace of the function it is.
-    """
-    if level() < 1:
-        yield
-        return
-    report = _Report()
-    with observed(report):
-        yield
-    say(f"tessella: {name}: trace {number}, because {why}: {report}")
+    def __init__(self) -> None:
+        self.last = threading.local()  # the text of the graph that came out of the last pass
+
+    @contextlib.contextmanager
+    def compiling(self, name: str, number: int, why: str) -> Iterator[None]:
+        """Say afterwards what was compiled, why, and how long each stage took."""
+        if level() < 1:
+            yield
+            return
+        report = _Report()
+        with observed(report):
+            yield
+        say(f"tessella: {name}: trace {number}, because {why}: {report}")
+
+    def passed(self, name: str, step: str, graph: Any) -> None:
+        """Show a graph if it is another one than before the pass."""
+        if level() < 2:
+            return
+        title, text = f"{name}: after {step}" if step else f"{name}: as traced", str(graph)
+        is_same = bool(step) and text == getattr(self.last, "text", None)
+        say(f"--- {title}: unchanged" if is_same else f"--- {title}\n{text}")
+        self.last.text = text
+
+    def compiled(self, program: Any) -> None:
+        """Show what became of a program."""
+        wanted = level()
+        if wanted < min(_SOURCES):
+            return
+        from tessella.compiler.explain import sources
+
+        for rung, kind in _SOURCES.items():
+            if wanted >= rung:
+                say(f"--- {program.name}: {kind}\n{sources(program, kind)}")
 
 
-def show_graph(title: str, graph: Any, before: str | None) -> str | None:
-    """Show a graph if that is wanted and it is another one than before; gives its text."""
-    if level() < 2:
-        return None
-    text = str(graph)
-    say(f"--- {title}: unchanged" if text == before else f"--- {title}\n{text}")
-    return text
-
-
-def show_program(program: Any) -> None:
-    """Show what became of a program, as far as that is wanted."""
-    wanted = level()
-    if wanted < min(_SOURCES):
-        return
-    from tessella.compiler.explain import sources
-
-    for rung, kind in _SOURCES.items():
-        if wanted >= rung:
-            say(f"--- {program.name}: {kind}\n{sources(program, kind)}")
+look_on(Levels())

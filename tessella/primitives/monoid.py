@@ -1,0 +1,219 @@
+"""Operations whose order does not matter, by which many elements become one.
+
+A `Monoid` says how an element enters, how two partial results become one, and what comes out. `argmax` is one
+too: its partial result is a pair.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from tessella import dtypes
+from tessella.dtypes import DType
+from tessella.primitives.base import NumPyArray
+from tessella.scalar import operators
+from tessella.scalar.expression import Expression, Number, constant
+
+Parts = tuple[Expression, ...]
+
+
+class Monoid:
+    """An associative operation with a neutral element, in scalar expressions.
+
+    Args:
+        name: what it is called.
+        result: the result's dtype, from the input's.
+        accumulator: the dtypes in which partial results are kept, from the input's dtype.
+        start: the neutral element, for the input's dtype.
+        lift: an element and its position, as a partial result.
+        combine: two partial results as one (the second comes later in the input).
+        reference: the same in NumPy, given the array and the axes.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        result: Callable[[DType], DType],
+        accumulator: Callable[[DType], tuple[DType, ...]],
+        start: Callable[[DType], tuple[Number, ...]],
+        combine: Callable[[Parts, Parts], Parts],
+        reference: Callable[[NumPyArray, tuple[int, ...]], NumPyArray],
+        lift: Callable[[Expression, Expression], Parts] = lambda x, position: (x,),
+        output: int = 0,
+        needs_elements: bool = False,
+    ) -> None:
+        self.name = name
+        self.result = result
+        self.accumulator = accumulator
+        self.start = start
+        self.lift = lift
+        self.combine = combine
+        self.reference = reference
+        self.output = output
+        self.needs_elements = needs_elements
+
+    def __repr__(self) -> str:
+        return f"<monoid {self.name}>"
+
+
+def _sum_dtype(dtype: DType) -> DType:
+    """Small integers are summed in 64 bits.
+
+    Source: Python Array API standard, `sum` and `prod`.
+    """
+    if dtype.is_bool or dtype.kind == "int":
+        return dtypes.int64
+    return dtypes.uint64 if dtype.kind == "uint" else dtype
+
+
+def _wide(dtype: DType) -> tuple[DType]:
+    return (dtypes.compute_dtype(dtype),)
+
+
+def lowest(dtype: DType) -> Number:
+    """What no number of a dtype is below: where a maximum starts.
+
+    >>> lowest(dtypes.float16), lowest(dtypes.int8), lowest(dtypes.bool_)
+    (-inf, -128, False)
+    """
+    if dtype.is_float:
+        return float("-inf")
+    return False if dtype.is_bool else dtypes.limits(dtype)[0]
+
+
+def _highest(dtype: DType) -> Number:
+    if dtype.is_float:
+        return float("inf")
+    return True if dtype.is_bool else dtypes.limits(dtype)[1]
+
+
+def _boolean(dtype: DType) -> DType:
+    return dtypes.bool_
+
+
+def _numpy_sum(x: NumPyArray, axes: tuple[int, ...]) -> NumPyArray:
+    """Half precision is summed in float32, float32 in float64: the oracle is to be exact."""
+    wide = np.float64 if x.dtype.kind not in "iubc" else None
+    return np.asarray(np.sum(x, axis=axes, dtype=wide))
+
+
+def _numpy_product(x: NumPyArray, axes: tuple[int, ...]) -> NumPyArray:
+    wide = np.float64 if x.dtype.kind not in "iubc" else None
+    return np.asarray(np.prod(x, axis=axes, dtype=wide))
+
+
+SUM = Monoid(
+    "sum",
+    result=_sum_dtype,
+    accumulator=lambda dtype: _wide(_sum_dtype(dtype)),
+    start=lambda dtype: (0,),
+    combine=lambda a, b: (a[0] + b[0],),
+    reference=_numpy_sum,
+)
+
+
+WIDE_SUM = Monoid(  # of half precision, in float32: for what goes on with the sum
+    "sum",
+    result=lambda dtype: dtypes.compute_dtype(_sum_dtype(dtype)),
+    accumulator=lambda dtype: _wide(_sum_dtype(dtype)),
+    start=lambda dtype: (0,),
+    combine=lambda a, b: (a[0] + b[0],),
+    reference=_numpy_sum,
+)
+
+
+PRODUCT = Monoid(
+    "prod",
+    result=_sum_dtype,
+    accumulator=lambda dtype: _wide(_sum_dtype(dtype)),
+    start=lambda dtype: (1,),
+    combine=lambda a, b: (a[0] * b[0],),
+    reference=_numpy_product,
+)
+
+
+MAXIMUM = Monoid(
+    "max",
+    result=lambda dtype: dtype,
+    accumulator=_wide,
+    start=lambda dtype: (lowest(dtype),),
+    combine=lambda a, b: (operators.maximum(b[0], a[0]),),  # the new one is tested for NaN
+    reference=lambda x, axes: np.max(x, axis=axes),
+    needs_elements=True,
+)
+
+
+MINIMUM = Monoid(
+    "min",
+    result=lambda dtype: dtype,
+    accumulator=_wide,
+    start=lambda dtype: (_highest(dtype),),
+    combine=lambda a, b: (operators.minimum(b[0], a[0]),),
+    reference=lambda x, axes: np.min(x, axis=axes),
+    needs_elements=True,
+)
+
+
+ANY = Monoid(
+    "any",
+    result=_boolean,
+    accumulator=lambda dtype: (dtypes.bool_,),
+    start=lambda dtype: (False,),
+    lift=lambda x, position: (operators.convert(x, dtypes.bool_),),
+    combine=lambda a, b: (a[0] | b[0],),
+    reference=lambda x, axes: np.any(x, axis=axes),
+)
+
+
+ALL = Monoid(
+    "all",
+    result=_boolean,
+    accumulator=lambda dtype: (dtypes.bool_,),
+    start=lambda dtype: (True,),
+    lift=lambda x, position: (operators.convert(x, dtypes.bool_),),
+    combine=lambda a, b: (a[0] & b[0],),
+    reference=lambda x, axes: np.all(x, axis=axes),
+)
+
+
+def _better(a: Parts, b: Parts, beyond: Any) -> Parts:
+    """Of two (value, position) pairs the better one; NaN is best, then the earlier one."""
+    b_is_nan, a_is_nan = operators.not_equal(b[0], b[0]), operators.not_equal(a[0], a[0])
+    earlier = operators.less(b[1], a[1])
+    tie = operators.equal(a[0], b[0]) | (a_is_nan & b_is_nan)
+    wins = beyond(b[0], a[0]) | (b_is_nan & operators.equal(a[0], a[0]))
+    take = (wins & ~(a_is_nan & ~b_is_nan)) | (tie & earlier)
+    return operators.select(take, b[0], a[0]), operators.select(take, b[1], a[1])
+
+
+_LATEST = (1 << 63) - 1  # a position that every real one precedes
+
+
+def _argument(name: str, start: Any, beyond: Any, reference: Any) -> Monoid:
+    return Monoid(
+        name,
+        result=lambda dtype: dtypes.int64,
+        accumulator=lambda dtype: (dtypes.compute_dtype(dtype), dtypes.int64),
+        start=lambda dtype: (start(dtype), _LATEST),
+        lift=lambda x, position: (x, position),
+        combine=lambda a, b: _better(a, b, beyond),
+        reference=lambda x, axes: reference(x, axis=axes[0]),
+        output=1,
+        needs_elements=True,
+    )
+
+
+ARGMAX = _argument("argmax", lowest, operators.greater, np.argmax)
+
+
+ARGMIN = _argument("argmin", _highest, operators.less, np.argmin)
+
+
+def neutral(monoid: Monoid, dtype: DType) -> tuple[Expression, ...]:
+    """The neutral element as constants of the accumulator's dtypes."""
+    values = zip(monoid.start(dtype), monoid.accumulator(dtype), strict=True)
+    return tuple(constant(value, kind) for value, kind in values)
