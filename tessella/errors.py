@@ -57,6 +57,10 @@ class UnknownNameError(TessellaError, AttributeError):
         return (type(self), (str(self),))
 
 
+class AbsentAttributeError(ArgumentError, AttributeError):
+    """An attribute that tensors of other shapes have."""
+
+
 class DeviceError(TessellaError, ValueError):
     """A device or backend that does not exist."""
 

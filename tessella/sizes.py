@@ -518,7 +518,7 @@ numbers.Integral.register(Size)
 
 
 def _is_number_of_a_trace(value: Any) -> bool:
-    return hasattr(value, "look") and hasattr(value, "__tessella_operand__")
+    return hasattr(type(value), "look") and hasattr(type(value), "__tessella_operand__")
 
 
 INTEGERS = (int, np.integer, Size)  # what may stand for a size

@@ -6,6 +6,7 @@ A dataclass becomes known when the first of its instances comes by. Its instance
 
 from __future__ import annotations
 
+import array
 import atexit
 import contextlib
 import dataclasses
@@ -194,8 +195,9 @@ def _held_by(value: Any, above: tuple[int, ...]) -> Any:
         return frozenset([key_of(item, above) for item in value])
     if isinstance(value, dict):
         return tuple([(key_of(name), key_of(item, above)) for name, item in value.items()])
-    if isinstance(value, bytearray):
-        return bytes(value)
+    if isinstance(value, (bytearray, memoryview, array.array)):
+        with memoryview(value) as memory:
+            return memory.format, memory.shape, memory.tobytes()
     if isinstance(value, np.ndarray):
         return value.dtype.str, value.shape, value.tobytes()
     if hasattr(type(value), "__dataclass_fields__") and not _is_a_leaf_of_ours(type(value)):

@@ -1,5 +1,7 @@
 """Tracebacks of errors that leave a transformation: the lines of users, and nothing of ours."""
 
+import contextlib
+import functools
 import os
 import traceback
 
@@ -38,6 +40,25 @@ def mismatched(x):
 
 def divides(x):
     return x.sum() / (1 // 0)
+
+
+class Quietly(contextlib.ContextDecorator):
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *error):
+        return False
+
+
+@ts.no_grad()
+@Quietly()
+def decorated(x):
+    return asks(x)
+
+
+@functools.singledispatch
+def by_class(x):
+    return asks(x)
 
 
 class Net(nn.Module):
@@ -83,6 +104,10 @@ class Net(nn.Module):
         (lambda: ts.grad(asks)(x, x), TypeError, []),
         (lambda: ts.jit(lambda x: asks(x, x))(x), TypeError, ["<lambda>"]),
         (lambda: ts.jit(ts.vmap(ts.jit(asks)))(x, x), TypeError, []),
+        (lambda: ts.jit(lambda x: np.sum(x, axis="a"))(x), errors.AxisError, ["<lambda>"]),
+        (lambda: ts.jit(lambda x: np.sum(asks(x)))(x), errors.TracedValueError, ["<lambda>", "asks"]),
+        (lambda: ts.jit(decorated)(x), errors.TracedValueError, ["decorated", "asks"]),
+        (lambda: ts.jit(lambda x: by_class(x))(x), errors.TracedValueError, ["<lambda>", "by_class", "asks"]),
         (lambda: nn.ReLU()(x, x), errors.ArgumentTypeError, []),
         (lambda: ts.jit(divides)(x), ZeroDivisionError, ["divides"]),
         (lambda: ts.grad(divides)(x), ZeroDivisionError, ["divides"]),

@@ -99,9 +99,11 @@ def _source(parameters: Sequence[Parameter]) -> str:
         f"settle({_tuple(placed)}, {several or 'more'}, "
         f"{{{', '.join(f'{n!r}: {n}' for n in named)}}}, others)"
     )
-    call = ", ".join([*placed, *(f"{name}={name}" for name in named)])
-    quick = " and ".join(["not others", "not more", *_checks(parameters)])
-    hot = "" if several else f"        if {quick}:\n            return call({call})\n"
+    passed = [f"*{several}"] if several else []
+    call = ", ".join([*placed, *passed, *(f"{name}={name}" for name in named)])
+    quick = " and ".join(["not others", *([] if several else ["not more"]), *_checks(parameters)])
+    looked_at = several and all(p.annotation != "Any" for p in parameters if p.name == several)
+    hot = "" if looked_at else f"        if {quick}:\n            return call({call})\n"
     return (
         f"def make(call, settle, missing{''.join(f', {name}' for name in defaults.values())}):\n"
         f"    def public({written}):\n{hot}        return {look}\n    return public\n"

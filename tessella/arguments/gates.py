@@ -146,7 +146,9 @@ class Gate:
         if self.lifts:
             operands = values[self.several] if self.several else tuple(values.values())
             for value in operands:
-                lift = getattr(value, "__tessella_lift__", None)
+                lift = getattr(
+                    type(value), "__tessella_lift__", None
+                )  # of the class, as Python does
                 if lift is not None:
                     return lift(self.public, operands)
         for name, kind in self.kinds.items():

@@ -22,11 +22,11 @@ from tessella.errors import (
 )
 from tessella.sizes import Size
 
-ShapeLike: TypeAlias = "int | Sequence[int]"
-DTypeLike: TypeAlias = "DType | type | str | np.dtype[Any] | None"
-PerAxis: TypeAlias = "int | Sequence[int]"  # of windows: one number for all axes, or one for each
-Padding: TypeAlias = "int | str | Sequence[int] | Sequence[Sequence[int]]"
-Device: TypeAlias = "str | None"
+ShapeLike: TypeAlias = int | Sequence[int]
+DTypeLike: TypeAlias = DType | type | str | np.dtype[Any] | None
+PerAxis: TypeAlias = int | Sequence[int]  # of windows: one number for all axes, or one for each
+Padding: TypeAlias = int | str | Sequence[int] | Sequence[Sequence[int]]
+Device: TypeAlias = str | None
 Reduction: TypeAlias = str
 Approximation: TypeAlias = str
 Count: TypeAlias = int  # of at least 1
@@ -81,8 +81,13 @@ class Kind(NamedTuple):
 
 def _known(value: Any) -> Any:
     """A number among the arguments of a traced function as the number it is in this call."""
-    look = getattr(value, "look", None)
-    return value if look is None or not hasattr(value, "__tessella_operand__") else look()
+    return value.look() if _is_traced_number(value) else value
+
+
+def _is_traced_number(value: Any) -> bool:
+    """Asked of the class, as Python asks for special methods: an object may pretend to have everything."""
+    kind = type(value)
+    return hasattr(kind, "__tessella_operand__") and hasattr(kind, "look")
 
 
 def _extent(value: Any) -> Any:
@@ -112,7 +117,7 @@ def is_of_64_bits(number: int) -> bool:
 
 def _number(value: Any) -> Any:
     """A real number; tensors, and numbers that are traced, stay what they are."""
-    if type(value) is float or type(value) is Size or hasattr(value, "__tessella_operand__"):
+    if type(value) is float or type(value) is Size or hasattr(type(value), "__tessella_operand__"):
         return value
     if isinstance(value, scope["Tensor"]):
         return value if value.ndim == 0 else UNFIT
@@ -332,6 +337,7 @@ _KINDS: dict[str, Kind] = {
         "several dtypes, as a tuple", "(type({0}) is tuple and {0} and type({0}[0]) is DType)", _dtypes, DTypeError
     ),
     "Sequence[str] | None": Kind("several names", "False", _several(_text)).or_none(),
+    "Sequence[Callable[..., Any]]": Kind("a list of functions", _IS_SEVERAL, _several(_function)),
     "Sequence[Callable[..., Any]] | None": Kind("several functions", "False", _several(_function)).or_none(),
     "Mapping[str, Any]": _MAPPING,
     "Mapping[str, Any] | None": _MAPPING.or_none(),
@@ -428,12 +434,19 @@ _short = _Short()
 
 def shown(value: Any) -> str:
     """A value in a message: numbers, text and small lists as they are, of all else what it is."""
+    value = _known(value)
     if value is None or isinstance(value, (bool, int, float, complex, str, bytes)):
         return _short.repr(value)
     if type(value) in (list, tuple, set, dict) and len(value) <= 6:
         return _short.repr(value)
     if isinstance(value, type):
         return f"the class {value.__name__}"
+    if isinstance(value, scope["Tensor"]):
+        return f"a {type(value).__name__} of shape {value.shape} and dtype {value.dtype.name}"
+    if isinstance(value, (np.number, np.bool_)):
+        return f"{_short.repr(value.item())} of NumPy's {value.dtype}"
+    if isinstance(value, np.ndarray):
+        return f"an array of shape {value.shape} and dtype {value.dtype}"
     return f"an object of class {type(value).__name__}"
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -154,6 +155,8 @@ def maker(layout: Layout) -> Callable[[], Array]:
 
 def from_numpy(x: np.ndarray[Any, Any], copy: bool = False) -> Array:
     """An array on NumPy's memory if its strides allow it, else on a copy."""
+    if type(x) is not np.ndarray:
+        x = plain_ndarray(x)
     dtype = dtypes.as_dtype(x.dtype)
     if copy or why_not_shared(x):
         result = empty(contiguous_layout(x.shape, dtype))
@@ -166,6 +169,21 @@ def from_numpy(x: np.ndarray[Any, Any], copy: bool = False) -> Array:
     if not x.flags.writeable:
         buffers.protect(buffer)
     return Array(buffer, address, layout)
+
+
+def plain_ndarray(x: np.ndarray[Any, Any] | np.generic) -> np.ndarray[Any, Any]:
+    """Elements of NumPy as an array of its own class, which knows of nothing but elements.
+
+    Raises:
+        ArgumentError: some of them are masked.
+    """
+    masked = sys.modules.get("numpy.ma")  # as long as nobody has loaded it, nothing is masked
+    if type(x) is not np.ndarray and masked is not None and masked.is_masked(x):
+        raise ArgumentError(
+            f"asarray: {masked.count_masked(x)} of the array's {x.size} elements are masked, and tensors have no "
+            "masks; fill them first, array.filled(0), or take the data as it is, array.data"
+        )
+    return np.asarray(x)
 
 
 def why_not_shared(x: np.ndarray[Any, Any]) -> str:

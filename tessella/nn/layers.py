@@ -20,7 +20,7 @@ from tessella.backends.array import check_shape
 from tessella.errors import ArgumentError, ShapeError
 from tessella.nn import functional as F
 from tessella.nn import init
-from tessella.nn.functional.convolution import convolution, per_axis
+from tessella.nn.functional.convolution import check_padding, convolution, per_axis
 from tessella.nn.module import Module, Parameter
 from tessella.tensors.creation import empty, ones, zeros
 from tessella.tensors.tensor import Tensor
@@ -87,6 +87,8 @@ class _Convolution(Module):
         self.in_channels, self.out_channels, self.groups = in_channels, out_channels, groups
         self.kernel_size = self._counts("kernel_size", kernel_size)
         self.stride = self._counts("stride", stride)
+        if isinstance(padding, str):
+            check_padding(name, padding, self.stride)
         self.padding = (
             padding if isinstance(padding, str) else per_axis(padding, self.rank, "padding")
         )

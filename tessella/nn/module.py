@@ -13,7 +13,7 @@ import numpy as np
 
 from tessella import autodiff, dtypes, notebooks
 from tessella.arguments import called, public
-from tessella.arguments.kinds import register_class
+from tessella.arguments.kinds import register_class, shown
 from tessella.dtypes import as_dtype
 from tessella.errors import (
     ArgumentError,
@@ -21,6 +21,8 @@ from tessella.errors import (
     DTypeError,
     MissingRuleError,
     StateDictError,
+    TessellaError,
+    UnknownNameError,
 )
 from tessella.names import missing
 from tessella.nn.conversions import Conversions
@@ -209,6 +211,7 @@ class Module(Conversions):
         if isinstance(value, Module):
             if name not in self._modules:
                 self._require_name("attribute", name)
+            self._require_no_circle("attribute", name, value)
             return self._modules
         if name in self._parameters:
             if value is None:
@@ -230,6 +233,13 @@ class Module(Conversions):
                 return found[name]
         if name.startswith("__"):  # which Python itself and libraries look for
             raise AttributeError(f"{type(self).__name__} has no attribute {name!r}")
+        if name in Module.__tessella_tables__ and name not in self.__dict__:
+            raise UnknownNameError(
+                f"{type(self).__name__} has no {name} yet; call super().__init__() first in its __init__"
+            )
+        asked = inspect.getattr_static(type(self), name, None)
+        if isinstance(asked, (property, functools.cached_property)):
+            return asked.__get__(self, type(self))  # whose own error says what it lacks
         raise missing("Module", name, self)
 
     def __delattr__(self, name: str) -> None:
@@ -237,11 +247,14 @@ class Module(Conversions):
             if name in table:
                 del table[name]
                 return
+        if name not in self.__dict__:
+            raise missing("Module", name, self)
         object.__delattr__(self, name)
         note()
 
     def __dir__(self) -> list[str]:
-        return [*super().__dir__(), *self._parameters, *self._buffers, *self._modules]
+        tables = (self.__dict__.get(table, {}) for table in ("_parameters", "_buffers", "_modules"))
+        return [*super().__dir__(), *(name for table in tables for name in table)]
 
     @public
     def register_parameter(self, name: str, parameter: Parameter | None) -> None:
@@ -275,7 +288,16 @@ class Module(Conversions):
             ArgumentError: the name is taken, or cannot be part of a key of `state_dict`.
         """
         self._require_free("add_module", name, self._modules)
+        self._require_no_circle("add_module", name, module)
         self._modules[name] = module
+
+    def _require_no_circle(self, call: str, name: str, module: Module | None) -> None:
+        """Keys of `state_dict` are ways down a tree, which would have no end."""
+        if module is not None and any(below is self for below in module.modules()):
+            raise ArgumentError(
+                f"{call}: {name!r} would be a part of {type(self).__name__} that holds this {type(self).__name__} "
+                "itself, and modules are a tree; keep what leads back in a tuple: self.parent = (module,)"
+            )
 
     def _require_free(self, call: str, name: Any, home: Mapping[str, Any]) -> None:
         self._require_name(call, name)
@@ -288,7 +310,7 @@ class Module(Conversions):
     def _require_name(self, call: str, name: Any) -> None:
         """Dots join the names of modules to keys of `state_dict`: with one inside, two could have one key."""
         if not isinstance(name, str):
-            raise ArgumentTypeError(f"{call}: the name is {name!r}; expected a string")
+            raise ArgumentTypeError(f"{call}: the name is {shown(name)}; expected a string")
         if not name or "." in name:
             cure = f"for example {name.replace('.', '_')!r}" if name else "for example 'weight'"
             raise ArgumentError(
@@ -396,7 +418,7 @@ class Module(Conversions):
         """Call a function on every module below and on this one, for initialising."""
         for child in self.children():
             child.apply(function)
-        function(self)
+        called("apply: the function is called as function(module)", function, self)
         return self
 
     # --- modes ----------------------------------------------------------------------------------------
@@ -531,8 +553,15 @@ class Module(Conversions):
         if strict and missing:
             problems.append(f"missing: {', '.join(missing)}")
         if strict and unexpected:
-            problems.append(f"unexpected: {', '.join(map(str, unexpected))}")
-        found = {name: _as_tensor(state_dict[name]) for name in own if name in state_dict}
+            shown_names = (x if isinstance(x, str) else shown(x) for x in unexpected)
+            problems.append(f"unexpected: {', '.join(shown_names)}")
+        found = {}
+        for name in own:
+            if name in state_dict:
+                try:
+                    found[name] = _as_tensor(state_dict[name]).astype(own[name].dtype)
+                except TessellaError as error:
+                    problems.append(f"{name}: {error}")
         problems += [
             f"size of {name}: the checkpoint has {value.shape}, the module {own[name].shape}"
             for name, value in found.items()
@@ -546,7 +575,7 @@ class Module(Conversions):
             )
         with autodiff.no_grad():
             for name, value in found.items():
-                own[name].assign(value.astype(own[name].dtype).detach().copy())
+                own[name].assign(value.detach().copy())
         return IncompatibleKeys(missing, unexpected)
 
     # --- looking at it --------------------------------------------------------------------------------

@@ -11,7 +11,7 @@ from tessella.arguments.kinds import shown
 from tessella.errors import ArgumentError, ArgumentTypeError, MissingRuleError, StateDictError
 from tessella.names import missing
 from tessella.tensors.creation import asarray, zeros
-from tessella.tensors.tensor import Tensor, about_to_write, guarded, is_traced, touched
+from tessella.tensors.tensor import Tensor, about_to_write, entry, guarded, is_traced, touched
 from tessella.tensors.tracing import suspended
 from tessella.tracing.changes import WatchedDict, WatchedList, note
 from tessella.tracing.following import go_on, pause
@@ -37,6 +37,7 @@ class Optimizer:
                 "params: a single tensor was given; expected an iterable of parameters, for "
                 "example model.parameters()"
             )
+        _require_order(params)
         groups = list(params)
         if not groups:
             raise ArgumentError("params: no parameters were given; does the model have any?")
@@ -58,6 +59,7 @@ class Optimizer:
             raise ArgumentTypeError(
                 f"params: a group has {shown(parameters)} as 'params'; expected an iterable of parameters"
             )
+        _require_order(parameters)
         parameters = [parameters] if isinstance(parameters, Tensor) else list(parameters)
         for parameter in parameters:
             if not isinstance(parameter, Tensor):
@@ -66,6 +68,10 @@ class Optimizer:
                 )
             if not parameter.is_leaf:
                 raise ArgumentError("params: a tensor with a history cannot be optimised")
+        if len({id(p) for p in parameters}) < len(parameters):
+            raise ArgumentError(
+                "params: a parameter is there twice, and would be moved twice by a step; give each once"
+            )
         known = {id(p) for other in self.param_groups for p in other["params"]}
         if any(id(p) in known for p in parameters):
             raise ArgumentError("params: a parameter is in two groups")
@@ -248,6 +254,13 @@ class Optimizer:
         return f"{type(self).__name__}(\n{''.join(lines)})"
 
 
+def _require_order(parameters: Iterable[Any]) -> None:
+    if isinstance(parameters, (set, frozenset)):
+        raise ArgumentTypeError(
+            "params: a set was given, whose order is another one in every run; give a list"
+        )
+
+
 def _told(group: dict[str, Any]) -> str:
     """The options of a group as they are now, and how much it holds."""
     options = ", ".join(f"{name}={value!r}" for name, value in group.items() if name != "params")
@@ -316,4 +329,4 @@ def fresh_state(parameter: Tensor) -> Tensor:
 
 def setting(options: dict[str, Any], name: str) -> Any:
     """An option that shapes the computation: compiled steps are compiled again when it changes."""
-    return guarded(options, name, options[name])
+    return guarded(options, name, entry(options, name))

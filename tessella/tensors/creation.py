@@ -9,13 +9,22 @@ from typing import Any, Literal
 import numpy as np
 
 from tessella import dtypes
-from tessella.arguments import public
-from tessella.arguments.kinds import Device, DTypeLike, ShapeLike, register, shown
+from tessella.arguments import public, was_refused
+from tessella.arguments.kinds import (
+    PLAIN,
+    Device,
+    DTypeLike,
+    ShapeLike,
+    is_of_64_bits,
+    register,
+    shown,
+)
 from tessella.backends.array import (
     check_count,
     check_shape,
     contiguous_layout,
     from_numpy,
+    plain_ndarray,
     to_numpy,
     why_not_shared,
 )
@@ -27,7 +36,7 @@ from tessella.dtypes import DType, as_dtype
 from tessella.errors import ArgumentError, ArgumentTypeError, DeviceError, DTypeError
 from tessella.primitives.generate import Iota
 from tessella.sizes import INTEGERS, as_integer, is_symbolic
-from tessella.tensors.interchange import from_dlpack
+from tessella.tensors.interchange import from_dlpack, ndarray_of
 from tessella.tensors.tensor import (
     Number,
     Tensor,
@@ -76,14 +85,21 @@ def asarray(
     if isinstance(obj, Tensor):
         result = obj if target is None else obj.astype(target)
         return result.copy() if copy and result is obj else result
-    bind = getattr(obj, "__tessella_operand__", None)
+    bind = getattr(type(obj), "__tessella_operand__", None)
     if bind is not None:  # a number among the arguments of a traced function
-        return asarray(bind(None), dtype=dtype)
-    if isinstance(obj, np.ndarray) and is_traced():
-        traced = from_ndarray(_supported(obj))
-        return traced if target is None else traced.astype(target)
+        return asarray(bind(obj, None), dtype=dtype)
+    if isinstance(obj, (list, tuple)) and _is_alive(obj):
+        return _stacked(obj, _dtype_of_stacked(obj) if target is None else target)
     data = _as_numpy(obj, target)
+    if is_traced() and not isinstance(obj, (np.generic, *PLAIN)):  # memory that others may write to
+        traced = from_ndarray(data)
+        return traced if target is None else traced.astype(target)
     if target is not None and data.dtype != target.numpy:
+        if data.dtype.kind == "c" and not (target.is_complex or target.is_bool):
+            raise DTypeError(
+                f"asarray: complex numbers were given for {target.name}, which would lose their imaginary parts; "
+                "take x.real first, or a complex dtype"
+            )
         if target.is_integer and data.dtype.kind in "iuf" and not _holds_numpy(obj):
             _check_fits(data, target)
         with np.errstate(all="ignore"):
@@ -98,7 +114,7 @@ def converted(value: Any, like: Sequence[Tensor]) -> Tensor | None:
     """
     if isinstance(value, (str, bytes, bytearray, memoryview, type)):
         return None
-    if not isinstance(value, _CONVERTED) and not any(hasattr(value, name) for name in _PROTOCOLS):
+    if not (isinstance(value, _CONVERTED) or _speaks(value)):
         return None
     made = asarray(value)
     beside = [x.dtype for x in like if x.dtype.is_inexact]
@@ -116,7 +132,14 @@ def _holds_dtypes(value: Any) -> bool:
 
 
 _CONVERTED = (np.ndarray, np.generic, bool, int, float, complex, list, tuple)
-_PROTOCOLS = ("__tessella_operand__", "__dlpack__", "__array__")
+
+
+def _speaks(value: Any) -> bool:
+    """Whether an object can say what its numbers are; ours are asked for by their class, as Python does it."""
+    is_ours = hasattr(type(value), "__tessella_operand__")
+    return is_ours or any(hasattr(value, name) for name in ("__dlpack__", "__array__"))
+
+
 register(Tensor, converted)
 
 
@@ -133,7 +156,7 @@ def _shared(obj: Any, target: DType | None) -> Tensor:
         if why:
             raise _needs_a_copy(f"the array cannot be shared: {why}")
         found = from_array(from_numpy(obj))
-    elif isinstance(obj, np.generic) or hasattr(obj, "__tessella_operand__"):
+    elif isinstance(obj, np.generic) or hasattr(type(obj), "__tessella_operand__"):
         raise _needs_a_copy("a number has no memory that a tensor could share")
     elif hasattr(obj, "__dlpack__"):
         found = from_dlpack(obj, copy=False)
@@ -167,13 +190,13 @@ def tensor(
 
 def _as_numpy(obj: Any, target: DType | None) -> np.ndarray[Any, Any]:
     if isinstance(obj, (np.ndarray, np.generic)):
-        return _supported(np.asarray(obj))
+        return _supported(obj)
     if isinstance(obj, type):  # whose objects may speak DLPack
         raise ArgumentTypeError(f"asarray: obj is {shown(obj)}; numbers were expected")
     if hasattr(obj, "__dlpack__") and not isinstance(obj, (list, tuple)):
-        return from_dlpack(obj).numpy()
+        return ndarray_of(obj)
     if hasattr(obj, "__array__"):
-        return _supported(np.asarray(obj))
+        return _supported(told_by_itself(obj))
     found: set[np.dtype[Any]] = set()
     obj = _plain(obj, found)
     try:
@@ -183,14 +206,65 @@ def _as_numpy(obj: Any, target: DType | None) -> np.ndarray[Any, Any]:
     except OverflowError as error:
         raise ArgumentError(f"asarray: {error}") from None
     if data.dtype == object or data.dtype.kind in "USMm":
-        raise ArgumentTypeError(
-            f"asarray: {type(obj).__name__} of {data.dtype} cannot become a tensor; numbers were "
-            "expected"
-        )
+        raise ArgumentTypeError(f"asarray: {_no_number(obj)}; numbers were expected")
     if target is None and data.dtype.kind in "fc":
+        if not found and data.dtype.kind == "f" and _are_large_integers(obj, data):
+            return _unsigned(obj)
         with np.errstate(over="ignore"):  # what is too large is infinite, as in any computation
             return data.astype(_common(data.dtype.kind, found).numpy, copy=False)
     return data
+
+
+def told_by_itself(obj: Any) -> np.ndarray[Any, Any]:
+    """What `__array__` of an object gives.
+
+    Raises:
+        ArgumentTypeError: that is no array. (What goes wrong inside of it is the object's own matter.)
+    """
+    try:
+        found = obj.__array__() if callable(obj.__array__) else obj.__array__
+    except TypeError as error:
+        if was_refused(error):
+            raise ArgumentTypeError(
+                f"asarray: __array__ of {shown(obj)} cannot be called as it is: {error}"
+            ) from None
+        raise
+    if not isinstance(found, np.ndarray):
+        raise ArgumentTypeError(
+            f"asarray: __array__ of {shown(obj)} gives {shown(found)}; expected a NumPy array"
+        )
+    return found
+
+
+def _no_number(obj: Any, place: str = "") -> str:
+    """What in nested sequences is no number of any dtype, in words."""
+    if isinstance(obj, (list, tuple)):
+        inner = f" in a {type(obj).__name__}"
+        return next((said for item in obj if (said := _no_number(item, inner))), "")
+    if isinstance(obj, int):
+        return "" if is_of_64_bits(obj) else f"{shown(obj)}{place} has more than 64 bits"
+    if isinstance(obj, (float, complex, np.number, np.bool_)):
+        return ""
+    return f"{shown(obj)}{place} cannot become a tensor"
+
+
+def _are_large_integers(obj: Any, data: np.ndarray[Any, Any]) -> bool:
+    """Whether whole numbers, which NumPy made floats of, are too large for int64 and meant exactly."""
+    return bool(data.size) and bool(np.max(np.abs(data)) >= -dtypes.int64.low) and _is_whole(obj)
+
+
+def _is_whole(obj: Any) -> bool:
+    return all(map(_is_whole, obj)) if isinstance(obj, list) else isinstance(obj, int)
+
+
+def _unsigned(obj: Any) -> np.ndarray[Any, Any]:
+    try:
+        return np.asarray(obj, np.uint64)
+    except OverflowError:
+        raise ArgumentError(
+            "asarray: the whole numbers lie both below 0 and beyond int64, and no dtype holds them all exactly; give "
+            "dtype=ts.float64 for the nearest ones"
+        ) from None
 
 
 def _common(kind: str, found: set[np.dtype[Any]]) -> DType:
@@ -199,9 +273,9 @@ def _common(kind: str, found: set[np.dtype[Any]]) -> DType:
     return dtypes.python_scalar_dtype(1j if kind == "c" else 1.0, common)
 
 
-def _supported(data: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+def _supported(data: np.ndarray[Any, Any] | np.generic) -> np.ndarray[Any, Any]:
     as_dtype(data.dtype)  # complains about what we have no dtype for
-    return data
+    return plain_ndarray(data)
 
 
 def _check_fits(data: np.ndarray[Any, Any], target: DType) -> None:
@@ -219,23 +293,81 @@ def _check_fits(data: np.ndarray[Any, Any], target: DType) -> None:
 _DEEPEST = 64  # as in NumPy
 
 
+def _check_depth(depth: int) -> None:
+    if depth == _DEEPEST:
+        raise ArgumentError(
+            f"asarray: lists are nested more than {_DEEPEST} deep; a tensor has no more axes"
+        )
+
+
 def _plain(obj: Any, found: set[np.dtype[Any]], depth: int = 0) -> Any:
     """Nested sequences with tensors in them, as NumPy understands them; `found` gets their dtypes."""
     if type(obj) is float or type(obj) is int:  # as most of it is
         return obj
     if isinstance(obj, (list, tuple)):
-        if depth == _DEEPEST:
-            raise ArgumentError(
-                f"asarray: lists are nested more than {_DEEPEST} deep; a tensor has no more axes"
-            )
+        _check_depth(depth)
         return [_plain(item, found, depth + 1) for item in obj]
     if isinstance(obj, Tensor):
         obj = obj.numpy()
     if isinstance(obj, (np.ndarray, np.generic)):
         found.add(obj.dtype)
+        obj = plain_ndarray(obj)
         if obj.dtype.name == "bfloat16":  # which NumPy does not combine with its own numbers
             return obj.astype(np.float32)
     return obj
+
+
+def _is_alive(obj: Any, depth: int = 0) -> bool:
+    """Whether there is more to something in nested sequences than its numbers of now.
+
+    That is the history of a tensor; and while a function is traced, every tensor, and memory that others may write to.
+    """
+    if type(obj) is float or isinstance(obj, (int, np.generic)):
+        return False
+    if isinstance(obj, (list, tuple)):
+        _check_depth(depth)
+        return any(_is_alive(item, depth + 1) for item in obj)
+    if isinstance(obj, Tensor):
+        return obj.requires_grad or is_traced()
+    if hasattr(type(obj), "__tessella_operand__"):  # a size, or a number of a traced function
+        return True
+    return is_traced() and any(hasattr(obj, name) for name in ("__dlpack__", "__array__"))
+
+
+def _dtype_of_stacked(obj: Any) -> DType:
+    """The dtype that nested sequences get: that of what stands for their tensors and numbers."""
+    found: list[Any] = []
+
+    def look(item: Any, depth: int) -> None:
+        if isinstance(item, (list, tuple)):
+            _check_depth(depth)
+            for inner in item:
+                look(inner, depth + 1)
+        else:
+            known = type(item) in PLAIN
+            found.append(item if known else np.zeros((), asarray(item).dtype.numpy))
+
+    look(obj, 0)
+    return as_dtype(_as_numpy(found, None).dtype)
+
+
+def _stacked(obj: Any, dtype: DType, depth: int = 0) -> Tensor:
+    """Nested sequences put together by operations, which gradients pass through and traces see."""
+    from tessella.tensors.manipulation import stack
+
+    if not isinstance(obj, (list, tuple)):
+        made = asarray(obj, dtype=dtype) if type(obj) in PLAIN else asarray(obj)
+        return made if made.dtype is dtype else made.astype(dtype)
+    if not obj:
+        return filled(0, (0,), dtype)
+    _check_depth(depth)
+    parts = [_stacked(item, dtype, depth + 1) for item in obj]
+    shapes = {part.shape: None for part in parts}
+    if len(shapes) > 1:
+        raise ArgumentError(
+            f"asarray: the nested lists are not a box: beside each other are the shapes {', '.join(map(str, shapes))}"
+        )
+    return stack(parts)
 
 
 def _holds_numpy(obj: Any) -> bool:
@@ -261,12 +393,19 @@ def full(
     tensor([7, 7])
     """
     checked_device(device)
-    bind = getattr(fill_value, "__tessella_operand__", None)
+    bind = getattr(type(fill_value), "__tessella_operand__", None)
     if bind is not None:  # a number among the arguments of a traced function
         from tessella.tensors.manipulation import broadcast_to
 
-        made = broadcast_to(asarray(bind(None), dtype=dtype), check_shape(shape, "full"))
+        made = broadcast_to(
+            asarray(bind(fill_value, None), dtype=dtype), check_shape(shape, "full")
+        )
         return tracked(made, requires_grad)
+    if isinstance(fill_value, Tensor):
+        from tessella.tensors.manipulation import broadcast_to
+
+        made = broadcast_to(asarray(fill_value, dtype=dtype), check_shape(shape, "full"))
+        return tracked(made.copy(), requires_grad)
     kind = _dtype_of_number(fill_value) if dtype is None else as_dtype(dtype)
     return tracked(
         filled(fitting(fill_value, kind), check_shape(shape, "full"), kind), requires_grad

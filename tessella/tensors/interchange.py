@@ -35,8 +35,14 @@ def to_dlpack(
     """
     if stream is not None:
         raise BufferError("dlpack: a CPU tensor has no stream; pass stream=None")
-    if dl_device is not None and dl_device[0] != _CPU:
-        raise BufferError(f"dlpack: the tensor is on the CPU, not on device {dl_device}")
+    if dl_device is not None and not (
+        isinstance(dl_device, tuple) and len(dl_device) == 2 and dl_device[0] == _CPU
+    ):
+        raise BufferError(f"dlpack: the tensor is on the CPU, not on device {shown(dl_device)}")
+    if max_version is not None and not (isinstance(max_version, tuple) and len(max_version) == 2):
+        raise ArgumentTypeError(
+            f"dlpack: max_version is {shown(max_version)}; expected two whole numbers, such as (1, 0)"
+        )
     data = to_numpy(tensor._value)
     if copy is not True and _is_read_only(tensor._value):
         data.flags.writeable = False
@@ -76,18 +82,7 @@ def from_dlpack(x: Any, *, device: Device = None, copy: bool | None = None) -> T
     """
     if device not in (None, "cpu"):
         raise DeviceError(f"from_dlpack: there is no device {device!r}; the only one is 'cpu'")
-    if isinstance(x, type) or not hasattr(x, "__dlpack__"):
-        raise ArgumentTypeError(
-            f"from_dlpack: {shown(x)} has no __dlpack__; use ts.asarray for other data"
-        )
-    if x.__dlpack_device__()[0] != _CPU:
-        raise DeviceError("from_dlpack: the array is on another device; bring it to the CPU first")
-    exported = _Exported(x)
-    try:
-        data = np.from_dlpack(exported)
-    except BufferError as error:  # text, objects, dates
-        raise ArgumentTypeError(f"from_dlpack: {shown(x)} cannot be shared: {error}") from None
-    data = data.view(dtypes.bfloat16.numpy) if exported.is_bfloat else data
+    data = ndarray_of(x)
     why = why_not_shared(data)
     if copy is False and why:
         raise ArgumentError(
@@ -95,6 +90,29 @@ def from_dlpack(x: Any, *, device: Device = None, copy: bool | None = None) -> T
             "a copy"
         )
     return from_array(from_numpy(data, copy=bool(copy)))
+
+
+def ndarray_of(x: Any) -> np.ndarray[Any, Any]:
+    """Another library's array as one of NumPy on the same memory.
+
+    Raises:
+        ArgumentTypeError: the object does not speak DLPack, or not properly.
+        DeviceError: the array is not on the CPU.
+    """
+    if isinstance(x, type) or not (hasattr(x, "__dlpack__") and hasattr(x, "__dlpack_device__")):
+        raise ArgumentTypeError(
+            f"from_dlpack: {shown(x)} has no __dlpack__; use ts.asarray for other data"
+        )
+    exported = _Exported(x)
+    try:
+        is_here = x.__dlpack_device__()[0] == _CPU
+        data = np.from_dlpack(exported) if is_here else None
+    except (BufferError, ValueError, TypeError, RuntimeError) as error:
+        # text, objects, dates; and whatever other libraries say of what they cannot or will not export
+        raise ArgumentTypeError(f"from_dlpack: {shown(x)} cannot be shared: {error}") from None
+    if data is None:
+        raise DeviceError("from_dlpack: the array is on another device; bring it to the CPU first")
+    return data.view(dtypes.bfloat16.numpy) if exported.is_bfloat else data
 
 
 # --- bfloat16: NumPy does not know it, so it passes as uint16, and the code of its type is changed ---
@@ -126,7 +144,9 @@ def _type_code(capsule: Any) -> ctypes.c_uint8:
     words (version, context, deleter, flags) before its `DLTensor`, whose type follows the address,
     the device and the number of axes.
     """
-    name = _capsule_name(capsule)
+    name = _capsule_name(capsule)  # a ValueError says that it is no capsule
+    if name not in (b"dltensor", b"dltensor_versioned"):
+        raise ValueError(f"__dlpack__ gave a capsule of {name!r}; expected one of DLPack's")
     start = _capsule_pointer(capsule, name)
     return ctypes.c_uint8.from_address(start + (32 if name == b"dltensor_versioned" else 0) + 20)
 

@@ -206,6 +206,12 @@ class TracedNumber:
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray[Any, Any]:
         return np.asarray(self.look(), dtype)
 
+    def __copy__(self) -> TracedNumber:
+        return self
+
+    def __deepcopy__(self, memo: Any) -> TracedNumber:
+        return self  # as all numbers of Python: nobody can change it
+
     def __getattr__(self, name: str) -> Any:
         if name.startswith("_"):  # what libraries look for in objects of their own
             raise AttributeError(f"a number in a traced function has no {name}")

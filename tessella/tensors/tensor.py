@@ -11,14 +11,15 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias
 import numpy as np
 
 from tessella import autodiff, dtypes, forking
-from tessella.arguments import public, refuse
+from tessella.arguments import public, refuse, taking
 from tessella.arguments.kinds import shown
 from tessella.autodiff import Leaf, Node
-from tessella.backends.array import Array, from_numpy, to_numpy
+from tessella.backends.array import Array, from_numpy, plain_ndarray, to_numpy
 from tessella.backends.cpu.buffers import protect
 from tessella.compiler.eager import fill, run
 from tessella.dtypes import DType, as_dtype
 from tessella.errors import (
+    AbsentAttributeError,
     ArgumentError,
     ArgumentTypeError,
     DTypeError,
@@ -45,9 +46,8 @@ from tessella.tensors.methods.method import Method
 from tessella.tensors.methods.uses import Count, check_unpacked
 from tessella.tracing.following import go_on, pause
 
-Number: TypeAlias = "bool | int | float | complex"
-Operand: TypeAlias = "Tensor | Number"
-Axes: TypeAlias = "int | tuple[int, ...] | None"
+Number: TypeAlias = bool | int | float | complex
+Axes: TypeAlias = int | tuple[int, ...] | None
 
 _ADD, _SUBTRACT = elementwise("add"), elementwise("subtract")
 _MULTIPLY, _DIVIDE = elementwise("multiply"), elementwise("divide")
@@ -195,7 +195,13 @@ class Tensor(
                 f"format: {specification!r} is for one number, and the tensor has the shape {self.shape}; reduce it, "
                 "or round it: ts.round(x * 1000) / 1000"
             )
-        return format(self.item(), specification)
+        number = self.item()
+        try:
+            return format(number, specification)
+        except ValueError as error:
+            raise ArgumentError(
+                f"format: {specification!r} does not fit a number of {self.dtype.name}: {error}"
+            ) from None
 
     if not TYPE_CHECKING:  # for which it would mean that all names are there
 
@@ -203,6 +209,8 @@ class Tensor(
             """The error says what other libraries mean by this name, or which name is near it."""
             if name.startswith("__"):  # which Python itself and libraries look for
                 raise AttributeError(f"'Tensor' object has no attribute {name!r}")
+            if name in ("T", "mT"):  # whose own error led here
+                raise _no_transpose(name, self)
             raise missing("Tensor", name)
 
     # --- leaving Tessella -------------------------------------------------------------------------
@@ -242,15 +250,27 @@ class Tensor(
             )
         return self.numpy().reshape(()).astype(_python_kind(self.dtype)).item()
 
+    @public
     def tolist(self) -> Any:
         """The elements as nested lists of Python numbers."""
         return self.numpy().astype(_python_kind(self.dtype)).tolist()
 
     def __float__(self) -> float:
-        return float(self.item())
+        return float(self._real_item("float"))
 
     def __int__(self) -> int:
-        return int(self.item())
+        number = self._real_item("int")
+        if not math.isfinite(number):
+            raise ArgumentError(f"int: the tensor holds {number}, which is no whole number")
+        return int(number)
+
+    def _real_item(self, name: str) -> float:
+        number: Any = self.item()
+        if isinstance(number, complex):
+            raise DTypeError(
+                f"{name}: the tensor is {self.dtype.name}; take its real part first: {name}(x.real)"
+            )
+        return number
 
     def __complex__(self) -> complex:
         return complex(self.item())
@@ -284,6 +304,10 @@ class Tensor(
         return (1, 0)  # kDLCPU
 
     def __array_namespace__(self, *, api_version: str | None = None) -> Any:
+        if api_version is not None and api_version not in _API_VERSIONS:
+            raise ArgumentError(
+                f"__array_namespace__: api_version is {shown(api_version)}; expected one of {', '.join(_API_VERSIONS)}"
+            )
         return package()
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -385,7 +409,8 @@ class Tensor(
             raise GradientError(
                 "register_hook: the tensor needs no gradient; call requires_grad_() first"
             )
-        return self._node.add_hook(self._output, hook)
+        told = "register_hook: the hook is called as hook(gradient)"
+        return self._node.add_hook(self._output, taking(told, hook))
 
     def detach(self) -> Tensor:
         """The same data without history."""
@@ -702,6 +727,7 @@ class Tensor(
             return self
         return apply(cast_to(target), (self,))
 
+    @public
     def to_device(self, device: Any, /, *, stream: Any = None) -> Tensor:
         """The tensor on a device; there is only 'cpu' yet.
 
@@ -729,7 +755,7 @@ class Tensor(
     def T(self) -> Tensor:
         """A matrix with rows and columns exchanged."""
         if self.ndim != 2:
-            raise ArgumentError(f"T: {self.ndim} dimensions; {_INSTEAD_OF_T[min(self.ndim, 3)]}")
+            raise _no_transpose("T", self)
         return self.permute_dims((1, 0))
 
     @property
@@ -755,6 +781,8 @@ class Tensor(
         """Every matrix (the last two axes) transposed."""
         from tessella.tensors.linear import matrix_transpose
 
+        if self.ndim < 2:
+            raise _no_transpose("mT", self)
         return matrix_transpose(self)
 
     def repeat(self, *repeats: int | Tensor, axis: int | None = None, **others: Any) -> Tensor:
@@ -774,7 +802,14 @@ class Tensor(
         return repeat(self, given[0], axis=axis)
 
 
+Operand: TypeAlias = Tensor | Number
 ARRAYS: Any = (Tensor, np.ndarray)  # what `@` takes
+_API_VERSIONS = ("2021.12", "2022.12", "2023.12", "2024.12")  # of the Array API standard
+
+
+def _no_transpose(name: str, x: Tensor) -> AbsentAttributeError:
+    return AbsentAttributeError(f"{name}: {x.ndim} dimensions; {_INSTEAD_OF_T[min(x.ndim, 3)]}")
+
 
 # --- making tensors ----------------------------------------------------------------------------------
 
@@ -924,9 +959,10 @@ def operand(value: Any, like: Tensor) -> Any:
     if isinstance(value, (bool, int, float, complex)):
         return _scalar(value, like._value.layout.dtype)
     if isinstance(value, (np.ndarray, np.generic)):
-        return from_ndarray(np.asarray(value))
-    bind = getattr(value, "__tessella_operand__", None)  # a number among the arguments of a trace
-    return NotImplemented if bind is None else operand(bind(like), like)
+        return from_ndarray(plain_ndarray(value))
+    # a number among the arguments of a trace; asked of the class, as Python asks for special methods
+    bind = getattr(type(value), "__tessella_operand__", None)
+    return NotImplemented if bind is None else operand(bind(value, like), like)
 
 
 def binary(primitive: Elementwise, x: Any, y: Any) -> Tensor:
@@ -977,7 +1013,7 @@ def _compare_integers(name: str, x: Tensor, number: Any) -> Tensor:
             number = math.inf if number > high else -math.inf
         if isinstance(number, float):
             number = _scalar(number, dtypes.float64)
-    elif hasattr(number, "__tessella_operand__") and not isinstance(number, Size):
+    elif hasattr(type(number), "__tessella_operand__") and not isinstance(number, Size):
         number = _traced_beside_integers(number, x.dtype)
     return binary(elementwise(name), x, number)
 
@@ -1022,7 +1058,9 @@ def require_all(name: str, *values: Any) -> list[Tensor]:
     if len(strange) == len(values):
         require(values[0], name)
     return [
-        from_ndarray(np.asarray(x)) if isinstance(x, (np.ndarray, np.generic)) else require(x, name)
+        from_ndarray(plain_ndarray(x))
+        if isinstance(x, (np.ndarray, np.generic))
+        else require(x, name)
         for x in values
     ]
 
@@ -1090,8 +1128,10 @@ def number_in(owner: dict[str, Any], name: str, like: Tensor) -> Any:
 
     So a program follows a learning rate that changes, and need not be compiled again.
     """
-    value = owner[name]
-    traced = isinstance(value, Tensor) or hasattr(value, "__tessella_operand__")
+    value = entry(owner, name)
+    if type(value) is not float:
+        _require_number(name, value)
+    traced = isinstance(value, Tensor) or hasattr(type(value), "__tessella_operand__")
     if _mode.trace is None or traced:
         return value
     dtype = like.dtype
@@ -1105,6 +1145,24 @@ def number_in(owner: dict[str, Any], name: str, like: Tensor) -> Any:
         return array
 
     return _make(_mode.trace.number((id(owner), name, dtype), read, read()), None, 0)
+
+
+def entry(owner: dict[str, Any], name: str) -> Any:
+    """What a dict of options has under a name.
+
+    Raises:
+        ArgumentError: nothing.
+    """
+    try:
+        return owner[name]
+    except KeyError:
+        raise ArgumentError(f"{name} is not among the options any more; set it again") from None
+
+
+def _require_number(name: str, value: Any) -> None:
+    known = isinstance(value, (int, float, np.number, Tensor)) and not isinstance(value, bool)
+    if not known and not hasattr(type(value), "__tessella_operand__"):
+        raise ArgumentTypeError(f"{name} is {shown(value)} among the options; expected a number")
 
 
 def is_traced() -> bool:

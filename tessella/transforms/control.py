@@ -34,7 +34,7 @@ from tessella.sizes import Size
 from tessella.tensors.creation import arange, full
 from tessella.tensors.elementwise import clip
 from tessella.tensors.manipulation import concat, flip, stack
-from tessella.tensors.tensor import Tensor, operand
+from tessella.tensors.tensor import Tensor, _make, operand
 from tessella.tensors.tracing import user_line
 from tessella.tracebacks import users_frames
 from tessella.transforms import trees
@@ -67,6 +67,7 @@ def cond(
     when_true = _branch("cond", "the true branch", when_true, operands)
     when_false = _branch("cond", "the false branch", when_false, operands)
     if not isinstance(condition, (Tensor, np.ndarray)):
+        _require_truth(condition)
         return _known(when_true if condition else when_false, operands)
     condition = trees.as_tensor(condition)
     _require_single(condition, "cond", "the condition")
@@ -187,9 +188,9 @@ def _while(name: str, condition: Callable[..., Any], body: Callable[..., Any], s
     """`while_loop`, or what is made of it, which errors are to name."""
     carry = _Tree(start, name, "start")
     if _mode.trace is None:
-        tree = carry.whole(carry.tensors)
+        tree = carry.own(carry.tensors)
         while _known_truth(condition(tree), name):
-            tree = carry.like(body(tree))
+            tree = carry.own(carry.flat(body(tree)))
         return tree
     graphs, captured = closed(
         name,
@@ -348,6 +349,10 @@ class _Tree:
         """A tree like this one of other tensors."""
         return trees.with_leaves(self.structure, self.leaves, self.places, tensors)
 
+    def own(self, tensors: Sequence[Tensor]) -> Any:
+        """Likewise, for a function that may rebind them."""
+        return self.whole([_own(x) for x in tensors])
+
     def flat(self, tree: Any) -> list[Tensor]:
         """The tensors of what a body gave, which must be a tree like this one."""
         leaves = trees.leaves_like(self.structure, tree)
@@ -401,8 +406,14 @@ def _branch(
 def _known(function: Callable[..., Any], operands: Sequence[Any]) -> Any:
     """What is chosen outside of all tensors: Python's own choice; only NumPy arrays become tensors."""
     leaves, structure = trees.results_of(tuple(operands))
-    found, shape = trees.results_of(function(*trees.unflatten(structure, leaves)))
+    given = trees.unflatten(structure, [_own(leaf) for leaf in leaves])
+    found, shape = trees.results_of(function(*given))
     return trees.unflatten(shape, found)
+
+
+def _own(leaf: Any) -> Any:
+    """A handle of its own on the data of a tensor: if a function rebinds it, whoever gave it keeps theirs."""
+    return _make(leaf._value, leaf._node, leaf._output) if isinstance(leaf, Tensor) else leaf
 
 
 def _chosen(functions: Sequence[Callable[..., Any]], number: int) -> Callable[..., Any]:
@@ -416,7 +427,7 @@ def _branches(
     functions = list(branches.values())
     given = _Tree(tuple(operands), name, "the operands", mixed=True)
     if _mode.trace is None:
-        found = _chosen(functions, int(index.item()))(*given.whole(given.tensors))
+        found = _chosen(functions, int(index.item()))(*given.own(given.tensors))
         leaves, structure = trees.flatten(found)
         return trees.unflatten(structure, [_result(leaf, name, "the branch") for leaf in leaves])
     shapes: list[Any] = []
@@ -494,8 +505,16 @@ def _require_whole(value: Any, name: str, argument: str) -> None:
         kind = trees.as_tensor(value).dtype
         if not (kind.is_integer or kind.is_bool):
             raise DTypeError(f"{name}: {argument} is {kind.name}; expected an integer")
-    elif not hasattr(value, "__index__"):
-        raise ArgumentError(f"{name}: {argument} is {value!r}; expected a whole number")
+    elif not hasattr(value, "__index__") or isinstance(value, (bool, np.bool_)):
+        raise ArgumentError(f"{name}: {argument} is {shown(value)}; expected a whole number")
+
+
+def _require_truth(condition: Any) -> None:
+    known = isinstance(condition, (bool, int, float, np.generic, Size))
+    if not known and not trees.is_array(condition):
+        raise ArgumentTypeError(
+            f"cond: condition is {shown(condition)}; expected True or False, a number, or a tensor of one"
+        )
 
 
 def _require_single(x: Tensor, name: str, what: str) -> None:
@@ -548,13 +567,14 @@ def _scanned(
     name: str, body: Callable[[Any, Any], Any], carry: _Tree, xs: _Tree, count: int, reverse: bool
 ) -> tuple[Any, Any]:
     """`scan` as a loop of Python."""
-    tree = carry.whole(carry.tensors)
+    tree = carry.own(carry.tensors)
     require_available(64 * count)  # what the turns give, as objects of Python
     found: list[Any] = [None] * count
     places = range(count - 1, -1, -1) if reverse else range(count)
     for place in places:
-        after, found[place] = _pair(body(tree, xs.whole([x[place] for x in xs.tensors])))
-        tree = carry.like(after)
+        after, y = _pair(body(tree, xs.whole([x[place] for x in xs.tensors])))
+        found[place] = _own(y) if isinstance(y, Tensor) else trees.map_leaves(_own, y)
+        tree = carry.own(carry.flat(after))
     if not count:  # the shapes of what is stacked are those the body would give
         graph = _shapes(name, body, carry, xs)
         return tree, graph

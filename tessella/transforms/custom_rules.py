@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 
 from tessella import autodiff
 from tessella.arguments import called
+from tessella.arguments.gates import A_TENSOR, as_tensor
 from tessella.arguments.kinds import an
 from tessella.autodiff import Node
 from tessella.errors import ArgumentTypeError, GradientError
@@ -200,13 +201,25 @@ class VJPRule(Rule):
             tuple(found), call.arguments(call.tensors), "custom_vjp", "what the backward rule gives"
         )
         gradients = [spread[place] for place in call.places]
-        for gradient, x in zip(gradients, call.tensors, strict=True):
-            if isinstance(gradient, Tensor) and gradient.shape != x.shape:
-                raise GradientError(
-                    f"custom_vjp: the backward rule of {self.name} gives a gradient of shape "
-                    f"{gradient.shape} for an argument of shape {x.shape}; they must be equal"
-                )
-        return gradients
+        return [self._fitting(ct, x) for ct, x in zip(gradients, call.tensors, strict=True)]
+
+    def _fitting(self, gradient: Any, x: Tensor) -> Tensor | None:
+        """A gradient of an argument, in its dtype; None for zero."""
+        if gradient is None or not x.dtype.is_float:
+            return None
+        said = f"the gradient that the backward rule of {self.name} gives"
+        found: Tensor = as_tensor(gradient, [x], "custom_vjp", said, f"{A_TENSOR}, or None")
+        if found.shape != x.shape:
+            raise GradientError(
+                f"custom_vjp: the backward rule of {self.name} gives a gradient of shape "
+                f"{found.shape} for an argument of shape {x.shape}; they must be equal"
+            )
+        if not found.dtype.is_float:
+            raise GradientError(
+                f"custom_vjp: the backward rule of {self.name} gives a gradient of {found.dtype.name} for an argument of "
+                f"{x.dtype.name}; it must be a floating one"
+            )
+        return found.astype(x.dtype)
 
     def on_the_tape(self, tensors: Sequence[Tensor]) -> tuple[list[Any], Any]:
         if not (autodiff.is_enabled() and any(x._node is not None for x in tensors)):

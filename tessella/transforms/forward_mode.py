@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from tessella.arguments import public
+from tessella.arguments.gates import A_TENSOR, as_tensor
 from tessella.arguments.kinds import an
 from tessella.errors import ArgumentError, ArgumentTypeError, GradientError, ShapeError
 from tessella.primitives.base import Spec
@@ -139,7 +140,8 @@ class _Call:
             if leaf is None:
                 found.append(None)
                 continue
-            tangent = trees.as_tensor(leaf)
+            said = f"leaf {place} of the tangents"
+            tangent = as_tensor(leaf, [primal], self.name, said, f"{A_TENSOR}, or None")
             if not primal.dtype.is_float:
                 raise GradientError(
                     f"{self.name}: leaf {place} of the primals is {primal.dtype.name}, and only floating "

@@ -46,6 +46,8 @@ def jacfwd(
             for i, own in zip(numbers, trees.unflatten(structure, variables), strict=True):
                 given[i] = own
             result = function(*given)
+            if not has_aux:
+                _require_derivatives("jacfwd", result)
             return result if has_aux else (result, None)
 
         columns = []  # for each leaf of the arguments a tree like the result, derivatives last
@@ -99,12 +101,7 @@ def jacrev(
         outputs, shape = trees.tree_flatten(value)
         rows = []  # for each leaf of the result the derivatives by each leaf of the arguments
         for number, y in enumerate(outputs):
-            if not isinstance(y, Tensor) or not y.dtype.is_float:
-                raise GradientError(
-                    "jacrev: the function returned what has no derivatives, "
-                    f"{y.dtype.name if isinstance(y, Tensor) else type(y).__name__}; set has_aux=True and "
-                    "return (value, aux)"
-                )
+            _require_derivatives("jacrev", y)
 
             def along(direction: Tensor, number: int = number) -> Any:
                 cotangents: list[Any] = [None] * len(outputs)
@@ -123,6 +120,16 @@ def jacrev(
         return (found, aux[0]) if has_aux else found
 
     return jacobian
+
+
+def _require_derivatives(name: str, value: Any) -> None:
+    for y in trees.tree_flatten(value)[0]:
+        if not isinstance(y, Tensor) or not y.dtype.is_float:
+            raise GradientError(
+                f"{name}: the function returned what has no derivatives, "
+                f"{y.dtype.name if isinstance(y, Tensor) else type(y).__name__}; set has_aux=True and "
+                "return (value, aux)"
+            )
 
 
 @public

@@ -11,6 +11,7 @@ from __future__ import annotations
 import copy
 import functools
 import importlib
+import inspect
 import os
 import sys
 import types
@@ -131,7 +132,35 @@ def jit(
         raise ArgumentTypeError(f"jit: {type(function).__name__} was given; expected a function")
     numbers = (static_argnums,) if isinstance(static_argnums, int) else tuple(static_argnums)
     names = (static_argnames,) if isinstance(static_argnames, str) else tuple(static_argnames)
+    if numbers or names:
+        _require_parameters(function, numbers, names)
     return Jitted(function, numbers, names, Declared.of(dynamic, function))
+
+
+def _require_parameters(
+    function: Callable[..., Any], numbers: Sequence[int], names: Sequence[str]
+) -> None:
+    """Complain about what is declared static and is no parameter: nothing would be static."""
+    try:
+        parameters = inspect.signature(function).parameters.values()
+    except (TypeError, ValueError):  # of some that are written in C
+        return
+    kinds = {p.kind for p in parameters}
+    placed = [p.name for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
+    named = [p.name for p in parameters if p.kind in (p.KEYWORD_ONLY, p.POSITIONAL_OR_KEYWORD)]
+    for number in numbers:
+        if inspect.Parameter.VAR_POSITIONAL not in kinds and not -len(placed) <= number < len(
+            placed
+        ):
+            raise ArgumentError(
+                f"jit: static_argnums is {shown(numbers)}, but the function has {len(placed)} parameters by place: "
+                f"{', '.join(placed) or 'none'}"
+            )
+    for name in names:
+        if inspect.Parameter.VAR_KEYWORD not in kinds and name not in named:
+            raise ArgumentError(
+                f"jit: static_argnames names {name!r}, but the function has the parameters {', '.join(named) or 'none'}"
+            )
 
 
 class Static:

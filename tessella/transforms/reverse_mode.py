@@ -15,6 +15,7 @@ from typing import Any, Concatenate, Literal, ParamSpec, TypeVar, overload
 
 from tessella import autodiff
 from tessella.arguments import public
+from tessella.arguments.gates import A_TENSOR, as_tensor
 from tessella.arguments.kinds import an, shown
 from tessella.autodiff import Edge, Leaf, Node
 from tessella.blocks import restoring
@@ -159,7 +160,13 @@ def vjp(function: Callable[..., Any], *primals: Any, has_aux: bool = False) -> t
     shown = trees.unflatten(structure, [without_history(leaf) for leaf in leaves])
 
     @users_frames
-    def pullback(cotangent: Any) -> Any:
+    def pullback(*cotangent_: Any) -> Any:
+        if len(cotangent_) != 1:
+            raise ArgumentTypeError(
+                f"vjp: {len(cotangent_)} arguments were given to the pullback; expected one, a gradient like the value: "
+                f"{trees.outline(structure)}"
+            )
+        (cotangent,) = cotangent_
         given = trees.leaves_like(structure, cotangent)
         if given is None:
             raise ArgumentError(
@@ -183,7 +190,7 @@ def _apart(aux: Any) -> Any:
 def _fitting(ct: Any, y: Tensor) -> Tensor | None:
     if ct is None:
         return None
-    tensor = trees.as_tensor(ct)
+    tensor = as_tensor(ct, [y], "vjp", "the gradient", f"{A_TENSOR}, or None")
     if tensor.shape != y.shape:
         raise ShapeError(
             f"vjp: a gradient of shape {tensor.shape} was given for a value of shape {y.shape}; they must "

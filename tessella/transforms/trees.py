@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from tessella.arguments.kinds import shown
 from tessella.dtypes import float32, promote
 from tessella.errors import ArgumentError, ArgumentTypeError, ShapeError
 from tessella.tensors.creation import asarray, zeros
@@ -29,7 +30,7 @@ from tessella.trees import (
 def is_array(leaf: Any) -> bool:
     """Whether a leaf is a tensor or stands for one."""
     return isinstance(leaf, (Tensor, np.ndarray, np.generic)) or hasattr(
-        leaf, "__tessella_operand__"
+        type(leaf), "__tessella_operand__"
     )
 
 
@@ -42,9 +43,9 @@ def as_tensor(leaf: Any) -> Tensor:
     """A leaf as a tensor: NumPy arrays and Python numbers become one."""
     if isinstance(leaf, Tensor):
         return leaf
-    bind = getattr(leaf, "__tessella_operand__", None)
+    bind = getattr(type(leaf), "__tessella_operand__", None)
     if bind is not None:
-        bound: Any = bind(None)
+        bound: Any = bind(leaf, None)
         return bound if isinstance(bound, Tensor) else asarray(bound)
     return asarray(leaf)
 
@@ -64,7 +65,7 @@ def broadcast_prefix(prefix: Tree, tree: Tree, name: str, argument: str) -> list
     found = broadcast(prefix, tree)
     if found is None:
         raise ArgumentError(
-            f"{name}: {argument} is {prefix!r}, which does not fit what it is for, "
+            f"{name}: {argument} is {shown(prefix)}, which does not fit what it is for, "
             f"{outline(flatten(tree)[1])}; give one number (or None) for all, or a tree that begins like it"
         )
     return found
@@ -84,7 +85,7 @@ def argument_numbers(
     for number in numbers:
         if not isinstance(number, int) or isinstance(number, bool):
             raise ArgumentTypeError(
-                f"{name}: {what} is {argnums!r}; expected an integer, or several"
+                f"{name}: {what} is {shown(argnums)}; expected an integer, or several"
             )
         if not -count <= number < count:
             raise ArgumentError(
@@ -92,6 +93,10 @@ def argument_numbers(
                 f"positional argument{'s' if count != 1 else ''}"
             )
         found.append(number % count)
+        if found.count(found[-1]) > 1:
+            raise ArgumentError(
+                f"{name}: {what} is {shown(argnums)}, which names argument {found[-1]} twice; name each once"
+            )
     return tuple(found)
 
 

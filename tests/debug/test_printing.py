@@ -216,7 +216,7 @@ def test_wrong_formats_are_refused_where_they_are_written(arguments, named, erro
         (
             "{:d}",
             errors.ArgumentError,
-            r"debug.print: .{:d}. does not fit its values: Unknown format code .d.",
+            r"format: .d. does not fit a number of float32: Unknown format code .d.",
         ),
         ("{.weight}", errors.ArgumentError, "does not fit its values: .* no attribute .weight."),
         ("{0[1][2]}", errors.IndexingError, "ind(ex|ices)"),

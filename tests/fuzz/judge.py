@@ -80,8 +80,6 @@ def _of_error(error: Exception) -> Verdict:
         return Verdict(ARITY if is_arity else OWN, detail)
     if not ours:
         return Verdict(OWN, detail)
-    if isinstance(error, TypeError) and innermost.filename.endswith("tessella/tracebacks.py"):
-        return Verdict(ARITY, detail)  # what stands around a function hands on what it is given
     last = ours[-1]
     if last.filename.partition("/tessella/")[2].startswith(_OF_ANYTHING):
         return Verdict(OWN, detail)

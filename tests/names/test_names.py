@@ -193,6 +193,23 @@ def test_every_method_is_found_and_says_what_it_does(name):
     assert found.__doc__
 
 
+ALIASES = {
+    "absolute": "abs", "arccos": "acos", "arccosh": "acosh", "arcsin": "asin", "arcsinh": "asinh", "arctan": "atan",
+    "arctan2": "atan2", "arctanh": "atanh", "bitwise_not": "bitwise_invert", "conjugate": "conj",
+    "cumprod": "cumulative_prod", "cumsum": "cumulative_sum", "divide": "div", "eq": "equal", "fix": "trunc",
+    "ge": "greater_equal", "ger": "outer", "gt": "greater", "le": "less_equal", "lt": "less", "movedim": "moveaxis",
+    "mul": "multiply", "ndimension": "dim", "ne": "not_equal", "neg": "negative", "nelement": "numel",
+    "repeat_interleave": "repeat", "reshape": "reshaped", "reshape_as": "view_as", "sub": "subtract",
+    "swapdims": "swapaxes", "true_divide": "divide", "vdot": "vecdot",
+}  # fmt: skip
+
+
+def test_every_method_is_the_function_of_its_name():
+    methods = [name for name in dir(ts.Tensor) if not name.startswith("_")]
+    found = {name: getattr(getattr(ts.Tensor, name), "__name__", name) for name in methods}
+    assert {name: function for name, function in found.items() if name != function} == ALIASES
+
+
 def test_cures_for_keywords():
     assert keyword_cure("std", "unbiased").startswith("write correction=1")
     assert keyword_cure("add", "alpha") == "write x + alpha * y"

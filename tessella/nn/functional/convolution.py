@@ -52,6 +52,18 @@ def per_axis(value: Any, rank: int, name: str) -> tuple[int, ...]:
     return tuple([as_integer(n) for n in numbers])
 
 
+def check_padding(name: str, padding: str, stride: tuple[int, ...]) -> None:
+    """Complain about a padding in words that there is not, or not with these strides.
+
+    Raises:
+        ArgumentError: it is neither "same" nor "valid", or "same" and a stride is not 1.
+    """
+    if padding not in ("same", "valid"):
+        raise ArgumentError(f"{name}: padding {padding!r}; expected numbers, 'same' or 'valid'")
+    if padding == "same" and any(step != 1 for step in stride):
+        raise ArgumentError(f"{name}: padding 'same' needs stride 1")
+
+
 def _padding(
     padding: Any,
     rank: int,
@@ -60,15 +72,13 @@ def _padding(
     stride: tuple[int, ...],
 ) -> list[tuple[int, int]]:
     """(before, after) for each axis."""
+    if isinstance(padding, str):
+        check_padding("conv", padding, stride)
     if padding == "valid":
         return [(0, 0)] * rank
     if padding == "same":
-        if any(step != 1 for step in stride):
-            raise ArgumentError("conv: padding 'same' needs stride 1")
         spans = [(k - 1) * d for k, d in zip(kernel, dilation, strict=True)]
         return [(span // 2, span - span // 2) for span in spans]
-    if isinstance(padding, str):
-        raise ArgumentError(f"conv: padding {padding!r}; expected numbers, 'same' or 'valid'")
     if not isinstance(padding, int) and all(isinstance(pair, (tuple, list)) for pair in padding):
         pairs = [per_axis(pair, 2, "padding") for pair in padding]
         if len(pairs) != rank:

@@ -101,12 +101,16 @@ class Conversions:
         if others:
             where = (*where, *_other(others))
         for wanted in where:
-            if wanted is None or (isinstance(wanted, str) and not _names_a_dtype(wanted)):
+            if wanted is None:
+                continue
+            is_device = isinstance(wanted, str) and not _names_a_dtype(wanted)
+            if (device if is_device else dtype) is not None:
+                what = "a device" if is_device else "a dtype"
+                raise ArgumentTypeError(f"to: {what} was given twice; give it once")
+            if is_device:
                 device = wanted
-            elif isinstance(wanted, Tensor):
-                dtype = wanted.dtype
             else:
-                dtype = wanted
+                dtype = wanted.dtype if isinstance(wanted, Tensor) else wanted
         if device is not None:
             self.to_device(device)
         if copy is not True and copy is not False:

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from tessella.arguments import public, refuse, was_refused
+from tessella.arguments.kinds import shown
 from tessella.errors import ArgumentTypeError
 
 if TYPE_CHECKING:
@@ -155,6 +156,12 @@ class InPlace:
         >>> ts.zeros(2).fill_(7.0)
         tensor([7., 7.])
         """
+        from tessella.tensors.tensor import Tensor
+
+        if isinstance(value, Tensor) and value.ndim:
+            raise ArgumentTypeError(
+                f"fill_: value has shape {value.shape}; expected a number, or a tensor of one; x.copy_(value) takes more"
+            )
         if isinstance(value, complex) and not self.dtype.is_complex:
             raise ArgumentTypeError(
                 f"fill_: {value} does not fit in {self.dtype.name}; expected a real number"
@@ -204,8 +211,8 @@ class InPlace:
 def _require_numbers(name: str, **numbers: Any) -> None:
     for argument, value in numbers.items():
         known = isinstance(value, (int, float)) and not isinstance(value, bool)
-        if not known and not hasattr(value, "__tessella_operand__"):  # or traced
-            raise ArgumentTypeError(f"{name}: {argument} is {value!r}; expected a number")
+        if not known and not hasattr(type(value), "__tessella_operand__"):  # or traced
+            raise ArgumentTypeError(f"{name}: {argument} is {shown(value)}; expected a number")
 
 
 def _stand_for(tensor: Any, result: Any, spelled: str) -> Tensor:
