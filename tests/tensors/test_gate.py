@@ -424,6 +424,6 @@ def test_what_is_shown_of_generators_rules_hooks_and_dtypes():
     )
     with pytest.raises(
         errors.ArgumentTypeError,
-        match="ReLU: 1 argument was given by place; .* leave PyTorch's `inplace`",
+        match=r"ReLU: 1 argument was given by place; .* leave PyTorch's `inplace`",
     ):
         nn.ReLU(True)
