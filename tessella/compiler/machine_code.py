@@ -13,7 +13,6 @@ import threading
 from collections.abc import Callable, Generator, Iterable
 
 from tessella.backends.cpu import engine, machine, threads
-from tessella.backends.llvm import to_llvm
 from tessella.backends.loops import Kernel
 from tessella.backends.signature import generator, signature
 from tessella.blocks import restoring
@@ -28,6 +27,8 @@ def llvm_of(kernel: Kernel | Native) -> str:
     """The LLVM IR of a kernel for this machine."""
     if isinstance(kernel, Native):
         return kernel.text
+    from tessella.backends.llvm import to_llvm  # what the disk has needs no writer
+
     return to_llvm(kernel, machine.function_attributes())
 
 
