@@ -123,6 +123,10 @@ class Array:
     def dtype(self) -> DType:
         return self.layout.dtype
 
+    def numpy(self) -> np.ndarray[Any, Any]:
+        """A writable NumPy view of the memory, without copying."""
+        return to_numpy(self)
+
 
 def empty(layout: Layout) -> Array:
     """An array with unknown contents; `layout` is contiguous.

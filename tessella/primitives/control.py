@@ -12,7 +12,6 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from tessella.backends.array import to_numpy
 from tessella.errors import DTypeError, ShapeError
 from tessella.primitives.base import NumPyArray, Primitive, Spec, same_shape
 from tessella.primitives.graph import Graph
@@ -175,7 +174,7 @@ def interpret(graph: Graph, arrays: Sequence[NumPyArray]) -> list[NumPyArray]:
     [9.0]
     """
     known: dict[Any, Any] = dict(zip(graph.inputs, arrays, strict=True))
-    known |= {value: to_numpy(array) for value, array in graph.constants.items()}
+    known |= {value: array.numpy() for value, array in graph.constants.items()}
     for node in graph.nodes:
         found = node.primitive.reference(*[np.asarray(known[value]) for value in node.inputs])
         several = found if node.primitive.multiple_results else (found,)
