@@ -41,6 +41,9 @@ class HookHandle:
         self._key = next(_hook_numbers)
         hooks[self._key] = hook
 
+    def __repr__(self) -> str:
+        return f"<a hook that is {'registered' if self._key in self._hooks else 'removed'}; remove() takes it away>"
+
     def remove(self) -> None:
         """Do not call the hook any more."""
         self._hooks.pop(self._key, None)

@@ -82,6 +82,16 @@ class DType:
         return (as_dtype, (self.name,))  # pickling and copying keep the identity
 
     @property
+    def is_floating_point(self) -> bool:
+        """`is_float`, as PyTorch calls it."""
+        return self.is_float
+
+    @property
+    def is_signed(self) -> bool:
+        """Whether there are negative numbers."""
+        return self.kind in ("int", "float", "complex")
+
+    @property
     def numpy(self) -> np.dtype[Any]:
         """The NumPy dtype of the same bits (bfloat16 is that of `ml_dtypes`)."""
         return _numpy_dtype(self.name)

@@ -16,6 +16,7 @@ from tessella.arguments.kinds import (
     PLAIN,
     UNFIT,
     Kind,
+    counted,
     is_of_64_bits,
     kind_of,
     scope,
@@ -192,7 +193,7 @@ class Gate:
             most = len(names)
             rest = f"; {self._listed(self.by_name)} by name" if self.by_name else ""
             raise ArgumentTypeError(
-                f"{self.name}: {most + len(more)} arguments were given by place; expected at most {most} "
+                f"{self.name}: {counted(most + len(more), 'argument')} given by place; expected at most {most} "
                 f"({self._listed(names)}){rest}{self._cure('*')}"
             )
         self._give(first, first, more[0], values)

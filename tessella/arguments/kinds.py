@@ -450,6 +450,15 @@ def shown(value: Any) -> str:
     return f"an object of class {type(value).__name__}"
 
 
+def counted(number: int, noun: str) -> str:
+    """How many there were, in a message.
+
+    >>> counted(1, "argument"), counted(3, "shape")
+    ('1 argument was', '3 shapes were')
+    """
+    return f"1 {noun} was" if number == 1 else f"{number} {noun}s were"
+
+
 def an(noun: str) -> str:
     """A noun with its article, in a message.
 

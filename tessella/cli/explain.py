@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from tessella import dtypes
+from tessella.arguments.kinds import counted
 from tessella.errors import ArgumentError
 from tessella.tensors.creation import zeros
 from tessella.tensors.generator import Generator
@@ -45,7 +46,7 @@ def arguments_for(function: Jitted[..., Any], shapes: Sequence[str]) -> list[Any
             signature.bind(*given)
         except TypeError as error:
             raise ArgumentError(
-                f"{function.function.__name__} takes {signature}, and {len(given)} shapes were given ({error}); give "
+                f"{function.function.__name__} takes {signature}, and {counted(len(given), 'shape')} given ({error}); give "
                 "one for each argument, as in --shape 8,128 --shape 128,32"
             ) from None
         if not given:

@@ -136,7 +136,7 @@ JAX | ts | make_jaxpr eval_shape xla_computation | `ts.make_graph(function)(exam
 JAX | ts | pmap shard_map sharding devices local_devices device_count device_get device_put | not here: the only device is 'cpu'; leave it out
 JAX | ts | remat | `ts.checkpoint`
 JAX | ts | named_call named_scope | not needed: graphs name the user's own lines
-JAX | ts | disable_jit | call the function itself, without `ts.jit`
+JAX | ts | disable_jit | not needed: call the function itself, without `ts.jit`, or set TESSELLA_JIT=0
 JAX | ts | pure_callback experimental | `ts.debug.print` or `ts.debug.breakpoint`
 JAX | ts | PRNGKey | `ts.random.key(seed)`
 JAX | ts | config | environment variables, which README.md lists; `ts.set_default_dtype` for x64
@@ -287,7 +287,7 @@ PyTorch | Tensor | grad_fn | not here: `x.requires_grad` and `x.is_leaf` say whe
 PyTorch | Tensor | is_cuda is_mps is_sparse is_quantized layout names | not here: tensors are dense, and on the 'cpu'
 PyTorch | Tensor | data_ptr storage untyped_storage storage_offset share_memory_ is_shared | not here: memory is the system's affair; `x.numpy()` shows it
 PyTorch | Tensor | pin_memory is_pinned record_stream | not needed on the CPU; leave it out
-PyTorch | Tensor | t_ transpose_ squeeze_ unsqueeze_ swapaxes_ permute_ resize_ set_ resize_as_ | the shape of a tensor stays: write `x = x.t()`, and so on
+PyTorch | Tensor | t_ transpose_ squeeze_ unsqueeze_ swapaxes_ permute_ resize_ set_ resize_as_ | not here: the shape of a tensor stays; write `x = x.t()`, and so on
 PyTorch | Tensor | angle | `ts.atan2(x.imag, x.real)`
 PyTorch | Tensor | logaddexp2 | `ts.log2(ts.exp2(x) + ts.exp2(y))`
 PyTorch | Tensor | ldexp ldexp_ | `x * 2.0 ** exponent`
@@ -326,7 +326,7 @@ PyTorch | Tensor | new | `x.new_tensor(data)`, `x.new_zeros(shape)`
 PyTorch | Tensor | is_inference | not here
 PyTorch | Tensor | sum_to_size | `x.sum(axis)` over the axes that were repeated
 PyTorch | Tensor | vsplit hsplit dsplit | `x.tensor_split(n, axis)`
-PyTorch | Tensor | eq_ ne_ lt_ le_ gt_ ge_ | the dtype of a tensor stays: write `y = x == other`, and so on
+PyTorch | Tensor | eq_ ne_ lt_ le_ gt_ ge_ | not here: the dtype of a tensor stays; write `y = x == other`, and so on
 PyTorch | Tensor | addbmm sspaddmm | `x + (batch1 @ batch2).sum(0)`
 PyTorch | Tensor | volatile | `with ts.no_grad():`
 JAX | Tensor | at | `x[index] = value`, which lets the handle stand for the result; `ts.scatter`, `ts.index_add`
@@ -343,7 +343,7 @@ NumPy | Tensor | resize | `x.reshape(shape)`
 PyTorch | Tensor | lu_solve svdvals eigh inv pinv matrix_rank | not here yet; NumPy takes tensors: `ts.asarray(np.linalg.inv(x))`, without gradients
 PyTorch | Tensor | is_distributed is_ipu is_maia is_mtia is_nested is_sparse_csr qscheme q_per_channel_* storage_type dim_order const_data_ptr | not here: tensors are dense, and on the 'cpu'
 PyTorch | Tensor | is_set_to | not here: memory is the system's affair
-PyTorch | Tensor | as_strided_ swapdims_ sparse_resize_ sparse_resize_and_clear_ resize_as_sparse_ | the shape of a tensor stays: write `x = x.reshape(shape)`, and so on
+PyTorch | Tensor | as_strided_ swapdims_ sparse_resize_ sparse_resize_and_clear_ resize_as_sparse_ | not here: the shape of a tensor stays; write `x = x.reshape(shape)`, and so on
 PyTorch | Tensor | as_strided_scatter slice_inverse | `x[index] = values`
 PyTorch | Tensor | addbmm_ | `x + (batch1 @ batch2).sum(0)`
 PyTorch | Tensor | i0_ igamma_ igammac_ mvlgamma_ polygamma_ renorm_ | not here
@@ -356,7 +356,7 @@ PyTorch | Tensor | name output_nr index hash_tensor grad_dtype module_load | PyT
 JAX | Tensor | addressable_shards global_shards is_fully_* committed copy_to_host_async | not here: the only device is 'cpu'; leave it out
 
 PyTorch | nn | parameter | `ts.nn.Parameter`
-PyTorch | nn | modules | the classes are in `ts.nn` itself
+PyTorch | nn | modules | `ts.nn` itself, which has the classes
 PyTorch | nn | parallel DataParallel | not here: a program uses all cores by itself
 PyTorch | nn | ModuleDict ParameterList ParameterDict | not here yet; `ts.nn.ModuleList` is, and attributes of a Module may be modules and parameters
 PyTorch | nn | GRU RNN RNNCell LSTMCell GRUCell | not here yet; `ts.nn.LSTM` is, and `ts.scan` makes loops
@@ -571,6 +571,9 @@ std | * | PyTorch's second one is `unbiased`: write correction=1 for True, corre
 var | * | PyTorch's second one is `unbiased`: write correction=1 for True, correction=0 for False
 std | axis | PyTorch's `unbiased` is correction=1 for True, correction=0 for False
 var | axis | PyTorch's `unbiased` is correction=1 for True, correction=0 for False
+ReLU | * | leave PyTorch's `inplace` out: memory is reused by itself
+SiLU | * | leave PyTorch's `inplace` out: memory is reused by itself
+Mish | * | leave PyTorch's `inplace` out: memory is reused by itself
 tile | * | give the counts as a tuple
 cat | axis | give the tensors in a list: ts.cat([x, y])
 concat | axis | give the tensors in a list: ts.concat([x, y])

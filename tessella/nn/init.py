@@ -17,7 +17,7 @@ from tessella.errors import ArgumentError, ShapeError
 from tessella.names import missing
 from tessella.tensors.creation import asarray, full
 from tessella.tensors.creation import eye as identity
-from tessella.tensors.distributions import truncated_normal
+from tessella.tensors.distributions import truncated_normal as _truncated_normal
 from tessella.tensors.generator import default
 from tessella.tensors.tensor import Tensor
 
@@ -64,7 +64,7 @@ def trunc_normal_(
     if not std > 0.0:
         raise ArgumentError(f"trunc_normal_: std is {std}; expected a number above 0")
     low, high = (a - mean) / std, (b - mean) / std
-    drawn = truncated_normal(default.key(), low, high, tensor.shape)
+    drawn = _truncated_normal(default.key(), low, high, tensor.shape)
     return _set(tensor, (mean + std * drawn).clip(a, b))
 
 

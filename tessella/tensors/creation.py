@@ -255,7 +255,7 @@ def _are_large_integers(obj: Any, data: np.ndarray[Any, Any]) -> bool:
 
 
 def _is_whole(obj: Any) -> bool:
-    return all(map(_is_whole, obj)) if isinstance(obj, list) else isinstance(obj, int)
+    return all(map(_is_whole, obj)) if isinstance(obj, (list, tuple)) else isinstance(obj, int)
 
 
 def _unsigned(obj: Any) -> np.ndarray[Any, Any]:
@@ -292,6 +292,7 @@ def _check_fits(data: np.ndarray[Any, Any], target: DType) -> None:
 
 
 _DEEPEST = 64  # as in NumPy
+_NUMBERS = {float, int, bool, complex}  # most lists hold nothing else, which is seen at once
 
 
 def _check_depth(depth: int) -> None:
@@ -307,6 +308,8 @@ def _plain(obj: Any, found: set[np.dtype[Any]], depth: int = 0) -> Any:
         return obj
     if isinstance(obj, (list, tuple)):
         _check_depth(depth)
+        if set(map(type, obj)) <= _NUMBERS:
+            return obj
         return [_plain(item, found, depth + 1) for item in obj]
     if isinstance(obj, Tensor):
         obj = obj.numpy()
@@ -327,6 +330,8 @@ def _is_alive(obj: Any, depth: int = 0) -> bool:
         return False
     if isinstance(obj, (list, tuple)):
         _check_depth(depth)
+        if set(map(type, obj)) <= _NUMBERS:
+            return False
         return any(_is_alive(item, depth + 1) for item in obj)
     if isinstance(obj, Tensor):
         return obj.requires_grad or is_traced()

@@ -74,6 +74,9 @@ class Generator:
             self._seed.assign(asarray(seed))
             self._count.assign(asarray(count))
 
+    def __repr__(self) -> str:
+        return f"<generator of random numbers: seed {self.state[0]}, draws so far {self.state[1]}>"
+
     def __reduce__(self) -> tuple[Any, ...]:
         return (_generator_at, (self.state,))  # copies count on by themselves
 

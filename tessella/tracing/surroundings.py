@@ -116,10 +116,8 @@ class Surroundings:
         self._known[id(value)] = value
         if isinstance(value, types.FunctionType):
             gate = gate_of(value)
-            if (
-                gate is not None and gate.public is value
-            ):  # what is around the function never changes
-                self.know(gate.function)
+            if gate is not None and gate.public is value:
+                self.know(gate.function)  # what is around it never changes
             else:
                 self._know_function(value)
         elif isinstance(value, types.MethodType):

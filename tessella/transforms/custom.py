@@ -83,6 +83,9 @@ class custom_vjp:
         """Give the rule."""
         self.forward, self.backward = forward, backward
 
+    def __repr__(self) -> str:
+        return f"<custom_vjp of {name_of(self)}{'' if self.forward else ', without a rule yet'}>"
+
     def __get__(self, instance: Any, owner: Any = None) -> Any:
         return self if instance is None else functools.partial(self, instance)
 
@@ -131,6 +134,9 @@ class custom_jvp:
         """Give the rule; may be used as a decorator."""
         self.rule = rule
         return rule
+
+    def __repr__(self) -> str:
+        return f"<custom_jvp of {name_of(self)}{'' if self.rule else ', without a rule yet'}>"
 
     def __get__(self, instance: Any, owner: Any = None) -> Any:
         return self if instance is None else functools.partial(self, instance)

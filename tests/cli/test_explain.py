@@ -350,7 +350,7 @@ def test_what_is_said_of_the_limit(monkeypatch, flops, nbytes, text):
     ("function", "shapes", "said"),
     [
         ("step", (), "step takes (x, y), and 0 shapes were given (missing a required argument: 'x'); give one for each"),
-        ("step", ("--shape", "3"), "and 1 shapes were given (missing a required argument: 'y')"),
+        ("step", ("--shape", "3"), "and 1 shape was given (missing a required argument: 'y')"),
         ("plain", ("--shape", "3", "--shape", "3"), "plain takes (i), and 2 shapes were given (too many positional"),
     ],
 )  # fmt: skip

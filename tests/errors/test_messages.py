@@ -206,7 +206,7 @@ PARAMETER = nn.Parameter(ts.ones((2, 3)))
         (lambda: ts.can_cast("", ts.float32), errors.DTypeError, "'' is not a data type"),
         (lambda: ts.zeros(Odd()), errors.TessellaError, "zeros"),
         (lambda: ts.gcd(ts.asarray([1, 2]), ts.asarray([1, 2, 3])), errors.ShapeError, "gcd"),
-        (lambda: X.type_as("text"), errors.ArgumentTypeError, "type_as: other is 'text'; expected a Tensor"),
+        (lambda: X.type_as("text"), errors.ArgumentTypeError, "type_as: 'text' was given; expected a Tensor"),
         (lambda: X[10**5000], errors.IndexingError, "an integer of 16610 bits"),
         (lambda: ts.triu_indices(7, 2**64 - 1), errors.TessellaError, "triu_indices"),
         (lambda: ts.norm(X, np.zeros((0, 2))), errors.ArgumentError, "norm: p is an array of shape"),

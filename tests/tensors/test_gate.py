@@ -354,7 +354,7 @@ def test_every_function_refuses_every_wrong_first_argument():
         (lambda: X.contiguous(memory_format=3), "contiguous: no argument `memory_format`: leave it out"),
         (lambda: X.clone(memory_format=3), "clone: no argument `memory_format`"),
         (lambda: X.clone().normal_(generator=None), "normal_: no argument `generator`"),
-        (lambda: X.clone().zero_(3), "zero_: 1 arguments were given by place; expected at most 0"),
+        (lambda: X.clone().zero_(3), "zero_: 1 argument was given by place; expected at most 0"),
         (lambda: X.clone().fill_(), "fill_: `value` was not given$"),
         (lambda: X.sum().backward(None, None, False, [X]), "backward: 4 arguments were given by place; expected at most 3"),
         (lambda: X.sum().backward(inputs=[X]), "backward: no argument `inputs`"),
@@ -398,3 +398,32 @@ def test_numbers_at_places_and_python_s_functions_of_numbers():
     assert [x.item() for x in divmod(7, ts.asarray(4))] == [1, 3]
     with pytest.raises(TypeError):
         divmod(X, "a")
+
+
+def test_what_is_shown_of_generators_rules_hooks_and_dtypes():
+    generator = ts.random.Generator(3)
+    generator.normal((2,))
+    assert repr(generator) == "<generator of random numbers: seed 3, draws so far 2>"
+
+    @ts.custom_vjp
+    def double(x):
+        return x * 2
+
+    assert repr(double) == "<custom_vjp of double, without a rule yet>"
+    double.defvjp(lambda x: (x, None), lambda _, ct: (ct,))
+    assert repr(double) == "<custom_vjp of double>"
+    assert repr(ts.custom_jvp(lambda x: x)).startswith("<custom_jvp of <lambda>, without")
+    hook = nn.Linear(1, 1).register_forward_hook(print)
+    assert "registered" in repr(hook)
+    hook.remove()
+    assert "removed" in repr(hook)
+    assert (ts.float32.is_floating_point, ts.int8.is_signed, ts.uint8.is_signed) == (
+        True,
+        True,
+        False,
+    )
+    with pytest.raises(
+        errors.ArgumentTypeError,
+        match=r"ReLU: 1 argument was given by place; .* leave PyTorch's `inplace`",
+    ):
+        nn.ReLU(True)
