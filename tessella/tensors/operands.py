@@ -147,7 +147,9 @@ def _traced_beside_integers(number: Any, dtype: DType) -> Any:
         return wide
     # the greatest integers are rounded up, to what is too large
     top = scalar_beside(float(dtypes.limits(dtype)[1]), dtypes.float64)
-    return apply(elementwise("select"), (wide >= top, scalar_beside(math.inf, dtypes.float64), wide))
+    return apply(
+        elementwise("select"), (wide >= top, scalar_beside(math.inf, dtypes.float64), wide)
+    )
 
 
 def unary(name: str, x: Tensor) -> Tensor:

@@ -92,7 +92,9 @@ class _Again(Rule):
         if not any(x._node is not None for x in tensors):
             return leaves, structure
         node = self.tape_node(tensors, leaves)
-        shown = [new_handle(y._value, node, i) if y.dtype.is_float else y for i, y in enumerate(leaves)]
+        shown = [
+            new_handle(y._value, node, i) if y.dtype.is_float else y for i, y in enumerate(leaves)
+        ]
         return shown, structure
 
     def pull(self, tensors: Sequence[Tensor], cotangents: Sequence[Tensor]) -> Sequence[Any]:

@@ -29,6 +29,7 @@ from tessella.errors import SideEffectError
 from tessella.garbage import collector_paused
 from tessella.primitives.graph import Graph, Value
 from tessella.sizes import Binding, Scope, Size
+from tessella.tensors.gradients import leaf_of
 from tessella.tensors.numbers import FLOATS, TracedNumber, number_dtype
 from tessella.tensors.tensor import Tensor, new_handle
 from tessella.tensors.tracing import Trace, Traced, tracing, user_line
