@@ -81,6 +81,7 @@ def members(module: Any) -> list[tuple[str, Any]]:
 def signature(value: Any) -> str:
     try:
         text = str(inspect.signature(value))
+        text = text.replace("(self: Any", "(self", 1)
     except (TypeError, ValueError):
         return "(...)"
     text = re.sub(r" at 0x[0-9a-f]+", "", text)
