@@ -85,7 +85,8 @@ def signature(value: Any) -> str:
         return "(...)"
     text = re.sub(r" at 0x[0-9a-f]+", "", text)
     text = re.sub(r"ForwardRef\('([^']*)'[^)]*\)", r"\1", text)
-    return re.sub(r"(: |-> )'([^']*)'", r"\1\2", text)
+    text = re.sub(r"(: |-> )'([^']*)'", r"\1\2", text)
+    return text.replace("(self: Any", "(self", 1)
 
 
 def _heading(line: str) -> str:

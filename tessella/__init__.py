@@ -157,8 +157,10 @@ from tessella.tensors.elementwise import (
     zip_with,
 )
 from tessella.tensors.elementwise import zip_with as zip
+from tessella.tensors.gradients import gradients
 from tessella.tensors.indexing import (
     nonzero,
+    repeat,
     take,
     take_along_axis,
 )
@@ -188,7 +190,6 @@ from tessella.tensors.manipulation import (
     moveaxis,
     pad,
     permute_dims,
-    repeat,
     reshape,
     roll,
     sliding_window,
@@ -197,8 +198,6 @@ from tessella.tensors.manipulation import (
     stack,
     swapaxes,
     tile,
-    tril,
-    triu,
     unstack,
 )
 from tessella.tensors.random import manual_seed, rand, randint, randn, randperm
@@ -234,7 +233,7 @@ from tessella.tensors.statistical import (
     sum,
     var,
 )
-from tessella.tensors.tensor import Tensor, gradients
+from tessella.tensors.tensor import Tensor
 from tessella.transforms.jit import jit
 from tessella.transforms.tuning import forget_tuning, tune
 from tessella.tree_nodes import register_tree
@@ -335,7 +334,9 @@ if _TYPE_CHECKING:
         mv,
         norm,
         trace,
+        tril,
         tril_indices,
+        triu,
         triu_indices,
         vdot,
     )
@@ -443,7 +444,7 @@ _LATER = {
     ),
     "tensors.matrices": (
         "addmm addmv addr baddbmm bmm cdist cross diag diag_embed diagflat diagonal dist dot ger "
-        "inner kron mm mv norm trace tril_indices triu_indices vdot"
+        "inner kron mm mv norm trace tril tril_indices triu triu_indices vdot"
     ),
     "tensors.scattering": (
         "argwhere bincount gather histc index_add index_copy index_fill index_select masked_fill "

@@ -320,6 +320,11 @@ class _Pending:
             slot[output] = slot[output] + cotangent if output in slot else cotangent
 
 
+# The code that computes gradients of a node, or adds some up: its variable `node`. By id: the hash of code is that of
+# all its instructions.
+WALKING = frozenset({id(_walk.__code__), id(_Pending.add.__code__)})
+
+
 def _run_hooks(node: Node, cotangents: dict[int, Any]) -> None:
     assert node.hooks is not None
     for output, hooks in list(node.hooks.items()):

@@ -38,7 +38,7 @@ def get_default_dtype() -> DType:
     >>> get_default_dtype()
     tessella.float32
     """
-    from tessella.tensors.tensor import default_float
+    from tessella.tensors.surroundings import default_float
 
     return default_float()
 

@@ -44,7 +44,7 @@ STRATA = (
         "random",
         "keys, generators, distributions",
         "random tensors/random.py tensors/draws.py tensors/generator.py tensors/distributions.py "
-        "tensors/chances.py",
+        "tensors/chances.py tensors/methods/chances.py",
     ),
     Stratum("transforms", "grad, vmap, jvp, control flow, jit, checkpoint", "transforms"),
     Stratum("tensors", "Tensor, and its functions by room", "tensors defaults.py"),

@@ -7,7 +7,8 @@ from typing import Any
 from tessella import nn
 from tessella.arguments import public
 from tessella.errors import ArgumentError, ArgumentTypeError
-from tessella.tensors.tensor import guarded, is_traced
+from tessella.tensors.surroundings import guarded
+from tessella.tensors.tensor import is_traced
 
 
 class Parameter:

@@ -27,7 +27,8 @@ from tessella.errors import (
 from tessella.names import missing
 from tessella.nn.conversions import Conversions
 from tessella.tensors.creation import asarray, checked_device
-from tessella.tensors.tensor import Tensor, about_to_write, at_once, guarded, is_traced, touched
+from tessella.tensors.surroundings import about_to_write, at_once, guarded, touched
+from tessella.tensors.tensor import Tensor, is_traced
 from tessella.tracebacks import calls_users, shorten
 from tessella.tracing.changes import WatchedDict, note
 from tessella.tracing.following import go_on, pause

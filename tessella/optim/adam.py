@@ -16,7 +16,8 @@ from tessella.scalar.mathematics import expm1
 from tessella.scalar.operators import sqrt
 from tessella.tensors.creation import zeros
 from tessella.tensors.elementwise import zip_with
-from tessella.tensors.tensor import Tensor, number_in
+from tessella.tensors.surroundings import number_in
+from tessella.tensors.tensor import Tensor
 from tessella.tensors.tracing import suspended
 
 

@@ -11,7 +11,8 @@ from tessella.arguments.kinds import shown
 from tessella.errors import ArgumentError, ArgumentTypeError, MissingRuleError, StateDictError
 from tessella.names import missing
 from tessella.tensors.creation import asarray, zeros
-from tessella.tensors.tensor import Tensor, about_to_write, entry, guarded, is_traced, touched
+from tessella.tensors.surroundings import about_to_write, entry, guarded, touched
+from tessella.tensors.tensor import Tensor, is_traced
 from tessella.tensors.tracing import suspended
 from tessella.tracing.changes import WatchedDict, WatchedList, note
 from tessella.tracing.following import go_on, pause

@@ -11,7 +11,8 @@ from tessella.errors import ArgumentError
 from tessella.optim.optimiser import Optimizer, fresh_state, setting
 from tessella.scalar.function import ScalarFunction
 from tessella.tensors.elementwise import zip_with
-from tessella.tensors.tensor import Tensor, after_call, guarded, number_in
+from tessella.tensors.surroundings import after_call, guarded, number_in
+from tessella.tensors.tensor import Tensor
 
 
 def _step(p: Any, g: Any, rate: Any) -> Any:

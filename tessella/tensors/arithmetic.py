@@ -37,6 +37,7 @@ from tessella.tensors.elementwise import (
     floor_divide,
     greater,
     greater_equal,
+    imag,
     isnan,
     less,
     less_equal,
@@ -49,7 +50,8 @@ from tessella.tensors.elementwise import (
     trunc,
     where,
 )
-from tessella.tensors.tensor import Number, Operand, Tensor, apply, operand, require
+from tessella.tensors.operands import Operand, operand, require
+from tessella.tensors.tensor import Number, Tensor, apply
 
 # Other names of the same functions.
 absolute, neg, mul, sub, true_divide = abs, negative, multiply, subtract, divide
@@ -412,8 +414,6 @@ def interp(x: Tensor, xp: Tensor, fp: Tensor, /) -> Tensor:
 @public
 def isreal(x: Tensor, /) -> Tensor:
     """Whether the elements have no imaginary part."""
-    from tessella.tensors.elementwise import imag
-
     return imag(x) == 0
 
 

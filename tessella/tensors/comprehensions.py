@@ -26,6 +26,7 @@ from tessella.primitives.window import Window
 from tessella.tensors import statistical
 from tessella.tensors.creation import arange, asarray
 from tessella.tensors.einsum import einsum
+from tessella.tensors.indexing import take
 from tessella.tensors.tensor import Tensor, apply
 from tessella.tensors.tracing import user_line
 from tessella.tracebacks import users_frames
@@ -530,8 +531,6 @@ def _taken(x: Tensor, index: Index, axis: int) -> tuple[Tensor, list[Loop]]:
 
 
 def _by_places(x: Tensor, index: Index, axis: int) -> tuple[Tensor, list[Loop]]:
-    from tessella.tensors.indexing import take
-
     places = index.element()
     flat = places.along(places.loops)
     found = take(x, flat.reshape((flat.size,)), axis=axis)

@@ -37,13 +37,14 @@ from tessella.errors import ArgumentError, ArgumentTypeError, DeviceError, DType
 from tessella.primitives.generate import Iota
 from tessella.sizes import INTEGERS, as_integer, is_symbolic
 from tessella.tensors.interchange import from_dlpack, ndarray_of
+from tessella.tensors.manipulation import broadcast_to, reshape, stack, swapaxes
+from tessella.tensors.operands import fitting
+from tessella.tensors.surroundings import default_float
 from tessella.tensors.tensor import (
     Number,
     Tensor,
     apply,
-    default_float,
     filled,
-    fitting,
     from_array,
     from_ndarray,
     is_traced,
@@ -358,8 +359,6 @@ def _dtype_of_stacked(obj: Any) -> DType:
 
 def _stacked(obj: Any, dtype: DType, depth: int = 0) -> Tensor:
     """Nested sequences put together by operations, which gradients pass through and traces see."""
-    from tessella.tensors.manipulation import stack
-
     if not isinstance(obj, (list, tuple)):
         made = asarray(obj, dtype=dtype) if type(obj) in PLAIN else asarray(obj)
         return made if made.dtype is dtype else made.astype(dtype)
@@ -400,15 +399,11 @@ def full(
     checked_device(device)
     bind = getattr(type(fill_value), "__tessella_operand__", None)
     if bind is not None:  # a number among the arguments of a traced function
-        from tessella.tensors.manipulation import broadcast_to
-
         made = broadcast_to(
             asarray(bind(fill_value, None), dtype=dtype), check_shape(shape, "full")
         )
         return tracked(made, requires_grad)
     if isinstance(fill_value, Tensor):
-        from tessella.tensors.manipulation import broadcast_to
-
         made = broadcast_to(asarray(fill_value, dtype=dtype), check_shape(shape, "full"))
         return tracked(made.copy(), requires_grad)
     kind = _dtype_of_number(fill_value) if dtype is None else as_dtype(dtype)
@@ -626,8 +621,6 @@ def meshgrid(*arrays: Tensor, indexing: Literal["xy", "ij"] = "xy") -> list[Tens
             raise ArgumentError(f"meshgrid: shape {x.shape}; expected vectors")
     if len({x.dtype for x in arrays}) > 1:
         raise DTypeError("meshgrid: the vectors must have one dtype")
-    from tessella.tensors.manipulation import broadcast_to, reshape, swapaxes
-
     sizes = tuple(x.size for x in arrays)
     grids = [
         broadcast_to(reshape(x, (1,) * i + (-1,) + (1,) * (len(sizes) - i - 1)), sizes)

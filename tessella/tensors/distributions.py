@@ -27,12 +27,16 @@ from tessella.dtypes import DType, as_dtype
 from tessella.errors import ArgumentError, DTypeError, ShapeError
 from tessella.primitives.base import Shape, broadcast_shapes, normalise_axes
 from tessella.primitives.effect import Require
+from tessella.primitives.movement import move_axis
 from tessella.primitives.random import RandomBits, fold_key, split_key, threefry
 from tessella.tensors import elementwise as maths
 from tessella.tensors.creation import arange, asarray, full
 from tessella.tensors.draws import between, digits_of, floating, whole_numbers
+from tessella.tensors.generator import default
+from tessella.tensors.indexing import take
 from tessella.tensors.manipulation import broadcast_to
 from tessella.tensors.sorting import argsort
+from tessella.tensors.statistical import argmax
 from tessella.tensors.tensor import Tensor, apply, is_traced, perform
 
 Key = Tensor | None
@@ -237,9 +241,6 @@ def categorical(key: Key, logits: Tensor, axis: int = -1, shape: ShapeLike | Non
         raise ShapeError(
             f"categorical: shape {sizes} does not end with {kept}, the logits' shape without axis {axis}"
         )
-    from tessella.primitives.movement import move_axis
-    from tessella.tensors.statistical import argmax
-
     last: Tensor = move_axis(table, place, table.ndim - 1)
     noise = gumbel(_checked(key, "categorical"), (*sizes, last.shape[-1]), dtype=table.dtype)
     return argmax(last + noise, axis=-1)
@@ -275,8 +276,6 @@ def randint(
 @public
 def permutation(key: Key, x: Any, axis: int = 0) -> Tensor:
     """A tensor's places along an axis in random order; or, for a number n, 0 to n - 1."""
-    from tessella.tensors.indexing import take
-
     single = not isinstance(x, Tensor)
     if single:
         count = check_count(x, "permutation", "x")
@@ -299,8 +298,6 @@ def choice(
     Raises:
         ArgumentError: a probability is negative, NaN or infinite, or all are 0.
     """
-    from tessella.tensors.indexing import take
-
     table = x if isinstance(x, Tensor) else arange(check_count(x, "choice", "x"))
     if table.ndim == 0:
         raise ShapeError("choice: x has shape (); it needs an axis along which to choose")
@@ -551,8 +548,6 @@ def _polynomial(x: Tensor, *coefficients: float) -> Tensor:
 def _checked(key: Key, name: str) -> Tensor:
     """A key, or the next one of the default generator."""
     if key is None:
-        from tessella.tensors.generator import default
-
         return default.key()
     if not isinstance(key, Tensor) or key.shape != (2,) or key.dtype is not dtypes.uint32:
         shown = f"{key.dtype.name} {key.shape}" if isinstance(key, Tensor) else type(key).__name__

@@ -17,7 +17,8 @@ from tessella.scalar.function import ScalarFunction
 from tessella.sizes import is_symbolic
 from tessella.tensors import elementwise as maths
 from tessella.tensors.creation import asarray
-from tessella.tensors.tensor import Tensor, default_float
+from tessella.tensors.surroundings import default_float
+from tessella.tensors.tensor import Tensor
 
 
 def between(unit: Tensor, low: Any, high: Any) -> Tensor:

@@ -17,7 +17,9 @@ from tessella.primitives.movement import expand
 from tessella.scalar.expression import OPERATORS
 from tessella.scalar.function import ScalarFunction, scalar_function
 from tessella.tensors.creation import asarray, zeros_like
-from tessella.tensors.tensor import Operand, Tensor, apply, binary, compare, operand
+from tessella.tensors.inspection import finfo
+from tessella.tensors.operands import Operand, binary, compare, operand
+from tessella.tensors.tensor import Tensor, apply
 from tessella.tracebacks import shorten
 
 
@@ -357,8 +359,6 @@ def nan_to_num(
     >>> ts.nan_to_num(ts.asarray([math.nan, 1.0, math.inf]), posinf=9.0)
     tensor([0., 1., 9.])
     """
-    from tessella.tensors.inspection import finfo
-
     if not x.dtype.is_inexact:
         return x.copy()
     if x.dtype.is_complex:

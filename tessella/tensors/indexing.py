@@ -17,7 +17,8 @@ import numpy as np
 from tessella import dtypes
 from tessella.arguments import public
 from tessella.arguments.kinds import shown
-from tessella.errors import ArgumentTypeError, DTypeError, IndexingError, ShapeError
+from tessella.backends.cpu.buffers import memory_for
+from tessella.errors import ArgumentError, ArgumentTypeError, DTypeError, IndexingError, ShapeError
 from tessella.primitives.base import (
     Primitive,
     Shape,
@@ -30,8 +31,9 @@ from tessella.primitives.movement import Reshape, Slice, UpdateSlice
 from tessella.sizes import INTEGERS, Size, is_symbolic
 from tessella.tensors.creation import arange, asarray
 from tessella.tensors.elementwise import where
-from tessella.tensors.manipulation import broadcast_to, moveaxis, reshape
-from tessella.tensors.tensor import Tensor, apply, is_traced, operand, viewing
+from tessella.tensors.manipulation import broadcast_to, expand_dims, moveaxis, reshape
+from tessella.tensors.operands import operand
+from tessella.tensors.tensor import Tensor, apply, is_traced, viewing
 from tessella.tensors.tracing import is_known, require_known
 
 
@@ -420,6 +422,33 @@ def take_along_axis(x: Tensor, indices: Tensor, /, axis: int = -1) -> Tensor:
 
 
 @public
+def repeat(x: Tensor, repeats: int | Tensor, /, axis: int | None = None) -> Tensor:
+    """Each element (along an axis) several times in a row, as in NumPy.
+
+    PyTorch's `x.repeat` puts the whole tensor beside itself, which is `tile` here.
+    """
+    if axis is None:
+        x, axis = reshape(x, (x.size,)), 0
+    place = normalise_axis(axis, x.ndim, "repeat")
+    counts = np.asarray(repeats.numpy() if isinstance(repeats, Tensor) else repeats)
+    if counts.dtype.kind not in "iu" or (counts < 0).any():
+        raise ArgumentError(f"repeat: repeats {repeats}; expected whole numbers of at least 0")
+    extent = x.shape[place]
+    if counts.size == 1:  # a new axis, repeated, and put together with the other
+        before, after, count = x.shape[:place], x.shape[place + 1 :], int(counts.reshape(()))
+        repeated = broadcast_to(expand_dims(x, place + 1), (*before, extent, count, *after))
+        return reshape(repeated, (*before, extent * count, *after))
+    if counts.shape != (extent,):
+        raise ShapeError(
+            f"repeat: {counts.size} repeats for axis {place} of size {extent}; give one "
+            "number, or one for each element"
+        )
+    with memory_for(8 * sum(counts.tolist())):  # as Python's integers, which do not overflow
+        order = np.repeat(np.arange(len(counts)), counts)
+    return take(x, asarray(order), axis=place)
+
+
+@public
 def nonzero(x: Tensor, /) -> tuple[Tensor, ...]:
     """Where the elements are not zero: one index array for each axis, as in NumPy.
 
@@ -435,4 +464,4 @@ def nonzero(x: Tensor, /) -> tuple[Tensor, ...]:
     return tuple(asarray(place) for place in np.nonzero(x.numpy()))
 
 
-__all__ = ["nonzero", "take", "take_along_axis"]
+__all__ = ["nonzero", "repeat", "take", "take_along_axis"]

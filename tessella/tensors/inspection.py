@@ -15,7 +15,8 @@ from tessella.arguments.kinds import Device
 from tessella.dtypes import DType, as_dtype
 from tessella.errors import ArgumentError, DTypeError
 from tessella.tensors.creation import checked_device
-from tessella.tensors.tensor import Tensor, default_float
+from tessella.tensors.surroundings import default_float
+from tessella.tensors.tensor import Tensor
 
 
 @public

@@ -20,7 +20,12 @@ _UNSIGNED, _BFLOAT = 1, 4
 
 
 def to_dlpack(
-    tensor: Tensor, stream: Any, max_version: Any, dl_device: Any, copy: bool | None
+    tensor: Tensor,
+    *,
+    stream: Any = None,
+    max_version: Any = None,
+    dl_device: Any = None,
+    copy: bool | None = None,
 ) -> Any:
     """The DLPack capsule of a tensor's memory.
 

@@ -12,7 +12,8 @@ from tessella.backends.array import check_count
 from tessella.backends.cpu.buffers import memory_for
 from tessella.dtypes import as_dtype
 from tessella.tensors.creation import asarray, checked_device, tracked
-from tessella.tensors.tensor import Tensor, default_float
+from tessella.tensors.surroundings import default_float
+from tessella.tensors.tensor import Tensor
 
 
 @public

@@ -6,14 +6,12 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
-
 from tessella import dtypes
 from tessella.arguments import public
 from tessella.arguments.gates import as_tensors
 from tessella.arguments.kinds import PerAxis, ShapeLike
 from tessella.backends.array import check_count, check_shape
-from tessella.backends.cpu.buffers import memory_for, require_available
+from tessella.backends.cpu.buffers import require_available
 from tessella.dtypes import DType
 from tessella.errors import ArgumentError, AxisError, ShapeError
 from tessella.primitives import Concatenate, Pad, Slice
@@ -22,14 +20,8 @@ from tessella.primitives.base import Shape, normalise_axes, normalise_axis, size
 from tessella.primitives.base import broadcast_shapes as _broadcast_shapes
 from tessella.primitives.window import Window
 from tessella.sizes import INTEGERS, as_integer
-from tessella.tensors.tensor import (
-    Axes,
-    Tensor,
-    apply,
-    fitting,
-    is_traced,
-    viewing,
-)
+from tessella.tensors.operands import Axes, fitting
+from tessella.tensors.tensor import Tensor, apply, is_traced, viewing
 
 
 @public
@@ -332,36 +324,6 @@ def tile(x: Tensor, /, *repetitions: PerAxis) -> Tensor:
 
 
 @public
-def repeat(x: Tensor, repeats: int | Tensor, /, axis: int | None = None) -> Tensor:
-    """Each element (along an axis) several times in a row, as in NumPy.
-
-    PyTorch's `x.repeat` puts the whole tensor beside itself, which is `tile` here.
-    """
-    if axis is None:
-        x, axis = reshape(x, (x.size,)), 0
-    place = normalise_axis(axis, x.ndim, "repeat")
-    counts = np.asarray(repeats.numpy() if isinstance(repeats, Tensor) else repeats)
-    if counts.dtype.kind not in "iu" or (counts < 0).any():
-        raise ArgumentError(f"repeat: repeats {repeats}; expected whole numbers of at least 0")
-    extent = x.shape[place]
-    if counts.size == 1:  # a new axis, repeated, and put together with the other
-        before, after, count = x.shape[:place], x.shape[place + 1 :], int(counts.reshape(()))
-        repeated = broadcast_to(expand_dims(x, place + 1), (*before, extent, count, *after))
-        return reshape(repeated, (*before, extent * count, *after))
-    if counts.shape != (extent,):
-        raise ShapeError(
-            f"repeat: {counts.size} repeats for axis {place} of size {extent}; give one "
-            "number, or one for each element"
-        )
-    with memory_for(8 * sum(counts.tolist())):  # as Python's integers, which do not overflow
-        order = np.repeat(np.arange(len(counts)), counts)
-    from tessella.tensors.creation import asarray
-    from tessella.tensors.indexing import take
-
-    return take(x, asarray(order), axis=place)
-
-
-@public
 def pad(x: Tensor, widths: Sequence[Sequence[int]], /, value: bool | int | float = 0.0) -> Tensor:
     """x with `value` around it: (before, after) for each axis.
 
@@ -419,31 +381,8 @@ def sliding_window(
     return viewing(apply(Window(*counts), (x,)), x)
 
 
-@public
-def tril(x: Tensor, /, k: int = 0) -> Tensor:
-    """The lower triangle of each matrix; zeros above diagonal k."""
-    return _triangle(x, lambda rows, columns: columns - rows <= k, "tril")
-
-
-@public
-def triu(x: Tensor, /, k: int = 0) -> Tensor:
-    """The upper triangle of each matrix; zeros below diagonal k."""
-    return _triangle(x, lambda rows, columns: columns - rows >= k, "triu")
-
-
-def _triangle(x: Tensor, inside: Any, name: str) -> Tensor:
-    from tessella.tensors.creation import arange
-    from tessella.tensors.elementwise import where
-
-    if x.ndim < 2:
-        raise ShapeError(f"{name}: shape {x.shape} holds no matrices; two axes are needed")
-    rows, columns = arange(x.shape[-2]), arange(x.shape[-1])
-    mask = inside(expand_dims(rows, 1), expand_dims(columns, 0))
-    return where(mask, x, x.__tessella_zero__())
-
-
 __all__ = [
     "broadcast_arrays", "broadcast_shapes", "broadcast_to", "concat", "expand_dims", "flatten",
-    "flip", "moveaxis", "pad", "permute_dims", "repeat", "reshape", "roll", "sliding_window",
-    "split", "squeeze", "stack", "swapaxes", "tile", "tril", "triu", "unstack",
+    "flip", "moveaxis", "pad", "permute_dims", "reshape", "roll", "sliding_window",
+    "split", "squeeze", "stack", "swapaxes", "tile", "unstack",
 ]  # fmt: skip

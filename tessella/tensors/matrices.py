@@ -16,7 +16,7 @@ from tessella.errors import ArgumentError, ShapeError
 from tessella.primitives.base import broadcast_shapes, normalise_axis
 from tessella.primitives.elementwise import Elementwise
 from tessella.scalar.function import ScalarFunction
-from tessella.tensors.creation import asarray
+from tessella.tensors.creation import arange, asarray
 from tessella.tensors.elementwise import where
 from tessella.tensors.linear import matmul, outer, tensordot, vecdot
 from tessella.tensors.manipulation import (
@@ -27,9 +27,10 @@ from tessella.tensors.manipulation import (
     reshape,
     roll,
 )
+from tessella.tensors.operands import Axes, require_all
 from tessella.tensors.scattering import embedded_diagonal, selected_diagonal
 from tessella.tensors.statistical import max, min, sum
-from tessella.tensors.tensor import Axes, Number, Tensor, apply, require_all
+from tessella.tensors.tensor import Number, Tensor, apply
 
 # The root of a sum of squares: its slope at 0 is taken as 0, as of |x| it is.
 _root = Elementwise(
@@ -346,7 +347,28 @@ def cdist(x1: Tensor, x2: Tensor, /, p: float = 2.0) -> Tensor:
     return norm(expand_dims(x1, -2) - expand_dims(x2, -3), p, -1)
 
 
+@public
+def tril(x: Tensor, /, k: int = 0) -> Tensor:
+    """The lower triangle of each matrix; zeros above diagonal k."""
+    return _triangle(x, lambda rows, columns: columns - rows <= k, "tril")
+
+
+@public
+def triu(x: Tensor, /, k: int = 0) -> Tensor:
+    """The upper triangle of each matrix; zeros below diagonal k."""
+    return _triangle(x, lambda rows, columns: columns - rows >= k, "triu")
+
+
+def _triangle(x: Tensor, inside: Any, name: str) -> Tensor:
+    if x.ndim < 2:
+        raise ShapeError(f"{name}: shape {x.shape} holds no matrices; two axes are needed")
+    rows, columns = arange(x.shape[-2]), arange(x.shape[-1])
+    mask = inside(expand_dims(rows, 1), expand_dims(columns, 0))
+    return where(mask, x, x.__tessella_zero__())
+
+
 __all__ = [
     "addmm", "addmv", "addr", "baddbmm", "bmm", "cdist", "cross", "diag", "diag_embed", "diagflat",
-    "diagonal", "dist", "dot", "ger", "inner", "kron", "mm", "mv", "norm", "trace", "tril_indices", "triu_indices", "vdot",
+    "diagonal", "dist", "dot", "ger", "inner", "kron", "mm", "mv", "norm", "trace", "tril",
+    "tril_indices", "triu", "triu_indices", "vdot",
 ]  # fmt: skip

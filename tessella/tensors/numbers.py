@@ -22,7 +22,8 @@ import numpy as np
 from tessella import autodiff, dtypes
 from tessella.dtypes import DType, as_dtype
 from tessella.sizes import Size
-from tessella.tensors.tensor import Tensor, default_float
+from tessella.tensors.surroundings import default_float
+from tessella.tensors.tensor import Tensor
 from tessella.tensors.tracing import Trace, is_open, user_line
 from tessella.tracing.guards import Source
 

@@ -19,7 +19,8 @@ from tessella.tensors.manipulation import (
     reshape,
     stack,
 )
-from tessella.tensors.tensor import Number, Operand, Tensor, apply, operand, require
+from tessella.tensors.operands import Operand, operand, require
+from tessella.tensors.tensor import Number, Tensor, apply
 
 
 def _places(x: Tensor, axis: int, index: Tensor, name: str) -> tuple[int, list[Tensor]]:

@@ -13,6 +13,7 @@ from tessella.dtypes import DType
 from tessella.errors import ArgumentError, ArgumentTypeError, AxisError, ShapeError
 from tessella.primitives.base import normalise_axis, size_of
 from tessella.sizes import INTEGERS
+from tessella.tensors.indexing import repeat
 from tessella.tensors.manipulation import (
     broadcast_arrays,
     broadcast_to,
@@ -22,7 +23,6 @@ from tessella.tensors.manipulation import (
     moveaxis,
     one_by_one,
     permute_dims,
-    repeat,
     reshape,
     split,
     swapaxes,

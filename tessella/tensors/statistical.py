@@ -28,9 +28,10 @@ from tessella.primitives.scan import (
 from tessella.scalar.function import ScalarFunction, scalar_function
 from tessella.sizes import is_greater, is_symbolic
 from tessella.tensors.creation import full
-from tessella.tensors.elementwise import imag, not_equal, real, zip_with
+from tessella.tensors.elementwise import imag, not_equal, real, where, zip_with
 from tessella.tensors.manipulation import concat, reshape
-from tessella.tensors.tensor import Axes, Tensor, apply, axes_of
+from tessella.tensors.operands import Axes, axes_of
+from tessella.tensors.tensor import Tensor, apply
 from tessella.tracebacks import users_frames
 
 _squared_difference = Elementwise(
@@ -220,8 +221,6 @@ def logsumexp(x: Tensor, /, axis: Axes = None, keepdims: bool = False) -> Tensor
     >>> ts.logsumexp(ts.asarray([0.0, 0.0])), ts.logsumexp(ts.zeros(0))
     (tensor(0.6931), tensor(-inf))
     """
-    from tessella.tensors.elementwise import where
-
     kind = dtypes.result_float(x.dtype)
     wide = widened(x.astype(kind))
     axes = axes_of(x, axis, "logsumexp")

@@ -11,11 +11,14 @@ from tessella.errors import ArgumentError, ShapeError
 from tessella.primitives.base import normalise_axis
 from tessella.tensors.creation import asarray
 from tessella.tensors.elementwise import isnan, where
+from tessella.tensors.indexing import take_along_axis
 from tessella.tensors.linear import matmul
 from tessella.tensors.manipulation import expand_dims, moveaxis, reshape
-from tessella.tensors.sorting import TopK, sort, top_k
+from tessella.tensors.operands import Axes, require
+from tessella.tensors.scattering import selected_diagonal
+from tessella.tensors.sorting import TopK, argsort, sort, top_k
 from tessella.tensors.statistical import cumulative_prod, cumulative_sum, max, mean, min, sum
-from tessella.tensors.tensor import Axes, Tensor, require
+from tessella.tensors.tensor import Tensor
 
 _INTERPOLATIONS = ("linear", "lower", "higher", "midpoint", "nearest")
 
@@ -63,9 +66,6 @@ def topk(x: Tensor, k: int, /, axis: int = -1, largest: bool = True, sorted: boo
     """
     if largest:
         return top_k(x, k, axis=axis)
-    from tessella.tensors.indexing import take_along_axis
-    from tessella.tensors.sorting import argsort
-
     place = normalise_axis(axis, x.ndim, "topk")
     if not 0 <= k <= x.shape[place]:
         raise ArgumentError(f"topk: k is {k!r}; expected 0 to {x.shape[place]}, the axis' size")
@@ -191,8 +191,6 @@ def _shares(q: float | Tensor, name: str) -> Tensor:
 
 def _between(rows: Tensor, shares: Tensor, interpolation: str, name: str) -> Tensor:
     """The elements at some shares of sorted rows, of those that are not NaN; (..., shares)."""
-    from tessella.tensors.indexing import take_along_axis
-
     if interpolation not in _INTERPOLATIONS:
         raise ArgumentError(
             f"{name}: interpolation is {interpolation!r}; expected one of {', '.join(_INTERPOLATIONS)}"
@@ -256,8 +254,6 @@ def corrcoef(x: Tensor, /) -> Tensor:
     >>> corrcoef(ts.asarray([[0.0, 1.0, 2.0], [2.0, 1.0, 0.0]])).tolist()
     [[1.0, -1.0], [-1.0, 1.0]]
     """
-    from tessella.tensors.scattering import selected_diagonal
-
     covariance = cov(x)
     if covariance.ndim == 0:
         return covariance / covariance

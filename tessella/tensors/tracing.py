@@ -15,7 +15,6 @@ another transformation. What belongs to a trace further out is a tensor from out
 
 from __future__ import annotations
 
-import functools
 import sys
 from collections.abc import Callable, Generator, Iterator, Sequence
 from types import FrameType
@@ -231,10 +230,8 @@ class Trace:
 
     def detached(self, tensor: Any) -> Any:
         """The same data without history."""
-        from tessella.tensors.tensor import _make
-
         self.value_of(tensor)
-        return _make(tensor._value, None, 0)
+        return tensor.__tessella_holding__(tensor._value)
 
     def random_key(self, generator: Any) -> Any:
         """The key of the next draw from a generator."""
@@ -299,15 +296,13 @@ class Trace:
         if entry is None:
             entry = self.gradients[id(tensor)] = Gradient(tensor)
         if not entry.written and not entry.read:
-            from tessella.tensors.tensor import from_array
-
             entry.read = True
             before = tensor._grad
             if before is not None:
                 array = before._value
                 entry.initial = Value(array.layout.shape, array.layout.dtype, "gradient")
                 traced: Any = Traced(self, entry.initial, array.layout)
-                entry.current = from_array(traced)
+                entry.current = tensor.__tessella_holding__(traced)
         return entry.current
 
     def set_gradient(self, tensor: Any, gradient: Any) -> None:
@@ -505,28 +500,15 @@ def line_of(known: Callable[[Any], Where | None]) -> Where:
     frames tell whose gradient is being computed, and `known` which line made that node's result.
     """
     frame: FrameType | None = sys._getframe(1)
-    variables = _differentiating()
     while frame is not None and frame.f_code.co_filename.startswith(NOT_USERS):
-        variable = variables.get(id(frame.f_code))
-        if variable is not None:
-            node = frame.f_locals[variable]
+        if id(frame.f_code) in autodiff.WALKING:
+            node = frame.f_locals.get("node")
             outputs = getattr(node, "outputs", None)  # a leaf has none
             where = known(outputs[0]) if outputs else None
             if where is not None:
                 return Where(where.file, where.line, where.function, backward=True)
         frame = frame.f_back
     return where_of(frame)
-
-
-@functools.cache
-def _differentiating() -> dict[int, str]:
-    """The code that computes the gradient of a node, or adds some up, and its variable for the node.
-
-    By id: the hash of code is that of all its instructions.
-    """
-    from tessella.tensors.tensor import TensorNode
-
-    return {id(TensorNode.pull.__code__): "self", id(autodiff._Pending.add.__code__): "node"}
 
 
 class Lines:

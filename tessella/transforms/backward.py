@@ -21,7 +21,7 @@ from tessella.compiler.observe import compiling
 from tessella.errors import GradientError
 from tessella.primitives.graph import Graph, Value
 from tessella.sizes import Binding, Scope
-from tessella.tensors.tensor import Tensor, _make, filled
+from tessella.tensors.tensor import Tensor, filled, new_handle
 from tessella.tensors.tracing import Trace
 from tessella.transforms.recording import Recorded, replay
 from tessella.transforms.reverse_mode import variables_of
@@ -44,7 +44,7 @@ class Backward:
         count = len(trace.nodes)
         self.cotangents = [Value(y.shape, y.dtype, "cotangent") for y in results]
         roots = [
-            ((y._node, y._output), _make(trace.traced(ct), None, 0))  # type: ignore[arg-type]
+            ((y._node, y._output), new_handle(trace.traced(ct), None, 0))  # type: ignore[arg-type]
             for y, ct in zip(results, self.cotangents, strict=True)
         ]
         edges = [(x._node, x._output) for x in targets]
@@ -98,7 +98,7 @@ class Backward:
         """
         parents = tuple(None if x._node is None else (x._node, x._output) for x in targets)
         layouts = [array.layout for array in results]
-        saved = [_make(x._value, x._node, x._output) for x in targets]
+        saved = [new_handle(x._value, x._node, x._output) for x in targets]
 
         def pullback(cotangents: list[Any]) -> Sequence[Any]:
             if (
@@ -134,7 +134,7 @@ class Backward:
     ) -> list[Tensor | None]:
         """The gradients, in the graph that another function is written down in."""
         given = [*cotangents, *[None] * (len(layouts) - len(cotangents))]
-        inputs = [_make(array, None, 0) for array in residuals]
+        inputs = [new_handle(array, None, 0) for array in residuals]
         inputs += [
             filled(0, layout.shape, layout.dtype) if ct is None else ct
             for ct, layout in zip(given, layouts, strict=True)
@@ -154,7 +154,7 @@ class Backward:
                 else:
                     self.program = self.programs.program(layouts, self.binding)
         outputs = iter(self.program.run(inputs))
-        return [None if g is None else _make(next(outputs), None, 0) for g in self.gradients]
+        return [None if g is None else new_handle(next(outputs), None, 0) for g in self.gradients]
 
 
 def backward_of(

@@ -10,7 +10,7 @@ from tessella.errors import ArgumentError
 from tessella.primitives.base import Spec
 from tessella.primitives.graph import Graph, Value
 from tessella.primitives.random import fold_key
-from tessella.tensors.tensor import Tensor, _make
+from tessella.tensors.tensor import Tensor, new_handle
 from tessella.tensors.tracing import user_line
 from tessella.transforms.recording import InnerTrace, Recorded, record, replay
 
@@ -39,7 +39,7 @@ class LoopTrace(InnerTrace):
         key = super().random_key(generator)
         if self.turn is None:
             value = Value((), dtypes.uint32, "turn")
-            self.turn = _make(self.traced(value), None, 0)  # type: ignore[arg-type]
+            self.turn = new_handle(self.traced(value), None, 0)  # type: ignore[arg-type]
         found: Tensor = fold_key(key, self.turn)
         return found
 

@@ -34,7 +34,8 @@ from tessella.sizes import Size
 from tessella.tensors.creation import arange, full
 from tessella.tensors.elementwise import clip
 from tessella.tensors.manipulation import concat, flip, stack
-from tessella.tensors.tensor import Tensor, _make, operand
+from tessella.tensors.operands import operand
+from tessella.tensors.tensor import Tensor, new_handle
 from tessella.tensors.tracing import user_line
 from tessella.tracebacks import users_frames
 from tessella.transforms import trees
@@ -413,7 +414,7 @@ def _known(function: Callable[..., Any], operands: Sequence[Any]) -> Any:
 
 def _own(leaf: Any) -> Any:
     """A handle of its own on the data of a tensor: if a function rebinds it, whoever gave it keeps theirs."""
-    return _make(leaf._value, leaf._node, leaf._output) if isinstance(leaf, Tensor) else leaf
+    return new_handle(leaf._value, leaf._node, leaf._output) if isinstance(leaf, Tensor) else leaf
 
 
 def _chosen(functions: Sequence[Callable[..., Any]], number: int) -> Callable[..., Any]:

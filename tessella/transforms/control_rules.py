@@ -21,7 +21,7 @@ from tessella.tensors.elementwise import clip, where
 from tessella.tensors.indexing import take
 from tessella.tensors.manipulation import broadcast_to, stack
 from tessella.tensors.statistical import argmax
-from tessella.tensors.tensor import Tensor, _make, _record, apply, filled
+from tessella.tensors.tensor import Tensor, apply, filled, new_handle, recorded
 from tessella.transforms.batching import Collective, axis_names_in, vmap
 from tessella.transforms.closed import again, graph_of, inlined
 from tessella.transforms.custom_rules import CustomCall
@@ -50,8 +50,8 @@ def _inlined(primitive: Any, tensors: Sequence[Tensor]) -> list[Tensor]:
     graphs, read = inlined(primitive.name, list(primitive.graphs.values()))
     values = _mode.trace.record(primitive.with_graphs(graphs), [*tensors, *read])
     if autodiff.is_enabled() and any(x._node is not None for x in tensors):
-        return list(_record(primitive, tensors, values))
-    return [_make(value, None, 0) for value in values]
+        return list(recorded(primitive, tensors, values))
+    return [new_handle(value, None, 0) for value in values]
 
 
 def _calls_rules(graph: Graph) -> bool:

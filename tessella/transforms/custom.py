@@ -16,7 +16,7 @@ import numpy as np
 from tessella import autodiff
 from tessella.arguments import public
 from tessella.errors import ArgumentError, ArgumentTypeError, GradientError
-from tessella.tensors.tensor import Tensor, _make
+from tessella.tensors.tensor import Tensor, new_handle
 from tessella.tracebacks import users_frames
 from tessella.transforms import trees
 from tessella.transforms.custom_rules import Call, JVPRule, VJPRule, name_of
@@ -41,7 +41,7 @@ def stop_gradient(tree: Any) -> Any:
             return leaf
         if not leaf.dtype.is_float or not isinstance(_mode.trace, InnerTrace):
             return leaf.detach()
-        return _make(evaluate(STOP_GRADIENT, (leaf,))._value, None, 0)
+        return new_handle(evaluate(STOP_GRADIENT, (leaf,))._value, None, 0)
 
     return trees.map_leaves(stopped, tree)
 

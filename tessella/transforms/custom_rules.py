@@ -19,7 +19,7 @@ from tessella.primitives.base import Primitive, Spec
 from tessella.primitives.graph import Node as GraphNode
 from tessella.primitives.graph import Value
 from tessella.primitives.movement import move_axis
-from tessella.tensors.tensor import Tensor, _make, filled
+from tessella.tensors.tensor import Tensor, filled, new_handle
 from tessella.tensors.tracing import line_of
 from tessella.transforms import trees
 from tessella.transforms.batching import axis_names_in, vmap
@@ -124,18 +124,18 @@ class Rule(abc.ABC):
         where = line_of(lambda made: None)
         node = GraphNode(primitive, [trace.value_of(x) for x in tensors], values, where)
         trace.nodes.append(node)
-        made = iter([_make(trace.traced(value), None, 0) for value in values])  # type: ignore[arg-type]
+        made = iter([new_handle(trace.traced(value), None, 0) for value in values])  # type: ignore[arg-type]
         if any(x._node is not None for x in tensors) and autodiff.is_enabled():
             outputs = list(made)
             tape = self.tape_node(tensors, outputs)
-            made = iter([_make(y._value, tape, i) for i, y in enumerate(outputs)])
+            made = iter([new_handle(y._value, tape, i) for i, y in enumerate(outputs)])
         shown = [next(made) if isinstance(leaf, Value) else leaf for leaf in leaves]
         return shown, recorded.structure
 
     def tape_node(self, tensors: Sequence[Tensor], outputs: Sequence[Tensor]) -> Node:
         """The node of a call whose pullback does the forward pass again."""
         parents = tuple([None if x._node is None else (x._node, x._output) for x in tensors])
-        saved = [_make(x._value, x._node, x._output) for x in tensors]
+        saved = [new_handle(x._value, x._node, x._output) for x in tensors]
 
         def pullback(cotangents: list[Any]) -> Sequence[Any]:
             return self.pull(saved, _full(cotangents, outputs))
@@ -224,13 +224,13 @@ class VJPRule(Rule):
     def on_the_tape(self, tensors: Sequence[Tensor]) -> tuple[list[Any], Any]:
         if not (autodiff.is_enabled() and any(x._node is not None for x in tensors)):
             return trees.results_of(self.plain(*tensors))
-        cut = [_make(held(x), None, 0) for x in tensors]
+        cut = [new_handle(held(x), None, 0) for x in tensors]
         with autodiff.set_enabled(False):
             result, residuals = self._forward(*cut)
         leaves, structure = self._leaves(result)
         outputs = [leaf for leaf in leaves if isinstance(leaf, Tensor)]
         parents = tuple([None if x._node is None else (x._node, x._output) for x in tensors])
-        saved = [_make(x._value, x._node, x._output) for x in tensors]
+        saved = [new_handle(x._value, x._node, x._output) for x in tensors]
 
         def pullback(cotangents: list[Any]) -> Sequence[Any]:
             full = _full(cotangents, outputs)
@@ -318,7 +318,7 @@ class JVPRule(Rule):
     def on_the_tape(self, tensors: Sequence[Tensor]) -> tuple[list[Any], Any]:
         if not (autodiff.is_enabled() and any(x._node is not None for x in tensors)):
             return trees.results_of(self.plain(*tensors))
-        cut = [_make(held(x), None, 0) for x in tensors]
+        cut = [new_handle(held(x), None, 0) for x in tensors]
         with autodiff.set_enabled(False):
             leaves, self.structure = trees.results_of(self.plain(*cut))
         outputs = [leaf for leaf in leaves if isinstance(leaf, Tensor)]
@@ -384,7 +384,7 @@ def _on_the_node(node: Node, leaves: Sequence[Any]) -> list[Any]:
     """The leaves of a result, its tensors as the outputs of a node of the tape."""
     numbers = itertools.count()
     return [
-        _make(leaf._value, node, next(numbers)) if isinstance(leaf, Tensor) else leaf
+        new_handle(leaf._value, node, next(numbers)) if isinstance(leaf, Tensor) else leaf
         for leaf in leaves
     ]
 

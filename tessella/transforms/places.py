@@ -27,7 +27,7 @@ from tessella.backends.cpu.buffers import is_own
 from tessella.backends.cpu.watch import Word, held, is_of_class, refers
 from tessella.backends.writing import stored_address
 from tessella.errors import ConfigurationError
-from tessella.tensors.tensor import Tensor, _make
+from tessella.tensors.tensor import Tensor, new_handle
 from tessella.weak import WeakValues
 
 VARIABLE = "TESSELLA_IN_PLACE"
@@ -186,7 +186,7 @@ class GradientPlace(Place):
         if array is self.array and self.gradient is not None:
             self.tensor._grad = self.gradient
         elif self.now() is not array:
-            self.tensor._grad = _make(array, None, 0)
+            self.tensor._grad = new_handle(array, None, 0)
         self.remember()
 
     def remember(self) -> None:

@@ -19,7 +19,7 @@ from tessella.primitives.base import Primitive, Spec
 from tessella.primitives.elementwise import Elementwise
 from tessella.primitives.graph import Graph, Node, Value
 from tessella.scalar.function import ScalarFunction
-from tessella.tensors.tensor import Tensor, _make, apply, from_array, perform
+from tessella.tensors.tensor import Tensor, apply, from_array, new_handle, perform
 from tessella.tensors.tracing import Trace, attributed, outside, tracing, user_line
 from tessella.tracing.guards import Guard
 from tessella.transforms import trees
@@ -58,7 +58,7 @@ class InnerTrace(Trace):
         """No gradient goes through it, of whatever kind: the graph says so."""
         if not tensor.dtype.is_float:
             return super().detached(tensor)
-        return _make(self.record(STOP_GRADIENT, (tensor,)), None, 0)
+        return new_handle(self.record(STOP_GRADIENT, (tensor,)), None, 0)
 
     def record(self, primitive: Primitive, tensors: Sequence[Any]) -> Any:
         made = super().record(primitive, tensors)
@@ -68,7 +68,7 @@ class InnerTrace(Trace):
 
     def captured(self, tensor: Tensor) -> Tensor:
         """What stands here for a tensor from outside."""
-        return _make(self.traced(self.value_of(tensor)), None, 0)  # type: ignore[arg-type]
+        return new_handle(self.traced(self.value_of(tensor)), None, 0)  # type: ignore[arg-type]
 
     def random_key(self, generator: Any) -> Tensor:
         with outside(self):
@@ -83,7 +83,7 @@ class InnerTrace(Trace):
                 if self.outer is None:
                     tensor = from_array(read())
                 else:
-                    tensor = _make(self.outer.number(key, read, like, hint), None, 0)  # type: ignore[arg-type]
+                    tensor = new_handle(self.outer.number(key, read, like, hint), None, 0)  # type: ignore[arg-type]
             found = self.numbers[key] = self.value_of(tensor), read
         return self.traced(found[0])
 
@@ -107,7 +107,7 @@ class InnerTrace(Trace):
         """One that is read anew for every call of the program around is known in this one."""
         if self.outer is None or self.outer.array_from_outside(array) is None:
             return None
-        tensor = _make(self.outer.array_from_outside(array), None, 0)  # type: ignore[arg-type]
+        tensor = new_handle(self.outer.array_from_outside(array), None, 0)  # type: ignore[arg-type]
         self._held.append(tensor)
         return self.traced(self.value_of(tensor))
 
@@ -172,7 +172,7 @@ def record(
     with tracing(trace):
         layouts = [contiguous_layout(tuple(spec.shape), spec.dtype) for spec in specs]
         arguments: list[Any] = [
-            _make(trace.argument(layout, name), None, 0)  # type: ignore[arg-type]
+            new_handle(trace.argument(layout, name), None, 0)  # type: ignore[arg-type]
             for layout in layouts
         ]
         result = function(*arguments)

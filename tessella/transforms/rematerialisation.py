@@ -21,7 +21,7 @@ from tessella.errors import ArgumentTypeError
 from tessella.primitives.barrier import Barrier
 from tessella.primitives.base import Spec
 from tessella.primitives.graph import Value
-from tessella.tensors.tensor import Tensor, _make
+from tessella.tensors.tensor import Tensor, new_handle
 from tessella.tracebacks import users_frames
 from tessella.transforms import trees
 from tessella.transforms.batching import vmap
@@ -86,13 +86,15 @@ class _Again(Rule):
         self.plain, self.name = plain, name
 
     def on_the_tape(self, tensors: Sequence[Tensor]) -> tuple[list[Any], Any]:
-        cut = [_make(held(x), None, 0) for x in tensors]
+        cut = [new_handle(held(x), None, 0) for x in tensors]
         with autodiff.set_enabled(False):
             leaves, structure = trees.flatten(list(self.plain(*cut)))
         if not any(x._node is not None for x in tensors):
             return leaves, structure
         node = self.tape_node(tensors, leaves)
-        shown = [_make(y._value, node, i) if y.dtype.is_float else y for i, y in enumerate(leaves)]
+        shown = [
+            new_handle(y._value, node, i) if y.dtype.is_float else y for i, y in enumerate(leaves)
+        ]
         return shown, structure
 
     def pull(self, tensors: Sequence[Tensor], cotangents: Sequence[Tensor]) -> Sequence[Any]:

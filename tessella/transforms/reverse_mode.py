@@ -20,7 +20,7 @@ from tessella.arguments.kinds import an, shown
 from tessella.autodiff import Edge, Leaf, Node
 from tessella.blocks import restoring
 from tessella.errors import ArgumentError, ArgumentTypeError, GradientError, ShapeError
-from tessella.tensors.tensor import Tensor, _make, filled
+from tessella.tensors.tensor import Tensor, filled, new_handle
 from tessella.tensors.tracing import user_line
 from tessella.tracebacks import calls_users, users_frames
 from tessella.transforms import trees
@@ -368,7 +368,7 @@ class Variables:
         self.nodes.append(node)
         self.own.add(node)
         self.leaves[number] = tensor
-        return _make(tensor._value, node, 0)
+        return new_handle(tensor._value, node, 0)
 
     def _enter_module(self, module: Any, nodes: dict[str, Node]) -> None:
         parameters = dict(module.named_parameters())
@@ -423,7 +423,7 @@ def without_history(leaf: Any) -> Any:
         return leaf
     if autodiff.is_enabled() and goes_outside([((leaf._node, leaf._output), None)]):
         return leaf
-    return _make(leaf._value, None, 0)
+    return new_handle(leaf._value, None, 0)
 
 
 def goes_outside(roots: Sequence[tuple[Edge, Any]]) -> bool:

@@ -14,7 +14,8 @@ from tessella.compiler.steps import INPUT
 from tessella.garbage import collector_paused
 from tessella.primitives.graph import Where
 from tessella.sizes import Binding
-from tessella.tensors.tensor import Tensor, _accumulate, _make
+from tessella.tensors.gradients import accumulate_in
+from tessella.tensors.tensor import Tensor, new_handle
 from tessella.tensors.tracing import ForeignArray
 from tessella.transforms.backward import Backward
 from tessella.transforms.given import change
@@ -128,9 +129,9 @@ class Specialisation:
         if self.after or self.argument_gradients:
             self._finish(outputs, tensors)
         if self.only is not None:
-            return _make(outputs[self.only], None, 0)
+            return new_handle(outputs[self.only], None, 0)
         leaves: list[Any] = [
-            _make(outputs[leaf.number], None, 0) if type(leaf) is Output else leaf
+            new_handle(outputs[leaf.number], None, 0) if type(leaf) is Output else leaf
             for leaf in self.returned
         ]
         return self._result(leaves, handles, given, tree)
@@ -182,7 +183,7 @@ class Specialisation:
     def _finish(self, outputs: Sequence[Array], tensors: Sequence[Tensor]) -> None:
         """What else the function did: gradients of arguments, draws of random numbers."""
         for number, output in self.argument_gradients:
-            _accumulate(tensors[number], _make(outputs[output], None, 0))
+            accumulate_in(tensors[number], new_handle(outputs[output], None, 0))
         for action in self.after:
             action()
 
@@ -216,9 +217,9 @@ class Specialisation:
             if type(leaf) is not Output:
                 leaves.append(leaf)
             elif leaf.number in shown:
-                leaves.append(_make(outputs[leaf.number], node, shown.index(leaf.number)))
+                leaves.append(new_handle(outputs[leaf.number], node, shown.index(leaf.number)))
             else:
-                leaves.append(_make(outputs[leaf.number], None, 0))
+                leaves.append(new_handle(outputs[leaf.number], None, 0))
         return self._result(leaves, handles, floats, tree)
 
     def _forward(
@@ -231,7 +232,7 @@ class Specialisation:
         graph = self.program.traced
 
         def forward(targets: Sequence[Tensor]) -> list[Tensor]:
-            given = [_make(array, None, 0) for array in inputs]
+            given = [new_handle(array, None, 0) for array in inputs]
             for place, tensor in zip(places, targets, strict=True):
                 given[place] = tensor
             found = replay(Recorded(graph, [], [], None, set()), given)

@@ -29,8 +29,9 @@ from tessella.errors import SideEffectError
 from tessella.garbage import collector_paused
 from tessella.primitives.graph import Graph, Value
 from tessella.sizes import Binding, Scope, Size
+from tessella.tensors.gradients import leaf_of
 from tessella.tensors.numbers import FLOATS, TracedNumber, number_dtype
-from tessella.tensors.tensor import Tensor, _leaf, _make
+from tessella.tensors.tensor import Tensor, new_handle
 from tessella.tensors.tracing import Trace, Traced, tracing, user_line
 from tessella.tracebacks import calls_users
 from tessella.tracing.guards import Source, kind_guard, layout_guard, value_guard
@@ -152,7 +153,7 @@ class TracedFunction:
             if capture.tensor._node is not None and not isinstance(capture.tensor._node, Leaf)
         ]
         self._read_by_path(trace)
-        histories = [_make(t._value, t._node, t._output) for t in self.with_history]
+        histories = [new_handle(t._value, t._node, t._output) for t in self.with_history]
         written = [_kept(trace, write.value) for write in self.writes]
         result = _kept(trace, result)
         contents = [list(container.items) for container in self.containers]
@@ -201,7 +202,7 @@ class TracedFunction:
             del trace.captures[id(tensor)]
             layout = capture.array.layout
             self.at_places.append((capture.value, layout, _reads(source)))
-            self._moved[id(tensor)] = _make(trace.traced(capture.value), None, 0)  # type: ignore[arg-type]
+            self._moved[id(tensor)] = new_handle(trace.traced(capture.value), None, 0)  # type: ignore[arg-type]
             trace.guards.replace(layout_guard(source, type(tensor), layout))
 
     def _arguments(self, trace: Trace, tree: Any, shapes: Sequence[Any] | None) -> Any:
@@ -212,7 +213,7 @@ class TracedFunction:
             if given is not None:
                 layout = contiguous_layout(next(given), layout.dtype)
             self.count += 1
-            return _make(trace.argument(layout, hint), None, 0)  # type: ignore[arg-type]
+            return new_handle(trace.argument(layout, hint), None, 0)  # type: ignore[arg-type]
 
         def traced(leaf: Any) -> Any:
             if isinstance(leaf, Whole):
@@ -237,7 +238,7 @@ class TracedFunction:
                 return same
             made = of[id(leaf)] = handle(argument(leaf._value.layout, "argument"))
             if leaf._node is not None:
-                made._node = _leaf(made)
+                made._node = leaf_of(made)
                 self.inner.append(made)
                 self.inner_numbers.append(self.count - 1)
             return made
@@ -498,7 +499,7 @@ def _number_from_outside(trace: Trace, source: Source, value: Any) -> TracedNumb
         return number_array(source.get())
 
     array = trace.number(("outside", *source.id), read, number_array(value), source.text)
-    tensor = _make(array, None, 0)  # type: ignore[arg-type]
+    tensor = new_handle(array, None, 0)  # type: ignore[arg-type]
     return TracedNumber(trace, value, tensor, frozenset([source]), lambda given: source.get())
 
 
@@ -527,7 +528,7 @@ def _number_of(trace: Trace, size: Size) -> TracedNumber:
     """A size as a number that takes part in floating-point arithmetic."""
     key = "size", size.terms
     traced = trace.number(key, SizeNumber(size), number_array(0.0), str(size))  # type: ignore[arg-type]
-    tensor = _make(traced, None, 0)  # type: ignore[arg-type]
+    tensor = new_handle(traced, None, 0)  # type: ignore[arg-type]
     return TracedNumber(trace, size.hint, tensor, frozenset([size]), lambda given: size.hint)
 
 

@@ -80,9 +80,9 @@ def test_numbers_that_are_made_once_are_not_written():
     """Whatever gives one of them back."""
     found = ts.broadcast_to(ts.asarray(2.0), (1,)) * 1.0
     assert is_writable(found)
-    from tessella.tensors.tensor import _scalar
+    from tessella.tensors.operands import scalar_beside
 
-    assert not is_writable(_scalar(2.5, ts.float32))
+    assert not is_writable(scalar_beside(2.5, ts.float32))
 
 
 @pytest.mark.peers

@@ -13,8 +13,9 @@ from tessella.sizes import is_greater
 from tessella.tensors.elementwise import zip_with
 from tessella.tensors.generator import default
 from tessella.tensors.manipulation import reshape
+from tessella.tensors.operands import unary
 from tessella.tensors.statistical import narrowed, widened
-from tessella.tensors.tensor import Tensor, unary
+from tessella.tensors.tensor import Tensor
 
 
 @public

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from tessella.arguments import public
 from tessella.tensors import elementwise
-from tessella.tensors.tensor import Operand, Tensor
+from tessella.tensors.operands import Operand
+from tessella.tensors.tensor import Tensor
 
 
 @public

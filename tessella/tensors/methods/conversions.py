@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from tessella import dtypes
-from tessella.arguments import refuse
+from tessella.arguments import public, refuse
 from tessella.arguments.kinds import shown
+from tessella.dtypes import as_dtype
 from tessella.errors import ArgumentTypeError, DeviceError
 from tessella.primitives.base import normalise_axis
-
-if TYPE_CHECKING:
-    from tessella.tensors.tensor import Tensor
+from tessella.primitives.elementwise import cast_to
+from tessella.tensors.creation import checked_device
+from tessella.tensors.tensor import Tensor, apply
 
 
 class Facts:
@@ -81,6 +82,43 @@ class Facts:
         return found
 
 
+class Copies:
+    """The same numbers as any dtype, elsewhere, in memory of their own."""
+
+    __slots__ = ()
+
+    def astype(self: Any, dtype: Any, copy: bool = True, **others: Any) -> Tensor:
+        """The elements as another dtype."""
+        if others:
+            refuse("astype", others, "dtype", "copy")
+        target = as_dtype(dtype)
+        if target is self.dtype:
+            return self
+        return apply(cast_to(target), (self,))
+
+    @public
+    def to_device(self: Any, device: Any, /, *, stream: Any = None) -> Tensor:
+        """The tensor on a device; there is only 'cpu' yet.
+
+        Raises:
+            DeviceError: there is no such device.
+        """
+        checked_device(device)
+        return self
+
+    def copy(self: Any, **others: Any) -> Tensor:
+        """The same elements in memory of their own, in row-major order."""
+        if others:
+            refuse("copy", others)
+        return apply(cast_to(self.dtype), (self,))
+
+    def contiguous(self: Any, **others: Any) -> Tensor:
+        """The tensor itself if its elements lie in row-major order, else a copy that does."""
+        if others:
+            refuse("contiguous", others)
+        return self if self._value.layout.contiguous else self.copy()
+
+
 class Conversions:
     """The same numbers as another dtype. (These names hide the built-in ones in this class.)"""
 
@@ -96,8 +134,6 @@ class Conversions:
         >>> ts.asarray([1.5]).to(ts.int64), ts.asarray([1.5]).to("cpu")
         (tensor([1]), tensor([1.5]))
         """
-        from tessella.tensors.tensor import Tensor
-
         if others:
             where = (*where, *_other(others))
         for wanted in where:
@@ -131,8 +167,6 @@ class Conversions:
         >>> ts.asarray([1]).type_as(ts.ones(1))
         tensor([1.])
         """
-        from tessella.tensors.tensor import Tensor
-
         if not isinstance(tensor, Tensor):
             raise ArgumentTypeError(
                 f"type_as: {shown(tensor)} was given; expected a Tensor; use x.astype(dtype) for a dtype"

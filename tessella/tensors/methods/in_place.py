@@ -7,14 +7,11 @@ PyTorch would write to the tensor it is a view of, says so instead.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from tessella.arguments import public, refuse, was_refused
-from tessella.arguments.kinds import shown
+from tessella.arguments import public, was_refused
 from tessella.errors import ArgumentTypeError
-
-if TYPE_CHECKING:
-    from tessella.tensors.tensor import Tensor
+from tessella.tensors.tensor import Tensor
 
 
 def _in_place(name: str) -> Callable[..., Tensor]:
@@ -156,8 +153,6 @@ class InPlace:
         >>> ts.zeros(2).fill_(7.0)
         tensor([7., 7.])
         """
-        from tessella.tensors.tensor import Tensor
-
         if isinstance(value, Tensor) and value.ndim:
             raise ArgumentTypeError(
                 f"fill_: value has shape {value.shape}; expected a number, or a tensor of one; x.copy_(value) takes more"
@@ -166,7 +161,7 @@ class InPlace:
             raise ArgumentTypeError(
                 f"fill_: {value} does not fit in {self.dtype.name}; expected a real number"
             )
-        return _stand_for(self, self.new_full(self.shape, value), "fill_")
+        return stand_for(self, self.new_full(self.shape, value), "fill_")
 
     @public
     def zero_(self: Any) -> Tensor:
@@ -176,7 +171,7 @@ class InPlace:
         >>> ts.ones(2).zero_()
         tensor([0., 0.])
         """
-        return _stand_for(self, self.new_zeros(self.shape), "zero_")
+        return stand_for(self, self.new_zeros(self.shape), "zero_")
 
     def copy_(self: Any, src: Any, non_blocking: Any = False) -> Tensor:
         """Let this tensor stand for the numbers of another one, broadcast to its shape and made its dtype.
@@ -185,37 +180,11 @@ class InPlace:
         >>> ts.zeros((2, 2)).copy_(ts.asarray([1, 2])).tolist()
         [[1.0, 2.0], [1.0, 2.0]]
         """
-        from tessella.tensors.tensor import Tensor
-
         given = src if isinstance(src, Tensor) else self.new_tensor(src)
-        return _stand_for(self, given.broadcast_to(self.shape).astype(self.dtype).copy(), "copy_")
-
-    def uniform_(self: Any, low: float = 0.0, high: float = 1.0, **others: Any) -> Tensor:
-        """Let this tensor stand for numbers spread evenly over [low, high), by the default generator."""
-        from tessella.tensors.generator import default
-
-        refuse("uniform_", others, "low", "high")
-        _require_numbers("uniform_", low=low, high=high)
-        drawn = default.uniform(self.shape, low, high, dtype=self.dtype)
-        return _stand_for(self, drawn, "uniform_")
-
-    def normal_(self: Any, mean: float = 0.0, std: float = 1.0, **others: Any) -> Tensor:
-        """Let this tensor stand for normally distributed numbers, by the default generator."""
-        from tessella.tensors.generator import default
-
-        refuse("normal_", others, "mean", "std")
-        _require_numbers("normal_", mean=mean, std=std)
-        return _stand_for(self, default.normal(self.shape, mean, std, dtype=self.dtype), "normal_")
+        return stand_for(self, given.broadcast_to(self.shape).astype(self.dtype).copy(), "copy_")
 
 
-def _require_numbers(name: str, **numbers: Any) -> None:
-    for argument, value in numbers.items():
-        known = isinstance(value, (int, float)) and not isinstance(value, bool)
-        if not known and not hasattr(type(value), "__tessella_operand__"):  # or traced
-            raise ArgumentTypeError(f"{name}: {argument} is {shown(value)}; expected a number")
-
-
-def _stand_for(tensor: Any, result: Any, spelled: str) -> Tensor:
+def stand_for(tensor: Any, result: Any, spelled: str) -> Tensor:
     tensor._refuse_if_view(spelled)
     rebound: Tensor = tensor._rebind(result, spelled)
     return rebound

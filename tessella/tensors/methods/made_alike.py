@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from tessella.arguments import refuse
-
-if TYPE_CHECKING:
-    from tessella.tensors.tensor import Tensor
+from tessella.tensors.creation import asarray, empty, full, ones, tensor, tracked, zeros
+from tessella.tensors.tensor import Tensor
 
 _OPTIONS = ("dtype", "device", "requires_grad")
 
@@ -38,8 +37,6 @@ class MadeAlike:
         >>> ts.ones(1).new_tensor([1, 2])
         tensor([1., 2.])
         """
-        from tessella.tensors.creation import tensor
-
         return tensor(data, **_options(self, "new_tensor", options))
 
     def new_zeros(self: Any, *shape: Any, **options: Any) -> Tensor:
@@ -49,30 +46,21 @@ class MadeAlike:
         >>> ts.ones(1, dtype=ts.int32).new_zeros(2, 1).tolist()
         [[0], [0]]
         """
-        from tessella.tensors.creation import zeros
-
         sizes = _sizes(shape, options)
         return zeros(sizes, **_options(self, "new_zeros", options))
 
     def new_ones(self: Any, *shape: Any, **options: Any) -> Tensor:
         """Ones of a shape, in this one's dtype."""
-        from tessella.tensors.creation import ones
-
         sizes = _sizes(shape, options)
         return ones(sizes, **_options(self, "new_ones", options))
 
     def new_empty(self: Any, *shape: Any, **options: Any) -> Tensor:
         """Unknown numbers of a shape, in this one's dtype."""
-        from tessella.tensors.creation import empty
-
         sizes = _sizes(shape, options)
         return empty(sizes, **_options(self, "new_empty", options))
 
     def new_full(self: Any, size: Any, fill_value: Any, **options: Any) -> Tensor:
         """One value in a shape, in this one's dtype."""
-        from tessella.tensors.creation import asarray, full, tracked
-        from tessella.tensors.tensor import Tensor
-
         taken = _options(self, "new_full", options)
         if isinstance(fill_value, Tensor):
             requires_grad = taken.pop("requires_grad", False)

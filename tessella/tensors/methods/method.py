@@ -1,10 +1,10 @@
-"""A method that is a function of a room above: it is looked up when it is first asked for."""
+"""Methods that stand elsewhere than their class: functions of other rooms, and classes of methods."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from importlib import import_module
-from types import MethodType
+from types import FunctionType, MethodType
 from typing import Any, Generic, TypeVar
 
 Result = TypeVar("Result", covariant=True)
@@ -13,8 +13,8 @@ Result = TypeVar("Result", covariant=True)
 class Method(Generic[Result]):
     """Stands in a class for a function of which its objects are the first argument.
 
-    The rooms of functions need the class, so they cannot be imported with it. When the method is asked for
-    the first time, the function itself takes this place, and is a method like any other from then on.
+    When the method is asked for the first time, its room is imported, and the function itself takes this place:
+    it is a method like any other from then on.
 
     Args:
         room: the module of `tessella.tensors` that has the function.
@@ -32,3 +32,32 @@ class Method(Generic[Result]):
         function = getattr(room, self.function or self.name)
         setattr(self.home, self.name, function)
         return function if tensor is None else MethodType(function, tensor)
+
+
+_OF_CLASSES = {
+    "__module__",
+    "__qualname__",
+    "__doc__",
+    "__slots__",
+    "__dict__",
+    "__weakref__",
+    "__annotations__",
+}
+_OF_CLASSES |= {"__static_attributes__", "__firstlineno__", "__parameters__", "__orig_bases__"}
+
+
+def bind(owner: type, *kinds: type) -> None:
+    """Give a class the methods that stand in others, which need the class and so are made after it.
+
+    Args:
+        kinds: classes that hold nothing but methods; no two of the same name.
+    """
+    for kind in kinds:
+        for name, method in vars(kind).items():
+            if name in _OF_CLASSES:
+                continue
+            if isinstance(method, Method):
+                method.__set_name__(owner, name)
+            elif isinstance(method, FunctionType):
+                method.__qualname__ = f"{owner.__name__}.{name}"
+            setattr(owner, name, method)

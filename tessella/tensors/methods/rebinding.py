@@ -1,0 +1,143 @@
+"""In place: a handle is rebound, data is never written over (docs/adr/0007)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tessella import autodiff, dtypes
+from tessella.autodiff import Leaf, Node
+from tessella.backends.array import Array
+from tessella.errors import ArgumentError, ArgumentTypeError, DTypeError, GradientError, ShapeError
+from tessella.tensors.indexing import set_item
+from tessella.tensors.operands import Operand, require
+from tessella.tensors.tensor import Tensor, still_there
+
+_mode = autodiff._mode
+
+
+class Rebinding:
+    """`x += y` and its kin, `x[i] = y`, `x.assign(y)`."""
+
+    __slots__ = ()
+
+    _node: Node | None
+    _output: int
+    _value: Array
+
+    def _rebind(self: Any, result: Tensor, operation: str) -> Tensor:
+        """Let this handle stand for a result from now on.
+
+        Raises:
+            GradientError: a leaf that needs a gradient would lose its place on the tape.
+            DTypeError, ArgumentError: the result has another dtype or shape.
+        """
+        if result is NotImplemented:
+            return result
+        if autodiff.is_enabled() and isinstance(self._node, Leaf):
+            raise GradientError(
+                f"{operation}: a leaf tensor that requires a gradient cannot be changed in place "
+                "while operations are recorded; do it in `with ts.no_grad():`, or make a new tensor"
+            )
+        if result.shape != self.shape:
+            raise ShapeError(
+                f"{operation}: the result has shape {result.shape}, the tensor {self.shape}; write "
+                "x = x + y to let the shape change"
+            )
+        if result.dtype is not self.dtype:
+            if not dtypes.can_cast(result.dtype, self.dtype):
+                raise DTypeError(
+                    f"{operation}: the result is {result.dtype.name}, the tensor "
+                    f"{self.dtype.name}; write x = x + y to let the dtype change"
+                )
+            result = result.astype(self.dtype)
+        if _mode.trace is not None:
+            _mode.trace.value_of(self)  # captured first, so that it is seen to change
+            _mode.trace.value_of(result)
+        self._value = result._value
+        if not isinstance(self._node, Leaf):
+            self._node, self._output = result._node, result._output
+        return self
+
+    def _refuse_if_view(self: Any, operation: str) -> None:
+        """Complain about writing through a view.
+
+        Raises:
+            ArgumentError: the tensor is a view of one that is still there.
+        """
+        handles = [] if self._base is None else [other() for other in still_there(self._base)]
+        shared = [other for other in handles if other is not None and _share_memory(self, other)]
+        if shared:
+            raise ArgumentError(f"{operation}: {_through_which(self, shared[-1], operation)}")
+
+    def assign(self: Any, other: Tensor) -> Tensor:
+        """Let this handle stand for other data of the same shape and dtype; no history."""
+        if not isinstance(other, Tensor):
+            raise ArgumentTypeError(
+                f"assign: {type(other).__name__} was given; expected a Tensor; use ts.asarray(...), or "
+                "x.copy_(...), which takes arrays and numbers, too"
+            )
+        with autodiff.no_grad():
+            return self._rebind(require(other, "assign").detach(), "assign")
+
+    def __iadd__(self: Any, other: Operand) -> Tensor:
+        return self._rebind(self + other, "+=")
+
+    def __isub__(self: Any, other: Operand) -> Tensor:
+        return self._rebind(self - other, "-=")
+
+    def __imul__(self: Any, other: Operand) -> Tensor:
+        return self._rebind(self * other, "*=")
+
+    def __itruediv__(self: Any, other: Operand) -> Tensor:
+        return self._rebind(self / other, "/=")
+
+    def __ifloordiv__(self: Any, other: Operand) -> Tensor:
+        return self._rebind(self // other, "//=")
+
+    def __imod__(self: Any, other: Operand) -> Tensor:
+        return self._rebind(self % other, "%=")
+
+    def __ipow__(self: Any, other: Operand) -> Tensor:
+        return self._rebind(self**other, "**=")
+
+    def __imatmul__(self: Any, other: Any) -> Tensor:
+        return self._rebind(self @ other, "@=")
+
+    def __iand__(self: Any, other: Operand) -> Tensor:
+        return self._rebind(self & other, "&=")
+
+    def __ior__(self: Any, other: Operand) -> Tensor:
+        return self._rebind(self | other, "|=")
+
+    def __ixor__(self: Any, other: Operand) -> Tensor:
+        return self._rebind(self ^ other, "^=")
+
+    def __ilshift__(self: Any, other: Operand) -> Tensor:
+        return self._rebind(self << other, "<<=")
+
+    def __irshift__(self: Any, other: Operand) -> Tensor:
+        return self._rebind(self >> other, ">>=")
+
+    def __setitem__(self: Any, key: Any, value: Any) -> None:
+        self._rebind(set_item(self, key, value), "x[...] =")
+
+
+def _share_memory(view: Tensor, base: Tensor) -> bool:
+    """Whether two tensors lie in the same memory; of traced ones, which have none yet, it may be."""
+    if isinstance(view._value, Array) and isinstance(base._value, Array):
+        return view._value.buffer is base._value.buffer
+    return True
+
+
+def _through_which(view: Tensor, base: Tensor, operation: str) -> str:
+    """Why nothing is written through a view, and what to write instead."""
+    if view._value is base._value:  # all of it, without its history
+        return (
+            "the tensor is what `.data`, `detach()` or `state_dict()` gave of another one, of shape "
+            f"{base.shape}, and nothing is written through it; write to that one: "
+            f"`with ts.no_grad(): x.{operation}(...)`; or to a copy of it, x.clone()"
+        )
+    return (
+        f"the tensor is a view of another one, of shape {base.shape}, and nothing is written through views; write to "
+        "the other one (x[...] = value), or make a new tensor (y = x + 1, or x.clone())"
+    )
