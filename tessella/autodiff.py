@@ -16,6 +16,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, TypeVar, overload
 
 from tessella import forking
+from tessella.arguments.kinds import shown
 from tessella.blocks import Block, Setting
 from tessella.errors import ArgumentTypeError, GradientError
 
@@ -201,7 +202,7 @@ def _block_or_function(value: Recording, function: Any, name: str) -> Any:
         return block
     if not callable(function):
         raise ArgumentTypeError(
-            f"{name}: {function!r} was given; expected a function to decorate, or nothing: "
+            f"{name}: {shown(function)} was given; expected a function to decorate, or nothing: "
             f"`with ts.{name}():`"
         )
     return block(function)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Literal, NoReturn, TypeAlias
 import numpy as np
 
 from tessella.arguments import public
-from tessella.arguments.kinds import register_class
+from tessella.arguments.kinds import register_class, shown
 from tessella.errors import ArgumentError, ShapeError
 from tessella.names import missing
 from tessella.tensors.creation import asarray, full
@@ -126,7 +126,7 @@ def calculate_gain(nonlinearity: str, param: float | None = None) -> float:
         slope = 0.01 if param is None else param
         return math.sqrt(2.0 / (1 + slope**2))
     if nonlinearity not in gains:
-        raise ArgumentError(f"calculate_gain: unknown nonlinearity {nonlinearity!r}")
+        raise ArgumentError(f"calculate_gain: unknown nonlinearity {shown(nonlinearity)}")
     return gains[nonlinearity]
 
 

@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from tessella import autodiff, dtypes
+from tessella.arguments.kinds import shown
 from tessella.autodiff import Leaf, Node
 from tessella.errors import ArgumentError, ArgumentTypeError, GradientError
 from tessella.scalar import mathematics, operators
@@ -33,7 +34,7 @@ class Scalar:
 
     def __init__(self, data: float, requires_grad: bool = True) -> None:
         if isinstance(data, bool) or not isinstance(data, (int, float)):
-            raise ArgumentTypeError(f"Scalar: {data!r} was given; expected a number")
+            raise ArgumentTypeError(f"Scalar: {shown(data)} was given; expected a number")
         if isinstance(data, int) and data.bit_length() > 1023:
             raise ArgumentError("Scalar: the number is larger than any float; give a smaller one")
         if requires_grad is not True and requires_grad is not False:

@@ -30,7 +30,7 @@ def between(unit: Tensor, low: Any, high: Any) -> Tensor:
     if not bounds or not low < high < math.inf:
         return spread
     kind = unit.dtype.numpy
-    below = np.nextafter(np.asarray(high, kind), np.asarray(low, kind))
+    below = np.nextafter(np.asarray(float(high), kind), np.asarray(float(low), kind))
     return maths.minimum(spread, float(below))
 
 

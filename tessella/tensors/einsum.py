@@ -10,6 +10,7 @@ from typing import Any
 
 from tessella import dtypes
 from tessella.arguments import public
+from tessella.arguments.kinds import shown
 from tessella.errors import ArgumentError, ArgumentTypeError, ShapeError
 from tessella.primitives.base import sum_over
 from tessella.primitives.contraction import Contraction
@@ -200,6 +201,6 @@ def _path(
         choose = opt_einsum.paths.get_path_fn(kind) if isinstance(kind, str) else kind
     except KeyError:
         raise ArgumentError(
-            f"einsum: optimize is {optimize!r}; expected 'auto', 'optimal', 'greedy', ... or False"
+            f"einsum: optimize is {shown(optimize)}; expected 'auto', 'optimal', 'greedy', ... or False"
         ) from None
     return list(choose(inputs, frozenset(result), sizes, None))

@@ -19,7 +19,7 @@ from tessella.scalar.function import ScalarFunction, scalar_function
 from tessella.tensors.creation import asarray, zeros_like
 from tessella.tensors.inspection import finfo
 from tessella.tensors.operands import Operand, binary, compare, operand
-from tessella.tensors.tensor import Tensor, apply
+from tessella.tensors.tensor import Tensor, another_handle, apply
 from tessella.tracebacks import shorten
 
 
@@ -200,8 +200,8 @@ def round(x: Tensor, /, decimals: int = 0) -> Tensor:
 
 @gated
 def positive(x: Tensor, /) -> Tensor:
-    """x itself."""
-    return x
+    """The same numbers."""
+    return another_handle(x)
 
 
 @gated
@@ -332,13 +332,13 @@ def zip_with(function: Callable[..., Any], /) -> Callable[..., Tensor]:
 @public
 def conj(x: Tensor, /) -> Tensor:
     """The complex conjugate."""
-    return apply(NumPyCall("conj"), (x,)) if x.dtype.is_complex else x
+    return apply(NumPyCall("conj"), (x,)) if x.dtype.is_complex else another_handle(x)
 
 
 @public
 def real(x: Tensor, /) -> Tensor:
     """The real part."""
-    return apply(NumPyCall("real"), (x,)) if x.dtype.is_complex else x
+    return apply(NumPyCall("real"), (x,)) if x.dtype.is_complex else another_handle(x)
 
 
 @public

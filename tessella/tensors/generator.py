@@ -174,7 +174,7 @@ class Generator:
 def _require_number(function: str, argument: str, value: Any, least: float) -> None:
     if isinstance(value, (int, float)) and not (math.isfinite(value) and value >= least):
         wanted = "a finite number" + (f" of at least {least:g}" if math.isfinite(least) else "")
-        raise ArgumentError(f"{function}: {argument} is {value!r}; expected {wanted}")
+        raise ArgumentError(f"{function}: {argument} is {shown(value)}; expected {wanted}")
 
 
 def _expression(name: str, function: Any, *parameters: str) -> Any:

@@ -11,7 +11,7 @@ import numpy as np
 
 from tessella import dtypes
 from tessella.arguments import public
-from tessella.arguments.kinds import Device
+from tessella.arguments.kinds import Device, shown
 from tessella.dtypes import DType, as_dtype
 from tessella.errors import ArgumentError, DTypeError
 from tessella.tensors.creation import checked_device
@@ -126,7 +126,9 @@ def isdtype(dtype: Any, kind: Any) -> builtins.bool:
     if isinstance(kind, str) and kind in _KINDS:
         return _KINDS[kind](as_dtype(dtype))
     if isinstance(kind, str) and kind not in {known.name for known in dtypes.ALL}:
-        raise ArgumentError(f"isdtype: {kind!r}; expected a dtype or one of {', '.join(_KINDS)}")
+        raise ArgumentError(
+            f"isdtype: {shown(kind)}; expected a dtype or one of {', '.join(_KINDS)}"
+        )
     return as_dtype(dtype) is as_dtype(kind)
 
 

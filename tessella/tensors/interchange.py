@@ -86,7 +86,7 @@ def from_dlpack(x: Any, *, device: Device = None, copy: bool | None = None) -> T
     tensor([0., 1., 2.], dtype=float64)
     """
     if device not in (None, "cpu"):
-        raise DeviceError(f"from_dlpack: there is no device {device!r}; the only one is 'cpu'")
+        raise DeviceError(f"from_dlpack: there is no device {shown(device)}; the only one is 'cpu'")
     data = ndarray_of(x)
     why = why_not_shared(data)
     if copy is False and why:

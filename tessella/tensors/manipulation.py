@@ -18,10 +18,11 @@ from tessella.primitives import Concatenate, Pad, Slice
 from tessella.primitives import movement as moves
 from tessella.primitives.base import Shape, normalise_axes, normalise_axis, size_of
 from tessella.primitives.base import broadcast_shapes as _broadcast_shapes
+from tessella.primitives.movement import Reshape
 from tessella.primitives.window import Window
 from tessella.sizes import INTEGERS, as_integer
 from tessella.tensors.operands import Axes, fitting
-from tessella.tensors.tensor import Tensor, apply, is_traced, viewing
+from tessella.tensors.tensor import Tensor, another_handle, apply, is_traced, viewing
 
 
 @public
@@ -41,7 +42,7 @@ def reshape(x: Tensor, /, shape: ShapeLike, *, copy: bool | None = None) -> Tens
     (2, 3)
     """
     target = _inferred(x.shape, shape)
-    result: Tensor = moves.reshape(x, target)
+    result: Tensor = apply(Reshape(target), (x,))
     if copy is False and not is_traced() and result._value.buffer is not x._value.buffer:
         raise ArgumentError(
             f"reshape: {x.shape} with strides {x.strides} to {target} needs a copy, and copy=False was "
@@ -209,19 +210,21 @@ def roll(x: Tensor, /, shift: int | Sequence[int], axis: Axes = None) -> Tensor:
         return (
             reshape(roll(reshape(x, (-1,)) if x.size else x, shift, axis=0), x.shape)
             if x.size
-            else x
+            else another_handle(x)
         )
     axes = [axis] if isinstance(axis, int) else list(axis)
     shifts = [shift] * len(axes) if isinstance(shift, INTEGERS) else list(shift)
     if len(shifts) != len(axes):
         raise ArgumentError(f"roll: {len(shifts)} shifts for {len(axes)} axes; give one for each")
+    result = x
     for place, amount in zip(axes, shifts, strict=True):
         place = normalise_axis(place, x.ndim, "roll")
         extent = x.shape[place]
         if extent and amount % extent:
             cut = extent - amount % extent
-            x = concat([_range(x, place, cut, extent), _range(x, place, 0, cut)], axis=place)
-    return x
+            parts = [_range(result, place, cut, extent), _range(result, place, 0, cut)]
+            result = concat(parts, axis=place)
+    return another_handle(x) if result is x else result
 
 
 def _range(x: Tensor, axis: int, start: int, stop: int) -> Tensor:

@@ -28,7 +28,7 @@ from tessella.tensors.manipulation import (
     swapaxes,
     unstack,
 )
-from tessella.tensors.tensor import Tensor
+from tessella.tensors.tensor import Tensor, another_handle
 
 # --- other shapes ------------------------------------------------------------------------------------
 
@@ -166,7 +166,7 @@ def broadcast_tensors(*tensors: Tensor) -> list[Tensor]:
 @public
 def atleast_1d(x: Tensor, /) -> Tensor:
     """x, with a new axis if it has none."""
-    return reshape(x, (1,)) if x.ndim == 0 else x
+    return reshape(x, (1,)) if x.ndim == 0 else another_handle(x)
 
 
 @public
@@ -180,7 +180,7 @@ def atleast_3d(x: Tensor, /) -> Tensor:
     """x, with new axes up to three: a matrix gets one at its end, a vector one on each side."""
     if x.ndim == 2:
         return expand_dims(x, 2)
-    return x if x.ndim > 2 else reshape(x, (1, x.size, 1))
+    return another_handle(x) if x.ndim > 2 else reshape(x, (1, x.size, 1))
 
 
 # --- orders of axes ----------------------------------------------------------------------------------
@@ -242,7 +242,7 @@ def rot90(x: Tensor, /, k: int = 1, axes: Sequence[int] = (0, 1)) -> Tensor:
         return flip(x, axis=(first, second))
     if turns == 1:
         return swapaxes(flip(x, axis=second), first, second)
-    return flip(swapaxes(x, first, second), axis=second) if turns == 3 else x
+    return flip(swapaxes(x, first, second), axis=second) if turns == 3 else another_handle(x)
 
 
 @public

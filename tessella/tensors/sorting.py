@@ -8,6 +8,7 @@ import numpy as np
 
 from tessella import dtypes
 from tessella.arguments import public
+from tessella.arguments.kinds import shown
 from tessella.errors import ArgumentError, IndexingError, ShapeError
 from tessella.primitives.base import normalise_axis
 from tessella.primitives.host import ArgSort
@@ -48,7 +49,9 @@ def top_k(x: Tensor, k: int, /, axis: int = -1) -> TopK:
     """The k largest elements of an axis, largest first."""
     place = normalise_axis(axis, x.ndim, "top_k")
     if not isinstance(k, int) or not 0 <= k <= x.shape[place]:
-        raise ArgumentError(f"top_k: k is {k!r}; expected 0 to {x.shape[place]}, the axis' size")
+        raise ArgumentError(
+            f"top_k: k is {shown(k)}; expected 0 to {x.shape[place]}, the axis' size"
+        )
     order = argsort(x, axis=place, descending=True)
     index = order[(slice(None),) * place + (slice(0, k),)]
     return TopK(take_along_axis(x, index, axis=place), index)

@@ -9,7 +9,7 @@ from typing import Any
 
 from tessella import dtypes
 from tessella.arguments import public
-from tessella.arguments.kinds import DTypeLike
+from tessella.arguments.kinds import DTypeLike, shown
 from tessella.dtypes import DType
 from tessella.errors import ArgumentError, ArgumentTypeError, DTypeError
 from tessella.primitives import monoid as monoids
@@ -387,7 +387,7 @@ def diff(
     """
     if not isinstance(n, int) or not 0 <= n <= _MOST_DIFFERENCES:
         raise ArgumentError(
-            f"diff: n is {n!r}; expected a whole number of at least 0 and at most {_MOST_DIFFERENCES:,}"
+            f"diff: n is {shown(n)}; expected a whole number of at least 0 and at most {_MOST_DIFFERENCES:,}"
         )
     place = normalise_axis(axis, x.ndim, "diff")
     parts = [part for part in (prepend, x, append) if part is not None]

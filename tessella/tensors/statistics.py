@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from tessella import dtypes
 from tessella.arguments import public
+from tessella.arguments.kinds import shown
 from tessella.errors import ArgumentError, ShapeError
 from tessella.primitives.base import normalise_axis
 from tessella.tensors.creation import asarray
@@ -68,7 +69,9 @@ def topk(x: Tensor, k: int, /, axis: int = -1, largest: bool = True, sorted: boo
         return top_k(x, k, axis=axis)
     place = normalise_axis(axis, x.ndim, "topk")
     if not 0 <= k <= x.shape[place]:
-        raise ArgumentError(f"topk: k is {k!r}; expected 0 to {x.shape[place]}, the axis' size")
+        raise ArgumentError(
+            f"topk: k is {shown(k)}; expected 0 to {x.shape[place]}, the axis' size"
+        )
     index = argsort(x, axis=place)[(slice(None),) * place + (slice(0, k),)]
     return TopK(take_along_axis(x, index, axis=place), index)
 
@@ -193,7 +196,7 @@ def _between(rows: Tensor, shares: Tensor, interpolation: str, name: str) -> Ten
     """The elements at some shares of sorted rows, of those that are not NaN; (..., shares)."""
     if interpolation not in _INTERPOLATIONS:
         raise ArgumentError(
-            f"{name}: interpolation is {interpolation!r}; expected one of {', '.join(_INTERPOLATIONS)}"
+            f"{name}: interpolation is {shown(interpolation)}; expected one of {', '.join(_INTERPOLATIONS)}"
         )
     count = (~isnan(rows.detach())).sum(axis=-1, keepdims=True).astype(dtypes.float64)
     count = where(count > 0, count, 1.0)

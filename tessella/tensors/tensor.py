@@ -13,13 +13,14 @@ import numpy as np
 
 from tessella import autodiff
 from tessella.arguments import refuse
-from tessella.autodiff import Node
+from tessella.autodiff import Leaf, Node
 from tessella.backends.array import Array, from_numpy, to_numpy
 from tessella.compiler.eager import fill, run
 from tessella.dtypes import DType
 from tessella.errors import ArgumentTypeError, GradientError
 from tessella.names import missing
 from tessella.primitives.base import Primitive, Shape, is_array_operation
+from tessella.primitives.movement import Reshape
 from tessella.tensors.methods.uses import Count
 from tessella.tracing.following import go_on, pause
 
@@ -185,10 +186,24 @@ def new_handle(value: Array, node: Node | None, output: int) -> Tensor:
 
 
 def viewing(result: Tensor, base: Tensor) -> Tensor:
-    """A tensor that may share its memory with another one, and knows it."""
+    """A tensor that may share its memory with another one, and knows it.
+
+    It is a handle of its own, even where nothing moved: rebinding it must not touch the other one.
+    """
+    if result is base:
+        result = apply(Reshape(base.shape), (base,))
     others = base._base
     result._base = _reference(base) if others is None else (_reference(base), *still_there(others))
     return result
+
+
+def another_handle(x: Tensor) -> Tensor:
+    """The same data with the same history, in a handle of its own: rebinding it must not touch x."""
+    if isinstance(x._node, Leaf):  # whose gradient belongs to one handle
+        return apply(Reshape(x.shape), (x,))
+    if _mode.trace is not None:
+        _mode.trace.value_of(x)
+    return new_handle(x._value, x._node, x._output)
 
 
 def still_there(references: Any) -> list[weakref.ref[Tensor]]:

@@ -19,7 +19,7 @@ from typing import Any, Literal, ParamSpec, TypeVar
 
 from tessella import autodiff, dtypes
 from tessella.arguments import public
-from tessella.arguments.kinds import Natural, an
+from tessella.arguments.kinds import Natural, an, shown
 from tessella.errors import ArgumentError, ArgumentTypeError, AxisError, GradientError, ShapeError
 from tessella.primitives.base import Primitive, Spec
 from tessella.primitives.graph import Graph, Value
@@ -89,7 +89,9 @@ def vmap(
     if not callable(function):
         raise ArgumentTypeError(f"vmap: {type(function).__name__} was given; expected a function")
     if randomness not in RANDOMNESS:
-        raise ArgumentError(f"vmap: randomness is {randomness!r}; expected one of {RANDOMNESS}")
+        raise ArgumentError(
+            f"vmap: randomness is {shown(randomness)}; expected one of {RANDOMNESS}"
+        )
 
     @users_frames
     @functools.wraps(function, updated=())
@@ -189,7 +191,9 @@ class _Call:
         found = trees.broadcast_prefix(prefix, args, "vmap", "in_axes")
         for axis in found:
             if axis is not None and (not isinstance(axis, int) or isinstance(axis, bool)):
-                raise ArgumentTypeError(f"vmap: in_axes holds {axis!r}; expected integers and None")
+                raise ArgumentTypeError(
+                    f"vmap: in_axes holds {shown(axis)}; expected integers and None"
+                )
         return found + [0] * len(trees.flatten(kwargs)[0])
 
     def _mapped(self, leaf: Any, axis: int, number: int) -> Tensor:

@@ -336,7 +336,7 @@ class _Tree:
         for i, leaf in enumerate(self.leaves):
             if not (mixed or leaf is None or _is_number(leaf)):
                 raise ArgumentTypeError(
-                    f"{name}: {argument} holds {an(type(leaf).__name__)} ({leaf!r}, leaf {i}); expected tensors and "
+                    f"{name}: {argument} holds {an(type(leaf).__name__)} ({shown(leaf)}, leaf {i}); expected tensors and "
                     "numbers. What does not change may come from outside the function, or be a static field of a "
                     'dataclass: dataclasses.field(metadata={"static": True})'
                 )
@@ -482,7 +482,7 @@ def _result(leaf: Any, name: str, giver: str) -> Any:
         return trees.as_tensor(leaf)
     except ArgumentTypeError as error:
         raise ArgumentTypeError(
-            f"{user_line()}: {name}: {giver} gives {an(type(leaf).__name__)} ({leaf!r}); expected tensors, numbers and None"
+            f"{user_line()}: {name}: {giver} gives {an(type(leaf).__name__)} ({shown(leaf)}); expected tensors, numbers and None"
         ) from error
 
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from tessella.arguments import public
+from tessella.arguments import public, refuse
 from tessella.arguments.gates import A_TENSOR, as_tensor
 from tessella.arguments.kinds import an
 from tessella.errors import ArgumentError, ArgumentTypeError, GradientError, ShapeError
@@ -80,7 +80,8 @@ def linearize(function: Callable[..., Any], *primals: Any) -> tuple[Any, Callabl
     values = [known[value] for value in call.recorded.graph.outputs]
 
     @users_frames
-    def along(*tangents: Any) -> Any:
+    def along(*tangents: Any, **others: Any) -> Any:
+        refuse("linearize", others)
         directions = call.directions(tangents)
         derivatives = _push(call.recorded, known, directions)
         return call.shown_tangents(values, derivatives)

@@ -145,7 +145,7 @@ def _numbers(leaf: Any, number: int) -> Tensor:
     if is_array(leaf) or isinstance(leaf, (bool, int, float, complex)):
         return as_tensor(leaf)
     raise ArgumentTypeError(
-        f"ravel_tree: leaf {number} is a {type(leaf).__name__} ({leaf!r}); expected tensors, arrays and numbers. What "
+        f"ravel_tree: leaf {number} is a {type(leaf).__name__} ({shown(leaf)}); expected tensors, arrays and numbers. What "
         'is no number in a dataclass may be a static field: dataclasses.field(metadata={"static": True})'
     )
 

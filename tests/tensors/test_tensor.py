@@ -32,6 +32,37 @@ def test_views_share_memory():
     assert x[::-2]._value.address == address + 3 * 6 * 4
 
 
+@pytest.mark.parametrize(
+    "view",
+    [
+        lambda x: x.reshape(x.shape), lambda x: x.permute_dims((0, 1)), lambda x: x.broadcast_to(x.shape),
+        lambda x: x[:], lambda x: x.squeeze(), lambda x: x.view(2, 3), lambda x: x.detach(), lambda x: x.roll(0),
+        lambda x: x.astype(x.dtype), lambda x: +x, ts.positive, ts.real, ts.conj, lambda x: x.real, ts.atleast_1d,
+        lambda x: ts.atleast_3d(x[None])[0], lambda x: x.rot90(4), lambda x: x.roll(0, 1), lambda x: x.flip(()),
+        lambda x: x.clip(), lambda x: ts.tile(x, (1, 1)), lambda x: ts.concat([x]), lambda x: ts.roll(x, 3, axis=1),
+        lambda x: x.expand(2, 3), lambda x: x.moveaxis(0, 0), lambda x: x.swapaxes(1, 1), lambda x: x.flatten(0, 0),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("through", [lambda function: function, ts.jit], ids=["eager", "jit"])
+def test_what_is_all_of_a_tensor_is_a_handle_of_its_own(view, through):
+    def both(x):
+        y = view(x)
+        y += 1
+        return x, y
+
+    kept, raised = through(both)(ts.zeros((2, 3)))
+    assert kept.tolist() == [[0.0] * 3] * 2
+    assert raised.tolist() == [[1.0] * 3] * 2
+    x = ts.zeros((2, 3))
+    assert view(x) is not x
+    x.add_(1)  # x itself is no view
+    assert x.tolist() == raised.tolist()
+    leaf = ts.ones((2, 3)).requires_grad_()
+    if view(leaf).requires_grad:
+        (view(leaf) * 3).sum().backward()
+        assert leaf.grad.tolist() == [[3.0] * 3] * 2
+
+
 def test_assignment_leaves_views_as_they_were():
     data = random(4, 6)
     x = ts.asarray(data)

@@ -6,7 +6,7 @@ from typing import Any
 
 from tessella import dtypes
 from tessella.arguments import public
-from tessella.arguments.kinds import Padding, PerAxis
+from tessella.arguments.kinds import Padding, PerAxis, shown
 from tessella.errors import ArgumentError, DTypeError, ShapeError
 from tessella.nn.functional.checks import check_sizes
 from tessella.primitives.contraction import Contraction, Geometry, promote_pair
@@ -48,7 +48,7 @@ def per_axis(value: Any, rank: int, name: str) -> tuple[int, ...]:
         return (value,) * rank
     numbers = tuple(value)
     if len(numbers) != rank or not all(isinstance(n, INTEGERS) for n in numbers):
-        raise ArgumentError(f"{name}: {value!r}; expected an integer or {rank} integers")
+        raise ArgumentError(f"{name}: {shown(value)}; expected an integer or {rank} integers")
     return tuple([as_integer(n) for n in numbers])
 
 
@@ -59,7 +59,9 @@ def check_padding(name: str, padding: str, stride: tuple[int, ...]) -> None:
         ArgumentError: it is neither "same" nor "valid", or "same" and a stride is not 1.
     """
     if padding not in ("same", "valid"):
-        raise ArgumentError(f"{name}: padding {padding!r}; expected numbers, 'same' or 'valid'")
+        raise ArgumentError(
+            f"{name}: padding {shown(padding)}; expected numbers, 'same' or 'valid'"
+        )
     if padding == "same" and any(step != 1 for step in stride):
         raise ArgumentError(f"{name}: padding 'same' needs stride 1")
 
@@ -82,7 +84,7 @@ def _padding(
     if not isinstance(padding, int) and all(isinstance(pair, (tuple, list)) for pair in padding):
         pairs = [per_axis(pair, 2, "padding") for pair in padding]
         if len(pairs) != rank:
-            raise ArgumentError(f"padding: {padding!r}; expected {rank} pairs (before, after)")
+            raise ArgumentError(f"padding: {shown(padding)}; expected {rank} pairs (before, after)")
         return [(before, after) for before, after in pairs]
     return [(p, p) for p in per_axis(padding, rank, "padding")]
 

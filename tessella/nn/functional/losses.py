@@ -14,7 +14,7 @@ import numpy as np
 
 from tessella import dtypes
 from tessella.arguments import public
-from tessella.arguments.kinds import Reduction
+from tessella.arguments.kinds import Reduction, shown
 from tessella.errors import ArgumentError, DTypeError, ShapeError
 from tessella.nn.functional.activations import log_softmax
 from tessella.nn.functional.checks import check_sizes
@@ -347,4 +347,4 @@ def _reduced(loss: Tensor, reduction: str) -> Tensor:
         return loss.sum()
     if reduction == "none":
         return loss
-    raise ArgumentError(f"reduction: {reduction!r}; expected 'mean', 'sum' or 'none'")
+    raise ArgumentError(f"reduction: {shown(reduction)}; expected 'mean', 'sum' or 'none'")

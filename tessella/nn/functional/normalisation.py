@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from tessella.arguments import public
-from tessella.arguments.kinds import ShapeLike
+from tessella.arguments.kinds import ShapeLike, shown
 from tessella.errors import ArgumentError, ShapeError
 from tessella.nn.functional.checks import check_sizes
 from tessella.scalar.function import ScalarFunction
@@ -101,7 +101,7 @@ def layer_norm(
     shape = (normalized_shape,) if isinstance(normalized_shape, int) else tuple(normalized_shape)
     if x.shape[x.ndim - len(shape) :] != shape:
         raise ShapeError(
-            f"layer_norm: the input has shape {x.shape}, which does not end in {shape}"
+            f"layer_norm: the input has shape {x.shape}, which does not end in {shown(shape)}"
         )
     check_sizes(weight, shape, "layer_norm", "weight")
     check_sizes(bias, shape, "layer_norm", "bias")

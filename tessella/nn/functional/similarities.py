@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tessella.arguments import public
+from tessella.arguments.kinds import shown
 from tessella.errors import ArgumentError
 from tessella.tensors.arithmetic import xlogy
 from tessella.tensors.elementwise import maximum, sqrt
@@ -65,6 +66,6 @@ def kl_div(x: Tensor, target: Tensor, reduction: str = "mean", log_target: bool 
         return each.sum() / (x.shape[0] if x.ndim else 1)
     if reduction not in ("mean", "sum", "none"):
         raise ArgumentError(
-            f"kl_div: reduction is {reduction!r}; expected 'batchmean', 'mean', 'sum' or 'none'"
+            f"kl_div: reduction is {shown(reduction)}; expected 'batchmean', 'mean', 'sum' or 'none'"
         )
     return each.mean() if reduction == "mean" else each.sum() if reduction == "sum" else each

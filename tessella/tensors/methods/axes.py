@@ -35,7 +35,7 @@ class AxesAndParts:
     @property
     def real(self: Any) -> Tensor:
         """The real part of each element; of numbers that are no complex ones, these."""
-        return elementwise.real(self) if self.dtype.is_complex else self
+        return elementwise.real(self)
 
     @property
     def imag(self: Any) -> Tensor:

@@ -12,7 +12,7 @@ from tessella.errors import ArgumentTypeError, DeviceError
 from tessella.primitives.base import normalise_axis
 from tessella.primitives.elementwise import cast_to
 from tessella.tensors.creation import checked_device
-from tessella.tensors.tensor import Tensor, apply
+from tessella.tensors.tensor import Tensor, another_handle, apply
 
 
 class Facts:
@@ -88,12 +88,17 @@ class Copies:
     __slots__ = ()
 
     def astype(self: Any, dtype: Any, copy: bool = True, **others: Any) -> Tensor:
-        """The elements as another dtype."""
+        """The elements as another dtype.
+
+        Args:
+            copy: False to have this tensor itself if it is of this dtype, as `to` gives it; else it is another one,
+                which `y += 1` changes alone.
+        """
         if others:
             refuse("astype", others, "dtype", "copy")
         target = as_dtype(dtype)
         if target is self.dtype:
-            return self
+            return another_handle(self) if copy else self
         return apply(cast_to(target), (self,))
 
     @public
@@ -150,15 +155,15 @@ class Conversions:
         if device is not None:
             self.to_device(device)
         if copy is not True and copy is not False:
-            raise ArgumentTypeError(f"to: copy is {copy!r}; expected True or False")
-        result = self if dtype is None else self.astype(dtype)
+            raise ArgumentTypeError(f"to: copy is {shown(copy)}; expected True or False")
+        result = self if dtype is None else self.astype(dtype, copy=False)
         return result.copy() if copy and result is self else result
 
     def type(self: Any, dtype: Any = None, non_blocking: Any = False, **others: Any) -> Any:
         """The tensor as another dtype; without one, the dtype it has."""
         if others:
             refuse("type", others, "dtype", "non_blocking")
-        return self.dtype if dtype is None else self.astype(dtype)
+        return self.dtype if dtype is None else self.astype(dtype, copy=False)
 
     def type_as(self: Any, tensor: Tensor) -> Tensor:
         """The tensor as the dtype of another one.
@@ -171,7 +176,7 @@ class Conversions:
             raise ArgumentTypeError(
                 f"type_as: {shown(tensor)} was given; expected a Tensor; use x.astype(dtype) for a dtype"
             )
-        return self.astype(tensor.dtype)
+        return self.astype(tensor.dtype, copy=False)
 
     def cpu(self: Any, **others: Any) -> Tensor:
         """The tensor on the CPU, where all are."""
@@ -199,61 +204,61 @@ class Conversions:
         """The numbers as float32."""
         if others:
             refuse("float", others)
-        return self.astype(dtypes.float32)
+        return self.astype(dtypes.float32, copy=False)
 
     def double(self: Any, **others: Any) -> Tensor:
         """The numbers as float64."""
         if others:
             refuse("double", others)
-        return self.astype(dtypes.float64)
+        return self.astype(dtypes.float64, copy=False)
 
     def half(self: Any, **others: Any) -> Tensor:
         """The numbers as float16."""
         if others:
             refuse("half", others)
-        return self.astype(dtypes.float16)
+        return self.astype(dtypes.float16, copy=False)
 
     def bfloat16(self: Any, **others: Any) -> Tensor:
         """The numbers as bfloat16."""
         if others:
             refuse("bfloat16", others)
-        return self.astype(dtypes.bfloat16)
+        return self.astype(dtypes.bfloat16, copy=False)
 
     def long(self: Any, **others: Any) -> Tensor:
         """The numbers as int64."""
         if others:
             refuse("long", others)
-        return self.astype(dtypes.int64)
+        return self.astype(dtypes.int64, copy=False)
 
     def int(self: Any, **others: Any) -> Tensor:
         """The numbers as int32."""
         if others:
             refuse("int", others)
-        return self.astype(dtypes.int32)
+        return self.astype(dtypes.int32, copy=False)
 
     def short(self: Any, **others: Any) -> Tensor:
         """The numbers as int16."""
         if others:
             refuse("short", others)
-        return self.astype(dtypes.int16)
+        return self.astype(dtypes.int16, copy=False)
 
     def char(self: Any, **others: Any) -> Tensor:
         """The numbers as int8."""
         if others:
             refuse("char", others)
-        return self.astype(dtypes.int8)
+        return self.astype(dtypes.int8, copy=False)
 
     def byte(self: Any, **others: Any) -> Tensor:
         """The numbers as uint8."""
         if others:
             refuse("byte", others)
-        return self.astype(dtypes.uint8)
+        return self.astype(dtypes.uint8, copy=False)
 
     def bool(self: Any, **others: Any) -> Tensor:
         """Whether each number is not 0."""
         if others:
             refuse("bool", others)
-        return self.astype(dtypes.bool_)
+        return self.astype(dtypes.bool_, copy=False)
 
 
 def _other(others: dict[str, Any]) -> list[Any]:

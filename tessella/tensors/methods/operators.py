@@ -15,7 +15,7 @@ from tessella.tensors.linear import matmul
 from tessella.tensors.methods.method import Method
 from tessella.tensors.methods.uses import check_unpacked
 from tessella.tensors.operands import ARRAYS, Operand, binary, compare, scalar_beside
-from tessella.tensors.tensor import Tensor, apply
+from tessella.tensors.tensor import Tensor, another_handle, apply
 
 _ADD, _SUBTRACT = elementwise("add"), elementwise("subtract")
 _MULTIPLY, _DIVIDE = elementwise("multiply"), elementwise("divide")
@@ -150,7 +150,7 @@ class Operators:
         return apply(elementwise("negative"), (self,))
 
     def __pos__(self: Any) -> Tensor:
-        return self
+        return another_handle(self)
 
     def __round__(self: Any, decimals: int | None = None) -> Tensor:
         """Python's `round`: whole numbers or decimal places, halves to even, in the tensor's dtype."""
