@@ -32,7 +32,7 @@ class Stratum(NamedTuple):
 STRATA = (
     Stratum("cli", "the command line", "cli __main__.py"),
     Stratum("minitorch", "the course's names", "minitorch"),
-    Stratum("public", "the names of `import tessella`", "__init__.py"),
+    Stratum("public", "the names of `import tessella`", "__init__.py __init__.pyi"),
     Stratum(
         "debug",
         "what people see of what runs below: explain, levels, prints, NaN, times",
@@ -127,7 +127,8 @@ class Package:
         self.name = folder.name
         self.trees = {
             str(path.relative_to(folder)): ast.parse(path.read_text(encoding="utf-8"))
-            for path in sorted(folder.rglob("*.py"))
+            for path in sorted(folder.rglob("*.py*"))
+            if path.suffix in (".py", ".pyi")
         }
         self.nodes = {file: _running(tree) for file, tree in self.trees.items()}
         self.loaders = {file: _prefixes(self, file) for file in self.trees}

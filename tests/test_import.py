@@ -1,11 +1,15 @@
 """What `import tessella` brings, and what comes later."""
 
+import importlib
+import inspect
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 import tessella as ts
+from tessella import later
 
 
 def modules_after(code):
@@ -44,3 +48,34 @@ def test_a_first_product_does_not_wait_for_rooms_of_numpy_that_are_slow_to_impor
         "ts.jit(lambda x: (x @ x).sum())(ts.ones((40, 40)))"
     )
     assert [name for name in found if name in ("numpy.ma", "numpy.random", "numpy.testing")] == []
+
+
+def test_nothing_comes_before_it_is_asked_for():
+    found = modules_after("import tessella as ts\ndir(ts)")
+    assert [name for name in found if name.startswith(("numpy", "tessella.tensors"))] == []
+    assert "tessella.tensors.tensor" in modules_after("import tessella as ts\nts.Tensor")
+
+
+def test_every_public_name_is_there_and_is_that_of_its_stub():
+    places = later.places(Path(ts.__file__).with_suffix(".pyi"))
+    assert set(ts.__all__) <= {*places, "__version__", "e", "inf", "nan", "newaxis", "pi"}
+    for name, (module, own) in places.items():
+        found = getattr(ts, name)
+        assert name in dir(ts)
+        if module != "tessella" and not inspect.ismodule(found):
+            assert found is getattr(importlib.import_module(module), own)
+    assert ts.float is ts.float32
+    assert ts.bool is ts.dtypes.bool_
+
+
+def test_all_names_at_once_leave_those_of_pythons_numbers():
+    names = {}
+    exec("from tessella import *", names)
+    assert names["add"] is ts.add
+    assert not {"int", "float", "nn"} & {*names}
+
+
+def test_methods_that_draw_numbers_need_no_import():
+    found = modules_after("import tessella as ts\nts.zeros(3).uniform_(), ts.zeros(3).normal_()")
+    assert "tessella.tensors.generator" in found
+    assert "tessella.tensors.generator" not in modules_after("import tessella as ts\nts.zeros(3)")

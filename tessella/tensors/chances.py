@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from tessella import dtypes
-from tessella.arguments import public
-from tessella.arguments.kinds import Device, DTypeLike
-from tessella.errors import ArgumentError, DTypeError, ShapeError
+from tessella.arguments import public, refuse
+from tessella.arguments.kinds import Device, DTypeLike, shown
+from tessella.errors import ArgumentError, ArgumentTypeError, DTypeError, ShapeError
 from tessella.tensors.creation import checked_device, tracked
 from tessella.tensors.elementwise import log, where
 from tessella.tensors.generator import default
 from tessella.tensors.manipulation import expand_dims
+from tessella.tensors.methods.in_place import stand_for
 from tessella.tensors.statistics import topk
 from tessella.tensors.tensor import Tensor
 from tessella.tensors.tracing import is_known
@@ -112,6 +115,31 @@ def _check_known_weights(x: Tensor, count: int, replacement: bool) -> None:
         raise ArgumentError(
             f"multinomial: {found} weights are above 0; expected at least {needed} in every row"
         )
+
+
+# --- in place ---------------------------------------------------------------------------------------
+
+
+def uniform_(x: Tensor, low: float = 0.0, high: float = 1.0, **others: Any) -> Tensor:
+    """Let this tensor stand for numbers spread evenly over [low, high), by the default generator."""
+    refuse("uniform_", others, "low", "high")
+    _require_numbers("uniform_", low=low, high=high)
+    drawn = default.uniform(x.shape, low, high, dtype=x.dtype)
+    return stand_for(x, drawn, "uniform_")
+
+
+def normal_(x: Tensor, mean: float = 0.0, std: float = 1.0, **others: Any) -> Tensor:
+    """Let this tensor stand for normally distributed numbers, by the default generator."""
+    refuse("normal_", others, "mean", "std")
+    _require_numbers("normal_", mean=mean, std=std)
+    return stand_for(x, default.normal(x.shape, mean, std, dtype=x.dtype), "normal_")
+
+
+def _require_numbers(name: str, **numbers: Any) -> None:
+    for argument, value in numbers.items():
+        known = isinstance(value, (int, float)) and not isinstance(value, bool)
+        if not known and not hasattr(type(value), "__tessella_operand__"):  # or traced
+            raise ArgumentTypeError(f"{name}: {argument} is {shown(value)}; expected a number")
 
 
 __all__ = ["multinomial", "rand_like", "randint_like", "randn_like"]

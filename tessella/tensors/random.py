@@ -43,7 +43,6 @@ from tessella.tensors.distributions import (
 )
 from tessella.tensors.generator import Generator
 from tessella.tensors.generator import default as default
-from tessella.tensors.methods import chances as _chances  # noqa: F401  # methods that draw numbers
 from tessella.tensors.tensor import Tensor
 
 
