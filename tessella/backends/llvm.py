@@ -44,6 +44,7 @@ class Value(NamedTuple):
     text: str
     dtype: DType
     lanes: int = 1
+    is_constant: bool = False
 
 
 def _widths(lanes: int) -> list[int]:
@@ -74,6 +75,7 @@ class Emitter:
         self.declarations: set[str] = set()
         self.scopes: list[_Scope] = [_Scope(0, "entry")]
         self.counter = 0
+        self.has_halves = any(pointer.dtype is dtypes.float16 for pointer in kernel.pointers)
         self.pointers: dict[Pointer, str] = {}
         self.depths: dict[Expression, int] = {}  # of variables: the scope that binds them
         self.bases: dict[Expression, Value] = {}  # vector variables: the scalar of lane 0
@@ -110,7 +112,7 @@ class Emitter:
         self.line("ret void")
         body = "\n".join(self.scope.lines)
         helpers = ""
-        if "half" in body:
+        if self.has_halves:
             self.declarations.update(half_precision.DECLARATIONS)
             helpers = half_precision.DEFINITIONS
         head = (
@@ -446,7 +448,7 @@ class Emitter:
     def _known(self, node: Expression, base: bool) -> Value | None:
         """The value of an expression, if it is there."""
         if node.is_constant:
-            return Value(literal(node.static, node.dtype), node.dtype)
+            return Value(literal(node.static, node.dtype), node.dtype, is_constant=True)
         return self._find((node, self._differs(node, base)))
 
     def _differs(self, node: Expression, base: bool) -> bool:
@@ -495,6 +497,7 @@ class Emitter:
         return memo[node]
 
     def _compute(self, node: Expression, base: bool) -> Value:
+        self.has_halves |= node.dtype is dtypes.float16
         if node.is_variable:
             raise AssertionError(f"variable {node} is used outside its loop in {self.kernel.name}")
         if node.operator is LOAD:
@@ -517,7 +520,7 @@ class Emitter:
             return value.text
         assert value.lanes == 1, (value, lanes)
         scalar = register_type(value.dtype)
-        if not value.text.startswith("%"):
+        if value.is_constant:
             return f"splat ({scalar} {value.text})"
         known = self.scope.broadcasts.get((value.text, lanes))
         if known is None:
@@ -657,7 +660,7 @@ class Emitter:
     def _spare(self, node: Expression, dtype: DType, base: bool) -> Value:
         """What a masked load gives where it reads nothing, in the dtype of the memory."""
         if node.is_constant:
-            return Value(literal(node.static, dtype), dtype)
+            return Value(literal(node.static, dtype), dtype, is_constant=True)
         return self.emit(core(node, dtype), base)
 
     def _masked_load_one(self, node: Expression, mask: Value, other: Value, base: bool) -> Value:

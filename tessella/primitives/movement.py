@@ -6,13 +6,14 @@ All of them are linear, so `jvp` applies them to the tangent, and `vjp` applies 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
 from tessella.errors import ShapeError
 from tessella.primitives.base import (
+    TOLD,
     NumPyArray,
     Primitive,
     Sample,
@@ -47,7 +48,7 @@ class Linear(Primitive):
 class Reshape(Linear):
     """The same elements in row-major order, in another shape."""
 
-    shape: Shape
+    shape: Shape = field(metadata={TOLD: True})
 
     def result(self, *inputs: Spec) -> Spec:
         (x,) = inputs
@@ -112,7 +113,7 @@ class Permute(Linear):
 class Expand(Linear):
     """Broadcast to a shape; the repeated axes are stored once."""
 
-    shape: Shape
+    shape: Shape = field(metadata={TOLD: True})
 
     def result(self, *inputs: Spec) -> Spec:
         (x,) = inputs
