@@ -124,12 +124,14 @@ class Leaf(Node):
         """A leaf can always take another gradient."""
 
 
-class _Mode(threading.local):
+class Mode(threading.local):
+    """What this thread does with operations."""
+
     trace: Any = None  # what writes operations down instead of doing them (`tensors/tracing.py`)
     where: Any = None  # the line of the user's program they belong to, where that is known
 
 
-_mode = _Mode()
+mode = Mode()
 
 
 class Recording(NamedTuple):

@@ -212,7 +212,7 @@ class Emitter:
             self.line(f"store {kind} {text}, ptr {address}, align {align}")
             return
         suffix = self._memory_suffix(store.pointer.dtype, lanes)
-        self._declare(f"void @llvm.masked.store.{suffix}.p0({kind}, ptr, i32, <{lanes} x i1>)")
+        self.declare(f"void @llvm.masked.store.{suffix}.p0({kind}, ptr, i32, <{lanes} x i1>)")
         self.line(
             f"call void @llvm.masked.store.{suffix}.p0({kind} {text}, ptr {address}, "
             f"i32 {align}, <{lanes} x i1> {self._lanes(mask, lanes)})"
@@ -224,7 +224,7 @@ class Emitter:
         kind = memory_type(store.pointer.dtype, lanes)
         suffix = self._memory_suffix(store.pointer.dtype, lanes)
         chosen = self._lanes(mask, lanes)
-        self._declare(
+        self.declare(
             f"void @llvm.masked.scatter.{suffix}.v{lanes}p0({kind}, <{lanes} x ptr>, i32, "
             f"<{lanes} x i1>)"
         )
@@ -238,7 +238,7 @@ class Emitter:
         """One request for every cache line of a vector."""
         first = self.element_address(fetch.pointer, self.emit(core(fetch.index), base=True))
         write = int(fetch.pointer.written)
-        self._declare("void @llvm.prefetch.p0(ptr, i32, i32, i32)")
+        self.declare("void @llvm.prefetch.p0(ptr, i32, i32, i32)")
         for offset in range(0, self._vector_lanes() * fetch.pointer.dtype.itemsize, CACHE_LINE):
             place = self.assign(f"getelementptr i8, ptr {first}, i64 {offset}")
             self.line(f"call void @llvm.prefetch.p0(ptr {place}, i32 {write}, i32 3, i32 1)")
@@ -564,7 +564,7 @@ class Emitter:
     def _any(self, test: Value) -> str:
         kind = register_type(dtypes.bool_, test.lanes)
         name = f"llvm.vector.reduce.or.v{test.lanes}i1"
-        self._declare(f"i1 @{name}({kind})")
+        self.declare(f"i1 @{name}({kind})")
         return self.assign(f"call i1 @{name}({kind} {test.text})")
 
     # --- memory ---------------------------------------------------------------------------------
@@ -647,7 +647,7 @@ class Emitter:
         if stride == 1:
             address = self.element_address(pointer, self.emit(index, base=True))
             suffix = self._memory_suffix(pointer.dtype, lanes)
-            self._declare(f"{kind} @llvm.masked.load.{suffix}.p0(ptr, i32, <{lanes} x i1>, {kind})")
+            self.declare(f"{kind} @llvm.masked.load.{suffix}.p0(ptr, i32, <{lanes} x i1>, {kind})")
             raw = self.assign(
                 f"call {kind} @llvm.masked.load.{suffix}.p0(ptr {address}, "
                 f"i32 {pointer.dtype.itemsize}, <{lanes} x i1> {mask_text}, {kind} {spare})"
@@ -678,7 +678,7 @@ class Emitter:
         kind = memory_type(pointer.dtype, lanes)
         suffix = self._memory_suffix(pointer.dtype, lanes)
         name = f"llvm.masked.gather.{suffix}.v{lanes}p0"
-        self._declare(f"{kind} @{name}(<{lanes} x ptr>, i32, <{lanes} x i1>, {kind})")
+        self.declare(f"{kind} @{name}(<{lanes} x ptr>, i32, <{lanes} x i1>, {kind})")
         return self.assign(
             f"call {kind} @{name}(<{lanes} x ptr> {addresses}, i32 {pointer.dtype.itemsize}, "
             f"<{lanes} x i1> {mask}, {kind} {spare})"
@@ -701,14 +701,14 @@ class Emitter:
         source, target = register_type(value.dtype, lanes), memory_type(value.dtype, lanes)
         return self.assign(f"zext {source} {text} to {target}")
 
-    def _declare(self, text: str) -> None:
+    def declare(self, text: str) -> None:
         self.declarations.add(f"declare {text}")
 
     def intrinsic(self, name: str, dtype: DType, texts: list[str], lanes: int) -> str:
         """Call an intrinsic whose operands and result have one type."""
         kind = register_type(dtype, lanes)
         full = f"llvm.{name}.{mangled(dtype, lanes)}"
-        self._declare(f"{kind} @{full}({', '.join([kind] * len(texts))})")
+        self.declare(f"{kind} @{full}({', '.join([kind] * len(texts))})")
         return self.assign(f"call {kind} @{full}({', '.join(f'{kind} {t}' for t in texts)})")
 
 

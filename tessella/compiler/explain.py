@@ -118,7 +118,7 @@ def _measure(program: Program, inputs: Sequence[Array]) -> tuple[list[float], li
     """The best time of each native step, and the time of each step in Python."""
     if any(isinstance(step, Check) for step in program.native_steps):
         return _measure_whole(program, inputs)
-    base = ctypes.addressof(program._steps)
+    base = ctypes.addressof(program.step_words)
     patches = program.patch_count
     best = [math.inf] * len(program.native_steps)
     with program.lock:
@@ -130,8 +130,8 @@ def _measure(program: Program, inputs: Sequence[Array]) -> tuple[list[float], li
         for _ in range(ROUNDS):
             for number in range(len(best)):
                 head = threads.head_of(
-                    base + 32 * number, 1, ctypes.addressof(program._patches), patches,
-                    ctypes.addressof(program._slots),
+                    base + 32 * number, 1, ctypes.addressof(program.patch_words), patches,
+                    ctypes.addressof(program.slot_words),
                 )  # fmt: skip
                 best[number] = min(best[number], _timed(head))
                 if best[number] < SHORT:  # without the time it takes to wake a thread

@@ -26,7 +26,7 @@ from tessella.transforms.batching import axis_names_in, vmap
 from tessella.transforms.recording import InnerTrace, record
 from tessella.transforms.reverse_mode import vjp
 
-_mode = autodiff._mode
+_mode = autodiff.mode
 
 
 def name_of(function: Any) -> str:

@@ -27,7 +27,7 @@ from tessella.transforms import trees
 
 P = ParamSpec("P")
 R = TypeVar("R")
-_mode = autodiff._mode
+_mode = autodiff.mode
 
 
 @overload
