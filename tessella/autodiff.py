@@ -124,12 +124,14 @@ class Leaf(Node):
         """A leaf can always take another gradient."""
 
 
-class _Mode(threading.local):
+class Mode(threading.local):
+    """What this thread does with operations."""
+
     trace: Any = None  # what writes operations down instead of doing them (`tensors/tracing.py`)
     where: Any = None  # the line of the user's program they belong to, where that is known
 
 
-_mode = _Mode()
+mode = Mode()
 
 
 class Recording(NamedTuple):
@@ -223,7 +225,15 @@ def backward(
     Raises:
         GradientError: the history is gone.
     """
-    _walk(roots, retain_graph, None, order)
+    checked = _checked_roots(roots)
+    if order is None:
+        order = topological_order([edge[0] for edge, _ in checked])
+    elif not isinstance(order, (list, tuple)):
+        raise ArgumentTypeError(f"backward: the order is a {type(order).__name__}; expected nodes")
+    pending = _Pending()
+    for edge, cotangent in checked:
+        pending.add(edge, cotangent)
+    _walk(pending, order, retain_graph)
 
 
 def gradients(
@@ -234,8 +244,14 @@ def gradients(
         raise ArgumentTypeError(
             "gradients: the targets are no edges; expected [(node, output), ...]"
         )
-    found = _walk(roots, retain_graph, {node for node, _ in targets})
-    return [found.get((node, output)) for node, output in targets]
+    checked = _checked_roots(roots)
+    order = topological_order([edge[0] for edge, _ in checked])
+    nodes = {node for node, _ in targets}
+    pending = _Sought(nodes, _leads_to(order, nodes))
+    for edge, cotangent in checked:
+        pending.add(edge, cotangent)
+    _walk(pending, order, retain_graph)
+    return [pending.at(edge) for edge in targets]
 
 
 def _is_edge(edge: Any) -> bool:
@@ -259,66 +275,81 @@ def _checked_roots(roots: Any) -> Sequence[tuple[Edge, Any]]:
     return checked
 
 
-def _walk(
-    roots: Sequence[tuple[Edge, Any]],
-    retain_graph: bool,
-    targets: set[Node] | None,
-    order: Sequence[Node] | None = None,
-) -> dict[Edge, Any]:
-    checked = _checked_roots(roots)
-    if order is None:
-        order = _topological([edge[0] for edge, _ in checked])
-    elif not isinstance(order, (list, tuple)):
-        raise ArgumentTypeError(f"backward: the order is a {type(order).__name__}; expected nodes")
-    needed = None if targets is None else _leads_to(order, targets)
-    pending = _Pending()
-    reached: dict[Edge, Any] = {}
-    for (node, output), cotangent in roots:
-        pending.add(node, output, cotangent)
-    first, others = pending.first, pending.others
+def _walk(pending: _Pending, order: Sequence[Node], retain_graph: bool) -> None:
+    """The chain rule, from the last node to the first.
+
+    A node's gradients are complete when it is reached, since each node stands before its parents; pulled back, they
+    are added to what its parents have got from elsewhere.
+    """
     for node in order:
-        cotangent, rest = first.pop(node, None), others.pop(node, None) if others else None
-        if (cotangent is None and rest is None) or (needed is not None and node not in needed):
+        cotangents = pending.take(node)
+        if cotangents is None:
             continue
-        cotangents = [cotangent]
-        if rest is not None or node.hooks or targets is not None:
-            by_output = {**({} if cotangent is None else {0: cotangent}), **(rest or {})}
-            if node.hooks:
-                _run_hooks(node, by_output)
-            if targets is not None and node in targets:
-                reached.update({(node, output): ct for output, ct in by_output.items()})
-                if node.is_end:
-                    continue
-            cotangents = [by_output.get(output) for output in range(max(by_output) + 1)]
-        for edge, pulled in zip(node.parents, node.pull(cotangents), strict=False):
-            if edge is None or pulled is None:
-                continue
-            if edge[1] == 0 and edge[0] not in first:  # by far the most
-                first[edge[0]] = pulled
-            else:
-                pending.add(edge[0], edge[1], pulled)
+        # an argument by name would take longer than the rest of this line
+        for edge, pulled in zip(node.parents, node.pull(cotangents)):  # noqa: B905
+            if edge is not None and pulled is not None:
+                pending.add(edge, pulled)
         if not retain_graph:
             node.release()
-    return reached
 
 
-class _Pending:
-    """Gradients on their way, by node: those of first outputs, and those of others by their number."""
+class _Pending(dict[Node, list[Any]]):
+    """Gradients on their way: for each node those of its outputs, as far as any has arrived."""
 
-    __slots__ = ("first", "others")
+    __slots__ = ()
 
-    def __init__(self) -> None:
-        self.first: dict[Node, Any] = {}
-        self.others: dict[Node, dict[int, Any]] = {}
-
-    def add(self, node: Node, output: int, cotangent: Any) -> None:
+    def add(self, edge: Edge, cotangent: Any) -> None:
         """Add to the gradient of an output."""
-        if output == 0:
-            before = self.first.get(node)
-            self.first[node] = cotangent if before is None else before + cotangent
+        node, output = edge
+        before = self.get(node)
+        if before is None:
+            self[node] = [None] * output + [cotangent] if output else [cotangent]
+        elif output >= len(before):
+            before += [None] * (output - len(before)) + [cotangent]
         else:
-            slot = self.others.setdefault(node, {})
-            slot[output] = slot[output] + cotangent if output in slot else cotangent
+            known = before[output]
+            before[output] = cotangent if known is None else known + cotangent
+
+    def take(self, node: Node) -> list[Any] | None:
+        """The gradients of a node's outputs, as its hooks leave them; None if nothing is to be pulled."""
+        cotangents = self.pop(node, None)
+        if node.hooks and cotangents is not None:
+            _run_hooks(node.hooks, cotangents)
+        return cotangents
+
+
+class _Sought(_Pending):
+    """Gradients on their way to some nodes, those that arrive there are kept.
+
+    Args:
+        targets: the nodes.
+        leading: the nodes from which one of them can be reached; at others nothing needs to be pulled.
+    """
+
+    __slots__ = ("leading", "reached", "targets")
+
+    def __init__(self, targets: set[Node], leading: set[Node]) -> None:
+        super().__init__()
+        self.targets = targets
+        self.leading = leading
+        self.reached: dict[Node, list[Any]] = {}
+
+    def take(self, node: Node) -> list[Any] | None:
+        """As above; None behind an end that is sought, too."""
+        if node not in self.leading:
+            self.pop(node, None)
+            return None
+        cotangents = super().take(node)
+        if cotangents is None or node not in self.targets:
+            return cotangents
+        self.reached[node] = cotangents
+        return None if node.is_end else cotangents
+
+    def at(self, edge: Edge) -> Any:
+        """The gradient that arrived at an edge, None if none did."""
+        node, output = edge
+        arrived = self.reached.get(node, ())
+        return arrived[output] if output < len(arrived) else None
 
 
 # The code that computes gradients of a node, or adds some up: its variable `node`. By id: the hash of code is that of
@@ -326,17 +357,17 @@ class _Pending:
 WALKING = frozenset({id(_walk.__code__), id(_Pending.add.__code__)})
 
 
-def _run_hooks(node: Node, cotangents: dict[int, Any]) -> None:
-    assert node.hooks is not None
-    for output, hooks in list(node.hooks.items()):
-        for hook in list(hooks.values()):
-            if output in cotangents:
+def _run_hooks(hooks: dict[int, dict[int, Hook]], cotangents: list[Any]) -> None:
+    """Let the hooks of each output change its gradient, if it has one."""
+    for output, of_output in list(hooks.items()):
+        for hook in list(of_output.values()):
+            if output < len(cotangents) and cotangents[output] is not None:
                 changed = hook(cotangents[output])
                 if changed is not None:
                     cotangents[output] = changed
 
 
-def _topological(roots: Sequence[Node]) -> list[Node]:
+def topological_order(roots: Sequence[Node]) -> list[Node]:
     """Every node below the roots, each before its parents. Iterative: histories are long."""
     order: list[Node] = []
     seen: set[Node] = set()

@@ -22,7 +22,21 @@ class AxisError(TessellaError, IndexError, ValueError):
 
 
 class DTypeError(TessellaError, TypeError):
-    """A dtype that an operation does not take, or two that do not promote."""
+    """A dtype that an operation does not take, or two that do not promote.
+
+    Args:
+        operation: whose name the text begins with, if it does.
+    """
+
+    def __init__(self, text: str = "", operation: str | None = None) -> None:
+        super().__init__(text)
+        self.operation = operation
+
+    def told_of(self, operation: str) -> DTypeError:
+        """The same of an operation that meets it: the text begins with its name."""
+        if self.operation == operation:
+            return self
+        return DTypeError(f"{operation}: {self}", operation)
 
 
 class IndexingError(TessellaError, IndexError):
@@ -71,6 +85,10 @@ class GradientError(TessellaError, RuntimeError):
 
 class TracingError(TessellaError, TypeError):
     """A Python function that cannot become an expression; names the line and the cure."""
+
+
+class UntraceableLineError(TracingError):
+    """A line of a Python function that cannot become an expression; what called that function adds nothing."""
 
 
 class TracedValueError(TracingError):

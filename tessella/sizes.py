@@ -446,13 +446,14 @@ class Size:
     ) -> Any:
         """Arithmetic with what is no integer."""
         if isinstance(other, Size):
-            other = other._number()
+            other = other.as_number()
         elif not isinstance(other, numbers.Number) and not _is_number_of_a_trace(other):
             return NotImplemented
-        mine = self._number()
+        mine = self.as_number()
         return function(other, mine) if swapped else function(mine, other)
 
-    def _number(self) -> Any:
+    def as_number(self) -> Any:
+        """The number it is in this call; in a traced function that reads it, what stands for it."""
         return operator.index(self) if self.scope.number is None else self.scope.number(self)
 
     # --- questions --------------------------------------------------------------------------------

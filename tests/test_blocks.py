@@ -93,13 +93,13 @@ HELD = list(MODEL.parameters())
 def state():
     """Everything that blocks change."""
     return (
-        autodiff.recording.get(), autodiff._mode.trace, autodiff._mode.where,
+        autodiff.recording.get(), autodiff.mode.trace, autodiff.mode.where,
         observe.choice.backend, observe.choice.observers, observe.choice.witnesses,
         observe.choice.visiting, observe.choice.key, observe.choice.compiles,
         gc.isenabled(), threads.count(), list(tiled_contraction._watchers),
         machine_code._current.together, expression._weak_float.get(),
         SCOPE.hints, SCOPE.stage, [id(x._value) for x in HELD], [id(x._node) for x in HELD],
-        tracing._tracing._is_owned(), forking.making.section()._is_owned(),
+        tracing.tracing_lock._is_owned(), forking.making.section()._is_owned(),
     )  # fmt: skip
 
 

@@ -261,7 +261,7 @@ def _float_to_integer(
     sign = "si" if through.kind == "int" else "ui"
     name = f"llvm.fpto{sign}.sat.{mangled(through, lanes)}.{mangled(source, lanes)}"
     from_type, to_type = register_type(source, lanes), register_type(through, lanes)
-    emitter._declare(f"{to_type} @{name}({from_type})")
+    emitter.declare(f"{to_type} @{name}({from_type})")
     wide = emitter.assign(f"call {to_type} @{name}({from_type} {text})")
     return convert_text(emitter, wide, through, target, lanes)
 
@@ -357,7 +357,7 @@ def _multiply_high(emitter: Emitter, node: Expression, texts: list[str], lanes: 
 
 def _c_library(emitter: Emitter, node: Expression, texts: list[str], lanes: int) -> str:
     """Call the C function in double precision on each lane."""
-    emitter._declare(f"double @{node.static}(double)")
+    emitter.declare(f"double @{node.static}(double)")
     kind, result = register_type(node.dtype, lanes), "poison"
     for lane in range(lanes):
         text = texts[0]

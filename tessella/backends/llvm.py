@@ -44,6 +44,7 @@ class Value(NamedTuple):
     text: str
     dtype: DType
     lanes: int = 1
+    is_constant: bool = False
 
 
 def _widths(lanes: int) -> list[int]:
@@ -74,6 +75,7 @@ class Emitter:
         self.declarations: set[str] = set()
         self.scopes: list[_Scope] = [_Scope(0, "entry")]
         self.counter = 0
+        self.has_halves = any(pointer.dtype is dtypes.float16 for pointer in kernel.pointers)
         self.pointers: dict[Pointer, str] = {}
         self.depths: dict[Expression, int] = {}  # of variables: the scope that binds them
         self.bases: dict[Expression, Value] = {}  # vector variables: the scalar of lane 0
@@ -110,7 +112,7 @@ class Emitter:
         self.line("ret void")
         body = "\n".join(self.scope.lines)
         helpers = ""
-        if "half" in body:
+        if self.has_halves:
             self.declarations.update(half_precision.DECLARATIONS)
             helpers = half_precision.DEFINITIONS
         head = (
@@ -210,7 +212,7 @@ class Emitter:
             self.line(f"store {kind} {text}, ptr {address}, align {align}")
             return
         suffix = self._memory_suffix(store.pointer.dtype, lanes)
-        self._declare(f"void @llvm.masked.store.{suffix}.p0({kind}, ptr, i32, <{lanes} x i1>)")
+        self.declare(f"void @llvm.masked.store.{suffix}.p0({kind}, ptr, i32, <{lanes} x i1>)")
         self.line(
             f"call void @llvm.masked.store.{suffix}.p0({kind} {text}, ptr {address}, "
             f"i32 {align}, <{lanes} x i1> {self._lanes(mask, lanes)})"
@@ -222,7 +224,7 @@ class Emitter:
         kind = memory_type(store.pointer.dtype, lanes)
         suffix = self._memory_suffix(store.pointer.dtype, lanes)
         chosen = self._lanes(mask, lanes)
-        self._declare(
+        self.declare(
             f"void @llvm.masked.scatter.{suffix}.v{lanes}p0({kind}, <{lanes} x ptr>, i32, "
             f"<{lanes} x i1>)"
         )
@@ -236,7 +238,7 @@ class Emitter:
         """One request for every cache line of a vector."""
         first = self.element_address(fetch.pointer, self.emit(core(fetch.index), base=True))
         write = int(fetch.pointer.written)
-        self._declare("void @llvm.prefetch.p0(ptr, i32, i32, i32)")
+        self.declare("void @llvm.prefetch.p0(ptr, i32, i32, i32)")
         for offset in range(0, self._vector_lanes() * fetch.pointer.dtype.itemsize, CACHE_LINE):
             place = self.assign(f"getelementptr i8, ptr {first}, i64 {offset}")
             self.line(f"call void @llvm.prefetch.p0(ptr {place}, i32 {write}, i32 3, i32 1)")
@@ -446,7 +448,7 @@ class Emitter:
     def _known(self, node: Expression, base: bool) -> Value | None:
         """The value of an expression, if it is there."""
         if node.is_constant:
-            return Value(literal(node.static, node.dtype), node.dtype)
+            return Value(literal(node.static, node.dtype), node.dtype, is_constant=True)
         return self._find((node, self._differs(node, base)))
 
     def _differs(self, node: Expression, base: bool) -> bool:
@@ -495,6 +497,7 @@ class Emitter:
         return memo[node]
 
     def _compute(self, node: Expression, base: bool) -> Value:
+        self.has_halves |= node.dtype is dtypes.float16
         if node.is_variable:
             raise AssertionError(f"variable {node} is used outside its loop in {self.kernel.name}")
         if node.operator is LOAD:
@@ -517,7 +520,7 @@ class Emitter:
             return value.text
         assert value.lanes == 1, (value, lanes)
         scalar = register_type(value.dtype)
-        if not value.text.startswith("%"):
+        if value.is_constant:
             return f"splat ({scalar} {value.text})"
         known = self.scope.broadcasts.get((value.text, lanes))
         if known is None:
@@ -561,7 +564,7 @@ class Emitter:
     def _any(self, test: Value) -> str:
         kind = register_type(dtypes.bool_, test.lanes)
         name = f"llvm.vector.reduce.or.v{test.lanes}i1"
-        self._declare(f"i1 @{name}({kind})")
+        self.declare(f"i1 @{name}({kind})")
         return self.assign(f"call i1 @{name}({kind} {test.text})")
 
     # --- memory ---------------------------------------------------------------------------------
@@ -644,7 +647,7 @@ class Emitter:
         if stride == 1:
             address = self.element_address(pointer, self.emit(index, base=True))
             suffix = self._memory_suffix(pointer.dtype, lanes)
-            self._declare(f"{kind} @llvm.masked.load.{suffix}.p0(ptr, i32, <{lanes} x i1>, {kind})")
+            self.declare(f"{kind} @llvm.masked.load.{suffix}.p0(ptr, i32, <{lanes} x i1>, {kind})")
             raw = self.assign(
                 f"call {kind} @llvm.masked.load.{suffix}.p0(ptr {address}, "
                 f"i32 {pointer.dtype.itemsize}, <{lanes} x i1> {mask_text}, {kind} {spare})"
@@ -657,7 +660,7 @@ class Emitter:
     def _spare(self, node: Expression, dtype: DType, base: bool) -> Value:
         """What a masked load gives where it reads nothing, in the dtype of the memory."""
         if node.is_constant:
-            return Value(literal(node.static, dtype), dtype)
+            return Value(literal(node.static, dtype), dtype, is_constant=True)
         return self.emit(core(node, dtype), base)
 
     def _masked_load_one(self, node: Expression, mask: Value, other: Value, base: bool) -> Value:
@@ -675,7 +678,7 @@ class Emitter:
         kind = memory_type(pointer.dtype, lanes)
         suffix = self._memory_suffix(pointer.dtype, lanes)
         name = f"llvm.masked.gather.{suffix}.v{lanes}p0"
-        self._declare(f"{kind} @{name}(<{lanes} x ptr>, i32, <{lanes} x i1>, {kind})")
+        self.declare(f"{kind} @{name}(<{lanes} x ptr>, i32, <{lanes} x i1>, {kind})")
         return self.assign(
             f"call {kind} @{name}(<{lanes} x ptr> {addresses}, i32 {pointer.dtype.itemsize}, "
             f"<{lanes} x i1> {mask}, {kind} {spare})"
@@ -698,14 +701,14 @@ class Emitter:
         source, target = register_type(value.dtype, lanes), memory_type(value.dtype, lanes)
         return self.assign(f"zext {source} {text} to {target}")
 
-    def _declare(self, text: str) -> None:
+    def declare(self, text: str) -> None:
         self.declarations.add(f"declare {text}")
 
     def intrinsic(self, name: str, dtype: DType, texts: list[str], lanes: int) -> str:
         """Call an intrinsic whose operands and result have one type."""
         kind = register_type(dtype, lanes)
         full = f"llvm.{name}.{mangled(dtype, lanes)}"
-        self._declare(f"{kind} @{full}({', '.join([kind] * len(texts))})")
+        self.declare(f"{kind} @{full}({', '.join([kind] * len(texts))})")
         return self.assign(f"call {kind} @{full}({', '.join(f'{kind} {t}' for t in texts)})")
 
 

@@ -10,7 +10,8 @@ from rich.text import Text
 
 from tessella.backends.cpu import threads
 from tessella.backends.loops import Kernel, Loop, Statement, Store, source
-from tessella.compiler.explain import kernels_of
+from tessella.compiler.explain import roles_of
+from tessella.compiler.recipe import Role
 from tessella.scalar.expression import Expression, postorder
 from tessella.transforms.jit import Jitted
 
@@ -30,9 +31,9 @@ def report(name: str, function: Jitted[..., Any], arguments: Any, everything: bo
     console = Console(highlight=False, soft_wrap=True)
     console.rule(f"[bold]{name}")
     found = function.explain(*arguments)
-    for kernel in kernels_of(found.program):
+    for kernel, role in roles_of(found.program).items():
         native = not isinstance(kernel, Kernel)  # written in LLVM IR, not in loops
-        if kernel.name.startswith("pack") and (native or not everything):
+        if role is Role.PACK and (native or not everything):
             console.print(f"kernel {kernel.name}: brings an operand in the order of the tiles\n")
             continue
         if native:

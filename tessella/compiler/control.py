@@ -72,11 +72,11 @@ class Part:
     def point(self, slots: Sequence[int], address: int) -> None:
         """Let an input or an output be at an address."""
         for slot in slots:
-            self.program._slots[slot] = address
+            self.program.slot_words[slot] = address
 
     def places(self, slots: Sequence[int]) -> list[int]:
         """The addresses of slots, which a native loop may move."""
-        base = ctypes.addressof(self.program._slots)
+        base = ctypes.addressof(self.program.slot_words)
         return [base + 8 * slot for slot in slots]
 
     def run(self) -> None:
@@ -220,7 +220,7 @@ class _While(_Loop):
         if stopped:
             part = self.condition if stopped < 0 else self.body
             steps = part.program.native_steps
-            part.program._complain(steps[part.program.prepared + abs(stopped) - 1])
+            part.program.complain(steps[part.program.prepared + abs(stopped) - 1])
 
 
 class _Scan(_Loop):
@@ -267,7 +267,7 @@ class _Scan(_Loop):
             if table[threads.LOOP_STOPPED]:
                 steps = self.body.program.native_steps
                 number = self.body.program.prepared + table[threads.LOOP_STOPPED] - 1
-                self.body.program._complain(steps[number])
+                self.body.program.complain(steps[number])
             left -= turns
 
 

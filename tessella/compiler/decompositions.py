@@ -124,7 +124,7 @@ def _preparation(primitive: Contraction, x: Spec) -> list[Primitive]:
         low[axis], high[axis], interior[axis] = g.low, g.high, g.input_dilation - 1
     steps: list[Primitive] = []
     pad = Pad(tuple(max(n, 0) for n in low), tuple(max(n, 0) for n in high), tuple(interior))
-    shape = pad._shape(x.shape)
+    shape = pad.shape_of(x.shape)
     if not same_shape(shape, x.shape):
         steps.append(pad)
     starts = tuple(max(-n, 0) for n in low)

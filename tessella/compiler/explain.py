@@ -17,6 +17,7 @@ from tessella.compiler.explanation import Explanation, Row, host_steps, key_of, 
 from tessella.compiler.machine_code import llvm_of
 from tessella.compiler.observe import Observer, observed, unobserved
 from tessella.compiler.program import Program
+from tessella.compiler.recipe import Role
 from tessella.compiler.steps import Check, HostStep, Step
 from tessella.dtypes import DType, float32, float64
 from tessella.primitives.base import size_of
@@ -66,7 +67,8 @@ def explain(
         shapes = ", ".join(describe(value) for value in host.node.inputs[:4])
         primitive = host.node.primitive
         row = rows.setdefault(
-            key_of(host), Row(primitive.name, shapes, host.node.where, note=host.node.note)
+            key_of(host),
+            Row(primitive.name, shapes, host.node.where, note=str(host.node.note or "")),
         )
         row.calls += 1
         row.seconds += seconds
@@ -91,11 +93,11 @@ def _doubt_limits(rows: Iterable[Row]) -> None:
 
 def _note(step: Step) -> str:
     """Why a native call is one of its own."""
-    notes = [node.note for node in step.nodes if node.note]
+    notes = [node.note for node in step.nodes if node.note is not None]
     if step.epilogue is None:
-        return notes[0] if notes else ""
+        return str(notes[0]) if notes else ""
     product, group = notes
-    return f"{product}; as each block is stored: {group.split('; ')[0]}"  # they are not apart now
+    return f"{product}; as each block is stored: {group.what}"  # they are not apart now
 
 
 def _time_on_host(program: Program, step: HostStep) -> float:
@@ -116,7 +118,7 @@ def _measure(program: Program, inputs: Sequence[Array]) -> tuple[list[float], li
     """The best time of each native step, and the time of each step in Python."""
     if any(isinstance(step, Check) for step in program.native_steps):
         return _measure_whole(program, inputs)
-    base = ctypes.addressof(program._steps)
+    base = ctypes.addressof(program.step_words)
     patches = program.patch_count
     best = [math.inf] * len(program.native_steps)
     with program.lock:
@@ -128,8 +130,8 @@ def _measure(program: Program, inputs: Sequence[Array]) -> tuple[list[float], li
         for _ in range(ROUNDS):
             for number in range(len(best)):
                 head = threads.head_of(
-                    base + 32 * number, 1, ctypes.addressof(program._patches), patches,
-                    ctypes.addressof(program._slots),
+                    base + 32 * number, 1, ctypes.addressof(program.patch_words), patches,
+                    ctypes.addressof(program.slot_words),
                 )  # fmt: skip
                 best[number] = min(best[number], _timed(head))
                 if best[number] < SHORT:  # without the time it takes to wake a thread
@@ -177,7 +179,7 @@ def _timed(head: Any) -> float:
 
 
 def _is_product(step: Step) -> bool:
-    return step.call.kernel.name.startswith(("product", "contraction"))
+    return step.call.role is Role.MULTIPLY
 
 
 def _seconds_of_nodes(program: Program, times: Sequence[float]) -> dict[tuple[int, bool], float]:
@@ -243,16 +245,21 @@ def sources(program: Program, kind: str) -> str:
 
 def kernels_of(program: Program) -> list[Any]:
     """The distinct kernels, epilogues too, in the order of their first call."""
-    found: dict[Any, None] = {}
+    return list(roles_of(program))
+
+
+def roles_of(program: Program) -> dict[Any, Role]:
+    """The distinct kernels, epilogues too, in the order of their first call; and what each does."""
+    found: dict[Any, Role] = {}
     for step in program.steps:
         if isinstance(step, HostStep) and step.runner is not None:
             for part in step.runner.parts:
-                found.update(dict.fromkeys(kernels_of(part.program)))
+                found = roles_of(part.program) | found
         if isinstance(step, Step):
-            found[step.call.kernel] = None
+            found.setdefault(step.call.kernel, step.call.role)
             if step.epilogue is not None:
-                found[step.epilogue.kernel] = None
-    return list(found)
+                found.setdefault(step.epilogue.kernel, Role.WHOLE)
+    return found
 
 
 def summary(program: Program) -> str:

@@ -25,7 +25,7 @@ from tessella.primitives.base import Shape, size_of
 from tessella.primitives.elementwise import Elementwise
 from tessella.primitives.fused import Fused
 from tessella.primitives.generate import Full, Iota
-from tessella.primitives.graph import Graph, Node, Value
+from tessella.primitives.graph import Graph, Node, Note, Value
 from tessella.primitives.movement import (
     Concatenate,
     Expand,
@@ -394,7 +394,7 @@ class _Fusion:
                     self._show(value, nodes, made, group)
             if group.space is None:
                 (node,) = group.nodes
-                note = reasons.of_single(node, MOST_PIECES)
+                note = Note(reasons.of_single(node, MOST_PIECES))
                 nodes.append(Node(node.primitive, node.inputs, node.outputs, node.where, note))
                 made.update(node.outputs)
             else:
@@ -452,7 +452,7 @@ class _Fusion:
             waiting.pop()
         return list(inputs), list(nodes)
 
-    def _note(self, group: Group, nodes: Sequence[Node]) -> str:
+    def _note(self, group: Group, nodes: Sequence[Node]) -> Note:
         shown = [node for node in nodes if not isinstance(node.primitive, TRANSPARENT)]
         again = sum(node in self.inlined for node in nodes)
         apart = [

@@ -105,7 +105,7 @@ class Program:
     def _write_tables(self) -> None:
         slots = len(self.layouts) + len(self.result_buffers)
         self._tables = found = Tables(self.steps, self._addresses, slots, self.prepared)
-        self._slots, self._steps, self._patches = found.slots, found.steps, found.patches
+        self.slot_words, self.step_words, self.patch_words = found.slots, found.steps, found.patches
         self.patch_count, self.native_steps = found.patch_count, found.native_steps
         self.segments, self.preparation = found.segments, found.preparation
         self.alone = found.alone
@@ -148,14 +148,14 @@ class Program:
         """Let the slots of the inputs point at arrays."""
         self.user = None
         for number, array in enumerate(inputs):
-            self._slots[number] = address(array)
+            self.slot_words[number] = address(array)
 
     def fresh_results(self, given: Mapping[int | None, Any] = MappingProxyType({})) -> list[Any]:
         """A buffer for every result, new where none is given; their slots are set."""
         buffers = []
         for slot, number in enumerate(self.result_buffers):
             buffer = given.get(slot) or allocate(self.buffers[number].nbytes)
-            self._slots[len(self.layouts) + slot] = buffer.address
+            self.slot_words[len(self.layouts) + slot] = buffer.address
             buffers.append(buffer)
         return buffers
 
@@ -176,7 +176,7 @@ class Program:
         if not choice.observers:
             stopped = threads.run_program(self.preparation[1])
             if stopped:
-                self._complain(self.native_steps[stopped - 1])
+                self.complain(self.native_steps[stopped - 1])
             return
         begin = now()
         self._run_timed(self.preparation)
@@ -196,7 +196,7 @@ class Program:
         if self.alone_at is not None:
             stopped = self.native(self.alone_at)
             if stopped:
-                self._complain(self.native_steps[self.prepared + stopped - 1])
+                self.complain(self.native_steps[self.prepared + stopped - 1])
             return
         for segment in self.segments:
             if isinstance(segment, HostStep):
@@ -205,7 +205,7 @@ class Program:
                 continue
             stopped = threads.run_program(segment[1], self.alone)
             if stopped:
-                self._complain(self.native_steps[segment[2] + stopped - 1])
+                self.complain(self.native_steps[segment[2] + stopped - 1])
 
     def _execute_observed(self, effects: bool) -> None:
         """Run all segments, and tell those who look on about every step."""
@@ -233,7 +233,7 @@ class Program:
         times = (ctypes.c_int64 * (2 * (head[1] + 1)))()
         stopped = threads.run_timed(address, ctypes.addressof(times))
         if stopped:
-            self._complain(self.native_steps[first + stopped - 1])
+            self.complain(self.native_steps[first + stopped - 1])
         ends = [times[i] * 1_000_000_000 + times[i + 1] for i in range(0, len(times), 2)]
         for step, begin, end in zip(self.native_steps[first:], ends, ends[1:], strict=False):
             for observer in choice.observers:
@@ -241,7 +241,7 @@ class Program:
 
     def input(self, number: int) -> Array:
         """An input as an array, while the program runs."""
-        return Array(self, self._slots[number], self.layouts[number])
+        return Array(self, self.slot_words[number], self.layouts[number])
 
     def view(self, location: Location) -> Any:
         """A value's memory for NumPy, while the program holds it."""
@@ -250,7 +250,7 @@ class Program:
     def address(self, location: Location) -> int:
         """Where a value is, while the program runs."""
         slot, address = self._addresses.of(location.buffer, location.offset)
-        return address if slot is None else int(self._slots[slot]) + address
+        return address if slot is None else int(self.slot_words[slot]) + address
 
     def _run_host(self, step: HostStep) -> None:
         if step.runner is not None:
@@ -274,7 +274,7 @@ class Program:
         finally:
             self.visitor = None
 
-    def _complain(self, step: Any) -> None:
+    def complain(self, step: Any) -> None:
         """An index was out of bounds: say which.
 
         Raises:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from tessella.primitives.base import Shape
 from tessella.primitives.contraction import Contraction
-from tessella.primitives.graph import Node
+from tessella.primitives.graph import Node, Note
 from tessella.primitives.host import Host
 from tessella.primitives.movement import Concatenate
 
@@ -16,7 +16,7 @@ Loops = tuple[Shape, tuple[int, ...]]  # their sizes, and the axes that are redu
 
 def of_group(
     count: int, again: int, cheap: int, loops: Loops, apart: Sequence[tuple[str, str]]
-) -> str:
+) -> Note:
     """What a group is, and why it is apart from those it reads from.
 
     Args:
@@ -29,7 +29,7 @@ def of_group(
     if again:
         parts.append(f"{again} of them so cheap (at most {cheap} steps) that each reader does them")
     quoted = dict.fromkeys(f"apart from {name}: {why}" for name, why in apart)
-    return "; ".join([", ".join(parts), *list(quoted)[:MOST_QUOTED]])
+    return Note(", ".join(parts), tuple(quoted)[:MOST_QUOTED])
 
 
 def of_single(node: Node, most_pieces: int) -> str:

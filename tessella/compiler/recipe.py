@@ -7,6 +7,7 @@ compiled program puts the calls of many recipes into one table (`tessella.compil
 from __future__ import annotations
 
 import struct
+from enum import Enum
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tessella.backends.array import Layout, contiguous_layout
@@ -33,6 +34,14 @@ class Place(NamedTuple):
     offset: int = 0
 
 
+class Role(Enum):
+    """What a call does for its node, for who shows it."""
+
+    WHOLE = "all there is to do, or a part like others"
+    MULTIPLY = "the products of a contraction"
+    PACK = "brings an operand of a contraction in the order of its tiles"
+
+
 class Call(NamedTuple):
     """One call of a kernel over [0, total).
 
@@ -44,6 +53,7 @@ class Call(NamedTuple):
         completes: whether blocks of the result are final after it, and an epilogue may follow.
         links: words of `numbers` that are to be the addresses of other kernels.
         packs: whether all it does is to pack an operand whole; equal calls need be made only once.
+        role: what it does for its node.
     """
 
     kernel: Kernel | Native
@@ -54,6 +64,7 @@ class Call(NamedTuple):
     completes: bool = False
     packs: bool = False
     links: tuple[tuple[int, Kernel | Native], ...] = ()
+    role: Role = Role.WHOLE
 
     def at(self, binding: Binding) -> Call:
         """The call with a number for every size."""

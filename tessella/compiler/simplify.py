@@ -13,7 +13,7 @@ from tessella.dtypes import DType
 from tessella.primitives import graph as graphs
 from tessella.primitives.base import Primitive, broadcast_shapes, same_shape
 from tessella.primitives.contraction import Contraction
-from tessella.primitives.elementwise import Elementwise
+from tessella.primitives.elementwise import Elementwise, elementwise
 from tessella.primitives.generate import Full
 from tessella.primitives.graph import Graph, Node, Value, rewrite
 from tessella.primitives.indexing import Gather, InRange, Scatter, limits_of
@@ -224,7 +224,7 @@ def join_padded_pieces(graph: Graph) -> Graph:
 
 
 def _is_add(node: Node) -> bool:
-    return isinstance(node.primitive, Elementwise) and node.primitive.name == "add"
+    return bool(node.primitive == elementwise("add"))
 
 
 def _pieces_of(node: Node, known: dict[Value, _Pieces]) -> _Pieces | None:

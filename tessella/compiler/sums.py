@@ -14,7 +14,7 @@ from typing import Any
 from tessella.primitives import graph as graphs
 from tessella.primitives.base import same_shape, size_of
 from tessella.primitives.contraction import Contraction
-from tessella.primitives.elementwise import Elementwise
+from tessella.primitives.elementwise import elementwise
 from tessella.primitives.graph import Graph, Node, Value, rewrite
 from tessella.primitives.movement import Concatenate
 
@@ -51,8 +51,7 @@ def join_sums_of_products(graph: Graph) -> Graph:
 def _is_sum(node: Node | None) -> bool:
     return (
         node is not None
-        and isinstance(node.primitive, Elementwise)
-        and node.primitive.name == "add"
+        and node.primitive == elementwise("add")
         and all(
             same_shape(v.shape, node.output.shape) and v.dtype is node.output.dtype
             for v in node.inputs

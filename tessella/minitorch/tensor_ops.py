@@ -193,7 +193,7 @@ def python_kernel(fn: Callable[..., float]) -> Kernel:
         try:
             return operation(*xs)
         except TracingError:
-            if autodiff._mode.trace is not None:
+            if autodiff.mode.trace is not None:
                 raise
             elements = [x.numpy().astype(object) for x in xs]
             return ts.asarray(np.asarray(each(*elements), dtype=np.float64))

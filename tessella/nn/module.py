@@ -28,7 +28,7 @@ from tessella.names import missing
 from tessella.nn.conversions import Conversions
 from tessella.tensors.creation import asarray, checked_device
 from tessella.tensors.surroundings import about_to_write, at_once, guarded, touched
-from tessella.tensors.tensor import Tensor, is_traced
+from tessella.tensors.tensor import Tensor, handle_of, hold_data_of, is_traced
 from tessella.tracebacks import calls_users, shorten
 from tessella.tracing.changes import WatchedDict, note
 from tessella.tracing.following import go_on, pause
@@ -55,12 +55,7 @@ class Parameter(Tensor):
 
     @public
     def __new__(cls, data: Tensor, requires_grad: bool = True) -> Parameter:
-        parameter = object.__new__(cls)
-        parameter._value = data._value
-        parameter._node = None
-        parameter._output = 0
-        parameter._grad = None
-        parameter._base = None
+        parameter = handle_of(cls, data)
         if requires_grad:
             parameter.requires_grad_()
         return parameter
@@ -493,7 +488,7 @@ class Module(Conversions):
                     for tensor in table.values():
                         if tensor is not None and tensor.dtype.is_float:
                             gradient = tensor.grad
-                            tensor._value = tensor.detach().astype(dtype)._value
+                            hold_data_of(tensor, tensor.detach().astype(dtype))
                             if gradient is not None:
                                 tensor.grad = gradient.detach().astype(dtype)
         return self
@@ -630,6 +625,11 @@ class Module(Conversions):
         """The tensors of this module and those below it, with their names in `state_dict`."""
         for name, tensor in (*self.named_parameters(), *self.named_buffers()):
             yield tensor, None, name
+
+    def __tessella_children__(self) -> list[Module]:
+        """The modules in this one; none before it is initialised."""
+        modules = self.__dict__.get("_modules", {})
+        return [module for module in modules.values() if module is not None]
 
     def __tessella_members__(self) -> list[str]:
         """The attributes that our own code reads when it calls this module."""

@@ -19,6 +19,7 @@ from tessella.tensors.tensor import Tensor
 
 States = tuple[Tensor, Tensor]
 _OBJECTS = 4096  # bytes of the objects of Python that a layer is
+_REVERSE = "_reverse"  # ends the names of what goes from the last place to the first
 
 
 class LSTM(Module):
@@ -72,7 +73,7 @@ class LSTM(Module):
                     self.register_parameter(f"{name}_l{layer}{suffix}", parameter)
 
     def _directions(self) -> tuple[str, ...]:
-        return ("", "_reverse") if self.bidirectional else ("",)
+        return ("", _REVERSE) if self.bidirectional else ("",)
 
     @public
     def forward(self, x: Tensor, states: Any = None) -> tuple[Tensor, States]:
@@ -93,7 +94,9 @@ class LSTM(Module):
             outputs = []
             for suffix in self._directions():
                 number = len(last)
-                y, state = self._pass(x, h[number], c[number], f"_l{layer}{suffix}")
+                y, state = self._pass(
+                    x, h[number], c[number], f"_l{layer}{suffix}", suffix == _REVERSE
+                )
                 outputs.append(y)
                 last.append(state)
             x = outputs[0] if len(outputs) == 1 else concat(outputs, axis=-1)
@@ -126,7 +129,9 @@ class LSTM(Module):
                 )
         return states
 
-    def _pass(self, x: Tensor, h: Tensor, c: Tensor, name: str) -> tuple[Tensor, States]:
+    def _pass(
+        self, x: Tensor, h: Tensor, c: Tensor, name: str, backwards: bool
+    ) -> tuple[Tensor, States]:
         """One layer in one direction; the products with the input are one for all places."""
         bias_ih = getattr(self, f"bias_ih{name}") if self.bias else None
         bias_hh = getattr(self, f"bias_hh{name}") if self.bias else None
@@ -134,14 +139,14 @@ class LSTM(Module):
         weight = getattr(self, f"weight_hh{name}")
         places = range(x.shape[0])
         outputs: list[Tensor] = []
-        for place in reversed(places) if name.endswith("_reverse") else places:
+        for place in reversed(places) if backwards else places:
             gates = inputs[place] + F.linear(h, weight, bias_hh)
             n = self.hidden_size
             i, f, g, o = (gates[:, k * n : (k + 1) * n] for k in range(4))
             c = sigmoid(f) * c + sigmoid(i) * tanh(g)
             h = sigmoid(o) * tanh(c)
             outputs.append(h)
-        if name.endswith("_reverse"):
+        if backwards:
             outputs.reverse()
         return (stack(outputs) if outputs else inputs[..., : self.hidden_size]), (h, c)
 

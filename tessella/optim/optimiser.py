@@ -12,7 +12,7 @@ from tessella.errors import ArgumentError, ArgumentTypeError, MissingRuleError, 
 from tessella.names import missing
 from tessella.tensors.creation import asarray, zeros
 from tessella.tensors.surroundings import about_to_write, entry, guarded, touched
-from tessella.tensors.tensor import Tensor, is_traced
+from tessella.tensors.tensor import Tensor, hold_data_of, is_traced
 from tessella.tensors.tracing import suspended
 from tessella.tracing.changes import WatchedDict, WatchedList, note
 from tessella.tracing.following import go_on, pause
@@ -319,7 +319,7 @@ def _follow(parameter: Tensor, state: dict[str, Any]) -> None:
     for name, value in state.items():
         if name != "step" and isinstance(value, Tensor) and value.dtype is not dtype:
             with suspended():  # the same handle: compiled steps have captured it
-                value._value = value.detach().astype(dtype)._value
+                hold_data_of(value, value.detach().astype(dtype))
 
 
 def fresh_state(parameter: Tensor) -> Tensor:

@@ -34,6 +34,9 @@ class Sample(NamedTuple):
     differentiable: bool = True
 
 
+TOLD = "told"  # in the metadata of fields that graphs need not show: a name or a result tells them
+
+
 class PrimitiveClass(type):
     """Makes primitives. Those of classes that are `shared` are made once for the same plain integers.
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 import numpy as np
 
 from tessella.errors import ArgumentError
-from tessella.primitives.base import NumPyArray, Spec
+from tessella.primitives.base import TOLD, NumPyArray, Spec
 from tessella.primitives.host import Host
 from tessella.primitives.movement import move_axis
 
@@ -45,8 +45,8 @@ class Effect(Done):
         label: its name, for readers.
     """
 
-    action: Callable[..., None]
-    label: str
+    action: Callable[..., None] = field(metadata={TOLD: True})
+    label: str = field(metadata={TOLD: True})
 
     @property
     def name(self) -> str:
@@ -79,7 +79,7 @@ class Require(Done):
         above: whether the least itself is too small.
     """
 
-    function: str
+    function: str = field(metadata={TOLD: True})
     argument: str
     expected: str
     least: float

@@ -6,8 +6,10 @@ derivative gives `vjp` and `jvp`, its expression gives the kernel.
 
 from __future__ import annotations
 
+import operator as python_operators
+import types
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -15,6 +17,7 @@ import numpy as np
 from tessella import dtypes
 from tessella.errors import DTypeError
 from tessella.primitives.base import (
+    TOLD,
     NumPyArray,
     Primitive,
     Sample,
@@ -25,12 +28,16 @@ from tessella.primitives.base import (
 from tessella.primitives.host import NumPyCall
 from tessella.primitives.movement import batch_above, expand, sum_to
 from tessella.scalar import operators
-from tessella.scalar.expression import OPERATORS, evaluate
+from tessella.scalar.expression import OPERATORS, Operator, evaluate
 from tessella.scalar.function import ScalarFunction, cast_function, scalar_function
 from tessella.scalar.precision import widen
+from tessella.scalar.trace_calls import known
 
 # NumPy orders complex numbers by their real parts; here they have no order, as in the Array API
-_NEEDS_ORDER = ("less", "less_equal", "greater", "greater_equal", "maximum", "minimum")
+_NEEDS_ORDER = frozenset(
+    [np.less, np.less_equal, np.greater, np.greater_equal, np.maximum, np.minimum]
+    + [python_operators.lt, python_operators.le, python_operators.gt, python_operators.ge]
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,7 +50,7 @@ class Elementwise(Primitive):
 
     shared = True
 
-    function: ScalarFunction
+    function: ScalarFunction = field(metadata={TOLD: True})
 
     def __eq__(self, other: object) -> bool:
         return self is other or (type(other) is Elementwise and other.function is self.function)
@@ -63,9 +70,7 @@ class Elementwise(Primitive):
         try:
             return Spec(shape, self.function.result_dtype(kinds))
         except DTypeError as error:
-            text = str(error)
-            named = text if text.startswith(self.name) else f"{self.name}: {text}"
-            raise DTypeError(named) from None
+            raise error.told_of(self.name) from None
 
     def _complex_result(self, kinds: tuple[dtypes.DType, ...]) -> dtypes.DType:
         """Complex numbers are computed by NumPy, so NumPy says what comes out."""
@@ -73,16 +78,14 @@ class Elementwise(Primitive):
         return dtypes.as_dtype(np.asarray(self._complex(*ones)).dtype)
 
     def _complex(self, *inputs: NumPyArray) -> NumPyArray:
-        found: Any = np.where if self.name == "select" else getattr(np, self.name, None)
-        if self.name in _NEEDS_ORDER or not (found is np.where or isinstance(found, np.ufunc)):
-            raise DTypeError(f"{self.name}: takes real numbers; complex ones were given")
+        found = _on_complex(self.function.function)
+        if found is None:
+            raise DTypeError(f"{self.name}: takes real numbers; complex ones were given", self.name)
         try:
             with np.errstate(all="ignore"):
                 return np.asarray(found(*inputs))
         except TypeError as error:
-            text = str(error)
-            named = text if text.startswith(self.name) else f"{self.name}: {text}"
-            raise DTypeError(named) from None
+            raise DTypeError(str(error)).told_of(self.name) from None
 
     def reference(self, *inputs: NumPyArray) -> NumPyArray:
         kinds = tuple(dtypes.as_dtype(x.dtype) for x in inputs)
@@ -182,6 +185,24 @@ class Elementwise(Primitive):
 
 def _select(condition: Any, x: Any, y: Any) -> Any:
     return operators.select(condition, x, y)
+
+
+def _on_complex(function: Any) -> Callable[..., Any] | None:
+    """What computes a function for complex numbers, None if they have no such function.
+
+    That is NumPy for our operators, which have its names, and Python's own for those of its `operator`. A function
+    of the user's is followed on real numbers only.
+    """
+    if function is _select:
+        return np.where
+    if function is abs:
+        return np.absolute
+    if not isinstance(function, types.FunctionType | Operator):
+        function = known(function)
+    if isinstance(function, Operator):
+        function = getattr(np, function.name, None)
+    is_known = isinstance(function, np.ufunc | types.BuiltinFunctionType)
+    return function if is_known and function not in _NEEDS_ORDER else None
 
 
 _primitives: dict[str, Elementwise] = {}

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
 from tessella import dtypes
-from tessella.primitives.base import NumPyArray, Sample, size_of
+from tessella.primitives.base import TOLD, NumPyArray, Sample, size_of
 from tessella.primitives.elementwise import Elementwise
 from tessella.primitives.monoid import Monoid, Parts
 from tessella.primitives.movement import Concatenate, Slice, permute, reshape
@@ -64,7 +64,7 @@ class FunctionReduce(Reduce):
     Dtypes: the input's; half precision is accumulated in float32.
     """
 
-    function: ScalarFunction
+    function: ScalarFunction = field(metadata={TOLD: True})
 
     def vjp(
         self, cotangents: tuple[Any, ...], inputs: tuple[Any, ...], outputs: tuple[Any, ...]

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
 from tessella import dtypes
 from tessella.dtypes import DType
-from tessella.primitives.base import NumPyArray, Primitive, Sample, Shape, Spec
+from tessella.primitives.base import TOLD, NumPyArray, Primitive, Sample, Shape, Spec
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class Iota(Primitive):
 class Full(Primitive):
     """One value everywhere; it has no inputs, and exists only while programs are traced."""
 
-    shape: Shape
+    shape: Shape = field(metadata={TOLD: True})
     dtype: DType
     value: bool | int | float
 

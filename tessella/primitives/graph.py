@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from tessella.dtypes import DType
 from tessella.errors import TessellaError
-from tessella.primitives.base import Primitive, Shape
+from tessella.primitives.base import TOLD, Primitive, Shape
 
 
 class Where(NamedTuple):
@@ -44,6 +44,16 @@ class Value:
         return f"<{self.hint or 'value'}: {describe(self)}>"
 
 
+class Note(NamedTuple):
+    """Why a node is as it is, in words for readers, and why it is apart from others."""
+
+    what: str
+    apart: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        return "; ".join([self.what, *self.apart])
+
+
 class Node:
     """A primitive applied to values; `note` says, for readers, why it is as it is."""
 
@@ -55,7 +65,7 @@ class Node:
         inputs: Sequence[Value],
         outputs: Sequence[Value],
         where: Where | None = None,
-        note: str = "",
+        note: Note | None = None,
     ) -> None:
         self.note = note
         self.primitive = primitive
@@ -251,10 +261,9 @@ def _holds_graphs(value: Any) -> bool:
 
 
 def _parameters(primitive: Primitive) -> str:
-    """The static parameters, as far as the name does not tell them."""
-    skipped = ("function", "monoid", "shape", "action", "label", "rule", "results")
+    """The static parameters, as far as the name and the result do not tell them."""
     found: Any = fields(primitive) if is_dataclass(primitive) else ()
-    names = [field.name for field in found if field.repr and field.name not in skipped]
+    names = [field.name for field in found if field.repr and TOLD not in field.metadata]
     names = [name for name in names if not _holds_graphs(getattr(primitive, name))]
     shown = [f"{name}={getattr(primitive, name)!r}" for name in names]
     return f" {{{', '.join(shown)}}}" if shown else ""

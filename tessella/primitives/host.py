@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
 from tessella import dtypes
-from tessella.primitives.base import NumPyArray, Primitive, Sample, Spec
+from tessella.primitives.base import TOLD, NumPyArray, Primitive, Sample, Spec
 from tessella.primitives.movement import batch_above, move_axis
 
 
@@ -60,7 +60,7 @@ class NumPyCall(Host):
     Shapes and dtypes: NumPy's, found by running it.
     """
 
-    function: str
+    function: str = field(metadata={TOLD: True})
     arguments: tuple[tuple[str, Any], ...] = ()
 
     @property

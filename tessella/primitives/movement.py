@@ -6,13 +6,14 @@ All of them are linear, so `jvp` applies them to the tangent, and `vjp` applies 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
 from tessella.errors import ShapeError
 from tessella.primitives.base import (
+    TOLD,
     NumPyArray,
     Primitive,
     Sample,
@@ -47,7 +48,7 @@ class Linear(Primitive):
 class Reshape(Linear):
     """The same elements in row-major order, in another shape."""
 
-    shape: Shape
+    shape: Shape = field(metadata={TOLD: True})
 
     def result(self, *inputs: Spec) -> Spec:
         (x,) = inputs
@@ -112,7 +113,7 @@ class Permute(Linear):
 class Expand(Linear):
     """Broadcast to a shape; the repeated axes are stored once."""
 
-    shape: Shape
+    shape: Shape = field(metadata={TOLD: True})
 
     def result(self, *inputs: Spec) -> Spec:
         (x,) = inputs
@@ -219,9 +220,9 @@ class Pad(Linear):
             raise ShapeError(f"pad: {len(self.low)} widths for shape {x.shape}")
         if min((*self.low, *self.high, *self.interior), default=0) < 0:
             raise ShapeError(f"pad: widths {self.low}, {self.high} must not be negative")
-        return Spec(self._shape(x.shape), x.dtype)
+        return Spec(self.shape_of(x.shape), x.dtype)
 
-    def _shape(self, shape: Shape) -> Shape:
+    def shape_of(self, shape: Shape) -> Shape:
         return tuple(
             low + high + n + max(n - 1, 0) * between
             for low, high, between, n in zip(self.low, self.high, self.interior, shape, strict=True)
@@ -235,7 +236,7 @@ class Pad(Linear):
 
     def reference(self, *inputs: NumPyArray) -> NumPyArray:
         (x,) = inputs
-        result = np.full(self._shape(x.shape), self.value, x.dtype)
+        result = np.full(self.shape_of(x.shape), self.value, x.dtype)
         result[self._inside(x.shape)] = x
         return result
 

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
 from tessella import dtypes
 from tessella.errors import DTypeError
-from tessella.primitives.base import NumPyArray, Primitive, Sample, Shape, Spec, size_of
+from tessella.primitives.base import TOLD, NumPyArray, Primitive, Sample, Shape, Spec, size_of
 from tessella.primitives.elementwise import Elementwise
 from tessella.primitives.generate import Iota
 from tessella.primitives.movement import Concatenate, Slice, move_axis, reshape
@@ -53,7 +53,7 @@ class RandomBits(Primitive):
     Shapes: (..., 2), one key or many; the result has `shape` for each of them.
     """
 
-    shape: Shape
+    shape: Shape = field(metadata={TOLD: True})
 
     def result(self, *inputs: Spec) -> Spec:
         (key,) = inputs

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 
 from tessella import dtypes
 from tessella.errors import DTypeError, ShapeError
-from tessella.primitives.base import NumPyArray, Primitive, Sample, Spec, size_of, sum_over
+from tessella.primitives.base import TOLD, NumPyArray, Primitive, Sample, Spec, size_of, sum_over
 from tessella.primitives.elementwise import cast, elementwise
 from tessella.primitives.monoid import (
     ALL,
@@ -39,7 +39,7 @@ class Reduce(Primitive):
 
     shared = True
 
-    monoid: Monoid
+    monoid: Monoid = field(metadata={TOLD: True})
     axes: tuple[int, ...]
 
     @property

@@ -43,7 +43,9 @@ def _floating(*kinds: DType) -> DType:
 def _not_bool(name: str) -> Any:
     def rule(*kinds: DType) -> DType:
         if kinds[0].is_bool:
-            raise DTypeError(f"{name}: bool operands have no {name}; convert with astype first")
+            raise DTypeError(
+                f"{name}: bool operands have no {name}; convert with astype first", name
+            )
         return dtypes.promote(*kinds)
 
     return rule
@@ -53,7 +55,7 @@ def _bits_only(name: str) -> Any:
     def rule(*kinds: DType) -> DType:
         dtype = dtypes.promote(*kinds)
         if dtype.is_inexact:
-            raise DTypeError(f"{name}: takes integers or bool, not {dtype.name}")
+            raise DTypeError(f"{name}: takes integers or bool, not {dtype.name}", name)
         return dtype
 
     return rule
@@ -63,7 +65,7 @@ def _integers_only(name: str) -> Any:
     def rule(*kinds: DType) -> DType:
         dtype = dtypes.promote(*kinds)
         if not dtype.is_integer:
-            raise DTypeError(f"{name}: takes integers, not {dtype.name}")
+            raise DTypeError(f"{name}: takes integers, not {dtype.name}", name)
         return dtype
 
     return rule
@@ -641,7 +643,7 @@ def bitcast(x: Operand, dtype: DType) -> Expression:
     """
     x, dtype = constant(x), real_dtype(dtype)
     if x.dtype.bits != dtype.bits:
-        raise DTypeError(f"bitcast: {x.dtype.name} and {dtype.name} differ in width")
+        raise DTypeError(f"bitcast: {x.dtype.name} and {dtype.name} differ in width", "bitcast")
     return apply(bitcast_operator, (x,), static=dtype)
 
 
@@ -718,7 +720,7 @@ signbit: Operator = Operator(
 def _nextafter_result(*kinds: DType) -> DType:
     dtype = _floating(*kinds)
     if dtypes.is_half(dtype):
-        raise DTypeError(f"nextafter: takes float32 or float64, not {dtype.name}")
+        raise DTypeError(f"nextafter: takes float32 or float64, not {dtype.name}", "nextafter")
     return dtype
 
 

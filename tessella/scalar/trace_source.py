@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from tessella.errors import TracingError
+from tessella.errors import TracingError, UntraceableLineError
 from tessella.scalar import operators
 from tessella.scalar.expression import Expression, Operator, constant
 from tessella.scalar.trace_calls import truth
@@ -220,10 +220,10 @@ class _Walk:
             result = self.choose(condition, value, result, node)
         return result
 
-    def error(self, node: ast.AST, why: str, cure: str) -> TracingError:
+    def error(self, node: ast.AST, why: str, cure: str) -> UntraceableLineError:
         line = getattr(node, "lineno", 0)
         text = linecache.getline(self.filename, line).strip()
-        return TracingError(
+        return UntraceableLineError(
             f"{self.filename}:{line}: this cannot become an expression of numbers:\n"
             f"    {text}\nit {why}; {cure}"
         )
@@ -615,9 +615,9 @@ class _Walk:
             return function(*arguments, **keywords)
         try:
             return self.call(function, arguments, keywords)
+        except UntraceableLineError:
+            raise
         except TracingError as error:
-            if ":" in str(error).split("\n")[0] and "cannot become" in str(error):
-                raise
             raise self.error(node, f"calls something that cannot be traced: {error}", "") from None
         except TypeError as error:
             raise self.error(node, f"fails: {error}", "mend the call") from None

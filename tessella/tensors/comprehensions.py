@@ -539,11 +539,11 @@ def _by_places(x: Tensor, index: Index, axis: int) -> tuple[Tensor, list[Loop]]:
 
 def _joined(x: Tensor, loops: list[Loop], loop: Loop) -> tuple[Tensor, list[Loop]]:
     """Two axes of one loop as one: the diagonal."""
-    from tessella.tensors.einsum import _diagonal
+    from tessella.tensors.einsum import diagonal_named_twice
 
     letters = "".join(chr(ord("a") + k) for k in range(len(loops)))
     first, second = [k for k, other in enumerate(loops) if other is loop][:2]
-    names, found = _diagonal(letters, x, first, second)
+    names, found = diagonal_named_twice(letters, x, first, second)
     return found, [loops[ord(c) - ord("a")] for c in names]
 
 

@@ -22,7 +22,7 @@ import numpy as np
 from tessella import dtypes
 from tessella.arguments import public
 from tessella.arguments.kinds import DTypeLike, ShapeLike, shown
-from tessella.backends.array import check_count, check_shape, to_numpy
+from tessella.backends.array import check_count, check_shape
 from tessella.dtypes import DType, as_dtype
 from tessella.errors import ArgumentError, DTypeError, ShapeError
 from tessella.primitives.base import Shape, broadcast_shapes, normalise_axes
@@ -615,7 +615,7 @@ def _require(
         if is_traced():
             perform(rule, [value])
         else:
-            rule.reference(to_numpy(value._value))
+            rule.reference(value.detach().numpy())
 
 
 def _ending(parameter: Tensor, instead: float) -> Tensor:

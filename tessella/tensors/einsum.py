@@ -136,7 +136,7 @@ def _simple(names: str, x: Tensor, sizes: dict[str, int]) -> Term:
     """An operand without axes that are repeated in it, or broadcast."""
     for label in sorted({c for c in names if names.count(c) > 1}):
         first, second = [i for i, c in enumerate(names) if c == label][:2]
-        names, x = _diagonal(names, x, first, second)
+        names, x = diagonal_named_twice(names, x, first, second)
         return _simple(names, x, sizes)
     kept = [i for i, label in enumerate(names) if x.shape[i] == sizes[label]]
     if len(kept) == len(names):
@@ -144,7 +144,7 @@ def _simple(names: str, x: Tensor, sizes: dict[str, int]) -> Term:
     return "".join(names[i] for i in kept), reshape(x, tuple(x.shape[i] for i in kept))
 
 
-def _diagonal(names: str, x: Tensor, first: int, second: int) -> Term:
+def diagonal_named_twice(names: str, x: Tensor, first: int, second: int) -> Term:
     """Two axes as one, along the elements where their indices are equal."""
     n, m = x.shape[first], x.shape[second]
     rest = [i for i in range(x.ndim) if i not in (first, second)]

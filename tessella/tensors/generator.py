@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from tessella import dtypes, forking
+from tessella import autodiff, dtypes, forking
 from tessella.arguments import public
 from tessella.arguments.kinds import (
     DTypeLike,
@@ -33,8 +33,9 @@ from tessella.tensors.creation import asarray
 from tessella.tensors.draws import between, digits_of, floating, whole_numbers
 from tessella.tensors.elementwise import cos, zip_with
 from tessella.tensors.sorting import argsort
-from tessella.tensors.tensor import Tensor, _mode, apply
+from tessella.tensors.tensor import Tensor, apply
 
+_mode = autodiff.mode
 _MASK = 2**64 - 1
 
 

@@ -13,7 +13,7 @@ from tessella.autodiff import Leaf, Node
 from tessella.errors import ArgumentTypeError, GradientError
 from tessella.tensors.tensor import Tensor, filled, new_handle, viewing
 
-_mode = autodiff._mode
+_mode = autodiff.mode
 
 
 class Gradients:

@@ -27,7 +27,7 @@ from tessella.tensors.tensor import Tensor
 from tessella.tensors.tracing import Trace, is_open, user_line
 from tessella.tracing.guards import Source
 
-_mode = autodiff._mode
+_mode = autodiff.mode
 # what a program takes as an input that is given anew for every call, in words
 FLOATS: dict[type, str] = {
     float: "a float",
@@ -109,7 +109,7 @@ class TracedNumber:
         if isinstance(other, Tensor):
             return NotImplemented  # the tensor does it
         if isinstance(other, Size):
-            other = other._number()
+            other = other.as_number()
         theirs: Any = other
         sources, mine_again, theirs_again = self.sources, self.again, _constantly(other)
         if type(other) is TracedNumber and other.trace is self.trace:

@@ -22,7 +22,7 @@ from tessella.tensors.tensor import Number, Tensor, apply, filled, from_array, f
 Operand: TypeAlias = Tensor | Number
 Axes: TypeAlias = int | tuple[int, ...] | None
 ARRAYS: Any = (Tensor, np.ndarray)  # what `@` takes
-_mode = autodiff._mode
+_mode = autodiff.mode
 _scalars: dict[Any, Tensor] = {}
 
 

@@ -7,7 +7,7 @@ from collections.abc import Generator, Sequence
 from tessella import forking
 from tessella.blocks import restoring
 from tessella.tensors.tensor import Tensor
-from tessella.tensors.tracing import _tracing
+from tessella.tensors.tracing import tracing_lock
 
 
 @restoring
@@ -16,7 +16,10 @@ def rebound(tensors: Sequence[Tensor], others: Sequence[Tensor]) -> Generator[No
 
     What is given to a tensor meanwhile (statistics that a layer keeps) is given to the other one.
     """
-    with forking.making.section(), _tracing:  # one thread at a time: the tensors are everybody's
+    with (
+        forking.making.section(),
+        tracing_lock,
+    ):  # one thread at a time: the tensors are everybody's
         pairs = [_Pair(x, y) for x, y in zip(tensors, others, strict=True)]
         try:
             try:

@@ -137,7 +137,7 @@ def nanquantile(
     interpolation: str = "linear",
 ) -> Tensor:  # fmt: skip
     """As `quantile`, of what is not NaN; NaN of nothing."""
-    return _quantile(x, q, axis, keepdims, interpolation, "nanquantile")
+    return _quantile(x, q, axis, keepdims, interpolation, "nanquantile", skips_nan=True)
 
 
 @public
@@ -157,11 +157,17 @@ def median(x: Tensor, /, axis: int | None = None, keepdims: bool = False) -> Ten
 @public
 def nanmedian(x: Tensor, /, axis: int | None = None, keepdims: bool = False) -> Tensor:
     """As `median`, of what is not NaN; NaN of nothing."""
-    return _quantile(x, 0.5, axis, keepdims, "linear", "nanmedian")
+    return _quantile(x, 0.5, axis, keepdims, "linear", "nanmedian", skips_nan=True)
 
 
 def _quantile(
-    x: Tensor, q: float | Tensor, axis: int | None, keepdims: bool, interpolation: str, name: str
+    x: Tensor,
+    q: float | Tensor,
+    axis: int | None,
+    keepdims: bool,
+    interpolation: str,
+    name: str,
+    skips_nan: bool = False,
 ) -> Tensor:
     x = require(x, name).astype(dtypes.result_float(x.dtype))
     place = None if axis is None else normalise_axis(axis, x.ndim, name)
@@ -171,7 +177,7 @@ def _quantile(
     shares = _shares(q, name)
     rows = sort(rows)
     found = _between(rows, reshape(shares, (-1,)), interpolation, name)
-    if not name.startswith("nan"):  # of a NaN in the data, which are sorted to the end
+    if not skips_nan:  # of a NaN in the data, which are sorted to the end
         found = where(isnan(rows[..., -1:]), math.nan, found)
     if keepdims:
         kept = tuple(1 if place in (None, i) else n for i, n in enumerate(x.shape))

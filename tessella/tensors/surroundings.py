@@ -15,7 +15,7 @@ from tessella.dtypes import DType
 from tessella.errors import ArgumentError, ArgumentTypeError
 from tessella.tensors.tensor import Tensor, new_handle, viewing
 
-_mode = autodiff._mode
+_mode = autodiff.mode
 
 
 def number_in(owner: dict[str, Any], name: str, like: Tensor) -> Any:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias
+from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias, TypeVar
 
 import numpy as np
 
@@ -34,8 +34,9 @@ else:
     _Methods = object  # they are bound later: their rooms need this class
 
 Number: TypeAlias = bool | int | float | complex
+Kind = TypeVar("Kind", bound="Tensor")
 
-_mode = autodiff._mode
+_mode = autodiff.mode
 _reference, _new = weakref.ref, object.__new__
 _innermost = autodiff.recording.innermost.get
 
@@ -183,6 +184,22 @@ def new_handle(value: Array, node: Node | None, output: int) -> Tensor:
     tensor._grad = None
     tensor._base = None
     return tensor
+
+
+def handle_of(kind: type[Kind], data: Tensor) -> Kind:
+    """A tensor of a class, with the data of another one and no history."""
+    tensor = _new(kind)
+    tensor._value = data._value
+    tensor._node = None
+    tensor._output = 0
+    tensor._grad = None
+    tensor._base = None
+    return tensor
+
+
+def hold_data_of(tensor: Tensor, other: Tensor) -> None:
+    """Give a handle the data of another one, of whatever dtype; nothing is recorded, its history is as it was."""
+    tensor._value = other._value
 
 
 def viewing(result: Tensor, base: Tensor) -> Tensor:

@@ -47,7 +47,7 @@ from tessella.tracing.guards import (
 if TYPE_CHECKING:
     from tessella.tracing.reading import Reader  # loaded with the first compiled function
 
-_mode = autodiff._mode
+_mode = autodiff.mode
 
 
 class Traced:
@@ -423,7 +423,7 @@ def _contiguous(array: np.ndarray[Any, Any]) -> Array:
 
 
 # A tensor of the surroundings can stand for something in the traces of one thread at a time.
-_tracing = forking.lock()
+tracing_lock = forking.lock()
 
 
 @restoring
@@ -431,7 +431,7 @@ def tracing(trace: Trace) -> Generator[None, None, None]:
     """In the block this thread writes down what it does; afterwards all tensors are as they were."""
     before = _mode.trace, _mode.where
     heard = autodiff.Recording(autodiff.is_enabled(), silent=False)
-    with forking.making.section(), _tracing, autodiff.recording.block(heard):
+    with forking.making.section(), tracing_lock, autodiff.recording.block(heard):
         try:
             try:
                 _mode.trace, _mode.where = trace, None

@@ -86,7 +86,13 @@ _HEAP_TYPE = 1 << 9  # Py_TPFLAGS_HEAPTYPE
 
 
 def is_module_of_ours(value: Any) -> bool:
-    return is_watched(value) and hasattr(value, "_modules")
+    return is_watched(value) and hasattr(type(value), "__tessella_children__")
+
+
+def children_of(value: Any) -> list[Any]:
+    """The modules in a module; nothing else has any."""
+    ask = getattr(type(value), "__tessella_children__", None)
+    return [] if ask is None else list(ask(value))
 
 
 def is_ours(kind: type, name: str) -> bool:

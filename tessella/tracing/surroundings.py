@@ -39,6 +39,7 @@ from tessella.tracing.objects import (
     CONTAINERS,
     SEQUENCES,
     SIMPLE,
+    children_of,
     has_fields,
     has_item_as_attribute,
     has_value,
@@ -65,11 +66,11 @@ def names_within(owners: Sequence[tuple[str, Any]], others: dict[int, str]) -> d
         owners: with what each is called; before the names in one of several modules there stands that.
         others: names of tensors that belong to neither.
     """
-    below = {id(m) for _, owner in owners for m in getattr(owner, "_modules", {}).values()}
+    below = {id(m) for _, owner in owners for m in children_of(owner)}
     roots = [(called, owner) for called, owner in owners if id(owner) not in below]
-    several = sum(hasattr(root, "_modules") for _, root in roots) > 1
+    several = sum(is_module_of_ours(root) for _, root in roots) > 1
     found: dict[int, str] = {}
-    for called, root in sorted(roots, key=lambda pair: not hasattr(pair[1], "_modules")):
+    for called, root in sorted(roots, key=lambda pair: not is_module_of_ours(pair[1])):
         for tensor, beside, name in root.__tessella_names__():
             if beside is not None:
                 name = f"{found.get(id(beside), others.get(id(beside), 'parameter'))}.{name}"
@@ -131,9 +132,8 @@ class Surroundings:
             if value.keywords:
                 self.whole(value.keywords, "the named arguments of a partial")
         elif is_watched(value) and not isinstance(value, (dict, list)):
-            for child in getattr(value, "_modules", {}).values():
-                if child is not None:
-                    self.know(child)
+            for child in children_of(value):
+                self.know(child)
             for _, container in value.__tessella_containers__():
                 self._known[id(container)] = container
                 for part in container.values() if isinstance(container, dict) else ():

@@ -26,7 +26,7 @@ from tessella.tensors.tracing import Trace
 from tessella.transforms.recording import Recorded, replay
 from tessella.transforms.reverse_mode import variables_of
 
-_mode = autodiff._mode
+_mode = autodiff.mode
 
 if TYPE_CHECKING:
     from tessella.compiler.program import Program

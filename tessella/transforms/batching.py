@@ -46,7 +46,7 @@ from tessella.transforms.recording import (
 
 P = ParamSpec("P")
 R = TypeVar("R")
-_mode = autodiff._mode
+_mode = autodiff.mode
 RANDOMNESS = ("different", "same", "error")
 MONOIDS = {"sum": SUM, "maximum": MAXIMUM, "minimum": MINIMUM}  # of collectives, by operation
 Batched = tuple[Tensor, "int | None"]  # a tensor, and where its batch axis is

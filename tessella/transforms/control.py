@@ -43,7 +43,7 @@ from tessella.transforms.closed import LoopTrace, closed
 from tessella.transforms.control_rules import CondRules, ScanRules, WhileRules, run
 from tessella.transforms.recording import InnerTrace, record
 
-_mode = autodiff._mode
+_mode = autodiff.mode
 
 
 # --- what users call ----------------------------------------------------------------------------------

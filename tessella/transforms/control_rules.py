@@ -28,7 +28,7 @@ from tessella.transforms.custom_rules import CustomCall
 from tessella.transforms.forward_mode import jvp as push_forward
 from tessella.transforms.reverse_mode import vjp as pull_back
 
-_mode = autodiff._mode
+_mode = autodiff.mode
 
 
 def run(primitive: Any, tensors: Sequence[Tensor]) -> list[Tensor]:

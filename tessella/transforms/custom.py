@@ -22,7 +22,7 @@ from tessella.transforms import trees
 from tessella.transforms.custom_rules import Call, JVPRule, VJPRule, name_of
 from tessella.transforms.recording import STOP_GRADIENT, InnerTrace, evaluate
 
-_mode = autodiff._mode
+_mode = autodiff.mode
 
 
 @public

@@ -15,7 +15,7 @@ from tessella.arguments.gates import A_TENSOR, as_tensor
 from tessella.arguments.kinds import an
 from tessella.autodiff import Node
 from tessella.errors import ArgumentTypeError, GradientError
-from tessella.primitives.base import Primitive, Spec
+from tessella.primitives.base import TOLD, Primitive, Spec
 from tessella.primitives.graph import Node as GraphNode
 from tessella.primitives.graph import Value
 from tessella.primitives.movement import move_axis
@@ -26,7 +26,7 @@ from tessella.transforms.batching import axis_names_in, vmap
 from tessella.transforms.recording import InnerTrace, record
 from tessella.transforms.reverse_mode import vjp
 
-_mode = autodiff._mode
+_mode = autodiff.mode
 
 
 def name_of(function: Any) -> str:
@@ -412,8 +412,8 @@ class CustomCall(Primitive):
 
     multiple_results: ClassVar[bool] = True
 
-    rule: Any
-    results: tuple[Spec, ...]
+    rule: Any = field(metadata={TOLD: True})
+    results: tuple[Spec, ...] = field(metadata={TOLD: True})
     tensors: tuple[bool, ...] = field(repr=False)  # which leaves of the result they are
     axis_names: frozenset[str] = field(repr=False)  # of the collectives in it
 

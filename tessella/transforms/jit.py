@@ -64,7 +64,7 @@ VARIABLE = "TESSELLA_JIT"
 _MOST_QUIET_TRACES = 8
 _MOST_PROGRAMS = 256  # of one function
 _TIMES_UNTIL_INPUT = 2
-_mode = autodiff._mode
+_mode = autodiff.mode
 
 
 @overload

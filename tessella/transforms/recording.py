@@ -24,7 +24,7 @@ from tessella.tensors.tracing import Trace, attributed, outside, tracing, user_l
 from tessella.tracing.guards import Guard
 from tessella.transforms import trees
 
-_mode = autodiff._mode
+_mode = autodiff.mode
 STOP_GRADIENT = Elementwise(
     ScalarFunction(lambda x: x, "stop_gradient", derivatives=[lambda x: x * 0])
 )

@@ -27,7 +27,7 @@ from tessella.transforms import trees
 
 P = ParamSpec("P")
 R = TypeVar("R")
-_mode = autodiff._mode
+_mode = autodiff.mode
 
 
 @overload
@@ -428,7 +428,7 @@ def without_history(leaf: Any) -> Any:
 
 def goes_outside(roots: Sequence[tuple[Edge, Any]]) -> bool:
     """Whether a history reaches what somebody else may want gradients by: a leaf, an open variable."""
-    order = autodiff._topological([node for (node, _), _ in roots])
+    order = autodiff.topological_order([node for (node, _), _ in roots])
     return any(isinstance(node, Leaf) or (type(node) is Variable and node.open) for node in order)
 
 

@@ -153,7 +153,7 @@ class State:
         program = self.program
         if not settled:
             return self._settle(arguments, numbers)
-        slots = program._slots
+        slots = program.slot_words
         for number, array in enumerate(arguments):
             slots[number] = array.address
         if numbers:
@@ -185,7 +185,7 @@ class State:
             if stopped == CHANGED:
                 return False
             if stopped:
-                program._complain(program.native_steps[program.prepared + stopped - 1])
+                program.complain(program.native_steps[program.prepared + stopped - 1])
             self._drop_gradients()
         except BaseException:
             if program.is_done():  # a signal came behind the last step
@@ -367,7 +367,7 @@ class State:
 
     def _point_at_places(self) -> None:
         """Let slots point at what the tensors hold now, inputs and results alike."""
-        slots, first = self.program._slots, len(self.program.layouts)
+        slots, first = self.program.slot_words, len(self.program.layouts)
         inner = [place.array for place in self.reads if place.array is not None]
         for number, array in enumerate(inner, start=self.first):
             slots[number] = array.address

@@ -39,7 +39,7 @@ from tessella.transforms.backward import backward_of
 from tessella.transforms.given import Containers
 from tessella.trees import flatten, map_leaves
 
-_mode = autodiff._mode
+_mode = autodiff.mode
 NUMBER_LAYOUT = contiguous_layout((), dtypes.float64)
 _SHOWN = 40  # guards in an explanation
 _INTEGER_LAYOUT = contiguous_layout((), dtypes.int64)

@@ -87,3 +87,20 @@ def test_the_weights_of_a_recurrent_layer_get_one_product_for_the_whole_sequence
         np.testing.assert_allclose(got.numpy(), wanted, rtol=1e-4, atol=1e-4)
     whole = [n for n in products(compiled.graph()) if n.output.shape in ((256, 64), (64, 256))]
     assert len(whole) == 1
+
+
+def test_a_function_of_the_user_is_no_sum_because_it_is_called_so():
+    def add(x, y):
+        return x * y
+
+    join = ts.zip_with(add)
+
+    def joined(xs, ys):
+        total = xs[0].T @ ys[0]
+        for x, y in zip(xs[1:], ys[1:], strict=True):
+            total = join(total, x.T @ y)
+        return total
+
+    xs, ys = operands(6)
+    expected = np.prod([x.numpy().T @ y.numpy() for x, y in zip(xs, ys, strict=True)], axis=0)
+    np.testing.assert_allclose(ts.jit(joined)(xs, ys).numpy(), expected, rtol=1e-9, atol=1e-9)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 import tessella as ts
 from tessella import dtypes
-from tessella.errors import TracingError
+from tessella.errors import TracingError, UntraceableLineError
 from tessella.scalar import evaluate, functions, operators, trace, variable
 from tessella.scalar.mathematics.exponential import exp_up_to_0
 
@@ -236,6 +236,26 @@ def test_what_cannot_be_traced_says_where_and_why(function, line, cure):
     assert line in message
     assert cure in message
     assert "test_trace.py:" in message
+
+
+def test_a_mistake_below_a_call_is_told_once_and_its_own_words_decide_nothing():
+    def calls(x):
+        return text(x) + 1
+
+    with pytest.raises(UntraceableLineError) as caught:
+        trace(calls, [X])
+    assert str(caught.value).count("cannot become an expression") == 1
+
+    def raises(x):
+        raise TracingError("file.py:3: this cannot become an expression")
+
+    raises.makes_expression = True
+
+    def calls_one(x):
+        return raises(x)
+
+    with pytest.raises(UntraceableLineError, match="calls something that cannot be traced: file"):
+        trace(calls_one, [X])
 
 
 def test_the_side_that_is_not_taken_does_not_spoil_the_derivative():

@@ -1,10 +1,15 @@
 """Complex numbers: NumPy computes them, so they must be NumPy's."""
 
+import math
+import operator
+
 import numpy as np
 import pytest
 
 import tessella as ts
 from tessella import errors
+from tessella.scalar.expression import OPERATORS
+from tessella.scalar.function import ScalarFunction
 
 RANDOM = np.random.default_rng(0)
 X = RANDOM.standard_normal((3, 4)) + 1j * RANDOM.standard_normal((3, 4))
@@ -79,3 +84,33 @@ def test_what_complex_numbers_have_not():
         x.requires_grad_()
     with pytest.raises(errors.GradientError, match="do not pass through complex"):
         ts.ones(2).requires_grad_() * 1j
+
+
+def sin(x):
+    return x * 2
+
+
+@pytest.mark.parametrize("function", [math.sin, np.sin, abs, operator.neg])
+def test_functions_of_python_and_numpy_are_theirs_for_complex_numbers(function):
+    x = np.asarray([1 + 2j, -0.5j])
+    found = ts.map(function)(ts.asarray(x)).numpy()
+    expected = np.sin(x) if function is math.sin else function(x)
+    np.testing.assert_allclose(found, expected)
+
+
+def test_a_function_of_the_user_is_not_numpys_of_that_name():
+    with pytest.raises(errors.DTypeError, match=r"^sin: takes real numbers"):
+        ts.map(sin)(ts.asarray([1 + 2j]))
+
+
+def test_the_name_of_an_operation_stands_once_before_its_error():
+    with pytest.raises(
+        errors.DTypeError, match=r"^bitwise_and: takes integers or bool, not float32"
+    ):
+        ts.bitwise_and(ts.ones(2), ts.ones(2))
+    negate = ts.map(OPERATORS["negative"])
+    with pytest.raises(errors.DTypeError, match=r"^negative: bool operands have no negative"):
+        negate(ts.asarray([True]))
+    names = ts.map(ScalarFunction(OPERATORS["negative"], "negat"))
+    with pytest.raises(errors.DTypeError, match=r"^negat: negative: bool operands"):
+        names(ts.asarray([True]))

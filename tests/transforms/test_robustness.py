@@ -30,7 +30,7 @@ def assert_untouched(model, before):
     for name, value in contents(model).items():
         np.testing.assert_array_equal(value, before[name])
     assert all(parameter.grad is None for parameter in model.parameters())
-    assert autodiff._mode.trace is None
+    assert autodiff.mode.trace is None
     assert autodiff.is_enabled()
     for parameter in model.parameters():
         assert type(parameter._value).__name__ == "Array"

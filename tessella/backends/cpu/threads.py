@@ -316,7 +316,7 @@ define i64 @call_loop(ptr %state, i32 %workers, ptr %loop) {
 }
 """
 _PROGRAM_ENTRY = """
-define i64 @call_program(ptr %state, i32 %workers, ptr %program) {
+define i64 @{OWN}call_program(ptr %state, i32 %workers, ptr %program) {
   %functions.place = getelementptr i64, ptr %program, i64 {PYTHON}
   %functions = load ptr, ptr %functions.place
   %room = alloca [3 x i64]
@@ -327,7 +327,7 @@ define i64 @call_program(ptr %state, i32 %workers, ptr %program) {
   ret i64 %result
 }
 
-define i64 @run_alone(ptr %program) {
+define i64 @{OWN}run_alone(ptr %program) {
   %functions.place = getelementptr i64, ptr %program, i64 {PYTHON}
   %functions = load ptr, ptr %functions.place
   %room = alloca [3 x i64]
@@ -625,7 +625,7 @@ done:
   ret void
 }}
 
-define void @worker(ptr %state, i32 %first) {{
+define void @{OWN}worker(ptr %state, i32 %first) {{
 entry:
   %pending = getelementptr i64, ptr %state, i64 {PENDING}
   %sleepers = getelementptr i64, ptr %state, i64 {SLEEPERS}
@@ -784,7 +784,11 @@ def _look() -> str:
 
 
 def _entries() -> str:
-    return (_ENTRIES + _PROGRAM_ENTRY).replace("{PYTHON}", str(PYTHON))
+    return _ENTRIES.replace("{PYTHON}", str(PYTHON)) + _program_entry()
+
+
+def _program_entry(own: str = "") -> str:
+    return _PROGRAM_ENTRY.replace("{PYTHON}", str(PYTHON)).replace("{OWN}", own)
 
 
 def _program_loop(before: str = "", after: str = "") -> str:
@@ -796,19 +800,17 @@ def _program_loop(before: str = "", after: str = "") -> str:
 @functools.cache
 def timed_loop() -> Any:
     """The loop of programs that notes the time after each call; made when it is first needed."""
-    parts = _look() + _SERIAL + (_fork_and_join() if _NATIVE else "")
-    text = parts + _program_loop(_BEFORE, _AFTER) + _PROGRAM_ENTRY.replace("{PYTHON}", str(PYTHON))
-    # functions of their own, with names of their own: both modules are linked into one process
-    for name in ("worker", "call_program", "run_alone"):
-        text = text.replace(f"@{name}(", f"@timed_{name}(")
+    own = "timed_"  # names of its own: both modules are linked into one process
+    parts = _look() + _SERIAL + (_fork_and_join(own) if _NATIVE else "")
+    text = parts + _program_loop(_BEFORE, _AFTER) + _program_entry(own)
     address = engine.compile(engine.Module(text, ("timed_call_program",)))["timed_call_program"]
     return _function(address, *_types["call_program"])
 
 
-def _fork_and_join() -> str:
+def _fork_and_join(own: str = "") -> str:
     architecture = processors.target().architecture
     return _FORK_AND_JOIN.format(
-        NEXT=_NEXT, PENDING=_PENDING, SLEEPERS=_SLEEPERS, WORK=_WORK, WORK1=_WORK + 1,
+        OWN=own, NEXT=_NEXT, PENDING=_PENDING, SLEEPERS=_SLEEPERS, WORK=_WORK, WORK1=_WORK + 1,
         WORK2=_WORK + 2, WORK3=_WORK + 3, SPIN=_SPIN, FUTEX=_FUTEX[architecture],
         PAUSE=_PAUSE[architecture], DECLARATION=_PAUSE_DECLARATION[architecture],
     )  # fmt: skip

@@ -44,7 +44,7 @@ from tessella.backends.packing import Table
 from tessella.compiler.lowering import reduce
 from tessella.compiler.lowering.kernels import Dimension, collapse, decode, parts, share_of
 from tessella.compiler.lowering.tiled_contraction import Groups, offsets
-from tessella.compiler.recipe import RESULT, Call, Place, Recipe
+from tessella.compiler.recipe import RESULT, Call, Place, Recipe, Role
 from tessella.dtypes import DType, compute_dtype, int64
 from tessella.primitives.base import Spec
 from tessella.primitives.monoid import SUM
@@ -122,7 +122,7 @@ def lower(groups: Groups, left: int, dtype: DType, result: Spec) -> Recipe:
     first = Call(
         _kernel(form), (Place(left), Place(1 - left), Place(PARTIAL)),
         struct.pack(f"<{len(numbers)}q", *numbers), items,
-        share_of(items, 2 * out.size * int(lengths.sum())),
+        share_of(items, 2 * out.size * int(lengths.sum())), role=Role.MULTIPLY,
     )  # fmt: skip
     width = part_count * lanes
     partial_sums = [Dimension(out.size, (width,))], [Dimension(width, (1,))]

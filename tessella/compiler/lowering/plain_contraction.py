@@ -32,7 +32,7 @@ from tessella.compiler.lowering.kernels import (
     values,
 )
 from tessella.compiler.lowering.movement import filled
-from tessella.compiler.recipe import RESULT, Recipe
+from tessella.compiler.recipe import RESULT, Recipe, Role
 from tessella.dtypes import DType, compute_dtype
 from tessella.primitives.base import Spec
 from tessella.primitives.contraction import Contraction
@@ -120,7 +120,8 @@ def lower(primitive: Contraction, layouts: list[Layout], result: Spec) -> Recipe
         kernel = _columns_kernel(form, _steps(kept[-1]), _column_lanes(form, kept[-1]))
         items = out.size // n * -(-n // COLUMNS_PER_ITEM)
     work = 2 * out.size * math.prod(d.size for d in summed)
-    return Recipe(out, (call(kernel, numbers, items, work, 0, 1, RESULT),))
+    products = call(kernel, numbers, items, work, 0, 1, RESULT)._replace(role=Role.MULTIPLY)
+    return Recipe(out, (products,))
 
 
 def _most_taps(out: Layout, along: Dimension) -> int:

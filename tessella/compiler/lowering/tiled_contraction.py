@@ -37,7 +37,7 @@ from tessella.compiler.lowering import blocking
 from tessella.compiler.lowering.blocking import IN_PLACE
 from tessella.compiler.lowering.plain_contraction import Axis
 from tessella.compiler.lowering.product_problem import Choice, Problem
-from tessella.compiler.recipe import RESULT, Blocks, Call, Native, Place, Recipe
+from tessella.compiler.recipe import RESULT, Blocks, Call, Native, Place, Recipe, Role
 from tessella.dtypes import DType, bfloat16, compute_dtype, uint32
 from tessella.primitives.base import Spec
 
@@ -125,7 +125,8 @@ class _Operand:
         share = len(self.batches) * panels * self.width * depth >= PACK_TOGETHER_FROM
         chunk = max(1, items // 32) if share and items > 1 else 0
         whole = depth * self.per_step == len(self.steps) and panels == self.panels
-        return Call(self.kernel, (Place(source), Place(target)), suffix, items, chunk, packs=whole)
+        places = Place(source), Place(target)
+        return Call(self.kernel, places, suffix, items, chunk, packs=whole, role=Role.PACK)
 
 
 def multiplies_pairs(dtype: DType) -> bool:
@@ -352,7 +353,7 @@ def _product_call(
     completes = k + depth == schedule.depth
     packed = struct.pack(f"<{len(words)}q", *words)
     links = () if blocking_.right == AHEAD else ((PACK_WORD, schedule.columns.kernel),)
-    return Call(kernel, places, packed, items, chunk, completes, links=links)
+    return Call(kernel, places, packed, items, chunk, completes, links=links, role=Role.MULTIPLY)
 
 
 def _left_arguments(schedule: _Schedule, depth: int) -> dict[str, int]:

@@ -48,7 +48,7 @@ from tessella.backends.products import arguments
 from tessella.backends.tiles import tile_for
 from tessella.compiler.lowering.kernels import share_of
 from tessella.compiler.lowering.tiled_contraction import product_kernel
-from tessella.compiler.recipe import RESULT, Call, Place, Recipe
+from tessella.compiler.recipe import RESULT, Call, Place, Recipe, Role
 from tessella.compiler.winograd import Matrix, matrices
 from tessella.dtypes import float32, int64
 from tessella.primitives.base import Spec
@@ -306,7 +306,7 @@ class _Convolution:
         numbers = struct.pack(f"<{len(words)}q", *words)
         items = NUMBERS * row_items * column_items
         places = Place(left), Place(right), Place(target)
-        return Call(product_kernel(tile), places, numbers, items, 1)
+        return Call(product_kernel(tile), places, numbers, items, 1, role=Role.MULTIPLY)
 
     def _outputs(self, source: int, target: int, panel: int, panels: int) -> Call:
         first, width = panel * self.tile.columns, panels * self.tile.columns

@@ -9,8 +9,10 @@ from typing import Any
 
 from tessella.primitives.base import size_of
 from tessella.primitives.contraction import Contraction
+from tessella.primitives.generate import Full, Iota
 from tessella.primitives.graph import Graph, Node, Value, describe, names_of
 from tessella.primitives.movement import Expand, Permute, Reshape, Slice
+from tessella.primitives.window import Window
 
 FAMILIES = {  # what a reader is told of each
     "input": "inputs",
@@ -41,7 +43,7 @@ _MODULES = {
     "host": "host",
     "effect": "host",
 }
-_UNSHOWN = ("Reshape", "Permute", "Expand", "Slice", "Full", "Iota", "Window")  # inside a group
+_UNSHOWN = (*VIEWS, Full, Iota, Window)  # inside a group
 MOST_NAMES = 5
 
 
@@ -139,7 +141,7 @@ def _title(primitive: Any) -> str:
         return "product"
     if inner is None:
         return str(primitive.name)
-    names = [n.primitive.name for n in inner.nodes if type(n.primitive).__name__ not in _UNSHOWN]
+    names = [n.primitive.name for n in inner.nodes if type(n.primitive) not in _UNSHOWN]
     distinct = list(dict.fromkeys(names)) or [primitive.name]
     if len(distinct) > MOST_NAMES:
         distinct = [*distinct[:3], "…", *distinct[-2:]]
@@ -166,7 +168,7 @@ def _joined(parts: Sequence[str], most: int = 2) -> str:
 def _note(node: Node) -> str:
     inner = getattr(node.primitive, "graph", None)
     bytes_ = sum(size_of(v.shape) * v.dtype.itemsize for v in node.outputs)
-    parts = [node.note] if node.note else []
+    parts = [] if node.note is None else [str(node.note)]
     parts.append(f"makes {bytes_:,} bytes")
     if node.where is not None:
         parts.append(str(node.where))

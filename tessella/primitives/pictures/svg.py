@@ -23,7 +23,7 @@ _MARGIN, _LEGEND = 18, 34
 _TITLE_WIDTH, _TEXT_WIDTH = 8.3, 6.8  # of a character, in pixels; most fonts have less
 _TITLE_HEIGHT, _LINE_HEIGHT, _PADDING = 18, 15, 12
 
-_COLOURS = {  # fill and border by day, fill and border at night
+COLOURS = {  # fill and border by day, fill and border at night
     "input": ("#eef2f7", "#94a3b8", "#1d2533", "#64748b"),
     "constant": ("#f5f5f4", "#a8a29e", "#23211f", "#78716c"),
     "map": ("#e3eeff", "#3b82f6", "#14284d", "#60a5fa"),
@@ -161,7 +161,7 @@ def _style() -> str:
     """The colours by day, and those at night where the reader's system says so."""
     day = {"--ink": "#1c2230", "--soft": "#5b6576", "--way": "#8b95a7", "--paper": "#ffffff"}
     night = {"--ink": "#e6e9ef", "--soft": "#a3adbd", "--way": "#6b7588", "--paper": "#12161f"}
-    for family, (fill, border, dark_fill, dark_border) in _COLOURS.items():
+    for family, (fill, border, dark_fill, dark_border) in COLOURS.items():
         day |= {f"--{family}": fill, f"--{family}-border": border}
         night |= {f"--{family}": dark_fill, f"--{family}-border": dark_border}
     own = ".tessella-graph"
@@ -177,7 +177,7 @@ def _style() -> str:
     ]
     rules += [
         f"{own} .{family} rect{{fill:var(--{family});stroke:var(--{family}-border)}}"
-        for family in _COLOURS
+        for family in COLOURS
     ]
     return "".join(rules)
 

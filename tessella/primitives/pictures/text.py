@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tessella.primitives.graph import Graph
 from tessella.primitives.pictures.picture import Box, picture
-from tessella.primitives.pictures.svg import _COLOURS
+from tessella.primitives.pictures.svg import COLOURS
 
 _ENTITIES = {"&": "&amp;", "#": "#35;", '"': "#quot;", "<": "&lt;", ">": "&gt;"}  # in this order
 
@@ -29,7 +29,7 @@ def to_dot(graph: Graph) -> str:
         '  rankdir=TB; node [shape=box style="rounded,filled" fontname="sans-serif" fontsize=11];',
     ]
     for number, box in enumerate(shown.boxes):
-        fill, border, *_ = _COLOURS[box.family]
+        fill, border, *_ = COLOURS[box.family]
         label = "\\n".join(_quoted(part) for part in _words(box))
         lines.append(f'  n{number} [label="{label}" fillcolor="{fill}" color="{border}"];')
     for arrow in shown.arrows:
@@ -59,7 +59,7 @@ def to_mermaid(graph: Graph) -> str:
         lines.append(f'  n{number}["{label}"]:::{box.family}')
     ways = dict.fromkeys((arrow.source, arrow.target) for arrow in shown.arrows)
     lines += [f"  n{a} --> n{b}" for a, b in ways]
-    for family, (fill, border, *_) in _COLOURS.items():
+    for family, (fill, border, *_) in COLOURS.items():
         if any(box.family == family for box in shown.boxes):
             lines.append(f"  classDef {family} fill:{fill},stroke:{border},color:#1c2230")
     return "\n".join(lines)

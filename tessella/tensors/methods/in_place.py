@@ -11,6 +11,7 @@ from typing import Any
 
 from tessella.arguments import public, was_refused
 from tessella.errors import ArgumentTypeError
+from tessella.tensors.methods.rebinding import rebind, refuse_if_view
 from tessella.tensors.tensor import Tensor
 
 
@@ -19,15 +20,14 @@ def _in_place(name: str) -> Callable[..., Tensor]:
     spelled = f"{name}_"
 
     def method(self: Any, /, *operands: Any, **options: Any) -> Tensor:
-        self._refuse_if_view(spelled)
+        refuse_if_view(self, spelled)
         try:
             result = getattr(self, name)(*operands, **options)
         except TypeError as error:
             if was_refused(error):
                 raise ArgumentTypeError(f"{spelled}: {error}") from None
             raise
-        rebound: Tensor = self._rebind(result, spelled)
-        return rebound
+        return rebind(self, result, spelled)
 
     method.__name__, method.__qualname__ = spelled, f"Tensor.{spelled}"
     method.__doc__ = f"Let this tensor stand for `x.{name}(...)` from now on, as `+=` does."
@@ -185,6 +185,5 @@ class InPlace:
 
 
 def stand_for(tensor: Any, result: Any, spelled: str) -> Tensor:
-    tensor._refuse_if_view(spelled)
-    rebound: Tensor = tensor._rebind(result, spelled)
-    return rebound
+    refuse_if_view(tensor, spelled)
+    return rebind(tensor, result, spelled)

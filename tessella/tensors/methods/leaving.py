@@ -18,7 +18,7 @@ from tessella.names import package
 from tessella.tensors.methods.method import Method
 from tessella.tensors.tensor import Tensor, from_array
 
-_mode = autodiff._mode
+_mode = autodiff.mode
 _API_VERSIONS = ("2021.12", "2022.12", "2023.12", "2024.12")  # of the Array API standard
 
 

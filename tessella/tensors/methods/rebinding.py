@@ -12,7 +12,54 @@ from tessella.tensors.indexing import set_item
 from tessella.tensors.operands import Operand, require
 from tessella.tensors.tensor import Tensor, still_there
 
-_mode = autodiff._mode
+_mode = autodiff.mode
+
+
+def rebind(tensor: Any, result: Tensor, operation: str) -> Tensor:
+    """Let this handle stand for a result from now on.
+
+    Raises:
+        GradientError: a leaf that needs a gradient would lose its place on the tape.
+        DTypeError, ArgumentError: the result has another dtype or shape.
+    """
+    if result is NotImplemented:
+        return result
+    if autodiff.is_enabled() and isinstance(tensor._node, Leaf):
+        raise GradientError(
+            f"{operation}: a leaf tensor that requires a gradient cannot be changed in place "
+            "while operations are recorded; do it in `with ts.no_grad():`, or make a new tensor"
+        )
+    if result.shape != tensor.shape:
+        raise ShapeError(
+            f"{operation}: the result has shape {result.shape}, the tensor {tensor.shape}; write "
+            "x = x + y to let the shape change"
+        )
+    if result.dtype is not tensor.dtype:
+        if not dtypes.can_cast(result.dtype, tensor.dtype):
+            raise DTypeError(
+                f"{operation}: the result is {result.dtype.name}, the tensor "
+                f"{tensor.dtype.name}; write x = x + y to let the dtype change"
+            )
+        result = result.astype(tensor.dtype)
+    if _mode.trace is not None:
+        _mode.trace.value_of(tensor)  # captured first, so that it is seen to change
+        _mode.trace.value_of(result)
+    tensor._value = result._value
+    if not isinstance(tensor._node, Leaf):
+        tensor._node, tensor._output = result._node, result._output
+    return tensor
+
+
+def refuse_if_view(tensor: Any, operation: str) -> None:
+    """Complain about writing through a view.
+
+    Raises:
+        ArgumentError: the tensor is a view of one that is still there.
+    """
+    handles = [] if tensor._base is None else [other() for other in still_there(tensor._base)]
+    shared = [other for other in handles if other is not None and _share_memory(tensor, other)]
+    if shared:
+        raise ArgumentError(f"{operation}: {_through_which(tensor, shared[-1], operation)}")
 
 
 class Rebinding:
@@ -24,51 +71,6 @@ class Rebinding:
     _output: int
     _value: Array
 
-    def _rebind(self: Any, result: Tensor, operation: str) -> Tensor:
-        """Let this handle stand for a result from now on.
-
-        Raises:
-            GradientError: a leaf that needs a gradient would lose its place on the tape.
-            DTypeError, ArgumentError: the result has another dtype or shape.
-        """
-        if result is NotImplemented:
-            return result
-        if autodiff.is_enabled() and isinstance(self._node, Leaf):
-            raise GradientError(
-                f"{operation}: a leaf tensor that requires a gradient cannot be changed in place "
-                "while operations are recorded; do it in `with ts.no_grad():`, or make a new tensor"
-            )
-        if result.shape != self.shape:
-            raise ShapeError(
-                f"{operation}: the result has shape {result.shape}, the tensor {self.shape}; write "
-                "x = x + y to let the shape change"
-            )
-        if result.dtype is not self.dtype:
-            if not dtypes.can_cast(result.dtype, self.dtype):
-                raise DTypeError(
-                    f"{operation}: the result is {result.dtype.name}, the tensor "
-                    f"{self.dtype.name}; write x = x + y to let the dtype change"
-                )
-            result = result.astype(self.dtype)
-        if _mode.trace is not None:
-            _mode.trace.value_of(self)  # captured first, so that it is seen to change
-            _mode.trace.value_of(result)
-        self._value = result._value
-        if not isinstance(self._node, Leaf):
-            self._node, self._output = result._node, result._output
-        return self
-
-    def _refuse_if_view(self: Any, operation: str) -> None:
-        """Complain about writing through a view.
-
-        Raises:
-            ArgumentError: the tensor is a view of one that is still there.
-        """
-        handles = [] if self._base is None else [other() for other in still_there(self._base)]
-        shared = [other for other in handles if other is not None and _share_memory(self, other)]
-        if shared:
-            raise ArgumentError(f"{operation}: {_through_which(self, shared[-1], operation)}")
-
     def assign(self: Any, other: Tensor) -> Tensor:
         """Let this handle stand for other data of the same shape and dtype; no history."""
         if not isinstance(other, Tensor):
@@ -77,49 +79,49 @@ class Rebinding:
                 "x.copy_(...), which takes arrays and numbers, too"
             )
         with autodiff.no_grad():
-            return self._rebind(require(other, "assign").detach(), "assign")
+            return rebind(self, require(other, "assign").detach(), "assign")
 
     def __iadd__(self: Any, other: Operand) -> Tensor:
-        return self._rebind(self + other, "+=")
+        return rebind(self, self + other, "+=")
 
     def __isub__(self: Any, other: Operand) -> Tensor:
-        return self._rebind(self - other, "-=")
+        return rebind(self, self - other, "-=")
 
     def __imul__(self: Any, other: Operand) -> Tensor:
-        return self._rebind(self * other, "*=")
+        return rebind(self, self * other, "*=")
 
     def __itruediv__(self: Any, other: Operand) -> Tensor:
-        return self._rebind(self / other, "/=")
+        return rebind(self, self / other, "/=")
 
     def __ifloordiv__(self: Any, other: Operand) -> Tensor:
-        return self._rebind(self // other, "//=")
+        return rebind(self, self // other, "//=")
 
     def __imod__(self: Any, other: Operand) -> Tensor:
-        return self._rebind(self % other, "%=")
+        return rebind(self, self % other, "%=")
 
     def __ipow__(self: Any, other: Operand) -> Tensor:
-        return self._rebind(self**other, "**=")
+        return rebind(self, self**other, "**=")
 
     def __imatmul__(self: Any, other: Any) -> Tensor:
-        return self._rebind(self @ other, "@=")
+        return rebind(self, self @ other, "@=")
 
     def __iand__(self: Any, other: Operand) -> Tensor:
-        return self._rebind(self & other, "&=")
+        return rebind(self, self & other, "&=")
 
     def __ior__(self: Any, other: Operand) -> Tensor:
-        return self._rebind(self | other, "|=")
+        return rebind(self, self | other, "|=")
 
     def __ixor__(self: Any, other: Operand) -> Tensor:
-        return self._rebind(self ^ other, "^=")
+        return rebind(self, self ^ other, "^=")
 
     def __ilshift__(self: Any, other: Operand) -> Tensor:
-        return self._rebind(self << other, "<<=")
+        return rebind(self, self << other, "<<=")
 
     def __irshift__(self: Any, other: Operand) -> Tensor:
-        return self._rebind(self >> other, ">>=")
+        return rebind(self, self >> other, ">>=")
 
     def __setitem__(self: Any, key: Any, value: Any) -> None:
-        self._rebind(set_item(self, key, value), "x[...] =")
+        rebind(self, set_item(self, key, value), "x[...] =")
 
 
 def _share_memory(view: Tensor, base: Tensor) -> bool:
