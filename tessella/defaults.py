@@ -50,7 +50,7 @@ def set_num_threads(number: int) -> None:
     Raises:
         ConfigurationError: not a positive whole number.
     """
-    from tessella.backends.cpu import threads
+    from tessella.targets.cpu import threads
 
     threads.set_count(number)
 
@@ -62,7 +62,7 @@ def get_num_threads() -> int:
     >>> get_num_threads() > 0
     True
     """
-    from tessella.backends.cpu import threads
+    from tessella.targets.cpu import threads
 
     return threads.count()
 

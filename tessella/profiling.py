@@ -81,7 +81,7 @@ class Profile(Observer):
     def __enter__(self) -> Profile:
         if self.begin:
             raise ArgumentError("profile: this profile has been taken; make another: ts.profile()")
-        from tessella.backends.cpu import threads
+        from tessella.targets.cpu import threads
 
         self._thread = threading.get_ident()
         threads.timed_loop()  # compiled before the clock runs

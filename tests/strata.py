@@ -56,24 +56,19 @@ STRATA = (
     Stratum(
         "targets",
         "all that one device is; the registry loads it by name",
-        "targets backends/cpu backends/tiles.py backends/products.py backends/packing.py "
-        "backends/transposing.py compiler/tuning.py compiler/winograd.py "
-        "compiler/lowering/tiled_contraction.py compiler/lowering/winograd.py "
-        "compiler/lowering/dots.py compiler/lowering/blocking.py compiler/lowering/tuned.py "
-        "compiler/lowering/product_problem.py",
+        "targets",
     ),
     Stratum("compiler", "passes, one dispatch, shared lowerings, memory plan, program", "compiler"),
     Stratum(
         "devices",
         "the contract: Device, Buffer, Array, Layout, the registry",
-        "devices backends/array.py backends/writing.py",
+        "devices",
     ),
     Stratum("primitives", "one class per operation with all its rules; graphs", "primitives"),
     Stratum(
         "loops",
         "the loop-nest language, its printer, its translation to LLVM IR",
-        "loops backends/loops.py backends/llvm.py backends/llvm_types.py backends/instructions.py backends/scattered.py "
-        "backends/half_precision.py backends/signature.py",
+        "loops",
     ),
     Stratum("scalar", "operators, expressions, derivatives, the maths library", "scalar"),
     Stratum("autodiff", "the tape and the chain rule", "autodiff.py"),
@@ -82,7 +77,7 @@ STRATA = (
         "dtypes, sizes, errors, arguments, containers, blocks, threads, text",
         "dtypes.py sizes.py errors.py arguments names trees.py tree_nodes.py blocks.py "
         "forking.py garbage.py uninterrupted.py weak.py files.py later.py tracebacks.py "
-        "notebooks.py terminal.py backends/__init__.py",
+        "notebooks.py terminal.py",
     ),
 )
 

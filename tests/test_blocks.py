@@ -13,13 +13,13 @@ import pytest
 
 import tessella as ts
 from tessella import autodiff, debug, forking, nn
-from tessella.backends.cpu import threads
 from tessella.blocks import Setting, restoring
 from tessella.compiler import eager, machine_code, observe
-from tessella.compiler.lowering import tiled_contraction
 from tessella.garbage import collector_paused
 from tessella.scalar import expression
 from tessella.sizes import Scope
+from tessella.targets.cpu import threads
+from tessella.targets.cpu.lowering import tiled_contraction
 from tessella.tensors import rebinding, tracing
 from tessella.transforms.reverse_mode import variables_of
 

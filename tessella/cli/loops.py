@@ -8,16 +8,16 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
-from tessella.backends.cpu import threads
-from tessella.backends.loops import Kernel, Loop, Statement, Store, source
 from tessella.compiler.explain import kernels_of
+from tessella.loops.nest import Kernel, Loop, Statement, Store, source
 from tessella.scalar.expression import Expression, postorder
+from tessella.targets.cpu import threads
 from tessella.transforms.jit import Jitted
 
 _MOST = 4  # expressions that are listed
 _TILES = (
     "multiplies tiles that stay in registers; the threads share blocks of rows and columns\n"
-    "  (tessella/backends/tiles.py writes it in LLVM IR; docs/architecture.md says how it is cut)"
+    "  (tessella/targets/cpu/tiles.py writes it in LLVM IR; docs/architecture.md says how it is cut)"
 )
 
 

@@ -15,8 +15,8 @@ import numpy as np
 
 import tessella
 from tessella import files
-from tessella.backends.cpu import machine, threads
 from tessella.cli.demo import Digits, History, confusion, mistakes_first
+from tessella.targets.cpu import machine, threads
 
 Array = np.ndarray[Any, Any]
 SHOWN = 24

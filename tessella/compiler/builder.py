@@ -10,7 +10,6 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Any
 
-from tessella.backends.array import Layout, contiguous_layout
 from tessella.compiler.control import Compile, runner
 from tessella.compiler.lowering import bounds, contraction, epilogue, fused, lower, lower_view
 from tessella.compiler.lowering.epilogue import Epilogue
@@ -18,6 +17,7 @@ from tessella.compiler.lowering.movement import copy
 from tessella.compiler.machine_code import Together
 from tessella.compiler.recipe import RESULT, Bound, Call, Recipe, View
 from tessella.compiler.steps import ARENA, CONSTANT, INPUT, Buffer, Check, HostStep, Location, Step
+from tessella.devices.array import Layout, contiguous_layout
 from tessella.primitives.base import size_of
 from tessella.primitives.contraction import Contraction
 from tessella.primitives.control import Control

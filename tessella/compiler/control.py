@@ -14,14 +14,14 @@ import functools
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from tessella.backends.array import Layout, contiguous_layout
-from tessella.backends.cpu import threads
-from tessella.backends.cpu.buffers import allocate
 from tessella.compiler.observe import choice
 from tessella.compiler.steps import Check, HostStep
+from tessella.devices.array import Layout, contiguous_layout
 from tessella.primitives.base import size_of
 from tessella.primitives.control import Cond, Control, ScanLoop, While
 from tessella.primitives.graph import Graph, Value
+from tessella.targets.cpu import threads
+from tessella.targets.cpu.buffers import allocate
 
 TURNS_AT_ONCE = 1 << 14  # of a native loop, before Python looks whether somebody wants it to stop
 

@@ -10,7 +10,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
-from tessella.compiler.lowering import winograd
 from tessella.dtypes import DType, compute_dtype, is_half
 from tessella.primitives.base import Composite, Primitive, Spec, same_shape
 from tessella.primitives.contraction import Contraction, Geometry
@@ -18,6 +17,7 @@ from tessella.primitives.elementwise import Elementwise
 from tessella.primitives.indexing import Scatter
 from tessella.primitives.movement import Pad, Slice
 from tessella.scalar.function import cast_function
+from tessella.targets.cpu.lowering import winograd
 
 Apply = Callable[[Primitive, Sequence[Any]], Any]
 Decomposition = Callable[[Apply, Sequence[Any]], Any]

@@ -20,7 +20,10 @@ import numpy as np
 
 from tessella import forking
 from tessella.arguments.kinds import shown
-from tessella.backends.array import (
+from tessella.blocks import Restoring
+from tessella.compiler import observe
+from tessella.compiler.recipe import RESULT, Call, Place, Recipe, View
+from tessella.devices.array import (
     Array,
     Layout,
     contiguous_layout,
@@ -29,14 +32,11 @@ from tessella.backends.array import (
     maker,
     to_numpy,
 )
-from tessella.backends.cpu.buffers import allocate
-from tessella.blocks import Restoring
-from tessella.compiler import observe
-from tessella.compiler.recipe import RESULT, Call, Place, Recipe, View
 from tessella.dtypes import is_half
 from tessella.errors import DeviceError
 from tessella.primitives.base import Composite, Primitive, Spec
 from tessella.primitives.host import Host
+from tessella.targets.cpu.buffers import allocate
 
 Plan = Callable[[Sequence[Array]], Any]
 Plans = dict[Any, Plan]  # by the choice of the thread and the layouts of the operands
@@ -222,8 +222,8 @@ def _follow(
 
 def native_call(call: Call) -> Callable[..., None]:
     """A call as a function of addresses."""
-    from tessella.backends.cpu import engine, threads
     from tessella.compiler.machine_code import address_of, numbers_of
+    from tessella.targets.cpu import engine, threads
 
     address, numbers, total = address_of(call.kernel), numbers_of(call), call.total
     pack = struct.Struct(f"<{len(call.places)}q").pack

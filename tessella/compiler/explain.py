@@ -9,16 +9,15 @@ import time
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from tessella.backends.array import Array
-from tessella.backends.cpu import limits, threads
-from tessella.backends.loops import Kernel, source
 from tessella.compiler.control import on_zeros
 from tessella.compiler.explanation import Explanation, Row, host_steps, key_of, shown_bytes
 from tessella.compiler.machine_code import llvm_of
 from tessella.compiler.observe import Observer, observed, unobserved
 from tessella.compiler.program import Program
 from tessella.compiler.steps import Check, HostStep, Step
+from tessella.devices.array import Array
 from tessella.dtypes import DType, float32, float64
+from tessella.loops.nest import Kernel, source
 from tessella.primitives.base import size_of
 from tessella.primitives.contraction import Contraction
 from tessella.primitives.elementwise import Elementwise
@@ -26,6 +25,7 @@ from tessella.primitives.fused import Fused
 from tessella.primitives.graph import Node, describe
 from tessella.scalar.expression import postorder
 from tessella.scalar.precision import core
+from tessella.targets.cpu import limits, threads
 
 ROUNDS = 3
 SHORT = 3e-4  # seconds; what takes less is timed several times at once
@@ -225,7 +225,7 @@ def _nbytes(node: Node) -> float:
 
 def sources(program: Program, kind: str) -> str:
     """The distinct kernels of a program as text: "loops", "llvm" or "asm"."""
-    from tessella.backends.cpu import engine
+    from tessella.targets.cpu import engine
 
     parts = []
     for kernel in kernels_of(program):

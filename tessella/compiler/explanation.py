@@ -10,7 +10,6 @@ from typing import Any
 
 from tessella import files, notebooks
 from tessella.arguments.kinds import shown
-from tessella.backends.cpu import limits, machine
 from tessella.compiler.program import Program
 from tessella.compiler.steps import HostStep, Step
 from tessella.dtypes import DType, float32, float64
@@ -21,6 +20,7 @@ from tessella.primitives.indexing import InRange
 from tessella.primitives.movement import Expand, Permute, Reshape, Slice
 from tessella.primitives.pictures import to_svg
 from tessella.primitives.window import Window
+from tessella.targets.cpu import limits, machine
 from tessella.terminal import placed, shortened, time_of, wrapped
 
 VIEWS = (Reshape, Permute, Expand, Slice, Window, InRange)

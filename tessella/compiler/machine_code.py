@@ -12,12 +12,12 @@ import struct
 import threading
 from collections.abc import Callable, Generator, Iterable
 
-from tessella.backends.cpu import engine, machine, threads
-from tessella.backends.loops import Kernel
-from tessella.backends.signature import generator, signature
 from tessella.blocks import restoring
 from tessella.compiler.observe import stage
 from tessella.compiler.recipe import Call, Native
+from tessella.loops.nest import Kernel
+from tessella.loops.signature import generator, signature
+from tessella.targets.cpu import engine, machine, threads
 
 MOST_KERNELS = 4096  # of a kind that are remembered: functions of users come and go
 
@@ -27,7 +27,7 @@ def llvm_of(kernel: Kernel | Native) -> str:
     """The LLVM IR of a kernel for this machine."""
     if isinstance(kernel, Native):
         return kernel.text
-    from tessella.backends.llvm import to_llvm  # what the disk has needs no writer
+    from tessella.loops.llvm import to_llvm  # what the disk has needs no writer
 
     return to_llvm(kernel, machine.function_attributes())
 

@@ -11,11 +11,11 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tessella import forking
-from tessella.backends.array import Layout
-from tessella.backends.cpu.buffers import allocate
+from tessella.devices.array import Layout
 from tessella.primitives.graph import Graph
 from tessella.primitives.sized import graph_at
 from tessella.sizes import AT_LEAST, Binding, Guard, Scope
+from tessella.targets.cpu.buffers import allocate
 
 if TYPE_CHECKING:
     from tessella.compiler.program import Program

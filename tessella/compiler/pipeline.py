@@ -10,13 +10,13 @@ import os
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from tessella.backends.array import Layout
-from tessella.backends.cpu.buffers import allocate
 from tessella.compiler import fusion, simplify, sums
 from tessella.compiler.machine_code import together
 from tessella.compiler.observe import compiled, passed, stage
 from tessella.compiler.program import Program
+from tessella.devices.array import Layout
 from tessella.primitives.graph import Graph, verify
+from tessella.targets.cpu.buffers import allocate
 
 PASSES: tuple[Callable[[Graph], Graph], ...] = (
     simplify.permute_contractions,  # before half precision gets a cast behind its products

@@ -18,9 +18,6 @@ from types import MappingProxyType
 from typing import Any
 
 from tessella import forking
-from tessella.backends.array import Array, Layout, to_numpy
-from tessella.backends.cpu import threads
-from tessella.backends.cpu.buffers import allocate, protect
 from tessella.compiler.builder import Builder
 from tessella.compiler.control import Compile
 from tessella.compiler.machine_code import together
@@ -28,8 +25,11 @@ from tessella.compiler.observe import choice, now, stage, visiting
 from tessella.compiler.results import Results, separate
 from tessella.compiler.steps import INPUT, RESULT_BUFFER, Check, HostStep, Location
 from tessella.compiler.tables import Addresses, Tables
+from tessella.devices.array import Array, Layout, to_numpy
 from tessella.errors import IndexingError, TracingError
 from tessella.primitives.graph import Graph, Where
+from tessella.targets.cpu import threads
+from tessella.targets.cpu.buffers import allocate, protect
 
 address_of = operator.attrgetter("address")
 

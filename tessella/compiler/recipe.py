@@ -9,11 +9,11 @@ from __future__ import annotations
 import struct
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from tessella.backends.array import Layout, contiguous_layout
+from tessella.devices.array import Layout, contiguous_layout
 from tessella.sizes import Binding, at
 
 if TYPE_CHECKING:
-    from tessella.backends.loops import Kernel
+    from tessella.loops.nest import Kernel
     from tessella.primitives.indexing import Limits
 
 RESULT = -1  # the buffer of the result; operands count from 0, scratch buffers from -2 down

@@ -1,4 +1,4 @@
-"""The tables from which the native loop runs a program (`tessella.backends.cpu.threads`).
+"""The tables from which the native loop runs a program (`tessella.targets.cpu.threads`).
 
 The arguments of all calls stand one after the other, as they are passed. What changes from call to call, the
 addresses of inputs and results, is written there by *patches* from the table of *slots*.
@@ -11,9 +11,6 @@ import struct
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from tessella.backends.array import Array
-from tessella.backends.cpu import threads
-from tessella.backends.cpu.buffers import allocate
 from tessella.compiler import memory
 from tessella.compiler.machine_code import address_of, numbers_of
 from tessella.compiler.steps import (
@@ -27,6 +24,9 @@ from tessella.compiler.steps import (
     HostStep,
     Step,
 )
+from tessella.devices.array import Array
+from tessella.targets.cpu import threads
+from tessella.targets.cpu.buffers import allocate
 
 
 class Addresses:

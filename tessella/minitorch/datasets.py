@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from tessella.arguments import public
 from tessella.arguments.kinds import Natural
-from tessella.backends.cpu.buffers import require_available
+from tessella.targets.cpu.buffers import require_available
 
 Point = tuple[float, float]
 

@@ -7,11 +7,11 @@ from typing import Any
 
 from tessella.arguments import public
 from tessella.arguments.kinds import Count, Probability, shown
-from tessella.backends.cpu.buffers import require_available
 from tessella.errors import ArgumentTypeError, ShapeError
 from tessella.nn import functional as F
 from tessella.nn.init import uniform_
 from tessella.nn.module import Module, Parameter
+from tessella.targets.cpu.buffers import require_available
 from tessella.tensors.creation import empty, zeros
 from tessella.tensors.elementwise import sigmoid, tanh
 from tessella.tensors.manipulation import concat, expand_dims, stack

@@ -19,7 +19,7 @@ from tessella.arguments.kinds import (
     register,
     shown,
 )
-from tessella.backends.array import (
+from tessella.devices.array import (
     check_count,
     check_shape,
     contiguous_layout,
@@ -28,14 +28,14 @@ from tessella.backends.array import (
     to_numpy,
     why_not_shared,
 )
-from tessella.backends.array import (
+from tessella.devices.array import (
     empty as empty_array,
 )
-from tessella.backends.cpu.buffers import memory_for
 from tessella.dtypes import DType, as_dtype
 from tessella.errors import ArgumentError, ArgumentTypeError, DeviceError, DTypeError
 from tessella.primitives.generate import Iota
 from tessella.sizes import INTEGERS, as_integer, is_symbolic
+from tessella.targets.cpu.buffers import memory_for
 from tessella.tensors.interchange import from_dlpack, ndarray_of
 from tessella.tensors.manipulation import broadcast_to, reshape, stack, swapaxes
 from tessella.tensors.operands import fitting

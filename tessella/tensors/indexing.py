@@ -17,7 +17,6 @@ import numpy as np
 from tessella import dtypes
 from tessella.arguments import public
 from tessella.arguments.kinds import shown
-from tessella.backends.cpu.buffers import memory_for
 from tessella.errors import ArgumentError, ArgumentTypeError, DTypeError, IndexingError, ShapeError
 from tessella.primitives.base import (
     Primitive,
@@ -29,6 +28,7 @@ from tessella.primitives.base import (
 from tessella.primitives.indexing import Gather, Scatter
 from tessella.primitives.movement import Reshape, Slice, UpdateSlice
 from tessella.sizes import INTEGERS, Size, is_symbolic
+from tessella.targets.cpu.buffers import memory_for
 from tessella.tensors.creation import arange, asarray
 from tessella.tensors.elementwise import where
 from tessella.tensors.manipulation import broadcast_to, expand_dims, moveaxis, reshape

@@ -8,9 +8,9 @@ import numpy as np
 
 from tessella.arguments import public
 from tessella.arguments.kinds import DTypeLike
-from tessella.backends.array import check_count
-from tessella.backends.cpu.buffers import memory_for
+from tessella.devices.array import check_count
 from tessella.dtypes import as_dtype
+from tessella.targets.cpu.buffers import memory_for
 from tessella.tensors.creation import asarray, checked_device, tracked
 from tessella.tensors.surroundings import default_float
 from tessella.tensors.tensor import Tensor

@@ -10,8 +10,7 @@ from tessella import dtypes
 from tessella.arguments import public
 from tessella.arguments.gates import as_tensors
 from tessella.arguments.kinds import PerAxis, ShapeLike
-from tessella.backends.array import check_count, check_shape
-from tessella.backends.cpu.buffers import require_available
+from tessella.devices.array import check_count, check_shape
 from tessella.dtypes import DType
 from tessella.errors import ArgumentError, AxisError, ShapeError
 from tessella.primitives import Concatenate, Pad, Slice
@@ -21,6 +20,7 @@ from tessella.primitives.base import broadcast_shapes as _broadcast_shapes
 from tessella.primitives.movement import Reshape
 from tessella.primitives.window import Window
 from tessella.sizes import INTEGERS, as_integer
+from tessella.targets.cpu.buffers import require_available
 from tessella.tensors.operands import Axes, fitting
 from tessella.tensors.tensor import Tensor, another_handle, apply, is_traced, viewing
 

@@ -10,12 +10,12 @@ import numpy as np
 from tessella import dtypes
 from tessella.arguments import public
 from tessella.arguments.kinds import shown
-from tessella.backends.array import check_shape
-from tessella.backends.cpu.buffers import require_available
+from tessella.devices.array import check_shape
 from tessella.errors import ArgumentError, ShapeError
 from tessella.primitives.base import broadcast_shapes, normalise_axis
 from tessella.primitives.elementwise import Elementwise
 from tessella.scalar.function import ScalarFunction
+from tessella.targets.cpu.buffers import require_available
 from tessella.tensors.creation import arange, asarray
 from tessella.tensors.elementwise import where
 from tessella.tensors.linear import matmul, outer, tensordot, vecdot

@@ -8,11 +8,11 @@ from typing import Any
 
 from tessella.arguments import public, refuse
 from tessella.arguments.kinds import PerAxis, shown
-from tessella.backends.cpu.buffers import require_available
 from tessella.dtypes import DType
 from tessella.errors import ArgumentError, ArgumentTypeError, AxisError, ShapeError
 from tessella.primitives.base import normalise_axis, size_of
 from tessella.sizes import INTEGERS
+from tessella.targets.cpu.buffers import require_available
 from tessella.tensors.indexing import repeat
 from tessella.tensors.manipulation import (
     broadcast_arrays,

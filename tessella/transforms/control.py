@@ -19,8 +19,7 @@ import numpy as np
 from tessella import autodiff, dtypes
 from tessella.arguments import public, taking
 from tessella.arguments.kinds import an, shown
-from tessella.backends.array import check_count
-from tessella.backends.cpu.buffers import require_available
+from tessella.devices.array import check_count
 from tessella.errors import (
     ArgumentError,
     ArgumentTypeError,
@@ -31,6 +30,7 @@ from tessella.primitives.base import Spec, normalise_axes
 from tessella.primitives.graph import Graph, Value, describe
 from tessella.primitives.movement import move_axis
 from tessella.sizes import Size
+from tessella.targets.cpu.buffers import require_available
 from tessella.tensors.creation import arange, full
 from tessella.tensors.elementwise import clip
 from tessella.tensors.manipulation import concat, flip, stack

@@ -33,10 +33,10 @@ import numpy as np
 from tessella import autodiff, forking
 from tessella.arguments import public
 from tessella.arguments.kinds import shown
-from tessella.backends.array import Array, Layout, from_numpy
-from tessella.backends.cpu import engine
 from tessella.compiler.observe import choice, compiling
+from tessella.devices.array import Array, Layout, from_numpy
 from tessella.errors import ArgumentError, ArgumentTypeError, RetraceWarning, SideEffectError
+from tessella.targets.cpu import engine
 from tessella.tensors.numbers import FLOATS
 from tessella.tensors.tensor import Tensor
 from tessella.tracebacks import calls_users, shorten

@@ -21,12 +21,12 @@ from collections.abc import Iterator
 from sys import getrefcount
 from typing import Any
 
-from tessella.backends.array import Array, Layout
-from tessella.backends.cpu import watch
-from tessella.backends.cpu.buffers import is_own
-from tessella.backends.cpu.watch import Word, held, is_of_class, refers
-from tessella.backends.writing import stored_address
+from tessella.devices.array import Array, Layout
+from tessella.devices.writing import stored_address
 from tessella.errors import ConfigurationError
+from tessella.targets.cpu import watch
+from tessella.targets.cpu.buffers import is_own
+from tessella.targets.cpu.watch import Word, held, is_of_class, refers
 from tessella.tensors.tensor import Tensor, new_handle
 from tessella.weak import WeakValues
 

@@ -4,7 +4,7 @@ A tensor that the program rebinds is written in place, into the memory it has, a
 holds that memory (`tessella.transforms.places`). Then the next call takes no allocation and no look at
 any tensor: the program is *settled*. If somebody does hold it, the tensor gets fresh memory, and the
 other one keeps what it saw. While the program runs, other threads wait where they ask for the memory of what
-it rebinds (`tessella.backends.writing`).
+it rebinds (`tessella.devices.writing`).
 """
 
 from __future__ import annotations
@@ -16,15 +16,15 @@ from itertools import zip_longest
 from typing import Any
 
 from tessella import forking
-from tessella.backends.array import Array, Layout
-from tessella.backends.cpu import threads
-from tessella.backends.cpu.buffers import allocate
-from tessella.backends.cpu.watch import CHANGED, Taken, Watch, is_set
-from tessella.backends.writing import Writing, Written, stored_address
 from tessella.compiler.observe import choice
 from tessella.compiler.program import Program
 from tessella.compiler.steps import RESULT_BUFFER, Check, HostStep
+from tessella.devices.array import Array, Layout
+from tessella.devices.writing import Writing, Written, stored_address
 from tessella.errors import SideEffectError
+from tessella.targets.cpu import threads
+from tessella.targets.cpu.buffers import allocate
+from tessella.targets.cpu.watch import CHANGED, Taken, Watch, is_set
 from tessella.tensors.tensor import Tensor
 from tessella.transforms.places import Place, is_watchable, may_write_over
 

@@ -19,16 +19,16 @@ import numpy as np
 
 from tessella import autodiff, dtypes
 from tessella.autodiff import Leaf
-from tessella.backends.array import Array, Layout, contiguous_layout, from_numpy
-from tessella.backends.cpu.buffers import allocate
 from tessella.blocks import restoring
 from tessella.compiler.many_sizes import Programs
 from tessella.compiler.observe import noted, now
+from tessella.devices.array import Array, Layout, contiguous_layout, from_numpy
 from tessella.dtypes import DType
 from tessella.errors import SideEffectError
 from tessella.garbage import collector_paused
 from tessella.primitives.graph import Graph, Value
 from tessella.sizes import Binding, Scope, Size
+from tessella.targets.cpu.buffers import allocate
 from tessella.tensors.gradients import leaf_of
 from tessella.tensors.numbers import FLOATS, TracedNumber, number_dtype
 from tessella.tensors.tensor import Tensor, new_handle

@@ -9,7 +9,7 @@ from tessella.errors import ArgumentTypeError
 from tessella.transforms.jit import Jitted, jit
 
 if TYPE_CHECKING:
-    from tessella.compiler.tuning import Tuned
+    from tessella.targets.cpu.tuning import Tuned
 
 
 class Tuning:
@@ -47,8 +47,8 @@ def tune(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Tuning:
     >>> ts.forget_tuning() <= 1
     True
     """
-    from tessella.compiler.lowering.tiled_contraction import watched
-    from tessella.compiler.tuning import forget_recipes, tune_products
+    from tessella.targets.cpu.lowering.tiled_contraction import watched
+    from tessella.targets.cpu.tuning import forget_recipes, tune_products
 
     if not callable(function):
         raise ArgumentTypeError(
@@ -71,8 +71,8 @@ def forget_tuning() -> int:
     >>> ts.forget_tuning() >= 0
     True
     """
-    from tessella.compiler.lowering import tuned
-    from tessella.compiler.tuning import forget_recipes
+    from tessella.targets.cpu.lowering import tuned
+    from tessella.targets.cpu.tuning import forget_recipes
 
     count = tuned.forget()
     forget_recipes()

@@ -13,8 +13,8 @@ import pytest
 
 import tessella as ts
 from tessella import autodiff, errors, files, nn, optim
-from tessella.backends.cpu import cache, engine, threads
 from tessella.nn import functional as F
+from tessella.targets.cpu import cache, engine, threads
 
 
 def network():

@@ -8,8 +8,8 @@ import pytest
 
 import tessella as ts
 from tessella import errors, nn, optim
-from tessella.backends.cpu import buffers, watch
 from tessella.nn import functional as F
+from tessella.targets.cpu import buffers, watch
 from tessella.transforms import places, state
 
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from tessella.backends.array import Layout
 from tessella.compiler.lowering import (
     contraction,
     elementwise,
@@ -21,6 +20,7 @@ from tessella.compiler.lowering import (
     views,
 )
 from tessella.compiler.recipe import Recipe, View
+from tessella.devices.array import Layout
 from tessella.errors import MissingRuleError
 from tessella.primitives.barrier import Barrier
 from tessella.primitives.base import Primitive, Spec

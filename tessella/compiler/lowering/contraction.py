@@ -5,15 +5,16 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from tessella.backends.array import Layout
-from tessella.backends.cpu import machine
-from tessella.compiler.lowering import dots, plain_contraction, tiled_contraction, winograd
+from tessella.compiler.lowering import plain_contraction
 from tessella.compiler.lowering.plain_contraction import axes_of
-from tessella.compiler.lowering.tiled_contraction import Groups
 from tessella.compiler.machine_code import MOST_KERNELS
 from tessella.compiler.recipe import Recipe
+from tessella.devices.array import Layout
 from tessella.primitives.base import Spec
 from tessella.primitives.contraction import Contraction
+from tessella.targets.cpu import machine
+from tessella.targets.cpu.lowering import dots, tiled_contraction, winograd
+from tessella.targets.cpu.lowering.tiled_contraction import Groups
 
 SHORT = 8  # sums of straight columns that are done sooner as they stand than a tile is set up
 LEAST_WORK = 1 << 15  # multiply-adds: less is not worth a kernel for each height of tile

@@ -14,9 +14,6 @@ import struct
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from tessella.backends.array import Layout, row_major
-from tessella.backends.loops import Kernel, Loop, index_constant, index_variable
-from tessella.backends.products import MOST_EPILOGUE_ARGUMENTS
 from tessella.compiler.index import Dim
 from tessella.compiler.lowering.elementwise import safe
 from tessella.compiler.lowering.fused import Nest, structure
@@ -24,9 +21,12 @@ from tessella.compiler.lowering.kernels import decode
 from tessella.compiler.lowering.spaces import Loops
 from tessella.compiler.machine_code import MOST_KERNELS
 from tessella.compiler.recipe import Blocks
+from tessella.devices.array import Layout, row_major
+from tessella.loops.nest import Kernel, Loop, index_constant, index_variable
 from tessella.primitives.fused import Fused
 from tessella.scalar import operators
 from tessella.scalar.expression import Expression
+from tessella.targets.cpu.products import MOST_EPILOGUE_ARGUMENTS
 
 
 class Epilogue(NamedTuple):

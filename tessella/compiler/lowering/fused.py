@@ -21,20 +21,6 @@ import math
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from tessella.backends.array import Layout, contiguous_layout
-from tessella.backends.loops import (
-    Carried,
-    Combine,
-    Fetch,
-    Kernel,
-    Loop,
-    Pointer,
-    Statement,
-    Store,
-    index_constant,
-    index_variable,
-    load,
-)
 from tessella.compiler import index as maps
 from tessella.compiler.index import Dim, Index, Part
 from tessella.compiler.lowering.access import (
@@ -50,6 +36,20 @@ from tessella.compiler.lowering.reduce import CHUNK, MOST_CHUNKS, NARROW, second
 from tessella.compiler.lowering.spaces import Loops, Numbers
 from tessella.compiler.machine_code import MOST_KERNELS
 from tessella.compiler.recipe import FusedRecipe
+from tessella.devices.array import Layout, contiguous_layout
+from tessella.loops.nest import (
+    Carried,
+    Combine,
+    Fetch,
+    Kernel,
+    Loop,
+    Pointer,
+    Statement,
+    Store,
+    index_constant,
+    index_variable,
+    load,
+)
 from tessella.primitives.base import size_of
 from tessella.primitives.fused import Fused, Origin
 from tessella.primitives.graph import Node, Value

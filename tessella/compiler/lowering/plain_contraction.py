@@ -8,18 +8,6 @@ import math
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from tessella.backends.array import Layout, contiguous_layout, row_major
-from tessella.backends.loops import (
-    Carried,
-    Combine,
-    Kernel,
-    Loop,
-    Pointer,
-    Store,
-    index_constant,
-    index_variable,
-    load,
-)
 from tessella.compiler.lowering.kernels import (
     Dimension,
     call,
@@ -33,7 +21,19 @@ from tessella.compiler.lowering.kernels import (
 )
 from tessella.compiler.lowering.movement import filled
 from tessella.compiler.recipe import RESULT, Recipe
+from tessella.devices.array import Layout, contiguous_layout, row_major
 from tessella.dtypes import DType, compute_dtype
+from tessella.loops.nest import (
+    Carried,
+    Combine,
+    Kernel,
+    Loop,
+    Pointer,
+    Store,
+    index_constant,
+    index_variable,
+    load,
+)
 from tessella.primitives.base import Spec
 from tessella.primitives.contraction import Contraction
 from tessella.scalar import operators

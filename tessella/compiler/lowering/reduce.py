@@ -12,19 +12,6 @@ from __future__ import annotations
 import functools
 from typing import NamedTuple
 
-from tessella.backends.array import Layout, contiguous_layout
-from tessella.backends.loops import (
-    Carried,
-    Combine,
-    Kernel,
-    Loop,
-    Pointer,
-    Statement,
-    Store,
-    index_constant,
-    index_variable,
-    load,
-)
 from tessella.compiler.lowering.kernels import (
     Dimension,
     call,
@@ -37,7 +24,20 @@ from tessella.compiler.lowering.kernels import (
 )
 from tessella.compiler.machine_code import MOST_KERNELS
 from tessella.compiler.recipe import RESULT, Call, Recipe
+from tessella.devices.array import Layout, contiguous_layout
 from tessella.dtypes import DType
+from tessella.loops.nest import (
+    Carried,
+    Combine,
+    Kernel,
+    Loop,
+    Pointer,
+    Statement,
+    Store,
+    index_constant,
+    index_variable,
+    load,
+)
 from tessella.primitives.base import Spec
 from tessella.primitives.monoid import Monoid, Parts, neutral
 from tessella.primitives.reduce import Reduce
