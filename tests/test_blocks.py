@@ -15,6 +15,7 @@ import tessella as ts
 from tessella import autodiff, debug, forking, nn
 from tessella.blocks import Setting, restoring
 from tessella.compiler import eager, machine_code, observe
+from tessella.devices.registry import host
 from tessella.garbage import collector_paused
 from tessella.scalar import expression
 from tessella.sizes import Scope
@@ -120,7 +121,7 @@ BLOCKS = {
     "profile": ts.profile,
     "limited": lambda: threads.limited(threads.count() + 1),
     "watched": tiled_contraction.watched,
-    "together": machine_code.together,
+    "together": lambda: machine_code.together(host()),
     "weak_floats": lambda: expression.weak_floats(ts.float64),
     "compiling": lambda: SCOPE.compiling({"n": 3}),
     "variables": lambda: variables_of("grad", [MODEL]),

@@ -8,10 +8,10 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
-from tessella.compiler.explain import kernels_of
+from tessella.compiler.texts import kernels_of
+from tessella.devices.registry import host
 from tessella.loops.nest import Kernel, Loop, Statement, Store, source
 from tessella.scalar.expression import Expression, postorder
-from tessella.targets.cpu import threads
 from tessella.transforms.jit import Jitted
 
 _MOST = 4  # expressions that are listed
@@ -50,7 +50,7 @@ def report(name: str, function: Jitted[..., Any], arguments: Any, everything: bo
 def _facts(kernel: Kernel) -> Iterator[tuple[str, str]]:
     loops = list(_loops(kernel.body))
     parallel = [str(loop.variable) for loop in loops if loop.parallel]
-    count = threads.count()
+    count = host().limits.threads
     if parallel:
         yield "in parallel", f"{', '.join(parallel)}: up to {count} threads take shares of it"
     for loop in loops:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from tessella.loops.nest import Kernel
     from tessella.primitives.indexing import Limits
 
+MOST_KERNELS = 4096  # of a kind that are remembered: functions of users come and go
 RESULT = -1  # the buffer of the result; operands count from 0, scratch buffers from -2 down
 
 
@@ -66,11 +67,16 @@ class Call(NamedTuple):
 
 
 class Blocks(NamedTuple):
-    """How a product is cut into blocks: (size, stride in the result) of the axes of each kind."""
+    """How a product is cut into blocks: (size, stride in the result) of the axes of each kind.
+
+    Args:
+        most_arguments: how many words an epilogue over blocks may have.
+    """
 
     batch: tuple[tuple[int, int], ...]
     rows: tuple[tuple[int, int], ...]
     columns: tuple[tuple[int, int], ...]
+    most_arguments: int
 
 
 class Bound(NamedTuple):

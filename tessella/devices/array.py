@@ -10,10 +10,12 @@ from typing import Any
 import numpy as np
 
 from tessella import dtypes
+from tessella.devices.buffer import protect
+from tessella.devices.device import Device
+from tessella.devices.registry import current, host
 from tessella.dtypes import DType
 from tessella.errors import ArgumentError, OutOfMemoryError, ShapeError
 from tessella.sizes import Size, as_integer
-from tessella.targets.cpu import buffers
 
 Shape = tuple[int, ...]
 _LARGEST = 1 << 62
@@ -123,6 +125,12 @@ class Array:
     def dtype(self) -> DType:
         return self.layout.dtype
 
+    @property
+    def device(self) -> Device:
+        """Whose memory it lies in."""
+        found: Device = self.buffer.device
+        return found
+
     def numpy(self) -> np.ndarray[Any, Any]:
         """A writable NumPy view of the memory, without copying."""
         return to_numpy(self)
@@ -140,13 +148,13 @@ def empty(layout: Layout) -> Array:
             f"an array of shape {layout.shape} and dtype {layout.dtype.name} would take {nbytes} "
             "bytes, more than any machine can address; use a smaller shape"
         )
-    buffer = buffers.allocate(nbytes)
+    buffer = current().allocate(nbytes)
     return Array(buffer, buffer.address, layout)
 
 
 def maker(layout: Layout) -> Callable[[], Array]:
     """What makes arrays of one layout as `empty` does, for those who need many."""
-    block = buffers.allocator(layout.nbytes)
+    block = current().allocator(layout.nbytes)
 
     def make() -> Array:
         array = Array.__new__(Array)
@@ -169,9 +177,9 @@ def from_numpy(x: np.ndarray[Any, Any], copy: bool = False) -> Array:
     item = x.dtype.itemsize
     address = x.__array_interface__["data"][0]
     layout = layout_of(x.shape, tuple(stride // item for stride in x.strides), dtype)
-    buffer = buffers.wrap(x, address, x.nbytes)
+    buffer = host().wrap(x, address, x.nbytes)
     if not x.flags.writeable:
-        buffers.protect(buffer)
+        protect(buffer)
     return Array(buffer, address, layout)
 
 

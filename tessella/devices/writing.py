@@ -14,7 +14,7 @@ from typing import Any
 
 from tessella import forking
 from tessella.devices.array import Array
-from tessella.targets.cpu.watch import Taken, Watch
+from tessella.devices.host import Taken, Watch
 
 _SHORTEST, _LONGEST = (
     2e-5,

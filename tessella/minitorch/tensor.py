@@ -9,6 +9,7 @@ import numpy as np
 import tessella as ts
 from tessella import dtypes
 from tessella.devices.array import Array, contiguous_layout, from_numpy, to_numpy
+from tessella.devices.buffer import is_protected, protect
 from tessella.errors import (
     ArgumentTypeError,
     CourseArgumentError,
@@ -21,7 +22,6 @@ from tessella.minitorch.handle import Handle
 from tessella.minitorch.tensor_data import TensorData, UserIndex, UserShape, checked_index
 from tessella.minitorch.tensor_ops import SimpleBackend, TensorBackend
 from tessella.primitives.elementwise import reduce_to
-from tessella.targets.cpu.buffers import is_protected, protect
 from tessella.tensors.tensor import filled, from_array, is_traced
 from tessella.tensors.tracing import is_known
 

@@ -11,8 +11,8 @@ from tessella import dtypes
 from tessella.arguments import public
 from tessella.arguments.kinds import Device, shown
 from tessella.devices.array import Array, from_numpy, to_numpy, why_not_shared
+from tessella.devices.buffer import is_protected
 from tessella.errors import ArgumentError, ArgumentTypeError, DeviceError
-from tessella.targets.cpu.buffers import is_protected
 from tessella.tensors.tensor import Tensor, from_array
 
 _CPU = 1  # the codes of DLPack's devices and types

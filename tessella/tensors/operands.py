@@ -11,12 +11,12 @@ from tessella import autodiff, dtypes
 from tessella.arguments.kinds import shown
 from tessella.compiler.eager import fill
 from tessella.devices.array import plain_ndarray
+from tessella.devices.buffer import protect
 from tessella.dtypes import DType
 from tessella.errors import ArgumentError, ArgumentTypeError
 from tessella.primitives.base import normalise_axes
 from tessella.primitives.elementwise import Elementwise, elementwise
 from tessella.sizes import Size
-from tessella.targets.cpu.buffers import protect
 from tessella.tensors.tensor import Number, Tensor, apply, filled, from_array, from_ndarray
 
 Operand: TypeAlias = Tensor | Number

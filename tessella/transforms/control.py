@@ -20,6 +20,7 @@ from tessella import autodiff, dtypes
 from tessella.arguments import public, taking
 from tessella.arguments.kinds import an, shown
 from tessella.devices.array import check_count
+from tessella.devices.registry import host
 from tessella.errors import (
     ArgumentError,
     ArgumentTypeError,
@@ -30,7 +31,6 @@ from tessella.primitives.base import Spec, normalise_axes
 from tessella.primitives.graph import Graph, Value, describe
 from tessella.primitives.movement import move_axis
 from tessella.sizes import Size
-from tessella.targets.cpu.buffers import require_available
 from tessella.tensors.creation import arange, full
 from tessella.tensors.elementwise import clip
 from tessella.tensors.manipulation import concat, flip, stack
@@ -569,7 +569,7 @@ def _scanned(
 ) -> tuple[Any, Any]:
     """`scan` as a loop of Python."""
     tree = carry.own(carry.tensors)
-    require_available(64 * count)  # what the turns give, as objects of Python
+    host().require_available(64 * count)  # what the turns give, as objects of Python
     found: list[Any] = [None] * count
     places = range(count - 1, -1, -1) if reverse else range(count)
     for place in places:

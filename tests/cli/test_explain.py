@@ -335,7 +335,7 @@ def test_a_disturbed_measurement_is_made_again(disturbed):
     ],
 )
 def test_what_is_said_of_the_limit(monkeypatch, flops, nbytes, text):
-    from tessella.compiler.explanation import Row
+    from tessella.debug.explanation import Row
     from tessella.targets.cpu import limits, machine
 
     monkeypatch.setattr(limits, "multiply_adds_per_second", lambda dtype: 1e9)

@@ -6,11 +6,10 @@ import sys
 
 import tessella as ts
 from tessella import dtypes
-from tessella.compiler import machine_code
 from tessella.loops.nest import Kernel, Loop, Pointer, Store, index_variable, load
 from tessella.loops.signature import signature
 from tessella.scalar import expression, operators
-from tessella.targets.cpu import engine
+from tessella.targets.cpu import engine, kernels
 
 i, n = index_variable("i"), index_variable("n")
 X, Y = Pointer("x", dtypes.float32), Pointer("y", dtypes.float32, written=True)
@@ -57,15 +56,15 @@ def test_operators_of_others_have_none():
 
 def test_every_kernel_of_a_network_has_one():
     found = []
-    before = machine_code.signature
-    machine_code.module_of.cache_clear()
-    machine_code.signature = lambda kernel: found.append(before(kernel)) or found[-1]
+    before = kernels.signature
+    kernels.module_of.cache_clear()
+    kernels.signature = lambda kernel: found.append(before(kernel)) or found[-1]
     try:
         layer = ts.nn.Linear(7, 5)
         step = ts.jit(lambda x: ts.nn.functional.softmax(ts.tanh(layer(x)), -1).sum(axis=0))
         step(ts.ones((3, 7)))
     finally:
-        machine_code.signature = before
+        kernels.signature = before
     assert found
     assert all(found)
 
@@ -79,10 +78,10 @@ print(function(ts.asarray([3.0] * 50)).tolist()[7])
 """
 
 CODE = """
-from tessella.compiler import machine_code
+from tessella.loops import llvm
 written = []
-before = machine_code.to_llvm
-machine_code.to_llvm = lambda *a: written.append(a) or before(*a)
+before = llvm.to_llvm
+llvm.to_llvm = lambda *a: written.append(a) or before(*a)
 import tessella as ts
 f = ts.jit(lambda x: ts.sin(x).sum(axis=1) * 2.0)
 print(f(ts.ones((8, 100))).tolist(), len(written))
@@ -114,5 +113,5 @@ def test_a_second_process_writes_no_text(tmp_path):
 
 def test_the_same_kernel_is_linked_once():
     a, b = (kernel(load(X, i) * 3.5, name="linked_once") for _ in range(2))
-    assert machine_code.module_of(a).key == machine_code.module_of(b).key
-    assert machine_code.address_of(a) == engine.compile(machine_code.module_of(b))["linked_once"]
+    assert kernels.module_of(a).key == kernels.module_of(b).key
+    assert kernels.address_of(a) == engine.compile(kernels.module_of(b))["linked_once"]

@@ -18,8 +18,7 @@ from tessella.compiler.lowering.kernels import (
     values,
 )
 from tessella.compiler.lowering.views import broadcast_strides
-from tessella.compiler.machine_code import MOST_KERNELS
-from tessella.compiler.recipe import RESULT, Call, Recipe
+from tessella.compiler.recipe import MOST_KERNELS, RESULT, Call, Recipe
 from tessella.devices.array import Layout, contiguous_layout
 from tessella.dtypes import DType
 from tessella.loops.nest import (

@@ -34,8 +34,7 @@ from tessella.compiler.lowering.kernels import call, decode, lanes_for
 from tessella.compiler.lowering.passes import Pass, Plan, splits
 from tessella.compiler.lowering.reduce import CHUNK, MOST_CHUNKS, NARROW, second_stage
 from tessella.compiler.lowering.spaces import Loops, Numbers
-from tessella.compiler.machine_code import MOST_KERNELS
-from tessella.compiler.recipe import FusedRecipe
+from tessella.compiler.recipe import MOST_KERNELS, FusedRecipe
 from tessella.devices.array import Layout, contiguous_layout
 from tessella.loops.nest import (
     Carried,

@@ -16,8 +16,7 @@ from tessella.compiler.lowering.kernels import (
     sizes,
     values,
 )
-from tessella.compiler.machine_code import MOST_KERNELS
-from tessella.compiler.recipe import RESULT, Call, Place, Recipe
+from tessella.compiler.recipe import MOST_KERNELS, RESULT, Call, Place, Recipe
 from tessella.devices.array import Layout, contiguous_layout, layout_of
 from tessella.dtypes import DType, compute_dtype
 from tessella.loops.nest import (

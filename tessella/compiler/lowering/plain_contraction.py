@@ -89,7 +89,11 @@ MANY_SUMS = 1 << 14
 NARROW = 8  # columns; vectors go along another axis if that is longer
 
 
-def lower(primitive: Contraction, layouts: list[Layout], result: Spec) -> Recipe:
+def lower(
+    primitive: Contraction, layouts: list[Layout], result: Spec,
+    fixed: tuple[bool, bool] = (False, False),
+) -> Recipe:  # fmt: skip
+    """The recipe of a contraction as loops over its axes; operands that stay the same are read like others."""
     x, y = layouts
     out = contiguous_layout(result.shape, result.dtype)
     if out.size == 0:

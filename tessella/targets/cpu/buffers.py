@@ -18,11 +18,13 @@ import mmap
 import weakref
 from collections import deque
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from tessella.devices import registry
+from tessella.devices.buffer import Buffer
+from tessella.devices.device import Device, MemoryStatistics
 from tessella.errors import ArgumentError, OutOfMemoryError
 from tessella.targets.cpu import machine
 
@@ -64,20 +66,14 @@ def _capacity(nbytes: int) -> int:
     return -(-nbytes // step) * step
 
 
-class Buffer:
-    """A block of memory; it goes back to its free list when nothing refers to it."""
+class HostMemory(Buffer):
+    """A block of the host's memory; it goes back to its free list when nothing refers to it."""
 
-    __slots__ = ("__weakref__", "_block", "_owner", "_protected", "address", "nbytes")
+    __slots__ = ()
 
-    address: int
-    nbytes: int
-    _block: _Block
-    _protected: bool  # set only where it is: most buffers have no time for it
-
-    def __init__(self, address: int, nbytes: int, owner: Any) -> None:
-        self.address = address
-        self.nbytes = nbytes
-        self._owner = owner
+    @property
+    def device(self) -> Device:  # type: ignore[override]
+        return registry.host()
 
     @property
     def __array_interface__(self) -> dict[str, Any]:
@@ -114,9 +110,9 @@ def allocator(nbytes: int) -> Callable[[], Buffer]:
             address, owner = _fresh(nbytes, capacity)
         else:
             address, owner = last.address, last.owner
-        buffer = new(Buffer)
-        buffer.address, buffer.nbytes, buffer._owner = address, nbytes, owner
-        buffer._block = block = _Block(buffer, give_back)
+        buffer = new(HostMemory)
+        buffer.address, buffer.nbytes, buffer.owner = address, nbytes, owner
+        buffer.block = block = _Block(buffer, give_back)
         block.address, block.owner = address, owner
         return buffer
 
@@ -203,37 +199,13 @@ def _readable(nbytes: int) -> str:
 
 def wrap(owner: Any, address: int, nbytes: int) -> Buffer:
     """A buffer on memory that belongs to `owner`, which is kept alive."""
-    return Buffer(address, nbytes, owner)
+    return HostMemory(address, nbytes, owner)
 
 
-def is_own(buffer: Any) -> bool:
-    """Whether a buffer is memory of our own, which nobody sees but through it."""
-    return type(buffer) is Buffer and hasattr(buffer, "_block")
-
-
-def protect(buffer: Any) -> None:
-    """Let nobody outside write to a buffer's memory: it is read-only, or a program reads it at every call."""
-    if type(buffer) is Buffer:
-        buffer._protected = True
-
-
-def is_protected(buffer: Any) -> bool:
-    """Whether a buffer may only be shown to be read."""
-    return hasattr(buffer, "_protected")
-
-
-@dataclass(frozen=True)
-class Statistics:
-    """Bytes held in free lists, and how many blocks they are."""
-
-    cached_bytes: int
-    cached_blocks: int
-
-
-def statistics() -> Statistics:
+def statistics() -> MemoryStatistics:
     """What the free lists hold now."""
     sizes = [(capacity, len(blocks)) for capacity, blocks in list(_free.items())]
-    return Statistics(sum(c * n for c, n in sizes), sum(n for _, n in sizes))
+    return MemoryStatistics(sum(c * n for c, n in sizes), sum(n for _, n in sizes))
 
 
 def release_cached() -> None:

@@ -26,6 +26,7 @@ import numpy as np
 
 from tessella import forking
 from tessella.blocks import restoring
+from tessella.devices.table import DONE, MAY_STOP, PROCESSOR, SIGNALS, TIMES
 from tessella.errors import ConfigurationError
 from tessella.targets.cpu import engine, machine, processors
 
@@ -119,7 +120,7 @@ def run_timed(program: int, times: int) -> int:
         times: the address of one `timespec` (seconds and nanoseconds, 8 bytes each) more than there
             are calls; the clock is that of `time.perf_counter_ns`.
     """
-    ctypes.c_int64.from_address(program + 8 * _TIMES).value = times
+    ctypes.c_int64.from_address(program + 8 * TIMES).value = times
     native = timed_loop()
     if count() > 1 and _NATIVE and _lock.acquire(blocking=False):
         try:
@@ -131,15 +132,8 @@ def run_timed(program: int, times: int) -> int:
     return stopped
 
 
-def head_of(steps: int, count: int, patches: int, patch_count: int, slots: int) -> Any:
-    """The head of a program (see `_PROGRAM`), which a signal may end at any step."""
-    return (ctypes.c_int64 * HEAD)(
-        steps, count, patches, patch_count, slots, -1, 0, count, 0, python_functions()
-    )
-
-
 def run_program(program: int, alone: bool = False) -> int:
-    """Run a table of calls (see `_PROGRAM`); gives 0, or 1 + the number of the step that stopped it.
+    """Run a table of calls (`tessella.devices.table`); gives 0, or 1 + the number of the step that stopped it.
 
     Args:
         program: the address of the table.
@@ -156,7 +150,7 @@ def run_program(program: int, alone: bool = False) -> int:
 
 
 def run_loop(table: Any, alone: bool = False) -> int:
-    """Run a program many times (see `_LOOP`); gives 0 if all turns were taken, and more may follow.
+    """Run a program many times (`tessella.devices.table`); gives 0 if all turns were taken, and more may follow.
 
     Args:
         table: a loop, as ctypes words.
@@ -178,13 +172,6 @@ def run_loop(table: Any, alone: bool = False) -> int:
 _GENERATION, _NEXT, _PENDING, _SLEEPERS, _WORK, _WORDS = 0, 8, 16, 24, 32, 48
 _SPIN = 4000  # turns of waiting before sleeping: some tens of microseconds
 
-# words of a program's head
-PROCESSOR = 5  # where the caller was seen
-_TIMES = 6  # where to write times, if the program is timed
-MAY_STOP = 7  # at how many steps, from the first one, a signal may end the program
-DONE = 8  # whether the last call came to its end
-PYTHON = 9  # the functions by which native code asks Python for signals, see `_LOOK`
-HEAD = 10
 _PLACE_AT_MOST_EVERY = 1e-3  # seconds
 
 _NATIVE = sys.platform == "linux" and platform.machine() in ("x86_64", "aarch64")
@@ -375,13 +362,7 @@ done:
 }
 """
 
-# A program is a table of calls. Its head, in 8-byte words: the steps and how many they are; the
-# patches and how many they are; the slots; the processor the caller was last seen on; where times go
-# (of a program that is timed, see `timed_loop`); at how many steps it may be stopped; whether it was done; how it
-# asks for signals. A step is a
-# kernel, its arguments, `total` and `chunk` (0: all on the calling thread); without a kernel it stops
-# the program if the word its arguments point at is not zero. A patch is a place in some step's
-# arguments, a slot, and an offset: before the steps run, slot + offset is written to the place.
+# What runs a program, see `tessella.devices.table` for its words. Of a program that is timed see `timed_loop`.
 _PROGRAM = """
 define internal i64 @run_program(ptr %state, i32 %workers, ptr %program, ptr %look) {
 entry:
@@ -476,11 +457,6 @@ done:
   ret i64 0
 }
 """
-# A loop is a program that is run again and again. Its words: the program's head; how many turns; how many slots
-# move between two turns; these slots, each an address and by how much; the head of a program that says
-# whether to go on (or 0); where the caller was seen; the byte where it says so; the step that stopped a turn
-# (negative: of that program).
-LOOP_WORDS, LOOP_STOPPED = 8, 7
 _LOOP = """
 define internal i64 @run_loop(ptr %state, i32 %workers, ptr %loop, ptr %look) {
 entry:
@@ -563,7 +539,7 @@ was.here:
   %here.wide = sext i32 %here to i64
   store i64 %here.wide, ptr %here.place
   br label %step.end"""
-_BEFORE = f"""  %times.place = getelementptr i64, ptr %program, i64 {_TIMES}
+_BEFORE = f"""  %times.place = getelementptr i64, ptr %program, i64 {TIMES}
   %times = load ptr, ptr %times.place
   call i32 @clock_gettime(i32 {getattr(time, "CLOCK_MONOTONIC", 1)}, ptr %times)"""
 _AFTER = f"""  %time.place = getelementptr [2 x i64], ptr %times, i64 %i.next
@@ -784,7 +760,7 @@ def _look() -> str:
 
 
 def _entries() -> str:
-    return (_ENTRIES + _PROGRAM_ENTRY).replace("{PYTHON}", str(PYTHON))
+    return (_ENTRIES + _PROGRAM_ENTRY).replace("{PYTHON}", str(SIGNALS))
 
 
 def _program_loop(before: str = "", after: str = "") -> str:
@@ -797,7 +773,7 @@ def _program_loop(before: str = "", after: str = "") -> str:
 def timed_loop() -> Any:
     """The loop of programs that notes the time after each call; made when it is first needed."""
     parts = _look() + _SERIAL + (_fork_and_join() if _NATIVE else "")
-    text = parts + _program_loop(_BEFORE, _AFTER) + _PROGRAM_ENTRY.replace("{PYTHON}", str(PYTHON))
+    text = parts + _program_loop(_BEFORE, _AFTER) + _PROGRAM_ENTRY.replace("{PYTHON}", str(SIGNALS))
     # functions of their own, with names of their own: both modules are linked into one process
     for name in ("worker", "call_program", "run_alone"):
         text = text.replace(f"@{name}(", f"@timed_{name}(")

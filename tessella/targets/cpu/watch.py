@@ -1,26 +1,20 @@
 """Whether Python objects are as they were, for many of them, in one native call.
 
-A program writes a tensor in place only while nobody else holds its memory, and so it must know, before
-every call, what each of its tensors refers to and how often each array is referred to. Asking Python
-costs a fifth of a microsecond for each tensor and more for its gradient. Both are words in the memory
-of objects, and a native loop compares a thousand of them in one or two microseconds.
-
-Where the words lie is found out by trying, once. An interpreter that keeps them in another way (PyPy,
-or CPython without its lock) is asked in Python instead, see `tessella.transforms.places`.
+Asking Python costs a fifth of a microsecond for each tensor and more for its gradient. What there is to know are
+words in the memory of objects (`tessella.devices.words`), and a native loop compares a thousand of them in one or
+two microseconds.
 """
 
 from __future__ import annotations
 
 import ctypes
 import functools
-import sys
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
+from tessella.devices.table import DONE
+from tessella.devices.words import CHANGED, CLASS, Word
 from tessella.targets.cpu import engine, threads
-
-_COUNT_BITS = 0xFFFF_FFFF  # what else CPython keeps in the word of the count is above
-_WORD = -1
 
 _UNCHANGED = """
 define i64 @unchanged(ptr %table) {
@@ -115,28 +109,6 @@ done:
   ret void
 }
 """
-CHANGED = -2  # what `Watch.run` gives if something is not as it was
-
-
-class Word(NamedTuple):
-    """A word of memory, the bits of it that count, and what they must be."""
-
-    address: int
-    mask: int
-    wanted: int
-
-
-def refers(holder: Any, attribute: str, target: Any) -> Word:
-    """The word that says that a slot of an object refers to another object."""
-    kind: type = type(holder)
-    offset = _offset(kind, attribute)
-    assert offset is not None
-    return Word(id(holder) + offset, _WORD, id(target))
-
-
-def held(target: Any, times: int) -> Word:
-    """The word that says how often an object is referred to."""
-    return Word(id(target), _COUNT_BITS, times)
 
 
 class Watch:
@@ -148,17 +120,18 @@ class Watch:
         self._address = ctypes.addressof(self._table)
         natives = _natives()
         self._unchanged, self._run = natives["unchanged"], natives["run_unchanged"]
+        self._runner = threads.quick_address()
 
     def holds(self) -> bool:
         """Whether every word is as it must be."""
         return bool(self._unchanged(self._address))
 
-    def run(self, native: int, program: int) -> int:
-        """Call a native function of one argument if every word is as it must be; else give `CHANGED`.
+    def run(self, head: int) -> int:
+        """Run a program of short calls if every word is as it must be; else give `CHANGED`.
 
         Nothing can happen between the look and the call: the interpreter's lock is held all the time.
         """
-        stopped: int = self._run(self._address, native, program)
+        stopped: int = self._run(self._address, self._runner, head)
         return stopped
 
 
@@ -171,7 +144,7 @@ class Taken:
     """
 
     def __init__(self, objects: Sequence[int], kind: type, other: type) -> None:
-        places = [number + _CLASS for number in objects]
+        places = [number + CLASS for number in objects]
         self._table = (ctypes.c_int64 * (4 + len(places)))(
             len(places), 0, id(other), id(kind), *places
         )
@@ -197,56 +170,9 @@ def _natives() -> dict[str, Any]:
         "take_unchanged": (whole, pointer, pointer),
         "give_back": (None, pointer),
     }
-    text = _UNCHANGED.replace("{CHANGED}", str(CHANGED)).replace("{DONE}", str(threads.DONE))
+    text = _UNCHANGED.replace("{CHANGED}", str(CHANGED)).replace("{DONE}", str(DONE))
     addresses = engine.compile(engine.Module(text, tuple(types)))
     # with the interpreter's lock: nothing may change while we look
     return {
         name: engine.callable_at(addresses[name], ctypes.PYFUNCTYPE(*types[name])) for name in types
     }
-
-
-def is_possible(*slots: tuple[type, str]) -> bool:
-    """Whether this interpreter keeps counts, and these slots of these classes, in words."""
-    return _counts_are_words() and all(_offset(*slot) is not None for slot in slots)
-
-
-_CLASS = ctypes.sizeof(
-    ctypes.c_void_p
-)  # where the word of an object's class lies, behind the count
-
-
-def is_of_class(target: Any, kind: type) -> Word:
-    """The word that says what class an object is of."""
-    return Word(id(target) + _CLASS, _WORD, id(kind))
-
-
-def is_set(flag: ctypes.Array[ctypes.c_int64]) -> Word:
-    """The word of a flag."""
-    return Word(ctypes.addressof(flag), _WORD, 1)
-
-
-@functools.cache
-def _counts_are_words() -> bool:
-    if sys.implementation.name != "cpython" or ctypes.sizeof(ctypes.c_void_p) != 8:
-        return False
-    target = object()
-    place = ctypes.c_int64.from_address(id(target))
-    before = place.value & _COUNT_BITS
-    others = [target] * 5
-    found = (place.value & _COUNT_BITS) - before == len(others)
-    del others
-    kind = ctypes.c_int64.from_address(id(target) + ctypes.sizeof(ctypes.c_void_p)).value
-    found = found and kind == id(object)
-    return found and place.value & _COUNT_BITS == before == 1
-
-
-@functools.cache
-def _offset(kind: type, attribute: str) -> int | None:
-    """How many bytes into an object of a class the word of a slot lies."""
-    holder: Any = object.__new__(kind)
-    target = object()
-    setattr(holder, attribute, target)
-    start, end = object.__basicsize__, kind.__basicsize__
-    words = {at: ctypes.c_int64.from_address(id(holder) + at).value for at in range(start, end, 8)}
-    places = [at for at, word in words.items() if word == id(target)]
-    return places[0] if len(places) == 1 else None

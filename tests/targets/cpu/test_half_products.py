@@ -11,10 +11,9 @@ import pytest
 
 import tessella as ts
 from tessella.compiler import eager
-from tessella.compiler.lowering import contraction
 from tessella.nn import functional as F
 from tessella.targets.cpu import machine
-from tessella.targets.cpu.lowering import tiled_contraction
+from tessella.targets.cpu.lowering import contraction, tiled_contraction
 from tessella.targets.cpu.processors import LEVELS
 
 BFLOAT16 = np.dtype(ml_dtypes.bfloat16)
@@ -135,7 +134,7 @@ def test_the_instruction_for_pairs_is_used():
         from tessella.targets.cpu import packing, products, tiles, transposing
         from tessella.targets.cpu import engine, machine
         from tessella.targets.cpu.packing import Elements
-        from tessella.compiler.machine_code import llvm_of
+        from tessella.targets.cpu.kernels import llvm_of
         from tessella.targets.cpu.lowering.tiled_contraction import multiplies_pairs
         from tessella.dtypes import bfloat16, float16, float32, uint32
         assert multiplies_pairs(bfloat16) and not multiplies_pairs(float16)

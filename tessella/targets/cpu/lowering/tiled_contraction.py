@@ -31,6 +31,7 @@ from tessella.targets.cpu.packing import Elements, Table
 from tessella.targets.cpu.products import (
     AHEAD,
     AHEAD_STEPS,
+    MOST_EPILOGUE_ARGUMENTS,
     ON_THE_WAY,
     PACK_WORD,
     WINDOWS,
@@ -288,10 +289,11 @@ def _recipe(schedule: _Schedule, left: int, out: Layout) -> Recipe:
         if tile.in_place:
             scratch.pop()
     groups = schedule.groups
-    blocks = Blocks(*(
+    batch, rows, columns = (
         tuple((axis.size, axis.strides[2]) for axis in group)
         for group in (groups.batch, groups.rows, groups.columns)
-    ))  # fmt: skip
+    )
+    blocks = Blocks(batch, rows, columns, MOST_EPILOGUE_ARGUMENTS)
     return Recipe(out, calls, tuple(scratch), keep=schedule, blocks=blocks)
 
 

@@ -34,6 +34,7 @@ import numpy as np
 from tessella.compiler.lowering.kernels import share_of
 from tessella.compiler.recipe import RESULT, Call, Place, Recipe
 from tessella.devices.array import Layout, contiguous_layout
+from tessella.devices.device import Growth
 from tessella.dtypes import float32, int64
 from tessella.loops.nest import (
     Kernel,
@@ -87,14 +88,6 @@ def plan(primitive: Contraction, x: Spec, y: Spec) -> Plan | None:
     if found is None or any(extent % OUTPUTS for extent in _tiled(primitive, found)):
         return None
     return found if _pays(found, 1.0) else None
-
-
-class Growth(NamedTuple):
-    """By how much both axes must grow so that all tiles are whole: of the input and the result, or
-    (for a gradient) of both operands."""
-
-    axes: tuple[int, int]
-    of_result: bool
 
 
 def growth(primitive: Contraction, x: Spec, y: Spec) -> Growth | None:

@@ -10,14 +10,14 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from tessella.compiler.control import on_zeros
-from tessella.compiler.explanation import Explanation, Row, host_steps, key_of, shown_bytes
-from tessella.compiler.machine_code import llvm_of
 from tessella.compiler.observe import Observer, observed, unobserved
 from tessella.compiler.program import Program
 from tessella.compiler.steps import Check, HostStep, Step
+from tessella.compiler.texts import host_steps
+from tessella.debug.explanation import Explanation, Row, key_of
 from tessella.devices.array import Array
+from tessella.devices.table import STEP_BYTES, head_of
 from tessella.dtypes import DType, float32, float64
-from tessella.loops.nest import Kernel, source
 from tessella.primitives.base import size_of
 from tessella.primitives.contraction import Contraction
 from tessella.primitives.elementwise import Elementwise
@@ -25,25 +25,20 @@ from tessella.primitives.fused import Fused
 from tessella.primitives.graph import Node, describe
 from tessella.scalar.expression import postorder
 from tessella.scalar.precision import core
-from tessella.targets.cpu import limits, threads
+from tessella.transforms.jit import Subject
 
 ROUNDS = 3
 SHORT = 3e-4  # seconds; what takes less is timed several times at once
 REPEATS = 12
 
 
-def explain(
-    title: str, traces: Sequence[str], program: Program, inputs: Sequence[Array],
-    depends: Sequence[tuple[str, str]] = (),
-) -> Explanation:  # fmt: skip
-    """Time every call of a program on some inputs; results go nowhere.
-
-    Args:
-        depends: facts about what the program depends on, with titles.
-    """
+def explain(subject: Subject) -> Explanation:
+    """Time every call of a program on some inputs; results go nowhere."""
+    program = subject.program
     with unobserved():
-        times, host_times = _measure(program, inputs)
+        times, host_times = _measure(program, subject.inputs)
     rows: dict[Any, Row] = {}
+    limits = program.device.limits
     of_nodes = _seconds_of_nodes(program, times)
     for number, (step, seconds) in enumerate(zip(program.native_steps, times, strict=True)):
         if not isinstance(step, Step) or number < program.prepared:
@@ -51,12 +46,12 @@ def explain(
         node = step.nodes[0] if step.nodes else None
         shapes = "" if node is None else ", ".join(describe(value) for value in node.inputs[:4])
         key = step.call.kernel, step.name, shapes
-        row = rows.setdefault(key, Row(step.name, shapes, step.where))
+        row = rows.setdefault(key, Row(step.name, shapes, step.where, limits=limits))
         row.calls += 1
         row.seconds += seconds
         row.note = _note(step)
         if step.call.chunk > 0:
-            row.ran = f"{threads.count()} threads"
+            row.ran = f"{limits.threads} threads"
         if node is not None:
             row.dtype = _multiplied_in(node)
             share = seconds / of_nodes[id(node), _is_product(step)]
@@ -66,7 +61,8 @@ def explain(
         shapes = ", ".join(describe(value) for value in host.node.inputs[:4])
         primitive = host.node.primitive
         row = rows.setdefault(
-            key_of(host), Row(primitive.name, shapes, host.node.where, note=host.node.note)
+            key_of(host),
+            Row(primitive.name, shapes, host.node.where, note=host.node.note, limits=limits),
         )
         row.calls += 1
         row.seconds += seconds
@@ -77,16 +73,17 @@ def explain(
         row.nbytes += _nbytes(host.node)
     _doubt_limits(rows.values())
     ordered = sorted(rows.values(), key=lambda row: -row.seconds)
-    return Explanation(title, traces, program, ordered, depends)
+    found = Explanation(subject.title, subject.traces, program, ordered, subject.depends)
+    found.guards = subject.guards
+    return found
 
 
 def _doubt_limits(rows: Iterable[Row]) -> None:
     """What ran faster than the machine can tells that its limits were measured while it was disturbed."""
     for row in rows:
         if row.is_timed:
-            limits.doubt_multiply_adds(row.flops / row.seconds, row.dtype)
-        if row.is_timed and not row.is_in_cache:
-            limits.doubt_bytes(row.nbytes / row.seconds)
+            nbytes = 0.0 if row.is_in_cache else row.nbytes
+            row.limits.doubt(row.flops / row.seconds, row.dtype, nbytes / row.seconds)
 
 
 def _note(step: Step) -> str:
@@ -127,17 +124,17 @@ def _measure(program: Program, inputs: Sequence[Array]) -> tuple[list[float], li
         on_host = [_time_on_host(program, step) for step in host_steps(program)]
         for _ in range(ROUNDS):
             for number in range(len(best)):
-                head = threads.head_of(
-                    base + 32 * number, 1, ctypes.addressof(program._patches), patches,
-                    ctypes.addressof(program._slots),
+                head = head_of(
+                    base + STEP_BYTES * number, 1, ctypes.addressof(program._patches), patches,
+                    ctypes.addressof(program._slots), program.device.signals(),
                 )  # fmt: skip
-                best[number] = min(best[number], _timed(head))
+                best[number] = min(best[number], _timed(program, head))
                 if best[number] < SHORT:  # without the time it takes to wake a thread
                     rows = (ctypes.c_int64 * 4 * REPEATS)()
                     for turn in range(REPEATS):
-                        ctypes.memmove(rows[turn], base + 32 * number, 32)
+                        ctypes.memmove(rows[turn], base + STEP_BYTES * number, STEP_BYTES)
                     head[0], head[1] = ctypes.addressof(rows), REPEATS
-                    best[number] = min(best[number], _timed(head) / REPEATS)
+                    best[number] = min(best[number], _timed(program, head) / REPEATS)
         del held
     return [max(seconds, 1e-9) for seconds in best], on_host
 
@@ -170,9 +167,9 @@ def _measure_whole(program: Program, inputs: Sequence[Array]) -> tuple[list[floa
     return native, [fastest.seconds.get(id(step), 1e-9) for step in host_steps(program)]
 
 
-def _timed(head: Any) -> float:
+def _timed(program: Program, head: Any) -> float:
     start = time.perf_counter()
-    threads.run_program(ctypes.addressof(head))
+    program.device.run_program(ctypes.addressof(head))
     return time.perf_counter() - start
 
 
@@ -221,50 +218,3 @@ def _operations(node: Node) -> int:
 def _nbytes(node: Node) -> float:
     values = {*node.inputs, *node.outputs}
     return float(sum(size_of(value.shape) * value.dtype.itemsize for value in values))
-
-
-def sources(program: Program, kind: str) -> str:
-    """The distinct kernels of a program as text: "loops", "llvm" or "asm"."""
-    from tessella.targets.cpu import engine
-
-    parts = []
-    for kernel in kernels_of(program):
-        if kind == "loops":
-            shown = (
-                source(kernel) if isinstance(kernel, Kernel) else f"kernel {kernel.name}: LLVM IR"
-            )
-        elif kind == "llvm":
-            shown = engine.optimised(llvm_of(kernel))
-        else:
-            shown = engine.assembly(llvm_of(kernel))
-        parts.append(shown)
-    return "\n\n".join(parts)
-
-
-def kernels_of(program: Program) -> list[Any]:
-    """The distinct kernels, epilogues too, in the order of their first call."""
-    found: dict[Any, None] = {}
-    for step in program.steps:
-        if isinstance(step, HostStep) and step.runner is not None:
-            for part in step.runner.parts:
-                found.update(dict.fromkeys(kernels_of(part.program)))
-        if isinstance(step, Step):
-            found[step.call.kernel] = None
-            if step.epilogue is not None:
-                found[step.epilogue.kernel] = None
-    return list(found)
-
-
-def summary(program: Program) -> str:
-    """How large a program is, in one line."""
-    native = sum(isinstance(step, Step) for step in program.steps)
-    host = len(host_steps(program))
-    kernels = kernels_of(program)
-    calls = f"{native} native call{'s' if native != 1 else ''}"
-    parts = [f"{calls} of {len(kernels)} kernel{'s' if len(kernels) != 1 else ''}"]
-    if program.prepared:
-        parts.append(f"{program.prepared} of them once only")
-    if host:
-        parts.append(f"{host} steps in Python")
-    parts.append(f"{shown_bytes(program.arena_plan.nbytes)} of intermediate values")
-    return ", ".join(parts)

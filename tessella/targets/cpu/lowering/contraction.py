@@ -7,8 +7,7 @@ from typing import Any
 
 from tessella.compiler.lowering import plain_contraction
 from tessella.compiler.lowering.plain_contraction import axes_of
-from tessella.compiler.machine_code import MOST_KERNELS
-from tessella.compiler.recipe import Recipe
+from tessella.compiler.recipe import MOST_KERNELS, Recipe
 from tessella.devices.array import Layout
 from tessella.primitives.base import Spec
 from tessella.primitives.contraction import Contraction

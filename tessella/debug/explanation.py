@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import html
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,9 @@ from tessella import files, notebooks
 from tessella.arguments.kinds import shown
 from tessella.compiler.program import Program
 from tessella.compiler.steps import HostStep, Step
+from tessella.compiler.texts import host_steps, shown_bytes
+from tessella.devices.device import Limits
+from tessella.devices.registry import host as host_device
 from tessella.dtypes import DType, float32, float64
 from tessella.errors import ArgumentTypeError
 from tessella.notebooks import Cell
@@ -20,7 +23,6 @@ from tessella.primitives.indexing import InRange
 from tessella.primitives.movement import Expand, Permute, Reshape, Slice
 from tessella.primitives.pictures import to_svg
 from tessella.primitives.window import Window
-from tessella.targets.cpu import limits, machine
 from tessella.terminal import placed, shortened, time_of, wrapped
 
 VIEWS = (Reshape, Permute, Expand, Slice, Window, InRange)
@@ -37,6 +39,7 @@ class Row:
         dtype: that it multiplies and adds in, float32 or float64.
         note: why it is a kernel of its own, and what is in it.
         ran: what ran it: threads, NumPy or Python.
+        limits: of the device that it ran on.
         is_timed: an effect is not, as a measurement is not to have it.
 
     Units: seconds; floating point operations; bytes that must be moved at least.
@@ -53,6 +56,7 @@ class Row:
     note: str = ""
     ran: str = "1 thread"
     is_timed: bool = True
+    limits: Limits = field(default_factory=lambda: host_device().limits, repr=False)
 
     @property
     def limit(self) -> float:
@@ -72,7 +76,8 @@ class Row:
     @property
     def is_in_cache(self) -> bool:
         """Whether all that it moves fits in the caches, so that memory need not be its limit."""
-        return self.nbytes <= machine.cache_bytes(3, machine.cache_bytes(2, 1 << 20))
+        second = self.limits.cache_bytes(2, 1 << 20)
+        return self.nbytes <= self.limits.cache_bytes(3, second)
 
     @property
     def of_the_limit(self) -> str:
@@ -99,12 +104,12 @@ class Row:
     @property
     def arithmetic(self) -> float:
         """The seconds that it needs for the arithmetic, if nothing has to be fetched."""
-        return self.flops / limits.multiply_adds_per_second(self.dtype)
+        return self.flops / self.limits.multiply_adds_per_second(self.dtype)
 
     @property
     def memory(self) -> float:
         """The seconds that it needs to move its bytes."""
-        return self.nbytes / limits.bytes_per_second()
+        return self.nbytes / self.limits.bytes_per_second()
 
 
 class Explanation:
@@ -152,6 +157,7 @@ class Explanation:
         if views:
             facts.append(("views, which may cost nothing", f"{len(views)} "
                           f"({', '.join(dict.fromkeys(views))})"))  # fmt: skip
+        limits = self.program.device.limits
         peaks = [
             f"{limits.multiply_adds_per_second(dtype) / 1e9:.0f} GFLOP/s in {dtype.name}"
             for dtype in (float32, float64)
@@ -215,20 +221,8 @@ def _kernel_cell(row: Row) -> Cell:
     return Cell(row.name, words=True, soft="\n".join(filter(None, below)))
 
 
-def host_steps(program: Program) -> list[HostStep]:
-    return [step for step in program.steps if isinstance(step, HostStep)]
-
-
 def key_of(step: HostStep) -> Any:
     return step.node.primitive, tuple(describe(value) for value in step.node.inputs)
-
-
-def shown_bytes(count: float) -> str:
-    for unit in ("bytes", "KiB", "MiB", "GiB"):
-        if count < 1024 or unit == "GiB":
-            return f"{count:.0f} {unit}" if unit == "bytes" else f"{count:.1f} {unit}"
-        count /= 1024
-    raise AssertionError
 
 
 _STYLE = """
