@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import importlib
 import importlib.util
+from collections.abc import Callable
 
 from tessella.arguments.kinds import shown
 from tessella.devices.device import Device
@@ -43,6 +44,6 @@ def host() -> Host:
     return found
 
 
-def current() -> Device:
-    """The device that new arrays are made on, and that what has no operands is computed on."""
-    return host()
+current: Callable[[], Device] = (
+    host  # that new arrays are made on, and what has no operands is computed on
+)

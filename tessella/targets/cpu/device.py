@@ -4,20 +4,18 @@ from __future__ import annotations
 
 import ctypes
 import struct
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 
-from tessella.devices.buffer import Buffer
-from tessella.devices.device import Compilation, Growth, Limits, MemoryStatistics, Tuner
-from tessella.devices.host import Host, Taken, Watch
-from tessella.devices.words import Word
+from tessella.devices.device import Limits, Tuner
+from tessella.devices.host import Host
 from tessella.dtypes import DType
-from tessella.primitives.base import Primitive, Spec
+from tessella.primitives.base import Primitive
 from tessella.primitives.contraction import Contraction
-from tessella.targets.cpu import buffers, engine, kernels, limits, machine, threads, watch
+from tessella.targets.cpu import buffers, engine, kernels, limits, machine, threads
+from tessella.targets.cpu import watch as watching
 from tessella.targets.cpu.lowering import contraction, winograd
 
 
@@ -59,23 +57,14 @@ class Cpu(Host):
 
     # --- memory ---------------------------------------------------------------------------------
 
-    def allocator(self, nbytes: int) -> Callable[[], Buffer]:
-        return buffers.allocator(nbytes)
-
-    def require_available(self, nbytes: Any) -> None:
-        buffers.require_available(nbytes)
-
-    def memory_for(self, nbytes: Any) -> AbstractContextManager[None]:
-        return buffers.memory_for(nbytes)
-
-    def wrap(self, owner: Any, address: int, nbytes: int) -> Buffer:
-        return buffers.wrap(owner, address, nbytes)
-
-    def statistics(self) -> MemoryStatistics:
-        return buffers.statistics()
-
-    def release_cached(self) -> None:
-        buffers.release_cached()
+    # functions as they are, without another call around them: small operations ask for memory
+    allocate = staticmethod(buffers.allocate)
+    allocator = staticmethod(buffers.allocator)
+    require_available = staticmethod(buffers.require_available)
+    memory_for = staticmethod(buffers.memory_for)
+    wrap = staticmethod(buffers.wrap)
+    statistics = staticmethod(buffers.statistics)
+    release_cached = staticmethod(buffers.release_cached)
 
     def copy_in(self, target: int, source: np.ndarray[Any, Any]) -> None:
         ctypes.memmove(target, source.ctypes.data, source.nbytes)
@@ -88,14 +77,10 @@ class Cpu(Host):
 
     # --- kernels --------------------------------------------------------------------------------
 
-    def compilation(self) -> Compilation:
-        return kernels.Compilation()
-
-    def address_of(self, kernel: Any) -> int:
-        return kernels.address_of(kernel)
-
-    def source(self, kernel: Any, kind: str) -> str:
-        return kernels.source(kernel, kind)
+    compilation = kernels.Compilation
+    address_of = staticmethod(kernels.address_of)
+    source = staticmethod(kernels.source)
+    load = staticmethod(engine.load)
 
     def launcher(self, address: int, places: int, numbers: bytes, total: int, chunk: int) -> Any:
         pack = struct.Struct(f"<{places}q").pack
@@ -113,31 +98,17 @@ class Cpu(Host):
 
         return shared
 
-    def load(self) -> None:
-        engine.load()
-
     # --- programs -------------------------------------------------------------------------------
 
-    def run_program(self, head: int, alone: bool = False) -> int:
-        return threads.run_program(head, alone)
-
-    def run_timed(self, head: int, times: int) -> int:
-        return threads.run_timed(head, times)
-
-    def run_loop(self, table: Any, alone: bool = False) -> int:
-        return threads.run_loop(table, alone)
-
-    def quick_runner(self) -> Callable[[int], int]:
-        runner: Callable[[int], int] = threads.quick_runner()
-        return runner
-
-    def signals(self) -> int:
-        return threads.python_functions()
+    run_program = staticmethod(threads.run_program)
+    run_timed = staticmethod(threads.run_timed)
+    run_loop = staticmethod(threads.run_loop)
+    quick_runner = staticmethod(threads.quick_runner)
+    signals = staticmethod(threads.python_functions)
 
     # --- what it does in its own way ------------------------------------------------------------
 
-    def growth(self, primitive: Contraction, x: Spec, y: Spec) -> Growth | None:
-        return winograd.growth(primitive, x, y)
+    growth = staticmethod(winograd.growth)
 
     @property
     def tuner(self) -> Tuner:
@@ -147,17 +118,10 @@ class Cpu(Host):
 
     # --- what Python's own processor does for it ------------------------------------------------
 
-    def watch(self, words: Sequence[Word]) -> Watch:
-        return watch.Watch(words)
-
-    def taken(self, objects: Sequence[int], kind: type, other: type) -> Taken:
-        return watch.Taken(objects, kind, other)
-
-    def set_threads(self, number: int) -> None:
-        threads.set_count(number)
-
-    def prepare_timing(self) -> None:
-        threads.timed_loop()
+    watch = watching.Watch
+    taken = watching.Taken
+    set_threads = staticmethod(threads.set_count)
+    prepare_timing = staticmethod(threads.timed_loop)
 
 
 DEVICE = Cpu()

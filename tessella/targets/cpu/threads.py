@@ -113,40 +113,40 @@ def quick_address() -> int:
     return int(ctypes.cast(quick_runner(), ctypes.c_void_p).value or 0)
 
 
-def run_timed(program: int, times: int) -> int:
+def run_timed(head: int, times: int) -> int:
     """Like `run_program`, and write when the first call began and when each one ended.
 
     Args:
         times: the address of one `timespec` (seconds and nanoseconds, 8 bytes each) more than there
             are calls; the clock is that of `time.perf_counter_ns`.
     """
-    ctypes.c_int64.from_address(program + 8 * TIMES).value = times
+    ctypes.c_int64.from_address(head + 8 * TIMES).value = times
     native = timed_loop()
     if count() > 1 and _NATIVE and _lock.acquire(blocking=False):
         try:
             pool = _running_pool()
-            return pool.run_program(program, native)
+            return pool.run_program(head, native)
         finally:
             _lock.release()
-    stopped: int = native(None, 0, program)
+    stopped: int = native(None, 0, head)
     return stopped
 
 
-def run_program(program: int, alone: bool = False) -> int:
+def run_program(head: int, alone: bool = False) -> int:
     """Run a table of calls (`tessella.devices.table`); gives 0, or 1 + the number of the step that stopped it.
 
     Args:
-        program: the address of the table.
+        head: the address of the table's head.
         alone: whether every call runs on the calling thread anyway.
     """
     if not alone and count() > 1 and _NATIVE and _lock.acquire(blocking=False):
         try:
-            return _running_pool().run_program(program)
+            return _running_pool().run_program(head)
         finally:
             _lock.release()
     if alone:
-        return int(_natives()["run_alone"](program))
-    return int(_natives()["call_program"](None, 0, program))
+        return int(_natives()["run_alone"](head))
+    return int(_natives()["call_program"](None, 0, head))
 
 
 def run_loop(table: Any, alone: bool = False) -> int:
