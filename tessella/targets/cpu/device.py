@@ -5,55 +5,24 @@ from __future__ import annotations
 import ctypes
 import struct
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tessella.devices.device import Limits, Tuner
+from tessella.devices.device import Growth, Limits, Tuner
 from tessella.devices.host import Host
-from tessella.dtypes import DType
-from tessella.primitives.base import Primitive
-from tessella.primitives.contraction import Contraction
-from tessella.targets.cpu import buffers, engine, kernels, limits, machine, threads
+from tessella.targets.cpu import buffers, engine, kernels, threads
 from tessella.targets.cpu import watch as watching
-from tessella.targets.cpu.lowering import contraction, winograd
 
-
-class CpuLimits(Limits):
-    """What this machine's processors and memory can do."""
-
-    @property
-    def name(self) -> str:
-        return machine.processor_name()
-
-    @property
-    def threads(self) -> int:
-        return threads.count()
-
-    @property
-    def vector_bytes(self) -> int:
-        return machine.vector_bytes()
-
-    def cache_bytes(self, level: int, default: int) -> int:
-        return machine.cache_bytes(level, default)
-
-    def multiply_adds_per_second(self, dtype: DType) -> float:
-        return limits.multiply_adds_per_second(dtype)
-
-    def bytes_per_second(self) -> float:
-        return limits.bytes_per_second()
-
-    def doubt(self, operations: float, dtype: DType, nbytes: float) -> None:
-        limits.doubt_multiply_adds(operations, dtype)
-        limits.doubt_bytes(nbytes)
+if TYPE_CHECKING:
+    from tessella.primitives.base import Primitive, Spec
+    from tessella.primitives.contraction import Contraction
 
 
 class Cpu(Host):
     """The processors that Python runs on."""
 
     name = "cpu"
-    limits = CpuLimits()
-    lowerings: Mapping[type[Primitive], Callable[..., Any]] = {Contraction: contraction.lower}
 
     # --- memory ---------------------------------------------------------------------------------
 
@@ -106,13 +75,28 @@ class Cpu(Host):
     quick_runner = staticmethod(threads.quick_runner)
     signals = staticmethod(threads.python_functions)
 
-    # --- what it does in its own way ------------------------------------------------------------
+    # --- what it does in its own way: loaded when it is asked for, as arrays are made before anything is compiled
 
-    growth = staticmethod(winograd.growth)
+    @property
+    def limits(self) -> Limits:
+        from tessella.targets.cpu.limits import LIMITS
+
+        return LIMITS
+
+    @property
+    def lowerings(self) -> Mapping[type[Primitive], Callable[..., Any]]:
+        from tessella.targets.cpu.lowering.contraction import LOWERINGS
+
+        return LOWERINGS
+
+    def growth(self, primitive: Contraction, x: Spec, y: Spec) -> Growth | None:
+        from tessella.targets.cpu.lowering import winograd
+
+        return winograd.growth(primitive, x, y)
 
     @property
     def tuner(self) -> Tuner:
-        from tessella.targets.cpu import tuning  # few need it
+        from tessella.targets.cpu import tuning
 
         return tuning.TUNER
 

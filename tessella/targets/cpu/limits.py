@@ -8,8 +8,8 @@ from collections.abc import Callable
 
 import numpy as np
 
+from tessella.devices.device import Limits
 from tessella.dtypes import DType, float32
-from tessella.loops.llvm import to_llvm
 from tessella.loops.llvm_types import register_type
 from tessella.loops.nest import Kernel, Loop, Pointer, Store, index_variable, load
 from tessella.targets.cpu import engine, machine, threads
@@ -85,6 +85,38 @@ def doubt_bytes(seen: float) -> None:
     _copies.doubt(seen)
 
 
+class CpuLimits(Limits):
+    """What this machine's processors and memory can do."""
+
+    @property
+    def name(self) -> str:
+        return machine.processor_name()
+
+    @property
+    def threads(self) -> int:
+        return threads.count()
+
+    @property
+    def vector_bytes(self) -> int:
+        return machine.vector_bytes()
+
+    def cache_bytes(self, level: int, default: int) -> int:
+        return machine.cache_bytes(level, default)
+
+    def multiply_adds_per_second(self, dtype: DType) -> float:
+        return multiply_adds_per_second(dtype)
+
+    def bytes_per_second(self) -> float:
+        return bytes_per_second()
+
+    def doubt(self, operations: float, dtype: DType, nbytes: float) -> None:
+        doubt_multiply_adds(operations, dtype)
+        doubt_bytes(nbytes)
+
+
+LIMITS = CpuLimits()
+
+
 @functools.cache
 def _peak(dtype: DType) -> Rate:
     return Rate(lambda: _measured_multiply_adds(dtype))
@@ -97,6 +129,8 @@ def _measured_multiply_adds(dtype: DType) -> float:
 
 
 def _measured_bytes() -> float:
+    from tessella.loops.llvm import to_llvm  # whoever asks for the caches alone needs no writer
+
     source, target = np.ones(_COPIED // 4, np.float32), np.ones(_COPIED // 4, np.float32)
     text = to_llvm(_copy_kernel(), machine.function_attributes())
     address = engine.compile(engine.Module(text, ("copy",)))["copy"]

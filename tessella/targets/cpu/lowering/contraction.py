@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from tessella.compiler.lowering import plain_contraction
 from tessella.compiler.lowering.plain_contraction import axes_of
 from tessella.compiler.recipe import MOST_KERNELS, Recipe
 from tessella.devices.array import Layout
-from tessella.primitives.base import Spec
+from tessella.primitives.base import Primitive, Spec
 from tessella.primitives.contraction import Contraction
 from tessella.targets.cpu import machine
 from tessella.targets.cpu.lowering import dots, tiled_contraction, winograd
@@ -91,3 +92,6 @@ def _worth_tiling(groups: Groups, swapped: bool, itemsize: int) -> bool:
 def forget() -> None:
     """Let every product be lowered anew."""
     _recipes.clear()
+
+
+LOWERINGS: Mapping[type[Primitive], Callable[..., Any]] = {Contraction: lower}
