@@ -28,6 +28,7 @@ from tessella.compiler.tables import Addresses, Tables
 from tessella.devices.array import Array, Layout, to_numpy
 from tessella.devices.buffer import protect
 from tessella.devices.device import Device
+from tessella.devices.host import Host
 from tessella.devices.table import DONE
 from tessella.errors import IndexingError, TracingError
 from tessella.primitives.graph import Graph, Where
@@ -114,11 +115,12 @@ class Program:
         self.patch_count, self.native_steps = found.patch_count, found.native_steps
         self.segments, self.preparation = found.segments, found.preparation
         self.alone = found.alone
-        # a small program is one call that keeps the interpreter lock
+        # a small program of the host is one call that keeps the interpreter lock
+        self.alone_at: int | None = None
         quick = self.alone and len(self.segments) == 1
         quick = quick and not isinstance(self.segments[0], HostStep)
-        self.alone_at: int | None = self.segments[0][1] if quick else None
-        self.native = self.device.quick_runner()
+        if quick and isinstance(self.device, Host):
+            self.alone_at, self.native = self.segments[0][1], self.device.quick_runner()
 
     def starts(self) -> None:
         """A call begins: it is not done."""

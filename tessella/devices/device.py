@@ -222,10 +222,6 @@ class Device(abc.ABC):
     def run_loop(self, table: Any, alone: bool = False) -> int:
         """Run a program many times; gives 0 if all turns were taken, and more may follow."""
 
-    def quick_runner(self) -> Callable[[int], int]:
-        """What runs a table of short calls, none of them shared, as soon as can be."""
-        return self.run_program
-
     def signals(self) -> int:
         """What a program's head holds so that the device can look for signals; 0 for nothing."""
         return 0

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import abc
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
@@ -19,7 +19,7 @@ class Watch(Protocol):
         """Whether every word is as it must be."""
 
     def run(self, head: int) -> int:
-        """Run a program of short calls if every word is as it must be; else give `words.CHANGED`.
+        """Run a program of the host, of short calls, if every word is as it must be; else give `words.CHANGED`.
 
         Nothing can happen between the look and the call: the interpreter's lock is held all the time.
         """
@@ -51,6 +51,10 @@ class Host(Device):
         Raises:
             OutOfMemoryError: there is not so much.
         """
+
+    @abc.abstractmethod
+    def quick_runner(self) -> Callable[[int], int]:
+        """What runs a program of short calls, none of them shared, without letting the interpreter lock go."""
 
     @abc.abstractmethod
     def watch(self, words: Sequence[Word]) -> Watch:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import importlib
 import importlib.util
-from collections.abc import Callable
+import threading
 
 from tessella.arguments.kinds import shown
 from tessella.devices.device import Device
@@ -44,6 +44,24 @@ def host() -> Host:
     return found
 
 
-current: Callable[[], Device] = (
-    host  # that new arrays are made on, and what has no operands is computed on
-)
+class _Chosen(threading.local):
+    """What a thread works on; None for the host."""
+
+    device: Device | None = None
+
+
+_chosen = _Chosen()
+
+
+def current() -> Device:
+    """The device of this thread: for new arrays, for what has no operands, and for what is compiled.
+
+    >>> current().name
+    'cpu'
+    """
+    return _chosen.device or host()
+
+
+def choose(device: Device | None) -> None:
+    """Let a device be that of this thread from now on, None the host; for a while see `compiler.observe.on`."""
+    _chosen.device = device
