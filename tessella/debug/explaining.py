@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tessella.transforms.jit import Jitted
+from tessella.transforms.jit import Jitted, subject_of
 
 
 def _explain(self: Jitted[..., Any], *args: Any, html: Any = None, **kwargs: Any) -> Any:
@@ -18,7 +18,7 @@ def _explain(self: Jitted[..., Any], *args: Any, html: Any = None, **kwargs: Any
     """
     from tessella.debug.explain import explain
 
-    explained = explain(self.subject(*args, **kwargs))
+    explained = explain(subject_of(self, args, kwargs))
     if html is not None:
         explained.to_html(html)
     return explained

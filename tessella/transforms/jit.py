@@ -567,16 +567,6 @@ class Jitted(Generic[P, R]):
 
         def explain(self, *args: Any, html: Any = None, **kwargs: Any) -> Any: ...
 
-    def subject(self, *args: Any, **kwargs: Any) -> Subject:
-        """What there is to explain about the program for some arguments, or for those of the last call."""
-        found = self._program_for(args, kwargs)
-        arrays = self._flatten(args, kwargs).arrays if args or kwargs else None
-        name = getattr(self.function, "__qualname__", repr(self.function))
-        family = next((f for f in self.families if f.traced is found.traced), None)
-        depends = found.traced.facts() + ([] if family is None else family.facts(found))
-        guards = [guard.told for guard in found.guards]
-        return Subject(name, self.traces, found.program, found.inputs(arrays), depends, guards)
-
     def forget(self, *args: Any, **kwargs: Any) -> None:
         """Drop the programs for some arguments, or all: the next call traces and compiles again."""
         if args or kwargs:
@@ -617,6 +607,17 @@ class Jitted(Generic[P, R]):
                 "jit: nothing has been compiled yet; call the function first, or give arguments here"
             )
         return next(reversed(self.specialisations.values()))[0]
+
+
+def subject_of(jitted: Jitted[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Subject:
+    """What there is to explain about the program for some arguments, or for those of the last call."""
+    found = jitted._program_for(args, kwargs)
+    arrays = jitted._flatten(args, kwargs).arrays if args or kwargs else None
+    name = getattr(jitted.function, "__qualname__", repr(jitted.function))
+    family = next((f for f in jitted.families if f.traced is found.traced), None)
+    depends = found.traced.facts() + ([] if family is None else family.facts(found))
+    guards = [guard.told for guard in found.guards]
+    return Subject(name, jitted.traces, found.program, found.inputs(arrays), depends, guards)
 
 
 class BoundJitted(Jitted[..., Any]):
