@@ -68,7 +68,7 @@ def _rounds(name: str) -> int:
 
 def limits_of(jitted: Any, data: Any) -> str:
     """What the machine needs at least: for the multiply-adds, and to move inputs and results once."""
-    from tessella.backends.cpu import limits
+    from tessella.targets.cpu import limits
 
     explained = jitted.explain(*data)
     program = explained.program

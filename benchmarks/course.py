@@ -24,7 +24,7 @@ from works import course as works
 
 import tessella as ts
 from tessella import minitorch
-from tessella.backends.cpu.limits import multiply_adds
+from tessella.targets.cpu.limits import multiply_adds
 
 WORKER = Path(works.__file__).with_name("minitorch_worker.py")
 TURN = 0.3  # seconds at least of each contender's turns: training goes on and on, a step seldom comes alone

@@ -10,8 +10,8 @@ from report import Table
 from timer import compare
 
 import tessella as ts
-from tessella.backends.cpu import threads
-from tessella.backends.cpu.limits import multiply_adds
+from tessella.targets.cpu import threads
+from tessella.targets.cpu.limits import multiply_adds
 
 
 def limits() -> Table:

@@ -7,7 +7,7 @@ from report import Table
 from timer import Measurement, compare, readable
 
 import tessella as ts
-from tessella.backends.cpu import threads as pool
+from tessella.targets.cpu import threads as pool
 
 
 def threads() -> Table:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from tessella import dtypes
 from tessella.arguments import public
 from tessella.arguments.kinds import DTypeLike
+from tessella.devices.registry import host
 from tessella.dtypes import DType, as_dtype
 from tessella.errors import DTypeError
 
@@ -50,9 +51,7 @@ def set_num_threads(number: int) -> None:
     Raises:
         ConfigurationError: not a positive whole number.
     """
-    from tessella.backends.cpu import threads
-
-    threads.set_count(number)
+    host().set_threads(number)
 
 
 @public
@@ -62,9 +61,7 @@ def get_num_threads() -> int:
     >>> get_num_threads() > 0
     True
     """
-    from tessella.backends.cpu import threads
-
-    return threads.count()
+    return host().limits.threads
 
 
 __all__ = ["get_default_dtype", "get_num_threads", "set_default_dtype", "set_num_threads"]

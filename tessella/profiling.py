@@ -17,6 +17,7 @@ from tessella.blocks import Undone
 from tessella.compiler import observe
 from tessella.compiler.observe import Observer, now
 from tessella.compiler.steps import Check, HostStep
+from tessella.devices.registry import host
 from tessella.errors import ArgumentError
 from tessella.primitives.graph import Where, describe
 from tessella.tensors.tracing import Lines
@@ -81,10 +82,8 @@ class Profile(Observer):
     def __enter__(self) -> Profile:
         if self.begin:
             raise ArgumentError("profile: this profile has been taken; make another: ts.profile()")
-        from tessella.backends.cpu import threads
-
         self._thread = threading.get_ident()
-        threads.timed_loop()  # compiled before the clock runs
+        host().prepare_timing()  # compiled before the clock runs
         self.begin = now()
         self._watching.__enter__()
         return self

@@ -13,13 +13,14 @@ import pytest
 
 import tessella as ts
 from tessella import autodiff, debug, forking, nn
-from tessella.backends.cpu import threads
 from tessella.blocks import Setting, restoring
 from tessella.compiler import eager, machine_code, observe
-from tessella.compiler.lowering import tiled_contraction
+from tessella.devices.registry import host
 from tessella.garbage import collector_paused
 from tessella.scalar import expression
 from tessella.sizes import Scope
+from tessella.targets.cpu import threads
+from tessella.targets.cpu.lowering import tiled_contraction
 from tessella.tensors import rebinding, tracing
 from tessella.transforms.reverse_mode import variables_of
 
@@ -120,7 +121,7 @@ BLOCKS = {
     "profile": ts.profile,
     "limited": lambda: threads.limited(threads.count() + 1),
     "watched": tiled_contraction.watched,
-    "together": machine_code.together,
+    "together": lambda: machine_code.together(host()),
     "weak_floats": lambda: expression.weak_floats(ts.float64),
     "compiling": lambda: SCOPE.compiling({"n": 3}),
     "variables": lambda: variables_of("grad", [MODEL]),

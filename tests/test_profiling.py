@@ -9,9 +9,9 @@ import pytest
 
 import tessella as ts
 from tessella import errors, nn, optim
-from tessella.backends.cpu import threads
 from tessella.compiler.observe import choice
 from tessella.nn import functional as F
+from tessella.targets.cpu import threads
 
 
 @ts.jit

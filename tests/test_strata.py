@@ -1,5 +1,7 @@
 """Every file imports what stands below it, and none needs itself by way of others."""
 
+import re
+
 import pytest
 
 from tests import strata
@@ -62,6 +64,21 @@ def test_all_that_a_stratum_holds_is_there_or_is_its_folder_to_be():
         if not (ROOT / PACKAGE / path).exists() and path != stratum.name
     ]
     assert stray == []
+
+
+def test_nobody_but_the_registry_names_a_target():
+    """Not even for type checkers, or in words: what is needed of a device is in its contract."""
+    names = re.compile(
+        r"tessella\.targets\.(?!\{)|from tessella import targets|from tessella\.targets\b"
+    )
+    found = [
+        f"{path.relative_to(ROOT)}:{number}: {row.strip()}"
+        for path in sorted((ROOT / PACKAGE).rglob("*.py"))
+        if "targets" not in path.relative_to(ROOT / PACKAGE).parts
+        for number, row in enumerate(path.read_text(encoding="utf-8").splitlines(), 1)
+        if names.search(row)
+    ]
+    assert not found, "ask the device (tessella/devices/device.py) instead:\n" + "\n".join(found)
 
 
 # --- the law itself -----------------------------------------------------------------------------------------
@@ -145,6 +162,14 @@ def test_a_hook_that_one_file_sets_in_another_is_needed_there(tmp_path, text, is
     assert [arrow.line for arrow in strata.upward(found)] == (
         [len(text.splitlines())] if is_hook else []
     )
+
+
+def test_only_the_registry_loads_targets(tmp_path):
+    load = "__import__(f'tessella.targets.{\"cpu\"}')"
+    found = package(tmp_path, devices__registry=load, devices__other=load, targets__cpu="")
+    assert [(arrow.source, arrow.target) for arrow in strata.upward(found.arrows())] == [
+        ("devices/other.py", "targets/cpu.py")
+    ]
 
 
 def test_a_circle_is_found_and_its_shortest_way_round_is_told(tmp_path):

@@ -8,17 +8,17 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
-from tessella.backends.cpu import threads
-from tessella.backends.loops import Kernel, Loop, Statement, Store, source
-from tessella.compiler.explain import roles_of
 from tessella.compiler.recipe import Role
+from tessella.compiler.texts import roles_of
+from tessella.devices.registry import host
+from tessella.loops.nest import Kernel, Loop, Statement, Store, source
 from tessella.scalar.expression import Expression, postorder
 from tessella.transforms.jit import Jitted
 
 _MOST = 4  # expressions that are listed
 _TILES = (
     "multiplies tiles that stay in registers; the threads share blocks of rows and columns\n"
-    "  (tessella/backends/tiles.py writes it in LLVM IR; docs/architecture.md says how it is cut)"
+    "  (tessella/targets/cpu/tiles.py writes it in LLVM IR; docs/architecture.md says how it is cut)"
 )
 
 
@@ -51,7 +51,7 @@ def report(name: str, function: Jitted[..., Any], arguments: Any, everything: bo
 def _facts(kernel: Kernel) -> Iterator[tuple[str, str]]:
     loops = list(_loops(kernel.body))
     parallel = [str(loop.variable) for loop in loops if loop.parallel]
-    count = threads.count()
+    count = host().limits.threads
     if parallel:
         yield "in parallel", f"{', '.join(parallel)}: up to {count} threads take shares of it"
     for loop in loops:

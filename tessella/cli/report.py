@@ -15,8 +15,8 @@ import numpy as np
 
 import tessella
 from tessella import files
-from tessella.backends.cpu import machine, threads
 from tessella.cli.demo import Digits, History, confusion, mistakes_first
+from tessella.devices.registry import host
 
 Array = np.ndarray[Any, Any]
 SHOWN = 24
@@ -159,8 +159,8 @@ def _samples(history: History, digits: Digits) -> str:
 def machine_facts() -> dict[str, str]:
     """What this ran on."""
     return {
-        "processor": machine.processor_name(),
-        "threads": str(threads.count()),
+        "processor": host().limits.name,
+        "threads": str(host().limits.threads),
         "system": f"{platform.system()} {platform.machine()}",
         "python": platform.python_version(),
         "numpy": np.__version__,

@@ -10,14 +10,15 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Any
 
-from tessella.backends.array import Layout, contiguous_layout
 from tessella.compiler.control import Compile, runner
-from tessella.compiler.lowering import bounds, contraction, epilogue, fused, lower, lower_view
+from tessella.compiler.lowering import bounds, epilogue, fused, lower, lower_view, lowering_of
 from tessella.compiler.lowering.epilogue import Epilogue
 from tessella.compiler.lowering.movement import copy
 from tessella.compiler.machine_code import Together
 from tessella.compiler.recipe import RESULT, Bound, Call, Recipe, View
 from tessella.compiler.steps import ARENA, CONSTANT, INPUT, Buffer, Check, HostStep, Location, Step
+from tessella.devices.array import Layout, contiguous_layout
+from tessella.devices.device import Device
 from tessella.primitives.base import size_of
 from tessella.primitives.contraction import Contraction
 from tessella.primitives.control import Control
@@ -31,9 +32,9 @@ class Builder:
 
     def __init__(
         self, graph: Graph, layouts: Sequence[Layout], fixed: frozenset[int], work: Together,
-        updates: Iterable[int], compile: Compile,
+        updates: Iterable[int], compile: Compile, device: Device,
     ) -> None:  # fmt: skip
-        self.graph, self.work, self.compile = graph, work, compile
+        self.graph, self.work, self.compile, self.device = graph, work, compile, device
         self.updates = {graph.outputs[number] for number in updates}  # go to the memory of inputs
         self.fixed = {graph.inputs[number] for number in fixed} | {*graph.constants}
         self.buffers: list[Buffer] = []
@@ -115,9 +116,10 @@ class Builder:
                 left in self.fixed or (primitive, 0, left) in self.shared,
                 right in self.fixed or (primitive, 1, right) in self.shared,
             )
-            recipe: Any = contraction.lower(primitive, layouts, node.output, fixed)  # type: ignore[arg-type]
+            lowering: Any = lowering_of(primitive, self.device)
+            recipe = lowering(primitive, layouts, node.output, fixed)
         else:
-            recipe = lower(primitive, layouts, node.output)  # type: ignore[arg-type]
+            recipe = lower(primitive, layouts, node.output, self.device)  # type: ignore[arg-type]
         self.where[node.output] = self.follow(recipe, inputs, (node,))
         if recipe.blocks is not None:
             self._attach(node, recipe)

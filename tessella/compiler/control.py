@@ -14,11 +14,15 @@ import functools
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from tessella.backends.array import Layout, contiguous_layout
-from tessella.backends.cpu import threads
-from tessella.backends.cpu.buffers import allocate
+import numpy as np
+
 from tessella.compiler.observe import choice
 from tessella.compiler.steps import Check, HostStep
+from tessella.devices.array import Layout, contiguous_layout
+from tessella.devices.device import Device
+from tessella.devices.registry import current
+from tessella.devices.table import LOOP_STOPPED, LOOP_WORDS
+from tessella.dtypes import bool_, int32, uint8
 from tessella.primitives.base import size_of
 from tessella.primitives.control import Cond, Control, ScanLoop, While
 from tessella.primitives.graph import Graph, Value
@@ -98,6 +102,12 @@ class Runner(abc.ABC):
 
     parts: list[Part]
 
+    @property
+    def device(self) -> Device:
+        """What runs the parts."""
+        found: Device = self.parts[0].program.device
+        return found
+
     @abc.abstractmethod
     def run(self, inputs: Sequence[int], outputs: Sequence[int]) -> None:
         """Compute from the inputs at some addresses the outputs at others."""
@@ -120,7 +130,7 @@ class _Branches(Runner):
 
     def run(self, inputs: Sequence[int], outputs: Sequence[int]) -> None:
         index, *operands = inputs
-        number = ctypes.c_int32.from_address(index).value
+        number = self.device.read(index, int32)
         part = self.parts[min(max(number, 0), len(self.parts) - 1)]
         for place, address in enumerate(operands):
             part.point(part.slots[place], address)
@@ -144,7 +154,7 @@ class _Loop(Runner):
         """What is carried starts where the results will be."""
         for source, target, count in zip(inputs, outputs, self.carry_bytes, strict=False):
             if source != target:
-                ctypes.memmove(target, source, count)
+                self.device.copy_within(target, source, count)
         for place, address in enumerate(outputs[: self.carried]):
             self.body.point(self.body.slots[place], address)
         for place in range(self.carried + self.sliced, len(inputs)):
@@ -157,7 +167,7 @@ class _Loop(Runner):
         self._moves = (ctypes.c_int64 * max(1, len(flat)))(*flat)
         head = 0 if condition is None else condition.head
         assert self.body.head is not None
-        return (ctypes.c_int64 * threads.LOOP_WORDS)(
+        return (ctypes.c_int64 * LOOP_WORDS)(
             self.body.head, turns, len(moves), ctypes.addressof(self._moves), head or 0, -1, flag
         )
 
@@ -168,7 +178,7 @@ class _While(_Loop):
         same = frozenset(range(primitive.carried, len(primitive.body.inputs)))
         self.condition = Part(primitive.condition, {}, same, f"{name}, condition", compile)
         self.parts.append(self.condition)
-        self.flag = allocate(1)
+        self.flag = self.device.allocate(1)
 
     def run(self, inputs: Sequence[int], outputs: Sequence[int]) -> None:
         self._begin(inputs, outputs)
@@ -184,7 +194,9 @@ class _While(_Loop):
                 return
             table = self._table(TURNS_AT_ONCE, [], self.condition, self.flag.address)
             while (
-                threads.run_loop(table, self.body.program.alone and self.condition.program.alone)
+                self.device.run_loop(
+                    table, self.body.program.alone and self.condition.program.alone
+                )
                 == 0
             ):
                 pass
@@ -213,10 +225,10 @@ class _While(_Loop):
         return True
 
     def _goes_on(self) -> bool:
-        return bool(ctypes.c_uint8.from_address(self.flag.address).value)
+        return bool(self.device.read(self.flag.address, bool_))
 
     def _complain(self, table: Any) -> None:
-        stopped = table[threads.LOOP_STOPPED]
+        stopped = table[LOOP_STOPPED]
         if stopped:
             part = self.condition if stopped < 0 else self.body
             steps = part.program.native_steps
@@ -263,10 +275,10 @@ class _Scan(_Loop):
         while left:
             turns = min(left, TURNS_AT_ONCE)
             table = self._table(turns, moves, None, 0)
-            threads.run_loop(table, self.body.program.alone)
-            if table[threads.LOOP_STOPPED]:
+            self.device.run_loop(table, self.body.program.alone)
+            if table[LOOP_STOPPED]:
                 steps = self.body.program.native_steps
-                number = self.body.program.prepared + table[threads.LOOP_STOPPED] - 1
+                number = self.body.program.prepared + table[LOOP_STOPPED] - 1
                 self.body.program.complain(steps[number])
             left -= turns
 
@@ -278,11 +290,12 @@ def _nbytes(value: Value) -> int:
 def on_zeros(step: HostStep) -> None:
     """Run a step of control on memory of its own, for a measurement."""
     held: list[Any] = []
+    device = current()
 
     def room(values: Sequence[Value]) -> list[int]:
-        blocks = [allocate(max(1, _nbytes(value))) for value in values]
+        blocks = [device.allocate(max(1, _nbytes(value))) for value in values]
         for block, value in zip(blocks, values, strict=True):
-            ctypes.memset(block.address, 0, _nbytes(value))
+            device.copy_in(block.address, np.zeros(_nbytes(value), uint8.numpy))
         held.extend(blocks)
         return [block.address for block in blocks]
 

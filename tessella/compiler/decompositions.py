@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
-from tessella.compiler.lowering import winograd
+from tessella.devices.device import Device, Growth
 from tessella.dtypes import DType, compute_dtype, is_half
 from tessella.primitives.base import Composite, Primitive, Spec, same_shape
 from tessella.primitives.contraction import Contraction, Geometry
@@ -23,14 +23,17 @@ Apply = Callable[[Primitive, Sequence[Any]], Any]
 Decomposition = Callable[[Apply, Sequence[Any]], Any]
 
 
-def decomposition(primitive: Primitive, inputs: Sequence[Spec]) -> Decomposition | None:
-    """How a primitive is computed by others on inputs like these, or None if it runs itself."""
+def decomposition(
+    primitive: Primitive, inputs: Sequence[Spec], device: Device
+) -> Decomposition | None:
+    """How a primitive is computed by others on inputs like these, or None if a device runs it itself."""
     if isinstance(primitive, Composite):
         return primitive.steps
     if isinstance(primitive, Contraction):
         if is_half(inputs[0].dtype) and not primitive.wide:
             return _rounded(primitive, inputs[0].dtype)
-        return _prepared(primitive, *inputs)
+        x, y = inputs
+        return _prepared(primitive, x, y, device)
     if isinstance(primitive, Scatter) and primitive.mode == "add" and is_half(inputs[0].dtype):
         return _in_float32(primitive, inputs, count=2)
     return None
@@ -58,14 +61,14 @@ def _in_float32(primitive: Primitive, inputs: Sequence[Spec], count: int) -> Dec
     return steps
 
 
-def _prepared(primitive: Contraction, x: Spec, y: Spec) -> Decomposition | None:
+def _prepared(primitive: Contraction, x: Spec, y: Spec, device: Device) -> Decomposition | None:
     """Spread and pad the input of a convolution first, and cut off what is not read."""
     preparation = _preparation(primitive, x)
     bare = replace(primitive, geometry=tuple(_bare(g) for g in primitive.geometry))
     padded = x
     for step in preparation:
         padded = step.result(padded)
-    growth = winograd.growth(bare, padded, y)
+    growth = device.growth(bare, padded, y)
     if growth is not None and any(growth.axes):
         return _in_whole_tiles(primitive, growth, x, y)
     if not preparation:
@@ -80,9 +83,7 @@ def _prepared(primitive: Contraction, x: Spec, y: Spec) -> Decomposition | None:
     return steps
 
 
-def _in_whole_tiles(
-    primitive: Contraction, growth: winograd.Growth, x: Spec, y: Spec
-) -> Decomposition:
+def _in_whole_tiles(primitive: Contraction, growth: Growth, x: Spec, y: Spec) -> Decomposition:
     """A convolution made larger, so that its tiles are whole; the result is cut."""
     larger = replace(
         primitive,

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import functools
 import itertools
-import struct
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -20,7 +19,10 @@ import numpy as np
 
 from tessella import forking
 from tessella.arguments.kinds import shown
-from tessella.backends.array import (
+from tessella.blocks import Restoring
+from tessella.compiler import observe
+from tessella.compiler.recipe import RESULT, Call, Place, Recipe, View
+from tessella.devices.array import (
     Array,
     Layout,
     contiguous_layout,
@@ -29,10 +31,7 @@ from tessella.backends.array import (
     maker,
     to_numpy,
 )
-from tessella.backends.cpu.buffers import allocate
-from tessella.blocks import Restoring
-from tessella.compiler import observe
-from tessella.compiler.recipe import RESULT, Call, Place, Recipe, View
+from tessella.devices.registry import current
 from tessella.dtypes import is_half
 from tessella.errors import DeviceError
 from tessella.primitives.base import Composite, Primitive, Spec
@@ -127,14 +126,15 @@ def _new_plan(primitive: Primitive, layouts: list[Layout]) -> Plan:
     if complex_:
         view = lower_view(primitive, layouts, result)
         return _reference_plan(primitive) if view is None else _view_plan(view)
-    steps = decomposition(primitive, specs)
+    device = current()
+    steps = decomposition(primitive, specs, device)
     if steps is not None:
         fused = isinstance(primitive, Composite) and primitive.fuses
         whole = _fused_plan(primitive, layouts, result) if fused else None
         return functools.partial(steps, run) if whole is None else whole
-    recipe = lower(primitive, layouts, result)
+    recipe = lower(primitive, layouts, result, device)
     if isinstance(recipe, Recipe) and len(recipe.calls) > 1:
-        compile_all(recipe.calls)
+        compile_all(recipe.calls, device)
     return _view_plan(recipe) if isinstance(recipe, View) else _recipe_plan(recipe)
 
 
@@ -199,12 +199,14 @@ def _recipe_plan(recipe: Recipe) -> Plan:
                 return result
 
             return two
-    return functools.partial(_follow, recipe, [(native_call(c), c.places) for c in recipe.calls])
+    calls = [(native_call(c), c.places) for c in recipe.calls]
+    return functools.partial(_follow, recipe, calls, current().allocate)
 
 
 def _follow(
-    recipe: Recipe, calls: list[tuple[Callable[..., None], Any]], arrays: Sequence[Array]
-) -> Array:
+    recipe: Recipe, calls: list[tuple[Callable[..., None], Any]], allocate: Callable[[int], Any],
+    arrays: Sequence[Array],
+) -> Array:  # fmt: skip
     for bound in recipe.bounds:
         bound.limits.check(to_numpy(arrays[bound.operand]))
     result = empty(recipe.result)
@@ -222,24 +224,11 @@ def _follow(
 
 def native_call(call: Call) -> Callable[..., None]:
     """A call as a function of addresses."""
-    from tessella.backends.cpu import engine, threads
-    from tessella.compiler.machine_code import address_of, numbers_of
+    from tessella.compiler.machine_code import numbers_of
 
-    address, numbers, total = address_of(call.kernel), numbers_of(call), call.total
-    pack = struct.Struct(f"<{len(call.places)}q").pack
-    if call.chunk == 0:
-        native = engine.function(address)
-
-        def direct(*addresses: int) -> None:
-            native(pack(*addresses) + numbers, 0, total)
-
-        return direct
-    chunk, parallel = call.chunk, threads.parallel
-
-    def shared(*addresses: int) -> None:
-        parallel(address, pack(*addresses) + numbers, total, chunk)
-
-    return shared
+    device = current()
+    address, numbers = device.address_of(call.kernel), numbers_of(call, device)
+    return device.launcher(address, len(call.places), numbers, call.total, call.chunk)
 
 
 def _reference_plan(primitive: Primitive) -> Plan:

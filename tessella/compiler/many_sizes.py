@@ -11,8 +11,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tessella import forking
-from tessella.backends.array import Layout
-from tessella.backends.cpu.buffers import allocate
+from tessella.devices.array import Layout
+from tessella.devices.registry import current
 from tessella.primitives.graph import Graph
 from tessella.primitives.sized import graph_at
 from tessella.sizes import AT_LEAST, Binding, Guard, Scope
@@ -45,6 +45,7 @@ class Programs:
     ) -> None:
         self.graph, self.scope, self.name = graph, scope, name
         self.in_place, self.fixed = in_place, fixed
+        self.device = current()
         self.optimised: list[_Optimised] = []
         self.lock = forking.lock()
         self.arena: Any = None
@@ -71,7 +72,7 @@ class Programs:
         """
         before = 0 if self.arena is None else self.arena.nbytes
         if self.arena is None or before < nbytes:
-            self.arena = allocate(max(nbytes, 2 * before))
+            self.arena = self.device.allocate(max(nbytes, 2 * before))
         return self.arena
 
     def _optimised_for(self, binding: Binding) -> Graph:

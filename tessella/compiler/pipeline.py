@@ -10,12 +10,12 @@ import os
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from tessella.backends.array import Layout
-from tessella.backends.cpu.buffers import allocate
 from tessella.compiler import fusion, simplify, sums
 from tessella.compiler.machine_code import together
 from tessella.compiler.observe import compiled, passed, stage
 from tessella.compiler.program import Program
+from tessella.devices.array import Layout
+from tessella.devices.registry import current
 from tessella.primitives.graph import Graph, verify
 
 PASSES: tuple[Callable[[Graph], Graph], ...] = (
@@ -72,16 +72,19 @@ def finish(
     fixed: frozenset[int],
     name: str,
     traced: Callable[[], Graph],
-    arena: Callable[[int], Any] = allocate,
+    arena: Callable[[int], Any] | None = None,
 ) -> Program:
-    """Make an optimised graph a program; the other arguments are those of `compile`.
+    """Make an optimised graph a program of the current device; the other arguments are those of `compile`.
 
     Args:
         traced: gives the graph as the function wrote it.
-        arena: gives the memory of intermediate values.
+        arena: gives the memory of intermediate values; None for memory of its own.
     """
-    with together() as work:
-        program = Program(optimised, layouts, in_place, fixed, arena, compile)
+    device = current()
+    with together(device) as work:
+        program = Program(
+            optimised, layouts, in_place, fixed, arena or device.allocate, compile, device
+        )
         program.name, program.as_traced = name, traced
         work.later(lambda: compiled(program))
     return program

@@ -3,8 +3,8 @@
 The graph's nodes become native calls (`Recipe`s). Every array gets a place: an input, a result, a
 constant, or a part of the *arena*, one block of memory in which values that do not live at the same
 time may lie at the same place. The arguments of all calls are written down once. What changes from
-call to call, the addresses of inputs and results, goes into a table of *slots*; the native loop
-(`threads.run_program`) writes it where it belongs, and then makes the calls one after the other.
+call to call, the addresses of inputs and results, goes into a table of *slots*; the device
+(`Device.run_program`) writes it where it belongs, and then makes the calls one after the other.
 """
 
 from __future__ import annotations
@@ -18,9 +18,6 @@ from types import MappingProxyType
 from typing import Any
 
 from tessella import forking
-from tessella.backends.array import Array, Layout, to_numpy
-from tessella.backends.cpu import threads
-from tessella.backends.cpu.buffers import allocate, protect
 from tessella.compiler.builder import Builder
 from tessella.compiler.control import Compile
 from tessella.compiler.machine_code import together
@@ -28,6 +25,11 @@ from tessella.compiler.observe import choice, now, stage, visiting
 from tessella.compiler.results import Results, separate
 from tessella.compiler.steps import INPUT, RESULT_BUFFER, Check, HostStep, Location
 from tessella.compiler.tables import Addresses, Tables
+from tessella.devices.array import Array, Layout, to_numpy
+from tessella.devices.buffer import protect
+from tessella.devices.device import Device
+from tessella.devices.host import Host
+from tessella.devices.table import DONE
 from tessella.errors import IndexingError, TracingError
 from tessella.primitives.graph import Graph, Where
 
@@ -44,6 +46,7 @@ class Program:
         fixed: inputs that mostly stay the same: what depends on them alone is computed by `prepare`.
         arena: gives the memory of intermediate values, given its bytes.
         compile: makes programs of the graphs within this one, of branches and loops.
+        device: what runs it, and whose memory its inputs are in.
     """
 
     def __init__(
@@ -54,8 +57,9 @@ class Program:
         fixed: frozenset[int],
         arena: Callable[[int], Any],
         compile: Compile,
+        device: Device,
     ) -> None:
-        self.name = "program"
+        self.name, self.device = "program", device
         self.defined: Where | None = None  # where the function is that it was compiled from
         self.graph = graph
         self.as_traced: Callable[[], Graph] = lambda: graph  # as the function wrote it
@@ -66,8 +70,8 @@ class Program:
         self.lock = forking.lock()
         self.user: Any = None  # who set the slots last, and may rely on them
         self.visitor: int | None = None  # the thread whose effect has the floor
-        with together() as work:
-            builder = Builder(graph, layouts, fixed, work, in_place, compile)
+        with together(device) as work:
+            builder = Builder(graph, layouts, fixed, work, in_place, compile, device)
             self._make(builder, in_place, fixed, arena)
             work.later(self._take_tables)
 
@@ -88,7 +92,7 @@ class Program:
         self.prepared = separate(builder, fixed)
         with stage("plan_memory"):
             self._addresses = Addresses(
-                self.buffers, self.steps, len(self.layouts), self.constants, arena
+                self.buffers, self.steps, len(self.layouts), self.constants, self.device, arena
             )
             self.arena_plan, self.kept_plan = self._addresses.arena_plan, self._addresses.kept_plan
 
@@ -104,27 +108,30 @@ class Program:
 
     def _write_tables(self) -> None:
         slots = len(self.layouts) + len(self.result_buffers)
-        self._tables = found = Tables(self.steps, self._addresses, slots, self.prepared)
+        self._tables = found = Tables(
+            self.steps, self._addresses, slots, self.prepared, self.device
+        )
         self.slot_words, self.step_words, self.patch_words = found.slots, found.steps, found.patches
         self.patch_count, self.native_steps = found.patch_count, found.native_steps
         self.segments, self.preparation = found.segments, found.preparation
         self.alone = found.alone
-        # a small program is one call that keeps the interpreter lock
+        # a small program of the host is one call that keeps the interpreter lock
+        self.alone_at: int | None = None
         quick = self.alone and len(self.segments) == 1
         quick = quick and not isinstance(self.segments[0], HostStep)
-        self.alone_at: int | None = self.segments[0][1] if quick else None
-        self.native = threads.quick_runner()
+        if quick and isinstance(self.device, Host):
+            self.alone_at, self.native = self.segments[0][1], self.device.quick_runner()
 
     def starts(self) -> None:
         """A call begins: it is not done."""
         if self.segments and not isinstance(self.segments[-1], HostStep):
-            self.segments[-1][0][threads.DONE] = 0
+            self.segments[-1][0][DONE] = 0
 
     def is_done(self) -> bool:
         """Whether the last call came to its last step, if that is a native one."""
         if not self.segments or isinstance(self.segments[-1], HostStep):
             return False
-        return bool(self.segments[-1][0][threads.DONE])
+        return bool(self.segments[-1][0][DONE])
 
     # --- running --------------------------------------------------------------------------------
 
@@ -154,7 +161,7 @@ class Program:
         """A buffer for every result, new where none is given; their slots are set."""
         buffers = []
         for slot, number in enumerate(self.result_buffers):
-            buffer = given.get(slot) or allocate(self.buffers[number].nbytes)
+            buffer = given.get(slot) or self.device.allocate(self.buffers[number].nbytes)
             self.slot_words[len(self.layouts) + slot] = buffer.address
             buffers.append(buffer)
         return buffers
@@ -174,7 +181,7 @@ class Program:
         if self.preparation is None:
             return
         if not choice.observers:
-            stopped = threads.run_program(self.preparation[1])
+            stopped = self.device.run_program(self.preparation[1])
             if stopped:
                 self.complain(self.native_steps[stopped - 1])
             return
@@ -203,7 +210,7 @@ class Program:
                 if effects or not segment.node.primitive.has_effect:
                     self._run_host(segment)
                 continue
-            stopped = threads.run_program(segment[1], self.alone)
+            stopped = self.device.run_program(segment[1], self.alone)
             if stopped:
                 self.complain(self.native_steps[segment[2] + stopped - 1])
 
@@ -231,7 +238,7 @@ class Program:
         """Run a native stretch with a look at the clock after every call."""
         head, address, first = segment
         times = (ctypes.c_int64 * (2 * (head[1] + 1)))()
-        stopped = threads.run_timed(address, ctypes.addressof(times))
+        stopped = self.device.run_timed(address, ctypes.addressof(times))
         if stopped:
             self.complain(self.native_steps[first + stopped - 1])
         ends = [times[i] * 1_000_000_000 + times[i + 1] for i in range(0, len(times), 2)]

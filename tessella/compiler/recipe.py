@@ -10,13 +10,14 @@ import struct
 from enum import Enum
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from tessella.backends.array import Layout, contiguous_layout
+from tessella.devices.array import Layout, contiguous_layout
 from tessella.sizes import Binding, at
 
 if TYPE_CHECKING:
-    from tessella.backends.loops import Kernel
+    from tessella.loops.nest import Kernel
     from tessella.primitives.indexing import Limits
 
+MOST_KERNELS = 4096  # of a kind that are remembered: functions of users come and go
 RESULT = -1  # the buffer of the result; operands count from 0, scratch buffers from -2 down
 
 
@@ -77,11 +78,16 @@ class Call(NamedTuple):
 
 
 class Blocks(NamedTuple):
-    """How a product is cut into blocks: (size, stride in the result) of the axes of each kind."""
+    """How a product is cut into blocks: (size, stride in the result) of the axes of each kind.
+
+    Args:
+        most_arguments: how many words an epilogue over blocks may have.
+    """
 
     batch: tuple[tuple[int, int], ...]
     rows: tuple[tuple[int, int], ...]
     columns: tuple[tuple[int, int], ...]
+    most_arguments: int
 
 
 class Bound(NamedTuple):

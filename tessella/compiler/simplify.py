@@ -9,6 +9,7 @@ from dataclasses import replace
 from typing import Any, NamedTuple
 
 from tessella.compiler.decompositions import decomposition
+from tessella.devices.registry import current
 from tessella.dtypes import DType
 from tessella.primitives import graph as graphs
 from tessella.primitives.base import Primitive, broadcast_shapes, same_shape
@@ -26,16 +27,17 @@ from tessella.scalar.rewriting import substitute
 def decompose(graph: Graph) -> Graph:
     """Write primitives that are computed as several others as those others.
 
-    Afterwards: every primitive has a lowering, or is a view, or runs on the host.
+    Afterwards: every primitive has a lowering on the device, or is a view, or runs on the host.
     """
+    device = current()
 
     def rule(node: Node, inputs: tuple[Value, ...], nodes: list[Node]) -> Any:
-        steps = decomposition(node.primitive, inputs)  # type: ignore[arg-type]
+        steps = decomposition(node.primitive, inputs, device)  # type: ignore[arg-type]
         if steps is None:
             return None
 
         def apply(primitive: Primitive, operands: Sequence[Any]) -> Any:
-            inner = decomposition(primitive, operands)
+            inner = decomposition(primitive, operands, device)
             if inner is not None:
                 return inner(apply, operands)
             return graphs.apply(nodes, primitive, operands, node.where)

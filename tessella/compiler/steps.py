@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from tessella.backends.array import Layout
 from tessella.compiler.recipe import Call
+from tessella.devices.array import Layout
 from tessella.primitives.graph import Node, Where
 from tessella.primitives.indexing import Limits
 

@@ -1,4 +1,4 @@
-"""The tables from which the native loop runs a program (`tessella.backends.cpu.threads`).
+"""The tables from which a device runs a program (`tessella.devices.table`).
 
 The arguments of all calls stand one after the other, as they are passed. What changes from call to call, the
 addresses of inputs and results, is written there by *patches* from the table of *slots*.
@@ -11,11 +11,8 @@ import struct
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from tessella.backends.array import Array
-from tessella.backends.cpu import threads
-from tessella.backends.cpu.buffers import allocate
 from tessella.compiler import memory
-from tessella.compiler.machine_code import address_of, numbers_of
+from tessella.compiler.machine_code import numbers_of
 from tessella.compiler.steps import (
     ARENA,
     CONSTANT,
@@ -27,6 +24,9 @@ from tessella.compiler.steps import (
     HostStep,
     Step,
 )
+from tessella.devices.array import Array
+from tessella.devices.device import Device
+from tessella.devices.table import STEP_BYTES, head_of
 
 
 class Addresses:
@@ -43,11 +43,12 @@ class Addresses:
         steps: Sequence[Step | HostStep | Check],
         inputs: int,
         constants: Sequence[Array],
-        arena: Callable[[int], Any] = allocate,
+        device: Device,
+        arena: Callable[[int], Any],
     ) -> None:
         self.buffers, self.inputs, self.constants = buffers, inputs, constants
         self.kept_plan = memory.plan(buffers, steps, KEPT, share=False)
-        self.kept = allocate(self.kept_plan.nbytes)
+        self.kept = device.allocate(self.kept_plan.nbytes)
         self.arena_plan = memory.plan(buffers, steps, ARENA)
         self.arena = arena(self.arena_plan.nbytes)
 
@@ -79,7 +80,9 @@ class Tables:
         addresses: Addresses,
         slots: int,
         prepared: int,
+        device: Device,
     ) -> None:
+        self.device = device
         self.native_steps = [step for step in steps if not isinstance(step, HostStep)]
         self.slots = (ctypes.c_int64 * max(1, slots))()
         self._write_arguments(addresses)
@@ -106,7 +109,7 @@ class Tables:
             if isinstance(step, Check):
                 self.starts.append(add((step.place,), b""))
                 continue
-            self.starts.append(add(step.places, numbers_of(step.call)))
+            self.starts.append(add(step.places, numbers_of(step.call, self.device)))
             if step.epilogue is not None:
                 epilogues.append((step, add(step.epilogue_places, step.epilogue.numbers)))
         self.arguments = (ctypes.c_int64 * max(1, len(words)))(*words)
@@ -121,7 +124,7 @@ class Tables:
         """Write the last words of a product's arguments: kernel, arguments, and how many they are."""
         assert step.epilogue is not None
         words = len(step.epilogue_places) + len(step.epilogue.numbers) // 8
-        found = address_of(step.epilogue.kernel), self.base + 8 * start, words
+        found = self.device.address_of(step.epilogue.kernel), self.base + 8 * start, words
         for slot, word in enumerate(found, start=start - 3):
             self.arguments[slot] = word
 
@@ -132,7 +135,12 @@ class Tables:
             if isinstance(step, Step):
                 call = step.call
                 self.alone &= call.chunk == 0
-                rows += [address_of(call.kernel), self.base + 8 * start, call.total, call.chunk]
+                rows += [
+                    self.device.address_of(call.kernel),
+                    self.base + 8 * start,
+                    call.total,
+                    call.chunk,
+                ]
             else:
                 rows += [0, self.base + 8 * start, 0, 0]
         self.steps = (ctypes.c_int64 * max(1, len(rows)))(*rows)
@@ -150,9 +158,9 @@ class Tables:
 
         def native(first: int, count: int) -> None:
             if count:
-                head = threads.head_of(
-                    base + 32 * first, count, ctypes.addressof(self.patches),
-                    self.patch_count, ctypes.addressof(self.slots),
+                head = head_of(
+                    base + STEP_BYTES * first, count, ctypes.addressof(self.patches),
+                    self.patch_count, ctypes.addressof(self.slots), self.device.signals(),
                 )  # fmt: skip
                 segments.append((head, ctypes.addressof(head), first))
 

@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING as _TYPE_CHECKING
 from typing import NoReturn as _NoReturn
 
+from tessella.debug import explaining as explaining
 from tessella.debug import levels as levels
 from tessella.debug.breakpoints import breakpoint
 from tessella.debug.finite import check_nan

@@ -7,10 +7,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from tessella.backends.array import Array, to_numpy
 from tessella.blocks import Restoring
 from tessella.compiler import eager, observe
 from tessella.compiler.observe import Observer, unobserved
+from tessella.devices.array import Array, to_numpy
 from tessella.dtypes import is_half
 from tessella.errors import NotFiniteError
 from tessella.primitives.base import Primitive

@@ -61,7 +61,7 @@ class _Report(Observer):
         self.milliseconds[shown] = self.milliseconds.get(shown, 0.0) + (end - begin) / 1e6
 
     def compiled(self, program: Any) -> None:
-        from tessella.compiler.explain import summary
+        from tessella.compiler.texts import summary
 
         self.outcome = summary(program)
 
@@ -101,7 +101,7 @@ class Levels(Observer):
         wanted = level()
         if wanted < min(_SOURCES):
             return
-        from tessella.compiler.explain import sources
+        from tessella.compiler.texts import sources
 
         for rung, kind in _SOURCES.items():
             if wanted >= rung:

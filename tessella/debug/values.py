@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from tessella import trees
-from tessella.backends.array import from_numpy
+from tessella.devices.array import from_numpy
 from tessella.primitives.effect import Effect
 from tessella.tensors.tensor import Tensor, from_array, perform
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from tessella.arguments import public
 from tessella.arguments.kinds import Natural
-from tessella.backends.cpu.buffers import require_available
+from tessella.devices.registry import host
 
 Point = tuple[float, float]
 
@@ -29,7 +29,7 @@ class Graph:
 @public
 def make_pts(N: Natural) -> list[Point]:
     """Random points of the unit square."""
-    require_available(200 * N)  # bytes of the objects of Python, before the first is made
+    host().require_available(200 * N)  # bytes of the objects of Python, before the first is made
     return [(random.random(), random.random()) for _ in range(N)]
 
 
@@ -76,7 +76,7 @@ def circle(N: Natural) -> Graph:
 @public
 def spiral(N: Natural) -> Graph:
     """Two arms of a spiral, half the points (rounded down) on each."""
-    require_available(200 * N)
+    host().require_available(200 * N)
     half = N // 2
     turns = [10.0 * place / half for place in range(5, 5 + half)]
     arm = [(t * math.cos(t) / 20.0, t * math.sin(t) / 20.0) for t in turns]

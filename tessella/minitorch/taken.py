@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from tessella.arguments.kinds import UNFIT, Kind, register_class, register_kind
-from tessella.backends.array import check_shape
+from tessella.devices.array import check_shape
 from tessella.errors import TessellaError
 from tessella.minitorch.handle import Handle
 

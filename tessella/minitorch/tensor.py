@@ -8,8 +8,8 @@ import numpy as np
 
 import tessella as ts
 from tessella import dtypes
-from tessella.backends.array import Array, contiguous_layout, from_numpy, to_numpy
-from tessella.backends.cpu.buffers import is_protected, protect
+from tessella.devices.array import Array, contiguous_layout, from_numpy, to_numpy
+from tessella.devices.buffer import is_protected, protect
 from tessella.errors import (
     ArgumentTypeError,
     CourseArgumentError,

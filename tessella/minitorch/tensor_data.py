@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from tessella.arguments import public
 from tessella.arguments.kinds import shown
-from tessella.backends.array import row_major
+from tessella.devices.array import row_major
 from tessella.errors import (
     ArgumentTypeError,
     CourseIndexingError,

@@ -16,7 +16,7 @@ from tessella.arguments.kinds import (
     Probability,
     ShapeLike,
 )
-from tessella.backends.array import check_shape
+from tessella.devices.array import check_shape
 from tessella.errors import ArgumentError, ShapeError
 from tessella.nn import functional as F
 from tessella.nn import init

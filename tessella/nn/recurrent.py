@@ -7,7 +7,7 @@ from typing import Any
 
 from tessella.arguments import public
 from tessella.arguments.kinds import Count, Probability, shown
-from tessella.backends.cpu.buffers import require_available
+from tessella.devices.registry import host
 from tessella.errors import ArgumentTypeError, ShapeError
 from tessella.nn import functional as F
 from tessella.nn.init import uniform_
@@ -57,7 +57,9 @@ class LSTM(Module):
         directions = self._directions()
         reach = 1.0 / math.sqrt(hidden_size)
         of_a_layer = 16 * hidden_size * (1 + len(directions)) * hidden_size + _OBJECTS
-        require_available(num_layers * len(directions) * of_a_layer)  # before the first is made
+        host().require_available(
+            num_layers * len(directions) * of_a_layer
+        )  # before the first is made
         for layer in range(num_layers):
             inside = input_size if layer == 0 else hidden_size * len(directions)
             for suffix in directions:

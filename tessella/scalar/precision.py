@@ -82,7 +82,7 @@ def require_core(root: Expression) -> None:
     """
     raise MissingRuleError(
         f"no code can be generated for the operator {root.operator.name}: give it an `expand` "
-        "in tessella/scalar, or an instruction in tessella/backends/llvm.py"
+        "in tessella/scalar, or an instruction in tessella/loops/llvm.py"
     )
 
 

@@ -18,7 +18,7 @@ from typing import Any
 from tessella import dtypes
 from tessella.arguments import public
 from tessella.arguments.kinds import Natural, ShapeLike
-from tessella.backends.array import check_shape
+from tessella.devices.array import check_shape
 from tessella.errors import ArgumentError, ArgumentTypeError, IndexingError, ShapeError
 from tessella.primitives.elementwise import cast
 from tessella.primitives.movement import Slice, expand, permute, reshape

@@ -19,7 +19,7 @@ from tessella.arguments.kinds import (
     register,
     shown,
 )
-from tessella.backends.array import (
+from tessella.devices.array import (
     check_count,
     check_shape,
     contiguous_layout,
@@ -28,10 +28,10 @@ from tessella.backends.array import (
     to_numpy,
     why_not_shared,
 )
-from tessella.backends.array import (
+from tessella.devices.array import (
     empty as empty_array,
 )
-from tessella.backends.cpu.buffers import memory_for
+from tessella.devices.registry import host
 from tessella.dtypes import DType, as_dtype
 from tessella.errors import ArgumentError, ArgumentTypeError, DeviceError, DTypeError
 from tessella.primitives.generate import Iota
@@ -583,7 +583,7 @@ def linspace(
     checked_device(device)
     num = check_count(num, "linspace", "num")
     kind = as_dtype(dtype or default_float())
-    with memory_for(8 * num):
+    with host().memory_for(8 * num):
         values = np.linspace(start, stop, num, endpoint=endpoint).astype(kind.numpy)
     return tracked(from_array(from_numpy(values, copy=True)), requires_grad)
 
@@ -608,7 +608,7 @@ def eye(
     checked_device(device)
     shape = check_shape((n_rows, n_rows if n_cols is None else n_cols), "eye")
     kind = as_dtype(dtype or default_float())
-    with memory_for(math.prod(shape) * kind.itemsize):
+    with host().memory_for(math.prod(shape) * kind.itemsize):
         values = np.eye(n_rows, n_cols, k, dtype=kind.numpy)
     return tracked(from_array(from_numpy(values, copy=True)), requires_grad)
 

@@ -22,7 +22,7 @@ import numpy as np
 from tessella import dtypes
 from tessella.arguments import public
 from tessella.arguments.kinds import DTypeLike, ShapeLike, shown
-from tessella.backends.array import check_count, check_shape
+from tessella.devices.array import check_count, check_shape
 from tessella.dtypes import DType, as_dtype
 from tessella.errors import ArgumentError, DTypeError, ShapeError
 from tessella.primitives.base import Shape, broadcast_shapes, normalise_axes

@@ -22,7 +22,7 @@ from tessella.arguments.kinds import (
     ShapeLike,
     shown,
 )
-from tessella.backends.array import check_shape
+from tessella.devices.array import check_shape
 from tessella.dtypes import DType
 from tessella.errors import ArgumentError
 from tessella.primitives.base import Shape

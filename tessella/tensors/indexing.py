@@ -17,7 +17,7 @@ import numpy as np
 from tessella import dtypes
 from tessella.arguments import public
 from tessella.arguments.kinds import shown
-from tessella.backends.cpu.buffers import memory_for
+from tessella.devices.registry import host
 from tessella.errors import ArgumentError, ArgumentTypeError, DTypeError, IndexingError, ShapeError
 from tessella.primitives.base import (
     Primitive,
@@ -443,7 +443,7 @@ def repeat(x: Tensor, repeats: int | Tensor, /, axis: int | None = None) -> Tens
             f"repeat: {counts.size} repeats for axis {place} of size {extent}; give one "
             "number, or one for each element"
         )
-    with memory_for(8 * sum(counts.tolist())):  # as Python's integers, which do not overflow
+    with host().memory_for(8 * sum(counts.tolist())):  # as Python's integers, which do not overflow
         order = np.repeat(np.arange(len(counts)), counts)
     return take(x, asarray(order), axis=place)
 

@@ -10,8 +10,8 @@ import numpy as np
 from tessella import dtypes
 from tessella.arguments import public
 from tessella.arguments.kinds import Device, shown
-from tessella.backends.array import Array, from_numpy, to_numpy, why_not_shared
-from tessella.backends.cpu.buffers import is_protected
+from tessella.devices.array import Array, from_numpy, to_numpy, why_not_shared
+from tessella.devices.buffer import is_protected
 from tessella.errors import ArgumentError, ArgumentTypeError, DeviceError
 from tessella.tensors.tensor import Tensor, from_array
 

@@ -8,8 +8,8 @@ import numpy as np
 
 from tessella.arguments import public
 from tessella.arguments.kinds import DTypeLike
-from tessella.backends.array import check_count
-from tessella.backends.cpu.buffers import memory_for
+from tessella.devices.array import check_count
+from tessella.devices.registry import host
 from tessella.dtypes import as_dtype
 from tessella.tensors.creation import asarray, checked_device, tracked
 from tessella.tensors.surroundings import default_float
@@ -49,7 +49,7 @@ def logspace(
     checked_device(device)
     num = check_count(num, "logspace", "num")
     kind = as_dtype(dtype or default_float())
-    with memory_for(8 * num), np.errstate(all="ignore"):
+    with host().memory_for(8 * num), np.errstate(all="ignore"):
         values = np.logspace(start, stop, num, base=base).astype(kind.numpy)
     return tracked(asarray(values), requires_grad)
 

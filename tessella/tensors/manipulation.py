@@ -10,8 +10,8 @@ from tessella import dtypes
 from tessella.arguments import public
 from tessella.arguments.gates import as_tensors
 from tessella.arguments.kinds import PerAxis, ShapeLike
-from tessella.backends.array import check_count, check_shape
-from tessella.backends.cpu.buffers import require_available
+from tessella.devices.array import check_count, check_shape
+from tessella.devices.registry import host
 from tessella.dtypes import DType
 from tessella.errors import ArgumentError, AxisError, ShapeError
 from tessella.primitives import Concatenate, Pad, Slice
@@ -315,7 +315,7 @@ def tile(x: Tensor, /, *repetitions: PerAxis) -> Tensor:
     rank = max(x.ndim, len(times))
     times = (1,) * (rank - len(times)) + times
     x = reshape(x, (1,) * (rank - x.ndim) + x.shape)
-    require_available(x.nbytes * math.prod(times))
+    host().require_available(x.nbytes * math.prod(times))
     apart = [
         n for size in x.shape for n in (1, size)
     ]  # a new axis before each, along which it repeats

@@ -10,8 +10,8 @@ import numpy as np
 from tessella import dtypes
 from tessella.arguments import public
 from tessella.arguments.kinds import shown
-from tessella.backends.array import check_shape
-from tessella.backends.cpu.buffers import require_available
+from tessella.devices.array import check_shape
+from tessella.devices.registry import host
 from tessella.errors import ArgumentError, ShapeError
 from tessella.primitives.base import broadcast_shapes, normalise_axis
 from tessella.primitives.elementwise import Elementwise
@@ -277,7 +277,7 @@ def triu_indices(row: int, col: int, offset: int = 0) -> Tensor:
 def _require_room(name: str, rows: int, columns: int) -> None:
     """Complain if there is no memory for the places of a matrix, which are found by way of all its elements."""
     rows, columns = check_shape((rows, columns), name)
-    require_available(2 * 8 * rows * columns)
+    host().require_available(2 * 8 * rows * columns)
 
 
 # --- norms and distances -----------------------------------------------------------------------------

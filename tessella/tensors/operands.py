@@ -9,9 +9,9 @@ import numpy as np
 
 from tessella import autodiff, dtypes
 from tessella.arguments.kinds import shown
-from tessella.backends.array import plain_ndarray
-from tessella.backends.cpu.buffers import protect
 from tessella.compiler.eager import fill
+from tessella.devices.array import plain_ndarray
+from tessella.devices.buffer import protect
 from tessella.dtypes import DType
 from tessella.errors import ArgumentError, ArgumentTypeError
 from tessella.primitives.base import normalise_axes

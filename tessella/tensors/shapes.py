@@ -8,7 +8,7 @@ from typing import Any
 
 from tessella.arguments import public, refuse
 from tessella.arguments.kinds import PerAxis, shown
-from tessella.backends.cpu.buffers import require_available
+from tessella.devices.registry import host
 from tessella.dtypes import DType
 from tessella.errors import ArgumentError, ArgumentTypeError, AxisError, ShapeError
 from tessella.primitives.base import normalise_axis, size_of
@@ -324,7 +324,7 @@ def tensor_split(x: Tensor, /, sections: int | Sequence[int], axis: int = 0) -> 
     if isinstance(sections, INTEGERS):
         if sections < 1:
             raise ArgumentError(f"tensor_split: {sections} sections; expected at least 1")
-        require_available(sections * _BYTES_OF_A_TENSOR)
+        host().require_available(sections * _BYTES_OF_A_TENSOR)
         base, longer = divmod(extent, sections)
         cuts = [i * base + min(i, longer) for i in range(1, sections)]
     else:

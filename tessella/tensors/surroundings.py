@@ -9,8 +9,8 @@ import numpy as np
 
 from tessella import autodiff, dtypes
 from tessella.arguments.kinds import shown
-from tessella.backends.array import Array
 from tessella.compiler.eager import fill
+from tessella.devices.array import Array
 from tessella.dtypes import DType
 from tessella.errors import ArgumentError, ArgumentTypeError
 from tessella.tensors.tensor import Tensor, new_handle, viewing

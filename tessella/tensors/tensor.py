@@ -14,8 +14,8 @@ import numpy as np
 from tessella import autodiff
 from tessella.arguments import refuse
 from tessella.autodiff import Leaf, Node
-from tessella.backends.array import Array, from_numpy, to_numpy
 from tessella.compiler.eager import fill, run
+from tessella.devices.array import Array, from_numpy, to_numpy
 from tessella.dtypes import DType
 from tessella.errors import ArgumentTypeError, GradientError
 from tessella.names import missing

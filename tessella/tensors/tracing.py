@@ -24,8 +24,8 @@ import numpy as np
 
 from tessella import autodiff, forking
 from tessella.autodiff import Leaf
-from tessella.backends.array import Array, Layout, contiguous_layout, from_numpy
 from tessella.blocks import Restoring, restoring
+from tessella.devices.array import Array, Layout, contiguous_layout, from_numpy
 from tessella.dtypes import DType
 from tessella.errors import SideEffectError, TracedValueError
 from tessella.primitives import graph as graphs

@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Any
 
 from tessella import autodiff
 from tessella.autodiff import Node
-from tessella.backends.array import Array, Layout
 from tessella.compiler.eager import fill
 from tessella.compiler.many_sizes import Programs
 from tessella.compiler.observe import compiling
+from tessella.devices.array import Array, Layout
 from tessella.errors import GradientError
 from tessella.primitives.graph import Graph, Value
 from tessella.sizes import Binding, Scope

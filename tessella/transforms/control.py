@@ -19,8 +19,8 @@ import numpy as np
 from tessella import autodiff, dtypes
 from tessella.arguments import public, taking
 from tessella.arguments.kinds import an, shown
-from tessella.backends.array import check_count
-from tessella.backends.cpu.buffers import require_available
+from tessella.devices.array import check_count
+from tessella.devices.registry import host
 from tessella.errors import (
     ArgumentError,
     ArgumentTypeError,
@@ -569,7 +569,7 @@ def _scanned(
 ) -> tuple[Any, Any]:
     """`scan` as a loop of Python."""
     tree = carry.own(carry.tensors)
-    require_available(64 * count)  # what the turns give, as objects of Python
+    host().require_available(64 * count)  # what the turns give, as objects of Python
     found: list[Any] = [None] * count
     places = range(count - 1, -1, -1) if reverse else range(count)
     for place in places:

@@ -14,7 +14,7 @@ import inspect
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple, TypeAlias
 
-from tessella.backends.array import Layout
+from tessella.devices.array import Layout
 from tessella.errors import ArgumentError, ArgumentTypeError, AxisError, ShapeError, TessellaError
 from tessella.primitives.graph import verify
 from tessella.primitives.sized import graph_at

@@ -33,9 +33,9 @@ import numpy as np
 from tessella import autodiff, forking
 from tessella.arguments import public
 from tessella.arguments.kinds import shown
-from tessella.backends.array import Array, Layout, from_numpy
-from tessella.backends.cpu import engine
 from tessella.compiler.observe import choice, compiling
+from tessella.devices.array import Array, Layout, from_numpy
+from tessella.devices.registry import current
 from tessella.errors import ArgumentError, ArgumentTypeError, RetraceWarning, SideEffectError
 from tessella.tensors.numbers import FLOATS
 from tessella.tensors.tensor import Tensor
@@ -54,6 +54,7 @@ from tessella.tree_nodes import become_nodes, key_of
 from tessella.trees import taken_apart
 
 if TYPE_CHECKING:
+    from tessella.compiler.program import Program
     from tessella.primitives.pictures import DrawnGraph
 
 P = ParamSpec("P")
@@ -246,6 +247,24 @@ class _Quick(NamedTuple):
         return found
 
 
+class Subject(NamedTuple):
+    """A program to be explained.
+
+    Args:
+        traces: why each trace of its function was made.
+        inputs: to time it on.
+        depends: facts about what it depends on, with titles.
+        guards: all that is looked at before it is called.
+    """
+
+    title: str
+    traces: list[str]
+    program: Program
+    inputs: Sequence[Array]
+    depends: list[tuple[str, str]]
+    guards: list[str]
+
+
 class Jitted(Generic[P, R]):
     """A function that `jit` compiles; call it like the function."""
 
@@ -271,7 +290,7 @@ class Jitted(Generic[P, R]):
         if self.compiles:  # whoever writes `jit` will compile: the compiler is loaded now, not then
             importlib.import_module("tessella.compiler.pipeline")
             importlib.import_module("tessella.tracing.reading")
-            engine.load()
+            current().load()
         self.__name__ = getattr(function, "__name__", type(function).__name__)
         functools.update_wrapper(self, function, updated=())
 
@@ -535,7 +554,7 @@ class Jitted(Generic[P, R]):
           for j in n0 [parallel, 16 lanes]
             y0[j] = relu(load(j, x0)) + 1.0
         """
-        from tessella.compiler.explain import sources
+        from tessella.compiler.texts import sources
 
         if not isinstance(kind, str) or kind not in ("graph", "loops", "llvm", "asm"):
             raise ArgumentError(
@@ -544,27 +563,9 @@ class Jitted(Generic[P, R]):
         program = self._program_for(args, kwargs).program
         return str(program.graph) if kind == "graph" else sources(program, kind)
 
-    def explain(self, *args: Any, html: Any = None, **kwargs: Any) -> Any:
-        """What the program does and where its time goes: print the result, or write a page.
+    if TYPE_CHECKING:  # it times the program, and is bound above (`tessella.debug.explaining`)
 
-        For some arguments, or for those of the last call (filled with zeros). Every kernel is timed
-        by itself; no tensor is changed.
-
-        Args:
-            html: a path; the explanation is written there as a page, too.
-        """
-        from tessella.compiler.explain import explain
-
-        found = self._program_for(args, kwargs)
-        arrays = self._flatten(args, kwargs).arrays if args or kwargs else None
-        name = getattr(self.function, "__qualname__", repr(self.function))
-        family = next((f for f in self.families if f.traced is found.traced), None)
-        depends = found.traced.facts() + ([] if family is None else family.facts(found))
-        explained = explain(name, self.traces, found.program, found.inputs(arrays), depends)
-        explained.guards = [guard.told for guard in found.guards]
-        if html is not None:
-            explained.to_html(html)
-        return explained
+        def explain(self, *args: Any, html: Any = None, **kwargs: Any) -> Any: ...
 
     def forget(self, *args: Any, **kwargs: Any) -> None:
         """Drop the programs for some arguments, or all: the next call traces and compiles again."""
@@ -606,6 +607,17 @@ class Jitted(Generic[P, R]):
                 "jit: nothing has been compiled yet; call the function first, or give arguments here"
             )
         return next(reversed(self.specialisations.values()))[0]
+
+
+def subject_of(jitted: Jitted[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Subject:
+    """What there is to explain about the program for some arguments, or for those of the last call."""
+    found = jitted._program_for(args, kwargs)
+    arrays = jitted._flatten(args, kwargs).arrays if args or kwargs else None
+    name = getattr(jitted.function, "__qualname__", repr(jitted.function))
+    family = next((f for f in jitted.families if f.traced is found.traced), None)
+    depends = found.traced.facts() + ([] if family is None else family.facts(found))
+    guards = [guard.told for guard in found.guards]
+    return Subject(name, jitted.traces, found.program, found.inputs(arrays), depends, guards)
 
 
 class BoundJitted(Jitted[..., Any]):

@@ -21,11 +21,10 @@ from collections.abc import Iterator
 from sys import getrefcount
 from typing import Any
 
-from tessella.backends.array import Array, Layout
-from tessella.backends.cpu import watch
-from tessella.backends.cpu.buffers import is_own
-from tessella.backends.cpu.watch import Word, held, is_of_class, refers
-from tessella.backends.writing import stored_address
+from tessella.devices.array import Array, Layout
+from tessella.devices.buffer import is_own
+from tessella.devices.words import Word, held, is_of_class, is_possible, refers
+from tessella.devices.writing import stored_address
 from tessella.errors import ConfigurationError
 from tessella.tensors.tensor import Tensor, new_handle
 from tessella.weak import WeakValues
@@ -238,7 +237,7 @@ def _is_alone(array: Array, others: int) -> bool:
 
 def is_watchable() -> bool:
     """Whether a native loop can look after places."""
-    return may_write_over() and watch.is_possible(
+    return may_write_over() and is_possible(
         (Tensor, "_value"), (Tensor, "_node"), (Tensor, "_grad")
     )
 

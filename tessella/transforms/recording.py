@@ -12,8 +12,8 @@ from collections.abc import Callable, Generator, Sequence
 from typing import Any, NamedTuple
 
 from tessella import autodiff
-from tessella.backends.array import contiguous_layout
 from tessella.blocks import restoring
+from tessella.devices.array import contiguous_layout
 from tessella.errors import SideEffectError
 from tessella.primitives.base import Primitive, Spec
 from tessella.primitives.elementwise import Elementwise

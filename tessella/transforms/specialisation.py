@@ -9,8 +9,8 @@ import numpy as np
 
 from tessella import forking, sizes
 from tessella.autodiff import Leaf
-from tessella.backends.array import Array, Layout, from_numpy
 from tessella.compiler.steps import INPUT
+from tessella.devices.array import Array, Layout, from_numpy
 from tessella.garbage import collector_paused
 from tessella.primitives.graph import Where
 from tessella.sizes import Binding

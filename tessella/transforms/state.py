@@ -4,7 +4,7 @@ A tensor that the program rebinds is written in place, into the memory it has, a
 holds that memory (`tessella.transforms.places`). Then the next call takes no allocation and no look at
 any tensor: the program is *settled*. If somebody does hold it, the tensor gets fresh memory, and the
 other one keeps what it saw. While the program runs, other threads wait where they ask for the memory of what
-it rebinds (`tessella.backends.writing`).
+it rebinds (`tessella.devices.writing`).
 """
 
 from __future__ import annotations
@@ -16,14 +16,15 @@ from itertools import zip_longest
 from typing import Any
 
 from tessella import forking
-from tessella.backends.array import Array, Layout
-from tessella.backends.cpu import threads
-from tessella.backends.cpu.buffers import allocate
-from tessella.backends.cpu.watch import CHANGED, Taken, Watch, is_set
-from tessella.backends.writing import Writing, Written, stored_address
 from tessella.compiler.observe import choice
 from tessella.compiler.program import Program
 from tessella.compiler.steps import RESULT_BUFFER, Check, HostStep
+from tessella.devices.array import Array, Layout
+from tessella.devices.host import Watch
+from tessella.devices.registry import host
+from tessella.devices.table import MAY_STOP
+from tessella.devices.words import CHANGED, is_set
+from tessella.devices.writing import Writing, Written, stored_address
 from tessella.errors import SideEffectError
 from tessella.tensors.tensor import Tensor
 from tessella.transforms.places import Place, is_watchable, may_write_over
@@ -113,7 +114,7 @@ class State:
         head, _, first = program.segments[-1]
         for number, step in enumerate(program.native_steps[first:]):
             if not kept.isdisjoint(step.writes):
-                head[threads.MAY_STOP] = number
+                head[MAY_STOP] = number
                 return
 
     def _sort_outputs(self, kept: set[int]) -> None:
@@ -159,7 +160,7 @@ class State:
         if numbers:
             for number, array in enumerate(numbers, start=len(program.layouts) - len(numbers)):
                 slots[number] = array.address
-        blocks = []
+        blocks, allocate = [], program.device.allocate
         for slot, nbytes in self.free:
             block = allocate(nbytes)
             slots[slot] = block.address
@@ -181,7 +182,7 @@ class State:
         assert self.watch is not None
         assert address is not None
         try:
-            stopped = self.watch.run(threads.quick_address(), address)
+            stopped = self.watch.run(address)
             if stopped == CHANGED:
                 return False
             if stopped:
@@ -357,13 +358,14 @@ class State:
     def _watch_places(self) -> None:
         """Write down what must be as it is when the program begins."""
         flag, places = is_set(self.valid), self.places
-        self.watch = Watch([flag, *[word for p, written in places for word in p.words(written)]])
+        words = [word for p, written in places for word in p.words(written)]
+        self.watch = host().watch([flag, *words])
         if self.program.alone_at is not None:
             return
         words = [word for p, written in places for word in p.words(written, held_by_program=1)]
-        self.watch_of_holder = Watch([flag, *words])
+        self.watch_of_holder = host().watch([flag, *words])
         self.written = frozenset([id(p.array) for p, written in places if written])
-        self.writing = Writing(Taken([*self.written], Array, Written))
+        self.writing = Writing(host().taken([*self.written], Array, Written))
 
     def _point_at_places(self) -> None:
         """Let slots point at what the tensors hold now, inputs and results alike."""

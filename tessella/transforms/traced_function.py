@@ -19,11 +19,11 @@ import numpy as np
 
 from tessella import autodiff, dtypes
 from tessella.autodiff import Leaf
-from tessella.backends.array import Array, Layout, contiguous_layout, from_numpy
-from tessella.backends.cpu.buffers import allocate
 from tessella.blocks import restoring
 from tessella.compiler.many_sizes import Programs
 from tessella.compiler.observe import noted, now
+from tessella.devices.array import Array, Layout, contiguous_layout, from_numpy
+from tessella.devices.registry import host
 from tessella.dtypes import DType
 from tessella.errors import SideEffectError
 from tessella.garbage import collector_paused
@@ -505,7 +505,7 @@ def _number_from_outside(trace: Trace, source: Source, value: Any) -> TracedNumb
 
 def number_array(value: float) -> Array:
     """A Python float or int as an input of a program."""
-    block = allocate(8)
+    block = host().allocate(8)
     if type(value) is int:
         ctypes.c_int64.from_address(block.address).value = value
         return Array(block, block.address, _INTEGER_LAYOUT)

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from tessella.devices.registry import current
 from tessella.errors import ArgumentTypeError
 from tessella.transforms.jit import Jitted, jit
-
-if TYPE_CHECKING:
-    from tessella.compiler.tuning import Tuned
 
 
 class Tuning:
     """What `tune` found; print it."""
 
-    def __init__(self, found: list[Tuned]) -> None:
+    def __init__(self, found: list[Any]) -> None:
         self.found = found
 
     def __str__(self) -> str:
@@ -47,19 +45,17 @@ def tune(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Tuning:
     >>> ts.forget_tuning() <= 1
     True
     """
-    from tessella.compiler.lowering.tiled_contraction import watched
-    from tessella.compiler.tuning import forget_recipes, tune_products
-
     if not callable(function):
         raise ArgumentTypeError(
             f"tune: {type(function).__name__} was given; expected a function, and its arguments after it"
         )
     jitted: Jitted[..., Any] = function if isinstance(function, Jitted) else jit(function)
     jitted.forget()
-    forget_recipes()
-    with watched() as products:
+    tuner = current().tuner
+    tuner.forget_recipes()
+    with tuner.watched() as products:
         jitted.graph(*args, **kwargs)
-    found = tune_products(products)
+    found = tuner.tune_products(products)
     jitted.forget()
     return Tuning(found)
 
@@ -71,9 +67,7 @@ def forget_tuning() -> int:
     >>> ts.forget_tuning() >= 0
     True
     """
-    from tessella.compiler.lowering import tuned
-    from tessella.compiler.tuning import forget_recipes
-
-    count = tuned.forget()
-    forget_recipes()
+    tuner = current().tuner
+    count = tuner.forget()
+    tuner.forget_recipes()
     return count

@@ -227,7 +227,7 @@ def test_bad_input_to_profile(file, arguments, message):
 
 
 def test_arithmetic_is_held_against_the_peak_of_its_dtype(monkeypatch):
-    from tessella.backends.cpu import limits
+    from tessella.targets.cpu import limits
 
     peaks = {ts.float32: 2e9, ts.float64: 1e9}
     monkeypatch.setattr(limits, "multiply_adds_per_second", peaks.__getitem__)
@@ -244,7 +244,7 @@ def test_arithmetic_is_held_against_the_peak_of_its_dtype(monkeypatch):
 
 @pytest.mark.parametrize("dtype", [ts.float32, ts.float64])
 def test_the_peak_is_measured_by_multiply_adds(dtype):
-    from tessella.backends.cpu import limits, machine
+    from tessella.targets.cpu import limits, machine
 
     run, operations = limits.multiply_adds(100, dtype)
     assert operations == 2 * limits.CHAINS * 100 * machine.vector_bytes() / dtype.itemsize
@@ -305,7 +305,7 @@ def test_effects_have_no_figures(monkeypatch):
 @pytest.fixture
 def disturbed(monkeypatch):
     """A machine whose limits were measured while somebody else had it: at a ten thousandth."""
-    from tessella.backends.cpu import limits
+    from tessella.targets.cpu import limits
 
     for rate in (limits._peak(ts.float32), limits._copies):
         right = rate()
@@ -335,8 +335,8 @@ def test_a_disturbed_measurement_is_made_again(disturbed):
     ],
 )
 def test_what_is_said_of_the_limit(monkeypatch, flops, nbytes, text):
-    from tessella.backends.cpu import limits, machine
-    from tessella.compiler.explanation import Row
+    from tessella.debug.explanation import Row
+    from tessella.targets.cpu import limits, machine
 
     monkeypatch.setattr(limits, "multiply_adds_per_second", lambda dtype: 1e9)
     monkeypatch.setattr(limits, "bytes_per_second", lambda: 1e9)

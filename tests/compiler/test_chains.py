@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 import tessella as ts
-from tessella.backends.llvm import to_llvm
-from tessella.backends.loops import Kernel, Loop, Pointer, Store, index_variable, load
 from tessella.compiler import fusion
 from tessella.compiler.lowering import fused
+from tessella.loops.llvm import to_llvm
+from tessella.loops.nest import Kernel, Loop, Pointer, Store, index_variable, load
 from tessella.scalar.expression import variable
 from tessella.scalar.mathematics import tanh as math_tanh
 

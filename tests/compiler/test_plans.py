@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 import tessella as ts
-from tessella.compiler import tuning
-from tessella.compiler.lowering import contraction
 from tessella.nn import functional as F
+from tessella.targets.cpu import tuning
+from tessella.targets.cpu.lowering import contraction
 
 
 @pytest.mark.parametrize(

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 
 import tessella as ts
-from tessella.backends.products import WINDOWS
-from tessella.compiler import tuning
-from tessella.compiler.lowering import blocking, tiled_contraction
 from tessella.nn import functional as F
+from tessella.targets.cpu import tuning
+from tessella.targets.cpu.lowering import blocking, tiled_contraction
+from tessella.targets.cpu.products import WINDOWS
 
 
 def images(*shape, dtype=ts.float32):

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 import tessella as ts
-from tessella.backends.array import from_numpy, to_numpy
 from tessella.compiler import backend, run
+from tessella.devices.array import from_numpy, to_numpy
 from tessella.dtypes import as_dtype
 from tessella.primitives import ALL
 from tessella.primitives.base import Spec

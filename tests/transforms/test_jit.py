@@ -567,7 +567,7 @@ def test_a_child_process_can_go_on():
 
 
 def test_results_do_not_depend_on_the_number_of_threads():
-    from tessella.backends.cpu import threads
+    from tessella.targets.cpu import threads
 
     def f(x):
         return F.softmax(x, -1).sum(axis=0), (x * x).mean(), F.layer_norm(x, 1000)

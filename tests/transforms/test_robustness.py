@@ -13,8 +13,8 @@ import pytest
 
 import tessella as ts
 from tessella import autodiff, errors, files, nn, optim
-from tessella.backends.cpu import cache, engine, threads
 from tessella.nn import functional as F
+from tessella.targets.cpu import cache, engine, threads
 
 
 def network():
@@ -89,9 +89,9 @@ def test_an_interruption_while_tracing(name, monkeypatch):
 def test_an_interruption_while_compiling(place, at, monkeypatch, tmp_path):
     monkeypatch.setenv("TESSELLA_CACHE_DIR", str(tmp_path))
     monkeypatch.setattr(engine, "_compiled", {})  # as in a new process
-    from tessella.compiler import machine_code
+    from tessella.targets.cpu import kernels
 
-    machine_code.address_of.cache_clear()
+    kernels.address_of.cache_clear()
     owner, name = {
         "_optimise": (engine, "_optimise"), "_link": (engine, "_link"),
         "cache.store": (cache, "store"), "cache.replace": (os, "replace"),
@@ -118,7 +118,7 @@ def test_an_interruption_while_compiling(place, at, monkeypatch, tmp_path):
         assert cache.load(entry.stem) is not None
     losses = [step(ts.ones((2, 4))).item() for _ in range(3)]
     np.testing.assert_allclose(losses, expected_losses(3), rtol=1e-5)
-    machine_code.address_of.cache_clear()
+    kernels.address_of.cache_clear()
 
 
 def test_an_interruption_between_call_and_bookkeeping(monkeypatch):

@@ -8,8 +8,9 @@ import pytest
 
 import tessella as ts
 from tessella import errors, nn, optim
-from tessella.backends.cpu import buffers, watch
+from tessella.devices import words
 from tessella.nn import functional as F
+from tessella.targets.cpu import buffers, watch
 from tessella.transforms import places, state
 
 
@@ -453,10 +454,10 @@ def test_the_interpreter_counts_references_as_we_do():
 )
 def test_the_words_of_objects_say_so_too():
     """If this fails, the interpreter keeps its counts elsewhere: programs then ask in Python, and are slower."""
-    assert watch.is_possible((Holder, "held"))
+    assert words.is_possible((Holder, "held"))
     first, second = Holder(), Holder()
     first.held, second.held = object(), object()
-    watched = watch.Watch([watch.refers(first, "held", first.held), watch.held(first.held, 1)])
+    watched = watch.Watch([words.refers(first, "held", first.held), words.held(first.held, 1)])
     assert watched.holds()
     other = first.held
     assert not watched.holds()
@@ -480,8 +481,8 @@ def test_an_interpreter_that_counts_in_other_words_is_asked_in_python(monkeypatc
         def from_address(cls, address):
             return cls()
 
-    monkeypatch.setattr(watch.ctypes, "c_int64", Elsewhere)
-    assert not watch._counts_are_words.__wrapped__()
+    monkeypatch.setattr(words.ctypes, "c_int64", Elsewhere)
+    assert not words._counts_are_words.__wrapped__()
 
 
 @pytest.mark.parametrize("chosen", ["1", "0", None])
@@ -508,7 +509,6 @@ def test_without_counting_nobody_reads_counts(monkeypatch):
         monkeypatch.setattr(module, "may_write_over", lambda: False)
     monkeypatch.setattr(places, "getrefcount", None)
     monkeypatch.setattr(watch, "Watch", None)
-    monkeypatch.setattr(state, "Watch", None)
     model, step = training()
     _, same_step = training()
     compiled = ts.jit(step)

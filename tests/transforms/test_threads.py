@@ -8,8 +8,8 @@ import pytest
 
 import tessella as ts
 from tessella import nn
-from tessella.backends import writing
-from tessella.backends.array import Array
+from tessella.devices import writing
+from tessella.devices.array import Array
 from tessella.transforms import state
 
 SIZE = 300_000

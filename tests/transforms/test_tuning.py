@@ -8,10 +8,9 @@ import numpy as np
 import pytest
 
 import tessella as ts
-from tessella.backends.cpu import threads
-from tessella.compiler import tuning
-from tessella.compiler.lowering import blocking, tiled_contraction, tuned
 from tessella.errors import ArgumentTypeError
+from tessella.targets.cpu import threads, tuning
+from tessella.targets.cpu.lowering import blocking, tiled_contraction, tuned
 
 
 @pytest.fixture(autouse=True)
@@ -68,7 +67,7 @@ def test_what_was_found_is_used_by_later_processes(own_folder):
     assert blocking.choose(problem) == blocking.cut(problem, wanted)
     assert blocking.choose(problem).block == 44  # three even blocks of 130
     code = (
-        "import tessella as ts\nfrom tessella.compiler.lowering import tiled_contraction as t\n"
+        "import tessella as ts\nfrom tessella.targets.cpu.lowering import tiled_contraction as t\n"
         "with t.watched() as found: ts.ones((100, 130)) @ ts.ones((130, 120))\n"
         "print(t._Schedule(*found[0].operands(), found[0].groups, None).blocking.block)"
     )

@@ -1,7 +1,8 @@
-"""How each family of primitives runs on the CPU: views cost nothing, the rest are kernels.
+"""How each family of primitives runs, on any device: views cost nothing, the rest are kernels.
 
 A lowering is given the primitive, the layouts of its operands and the result's shape and dtype, and
-gives a `Recipe`: the native calls that compute the result; or a `View`.
+gives a `Recipe`: the native calls that compute the result; or a `View`. What a device lowers in its own way is in
+its table (`Device.lowerings`).
 """
 
 from __future__ import annotations
@@ -9,18 +10,19 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from tessella.backends.array import Layout
 from tessella.compiler.lowering import (
-    contraction,
     elementwise,
     indexing,
     movement,
+    plain_contraction,
     random,
     reduce,
     scan,
     views,
 )
 from tessella.compiler.recipe import Recipe, View
+from tessella.devices.array import Layout
+from tessella.devices.device import Device
 from tessella.errors import MissingRuleError
 from tessella.primitives.barrier import Barrier
 from tessella.primitives.base import Primitive, Spec
@@ -59,7 +61,7 @@ KERNELS: dict[type[Primitive], Callable[[Any, list[Layout], Spec], Recipe]] = {
     Concatenate: movement.concatenate,
     UpdateSlice: movement.update_slice,
     Fold: movement.fold,
-    Contraction: contraction.lower,
+    Contraction: plain_contraction.lower,
     Gather: indexing.gather,
     Scatter: indexing.scatter,
     Scan: scan.lower,
@@ -75,18 +77,30 @@ def lower_view(primitive: Primitive, layouts: list[Layout], result: Spec) -> Vie
     return None if rule is None else rule(primitive, layouts, result)
 
 
-def lower(primitive: Primitive, layouts: list[Layout], result: Spec) -> Recipe | View:
-    """The recipe of a primitive on the CPU.
+def lowering_of(
+    primitive: Primitive, device: Device
+) -> Callable[[Any, list[Layout], Spec], Recipe]:
+    """What lowers the family of a primitive on a device.
+
+    Raises:
+        MissingRuleError: nothing does.
+    """
+    for kind in type(primitive).__mro__:
+        found = device.lowerings.get(kind) or KERNELS.get(kind)
+        if found is not None:
+            return found
+    raise MissingRuleError(
+        f"{primitive.name} has no lowering; add its family to tessella/compiler/lowering"
+    )
+
+
+def lower(
+    primitive: Primitive, layouts: list[Layout], result: Spec, device: Device
+) -> Recipe | View:
+    """The recipe of a primitive on a device.
 
     Raises:
         MissingRuleError: its family has no lowering.
     """
     view = lower_view(primitive, layouts, result)
-    if view is not None:
-        return view
-    for kind in type(primitive).__mro__:
-        if kind in KERNELS:
-            return KERNELS[kind](primitive, layouts, result)
-    raise MissingRuleError(
-        f"{primitive.name} has no lowering; add its family to tessella/compiler/lowering"
-    )
+    return lowering_of(primitive, device)(primitive, layouts, result) if view is None else view

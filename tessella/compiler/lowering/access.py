@@ -12,15 +12,15 @@ from collections.abc import Callable, Generator, Iterator, Sequence
 from typing import Any, NamedTuple
 
 from tessella import dtypes
-from tessella.backends.array import Layout
-from tessella.backends.loops import (
-    index_constant,
-)
 from tessella.compiler import index as maps
 from tessella.compiler.index import Dim, Index, Part
 from tessella.compiler.lowering.elementwise import value_of
+from tessella.devices.array import Layout
 from tessella.dtypes import DType
 from tessella.errors import MissingRuleError
+from tessella.loops.nest import (
+    index_constant,
+)
 from tessella.primitives.base import Shape
 from tessella.primitives.elementwise import Elementwise
 from tessella.primitives.fused import Fused

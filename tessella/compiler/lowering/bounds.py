@@ -5,8 +5,11 @@ from __future__ import annotations
 import functools
 
 from tessella import dtypes
-from tessella.backends.array import Layout, contiguous_layout
-from tessella.backends.loops import (
+from tessella.compiler.lowering.kernels import decode, dot, sizes, values
+from tessella.compiler.recipe import RESULT, Call, Place, Recipe
+from tessella.devices.array import Layout, contiguous_layout
+from tessella.dtypes import DType
+from tessella.loops.nest import (
     Carried,
     Combine,
     Kernel,
@@ -17,9 +20,6 @@ from tessella.backends.loops import (
     index_variable,
     load,
 )
-from tessella.compiler.lowering.kernels import decode, dot, sizes, values
-from tessella.compiler.recipe import RESULT, Call, Place, Recipe
-from tessella.dtypes import DType
 from tessella.primitives.indexing import Limits
 from tessella.scalar import operators
 from tessella.scalar.expression import Expression, constant, variable

@@ -6,16 +6,6 @@ import functools
 import math
 from collections.abc import Sequence
 
-from tessella.backends.array import Layout, contiguous_layout
-from tessella.backends.loops import (
-    Kernel,
-    Loop,
-    Pointer,
-    Store,
-    index_constant,
-    index_variable,
-    load,
-)
 from tessella.compiler.lowering.kernels import (
     Dimension,
     call,
@@ -28,9 +18,18 @@ from tessella.compiler.lowering.kernels import (
     values,
 )
 from tessella.compiler.lowering.views import broadcast_strides
-from tessella.compiler.machine_code import MOST_KERNELS
-from tessella.compiler.recipe import RESULT, Call, Recipe
+from tessella.compiler.recipe import MOST_KERNELS, RESULT, Call, Recipe
+from tessella.devices.array import Layout, contiguous_layout
 from tessella.dtypes import DType
+from tessella.loops.nest import (
+    Kernel,
+    Loop,
+    Pointer,
+    Store,
+    index_constant,
+    index_variable,
+    load,
+)
 from tessella.primitives.base import Spec
 from tessella.primitives.elementwise import Elementwise
 from tessella.scalar.expression import Expression, postorder

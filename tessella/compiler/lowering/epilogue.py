@@ -14,16 +14,14 @@ import struct
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from tessella.backends.array import Layout, row_major
-from tessella.backends.loops import Kernel, Loop, index_constant, index_variable
-from tessella.backends.products import MOST_EPILOGUE_ARGUMENTS
 from tessella.compiler.index import Dim
 from tessella.compiler.lowering.elementwise import safe
 from tessella.compiler.lowering.fused import Nest, structure
 from tessella.compiler.lowering.kernels import decode
 from tessella.compiler.lowering.spaces import Loops
-from tessella.compiler.machine_code import MOST_KERNELS
-from tessella.compiler.recipe import Blocks
+from tessella.compiler.recipe import MOST_KERNELS, Blocks
+from tessella.devices.array import Layout, row_major
+from tessella.loops.nest import Kernel, Loop, index_constant, index_variable
 from tessella.primitives.fused import Fused
 from tessella.scalar import operators
 from tessella.scalar.expression import Expression
@@ -108,7 +106,7 @@ class _BlockNest(Nest):
         self.chunks = 1
         body = self._block()
         names = list(self.number.names.values())
-        if len(self.inputs) + len(outputs) + len(names) > MOST_EPILOGUE_ARGUMENTS:
+        if len(self.inputs) + len(outputs) + len(names) > self.blocks.most_arguments:
             return None
         dynamic = tuple(index_variable(name) for name in ("batch", "column_from", "column_to"))
         kernel = Kernel(

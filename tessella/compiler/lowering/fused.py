@@ -21,20 +21,6 @@ import math
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from tessella.backends.array import Layout, contiguous_layout
-from tessella.backends.loops import (
-    Carried,
-    Combine,
-    Fetch,
-    Kernel,
-    Loop,
-    Pointer,
-    Statement,
-    Store,
-    index_constant,
-    index_variable,
-    load,
-)
 from tessella.compiler import index as maps
 from tessella.compiler.index import Dim, Index, Part
 from tessella.compiler.lowering.access import (
@@ -48,8 +34,21 @@ from tessella.compiler.lowering.kernels import call, decode, lanes_for
 from tessella.compiler.lowering.passes import Pass, Plan, splits
 from tessella.compiler.lowering.reduce import CHUNK, MOST_CHUNKS, NARROW, second_stage
 from tessella.compiler.lowering.spaces import Loops, Numbers
-from tessella.compiler.machine_code import MOST_KERNELS
-from tessella.compiler.recipe import FusedRecipe
+from tessella.compiler.recipe import MOST_KERNELS, FusedRecipe
+from tessella.devices.array import Layout, contiguous_layout
+from tessella.loops.nest import (
+    Carried,
+    Combine,
+    Fetch,
+    Kernel,
+    Loop,
+    Pointer,
+    Statement,
+    Store,
+    index_constant,
+    index_variable,
+    load,
+)
 from tessella.primitives.base import size_of
 from tessella.primitives.fused import Fused, Origin
 from tessella.primitives.graph import Node, Value

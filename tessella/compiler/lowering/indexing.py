@@ -5,8 +5,6 @@ from __future__ import annotations
 import functools
 from collections.abc import Sequence
 
-from tessella.backends.array import Layout, contiguous_layout
-from tessella.backends.loops import Kernel, Loop, Pointer, Store, index_variable, load
 from tessella.compiler.lowering.kernels import (
     Dimension,
     call,
@@ -20,7 +18,9 @@ from tessella.compiler.lowering.kernels import (
 from tessella.compiler.lowering.movement import copy
 from tessella.compiler.lowering.views import broadcast_strides
 from tessella.compiler.recipe import RESULT, Bound, Recipe, View
+from tessella.devices.array import Layout, contiguous_layout
 from tessella.dtypes import DType
+from tessella.loops.nest import Kernel, Loop, Pointer, Store, index_variable, load
 from tessella.primitives.base import Spec, broadcast_shapes, size_of
 from tessella.primitives.indexing import Gather, InRange, Scatter, limits_of
 from tessella.scalar import operators

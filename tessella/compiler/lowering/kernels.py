@@ -6,9 +6,9 @@ import struct
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from tessella.backends.loops import LOAD, Kernel, index_constant, index_variable
 from tessella.compiler.recipe import Call, Place
 from tessella.dtypes import DType
+from tessella.loops.nest import LOAD, Kernel, index_constant, index_variable
 from tessella.scalar import operators
 from tessella.scalar.expression import Expression
 from tessella.scalar.precision import core

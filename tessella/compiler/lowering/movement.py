@@ -5,17 +5,6 @@ from __future__ import annotations
 import functools
 
 from tessella import dtypes
-from tessella.backends.array import Layout, contiguous_layout, layout_of
-from tessella.backends.loops import (
-    Carried,
-    Kernel,
-    Loop,
-    Pointer,
-    Store,
-    index_constant,
-    index_variable,
-    load,
-)
 from tessella.compiler.lowering import elementwise
 from tessella.compiler.lowering.kernels import (
     Dimension,
@@ -27,9 +16,19 @@ from tessella.compiler.lowering.kernels import (
     sizes,
     values,
 )
-from tessella.compiler.machine_code import MOST_KERNELS
-from tessella.compiler.recipe import RESULT, Call, Place, Recipe
+from tessella.compiler.recipe import MOST_KERNELS, RESULT, Call, Place, Recipe
+from tessella.devices.array import Layout, contiguous_layout, layout_of
 from tessella.dtypes import DType, compute_dtype
+from tessella.loops.nest import (
+    Carried,
+    Kernel,
+    Loop,
+    Pointer,
+    Store,
+    index_constant,
+    index_variable,
+    load,
+)
 from tessella.primitives.base import Spec
 from tessella.primitives.elementwise import Elementwise
 from tessella.primitives.generate import Full

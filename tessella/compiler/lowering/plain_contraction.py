@@ -8,18 +8,6 @@ import math
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from tessella.backends.array import Layout, contiguous_layout, row_major
-from tessella.backends.loops import (
-    Carried,
-    Combine,
-    Kernel,
-    Loop,
-    Pointer,
-    Store,
-    index_constant,
-    index_variable,
-    load,
-)
 from tessella.compiler.lowering.kernels import (
     Dimension,
     call,
@@ -33,7 +21,19 @@ from tessella.compiler.lowering.kernels import (
 )
 from tessella.compiler.lowering.movement import filled
 from tessella.compiler.recipe import RESULT, Recipe, Role
+from tessella.devices.array import Layout, contiguous_layout, row_major
 from tessella.dtypes import DType, compute_dtype
+from tessella.loops.nest import (
+    Carried,
+    Combine,
+    Kernel,
+    Loop,
+    Pointer,
+    Store,
+    index_constant,
+    index_variable,
+    load,
+)
 from tessella.primitives.base import Spec
 from tessella.primitives.contraction import Contraction
 from tessella.scalar import operators
@@ -89,7 +89,11 @@ MANY_SUMS = 1 << 14
 NARROW = 8  # columns; vectors go along another axis if that is longer
 
 
-def lower(primitive: Contraction, layouts: list[Layout], result: Spec) -> Recipe:
+def lower(
+    primitive: Contraction, layouts: list[Layout], result: Spec,
+    fixed: tuple[bool, bool] = (False, False),
+) -> Recipe:  # fmt: skip
+    """The recipe of a contraction as loops over its axes; operands that stay the same are read like others."""
     x, y = layouts
     out = contiguous_layout(result.shape, result.dtype)
     if out.size == 0:

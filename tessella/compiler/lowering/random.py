@@ -5,11 +5,11 @@ from __future__ import annotations
 import functools
 
 from tessella import dtypes
-from tessella.backends.array import Layout, contiguous_layout
-from tessella.backends.loops import Kernel, Loop, Pointer, Store, index_variable, load
 from tessella.compiler.lowering.kernels import call, decode, dot, lanes_of, sizes, values
 from tessella.compiler.recipe import RESULT, Recipe
+from tessella.devices.array import Layout, contiguous_layout
 from tessella.dtypes import DType
+from tessella.loops.nest import Kernel, Loop, Pointer, Store, index_variable, load
 from tessella.primitives.base import Spec, size_of
 from tessella.primitives.generate import Iota
 from tessella.primitives.random import RandomBits, threefry

@@ -12,8 +12,20 @@ from __future__ import annotations
 import functools
 from typing import NamedTuple
 
-from tessella.backends.array import Layout, contiguous_layout
-from tessella.backends.loops import (
+from tessella.compiler.lowering.kernels import (
+    Dimension,
+    call,
+    collapse,
+    decode,
+    dot,
+    lanes_of,
+    sizes,
+    values,
+)
+from tessella.compiler.recipe import MOST_KERNELS, RESULT, Call, Recipe
+from tessella.devices.array import Layout, contiguous_layout
+from tessella.dtypes import DType
+from tessella.loops.nest import (
     Carried,
     Combine,
     Kernel,
@@ -25,19 +37,6 @@ from tessella.backends.loops import (
     index_variable,
     load,
 )
-from tessella.compiler.lowering.kernels import (
-    Dimension,
-    call,
-    collapse,
-    decode,
-    dot,
-    lanes_of,
-    sizes,
-    values,
-)
-from tessella.compiler.machine_code import MOST_KERNELS
-from tessella.compiler.recipe import RESULT, Call, Recipe
-from tessella.dtypes import DType
 from tessella.primitives.base import Spec
 from tessella.primitives.monoid import Monoid, Parts, neutral
 from tessella.primitives.reduce import Reduce

@@ -5,8 +5,11 @@ from __future__ import annotations
 import functools
 from typing import Any
 
-from tessella.backends.array import Layout, contiguous_layout
-from tessella.backends.loops import (
+from tessella.compiler.lowering.kernels import call, decode, dot, lanes_of, sizes, values
+from tessella.compiler.recipe import RESULT, Recipe
+from tessella.devices.array import Layout, contiguous_layout
+from tessella.dtypes import DType
+from tessella.loops.nest import (
     Carried,
     Kernel,
     Loop,
@@ -16,9 +19,6 @@ from tessella.backends.loops import (
     index_variable,
     load,
 )
-from tessella.compiler.lowering.kernels import call, decode, dot, lanes_of, sizes, values
-from tessella.compiler.recipe import RESULT, Recipe
-from tessella.dtypes import DType
 from tessella.primitives.base import Spec
 from tessella.primitives.monoid import Monoid, neutral
 from tessella.primitives.scan import Scan

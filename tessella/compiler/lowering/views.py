@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import itertools
 
-from tessella.backends.array import Layout, layout_of, row_major
 from tessella.compiler.recipe import View
+from tessella.devices.array import Layout, layout_of, row_major
 from tessella.primitives.barrier import Barrier
 from tessella.primitives.base import Spec
 from tessella.primitives.movement import Expand, Permute, Reshape, Slice

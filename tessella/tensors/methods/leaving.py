@@ -11,7 +11,7 @@ from tessella import autodiff, dtypes
 from tessella.arguments import public
 from tessella.arguments.kinds import shown
 from tessella.autodiff import Leaf
-from tessella.backends.array import from_numpy
+from tessella.devices.array import from_numpy
 from tessella.dtypes import DType, as_dtype
 from tessella.errors import ArgumentError, ArgumentTypeError, DTypeError, GradientError
 from tessella.names import package

@@ -6,7 +6,7 @@ from typing import Any
 
 from tessella import autodiff, dtypes
 from tessella.autodiff import Leaf, Node
-from tessella.backends.array import Array
+from tessella.devices.array import Array
 from tessella.errors import ArgumentError, ArgumentTypeError, DTypeError, GradientError, ShapeError
 from tessella.tensors.indexing import set_item
 from tessella.tensors.operands import Operand, require

@@ -1,1 +1,0 @@
-"""The loop-nest IR and what turns it into machine code."""

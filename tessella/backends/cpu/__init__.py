@@ -1,1 +1,0 @@
-"""The CPU: machine code, threads, memory and the cache of compiled kernels."""

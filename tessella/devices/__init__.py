@@ -1,0 +1,1 @@
+"""The contract that a device keeps: arrays, their layouts, and who may write into them."""

@@ -1,0 +1,36 @@
+"""The form in which every device is given programs and loops: tables of 8-byte words.
+
+A program is a table of calls. Its head: the steps and how many they are; the patches and how many they are; the
+slots; the processor the caller was last seen on; where times go (of a program that is timed); at how many steps it
+may be stopped; whether it was done; what the device asks for signals. A step is a kernel, its arguments, `total` and
+`chunk` (0: all at once); without a kernel it stops the program if the word its arguments point at is not zero. A
+patch is a place in some step's arguments, a slot, and an offset: before the steps run, slot + offset is written to
+the place.
+
+A loop is a program that is run again and again. Its words: the program's head; how many turns; how many slots
+move between two turns; these slots, each an address and by how much; the head of a program that says whether to go
+on (or 0); where the caller was seen; the byte where it says so; the step that stopped a turn (negative: of that
+program).
+"""
+
+from __future__ import annotations
+
+import ctypes
+from typing import Any
+
+PROCESSOR = 5  # where the caller was seen
+TIMES = 6  # where to write times, if the program is timed
+MAY_STOP = 7  # at how many steps, from the first one, a signal may end the program
+DONE = 8  # whether the last call came to its end
+SIGNALS = 9  # what the device looks for signals with
+HEAD = 10  # words
+LOOP_WORDS, LOOP_STOPPED = 8, 7
+STEP_BYTES = 32  # of a row of the table of steps
+
+
+def head_of(
+    steps: int, count: int, patches: int, patch_count: int, slots: int, signals: int
+) -> Any:
+    """The head of a program, which a signal may end at any step."""
+    words = steps, count, patches, patch_count, slots, -1, 0, count, 0, signals
+    return (ctypes.c_int64 * HEAD)(*words)

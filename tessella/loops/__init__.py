@@ -1,0 +1,1 @@
+"""The language of loop nests, and its translation to LLVM IR for any target."""

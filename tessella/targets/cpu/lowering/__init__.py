@@ -1,0 +1,1 @@
+"""How products and convolutions are lowered for a CPU: packed panels, Winograd, vectors along long sums."""
