@@ -102,13 +102,14 @@ class Results:
         written, read = self._writes_of.get(buffer, []), self._reads_of.get(number, [])
         writers = [self.steps[i] for i in written]
         first = writers[0] if writers else None
-        if not isinstance(first, Step) or not all(
-            step is first
-            or (isinstance(step, Step) and step.epilogue is first.epilogue is not None)
-            for step in writers
-        ):
-            return False  # several writers share a result only as the blocks of one epilogue
-        if any(i > written[0] and i not in written for i in read):
+        if not isinstance(first, Step):
+            return False
+        together = {  # the blocks of one epilogue read and write element by element, too
+            at
+            for at, step in zip(written, writers, strict=True)
+            if isinstance(step, Step) and step.epilogue is first.epilogue is not None
+        }
+        if any(i > written[0] and i not in together for i in read):
             return False
         own = [b for b in first.reads if self._is_input(b, number)]
         if own and first.epilogue is not None and buffer in {b for b, _ in first.places}:
