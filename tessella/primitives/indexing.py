@@ -83,7 +83,9 @@ class Length(NamedTuple):
     length: int
     axis: int = 0
 
-    purpose = "slice"
+    @property
+    def purpose(self) -> str:
+        return "slice"
 
     @property
     def least(self) -> int:

@@ -65,8 +65,9 @@ class _Sums:
             if value.dtype.is_integer and not value.shape:
                 self.numbers[value] = int(to_numpy(array))
         for capture in trace.captures.values():
-            if type(capture.array) is Traced:
-                self.outside[capture.value] = capture.array.value
+            held: object = capture.array
+            if isinstance(held, Traced):
+                self.outside[capture.value] = held.value
 
     def of(self, integer: Tensor | int) -> Sum:
         if not isinstance(integer, Tensor):

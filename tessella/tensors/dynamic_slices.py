@@ -94,7 +94,7 @@ def dynamic_update_slice(x: Tensor, update: Tensor, /, starts: Starts) -> Tensor
         )
     if not any(isinstance(start, Tensor) for start in places):
         begin = [clamped(*of) for of in zip(places, update.shape, x.shape, strict=True)]  # type: ignore[arg-type]
-        return apply(UpdateSlice(tuple(begin), (1,) * x.ndim), (x, update))  # type: ignore[no-any-return]
+        return apply(UpdateSlice(tuple(begin), (1,) * x.ndim), (x, update))
     starting = [start if isinstance(start, Tensor) else asarray(start) for start in places]
     found: Tensor = apply(DynamicUpdateSlice(tuple(range(x.ndim)), 0), (x, update, *starting))
     return found

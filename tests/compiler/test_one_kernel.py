@@ -6,26 +6,9 @@ import numpy as np
 import pytest
 
 import tessella as ts
-from tessella.compiler import eager, observe, pipeline
+from tessella.compiler import eager, pipeline
 from tessella.nn import functional as F
 from tessella.primitives.softmax import LogSoftmax, Softmax
-
-
-@pytest.fixture
-def programs():
-    """The programs that are made."""
-    found = []
-
-    class Witness(observe.Observer):
-        def compiled(self, program):
-            found.append(program)
-
-    eager.forget()
-    before = observe.choice.witnesses
-    observe.choice.set(witnesses=(*before, Witness()))
-    yield found
-    observe.choice.set(witnesses=before)
-    eager.forget()
 
 
 def numbers(*shape, dtype=ts.float32):
