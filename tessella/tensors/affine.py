@@ -17,7 +17,7 @@ from tessella.primitives.movement import Expand, Reshape
 from tessella.tensors.tensor import Tensor
 from tessella.tensors.tracing import Trace, Traced
 
-_mode = autodiff._mode
+_mode = autodiff.mode
 
 
 class Sum(NamedTuple):
