@@ -54,12 +54,20 @@ class Results:
                 fits = buffer.kind == ARENA and whole and location.buffer not in self.taken
                 if not fits or not self._may_share(location.buffer, wanted):
                     location = self._copied(location)
+                self._call_no_threads(location.buffer)
                 self._become_result(location.buffer)
                 self.in_place[self.taken[location.buffer]] = wanted
             elif buffer.kind == ARENA:
                 self._become_result(location.buffer)
             results.append(location)
         return results
+
+    def _call_no_threads(self, buffer: int) -> None:
+        """What is duplicated onto itself, as mostly, is not worth calling threads."""
+        for at in self._writes_of.get(buffer, ()):
+            step = self.steps[at]
+            if isinstance(step, Step) and step.call.duplicates:
+                self.steps[at] = step._replace(call=step.call._replace(chunk=0))
 
     def _note_accesses(self) -> None:
         """Write down which steps write each buffer, and which read each input."""
