@@ -130,6 +130,10 @@ from tessella.tensors.creation import (
     zeros as zeros,
     zeros_like as zeros_like,
 )
+from tessella.tensors.dynamic_slices import (
+    dynamic_slice as dynamic_slice,
+    dynamic_update_slice as dynamic_update_slice,
+)
 from tessella.tensors.einsum import (
     einsum as einsum,
 )

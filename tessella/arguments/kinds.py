@@ -155,6 +155,10 @@ def _flag(value: Any) -> Any:
 _DTYPES = (DType, np.dtype, type, str)
 
 
+def _tensor(value: Any) -> Any:
+    return value if isinstance(value, scope["Tensor"]) else UNFIT
+
+
 def _dtype(value: Any) -> Any:
     return value if value is None or (isinstance(value, _DTYPES) and value != "") else UNFIT
 
@@ -302,6 +306,9 @@ _KINDS: dict[str, Kind] = {
     ),
     "Sequence[int]": _INTEGERS,
     "Sequence[int] | None": _INTEGERS.or_none(),
+    "Starts": Kind(
+        "integers and tensors of one, as a tuple or a list, or one tensor of them", "False", _either(_tensor, _several(_either(_integer, _tensor)))
+    ),
     "Sequence[Sequence[int]]": Kind("pairs of whole numbers", "False", _several(_integers)),
     "DTypeLike": Kind(
         "a dtype, such as ts.float32", "({0} is None or type({0}) is DType)", _dtype, DTypeError

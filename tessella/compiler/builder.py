@@ -244,7 +244,9 @@ class Builder:
                     places.append((scratch[RESULT - 1 - buffer], offset))
                 written = buffer < 0 and _writes(call, number)
                 (writes if written else reads).append(places[-1][0])
-            self._step(Step(call, tuple(places), tuple(reads), tuple(writes), nodes))
+            whole = call.duplicates and places[0][1] == 0
+            in_step = frozenset(reads if whole else ())
+            self._step(Step(call, tuple(places), tuple(reads), tuple(writes), nodes, in_step))
         return result if recipe.shown is None else result._replace(layout=recipe.shown)
 
     def _check(self, bound: Bound, index: Location, node: Node) -> None:

@@ -34,6 +34,7 @@ from tessella.primitives.movement import (
     Slice,
     UpdateSlice,
 )
+from tessella.primitives.random import RandomBits
 from tessella.primitives.reduce import Reduce
 from tessella.primitives.window import Window
 from tessella.scalar.expression import postorder
@@ -46,6 +47,7 @@ MOST_OPERATIONS = 300  # of a group: each is written in two or three loops, and 
 MOST_TRIED = 8  # of the groups that read a value, how many that follow one are looked at
 MOST_INPUTS = 48
 MOST_PIECES = 4  # of a concatenation
+OPERATIONS_OF_BITS = 120  # of Threefry, for each element
 CHEAP = 4  # operations that are rather done again than kept in memory
 SHARED_FROM = 1 << 12  # elements of a value that is worth reading only once
 
@@ -487,6 +489,8 @@ def _made_outside(reads: dict[Value, None], group: Group) -> dict[Value, None]:
 
 def _size(node: Node) -> int:
     """How many operations on numbers a node is for each element of its loops."""
+    if isinstance(node.primitive, RandomBits):
+        return OPERATIONS_OF_BITS
     if not isinstance(node.primitive, Elementwise):
         return 1
     if any(value.dtype.is_complex for value in node.inputs):
@@ -553,6 +557,8 @@ def _space(node: Node) -> tuple[Shape | None, tuple[int, ...]]:
         return node.inputs[0].shape, node.primitive.axes
     if isinstance(node.primitive, Concatenate) and len(node.inputs) > MOST_PIECES:
         return None, ()  # one copy for each piece is better than asking everywhere which one it is
+    if isinstance(node.primitive, RandomBits) and len(node.inputs[0].shape) > 1:
+        return None, ()  # many keys
     if isinstance(node.primitive, MAPS) or unrolls(node):
         return node.output.shape, ()
     return None, ()

@@ -20,6 +20,7 @@ from typing import Any
 from tessella import forking
 from tessella.compiler.builder import Builder
 from tessella.compiler.control import Compile
+from tessella.compiler.copies import write_over_originals
 from tessella.compiler.machine_code import together
 from tessella.compiler.observe import choice, now, stage, visiting
 from tessella.compiler.results import Results, separate
@@ -84,6 +85,7 @@ class Program:
     ) -> None:
         with stage("lower"):
             builder.build()
+            write_over_originals(builder)
         self.buffers, self.steps, self.keep = builder.buffers, builder.steps, builder.keep
         self.where = builder.where
         placed = Results(builder, in_place)

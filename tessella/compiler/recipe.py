@@ -15,7 +15,7 @@ from tessella.sizes import Binding, at
 
 if TYPE_CHECKING:
     from tessella.loops.nest import Kernel
-    from tessella.primitives.indexing import Limits
+    from tessella.primitives.indexing import Length, Limits
 
 MOST_KERNELS = 4096  # of a kind that are remembered: functions of users come and go
 RESULT = -1  # the buffer of the result; operands count from 0, scratch buffers from -2 down
@@ -54,6 +54,7 @@ class Call(NamedTuple):
         completes: whether blocks of the result are final after it, and an epilogue may follow.
         links: words of `numbers` that are to be the addresses of other kernels.
         packs: whether all it does is to pack an operand whole; equal calls need be made only once.
+        duplicates: whether all it does is to copy an operand as it lies, which may be done onto itself.
         role: what it does for its node.
     """
 
@@ -64,6 +65,7 @@ class Call(NamedTuple):
     chunk: int
     completes: bool = False
     packs: bool = False
+    duplicates: bool = False
     links: tuple[tuple[int, Kernel | Native], ...] = ()
     role: Role = Role.WHOLE
 
@@ -94,7 +96,7 @@ class Bound(NamedTuple):
     """An operand that holds indices, and what they may be."""
 
     operand: int
-    limits: Limits
+    limits: Limits | Length
 
 
 class Recipe(NamedTuple):

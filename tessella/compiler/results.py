@@ -54,12 +54,20 @@ class Results:
                 fits = buffer.kind == ARENA and whole and location.buffer not in self.taken
                 if not fits or not self._may_share(location.buffer, wanted):
                     location = self._copied(location)
+                self._call_no_threads(location.buffer)
                 self._become_result(location.buffer)
                 self.in_place[self.taken[location.buffer]] = wanted
             elif buffer.kind == ARENA:
                 self._become_result(location.buffer)
             results.append(location)
         return results
+
+    def _call_no_threads(self, buffer: int) -> None:
+        """What is duplicated onto itself, as mostly, is not worth calling threads."""
+        for at in self._writes_of.get(buffer, ()):
+            step = self.steps[at]
+            if isinstance(step, Step) and step.call.duplicates:
+                self.steps[at] = step._replace(call=step.call._replace(chunk=0))
 
     def _note_accesses(self) -> None:
         """Write down which steps write each buffer, and which read each input."""
@@ -102,13 +110,14 @@ class Results:
         written, read = self._writes_of.get(buffer, []), self._reads_of.get(number, [])
         writers = [self.steps[i] for i in written]
         first = writers[0] if writers else None
-        if not isinstance(first, Step) or not all(
-            step is first
-            or (isinstance(step, Step) and step.epilogue is first.epilogue is not None)
-            for step in writers
-        ):
-            return False  # several writers share a result only as the blocks of one epilogue
-        if any(i > written[0] and i not in written for i in read):
+        if not isinstance(first, Step):
+            return False
+        together = {  # the blocks of one epilogue read and write element by element, too
+            at
+            for at, step in zip(written, writers, strict=True)
+            if isinstance(step, Step) and step.epilogue is first.epilogue is not None
+        }
+        if any(i > written[0] and i not in together for i in read):
             return False
         own = [b for b in first.reads if self._is_input(b, number)]
         if own and first.epilogue is not None and buffer in {b for b, _ in first.places}:

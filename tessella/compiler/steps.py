@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from tessella.compiler.recipe import Call
 from tessella.devices.array import Layout
 from tessella.primitives.graph import Node, Where
-from tessella.primitives.indexing import Limits
+from tessella.primitives.indexing import Length, Limits
 
 if TYPE_CHECKING:
     from tessella.compiler.lowering.epilogue import Epilogue
@@ -66,7 +66,7 @@ class Check(NamedTuple):
 
     place: tuple[int, int]
     node: Node
-    limits: Limits
+    limits: Limits | Length
     indices: Location
 
     @property

@@ -212,8 +212,8 @@ JAX | ts | convert_element_type | `x.astype(dtype)`
 JAX | ts | bitcast_convert_type | not here; NumPy takes tensors: `ts.asarray(x.numpy().view(dtype))`
 JAX | ts | cumlogsumexp | not here; `ts.logsumexp` reduces
 JAX | ts | custom_linear_solve custom_root | not here yet; `ts.custom_vjp` gives a rule of its own
-JAX | ts | dynamic_slice dynamic_slice_in_dim dynamic_index_in_dim | not here yet where the start is traced; `ts.take(x, places, axis=...)` with `start + ts.arange(n)` is
-JAX | ts | dynamic_update_slice dynamic_update_slice_in_dim dynamic_update_index_in_dim | not here yet where the start is traced; `ts.index_copy(x, axis, places, values)` with `start + ts.arange(n)` is
+JAX | ts | dynamic_slice_in_dim dynamic_index_in_dim | `x[:, start:start + n]`, which a traced start may have, or `ts.dynamic_slice`, which moves it so that it fits
+JAX | ts | dynamic_update_slice_in_dim dynamic_update_index_in_dim | `x[:, start:start + n] = values`, which a traced start may have, or `ts.dynamic_update_slice`
 JAX | ts | slice slice_in_dim index_in_dim | `x[start:stop:step]`
 JAX | ts | index_take | `ts.take`
 JAX | ts | erf_inv | `ts.erfinv`

@@ -4,6 +4,8 @@ from tessella.primitives.attention import Attention, AttentionGradient
 from tessella.primitives.barrier import Barrier
 from tessella.primitives.base import Primitive, Sample, Spec
 from tessella.primitives.contraction import Contraction, Geometry
+from tessella.primitives.dropout import Dropout
+from tessella.primitives.dynamic_slice import DynamicSlice, DynamicUpdateSlice
 from tessella.primitives.elementwise import Elementwise, elementwise
 from tessella.primitives.function_reduce import FunctionReduce
 from tessella.primitives.generate import Iota
@@ -48,6 +50,8 @@ ALL = (
     Gather,
     InRange,
     Scatter,
+    DynamicSlice,
+    DynamicUpdateSlice,
     CumulativeSum,
     CumulativeProduct,
     CumulativeMaximum,
@@ -56,6 +60,7 @@ ALL = (
     Iota,
     ArgSort,
     NumPyCall,
+    Dropout,
     Softmax,
     LogSoftmax,
     SoftmaxGradient,
@@ -76,6 +81,9 @@ __all__ = [
     "CumulativeMinimum",
     "CumulativeProduct",
     "CumulativeSum",
+    "Dropout",
+    "DynamicSlice",
+    "DynamicUpdateSlice",
     "Elementwise",
     "Expand",
     "Fold",

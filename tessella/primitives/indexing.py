@@ -72,6 +72,44 @@ class Limits(NamedTuple):
         )
 
 
+class Length(NamedTuple):
+    """What the length of a slice may be that is the same in every call of a function: only that one.
+
+    Args:
+        length: how many elements.
+        axis: of which axis, for messages.
+    """
+
+    length: int
+    axis: int = 0
+
+    @property
+    def purpose(self) -> str:
+        return "slice"
+
+    @property
+    def least(self) -> int:
+        return self.length
+
+    @property
+    def extent(self) -> int:
+        return self.length + 1
+
+    def check(self, lengths: NumPyArray) -> None:
+        """Complain about a length that is another one.
+
+        Raises:
+            IndexingError: there is one.
+        """
+        wrong = lengths[lengths != self.length]
+        if wrong.size:
+            raise IndexingError(
+                f"slice: x[start:stop] along axis {self.axis} has {int(wrong[0])} elements at this call; in a traced "
+                f"function a slice has as many in every call, here {self.length}; keep it within the axis, or take "
+                "ts.dynamic_slice, which moves a slice so that it fits"
+            )
+
+
 def limits_of(axes: tuple[int, ...], shape: Shape) -> tuple[Limits, ...]:
     """What the index arrays of some axes may hold."""
     return tuple(Limits(shape[axis], axis) for axis in axes)
@@ -87,7 +125,7 @@ class InRange(Primitive):
         IndexingError: one does not.
     """
 
-    limits: Limits
+    limits: Limits | Length
 
     def result(self, *inputs: Spec) -> Spec:
         _check(inputs, self.limits.purpose or "index")
@@ -111,6 +149,7 @@ class InRange(Primitive):
         index = np.array([[0, 3], [-4, 1]])
         yield Sample(cls(Limits(4)), (index,), differentiable=False)
         yield Sample(cls(Limits(4, purpose="test")), (abs(index) % 4,), differentiable=False)
+        yield Sample(cls(Length(2)), (np.array([2, 2]),), differentiable=False)
 
 
 @dataclass(frozen=True)

@@ -158,12 +158,21 @@ MINIMUM = Monoid(
 )
 
 
+def _as_bytes(dtype: DType) -> tuple[DType]:
+    """Truths are kept as 0 and 1: vectors of bytes are added to in one step, those of bits are not on every processor."""
+    return (dtypes.uint8,)
+
+
+def _truth(x: Expression, position: Expression) -> Parts:
+    return (operators.convert(operators.convert(x, dtypes.bool_), dtypes.uint8),)
+
+
 ANY = Monoid(
     "any",
     result=_boolean,
-    accumulator=lambda dtype: (dtypes.bool_,),
-    start=lambda dtype: (False,),
-    lift=lambda x, position: (operators.convert(x, dtypes.bool_),),
+    accumulator=_as_bytes,
+    start=lambda dtype: (0,),
+    lift=_truth,
     combine=lambda a, b: (a[0] | b[0],),
     reference=lambda x, axes: np.any(x, axis=axes),
 )
@@ -172,9 +181,9 @@ ANY = Monoid(
 ALL = Monoid(
     "all",
     result=_boolean,
-    accumulator=lambda dtype: (dtypes.bool_,),
-    start=lambda dtype: (True,),
-    lift=lambda x, position: (operators.convert(x, dtypes.bool_),),
+    accumulator=_as_bytes,
+    start=lambda dtype: (1,),
+    lift=_truth,
     combine=lambda a, b: (a[0] & b[0],),
     reference=lambda x, axes: np.all(x, axis=axes),
 )

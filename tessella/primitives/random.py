@@ -21,6 +21,7 @@ from tessella.primitives.generate import Iota
 from tessella.primitives.movement import Concatenate, Slice, move_axis, reshape
 from tessella.scalar.expression import constant
 from tessella.scalar.function import ScalarFunction
+from tessella.scalar.operators import convert
 
 ROTATIONS = ((13, 15, 26, 6), (17, 29, 16, 24))
 PARITY = 0x1BD11BDA
@@ -90,6 +91,14 @@ class RandomBits(Primitive):
         keys = np.arange(24, dtype=np.uint32).reshape(3, 4, 2)
         yield Sample(cls((5, 7)), (keys,), differentiable=False)
         yield Sample(cls((70,)), (np.swapaxes(keys, 0, 1),), differentiable=False)
+
+
+def _unit(bits: Any) -> Any:
+    return convert(bits >> 8, dtypes.float32) * 2.0**-24
+
+
+_unit.makes_expression = True  # type: ignore[attr-defined]
+unit_float32 = Elementwise(ScalarFunction(_unit, "uniform_float32", ("bits",)))  # in [0, 1)
 
 
 # Counters that no draw comes to mark what is made from a key besides its bits.

@@ -26,7 +26,7 @@ from tessella.devices.array import check_shape
 from tessella.dtypes import DType
 from tessella.errors import ArgumentError
 from tessella.primitives.base import Shape
-from tessella.primitives.random import RandomBits, threefry
+from tessella.primitives.random import RandomBits, threefry, unit_float32
 from tessella.scalar import operators
 from tessella.scalar.function import ScalarFunction
 from tessella.tensors.creation import asarray
@@ -123,7 +123,7 @@ class Generator:
         if dtype is dtypes.float64:
             return _unit_float64(self.bits(shape), self.bits(shape))
         if dtype is dtypes.float32:
-            return _unit_float32(self.bits(shape))
+            return apply(unit_float32, (self.bits(shape),))
         digits = digits_of(dtype)
         return (self.bits(shape) >> (32 - digits)).astype(dtype) * 2.0**-digits
 
@@ -181,13 +181,6 @@ def _require_number(function: str, argument: str, value: Any, least: float) -> N
 def _expression(name: str, function: Any, *parameters: str) -> Any:
     function.makes_expression = True
     return zip_with(ScalarFunction(function, name, parameters))
-
-
-_unit_float32 = _expression(
-    "uniform_float32",
-    lambda bits: operators.convert(bits >> 8, dtypes.float32) * 2.0**-24,
-    "bits",
-)
 
 
 _unit_float64 = _expression(

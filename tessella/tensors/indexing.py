@@ -26,10 +26,17 @@ from tessella.primitives.base import (
     normalise_axis,
     same_shape,
 )
-from tessella.primitives.indexing import Gather, Scatter
+from tessella.primitives.indexing import Gather, InRange, Limits, Scatter
 from tessella.primitives.movement import Reshape, Slice, UpdateSlice
 from tessella.sizes import INTEGERS, Size, is_symbolic
 from tessella.tensors.creation import arange, asarray
+from tessella.tensors.dynamic_slices import (
+    Range,
+    begins_unknown,
+    take_ranges,
+    traced_range,
+    write_ranges,
+)
 from tessella.tensors.elementwise import where
 from tessella.tensors.manipulation import broadcast_to, expand_dims, moveaxis, reshape
 from tessella.tensors.operands import operand
@@ -58,6 +65,9 @@ def get_item(x: Tensor, key: Any) -> Tensor:
         read = getattr(type(entry), "__tessella_read__", None)
         if read is not None:
             return read(x, key)
+        if begins_unknown(entry):
+            ranges, rest = _split_ranges(x, key)
+            return get_item(take_ranges(x, ranges), rest)
     if x.dtype is not dtypes.bool_ and isinstance(key, Tensor) and key.dtype.is_bool:
         _check_mask(x.shape, key, 0)
     parts = _parse(x.shape, key)
@@ -110,6 +120,17 @@ def _viewed(x: Tensor, steps: tuple[Primitive, ...]) -> Tensor:
 
 def _parse(shape: Shape, key: Any) -> list[_Part]:
     """One part for every axis and new axis."""
+    parts: list[_Part] = []
+    axis = 0
+    for entry in _entries(shape, key):
+        found = _part(shape, entry, axis)
+        parts += found
+        axis += _axes_used(entry)
+    return parts
+
+
+def _entries(shape: Shape, key: Any) -> list[Any]:
+    """What is said of every axis and new axis."""
     entries = list(key) if isinstance(key, tuple) else [key]
     entries = [_normalised(entry) for entry in entries]
     used = sum(_axes_used(entry) for entry in entries)
@@ -122,14 +143,37 @@ def _parse(shape: Shape, key: Any) -> list[_Part]:
         )
     fill = [slice(None)] * (len(shape) - used)
     place = dots[0] if dots else len(entries)
-    entries = entries[:place] + fill + entries[place + bool(dots) :]
-    parts: list[_Part] = []
+    return entries[:place] + fill + entries[place + bool(dots) :]
+
+
+def _split_ranges(x: Tensor, key: Any, places: bool = False) -> tuple[list[Range], tuple[Any, ...]]:
+    """The slices that begin at traced integers, and the index of what is left to be done in them.
+
+    Args:
+        places: whether single places that are traced integers are such slices too, if no index is an array.
+    """
+    entries = _entries(x.shape, key)
+    places = places and not any(_is_array(entry) for entry in entries)
+    ranges: list[Range] = []
+    rest: list[Any] = []
     axis = 0
     for entry in entries:
-        found = _part(shape, entry, axis)
-        parts += found
+        if begins_unknown(entry):
+            ranges.append(traced_range(entry, x.shape[axis], axis))
+            rest.append(slice(None, None, ranges[-1].step))
+        elif places and isinstance(entry, Tensor):
+            safe = apply(InRange(Limits(x.shape[axis], axis)), (entry,))
+            ranges.append(Range(axis, safe, 1, 1))
+            rest.append(0)
+        else:
+            rest.append(entry)
         axis += _axes_used(entry)
-    return parts
+    return ranges, tuple(rest)
+
+
+def _is_array(entry: Any) -> bool:
+    """Whether an entry is not one place only, nor a range."""
+    return isinstance(entry, Tensor) and not (entry.ndim == 0 and entry.dtype.is_integer)
 
 
 def _normalised(entry: Any) -> Any:
@@ -295,15 +339,36 @@ def set_item(x: Tensor, key: Any, value: Any) -> Tensor:
     mask = _unknown_mask(key)
     if mask is not None and updates.ndim <= x.ndim - mask.ndim:
         return _where_masked(x, mask, updates)
+    ranges, rest = _split_ranges(x, key, places=True) if is_traced() else ([], ())
+    if ranges:
+        return _written_at(x, ranges, rest, updates)
     parts = _parse(x.shape, key)
     if any(part.kind == "array" for part in parts):
         scattered = _scattered(x, parts, updates)
         return scattered if same_shape(scattered.shape, x.shape) else reshape(scattered, x.shape)
     axes = [part for part in parts if part.kind != "new"]
-    shape = tuple(1 if p.kind == "new" else p.size for p in parts if p.kind != "integer")
-    region = reshape(_broadcast(updates, shape), tuple(part.size for part in axes))
     starts, steps = tuple(p.start for p in axes), tuple(p.step for p in axes)
-    return apply(UpdateSlice(starts, steps), (x, region))
+    return apply(UpdateSlice(starts, steps), (x, _region(parts, updates)))
+
+
+def _region(parts: list[_Part], updates: Tensor) -> Tensor:
+    """The updates with the axes of what they are written into."""
+    shape = tuple(1 if p.kind == "new" else p.size for p in parts if p.kind != "integer")
+    return reshape(_broadcast(updates, shape), tuple(p.size for p in parts if p.kind != "new"))
+
+
+def _written_at(x: Tensor, ranges: list[Range], rest: tuple[Any, ...], updates: Tensor) -> Tensor:
+    """x with updates in a part of what begins at traced integers, or in all of it."""
+    sizes = list(x.shape)
+    for found in ranges:
+        sizes[found.axis] = found.span
+    parts = _parse(tuple(sizes), rest)
+    axes = [part for part in parts if part.kind != "new"]
+    if all(
+        p.kind != "array" and p.step == 1 and p.size == n for p, n in zip(axes, sizes, strict=True)
+    ):
+        return write_ranges(x, ranges, _region(parts, updates))
+    return write_ranges(x, ranges, set_item(take_ranges(x, ranges), rest, updates))
 
 
 def _unknown_mask(key: Any) -> Tensor | None:

@@ -6,26 +6,11 @@ import numpy as np
 import pytest
 
 import tessella as ts
-from tessella.compiler import eager, observe, pipeline
+from tessella.compiler import eager, pipeline
 from tessella.nn import functional as F
+from tessella.primitives.random import RandomBits
 from tessella.primitives.softmax import LogSoftmax, Softmax
-
-
-@pytest.fixture
-def programs():
-    """The programs that are made."""
-    found = []
-
-    class Witness(observe.Observer):
-        def compiled(self, program):
-            found.append(program)
-
-    eager.forget()
-    before = observe.choice.witnesses
-    observe.choice.set(witnesses=(*before, Witness()))
-    yield found
-    observe.choice.set(witnesses=before)
-    eager.forget()
+from tessella.tensors.generator import default
 
 
 def numbers(*shape, dtype=ts.float32):
@@ -113,3 +98,57 @@ def test_an_interrupted_compilation_leaves_nothing(monkeypatch):
         F.softmax(x, 1)
     monkeypatch.undo()
     np.testing.assert_allclose(F.softmax(x, 1).numpy().sum(1), np.ones(7), rtol=1e-6)
+
+
+def dropped_by_steps(x, key, p):
+    """Dropout as it is written, in three operations."""
+    uniform = (RandomBits(x.shape)(key) >> 8).astype(ts.float32) * 2.0**-24
+    limit, scale = ts.asarray(p, dtype=x.dtype), ts.asarray(1 / (1 - p), dtype=x.dtype)
+    return ts.where(uniform < limit, ts.zeros_like(x), x * scale)
+
+
+@pytest.mark.parametrize("dtype", [ts.float32, ts.float64, ts.float16])
+def test_dropout_is_one_native_call(programs, dtype):
+    """It draws the numbers that its steps draw, and for the gradient the same ones again."""
+    x = numbers(30, 50, dtype=dtype).requires_grad_()
+    ts.manual_seed(5)
+    key = default.key()
+    expected = dropped_by_steps(x.detach(), key, 0.3).numpy()
+    ts.manual_seed(5)
+    found = F.dropout(x, 0.3)
+    np.testing.assert_array_equal(found.numpy(), expected)
+    (program,) = programs
+    assert len(program.native_steps) == 1
+    found.sum().backward()
+    kept = expected != 0
+    np.testing.assert_array_equal(x.grad.numpy() != 0, kept)
+    np.testing.assert_allclose(x.grad.numpy()[kept], 1 / 0.7, rtol=1e-3)
+    assert len(programs) <= 2  # the gradient may lie otherwise
+
+
+def test_dropout_compiled_is_one_kernel_with_its_neighbours(programs):
+    x = numbers(30, 50)
+    function = lambda x: ts.relu(F.dropout(x, 0.3) + 1.0)  # noqa: E731
+    ts.manual_seed(6)
+    expected = function(x).numpy()
+    programs.clear()
+    ts.manual_seed(6)
+    np.testing.assert_array_equal(ts.jit(function)(x).numpy(), expected)
+    (program,) = programs
+    (name,) = [step.name for step in program.native_steps if "RandomBits" in step.name]
+    assert name.endswith("dropout_add_relu")
+
+
+def test_examples_draw_their_own_or_the_same():
+    x = ts.ones((6, 40))
+    for randomness, several in (("different", True), ("same", False)):
+        ts.manual_seed(7)
+        found = ts.vmap(lambda row: F.dropout(row, 0.5), randomness=randomness)(x).numpy()
+        assert (len({row.tobytes() for row in found}) > 1) is several
+        for compiled in (False, True):
+            gradient = ts.vmap(
+                ts.grad(lambda row: (F.dropout(row, 0.5) * 3).sum()), randomness=randomness
+            )
+            gradient = ts.jit(gradient) if compiled else gradient
+            ts.manual_seed(7)
+            np.testing.assert_array_equal(gradient(x).numpy(), 3 * found)

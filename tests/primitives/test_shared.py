@@ -61,6 +61,7 @@ def test_equal_primitives_run_by_one_plan():
 
 
 def test_forgotten_plans_are_made_again():
+    eager.forget()
     x = ts.ones((2, 3))
     reduce = Reduce(SUM, (0,))
     reduce(x)

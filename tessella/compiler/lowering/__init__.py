@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 from tessella.compiler.lowering import (
+    dynamic_slice,
     elementwise,
     indexing,
     movement,
@@ -27,6 +28,7 @@ from tessella.errors import MissingRuleError
 from tessella.primitives.barrier import Barrier
 from tessella.primitives.base import Primitive, Spec
 from tessella.primitives.contraction import Contraction
+from tessella.primitives.dynamic_slice import DynamicSlice, DynamicUpdateSlice
 from tessella.primitives.elementwise import Elementwise
 from tessella.primitives.generate import Full, Iota
 from tessella.primitives.indexing import Gather, InRange, Scatter
@@ -64,6 +66,8 @@ KERNELS: dict[type[Primitive], Callable[[Any, list[Layout], Spec], Recipe]] = {
     Contraction: plain_contraction.lower,
     Gather: indexing.gather,
     Scatter: indexing.scatter,
+    DynamicSlice: dynamic_slice.read,
+    DynamicUpdateSlice: dynamic_slice.write,
     Scan: scan.lower,
     RandomBits: random.bits,
     Iota: random.iota,

@@ -15,6 +15,7 @@ from tessella import dtypes
 from tessella.compiler import index as maps
 from tessella.compiler.index import Dim, Index, Part
 from tessella.compiler.lowering.elementwise import value_of
+from tessella.compiler.lowering.random import bits_at
 from tessella.devices.array import Layout
 from tessella.dtypes import DType
 from tessella.errors import MissingRuleError
@@ -36,6 +37,7 @@ from tessella.primitives.movement import (
     Slice,
     UpdateSlice,
 )
+from tessella.primitives.random import RandomBits
 from tessella.primitives.reduce import Reduce
 from tessella.primitives.window import Window
 from tessella.scalar import operators
@@ -422,6 +424,13 @@ def cast_parts(parts: Sequence[Expression], kinds: Sequence[DType]) -> tuple[Exp
     return tuple(operators.convert(p, kind) for p, kind in zip(parts, kinds, strict=True))
 
 
+def _random_bits(of: Evaluator, node: Node, where: Where, mask: Mask) -> Steps:
+    (key,) = node.inputs
+    first = yield Element(key, (maps.number(0),), mask)
+    second = yield Element(key, (maps.number(1),), mask)
+    return bits_at(of.number(maps.flatten(where, node.output.shape)), first, second)
+
+
 _RULES: dict[Any, Rule] = {
     Elementwise: _elementwise,
     Reshape: _reshape,
@@ -434,5 +443,6 @@ _RULES: dict[Any, Rule] = {
     UpdateSlice: _update_slice,
     Full: _full,
     Iota: _iota,
+    RandomBits: _random_bits,
 }
 MAPS = tuple(_RULES)

@@ -15,7 +15,7 @@ from tessella.compiler.lowering.kernels import (
     sizes,
     values,
 )
-from tessella.compiler.lowering.movement import copy
+from tessella.compiler.lowering.movement import duplicate
 from tessella.compiler.lowering.views import broadcast_strides
 from tessella.compiler.recipe import RESULT, Bound, Recipe, View
 from tessella.devices.array import Layout, contiguous_layout
@@ -109,12 +109,12 @@ def _gather_kernel(
 def scatter(primitive: Scatter, layouts: list[Layout], result: Spec) -> Recipe:
     """Copy, then write the updates one after the other; what is parallel is the other axes."""
     x, updates, *indices = layouts
-    duplicate = copy(x)
+    whole = duplicate(x)
     out = contiguous_layout(result.shape, result.dtype)
     bounds = _bounds(primitive.axes, x.shape, first=2)
     common = broadcast_shapes([layout.shape for layout in indices], "scatter")
     if updates.size == 0 or out.size == 0:
-        return duplicate._replace(bounds=bounds)
+        return whole._replace(bounds=bounds)
     strides, rest = _split(out, primitive.axes)
     kept = collapse(
         [out.shape[a] for a in rest],
@@ -133,7 +133,7 @@ def scatter(primitive: Scatter, layouts: list[Layout], result: Spec) -> Recipe:
     work = 4 * columns * size_of(common)
     places = (*range(1, len(layouts)), RESULT)
     update = call(kernel, numbers, columns // kept[-1].size, work, *places)
-    return Recipe(out, (*duplicate.calls, update), bounds=bounds)
+    return Recipe(out, (*whole.calls, update), bounds=bounds)
 
 
 @functools.cache

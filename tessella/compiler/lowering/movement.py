@@ -13,12 +13,14 @@ from tessella.compiler.lowering.kernels import (
     decode,
     dot,
     lanes_of,
+    share_of,
     sizes,
     values,
 )
-from tessella.compiler.recipe import MOST_KERNELS, RESULT, Call, Place, Recipe
+from tessella.compiler.recipe import MOST_KERNELS, RESULT, Call, Native, Place, Recipe
 from tessella.devices.array import Layout, contiguous_layout, layout_of
 from tessella.dtypes import DType, compute_dtype
+from tessella.loops import duplicating
 from tessella.loops.nest import (
     Carried,
     Kernel,
@@ -48,6 +50,18 @@ def copy(layout: Layout) -> Recipe:
         return copy(pairs)._replace(shown=contiguous_layout(layout.shape, layout.dtype))
     identity = Elementwise(cast_function(layout.dtype))
     return elementwise.lower(identity, [layout], Spec(layout.shape, layout.dtype))
+
+
+def duplicate(layout: Layout) -> Recipe:
+    """Copy an array, to write over a part of it. Where the copy takes the array's own place, nothing is done."""
+    if not layout.contiguous or layout.size == 0:
+        return copy(layout)
+    kernel = Native(duplicating.NAME, duplicating.TEXT)
+    nbytes = layout.nbytes
+    only = Call(
+        kernel, (Place(0), Place(RESULT)), b"", nbytes, share_of(nbytes, nbytes), duplicates=True
+    )
+    return Recipe(contiguous_layout(layout.shape, layout.dtype), (only,))
 
 
 def filled(out: Layout, value: float) -> Recipe:
@@ -157,14 +171,14 @@ def concatenate(primitive: Concatenate, layouts: list[Layout], result: Spec) -> 
 def update_slice(primitive: UpdateSlice, layouts: list[Layout], result: Spec) -> Recipe:
     """Copy the array, then the updates into their place."""
     x, updates = layouts
-    duplicate = copy(x)
+    whole = duplicate(x)
     if updates.size == 0:
-        return duplicate
+        return whole
     out = contiguous_layout(result.shape, result.dtype)
     strides = tuple(a * b for a, b in zip(primitive.steps, out.strides, strict=True))
     start = sum(a * b for a, b in zip(primitive.starts, out.strides, strict=True))
     piece = _copy_into(updates, strides, 1, start * out.dtype.itemsize)
-    return Recipe(out, (*duplicate.calls, piece))
+    return Recipe(out, (*whole.calls, piece))
 
 
 def _copy_into(layout: Layout, target: tuple[int, ...], operand: int, offset: int) -> Call:

@@ -13,6 +13,7 @@ from tessella.primitives.base import Shape, size_of
 from tessella.primitives.elementwise import Elementwise
 from tessella.primitives.fused import Fused
 from tessella.primitives.graph import Node, Value
+from tessella.primitives.random import RandomBits
 from tessella.primitives.reduce import Reduce
 from tessella.scalar.expression import postorder
 from tessella.scalar.precision import core
@@ -98,6 +99,8 @@ class Plan:
     def _is_expensive(self, node: Node) -> bool:
         if size_of(node.output.shape) != size_of(self.fused.space):
             return False
+        if isinstance(node.primitive, RandomBits):
+            return True
         if not isinstance(node.primitive, Elementwise):
             return False
         kinds = tuple(value.dtype for value in node.inputs)

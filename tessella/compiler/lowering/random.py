@@ -36,7 +36,7 @@ def bits(primitive: RandomBits, layouts: list[Layout], result: Spec) -> Recipe:
 def _bits_kernel() -> Kernel:
     key, out = Pointer("key", dtypes.uint32), Pointer("out", dtypes.uint32, written=True)
     i, n, stride = index_variable("i"), index_variable("n"), index_variable("stride")
-    word = _bits_at(i, load(key, 0), load(key, stride))
+    word = bits_at(i, load(key, 0), load(key, stride))
     body = Loop(i, n, (Store(out, i, word),), parallel=True, lanes=lanes_of(dtypes.uint32))
     return Kernel("random_bits", (key, out), (n, stride), (body,))
 
@@ -49,13 +49,13 @@ def _keyed_kernel(rank: int) -> Kernel:
     n, stride = index_variable("n"), index_variable("stride")
     extents, strides = sizes("k", rank), sizes("s", rank)
     place = dot(decode(row, extents), strides)
-    word = _bits_at(i, load(keys, place), load(keys, place + stride))
+    word = bits_at(i, load(keys, place), load(keys, place + stride))
     inside = Loop(i, n, (Store(out, row * n + i, word),), lanes=lanes_of(dtypes.uint32))
     body = Loop(row, None, (inside,), parallel=True)
     return Kernel("random_bits", (keys, out), (n, stride, *extents, *strides), (body,))
 
 
-def _bits_at(i: Expression, first: Expression, second: Expression) -> Expression:
+def bits_at(i: Expression, first: Expression, second: Expression) -> Expression:
     """The bits of element i for a key of two words."""
     low = operators.convert(i, dtypes.uint32)
     high = operators.convert(i >> 32, dtypes.uint32)

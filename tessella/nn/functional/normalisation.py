@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from tessella.arguments import public
 from tessella.arguments.kinds import ShapeLike, shown
+from tessella.dtypes import float32
 from tessella.errors import ArgumentError, ShapeError
 from tessella.nn.functional.checks import check_sizes
-from tessella.scalar.function import ScalarFunction
+from tessella.primitives.dropout import Dropout, drop
 from tessella.sizes import is_greater
 from tessella.tensors.elementwise import zip_with
 from tessella.tensors.generator import default
 from tessella.tensors.manipulation import reshape
-from tessella.tensors.operands import unary
+from tessella.tensors.operands import operand, unary
 from tessella.tensors.statistical import narrowed, widened
-from tessella.tensors.tensor import Tensor
+from tessella.tensors.surroundings import default_float
+from tessella.tensors.tensor import Tensor, apply
 
 
 @public
@@ -116,11 +116,7 @@ def layer_norm(
     return narrowed(result, *operands)
 
 
-def _drop_below(x: Any, uniform: Any, limit: Any, scale: Any) -> Any:
-    return 0.0 if uniform < limit else x * scale
-
-
-_drop = zip_with(ScalarFunction(_drop_below, "dropout"))
+_drop = zip_with(drop.function)
 
 
 @public
@@ -143,6 +139,9 @@ def dropout(x: Tensor, p: float = 0.5, training: bool = True) -> Tensor:
     if p == 1.0:
         nothing: Tensor = _drop(x, 0.0, 1.0, 0.0)
         return nothing
-    uniform = default.uniform(x.shape)
-    result: Tensor = _drop(x, uniform, p, 1.0 / (1.0 - p))
-    return result
+    scale = 1.0 / (1.0 - p)
+    if not x.dtype.is_float or default_float() is not float32:
+        chosen: Tensor = _drop(x, default.uniform(x.shape), p, scale)
+        return chosen
+    kept: Tensor = apply(Dropout(x.shape), (x, default.key(), operand(p, x), operand(scale, x)))
+    return kept

@@ -1,0 +1,22 @@
+"""What tests of programs share."""
+
+import pytest
+
+from tessella.compiler import eager, observe
+
+
+@pytest.fixture
+def programs():
+    """The programs that are made."""
+    found = []
+
+    class Witness(observe.Observer):
+        def compiled(self, program):
+            found.append(program)
+
+    eager.forget()
+    before = observe.choice.witnesses
+    observe.choice.set(witnesses=(*before, Witness()))
+    yield found
+    observe.choice.set(witnesses=before)
+    eager.forget()
