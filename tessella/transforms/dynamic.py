@@ -21,7 +21,8 @@ from tessella.primitives.sized import graph_at
 from tessella.sizes import AT_LEAST, Binding, Scope
 from tessella.tracing.guards import Source
 from tessella.transforms.specialisation import Specialisation
-from tessella.transforms.traced_function import NUMBER_LAYOUT, TracedFunction
+from tessella.transforms.traced_arguments import NUMBER_LAYOUT
+from tessella.transforms.traced_function import TracedFunction
 
 Key: TypeAlias = "tuple[Any, ...]"  # of a call: see `Jitted._flatten`
 _FIRST = 2  # the place of the first leaf in a key

@@ -49,7 +49,8 @@ from tessella.transforms.dynamic import (
     takes_any_names,
 )
 from tessella.transforms.specialisation import Specialisation
-from tessella.transforms.traced_function import TracedFunction, Whole, number_array
+from tessella.transforms.traced_arguments import Whole, number_array
+from tessella.transforms.traced_function import TracedFunction
 from tessella.tree_nodes import become_nodes, key_of
 from tessella.trees import taken_apart
 
@@ -432,7 +433,7 @@ class Jitted(Generic[P, R]):
     def _specialise(self, args: Any, kwargs: Any, given: _Given) -> Specialisation:
         key = given.key
         fitting = [known.guards for known in self.specialisations.get(key, ())]
-        fitting += [f.traced.guards for f in self.families if f.binding(key) is not None]
+        fitting += [f.traced.around.guards for f in self.families if f.binding(key) is not None]
         for guards in fitting[:1]:
             self.changing.note(guards)
         self.traces.append(self._reason(given))

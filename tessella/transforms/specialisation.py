@@ -20,7 +20,8 @@ from tessella.tensors.tracing import ForeignArray
 from tessella.transforms.backward import Backward
 from tessella.transforms.given import change
 from tessella.transforms.recording import Recorded, replay
-from tessella.transforms.traced_function import Again, Output, SizeNumber, TracedFunction
+from tessella.transforms.traced_function import SizeNumber, TracedFunction
+from tessella.transforms.traced_results import Again, Output
 
 
 class Specialisation:
@@ -40,17 +41,18 @@ class Specialisation:
         self.backward = None if traced.backward is None else traced.backward.at(binding)
         kept = self._kept_inputs()
         self.kept = frozenset(number for number in kept if number < traced.count)
-        first = len(self.layouts) + len(traced.other_layouts) - len(traced.numbers)
+        first = len(self.layouts) + len(traced.around.layouts) - len(traced.around.numbers)
         self.numbers = [
-            self._reader(read, first + number in kept) for number, read in enumerate(traced.numbers)
+            self._reader(read, first + number in kept)
+            for number, read in enumerate(traced.around.numbers)
         ]
-        self.returned = [sizes.at(leaf, binding or {}) for leaf in traced.returned]
-        self.looked, self.guards = traced.looked, traced.guards
-        self.structure, self.after = traced.structure, traced.after
+        self.returned = [sizes.at(leaf, binding or {}) for leaf in traced.results.returned]
+        self.looked, self.guards = traced.around.looked, traced.around.guards
+        self.structure, self.after = traced.structure, traced.around.after
         self.has_effects = traced.has_effects
         self.needs_numbers = bool(self.looked) or any(type(x) is Again for x in self.returned)
         self.counts = any(type(leaf) is Again for leaf in self.returned)
-        self.argument_gradients = traced.argument_gradients
+        self.argument_gradients = traced.results.argument_gradients
         single = self.structure.is_leaf() and type(self.returned[0]) is Output
         self.only = self.returned[0].number if single else None
         self.unflatten = _unflatten
@@ -61,7 +63,7 @@ class Specialisation:
         from tessella.transforms.state import State
 
         traced = self.traced
-        layouts = [*self.layouts, *traced.other_layouts]
+        layouts = [*self.layouts, *traced.around.layouts]
         if traced.programs is None or self.binding is None:
             self.program = pipeline.compile(
                 traced.graph, layouts, traced.in_place, traced.fixed, traced.name
@@ -70,15 +72,19 @@ class Specialisation:
             self.program = traced.programs.program(layouts, self.binding)
         self.program.defined = _definition(traced.function)
         first = traced.count
-        places = [place_of(tensor) for tensor in traced.captured]
-        writes: list[tuple[Any, int]] = [(place_of(t), number) for t, number in traced.rebound]
-        writes += [(gradient_place_of(t), n) for t, n in traced.new_gradients if n is not None]
+        places = [place_of(tensor) for tensor in traced.around.captured]
+        writes: list[tuple[Any, int]] = [
+            (place_of(t), number) for t, number in traced.results.rebound
+        ]
+        writes += [
+            (gradient_place_of(t), n) for t, n in traced.results.new_gradients if n is not None
+        ]
         self.state = State(
             self.program, first,
-            [*places, *[gradient_place_of(tensor) for tensor in traced.read_gradients]],
-            [*traced.captured_layouts, *traced.gradient_layouts],
+            [*places, *[gradient_place_of(tensor) for tensor in traced.around.read_gradients]],
+            [*traced.around.captured_layouts, *traced.around.gradient_layouts],
             [places[number - first] for number in traced.fixed],
-            writes, [tensor for tensor, number in traced.new_gradients if number is None],
+            writes, [tensor for tensor, number in traced.results.new_gradients if number is None],
         )  # fmt: skip
 
     def fits(self, settled: bool, numbers: Sequence[float] = ()) -> bool:
@@ -100,8 +106,8 @@ class Specialisation:
         """All inputs of the program as they are now; zeros for arguments that are not given."""
         if arguments is None:
             arguments = [_zeros(layout) for layout in self.layouts]
-        inner = [tensor._value for tensor in self.traced.captured]
-        inner += [t._grad._value for t in self.traced.read_gradients if t._grad is not None]
+        inner = [tensor._value for tensor in self.traced.around.captured]
+        inner += [t._grad._value for t in self.traced.around.read_gradients if t._grad is not None]
         return [*arguments, *inner, *[read() for read in self.numbers]]
 
     def call(
@@ -142,7 +148,7 @@ class Specialisation:
         """What the function returned; what it wrote outside is written."""
         if self.counts:
             leaves = [x.compute(given) if type(x) is Again else x for x in leaves]
-        for position, first in self.traced.repeated:  # one tensor, wherever it is
+        for position, first in self.traced.results.repeated:  # one tensor, wherever it is
             leaves[position] = leaves[first]
         made: Any = self.unflatten(self.structure, leaves)
         if not self.has_effects:
@@ -208,9 +214,9 @@ class Specialisation:
             for number, is_output in traced.residuals
         ]
         numbers = [leaf.number for leaf in self.returned if type(leaf) is Output]
-        shown = [numbers[i] for i in traced.differentiable]
+        shown = [numbers[i] for i in traced.derivatives.differentiable]
         results = [outputs[number] for number in shown]
-        targets = [*tensors, *traced.leaves]
+        targets = [*tensors, *traced.derivatives.leaves]
         node = backward.node(traced.name, results, targets, residuals, self._forward(inputs, shown))
         leaves: list[Any] = []
         for leaf in self.returned:
@@ -228,7 +234,7 @@ class Specialisation:
         """The function from the tensors that need gradients to some outputs, step by step."""
         traced = self.traced
         places = list(traced.inner_numbers)
-        places += [traced.count + i for i, flag in enumerate(traced.leaf_flags) if flag]
+        places += [traced.count + i for i, flag in enumerate(traced.around.leaf_flags) if flag]
         graph = self.program.traced
 
         def forward(targets: Sequence[Tensor]) -> list[Tensor]:
