@@ -111,7 +111,7 @@ class Optimizer:
                         if parameter not in self.state:
                             self.state[parameter] = WatchedDict()
                         state = self.state[parameter]
-                        _follow(parameter, state)
+                        _follow(parameter, state, self.counts)
                         move(parameter, parameter.grad, state, group)
         return loss
 
@@ -310,14 +310,14 @@ def _own(value: Any) -> Any:
     return asarray(value, copy=True) if hasattr(value, "shape") else value
 
 
-def _follow(parameter: Tensor, state: dict[str, Any]) -> None:
+def _follow(parameter: Tensor, state: dict[str, Any], counts: tuple[str, ...]) -> None:
     """Bring what is remembered of a parameter to its dtype, which may have changed (`Module.to`).
 
-    The count of steps keeps its own, as it would soon be too large for half precision.
+    Counts of steps keep their own, as they would soon be too large for half precision.
     """
     dtype = parameter.dtype
     for name, value in state.items():
-        if name != "step" and isinstance(value, Tensor) and value.dtype is not dtype:
+        if name not in counts and isinstance(value, Tensor) and value.dtype is not dtype:
             with suspended():  # the same handle: compiled steps have captured it
                 hold_data_of(value, value.detach().astype(dtype))
 

@@ -39,7 +39,7 @@ _log_of_sum = Elementwise(ScalarFunction(lambda total, top: math.log(total) + to
 
 
 @dataclass(frozen=True)
-class _AlongAxis(Composite):
+class AlongAxis(Composite):
     """What is computed along an axis of one operand, or of several of one shape."""
 
     axis: int
@@ -84,7 +84,7 @@ class _AlongAxis(Composite):
         return replace(self, axis=self.axis + 1)(*fronts), 0
 
 
-class _OfExponentials(_AlongAxis):
+class _OfExponentials(AlongAxis):
     """Softmax or its logarithm: the derivatives need only the result."""
 
     def vjp(self, cotangents: Any, inputs: Any, outputs: Any) -> list[Any]:
@@ -206,7 +206,7 @@ class LogSoftmax(_OfExponentials):
         return t - self._sums(elementwise("exp")(y) * t)
 
 
-class _GradientAlongAxis(_AlongAxis):
+class _GradientAlongAxis(AlongAxis):
     """A gradient as a primitive of its own: one kernel, which has derivatives, too."""
 
     def vjp(self, cotangents: Any, inputs: Any, outputs: Any) -> list[Any]:

@@ -7,11 +7,28 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from tessella.primitives.base import size_of
+from tessella.primitives.barrier import Barrier
+from tessella.primitives.base import Primitive, size_of
 from tessella.primitives.contraction import Contraction
+from tessella.primitives.elementwise import Elementwise
+from tessella.primitives.fused import Fused
 from tessella.primitives.generate import Full, Iota
 from tessella.primitives.graph import Graph, Node, Value, describe, names_of
-from tessella.primitives.movement import Expand, Permute, Reshape, Slice
+from tessella.primitives.host import Host
+from tessella.primitives.indexing import Gather, InRange, Scatter
+from tessella.primitives.movement import (
+    Concatenate,
+    Expand,
+    Linear,
+    Permute,
+    Reshape,
+    Slice,
+    UpdateSlice,
+)
+from tessella.primitives.random import RandomBits
+from tessella.primitives.reduce import Reduce
+from tessella.primitives.scan import Scan
+from tessella.primitives.softmax import AlongAxis
 from tessella.primitives.window import Window
 
 FAMILIES = {  # what a reader is told of each
@@ -28,21 +45,12 @@ FAMILIES = {  # what a reader is told of each
     "output": "results",
 }
 VIEWS = (Reshape, Permute, Expand, Slice)
-_MODULES = {
-    "elementwise": "map",
-    "reduce": "rows",
-    "function_reduce": "rows",
-    "scan": "rows",
-    "softmax": "rows",
-    "contraction": "product",
-    "movement": "movement",
-    "window": "movement",
-    "indexing": "indexing",
-    "random": "random",
-    "generate": "constant",
-    "host": "host",
-    "effect": "host",
-}
+_FAMILY_OF: tuple[tuple[type[Primitive], str], ...] = (
+    (Barrier, "other"), (Elementwise, "map"), (Reduce, "rows"), (Scan, "rows"), (AlongAxis, "rows"),
+    (Contraction, "product"), (Linear, "movement"), (Concatenate, "movement"), (UpdateSlice, "movement"),
+    (InRange, "indexing"), (Gather, "indexing"), (Scatter, "indexing"), (RandomBits, "random"), (Iota, "constant"),
+    (Full, "constant"), (Host, "host"),
+)  # fmt: skip
 _UNSHOWN = (*VIEWS, Full, Iota, Window)  # inside a group
 MOST_NAMES = 5
 
@@ -130,9 +138,9 @@ def _box(node: Node) -> Box:
 
 def family_of(primitive: Any) -> str:
     """To which of `FAMILIES` a primitive belongs."""
-    if hasattr(primitive, "space"):  # a fused group
+    if isinstance(primitive, Fused):
         return "rows" if primitive.axes else "map"
-    return _MODULES.get(type(primitive).__module__.rsplit(".", 1)[-1], "other")
+    return next((family for kind, family in _FAMILY_OF if isinstance(primitive, kind)), "other")
 
 
 def _title(primitive: Any) -> str:
