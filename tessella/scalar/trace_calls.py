@@ -9,6 +9,8 @@ import operator as python_operators
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+
 from tessella import dtypes
 from tessella.scalar import mathematics, operators
 from tessella.scalar.expression import OPERATORS, Expression, Operator, constant
@@ -117,7 +119,7 @@ def known(function: Any) -> Callable[..., Any] | None:
             getattr(python_operators, name) if name in _PYTHON_OPERATORS else None
         )
         return found
-    if module == "math" or type(function).__name__ == "ufunc":
+    if module == "math" or isinstance(function, np.ufunc):
         if name == "gamma":
             return lambda x: mathematics.exp(mathematics.lgamma(x))
         return OPERATORS.get(_RENAMED.get(name, name))
