@@ -12,7 +12,7 @@ import numpy as np
 from tessella import dtypes
 from tessella.devices.buffer import protect
 from tessella.devices.device import Device
-from tessella.devices.registry import current, host
+from tessella.devices.registry import chosen, current, host
 from tessella.dtypes import DType
 from tessella.errors import ArgumentError, OutOfMemoryError, ShapeError
 from tessella.sizes import Size, as_integer
@@ -148,7 +148,7 @@ def empty(layout: Layout) -> Array:
             f"an array of shape {layout.shape} and dtype {layout.dtype.name} would take {nbytes} "
             "bytes, more than any machine can address; use a smaller shape"
         )
-    buffer = current().allocate(nbytes)
+    buffer = (chosen.device or host()).allocator(nbytes)()  # `current().allocate`, with fewer calls
     return Array(buffer, buffer.address, layout)
 
 
@@ -166,11 +166,11 @@ def maker(layout: Layout) -> Callable[[], Array]:
 
 
 def from_numpy(x: np.ndarray[Any, Any], copy: bool = False) -> Array:
-    """An array on NumPy's memory if its strides allow it, else on a copy."""
+    """An array on NumPy's memory if its strides allow it, else on a copy; on another device than the host a copy."""
     if type(x) is not np.ndarray:
         x = plain_ndarray(x)
     dtype = dtypes.as_dtype(x.dtype)
-    if copy or why_not_shared(x) or not current().shares_memory:
+    if copy or why_not_shared(x) or chosen.device is not None:
         result = empty(contiguous_layout(x.shape, dtype))
         write(result, x)
         return result
