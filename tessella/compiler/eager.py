@@ -30,6 +30,7 @@ from tessella.devices.array import (
     from_numpy,
     maker,
     to_numpy,
+    write,
 )
 from tessella.devices.registry import current
 from tessella.dtypes import is_half
@@ -254,7 +255,7 @@ def fill(value: Any, shape: tuple[int, ...], dtype: Any) -> Array:
     result = empty(contiguous_layout(shape, dtype))
     if is_half(dtype) or abs(value) > _LARGE:
         with np.errstate(over="ignore"):  # what is too large is infinite, as in any computation
-            to_numpy(result)[...] = value
+            write(result, value)
     else:
-        to_numpy(result)[...] = value
+        write(result, value)
     return result

@@ -26,7 +26,7 @@ from tessella.compiler.observe import choice, now, stage, visiting
 from tessella.compiler.results import Results, separate
 from tessella.compiler.steps import INPUT, RESULT_BUFFER, Check, HostStep, Location
 from tessella.compiler.tables import Addresses, Tables
-from tessella.devices.array import Array, Layout, to_numpy
+from tessella.devices.array import Array, Layout, to_numpy, write
 from tessella.devices.buffer import protect
 from tessella.devices.device import Device
 from tessella.devices.host import Host
@@ -252,9 +252,13 @@ class Program:
         """An input as an array, while the program runs."""
         return Array(self, self.slot_words[number], self.layouts[number])
 
+    def array(self, location: Location) -> Array:
+        """A value as an array, while the program runs."""
+        return Array(self, self.address(location), location.layout)
+
     def view(self, location: Location) -> Any:
         """A value's memory for NumPy, while the program holds it."""
-        return to_numpy(Array(self, self.address(location), location.layout))
+        return to_numpy(self.array(location))
 
     def address(self, location: Location) -> int:
         """Where a value is, while the program runs."""
@@ -273,7 +277,7 @@ class Program:
         found = step.node.primitive.reference(*[self.view(location) for location in step.inputs])
         values = found if step.node.primitive.multiple_results else (found,)
         for location, value in zip(step.outputs, values, strict=True):
-            self.view(location)[...] = value
+            write(self.array(location), value)
 
     def _run_effect(self, step: HostStep) -> None:
         self.visitor = threading.get_ident()

@@ -12,7 +12,7 @@ import numpy as np
 from tessella import dtypes
 from tessella.devices.buffer import protect
 from tessella.devices.device import Device
-from tessella.devices.registry import current, host
+from tessella.devices.registry import chosen, current, host
 from tessella.dtypes import DType
 from tessella.errors import ArgumentError, OutOfMemoryError, ShapeError
 from tessella.sizes import Size, as_integer
@@ -148,7 +148,7 @@ def empty(layout: Layout) -> Array:
             f"an array of shape {layout.shape} and dtype {layout.dtype.name} would take {nbytes} "
             "bytes, more than any machine can address; use a smaller shape"
         )
-    buffer = current().allocate(nbytes)
+    buffer = (chosen.device or host()).allocator(nbytes)()  # `current().allocate`, with fewer calls
     return Array(buffer, buffer.address, layout)
 
 
@@ -166,13 +166,13 @@ def maker(layout: Layout) -> Callable[[], Array]:
 
 
 def from_numpy(x: np.ndarray[Any, Any], copy: bool = False) -> Array:
-    """An array on NumPy's memory if its strides allow it, else on a copy."""
+    """An array on NumPy's memory if its strides allow it, else on a copy; on another device than the host a copy."""
     if type(x) is not np.ndarray:
         x = plain_ndarray(x)
     dtype = dtypes.as_dtype(x.dtype)
-    if copy or why_not_shared(x):
+    if copy or why_not_shared(x) or chosen.device is not None:
         result = empty(contiguous_layout(x.shape, dtype))
-        to_numpy(result)[...] = x
+        write(result, x)
         return result
     item = x.dtype.itemsize
     address = x.__array_interface__["data"][0]
@@ -228,11 +228,34 @@ class _Window:
 
 
 def to_numpy(array: Array) -> np.ndarray[Any, Any]:
-    """A writable NumPy view of an array's memory, without copying."""
+    """A writable NumPy view of an array's memory, without copying; of memory that the host cannot see, a copy to read."""
     if array.layout.size == 0:
         return np.zeros(array.layout.shape, array.layout.dtype.numpy)
+    if not array.buffer.device.shares_memory:
+        return _copied_out(array)
     view = np.asarray(_Window(array))
     return view.view(array.dtype.numpy) if array.dtype is dtypes.bfloat16 else view
+
+
+def _copied_out(array: Array) -> np.ndarray[Any, Any]:
+    """An array's elements, and what lies between them, on the host."""
+    layout, item = array.layout, array.layout.dtype.itemsize
+    reach = [(n - 1) * stride for n, stride in zip(layout.shape, layout.strides, strict=True)]
+    before = -sum(far for far in reach if far < 0)
+    memory = np.empty(before + 1 + sum(far for far in reach if far > 0), layout.dtype.numpy)
+    array.device.copy_out(memory, array.address - before * item)
+    strides = [stride * item for stride in layout.strides]
+    return np.lib.stride_tricks.as_strided(memory[before:], layout.shape, strides, writeable=False)
+
+
+def write(array: Array, values: Any) -> None:
+    """Let a contiguous array hold some values, which are broadcast."""
+    if array.buffer.device.shares_memory:
+        to_numpy(array)[...] = values
+    elif array.layout.size:
+        elements = np.empty(array.layout.shape, array.layout.dtype.numpy)
+        elements[...] = values
+        array.device.copy_in(array.address, elements)
 
 
 def check_count(value: Any, name: str, argument: str, least: int = 0) -> int:

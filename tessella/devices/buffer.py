@@ -18,7 +18,7 @@ class Buffer:
 
     __slots__ = ("__weakref__", "address", "block", "nbytes", "owner", "protected")
 
-    device: Device  # of the class
+    device: Device  # whose memory it is; a device sets it for its class of buffers, or for each
     address: int
     nbytes: int
     owner: Any

@@ -50,7 +50,7 @@ class _Chosen(threading.local):
     device: Device | None = None
 
 
-_chosen = _Chosen()
+chosen = _Chosen()
 
 
 def current() -> Device:
@@ -59,9 +59,9 @@ def current() -> Device:
     >>> current().name
     'cpu'
     """
-    return _chosen.device or host()
+    return chosen.device or host()
 
 
 def choose(device: Device | None) -> None:
     """Let a device be that of this thread from now on, None the host; for a while see `compiler.observe.on`."""
-    _chosen.device = device
+    chosen.device = device

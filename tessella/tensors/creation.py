@@ -25,8 +25,8 @@ from tessella.devices.array import (
     contiguous_layout,
     from_numpy,
     plain_ndarray,
-    to_numpy,
     why_not_shared,
+    write,
 )
 from tessella.devices.array import (
     empty as empty_array,
@@ -529,7 +529,7 @@ def arange(
         return tracked(counted, requires_grad)
     result = empty_array(contiguous_layout((count,), kind))
     if count:
-        to_numpy(result)[...] = _counting(start, step, count, kind)
+        write(result, _counting(start, step, count, kind))
     return tracked(from_array(result), requires_grad)
 
 

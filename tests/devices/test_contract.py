@@ -204,6 +204,43 @@ def test_training_goes_through_the_contract():
     assert device.programs >= 4
 
 
+class Apart(Counting):
+    """Its memory is not the host's: what reads or writes it by itself would not be counted."""
+
+    name = "apart"
+    shares_memory = False
+
+
+def test_memory_that_the_host_cannot_see_is_copied():
+    device = Apart()
+    with observe.on(device):
+        x = ts.asarray(np.arange(24.0).reshape(2, 3, 4))
+        assert device.copies == 1
+        y = x[:, ::-1, 1:3]
+        np.testing.assert_array_equal(y.numpy(), np.arange(24.0).reshape(2, 3, 4)[:, ::-1, 1:3])
+        assert device.copies == 2
+        assert not x.numpy().flags.writeable
+        assert ts.zeros((0, 3)).numpy().shape == (0, 3)
+        shared = np.ones(3, np.float32)
+        z = ts.asarray(shared)
+        shared[0] = 5.0
+        assert (z * 2.0).tolist() == [2.0, 2.0, 2.0]
+        assert ts.full((2,), 7, dtype=ts.bfloat16).tolist() == [7.0, 7.0]
+
+
+def test_the_host_works_for_a_program_of_such_a_device():
+    device = Apart()
+    with observe.on(device):
+        order = ts.jit(lambda x: ts.sort(ts.exp(x), axis=-1) + 1.0)
+        x = np.random.default_rng(0).standard_normal((3, 5)).astype(np.float32)
+        for _ in range(2):
+            before = device.copies
+            np.testing.assert_allclose(
+                order(ts.asarray(x)).numpy(), np.sort(np.exp(x), -1) + 1, rtol=1e-5
+            )
+            assert device.copies == before + 4  # in; to be sorted, and back; out
+
+
 def test_a_device_is_chosen_for_a_thread():
     seen = []
     with observe.on(Counting()):

@@ -22,9 +22,8 @@ from typing import Any
 
 import numpy as np
 
-from tessella.devices import registry
 from tessella.devices.buffer import Buffer
-from tessella.devices.device import Device, MemoryStatistics
+from tessella.devices.device import MemoryStatistics
 from tessella.errors import ArgumentError, OutOfMemoryError
 from tessella.targets.cpu import machine
 
@@ -70,10 +69,6 @@ class HostMemory(Buffer):
     """A block of the host's memory; it goes back to its free list when nothing refers to it."""
 
     __slots__ = ()
-
-    @property
-    def device(self) -> Device:  # type: ignore[override]
-        return registry.host()
 
     @property
     def __array_interface__(self) -> dict[str, Any]:

@@ -109,3 +109,4 @@ class Cpu(Host):
 
 
 DEVICE = Cpu()
+buffers.HostMemory.device = DEVICE
