@@ -15,16 +15,17 @@ import operator
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
-from typing import Any
+from typing import Any, NamedTuple
 
 from tessella import forking
 from tessella.compiler.builder import Builder
 from tessella.compiler.control import Compile
 from tessella.compiler.copies import write_over_originals
 from tessella.compiler.machine_code import together
+from tessella.compiler.memory import Plan
 from tessella.compiler.observe import choice, now, stage, visiting
 from tessella.compiler.results import Results, separate
-from tessella.compiler.steps import INPUT, RESULT_BUFFER, Check, HostStep, Location
+from tessella.compiler.steps import INPUT, RESULT_BUFFER, Buffer, Check, HostStep, Location, Step
 from tessella.compiler.tables import Addresses, Tables
 from tessella.devices.array import Array, Layout, to_numpy, write
 from tessella.devices.buffer import protect
@@ -32,9 +33,31 @@ from tessella.devices.device import Device
 from tessella.devices.host import Host
 from tessella.devices.table import DONE
 from tessella.errors import IndexingError, TracingError
-from tessella.primitives.graph import Graph, Where
+from tessella.primitives.graph import Graph, Value, Where
 
 address_of = operator.attrgetter("address")
+
+
+class Placed(NamedTuple):
+    """The steps of a program and where everything lies; only the addresses of its kernels are open still.
+
+    Args:
+        keep: objects whose memory the steps point at.
+        where: the places of the values.
+        result_buffers: those of the result slots.
+        in_place: for some of these, the input whose memory they may take.
+        prepared: how many steps at the front depend on fixed inputs alone.
+    """
+
+    buffers: list[Buffer]
+    steps: list[Step | HostStep | Check]
+    keep: list[Any]
+    where: dict[Value, Location]
+    results: list[Location]
+    result_buffers: list[int]
+    in_place: dict[int, int]
+    prepared: int
+    addresses: Addresses
 
 
 class Program:
@@ -73,30 +96,22 @@ class Program:
         self.visitor: int | None = None  # the thread whose effect has the floor
         with together(device) as work:
             builder = Builder(graph, layouts, fixed, work, in_place, compile, device)
-            self._make(builder, in_place, fixed, arena)
+            placed = _placed(builder, in_place, fixed, self.constants, arena)
+            self.buffers, self.steps, self.keep = placed.buffers, placed.steps, placed.keep
+            self.where, self.results = placed.where, placed.results
+            self.result_buffers, self.in_place = placed.result_buffers, placed.in_place
+            self.prepared, self._addresses = placed.prepared, placed.addresses
             work.later(self._take_tables)
 
-    def _make(
-        self,
-        builder: Builder,
-        in_place: dict[int, int],
-        fixed: frozenset[int],
-        arena: Callable[[int], Any],
-    ) -> None:
-        with stage("lower"):
-            builder.build()
-            write_over_originals(builder)
-        self.buffers, self.steps, self.keep = builder.buffers, builder.steps, builder.keep
-        self.where = builder.where
-        placed = Results(builder, in_place)
-        self.results = placed.place()
-        self.result_buffers, self.in_place = placed.result_buffers, placed.in_place
-        self.prepared = separate(builder, fixed)
-        with stage("plan_memory"):
-            self._addresses = Addresses(
-                self.buffers, self.steps, len(self.layouts), self.constants, self.device, arena
-            )
-            self.arena_plan, self.kept_plan = self._addresses.arena_plan, self._addresses.kept_plan
+    @property
+    def arena_plan(self) -> Plan:
+        """Where the intermediate values lie."""
+        return self._addresses.arena_plan
+
+    @property
+    def kept_plan(self) -> Plan:
+        """Where what is prepared lies."""
+        return self._addresses.kept_plan
 
     @functools.cached_property
     def traced(self) -> Graph:
@@ -104,7 +119,7 @@ class Program:
         return self.as_traced()
 
     def _take_tables(self) -> None:
-        """Write the tables; all kernels have addresses."""
+        """What waits until all kernels have addresses, those of programs around this one, too."""
         with stage("write_tables"):
             self._write_tables()
 
@@ -299,3 +314,27 @@ class Program:
         except IndexingError as error:
             where = f"{step.node.where}: " if step.node.where else ""
             raise IndexingError(f"{where}{error}") from None
+
+
+def _placed(
+    builder: Builder,
+    in_place: dict[int, int],
+    fixed: frozenset[int],
+    constants: Sequence[Array],
+    arena: Callable[[int], Any],
+) -> Placed:
+    """Lower a graph, and give everything in it a place."""
+    with stage("lower"):
+        builder.build()
+        write_over_originals(builder)
+    results = Results(builder, in_place)
+    locations = results.place()
+    prepared = separate(builder, fixed)
+    buffers, steps = builder.buffers, builder.steps
+    with stage("plan_memory"):
+        inputs = len(builder.graph.inputs)
+        addresses = Addresses(buffers, steps, inputs, constants, builder.device, arena)
+    return Placed(
+        buffers, steps, builder.keep, builder.where, locations, results.result_buffers,
+        results.in_place, prepared, addresses,
+    )  # fmt: skip
