@@ -28,6 +28,7 @@ __all__ = sorted({*_PLACES, "__version__", "e", "inf", "nan", "newaxis", "pi"} -
 
 _look_in(_sys.modules[__name__])
 _later.when_imported("tessella.tensors", "tessella.tensors.methods.chances")  # from above it
+_later.when_imported("tessella.transforms.jit", "tessella.debug")  # `explain`, and TESSELLA_DEBUG
 _later.when_imported("einops._backends", "tessella.tensors.einops_backend")
 
 

@@ -79,3 +79,11 @@ def test_methods_that_draw_numbers_need_no_import():
     found = modules_after("import tessella as ts\nts.zeros(3).uniform_(), ts.zeros(3).normal_()")
     assert "tessella.tensors.generator" in found
     assert "tessella.tensors.generator" not in modules_after("import tessella as ts\nts.zeros(3)")
+
+
+def test_compiled_functions_explain_themselves_and_are_told_of_without_an_import(monkeypatch):
+    call = "import tessella as ts\nf = ts.jit(lambda x: x * 2)\nf(ts.ones(2))\n"
+    assert "tessella.debug.explain" in modules_after(f"{call}str(f.explain())")
+    monkeypatch.setenv("TESSELLA_DEBUG", "1")
+    done = subprocess.run([sys.executable, "-c", call], capture_output=True, text=True, check=True)
+    assert "trace 1, because it is the first call: 1 native call" in done.stderr
