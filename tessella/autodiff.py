@@ -368,7 +368,15 @@ def _run_hooks(hooks: dict[int, dict[int, Hook]], cotangents: list[Any]) -> None
 
 
 def topological_order(roots: Sequence[Node]) -> list[Node]:
-    """Every node below the roots, each before its parents. Iterative: histories are long."""
+    """Every node below the roots, each before its parents. Iterative: histories are long.
+
+    Raises:
+        ArgumentTypeError: the roots are no nodes.
+    """
+    if not isinstance(roots, (list, tuple)) or not all(isinstance(root, Node) for root in roots):
+        raise ArgumentTypeError(
+            f"topological_order: roots is {shown(roots)}; expected a list of nodes"
+        )
     order: list[Node] = []
     seen: set[Node] = set()
     stack: list[tuple[Node, bool]] = [(root, False) for root in roots]

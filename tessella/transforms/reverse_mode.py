@@ -14,7 +14,7 @@ from collections.abc import Callable, Generator, Iterator, Sequence
 from typing import Any, Concatenate, Literal, ParamSpec, TypeVar, overload
 
 from tessella import autodiff
-from tessella.arguments import public
+from tessella.arguments import public, refuse
 from tessella.arguments.gates import A_TENSOR, as_tensor
 from tessella.arguments.kinds import an, shown
 from tessella.autodiff import Edge, Leaf, Node
@@ -160,7 +160,8 @@ def vjp(function: Callable[..., Any], *primals: Any, has_aux: bool = False) -> t
     shown = trees.unflatten(structure, [without_history(leaf) for leaf in leaves])
 
     @users_frames
-    def pullback(*cotangent_: Any) -> Any:
+    def pullback(*cotangent_: Any, **others: Any) -> Any:
+        refuse("vjp: the pullback", others)
         if len(cotangent_) != 1:
             raise ArgumentTypeError(
                 f"vjp: {len(cotangent_)} arguments were given to the pullback; expected one, a gradient like the value: "

@@ -96,6 +96,8 @@ class Copies:
         """
         if others:
             refuse("astype", others, "dtype", "copy")
+        if copy is not True and copy is not False:
+            raise ArgumentTypeError(f"astype: copy is {shown(copy)}; expected True or False")
         target = as_dtype(dtype)
         if target is self.dtype:
             return another_handle(self) if copy else self
