@@ -11,7 +11,7 @@ import numpy as np
 
 from tessella import dtypes
 from tessella.devices.array import Array, Layout, contiguous_layout, from_numpy
-from tessella.devices.registry import host
+from tessella.devices.registry import current
 from tessella.tensors.gradients import leaf_of
 from tessella.tensors.numbers import FLOATS, TracedNumber, number_dtype
 from tessella.tensors.tensor import Tensor, new_handle
@@ -109,9 +109,13 @@ class Arguments:
 
 def number_array(value: float) -> Array:
     """A Python float or int as an input of a program."""
-    block = host().allocate(8)
-    if type(value) is int:
+    layout = _INTEGER_LAYOUT if type(value) is int else NUMBER_LAYOUT
+    device = current()
+    block = device.allocate(8)
+    if not device.shares_memory:
+        device.copy_in(block.address, np.array(value, layout.dtype.numpy))
+    elif type(value) is int:
         ctypes.c_int64.from_address(block.address).value = value
-        return Array(block, block.address, _INTEGER_LAYOUT)
-    ctypes.c_double.from_address(block.address).value = value
-    return Array(block, block.address, NUMBER_LAYOUT)
+    else:
+        ctypes.c_double.from_address(block.address).value = value
+    return Array(block, block.address, layout)

@@ -171,21 +171,9 @@ def test_programs_go_through_the_contract():
     assert device.programs >= 3
 
 
-def test_conditions_and_loops_are_read_by_the_device():
-    device = Counting()
-    with observe.on(device):
-        count = ts.jit(lambda x: ts.while_loop(lambda n: n < 10, lambda n: n * 2, x))
-        assert count(ts.asarray(3)).item() == 12
-        choose = ts.jit(lambda p, x: ts.cond(p, lambda x: x + 1, lambda x: x - 1, x))
-        before = device.copies
-        assert choose(ts.asarray(True), ts.ones(2)).tolist() == [2, 2]
-        assert choose(ts.asarray(False), ts.ones(2)).tolist() == [0, 0]
-    assert device.copies >= before + 2
-
-
 def test_training_goes_through_the_contract():
-    device, losses = Counting(), {}
-    for where in (device, registry.host()):
+    device, apart, losses = Counting(), Apart(), {}
+    for where in (device, apart, registry.host()):
         with observe.on(where):
             ts.manual_seed(0)
             layer = ts.nn.Linear(3, 2)
@@ -200,8 +188,9 @@ def test_training_goes_through_the_contract():
                 return loss
 
             losses[where.name] = [step(ts.ones((4, 3))).item() for _ in range(4)]
-    assert losses["counting"] == losses["cpu"]
+    assert losses["counting"] == losses["cpu"] == losses["apart"]
     assert device.programs >= 4
+    assert apart.copies > device.copies
 
 
 class Apart(Counting):
@@ -225,6 +214,8 @@ def test_memory_that_the_host_cannot_see_is_copied():
         z = ts.asarray(shared)
         shared[0] = 5.0
         assert (z * 2.0).tolist() == [2.0, 2.0, 2.0]
+        scaled = ts.jit(lambda x, by: x * by)
+        assert [scaled(z, by).tolist()[0] for by in (2.0, 3.5, 4)] == [2.0, 3.5, 4.0]
         assert ts.full((2,), 7, dtype=ts.bfloat16).tolist() == [7.0, 7.0]
 
 
@@ -239,6 +230,19 @@ def test_the_host_works_for_a_program_of_such_a_device():
                 order(ts.asarray(x)).numpy(), np.sort(np.exp(x), -1) + 1, rtol=1e-5
             )
             assert device.copies == before + 4  # in; to be sorted, and back; out
+
+
+@pytest.mark.parametrize("kind", [Counting, Apart])
+def test_conditions_and_loops_are_read_by_the_device(kind):
+    device = kind()
+    with observe.on(device):
+        count = ts.jit(lambda x: ts.while_loop(lambda n: n < 10, lambda n: n * 2, x))
+        assert count(ts.asarray(3)).item() == 12
+        choose = ts.jit(lambda p, x: ts.cond(p, lambda x: x + 1, lambda x: x - 1, x))
+        before = device.copies
+        assert choose(ts.asarray(True), ts.ones(2)).tolist() == [2, 2]
+        assert choose(ts.asarray(False), ts.ones(2)).tolist() == [0, 0]
+    assert device.copies >= before + 2
 
 
 def test_a_device_is_chosen_for_a_thread():
