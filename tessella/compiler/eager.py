@@ -78,14 +78,20 @@ def run(primitive: Primitive, arrays: Sequence[Array]) -> Any:
 
 def _first_plan(primitive: Primitive, layouts: list[Layout]) -> Plan:
     """The plan of an equal primitive, or a new one."""
-    plans = vars(primitive)["plans"] = _tables.setdefault(primitive, {})
     key = (_choice.key, *layouts)
-    plan = plans.get(key)
+    plan = _table_of(primitive).get(key)
     if plan is None:
-        plan = plans[key] = _make_plan(primitive, layouts)
+        plan = _make_plan(primitive, layouts)
+        _table_of(primitive)[key] = plan  # another table, if all were forgotten meanwhile
         if next(_made) % _MOST_PLANS == 0:
             forget()
     return plan
+
+
+def _table_of(primitive: Primitive) -> Plans:
+    """The table that `forget` knows, with the primitive from now on."""
+    plans = vars(primitive)["plans"] = _tables.setdefault(primitive, {})
+    return plans
 
 
 def _observed(primitive: Primitive, arrays: Sequence[Array]) -> Any:

@@ -75,6 +75,18 @@ def test_forgotten_plans_are_made_again():
     assert len(reduce.plans) == 2
 
 
+def test_plans_that_are_forgotten_while_one_is_made(monkeypatch):
+    """A plan may be made of others, and the last of too many lets all be forgotten."""
+    eager.forget()
+    made = eager._make_plan
+    monkeypatch.setattr(eager, "_make_plan", lambda *given: (made(*given), eager.forget())[0])
+    reduce = Reduce(SUM, (0,))
+    reduce(ts.ones((2, 3)))
+    assert len(reduce.plans) == 1
+    eager.forget()
+    assert not reduce.plans
+
+
 def test_no_more_plans_than_a_limit(monkeypatch):
     monkeypatch.setattr(eager, "_MOST_PLANS", 10)
     add = Elementwise(ScalarFunction(lambda x: x + 1.0, "shift"))
