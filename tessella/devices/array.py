@@ -231,8 +231,10 @@ def to_numpy(array: Array) -> np.ndarray[Any, Any]:
     """A writable NumPy view of an array's memory, without copying; of memory that the host cannot see, a copy to read."""
     if array.layout.size == 0:
         return np.zeros(array.layout.shape, array.layout.dtype.numpy)
-    if not array.buffer.device.shares_memory:
-        return _copied_out(array)
+    return _view(array) if array.buffer.device.shares_memory else _copied_out(array)
+
+
+def _view(array: Array) -> np.ndarray[Any, Any]:
     view = np.asarray(_Window(array))
     return view.view(array.dtype.numpy) if array.dtype is dtypes.bfloat16 else view
 
@@ -250,12 +252,14 @@ def _copied_out(array: Array) -> np.ndarray[Any, Any]:
 
 def write(array: Array, values: Any) -> None:
     """Let a contiguous array hold some values, which are broadcast."""
+    if not array.layout.size:
+        return
     if array.buffer.device.shares_memory:
-        to_numpy(array)[...] = values
-    elif array.layout.size:
-        elements = np.empty(array.layout.shape, array.layout.dtype.numpy)
-        elements[...] = values
-        array.device.copy_in(array.address, elements)
+        _view(array)[...] = values
+        return
+    elements = np.empty(array.layout.shape, array.layout.dtype.numpy)
+    elements[...] = values
+    array.device.copy_in(array.address, elements)
 
 
 def check_count(value: Any, name: str, argument: str, least: int = 0) -> int:
