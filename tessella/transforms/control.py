@@ -273,7 +273,7 @@ def associative_scan(
     def both(a: list[Tensor], b: list[Tensor]) -> list[Tensor]:
         found = function(trees.unflatten(structure, a), trees.unflatten(structure, b))
         leaves = trees.leaves_like(structure, found)
-        if leaves is None:
+        if leaves is None or any(leaf is None for leaf in leaves):
             raise ArgumentError(
                 f"{user_line()}: associative_scan: the function gives {trees.outline(trees.flatten(found)[1])} where "
                 f"the sequences are {trees.outline(structure)}; it must give such a tree as it is given"
