@@ -274,8 +274,9 @@ def associative_scan(
         found = function(trees.unflatten(structure, a), trees.unflatten(structure, b))
         leaves = trees.leaves_like(structure, found)
         if leaves is None or any(leaf is None for leaf in leaves):
+            given = "None" if found is None else trees.outline(trees.flatten(found)[1])
             raise ArgumentError(
-                f"{user_line()}: associative_scan: the function gives {trees.outline(trees.flatten(found)[1])} where "
+                f"{user_line()}: associative_scan: the function gives {given} where "
                 f"the sequences are {trees.outline(structure)}; it must give such a tree as it is given"
             )
         made = [_result(x, "associative_scan", "the function") for x in leaves]

@@ -253,6 +253,13 @@ def test_every_turn_draws_its_own_numbers():
     assert len(np.unique(np.concatenate([first.ravel(), second.ravel()]))) == 40
 
 
+def test_a_function_of_associative_scan_that_gives_nothing():
+    with pytest.raises(
+        errors.ArgumentError, match=r"the function gives None where the sequences are \*; it must"
+    ):
+        ts.associative_scan(lambda a, b: None, ts.ones(2))
+
+
 def test_associative_scan():
     for count in (0, 1, 2, 3, 5, 8, 17):
         values = ts.arange(1, count + 1)
