@@ -121,6 +121,9 @@ def _numbers(storage: Any) -> Storage:
         ) from None
 
 
+_MOST = (1 << 31) - 1  # what the course's arrays of sizes and strides hold
+
+
 def _whole(numbers: Any, name: str) -> tuple[int, ...]:
     items = numbers if isinstance(numbers, (tuple, list, np.ndarray)) else (None,)
     if not all(isinstance(n, (int, np.integer)) for n in items):
@@ -174,8 +177,6 @@ class TensorData:
             raise IndexingError(
                 f"TensorData: strides {self.strides} and shape {self.shape} must be equally long"
             )
-        self._shape: Shape = np.array(self.shape, dtype=np.int32)
-        self._strides: Strides = np.array(self.strides, dtype=np.int32)
         self.dims = len(self.shape)
         self.size = int(prod(self.shape))
         if len(self._storage) != self.size:
@@ -189,6 +190,12 @@ class TensorData:
                 f"TensorData: strides {self.strides} and shape {self.shape} reach beyond a storage of "
                 f"{len(self._storage)} numbers"
             )
+        if max((*self.shape, *self.strides), default=0) > _MOST:
+            raise IndexingError(
+                f"TensorData: strides {self.strides} and shape {self.shape}; expected numbers of 32 bits"
+            )
+        self._shape: Shape = np.array(self.shape, dtype=np.int32)
+        self._strides: Strides = np.array(self.strides, dtype=np.int32)
 
     def array(self) -> npt.NDArray[np.float64]:
         """The storage as a NumPy array of the shape: what is written to it is written here."""

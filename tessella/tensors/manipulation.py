@@ -9,11 +9,11 @@ from typing import Any
 from tessella import dtypes
 from tessella.arguments import public
 from tessella.arguments.gates import as_tensors
-from tessella.arguments.kinds import PerAxis, ShapeLike
+from tessella.arguments.kinds import PerAxis, ShapeLike, shown
 from tessella.devices.array import check_count, check_shape
 from tessella.devices.registry import host
 from tessella.dtypes import DType
-from tessella.errors import ArgumentError, AxisError, ShapeError
+from tessella.errors import ArgumentError, ArgumentTypeError, AxisError, ShapeError
 from tessella.primitives import Concatenate, Pad, Slice
 from tessella.primitives import movement as moves
 from tessella.primitives.base import Shape, normalise_axes, normalise_axis, size_of
@@ -216,6 +216,10 @@ def roll(x: Tensor, /, shift: int | Sequence[int], axis: Axes = None) -> Tensor:
     shifts = [shift] * len(axes) if isinstance(shift, INTEGERS) else list(shift)
     if len(shifts) != len(axes):
         raise ArgumentError(f"roll: {len(shifts)} shifts for {len(axes)} axes; give one for each")
+    if not all(isinstance(amount, INTEGERS) for amount in shifts):
+        raise ArgumentTypeError(
+            f"roll: shift is {shown(shift)}; expected a whole number for each axis"
+        )
     result = x
     for place, amount in zip(axes, shifts, strict=True):
         place = normalise_axis(place, x.ndim, "roll")
