@@ -133,7 +133,7 @@ JAX | ts | numpy | `ts` itself: its functions have the names of `jax.numpy`
 JAX | ts | lax | `ts.scan`, `ts.cond`, `ts.while_loop`, `ts.fori_loop`, `ts.switch`, `ts.associative_scan`
 JAX | ts | tree tree_util tree_structure | `ts.tree_map`, `ts.tree_flatten`, `ts.tree_unflatten`, `ts.tree_leaves`
 JAX | ts | make_jaxpr eval_shape xla_computation | `ts.make_graph(function)(example)`
-JAX | ts | pmap shard_map sharding devices local_devices device_count device_get device_put | not here: the only device is 'cpu'; leave it out
+JAX | ts | pmap shard_map sharding local_devices device_count device_get device_put | not here: the only device is 'cpu'; leave it out
 JAX | ts | remat | `ts.checkpoint`
 JAX | ts | named_call named_scope | not needed: graphs name the user's own lines
 JAX | ts | disable_jit | not needed: call the function itself, without `ts.jit`, or set TESSELLA_JIT=0
