@@ -103,7 +103,7 @@ class Tensor(_Methods):
         Any  # of views: a weak reference to the handle they were made from, or a tuple of several
     )
 
-    def __init__(self, *_: Any) -> None:
+    def __init__(self, *_: Any, **__: Any) -> None:
         raise ArgumentTypeError(
             "a Tensor is not made by its class; use ts.asarray(data), ts.zeros(shape), ..."
         )
