@@ -68,14 +68,12 @@ def _rounds(name: str) -> int:
 
 def limits_of(jitted: Any, data: Any) -> str:
     """What the machine needs at least: for the multiply-adds, and to move inputs and results once."""
-    from tessella.targets.cpu import limits
-
     explained = jitted.explain(*data)
     program = explained.program
     values = [*program.graph.inputs, *program.graph.outputs]
     nbytes = sum(math.prod(value.shape) * value.dtype.itemsize for value in values)
     arithmetic = sum(row.arithmetic for row in explained.rows)
-    return f"FMA {readable(arithmetic)}, memory {readable(nbytes / limits.bytes_per_second())}"
+    return f"FMA {readable(arithmetic)}, memory {readable(nbytes / explained.program.device.limits.bytes_per_second())}"
 
 
 def contenders(name: str, arguments: tuple[int, ...], compiles: bool = True) -> dict[str, Any]:

@@ -49,6 +49,10 @@ def central_difference(f: Any, *vals: Any, arg: int = 0, epsilon: float = 1e-6) 
         raise ArgumentTypeError(
             f"central_difference: epsilon is {shown(epsilon)}; expected a number"
         )
+    if epsilon == 0 or (isinstance(epsilon, int) and epsilon.bit_length() > 1000):
+        raise ArgumentError(
+            f"central_difference: epsilon is {shown(epsilon)}; expected a small number, not 0"
+        )
     if isinstance(vals[arg], int) and vals[arg].bit_length() > 1023:
         raise ArgumentError(
             f"central_difference: argument {arg} is {shown(vals[arg])}, larger than any float; give a smaller one"

@@ -25,9 +25,10 @@ class Handle(Arithmetic):
     _data: ts.Tensor
     backend: TensorBackend
 
-    def _like(self, data: ts.Tensor, history: History | None = None) -> Tensor:
-        """A tensor of this backend around other data."""
-        raise NotImplementedError
+    if TYPE_CHECKING:  # `Tensor` has it
+
+        def _like(self, data: ts.Tensor, history: History | None = None) -> Tensor:
+            """A tensor of this backend around other data."""
 
     @property
     def shape(self) -> tuple[int, ...]:

@@ -125,10 +125,12 @@ _MOST = (1 << 31) - 1  # what the course's arrays of sizes and strides hold
 
 
 def _whole(numbers: Any, name: str) -> tuple[int, ...]:
-    items = numbers if isinstance(numbers, (tuple, list, np.ndarray)) else (None,)
-    if not all(isinstance(n, (int, np.integer)) for n in items):
+    several = isinstance(numbers, (tuple, list)) or (
+        isinstance(numbers, np.ndarray) and numbers.ndim
+    )
+    if not several or not all(isinstance(n, (int, np.integer)) for n in numbers):
         raise ArgumentTypeError(f"{name}: {shown(numbers)} was given; expected whole numbers")
-    return tuple([int(n) for n in items])
+    return tuple([int(n) for n in numbers])
 
 
 def checked_index(index: int | UserIndex, shape: tuple[int, ...]) -> tuple[int, ...]:

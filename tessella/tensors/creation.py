@@ -518,6 +518,10 @@ def arange(
         raise ArgumentError(f"arange: from {start} to {stop} by {step}; expected finite numbers")
     kind = as_dtype(dtype) if dtype is not None else _range_dtype(start, stop, step)
     whole = symbolic and all(isinstance(number, INTEGERS) for number in (start, stop, step))
+    if not symbolic and not math.isfinite((stop - start) / step):
+        raise ArgumentError(
+            f"arange: from {start} to {stop} by {step} are more numbers than can be counted; give a larger step"
+        )
     count: Any = -((start - stop) // step) if whole else math.ceil((stop - start) / step)
     count = count if count > 0 else 0
     if kind.is_integer and not symbolic:

@@ -50,7 +50,7 @@ def logspace(
     num = check_count(num, "logspace", "num")
     kind = as_dtype(dtype or default_float())
     with host().memory_for(8 * num), np.errstate(all="ignore"):
-        values = np.logspace(start, stop, num, base=base).astype(kind.numpy)
+        values = np.logspace(float(start), float(stop), num, base=float(base)).astype(kind.numpy)
     return tracked(asarray(values), requires_grad)
 
 

@@ -18,7 +18,6 @@ from tessella.primitives import Concatenate, Pad, Slice
 from tessella.primitives import movement as moves
 from tessella.primitives.base import Shape, normalise_axes, normalise_axis, size_of
 from tessella.primitives.base import broadcast_shapes as _broadcast_shapes
-from tessella.primitives.movement import Reshape
 from tessella.primitives.window import Window
 from tessella.sizes import INTEGERS, as_integer
 from tessella.tensors.operands import Axes, fitting
@@ -42,7 +41,7 @@ def reshape(x: Tensor, /, shape: ShapeLike, *, copy: bool | None = None) -> Tens
     (2, 3)
     """
     target = _inferred(x.shape, shape)
-    result: Tensor = apply(Reshape(target), (x,))
+    result: Tensor = apply(moves.Reshape(target), (x,))
     if copy is False and not is_traced() and result._value.buffer is not x._value.buffer:
         raise ArgumentError(
             f"reshape: {x.shape} with strides {x.strides} to {target} needs a copy, and copy=False was "
