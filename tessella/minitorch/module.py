@@ -130,6 +130,7 @@ class Module(nn.Module):
         """All parameters below."""
         return [parameter for _, parameter in self.named_parameters(recurse)]
 
+    @public
     def train(self, mode: bool = True) -> Any:
         """Training mode for this module and all below it."""
         for _, module in self.named_modules():

@@ -107,7 +107,8 @@ def rand(shape: UserShape, backend: Any = SimpleBackend, requires_grad: bool = F
     return _made(ts.rand(tuple(shape), dtype=dtypes.float64), backend, requires_grad)
 
 
-def tensor(ls: Any, backend: TensorBackend = SimpleBackend, requires_grad: bool = False) -> Tensor:
+@public
+def tensor(ls: Any, backend: Any = SimpleBackend, requires_grad: bool = False) -> Tensor:
     """A tensor of nested lists of numbers (or a NumPy array), in float64.
 
     Raises:

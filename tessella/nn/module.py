@@ -426,9 +426,10 @@ class Module(Conversions):
         return mode
 
     @training.setter
+    @public
     def training(self, mode: bool) -> None:
         about_to_write(self, "_training")
-        object.__setattr__(self, "_training", bool(mode))
+        object.__setattr__(self, "_training", mode)
         note()
 
     @public

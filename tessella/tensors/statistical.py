@@ -328,8 +328,8 @@ def reduce(function: Callable[..., Any], start: float | None = None, /) -> Calla
     combine = zip_with(scalar)
     usual = functools.cache(functools.partial(_usual_reduction, scalar))  # by dtype
 
-    @users_frames
     @public
+    @users_frames
     def reduced(x: Tensor, /, axis: Axes = None, keepdims: bool = False) -> Tensor:
         axes = axes_of(x, axis, monoid.name)
         if 0 in [x.shape[i] for i in axes]:

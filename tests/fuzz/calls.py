@@ -53,6 +53,7 @@ def make_call(targets: list[Target], seed: int, number: int) -> Call:
     chance = random.Random(f"{seed}/{number}")
     target = targets[chance.randrange(len(targets))]
     positional, keywords = _arguments(chance, target)
+    _leave_to_python(target, positional, keywords)
     traced = chance.random() < 0.08
     if traced and positional:
         positional[chance.randrange(len(positional))] = "t"
@@ -97,6 +98,15 @@ def _arguments(chance: random.Random, target: Target) -> tuple[list[str], dict[s
     if chance.random() < 0.04:
         keywords.setdefault(chance.choice(_ODD_NAMES), chance.choice(values.EVERYTHING))
     return positional, keywords
+
+
+def _leave_to_python(target: Target, positional: list[str], keywords: dict[str, str]) -> None:
+    """Take out what would be Python's alone: its own powers of huge numbers, its loops over what has no end."""
+    if target.room == "operators" and not any("ts." in value for value in positional):
+        positional[:1] = ["ts.ones((2, 3))"]
+    if target.of_anything:
+        positional[:] = ["[1.0, 2.0]" if v == values.ENDLESS else v for v in positional]
+        keywords |= {k: "[1.0, 2.0]" for k, v in keywords.items() if v == values.ENDLESS}
 
 
 def _value(chance: random.Random, name: str, goodness: float) -> str:

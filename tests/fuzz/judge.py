@@ -9,7 +9,7 @@ import numpy as np
 
 import tessella as ts
 from tests.fuzz.calls import Call
-from tests.fuzz.targets import evaluate
+from tests.fuzz.targets import OF_ANYTHING, evaluate
 
 ANSWERED = "answered"
 REFUSED = "refused"  # an error of the project
@@ -22,16 +22,6 @@ CRASH, HANG = "crash", "hang"
 FINDINGS = (CRASH, HANG, FOREIGN, NOT_IMPLEMENTED, DIFFERS)
 
 _CODE = "<call>"
-# The course's functions of whatever has the operators, written as a learner reads them: what Python says of an
-# operator between two values of the caller's is said to the caller.
-_OF_ANYTHING = (
-    "scalar/functions.py",
-    "scalar/higher_order.py",
-    "scalar/mathematics/",
-    "minitorch/operators.py",
-    "minitorch/testing.py",
-    "tensors/numbers.py",
-)
 
 
 @dataclass(frozen=True)
@@ -81,7 +71,7 @@ def _of_error(error: Exception) -> Verdict:
     if not ours:
         return Verdict(OWN, detail)
     last = ours[-1]
-    if last.filename.partition("/tessella/")[2].startswith(_OF_ANYTHING):
+    if last.filename.partition("/tessella/")[2].startswith(OF_ANYTHING):
         return Verdict(OWN, detail)
     if _is_a_users_call(innermost.filename) or "<lambda>()" in _text(error).partition(" ")[0]:
         return Verdict(OWN, detail)

@@ -101,6 +101,17 @@ LEFT_OUT = {
     "Recorded": "is a base without a history",
 }
 
+# The course's functions of whatever has the operators, written as a learner reads them: what Python says of an
+# operator between two values of the caller's is said to the caller.
+OF_ANYTHING = (
+    "scalar/functions.py",
+    "scalar/higher_order.py",
+    "scalar/mathematics/",
+    "minitorch/operators.py",
+    "minitorch/testing.py",
+    "tensors/numbers.py",
+)
+
 # With how many receivers a method is called: that of `Module` need not be called with every layer.
 _RECEIVERS = 6
 
@@ -115,11 +126,13 @@ class Target:
         room: the part of the package it belongs to.
         expression: gives it.
         parameters: what it can be given, as far as it says so.
+        of_anything: whether it is a loop of Python over whatever it is given.
     """
 
     room: str
     expression: str
     parameters: tuple[inspect.Parameter, ...]
+    of_anything: bool = False
 
 
 def evaluate(expression: str) -> Any:
@@ -227,7 +240,12 @@ def _methods(
 
 
 def _target(room: str, expression: str, member: Any) -> Iterator[Target]:
-    yield Target(room, expression, parameters_of(member))
+    yield Target(room, expression, parameters_of(member), _is_of_anything(member))
+
+
+def _is_of_anything(member: Any) -> bool:
+    code = getattr(inspect.unwrap(member), "__code__", None) if callable(member) else None
+    return code is not None and code.co_filename.endswith(OF_ANYTHING)
 
 
 def parameters_of(member: Any) -> tuple[inspect.Parameter, ...]:

@@ -87,6 +87,9 @@ EXTREME_NUMBERS = [
 ]
 FLOATS = ["0.0", "0.5", "1.0", "-1.5", "0.1", "2.0", "1e-3"]
 
+# Whoever walks along it never comes to an end.
+ENDLESS = "type('Odd', (), {'__len__': lambda self: -1, '__getitem__': lambda self, i: i})()"
+
 OBJECTS = [
     "None",
     "'abc'",
@@ -113,7 +116,7 @@ OBJECTS = [
     "ts.float32",
     "ts.nn.Linear(2, 2)",
     "ts.Tensor",
-    "type('Odd', (), {'__len__': lambda self: -1, '__getitem__': lambda self, i: i})()",
+    ENDLESS,
     "type('NoBool', (), {'__bool__': lambda self: None, '__eq__': lambda self, o: None})()",
     "type('OwnIndex', (), {'__index__': lambda self: 2})()",
     "type('OwnFloat', (), {'__float__': lambda self: 2.0})()",
