@@ -11,20 +11,26 @@ from dataclasses import replace
 from typing import Any
 
 from tessella.compiler.control import Compile, runner
-from tessella.compiler.lowering import bounds, epilogue, fused, lower, lower_view, lowering_of
+from tessella.compiler.lowering import NEITHER, bounds, epilogue, lower
 from tessella.compiler.lowering.epilogue import Epilogue
 from tessella.compiler.lowering.movement import copy
 from tessella.compiler.machine_code import Together
-from tessella.compiler.recipe import RESULT, Bound, Call, Recipe, View
+from tessella.compiler.recipe import (
+    RESULT,
+    Bound,
+    Call,
+    Elsewhere,
+    FusedRecipe,
+    Recipe,
+    View,
+)
 from tessella.compiler.steps import ARENA, CONSTANT, INPUT, Buffer, Check, HostStep, Location, Step
 from tessella.devices.array import Layout, contiguous_layout
 from tessella.devices.device import Device
 from tessella.primitives.base import size_of
 from tessella.primitives.contraction import Contraction
-from tessella.primitives.control import Control
 from tessella.primitives.fused import Fused
 from tessella.primitives.graph import Graph, Node, Value
-from tessella.primitives.host import Host
 
 
 class Builder:
@@ -92,40 +98,38 @@ class Builder:
             self.fixed.update(node.outputs)
         inputs = [self.where[value] for value in node.inputs]
         layouts = [location.layout for location in inputs]
-        if isinstance(primitive, Fused):
-            self._fused(node, inputs)
-            return
-        if isinstance(primitive, Host):
-            self._host(node, inputs)
-            return
-        if isinstance(primitive, Control):
-            self._control(node, inputs)
-            return
-        view = lower_view(primitive, layouts, node.output)  # type: ignore[arg-type]
-        if view is not None:
-            for bound in view.bounds:
-                self._check(bound, inputs[bound.operand], node)
-            self._view(node.output, inputs[0], view)
-            return
-        if any(value.dtype.is_complex for value in (*node.inputs, *node.outputs)):
-            self._host(node, inputs)
-            return
-        if isinstance(primitive, Contraction):
-            left, right = node.inputs
-            fixed = (
-                left in self.fixed or (primitive, 0, left) in self.shared,
-                right in self.fixed or (primitive, 1, right) in self.shared,
-            )
-            lowering: Any = lowering_of(primitive, self.device)
-            recipe = lowering(primitive, layouts, node.output, fixed)
-        else:
-            recipe = lower(primitive, layouts, node.output, self.device)  # type: ignore[arg-type]
-        self.where[node.output] = self.follow(recipe, inputs, (node,))
-        if recipe.blocks is not None:
-            self._attach(node, recipe)
+        lowered = lower(primitive, layouts, _result(node), self.device, self._same(node))
+        match lowered:
+            case View():
+                self._view(node, inputs, lowered)
+            case Recipe():
+                self.where[node.output] = self.follow(lowered, inputs, (node,))
+                if lowered.blocks is not None:
+                    self._attach(node, lowered)
+            case FusedRecipe():
+                self._fused(node, inputs, lowered)
+            case Elsewhere.NUMPY:
+                self._host(node, inputs)
+            case Elsewhere.PROGRAMS:
+                self._programs(node, inputs)
 
-    def _view(self, value: Value, source: Location, view: View) -> None:
-        self.where[value] = Location(source.buffer, source.offset + view.offset, view.layout)
+    def _same(self, node: Node) -> tuple[bool, bool]:
+        """Which operands of a product are packed whole: they stay the same, or another product reads them, too."""
+        if not isinstance(node.primitive, Contraction):
+            return NEITHER
+        left, right = (
+            value in self.fixed or (node.primitive, position, value) in self.shared
+            for position, value in enumerate(node.inputs)
+        )
+        return left, right
+
+    def _view(self, node: Node, inputs: list[Location], view: View) -> None:
+        for bound in view.bounds:
+            self._check(bound, inputs[bound.operand], node)
+        source = inputs[0]
+        self.where[node.output] = source._replace(
+            offset=source.offset + view.offset, layout=view.layout
+        )
 
     def _attach(self, node: Node, recipe: Recipe) -> None:
         """Let the first group that reads a product be its epilogue, if it can."""
@@ -182,8 +186,7 @@ class Builder:
                 )
         self.merged.add(group)
 
-    def _fused(self, node: Node, inputs: list[Location]) -> None:
-        recipe = fused.lower(node.primitive, [location.layout for location in inputs])  # type: ignore[arg-type]
+    def _fused(self, node: Node, inputs: list[Location], recipe: FusedRecipe) -> None:
         results = [self.array(layout) for layout in recipe.results]
         scratch = [Location(self.buffer(ARENA, 0, n), 0, recipe.results[0]) for n in recipe.scratch]
         places = [*inputs, *results, *scratch]
@@ -199,7 +202,7 @@ class Builder:
             self._step(Step(call, where, reads, writes, (node,), in_step))
         self.where.update(zip(node.outputs, results, strict=True))
 
-    def _control(self, node: Node, inputs: list[Location]) -> None:
+    def _programs(self, node: Node, inputs: list[Location]) -> None:
         """Programs for the graphs of a node; they read operands in order."""
         straight = [
             where if where.layout.contiguous else self.follow(copy(where.layout), [where], (node,))
@@ -256,6 +259,10 @@ class Builder:
         self.checked.add(limits)
         flag = self.follow(bounds.lower(index.layout, bound.limits), [index], (node,))
         self.steps.append(Check((flag.buffer, flag.offset), node, bound.limits, index))
+
+
+def _result(node: Node) -> Any:
+    return tuple(node.outputs) if node.primitive.multiple_results else node.output
 
 
 def checks_first(steps: Sequence[Step | HostStep | Check]) -> list[Step | HostStep | Check]:

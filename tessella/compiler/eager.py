@@ -13,7 +13,7 @@ from __future__ import annotations
 import functools
 import itertools
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -21,7 +21,8 @@ from tessella import forking
 from tessella.arguments.kinds import shown
 from tessella.blocks import Restoring
 from tessella.compiler import observe
-from tessella.compiler.recipe import RESULT, Call, Place, Recipe, View
+from tessella.compiler.machine_code import compile_all, numbers_of
+from tessella.compiler.recipe import RESULT, Call, Elsewhere, Place, Recipe, View
 from tessella.devices.array import (
     Array,
     Layout,
@@ -36,7 +37,9 @@ from tessella.devices.registry import current
 from tessella.dtypes import is_half
 from tessella.errors import DeviceError
 from tessella.primitives.base import Composite, Primitive, Spec
-from tessella.primitives.host import Host
+
+if TYPE_CHECKING:
+    from tessella.compiler.program import Program
 
 Plan = Callable[[Sequence[Array]], Any]
 Plans = dict[Any, Plan]  # by the choice of the thread and the layouts of the operands
@@ -123,42 +126,53 @@ def _make_plan(primitive: Primitive, layouts: list[Layout]) -> Plan:
 def _new_plan(primitive: Primitive, layouts: list[Layout]) -> Plan:
     specs = [Spec(layout.shape, layout.dtype) for layout in layouts]
     result = primitive.result(*specs)  # complains about what does not fit
-    complex_ = any(layout.dtype.is_complex for layout in layouts)
-    if _choice.backend == "reference" or isinstance(primitive, Host):
+    if _choice.backend == "reference":
         return _reference_plan(primitive)
-    from tessella.compiler.decompositions import decomposition
-    from tessella.compiler.lowering import lower, lower_view
-    from tessella.compiler.machine_code import compile_all
+    from tessella.compiler.lowering import lower, steps_of
 
-    if complex_:
-        view = lower_view(primitive, layouts, result)
-        return _reference_plan(primitive) if view is None else _view_plan(view)
     device = current()
-    steps = decomposition(primitive, specs, device)
+    steps = steps_of(primitive, specs, device)
     if steps is not None:
-        fused = isinstance(primitive, Composite) and primitive.fuses
-        whole = _fused_plan(primitive, layouts, result) if fused else None
-        return functools.partial(steps, run) if whole is None else whole
-    recipe = lower(primitive, layouts, result, device)
-    if isinstance(recipe, Recipe) and len(recipe.calls) > 1:
-        compile_all(recipe.calls, device)
-    return _view_plan(recipe) if isinstance(recipe, View) else _recipe_plan(recipe)
+        return _steps_plan(primitive, steps, layouts, result)
+    lowered = lower(primitive, layouts, result, device)
+    if isinstance(lowered, View):
+        return _view_plan(lowered)
+    if isinstance(lowered, Recipe):
+        return _recipe_plan(lowered)
+    if lowered is Elsewhere.NUMPY:
+        return _reference_plan(primitive)
+    return _program_plan(primitive, _program_of(primitive, layouts, result))
 
 
-def _fused_plan(primitive: Primitive, layouts: list[Layout], result: Spec) -> Plan | None:
-    """A primitive as a program of its own, if all its steps become one kernel.
+def _steps_plan(
+    primitive: Primitive, steps: Callable[..., Any], layouts: list[Layout], result: Any
+) -> Plan:
+    """One kernel, if all its steps become one; otherwise one step after the other.
 
-    Others would keep memory for what is between their kernels as long as their plan lives.
+    A program of several would keep memory for what is between its kernels as long as the plan lives.
     """
+    if isinstance(primitive, Composite) and primitive.fuses:
+        program = _program_of(primitive, layouts, result)
+        if program.arena_plan.nbytes == 0:
+            return _program_plan(primitive, program)
+    return functools.partial(steps, run)
+
+
+def _program_of(primitive: Primitive, layouts: list[Layout], result: Any) -> Program:
+    """A program of one node."""
     from tessella.compiler.pipeline import compile
     from tessella.primitives.graph import Graph, Node, Value
 
     inputs = [Value(layout.shape, layout.dtype) for layout in layouts]
-    output = Value(result.shape, result.dtype)
-    graph = Graph(inputs, [Node(primitive, inputs, [output])], [output])
-    program = compile(graph, layouts, {}, frozenset(), primitive.name)
-    if program.arena_plan.nbytes > 0:
-        return None
+    specs = result if primitive.multiple_results else (result,)
+    outputs = [Value(spec.shape, spec.dtype) for spec in specs]
+    graph = Graph(inputs, [Node(primitive, inputs, outputs)], outputs)
+    return compile(graph, layouts, {}, frozenset(), primitive.name)
+
+
+def _program_plan(primitive: Primitive, program: Program) -> Plan:
+    if primitive.multiple_results:
+        return lambda arrays: tuple(program.run(arrays))
     return lambda arrays: program.run(arrays)[0]
 
 
@@ -206,6 +220,7 @@ def _recipe_plan(recipe: Recipe) -> Plan:
                 return result
 
             return two
+    compile_all(recipe.calls, current())
     calls = [(native_call(c), c.places) for c in recipe.calls]
     return functools.partial(_follow, recipe, calls, current().allocate)
 
@@ -231,8 +246,6 @@ def _follow(
 
 def native_call(call: Call) -> Callable[..., None]:
     """A call as a function of addresses."""
-    from tessella.compiler.machine_code import numbers_of
-
     device = current()
     address, numbers = device.address_of(call.kernel), numbers_of(call, device)
     return device.launcher(address, len(call.places), numbers, call.total, call.chunk)

@@ -128,6 +128,13 @@ class View(NamedTuple):
     bounds: tuple[Bound, ...] = ()
 
 
+class Elsewhere(Enum):
+    """Who computes what has no kernel of its own."""
+
+    NUMPY = "NumPy, on the host"
+    PROGRAMS = "programs of the graphs that the primitive holds"
+
+
 class FusedRecipe(NamedTuple):
     """What computes the results of a `Fused`: buffers count operands, then results, then scratch.
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
 
-from tessella.compiler.decompositions import decomposition
+from tessella.compiler.lowering import steps_of
 from tessella.devices.registry import current
 from tessella.dtypes import DType
 from tessella.primitives import graph as graphs
@@ -32,12 +32,12 @@ def decompose(graph: Graph) -> Graph:
     device = current()
 
     def rule(node: Node, inputs: tuple[Value, ...], nodes: list[Node]) -> Any:
-        steps = decomposition(node.primitive, inputs, device)  # type: ignore[arg-type]
+        steps = steps_of(node.primitive, inputs, device)  # type: ignore[arg-type]
         if steps is None:
             return None
 
         def apply(primitive: Primitive, operands: Sequence[Any]) -> Any:
-            inner = decomposition(primitive, operands, device)
+            inner = steps_of(primitive, operands, device)
             if inner is not None:
                 return inner(apply, operands)
             return graphs.apply(nodes, primitive, operands, node.where)

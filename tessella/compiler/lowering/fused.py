@@ -49,7 +49,7 @@ from tessella.loops.nest import (
     index_variable,
     load,
 )
-from tessella.primitives.base import size_of
+from tessella.primitives.base import Spec, size_of
 from tessella.primitives.fused import Fused, Origin
 from tessella.primitives.graph import Node, Value
 from tessella.primitives.monoid import neutral
@@ -66,7 +66,7 @@ LIGHT = 3  # up to this weight of what is done for an element, several vectors g
 _recipes: dict[Any, FusedRecipe] = {}
 
 
-def lower(fused: Fused, layouts: Sequence[Layout]) -> FusedRecipe:
+def lower(fused: Fused, layouts: Sequence[Layout], results: Sequence[Spec]) -> FusedRecipe:
     """The calls of a fused group; groups of one structure, as the layers of a model, share them."""
     if fused.origin is not None:
         recipe = _for_many_sizes(fused.origin, layouts)

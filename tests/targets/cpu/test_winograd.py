@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import tessella as ts
-from tessella.compiler.decompositions import decomposition
+from tessella.compiler.lowering import steps_of
 from tessella.devices.registry import host
 from tessella.nn import functional as F
 from tessella.primitives.base import Spec
@@ -88,7 +88,7 @@ def test_it_is_used_for_these_shapes():
         seen.append((primitive, operands))
         return primitive.result(*operands)
 
-    result = decomposition(convolution, (x, w), host())(apply, (x, w))
+    result = steps_of(convolution, (x, w), host())(apply, (x, w))
     assert result.shape == (2, 16, 29, 30)
     (bare, operands), = [found for found in seen if isinstance(found[0], Contraction)]  # fmt: skip
     assert operands[0].shape == (2, 32, 34, 34)  # 8 tiles of 4 along each axis, and 2 besides

@@ -20,36 +20,39 @@ from tessella.primitives.movement import Pad, Slice
 from tessella.scalar.function import cast_function
 
 Apply = Callable[[Primitive, Sequence[Any]], Any]
-Decomposition = Callable[[Apply, Sequence[Any]], Any]
+Steps = Callable[[Apply, Sequence[Any]], Any]
 
 
-def decomposition(
-    primitive: Primitive, inputs: Sequence[Spec], device: Device
-) -> Decomposition | None:
-    """How a primitive is computed by others on inputs like these, or None if a device runs it itself."""
-    if isinstance(primitive, Composite):
-        return primitive.steps
-    if isinstance(primitive, Contraction):
-        if is_half(inputs[0].dtype) and not primitive.wide:
-            return _rounded(primitive, inputs[0].dtype)
-        x, y = inputs
-        return _prepared(primitive, x, y, device)
-    if isinstance(primitive, Scatter) and primitive.mode == "add" and is_half(inputs[0].dtype):
-        return _in_float32(primitive, inputs, count=2)
-    return None
+def composite(primitive: Composite, inputs: Sequence[Spec], device: Device) -> Steps:
+    return primitive.steps
+
+
+def contraction(primitive: Contraction, inputs: Sequence[Spec], device: Device) -> Steps | None:
+    """Products of half precision are added in float32; convolutions have their input prepared."""
+    x, y = inputs
+    if is_half(x.dtype) and not primitive.wide:
+        return _rounded(primitive, x.dtype)
+    return _prepared(primitive, x, y, device)
+
+
+def scatter(primitive: Scatter, inputs: Sequence[Spec], device: Device) -> Steps | None:
+    """Sums of half precision are added in float32."""
+    x, *_ = inputs
+    is_sum = primitive.mode == "add" and is_half(x.dtype)
+    return _in_float32(primitive, inputs, count=2) if is_sum else None
 
 
 def _cast(dtype: DType) -> Primitive:
     return Elementwise(cast_function(dtype))
 
 
-def _rounded(primitive: Contraction, narrow: DType) -> Decomposition:
+def _rounded(primitive: Contraction, narrow: DType) -> Steps:
     """Products of half precision are added in float32, and rounded once."""
     wide = replace(primitive, wide=True)
     return lambda apply, operands: apply(_cast(narrow), (apply(wide, operands),))
 
 
-def _in_float32(primitive: Primitive, inputs: Sequence[Spec], count: int) -> Decomposition:
+def _in_float32(primitive: Primitive, inputs: Sequence[Spec], count: int) -> Steps:
     """Half precision is added in float32, and rounded once."""
     narrow = inputs[0].dtype
     wide = compute_dtype(narrow)
@@ -61,7 +64,7 @@ def _in_float32(primitive: Primitive, inputs: Sequence[Spec], count: int) -> Dec
     return steps
 
 
-def _prepared(primitive: Contraction, x: Spec, y: Spec, device: Device) -> Decomposition | None:
+def _prepared(primitive: Contraction, x: Spec, y: Spec, device: Device) -> Steps | None:
     """Spread and pad the input of a convolution first, and cut off what is not read."""
     preparation = _preparation(primitive, x)
     bare = replace(primitive, geometry=tuple(_bare(g) for g in primitive.geometry))
@@ -83,7 +86,7 @@ def _prepared(primitive: Contraction, x: Spec, y: Spec, device: Device) -> Decom
     return steps
 
 
-def _in_whole_tiles(primitive: Contraction, growth: Growth, x: Spec, y: Spec) -> Decomposition:
+def _in_whole_tiles(primitive: Contraction, growth: Growth, x: Spec, y: Spec) -> Steps:
     """A convolution made larger, so that its tiles are whole; the result is cut."""
     larger = replace(
         primitive,
