@@ -79,6 +79,22 @@ def run(primitive: Primitive, arrays: Sequence[Array]) -> Any:
     return plan(arrays)
 
 
+def run_unary(primitive: Primitive, x: Array) -> Any:
+    """`run` for one operand, without lists: small operations are as long as what is around them."""
+    plan = primitive.plans.get((_choice.key, x.layout))
+    if plan is None:
+        plan = _first_plan(primitive, [x.layout])
+    return plan((x,))
+
+
+def run_binary(primitive: Primitive, x: Array, y: Array) -> Any:
+    """`run` for two operands."""
+    plan = primitive.plans.get((_choice.key, x.layout, y.layout))
+    if plan is None:
+        plan = _first_plan(primitive, [x.layout, y.layout])
+    return plan((x, y))
+
+
 def _first_plan(primitive: Primitive, layouts: list[Layout]) -> Plan:
     """The plan of an equal primitive, or a new one."""
     key = (_choice.key, *layouts)

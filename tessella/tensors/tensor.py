@@ -14,7 +14,7 @@ import numpy as np
 from tessella import autodiff
 from tessella.arguments import refuse
 from tessella.autodiff import Leaf, Node
-from tessella.compiler.eager import fill, run
+from tessella.compiler.eager import fill, run, run_binary, run_unary
 from tessella.devices.array import Array, from_numpy, to_numpy
 from tessella.dtypes import DType
 from tessella.errors import ArgumentTypeError, GradientError
@@ -259,11 +259,11 @@ def apply(primitive: Primitive, inputs: Sequence[Tensor]) -> Any:
     """Run a primitive on tensors, and record it if one of them needs a gradient."""
     if _mode.trace is None:
         count = len(inputs)
-        if count == 2:  # written out, too: a comprehension takes longer
+        if count == 2:
             first, second = inputs
-            value = run(primitive, [first._value, second._value])
+            value = run_binary(primitive, first._value, second._value)
         elif count == 1:
-            value = run(primitive, [inputs[0]._value])
+            value = run_unary(primitive, inputs[0]._value)
         else:
             value = run(primitive, [x._value for x in inputs])
     else:

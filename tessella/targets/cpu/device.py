@@ -11,7 +11,7 @@ import numpy as np
 
 from tessella.devices.device import Growth, Limits, Tuner
 from tessella.devices.host import Host
-from tessella.targets.cpu import buffers, engine, kernels, threads
+from tessella.targets.cpu import buffers, calls, engine, kernels, threads
 from tessella.targets.cpu import watch as watching
 
 if TYPE_CHECKING:
@@ -52,14 +52,9 @@ class Cpu(Host):
     load = staticmethod(engine.load)
 
     def launcher(self, address: int, places: int, numbers: bytes, total: int, chunk: int) -> Any:
-        pack = struct.Struct(f"<{places}q").pack
         if chunk == 0:
-            native = engine.function(address)
-
-            def direct(*addresses: int) -> None:
-                native(pack(*addresses) + numbers, 0, total)
-
-            return direct
+            return calls.bound(address, places, numbers, total)
+        pack = struct.Struct(f"<{places}q").pack
         parallel = threads.parallel
 
         def shared(*addresses: int) -> None:

@@ -291,18 +291,6 @@ def assembly(llvm_ir: str) -> str:
     return text
 
 
-Native = Callable[[bytes, int, int], None]
-# PYFUNCTYPE keeps the interpreter lock: letting it go and taking it back costs more than a small
-# kernel. Long work goes through `threads.parallel`, which lets it go.
-_PROTOTYPE = ctypes.PYFUNCTYPE(None, ctypes.c_char_p, ctypes.c_ssize_t, ctypes.c_ssize_t)
-
-
-def function(address: int) -> Native:
-    """A native kernel as a Python callable: (packed arguments, begin, end)."""
-    native: Native = callable_at(address, _PROTOTYPE)
-    return native
-
-
 def callable_at(address: int, prototype: Any) -> Any:
     """A native function as a Python callable; it refuses if this machine cannot execute its code.
 
