@@ -15,8 +15,8 @@ from tessella.devices.words import Word
 class Watch(Protocol):
     """Words of Python's objects that are looked at together; what they belong to must stay alive."""
 
-    def holds(self) -> bool:
-        """Whether every word is as it must be."""
+    def holds(self) -> int:
+        """1 if every word is as it must be, else 0."""
 
     def run(self, head: int) -> int:
         """Run a program of the host, of short calls, if every word is as it must be; else give `words.CHANGED`.
@@ -31,7 +31,7 @@ class Taken(Protocol):
     def take(self, watch: Any) -> bool:
         """Change the class of all, if every word that is watched is as it must be; whether it is."""
 
-    def give_back(self) -> None:
+    def give_back(self) -> object:
         """Change it back, if it was changed."""
 
 

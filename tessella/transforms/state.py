@@ -144,7 +144,7 @@ class State:
         if not self.valid[0] or self.program.user is not self:
             return False
         if self.watch is not None:
-            return self.watch.holds()
+            return bool(self.watch.holds())
         return all(place.is_as_it_was(written) for place, written in self.places)
 
     def run(

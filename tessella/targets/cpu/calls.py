@@ -1,8 +1,9 @@
-"""Kernels as functions of Python that are called with addresses, without `ctypes` in between.
+"""Native code as functions of Python, called with addresses without `ctypes` in between.
 
 A small operation spends more time in the conversions of `ctypes` than in its kernel. A function that Python takes for
-one written in C is given its arguments as an array of objects (Python/C API, METH_FASTCALL); ours is in LLVM IR and serves
-every kernel: which one, and what else it is called with, is in the bytes that it is bound to.
+one written in C is given its arguments as an array of objects (Python/C API, METH_FASTCALL). There are two of ours, in
+LLVM IR: one for kernels and one for what gives a number. Which native code it calls, and with what besides, is in the
+bytes that a function is bound to.
 """
 
 from __future__ import annotations
@@ -10,67 +11,69 @@ from __future__ import annotations
 import ctypes
 import functools
 import struct
+from collections.abc import Callable
 from typing import Any
 
 from tessella.targets.cpu import engine, processors
 
 _FASTCALL = 0x0080  # METH_FASTCALL
 _ITEMS = bytes.__basicsize__ - 1  # where the bytes of an object of that class begin
-_PYTHONS = ("PyLong_AsLongLong", "PyErr_Occurred", "PyErr_BadArgument", "Py_IncRef")
-
-# What it is bound to, in words: the kernel, how many addresses it is called with, its items, how many numbers follow,
-# the functions of Python's above, None, and the numbers.
+# What a function is bound to, in words: the native code, how many addresses it is called with, the items of a kernel, how
+# many numbers follow, these functions of Python's, None, and the numbers.
+_PYTHONS = (
+    "PyLong_AsLongLong", "PyErr_Occurred", "PyErr_BadArgument", "Py_IncRef", "PyLong_FromLongLong",
+)  # fmt: skip
 _NUMBERS = 5 + len(_PYTHONS)
 
 _CALL = """
-define ptr @call_kernel(ptr %bound, ptr %objects, i64 %count) {
+define ptr @{NAME}(ptr %bound, ptr %objects, i64 %count) {
 entry:
   %table = getelementptr i8, ptr %bound, i64 {ITEMS}
-  %kernel = load ptr, ptr %table
+  %code = load ptr, ptr %table
   %places.place = getelementptr i64, ptr %table, i64 1
   %places = load i64, ptr %places.place
   %total.place = getelementptr i64, ptr %table, i64 2
   %total = load i64, ptr %total.place
   %numbers.place = getelementptr i64, ptr %table, i64 3
   %numbers = load i64, ptr %numbers.place
-  %integer.place = getelementptr i64, ptr %table, i64 4
-  %integer = load ptr, ptr %integer.place
+  %to_integer.place = getelementptr i64, ptr %table, i64 4
+  %to_integer = load ptr, ptr %to_integer.place
+  %occurred.place = getelementptr i64, ptr %table, i64 5
+  %occurred = load ptr, ptr %occurred.place
   %fits = icmp eq i64 %count, %places
   br i1 %fits, label %begin, label %refuse
 refuse:
   %refusal.place = getelementptr i64, ptr %table, i64 6
   %refusal = load ptr, ptr %refusal.place
   call i32 %refusal()
+  br label %failed
+failed:
   ret ptr null
 begin:
   %words = add i64 %places, %numbers
   %arguments = alloca i64, i64 %words
-  br label %head
-head:
-  %i = phi i64 [ 0, %begin ], [ %next, %converted ]
-  %more = icmp ult i64 %i, %places
-  br i1 %more, label %convert, label %copy
+  br label %convert
 convert:
+  %i = phi i64 [ 0, %begin ], [ %i.next, %converted ]
+  %more = icmp ult i64 %i, %places
+  br i1 %more, label %convert.one, label %copy
+convert.one:
   %object.place = getelementptr ptr, ptr %objects, i64 %i
   %object = load ptr, ptr %object.place
-  %word = call i64 %integer(ptr %object)
+  %word = call i64 %to_integer(ptr %object)
+  %argument = getelementptr i64, ptr %arguments, i64 %i
+  store i64 %word, ptr %argument
+  %i.next = add i64 %i, 1
   %odd = icmp eq i64 %word, -1
   br i1 %odd, label %look, label %converted
 look:
-  %occurred.place = getelementptr i64, ptr %table, i64 5
-  %occurred = load ptr, ptr %occurred.place
   %error = call ptr %occurred()
-  %failed = icmp ne ptr %error, null
-  br i1 %failed, label %give_up, label %converted
-give_up:
-  ret ptr null
+  %is.error = icmp ne ptr %error, null
+  br i1 %is.error, label %failed, label %converted
 converted:
-  %argument = getelementptr i64, ptr %arguments, i64 %i
-  store i64 %word, ptr %argument
-  %next = add i64 %i, 1
-  br label %head
+  br label %convert
 copy:
-  %j = phi i64 [ 0, %head ], [ %j.next, %copy.one ]
+  %j = phi i64 [ 0, %convert ], [ %j.next, %copy.one ]
   %left = icmp ult i64 %j, %numbers
   br i1 %left, label %copy.one, label %run
 copy.one:
@@ -83,15 +86,30 @@ copy.one:
   %j.next = add i64 %j, 1
   br label %copy
 run:
-  call void %kernel(ptr %arguments, i64 0, i64 %total)
+{RUN}
+}
+"""
+_KERNEL = """
+  call void %code(ptr %arguments, i64 0, i64 %total)
   %increase.place = getelementptr i64, ptr %table, i64 7
   %increase = load ptr, ptr %increase.place
-  %none.place = getelementptr i64, ptr %table, i64 8
+  %none.place = getelementptr i64, ptr %table, i64 9
   %none = load ptr, ptr %none.place
   call void %increase(ptr %none)
   ret ptr %none
-}
 """
+_QUESTION = """
+  %answer = call i64 %code(ptr %arguments)
+  %raised = call ptr %occurred()
+  %has.raised = icmp ne ptr %raised, null
+  br i1 %has.raised, label %failed, label %give
+give:
+  %from_integer.place = getelementptr i64, ptr %table, i64 8
+  %from_integer = load ptr, ptr %from_integer.place
+  %result = call ptr %from_integer(i64 %answer)
+  ret ptr %result
+"""
+_FUNCTIONS = {"call_kernel": _KERNEL, "call_question": _QUESTION}
 
 
 class _Definition(ctypes.Structure):
@@ -107,7 +125,7 @@ _new = ctypes.PYFUNCTYPE(ctypes.py_object, ctypes.c_void_p, ctypes.py_object, ct
 )
 
 
-def bound(address: int, places: int, numbers: bytes, total: int) -> Any:
+def kernel(address: int, places: int, numbers: bytes, total: int) -> Any:
     """A kernel as a function of the addresses of its operands; it keeps the interpreter lock.
 
     Letting that go and taking it back costs more than a small kernel. Long work goes through `threads.parallel`.
@@ -115,17 +133,37 @@ def bound(address: int, places: int, numbers: bytes, total: int) -> Any:
     Args:
         places: how many operands there are.
         numbers: what its arguments end with, 8 bytes each.
+        total: its items, all of which are done.
     """
+    return _bound("call_kernel", address, places, numbers, total)
+
+
+def question(address: int, places: int, *others: int) -> Callable[..., int]:
+    """Native code that gives a number, `i64 (ptr arguments)`, as a function of some words.
+
+    It may run functions of Python's: an exception that is set then is raised.
+
+    Args:
+        places: how many words the function is called with.
+        others: what its arguments end with.
+    """
+    function: Callable[..., int] = _bound(
+        "call_question", address, places, struct.pack(f"<{len(others)}q", *others), 0
+    )
+    return function
+
+
+def _bound(name: str, address: int, places: int, numbers: bytes, total: int) -> Any:
     if not processors.is_executable(processors.target()):
         return lambda *_: processors.require_executable()
     head = struct.pack("<4q", address, places, total, len(numbers) // 8)
-    return _new(ctypes.addressof(_definition()), head + _pythons() + numbers, None)
+    return _new(ctypes.addressof(_definition(name)), head + _pythons() + numbers, None)
 
 
 @functools.cache
-def _definition() -> _Definition:
-    """Of the one function; Python reads it as long as the process lives."""
-    return _Definition(b"kernel", engine.compile(module())["call_kernel"], _FASTCALL, None)
+def _definition(name: str) -> _Definition:
+    """Of one of the two; Python reads it as long as the process lives."""
+    return _Definition(name.encode(), engine.compile(_module())[name], _FASTCALL, None)
 
 
 @functools.cache
@@ -137,7 +175,7 @@ def _pythons() -> bytes:
 
 
 @functools.cache
-def module() -> engine.Module:
-    """The function as LLVM IR, so that it can be compiled beside the first kernel."""
+def _module() -> engine.Module:
     text = _CALL.replace("{ITEMS}", str(_ITEMS)).replace("{NUMBERS}", str(_NUMBERS))
-    return engine.Module(text, ("call_kernel",))
+    parts = [text.replace("{NAME}", name).replace("{RUN}", run) for name, run in _FUNCTIONS.items()]
+    return engine.Module("".join(parts), tuple(_FUNCTIONS))

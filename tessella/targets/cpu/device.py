@@ -53,7 +53,7 @@ class Cpu(Host):
 
     def launcher(self, address: int, places: int, numbers: bytes, total: int, chunk: int) -> Any:
         if chunk == 0:
-            return calls.bound(address, places, numbers, total)
+            return calls.kernel(address, places, numbers, total)
         pack = struct.Struct(f"<{places}q").pack
         parallel = threads.parallel
 

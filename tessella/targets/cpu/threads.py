@@ -19,7 +19,7 @@ import platform
 import sys
 import threading
 import time
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from typing import Any
 
 import numpy as np
@@ -28,7 +28,7 @@ from tessella import forking
 from tessella.blocks import restoring
 from tessella.devices.table import DONE, MAY_STOP, PROCESSOR, SIGNALS, TIMES
 from tessella.errors import ConfigurationError
-from tessella.targets.cpu import engine, machine, processors
+from tessella.targets.cpu import calls, engine, machine, processors
 
 VARIABLE = "TESSELLA_NUM_THREADS"
 _MOST = 1024
@@ -102,15 +102,15 @@ def parallel(address: int, args: bytes, total: int, chunk: int) -> None:
     _natives()["call_serial"](address, args, total, chunk, python_functions())
 
 
-def quick_runner() -> Any:
-    """The native `run_alone`, for programs without shared work: it keeps the interpreter lock."""
-    return _natives()["run_alone"]
-
-
 @functools.cache
+def quick_runner() -> Callable[[int], int]:
+    """What runs a program without shared work, by the address of its head: it keeps the interpreter lock."""
+    return calls.question(quick_address(), 1)
+
+
 def quick_address() -> int:
-    """Where that function is."""
-    return int(ctypes.cast(quick_runner(), ctypes.c_void_p).value or 0)
+    """The native function that does so; its argument is where that address is."""
+    return engine.compile(module())[_QUICK]
 
 
 def run_timed(head: int, times: int) -> int:
@@ -145,7 +145,7 @@ def run_program(head: int, alone: bool = False) -> int:
         finally:
             _lock.release()
     if alone:
-        return int(_natives()["run_alone"](head))
+        return quick_runner()(head)
     return int(_natives()["call_program"](None, 0, head))
 
 
@@ -314,7 +314,8 @@ define i64 @{OWN}call_program(ptr %state, i32 %workers, ptr %program) {
   ret i64 %result
 }
 
-define i64 @{OWN}run_alone(ptr %program) {
+define i64 @{OWN}run_alone(ptr %arguments) {
+  %program = load ptr, ptr %arguments
   %functions.place = getelementptr i64, ptr %program, i64 {PYTHON}
   %functions = load ptr, ptr %functions.place
   %room = alloca [3 x i64]
@@ -690,7 +691,6 @@ _types: dict[str, tuple[Any, ...]] = {
     "call_program": (
         ctypes.PYFUNCTYPE, ctypes.c_int64, ctypes.c_void_p, ctypes.c_int32, ctypes.c_void_p
     ),
-    "run_alone": (ctypes.PYFUNCTYPE, ctypes.c_int64, ctypes.c_void_p),
     "call_loop": (
         ctypes.PYFUNCTYPE, ctypes.c_int64, ctypes.c_void_p, ctypes.c_int32, ctypes.c_void_p
     ),
@@ -702,21 +702,17 @@ _types_of_pools: dict[str, tuple[Any, ...]] = {
         ctypes.c_ssize_t, ctypes.c_int32, ctypes.c_void_p,
     ),
 }  # fmt: skip
+_QUICK = "run_alone"  # called by `calls`
 _native_functions: dict[str, Any] = {}
 
 
 def _natives() -> dict[str, Any]:
-    """The native loops; they let the interpreter lock go themselves, but `run_alone`, which keeps it.
-
-    That one is for programs that are done before it could be given away.
-    """
+    """The native loops; they let the interpreter lock go themselves."""
     if not _native_functions:
         found = module()
         addresses = engine.compile(found)
-        known = {**_types, **_types_of_pools}
-        _native_functions.update(
-            {name: _function(addresses[name], *known[name]) for name in found.symbols}
-        )
+        known = {**_types, **_types_of_pools} if _NATIVE else _types
+        _native_functions.update({name: _function(addresses[name], *known[name]) for name in known})
     return _native_functions
 
 
@@ -750,8 +746,10 @@ def module() -> engine.Module:
     """The native loops as LLVM IR, so that they can be compiled beside the first kernels."""
     if _NATIVE:
         text = _look() + _SERIAL + _fork_and_join() + _program_loop() + _LOOP
-        return engine.Module(text + _entries() + _FORK_ENTRY, (*_types, *_types_of_pools))
-    return engine.Module(_look() + _SERIAL + _program_loop() + _LOOP + _entries(), tuple(_types))
+        return engine.Module(text + _entries() + _FORK_ENTRY, (*_types, *_types_of_pools, _QUICK))
+    return engine.Module(
+        _look() + _SERIAL + _program_loop() + _LOOP + _entries(), (*_types, _QUICK)
+    )
 
 
 def _look() -> str:

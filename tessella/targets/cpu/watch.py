@@ -10,14 +10,13 @@ from __future__ import annotations
 import ctypes
 import functools
 from collections.abc import Sequence
-from typing import Any
 
 from tessella.devices.table import DONE
 from tessella.devices.words import CHANGED, CLASS, Word
-from tessella.targets.cpu import engine, threads
+from tessella.targets.cpu import calls, engine, threads
 
 _UNCHANGED = """
-define i64 @unchanged(ptr %table) {
+define internal i64 @unchanged(ptr %table) {
 entry:
   %count = load i64, ptr %table
   br label %head
@@ -47,20 +46,34 @@ no:
   ret i64 0
 }
 
-define i64 @run_unchanged(ptr %table, ptr %run, ptr %program) {
+define i64 @ask_unchanged(ptr %arguments) {
+  %table = load ptr, ptr %arguments
+  %same = call i64 @unchanged(ptr %table)
+  ret i64 %same
+}
+
+define i64 @run_unchanged(ptr %arguments) {
+  %program = load ptr, ptr %arguments
+  %table.place = getelementptr i64, ptr %arguments, i64 1
+  %table = load ptr, ptr %table.place
+  %run.place = getelementptr i64, ptr %arguments, i64 2
+  %run = load ptr, ptr %run.place
   %done = getelementptr i64, ptr %program, i64 {DONE}
   store i64 0, ptr %done
   %same = call i64 @unchanged(ptr %table)
   %is.same = icmp ne i64 %same, 0
   br i1 %is.same, label %go, label %stay
 go:
-  %stopped = call i64 %run(ptr %program)
+  %stopped = call i64 %run(ptr %arguments)
   ret i64 %stopped
 stay:
   ret i64 {CHANGED}
 }
 
-define i64 @take_unchanged(ptr %table, ptr %taken) {
+define i64 @take_unchanged(ptr %arguments) {
+  %table = load ptr, ptr %arguments
+  %taken.place = getelementptr i64, ptr %arguments, i64 1
+  %taken = load ptr, ptr %taken.place
   %same = call i64 @unchanged(ptr %table)
   %is.same = icmp ne i64 %same, 0
   br i1 %is.same, label %take, label %leave
@@ -75,7 +88,8 @@ leave:
   ret i64 %same
 }
 
-define void @give_back(ptr %taken) {
+define i64 @give_back(ptr %arguments) {
+  %taken = load ptr, ptr %arguments
   %active.place = getelementptr i64, ptr %taken, i64 1
   %active = load i64, ptr %active.place
   %is.active = icmp ne i64 %active, 0
@@ -87,7 +101,7 @@ give:
   store i64 0, ptr %active.place
   br label %leave
 leave:
-  ret void
+  ret i64 0
 }
 
 define internal void @put_words(ptr %taken, i64 %word) {
@@ -112,27 +126,21 @@ done:
 
 
 class Watch:
-    """Words to be looked at together; what they belong to must stay alive."""
+    """Words to be looked at together; what they belong to must stay alive.
+
+    `holds()`, whether every word is as it must be, and `run(head)` are those of `devices.host.Watch`. Nothing can happen
+    between the look and what follows: the interpreter's lock is held all the time.
+    """
 
     def __init__(self, words: Sequence[Word]) -> None:
         flat = [number for word in words for number in word]
         self._table = (ctypes.c_int64 * (1 + len(flat)))(len(words), *flat)
-        self._address = ctypes.addressof(self._table)
+        self.address = ctypes.addressof(self._table)
         natives = _natives()
-        self._unchanged, self._run = natives["unchanged"], natives["run_unchanged"]
-        self._runner = threads.quick_address()
-
-    def holds(self) -> bool:
-        """Whether every word is as it must be."""
-        return bool(self._unchanged(self._address))
-
-    def run(self, head: int) -> int:
-        """Run a program of short calls if every word is as it must be; else give `CHANGED`.
-
-        Nothing can happen between the look and the call: the interpreter's lock is held all the time.
-        """
-        stopped: int = self._run(self._address, self._runner, head)
-        return stopped
+        self.holds = calls.question(natives["ask_unchanged"], 0, self.address)
+        self.run = calls.question(
+            natives["run_unchanged"], 1, self.address, threads.quick_address()
+        )
 
 
 class Taken:
@@ -148,31 +156,17 @@ class Taken:
         self._table = (ctypes.c_int64 * (4 + len(places)))(
             len(places), 0, id(other), id(kind), *places
         )
-        self._address = ctypes.addressof(self._table)
-        natives = _natives()
-        self._take, self._give_back = natives["take_unchanged"], natives["give_back"]
+        natives, address = _natives(), ctypes.addressof(self._table)
+        self._take = calls.question(natives["take_unchanged"], 1, address)
+        self.give_back = calls.question(natives["give_back"], 0, address)
 
     def take(self, watch: Watch) -> bool:
         """Change the class of all, if every word that is watched is as it must be; whether it is."""
-        return bool(self._take(watch._address, self._address))
-
-    def give_back(self) -> None:
-        """Change it back, if it was changed."""
-        self._give_back(self._address)
+        return bool(self._take(watch.address))
 
 
 @functools.cache
-def _natives() -> dict[str, Any]:
-    pointer, whole = ctypes.c_void_p, ctypes.c_int64
-    types: dict[str, tuple[Any, ...]] = {
-        "unchanged": (whole, pointer),
-        "run_unchanged": (whole, pointer, pointer, pointer),
-        "take_unchanged": (whole, pointer, pointer),
-        "give_back": (None, pointer),
-    }
+def _natives() -> dict[str, int]:
     text = _UNCHANGED.replace("{CHANGED}", str(CHANGED)).replace("{DONE}", str(DONE))
-    addresses = engine.compile(engine.Module(text, tuple(types)))
-    # with the interpreter's lock: nothing may change while we look
-    return {
-        name: engine.callable_at(addresses[name], ctypes.PYFUNCTYPE(*types[name])) for name in types
-    }
+    names = ("ask_unchanged", "run_unchanged", "take_unchanged", "give_back")
+    return engine.compile(engine.Module(text, names))

@@ -1,5 +1,6 @@
 """Kernels as functions of Python."""
 
+import ctypes
 import struct
 import sys
 
@@ -27,7 +28,7 @@ define void @test_calls_add(ptr %arguments, i64 %begin, i64 %end) {
 def bound(number=5, total=100):
     module = engine.Module(TEXT, ("test_calls_add",))
     address = engine.compile(module)["test_calls_add"]
-    return calls.bound(address, 2, struct.pack("<q", number), total)
+    return calls.kernel(address, 2, struct.pack("<q", number), total)
 
 
 def test_a_kernel_is_called_with_addresses_numbers_and_its_items():
@@ -72,3 +73,38 @@ def test_calls_leave_no_reference_behind():
         add(*places)
     after = sys.getrefcount(None), sys.getrefcount(places[0])
     assert abs(after[0] - before[0]) < 100 and after[1] == before[1]
+
+
+QUESTION = """
+define i64 @test_calls_sum(ptr %arguments) {
+  %first = load i64, ptr %arguments
+  %second.place = getelementptr i64, ptr %arguments, i64 1
+  %second = load i64, ptr %second.place
+  %sum = add i64 %first, %second
+  ret i64 %sum
+}
+
+define i64 @test_calls_raise(ptr %arguments) {
+  %raise = load ptr, ptr %arguments
+  call i32 %raise()
+  ret i64 3
+}
+"""
+
+
+def question(name, places, *others):
+    module = engine.Module(QUESTION, ("test_calls_sum", "test_calls_raise"))
+    return calls.question(engine.compile(module)[name], places, *others)
+
+
+def test_a_question_is_answered_by_a_number():
+    assert question("test_calls_sum", 1, 5)(-9) == -4
+    assert question("test_calls_sum", 0, 5, 6)() == 11
+    assert question("test_calls_sum", 2)(1 << 62, 1) == (1 << 62) + 1
+    assert question("test_calls_sum", 1, 0)(-1) == -1
+
+
+def test_what_native_code_raises_is_raised():
+    refuse = ctypes.cast(ctypes.pythonapi.PyErr_BadArgument, ctypes.c_void_p).value
+    with pytest.raises(TypeError):
+        question("test_calls_raise", 1)(refuse)
