@@ -7,15 +7,15 @@ given to Tessella's tape (`tessella.autodiff`) as nodes, and that one walks it.
 from __future__ import annotations
 
 import itertools
+import operator
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from operator import is_
 from typing import Any, Protocol
 
 import numpy as np
 
 from tessella import autodiff
-from tessella.arguments import public
+from tessella.arguments import called, public
 from tessella.arguments.kinds import shown
 from tessella.autodiff import Edge, Node
 from tessella.errors import ArgumentError, ArgumentTypeError, CourseGradientError
@@ -58,8 +58,9 @@ def central_difference(f: Any, *vals: Any, arg: int = 0, epsilon: float = 1e-6) 
             f"central_difference: argument {arg} is {shown(vals[arg])}, larger than any float; give a smaller one"
         )
     above, below = list(vals), list(vals)
-    above[arg] = vals[arg] + epsilon
-    below[arg] = vals[arg] - epsilon
+    told = f"central_difference: argument {arg} is {shown(vals[arg])}; expected a number that takes floats"
+    above[arg] = called(told, operator.add, vals[arg], epsilon)
+    below[arg] = called(told, operator.sub, vals[arg], epsilon)
     higher, lower = f(*above), f(*below)
     if not hasattr(higher, "__truediv__"):
         raise ArgumentTypeError(f"central_difference: f gave {shown(higher)}; expected a number")
@@ -117,7 +118,7 @@ class _VariableNode(Node):
             self.variable.accumulate_derivative(cotangents[0])
             return []
         pairs = list(self.variable.chain_rule(cotangents[0]))
-        if len(pairs) == len(inputs) and all(map(is_, [x for x, _ in pairs], inputs)):
+        if len(pairs) == len(inputs) and all(map(operator.is_, [x for x, _ in pairs], inputs)):
             return [derivative for _, derivative in pairs]
         found: dict[int, Any] = {}  # a class of somebody's own may give them in another order
         for x, derivative in pairs:

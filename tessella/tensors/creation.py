@@ -587,8 +587,9 @@ def linspace(
     checked_device(device)
     num = check_count(num, "linspace", "num")
     kind = as_dtype(dtype or default_float())
-    with host().memory_for(8 * num):
-        values = np.linspace(start, stop, num, endpoint=endpoint).astype(kind.numpy)
+    # what is too large is infinite, as in any computation
+    with host().memory_for(8 * num), np.errstate(over="ignore", invalid="ignore"):
+        values = np.linspace(float(start), float(stop), num, endpoint=endpoint).astype(kind.numpy)
     return tracked(from_array(from_numpy(values, copy=True)), requires_grad)
 
 

@@ -1,5 +1,7 @@
 """Every mistake gets a clear message of the right class."""
 
+from decimal import Decimal
+
 import numpy as np
 import pytest
 
@@ -234,6 +236,7 @@ PARAMETER = nn.Parameter(ts.ones((2, 3)))
         (lambda: ts.grad(lambda x: x)(10**5000), errors.GradientError, "an integer of 16610 bits"),
         (lambda: ts.ones(3).cumsum_(0, axis=0), errors.ArgumentTypeError, "cumsum_: "),
         (lambda: ts.scalar.Scalar(1.0, 3), errors.ArgumentTypeError, "requires_grad is a int; expected True or False"),
+        (lambda: minitorch.central_difference(abs, Decimal(1)), errors.ArgumentTypeError, "expected a number that takes"),
         (lambda: minitorch.central_difference(abs, 10**5000), errors.ArgumentError, "larger than any float"),
         (lambda: minitorch.conv1d(X, X, input=X), errors.ArgumentTypeError, "multiple values"),
         (lambda: ts.jit(ts.sin).explain(X, html="a\0"), errors.ArgumentTypeError, "explain: the path is"),
