@@ -79,6 +79,8 @@ class Primitive(metaclass=PrimitiveClass):
     shared: ClassVar[bool] = (
         False  # whether equal ones are one object, if their parameters are plain
     )
+    transparent: ClassVar[bool] = False  # whether kernels read through it, at no cost
+    family: ClassVar[str] = "other"  # as pictures tell it: `pictures/picture.py`
     plans: ClassVar[Mapping[Any, Any]] = MappingProxyType({})  # how it runs: `compiler/eager.py`
 
     def __call__(self, *inputs: Any) -> Any:

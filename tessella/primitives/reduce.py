@@ -37,6 +37,8 @@ class Reduce(Primitive):
         float32.
     """
 
+    family = "rows"
+
     shared = True
 
     monoid: Monoid = field(metadata={TOLD: True})

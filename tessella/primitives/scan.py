@@ -23,6 +23,8 @@ class Scan(Primitive):
     Dtypes: as for the reduction of the same name.
     """
 
+    family = "rows"
+
     axis: int
     monoid: ClassVar[Monoid]
 
