@@ -24,7 +24,7 @@ from tessella.primitives.elementwise import Elementwise
 from tessella.primitives.fused import Fused
 from tessella.primitives.graph import Graph, Node, Note, Value
 from tessella.primitives.index import Dim, Index
-from tessella.primitives.movement import Concatenate, Movement
+from tessella.primitives.movement import Movement
 from tessella.primitives.random import RandomBits
 from tessella.primitives.reduce import Reduce
 from tessella.scalar.expression import postorder
@@ -544,7 +544,7 @@ def _space(node: Node) -> tuple[Shape | None, tuple[int, ...]]:
         if not node.primitive.axes:
             return None, ()
         return node.inputs[0].shape, node.primitive.axes
-    if isinstance(node.primitive, Concatenate) and len(node.inputs) > MOST_PIECES:
+    if isinstance(node.primitive, Movement) and len(node.inputs) > MOST_PIECES:
         return None, ()  # one copy for each piece is better than asking everywhere which one it is
     if isinstance(node.primitive, RandomBits) and len(node.inputs[0].shape) > 1:
         return None, ()  # many keys
