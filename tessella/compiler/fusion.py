@@ -13,35 +13,24 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any
 
-from tessella.compiler import index as maps
 from tessella.compiler import reasons
-from tessella.compiler.index import Dim, Index
 from tessella.compiler.lowering.access import MAPS, unrolls
 from tessella.compiler.lowering.passes import splits
 from tessella.dtypes import DType
+from tessella.primitives import index as maps
 from tessella.primitives.base import Shape, size_of
 from tessella.primitives.elementwise import Elementwise
 from tessella.primitives.fused import Fused
-from tessella.primitives.generate import Full, Iota
 from tessella.primitives.graph import Graph, Node, Note, Value
-from tessella.primitives.movement import (
-    Concatenate,
-    Expand,
-    Permute,
-    Reshape,
-    Slice,
-    UpdateSlice,
-)
+from tessella.primitives.index import Dim, Index
+from tessella.primitives.movement import Movement
 from tessella.primitives.random import RandomBits
 from tessella.primitives.reduce import Reduce
-from tessella.primitives.window import Window
 from tessella.scalar.expression import postorder
 from tessella.scalar.function import ScalarFunction
 from tessella.scalar.precision import core
 
-TRANSPARENT = (Reshape, Permute, Expand, Slice, Window, Full, Iota)
 MOST_NODES = 120  # of a group: larger kernels take long to compile, and registers run out
 MOST_OPERATIONS = 300  # of a group: each is written in two or three loops, and LLVM takes its time
 MOST_TRIED = 8  # of the groups that read a value, how many that follow one are looked at
@@ -142,7 +131,7 @@ class _Fusion:
 
     def run(self) -> Graph:
         for node in self.graph.nodes:
-            if isinstance(node.primitive, TRANSPARENT):
+            if node.primitive.transparent:
                 for source in node.inputs[:1]:
                     self.below[node.output] = self.below.get(source, source)
                 self._read_through(node)
@@ -164,9 +153,7 @@ class _Fusion:
 
     def _is_read_through(self, node: Node | None) -> bool:
         """Whether groups read through a node instead of reading its result."""
-        return node is not None and (
-            isinstance(node.primitive, TRANSPARENT) or node in self.inlined
-        )
+        return node is not None and (node.primitive.transparent or node in self.inlined)
 
     def _cost(self, node: Node) -> int:
         """The operations of an elementwise node and of what is computed on the way to it."""
@@ -187,7 +174,7 @@ class _Fusion:
                 continue
             if all(
                 use.output in found
-                if isinstance(use.primitive, TRANSPARENT)
+                if use.primitive.transparent
                 else self.spaces[use][0] is not None
                 for use in self.uses.get(node.output, ())
             ):
@@ -382,7 +369,9 @@ class _Fusion:
                 yield value, where
                 continue
             for source in reversed(node.inputs):
-                waiting.append((source, None if where is None else _through(node, source, where)))
+                waiting.append(
+                    (source, None if where is None else _operand_index(node, source, where))
+                )
 
     # --- the new graph --------------------------------------------------------------------------
 
@@ -415,7 +404,7 @@ class _Fusion:
         while waiting:
             value = waiting.pop()
             node = self.producers.get(value)
-            if value not in made and node is not None and isinstance(node.primitive, TRANSPARENT):
+            if value not in made and node is not None and node.primitive.transparent:
                 shown.append(node)
                 made.add(value)
                 waiting += node.inputs
@@ -425,7 +414,7 @@ class _Fusion:
         outputs = [v for node in group.nodes for v in node.outputs if self._leaves(v, group)]
         inputs, nodes = self._collect(outputs, set(group.nodes))
         inner = Graph(inputs, nodes, outputs)
-        shown = [node for node in nodes if not isinstance(node.primitive, TRANSPARENT)]
+        shown = [node for node in nodes if not node.primitive.transparent]
         label = "_".join(_names(shown))
         assert group.space is not None
         primitive = Fused(inner, group.space, group.axes, label)
@@ -455,7 +444,7 @@ class _Fusion:
         return list(inputs), list(nodes)
 
     def _note(self, group: Group, nodes: Sequence[Node]) -> Note:
-        shown = [node for node in nodes if not isinstance(node.primitive, TRANSPARENT)]
+        shown = [node for node in nodes if not node.primitive.transparent]
         again = sum(node in self.inlined for node in nodes)
         apart = [
             (other.label, why)
@@ -555,7 +544,7 @@ def _space(node: Node) -> tuple[Shape | None, tuple[int, ...]]:
         if not node.primitive.axes:
             return None, ()
         return node.inputs[0].shape, node.primitive.axes
-    if isinstance(node.primitive, Concatenate) and len(node.inputs) > MOST_PIECES:
+    if isinstance(node.primitive, Movement) and len(node.inputs) > MOST_PIECES:
         return None, ()  # one copy for each piece is better than asking everywhere which one it is
     if isinstance(node.primitive, RandomBits) and len(node.inputs[0].shape) > 1:
         return None, ()  # many keys
@@ -567,33 +556,16 @@ def _space(node: Node) -> tuple[Shape | None, tuple[int, ...]]:
 def _operand_index(node: Node, value: Value, own: Sequence[Index]) -> Sequence[Index] | None:
     """Where a map reads an operand, if that is one place only."""
     if isinstance(node.primitive, Elementwise):
-        missing = len(own) - len(value.shape)
-        return [
-            maps.number(0) if n == 1 else index
-            for n, index in zip(value.shape, own[missing:], strict=True)
-        ]
-    if isinstance(node.primitive, UpdateSlice):  # what is not written over stays where it is
-        old, new = node.inputs
-        return own if value is old and value is not new else None
-    return None
-
-
-def _through(node: Node, x: Value, where: Sequence[Index]) -> Sequence[Index] | None:
-    """The index in an operand of a movement or a cheap node."""
-    primitive: Any = node.primitive
-    if isinstance(primitive, Elementwise):
-        return _operand_index(node, x, where)
-    if isinstance(primitive, Reshape):
-        return _unflattened(_flattened(tuple(where), node.output.shape), x.shape)
-    if isinstance(primitive, Permute):
-        return [where[primitive.order.index(axis)] for axis in range(len(primitive.order))]
-    if isinstance(primitive, Expand):
-        missing = len(where) - len(x.shape)
-        return [
-            maps.number(0) if n == 1 else index
-            for n, index in zip(x.shape, where[missing:], strict=True)
-        ]
-    return None
+        return maps.broadcast(own, value.shape)
+    if not isinstance(node.primitive, Movement):
+        return None
+    found = node.primitive.index_map([x.shape for x in node.inputs], node.output.shape)
+    pieces = [piece for piece in found.pieces if node.inputs[piece.operand] is value]
+    if len(pieces) != 1 or not pieces[0].is_whole:
+        return None
+    if pieces[0].axes is None:
+        return _unflattened(_flattened(tuple(own), node.output.shape), value.shape)
+    return pieces[0].source(own, value.shape, node.output.shape)
 
 
 def _in_order(groups: Iterable[Group]) -> list[Group]:

@@ -8,7 +8,7 @@ from tessella.primitives.base import Shape
 from tessella.primitives.contraction import Contraction
 from tessella.primitives.graph import Node, Note
 from tessella.primitives.host import Host
-from tessella.primitives.movement import Concatenate
+from tessella.primitives.movement import Movement
 
 MOST_QUOTED = 2
 Loops = tuple[Shape, tuple[int, ...]]  # their sizes, and the axes that are reduced
@@ -46,7 +46,7 @@ def of_single(node: Node, most_pieces: int) -> str:
         return "an array is empty"
     if isinstance(primitive, Contraction):
         return "a product: a kernel of its own, in packed tiles"
-    if isinstance(primitive, Concatenate) and len(node.inputs) > most_pieces:
+    if isinstance(primitive, Movement) and len(node.inputs) > most_pieces:
         return f"more than {most_pieces} pieces: a copy for each is faster"
     return "its family has kernels of its own"
 

@@ -20,12 +20,10 @@ from tessella.errors import ArgumentTypeError
 from tessella.notebooks import Cell
 from tessella.primitives.graph import Where, describe
 from tessella.primitives.indexing import InRange
-from tessella.primitives.movement import Expand, Permute, Reshape, Slice
+from tessella.primitives.movement import Rearrangement
 from tessella.primitives.pictures import to_svg
-from tessella.primitives.window import Window
 from tessella.terminal import placed, shortened, time_of, wrapped
 
-VIEWS = (Reshape, Permute, Expand, Slice, Window, InRange)
 HEADS = ("time", "share", "calls", "GFLOP/s", "GB/s", "of the limit", "kernel")
 _MOST_NAME = 24  # characters of a kernel's name in a terminal
 _EXACT = 1.05  # no measurement is more exact than this
@@ -134,7 +132,9 @@ class Explanation:
         native = sum(isinstance(step, Step) for step in self.program.steps)
         host = host_steps(self.program)
         views = [
-            n.primitive.name for n in self.program.graph.nodes if isinstance(n.primitive, VIEWS)
+            n.primitive.name
+            for n in self.program.graph.nodes
+            if isinstance(n.primitive, (Rearrangement, InRange))
         ]
         facts = [
             ("traced", "; ".join(f"{i + 1}. {why}" for i, why in enumerate(self.traces))),

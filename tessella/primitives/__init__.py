@@ -3,6 +3,7 @@
 from tessella.primitives.attention import Attention, AttentionGradient
 from tessella.primitives.barrier import Barrier
 from tessella.primitives.base import Primitive, Sample, Spec
+from tessella.primitives.collective import Collective, Operation
 from tessella.primitives.contraction import Contraction, Geometry
 from tessella.primitives.dropout import Dropout
 from tessella.primitives.dynamic_slice import DynamicSlice, DynamicUpdateSlice
@@ -67,6 +68,7 @@ ALL = (
     LogSoftmaxGradient,
     Attention,
     AttentionGradient,
+    Collective,
 )
 
 __all__ = [
@@ -75,6 +77,7 @@ __all__ = [
     "Attention",
     "AttentionGradient",
     "Barrier",
+    "Collective",
     "Concatenate",
     "Contraction",
     "CumulativeMaximum",
@@ -97,6 +100,7 @@ __all__ = [
     "LogSoftmaxGradient",
     "Monoid",
     "NumPyCall",
+    "Operation",
     "Pad",
     "Permute",
     "Primitive",

@@ -79,6 +79,9 @@ class Primitive(metaclass=PrimitiveClass):
     shared: ClassVar[bool] = (
         False  # whether equal ones are one object, if their parameters are plain
     )
+    transparent: ClassVar[bool] = False  # whether kernels read through it, at no cost
+    axis_names: frozenset[str] = frozenset()  # over which collectives go that are in it
+    family: ClassVar[str] = "other"  # as pictures tell it: `pictures/picture.py`
     plans: ClassVar[Mapping[Any, Any]] = MappingProxyType({})  # how it runs: `compiler/eager.py`
 
     def __call__(self, *inputs: Any) -> Any:
@@ -132,6 +135,16 @@ class Primitive(metaclass=PrimitiveClass):
         Gives the result (or a tuple) and where its batch axis is.
         """
         raise self._missing("batch")
+
+    def batch_over(
+        self,
+        inputs: tuple[Any, ...],
+        axes: tuple[int | None, ...],
+        size: int,
+        axis_name: str | None,
+    ) -> tuple[Any, Any]:
+        """`batch`, where collectives over the axis of a name go over this one."""
+        return self.batch(inputs, axes, size)
 
     @classmethod
     def samples(cls) -> Iterable[Sample]:

@@ -79,6 +79,8 @@ class Contraction(Primitive):
         differentiation, and rounds in a step of its own that can be fused; scores of attention are others).
     """
 
+    family = "product"
+
     shared = True
 
     left: Labels

@@ -48,6 +48,8 @@ class Elementwise(Primitive):
     Dtypes: real; the result's is that of the scalar expression.
     """
 
+    family = "map"
+
     shared = True
 
     function: ScalarFunction = field(metadata={TOLD: True})

@@ -42,6 +42,10 @@ class Fused(Primitive):
     def name(self) -> str:
         return self.label
 
+    @property
+    def family(self) -> str:  # type: ignore[override]
+        return "rows" if self.axes else "map"
+
     def result(self, *inputs: Spec) -> Any:
         return tuple(Spec(value.shape, value.dtype) for value in self.graph.outputs)
 

@@ -17,6 +17,9 @@ from tessella.primitives.base import TOLD, NumPyArray, Primitive, Sample, Shape,
 class Iota(Primitive):
     """0, 1, ..., size - 1. The one input only says where the result is to live."""
 
+    family = "constant"
+    transparent = True
+
     size: int
     dtype: DType
 
@@ -45,6 +48,9 @@ class Iota(Primitive):
 @dataclass(frozen=True, eq=False)
 class Full(Primitive):
     """One value everywhere; it has no inputs, and exists only while programs are traced."""
+
+    family = "constant"
+    transparent = True
 
     shape: Shape = field(metadata={TOLD: True})
     dtype: DType

@@ -112,6 +112,11 @@ class Graph:
         told = [f"{count} {name}{'s' * (count != 1)}" for count, name in counts]
         return f"<graph of {', '.join(told)}; print it to read it>"
 
+    @property
+    def axis_names(self) -> frozenset[str]:
+        """The axes over which the collectives in it go."""
+        return frozenset().union(*[node.primitive.axis_names for node in self.nodes])
+
     def producers(self) -> dict[Value, Node]:
         """The node that makes each value."""
         return {value: node for node in self.nodes for value in node.outputs}

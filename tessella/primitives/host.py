@@ -17,6 +17,8 @@ from tessella.primitives.movement import batch_above, move_axis
 class Host(Primitive):
     """Computed by NumPy, whatever the backend: `reference` is also how it runs."""
 
+    family = "host"
+
 
 @dataclass(frozen=True)
 class ArgSort(Host):

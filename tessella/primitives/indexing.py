@@ -125,6 +125,8 @@ class InRange(Primitive):
         IndexingError: one does not.
     """
 
+    family = "indexing"
+
     limits: Limits | Length
 
     def result(self, *inputs: Spec) -> Spec:
@@ -159,6 +161,8 @@ class Gather(Primitive):
     Inputs: x, and one integer array for each of `axes`; these broadcast together.
     Shapes: (indices' shape, x's other axes).
     """
+
+    family = "indexing"
 
     axes: tuple[int, ...]
 
@@ -217,6 +221,8 @@ class Scatter(Primitive):
     Where an element is named twice, additions are done in the indices' order, and of several
     writes the last one stays.
     """
+
+    family = "indexing"
 
     axes: tuple[int, ...]
     mode: Literal["set", "add"]

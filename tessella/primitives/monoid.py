@@ -14,6 +14,7 @@ import numpy as np
 from tessella import dtypes
 from tessella.dtypes import DType
 from tessella.primitives.base import NumPyArray
+from tessella.primitives.elementwise import cast, elementwise
 from tessella.scalar import operators
 from tessella.scalar.expression import Expression, Number, constant
 
@@ -30,7 +31,11 @@ class Monoid:
         start: the neutral element, for the input's dtype.
         lift: an element and its position, as a partial result.
         combine: two partial results as one (the second comes later in the input).
-        reference: the same in NumPy, given the array and the axes.
+        reference: the same in NumPy: a function of two numbers, or one of the array and the axes.
+        slope: the derivative of the result by each element, from what reduces (it has `total`, the sum over what is
+            reduced, and `restored`, a result beside every element), the elements, and the result if it is known;
+            None if that is 1 everywhere.
+        needs_elements: whether nothing can be told of none of them, as it is a choice among them, by their order.
     """
 
     def __init__(
@@ -41,9 +46,10 @@ class Monoid:
         accumulator: Callable[[DType], tuple[DType, ...]],
         start: Callable[[DType], tuple[Number, ...]],
         combine: Callable[[Parts, Parts], Parts],
-        reference: Callable[[NumPyArray, tuple[int, ...]], NumPyArray],
+        reference: np.ufunc | Callable[[NumPyArray, tuple[int, ...]], NumPyArray],
         lift: Callable[[Expression, Expression], Parts] = lambda x, position: (x,),
         output: int = 0,
+        slope: Callable[[Any, Any, Any], Any] | None = None,
         needs_elements: bool = False,
     ) -> None:
         self.name = name
@@ -52,9 +58,17 @@ class Monoid:
         self.start = start
         self.lift = lift
         self.combine = combine
-        self.reference = reference
+        self.meaning = reference
         self.output = output
+        self.slope = slope
         self.needs_elements = needs_elements
+
+    def reference(self, x: NumPyArray, axes: tuple[int, ...]) -> NumPyArray:
+        """The meaning, in NumPy; sums and products of floats in float64, as the oracle is to be exact."""
+        if not isinstance(self.meaning, np.ufunc):
+            return self.meaning(x, axes)
+        wide = np.float64 if x.dtype.kind not in "iubc" else None
+        return np.asarray(self.meaning.reduce(x, axis=axes, dtype=wide))
 
     def __repr__(self) -> str:
         return f"<monoid {self.name}>"
@@ -95,15 +109,11 @@ def _boolean(dtype: DType) -> DType:
     return dtypes.bool_
 
 
-def _numpy_sum(x: NumPyArray, axes: tuple[int, ...]) -> NumPyArray:
-    """Half precision is summed in float32, float32 in float64: the oracle is to be exact."""
-    wide = np.float64 if x.dtype.kind not in "iubc" else None
-    return np.asarray(np.sum(x, axis=axes, dtype=wide))
-
-
-def _numpy_product(x: NumPyArray, axes: tuple[int, ...]) -> NumPyArray:
-    wide = np.float64 if x.dtype.kind not in "iubc" else None
-    return np.asarray(np.prod(x, axis=axes, dtype=wide))
+def _shares(of: Any, x: Any, y: Any) -> Any:
+    """What each element has in the extreme: ties share equally."""
+    hit = elementwise("equal")(x, of.restored(of(x) if y is None else y, x.shape))
+    hit = cast(hit, dtypes.compute_dtype(x.dtype))  # half precision cannot count far
+    return cast(hit / of.restored(of.total(hit), x.shape), x.dtype)
 
 
 SUM = Monoid(
@@ -112,7 +122,7 @@ SUM = Monoid(
     accumulator=lambda dtype: _wide(_sum_dtype(dtype)),
     start=lambda dtype: (0,),
     combine=lambda a, b: (a[0] + b[0],),
-    reference=_numpy_sum,
+    reference=np.add,
 )
 
 
@@ -122,7 +132,7 @@ WIDE_SUM = Monoid(  # of half precision, in float32: for what goes on with the s
     accumulator=lambda dtype: _wide(_sum_dtype(dtype)),
     start=lambda dtype: (0,),
     combine=lambda a, b: (a[0] + b[0],),
-    reference=_numpy_sum,
+    reference=np.add,
 )
 
 
@@ -132,7 +142,8 @@ PRODUCT = Monoid(
     accumulator=lambda dtype: _wide(_sum_dtype(dtype)),
     start=lambda dtype: (1,),
     combine=lambda a, b: (a[0] * b[0],),
-    reference=_numpy_product,
+    reference=np.multiply,
+    slope=lambda of, x, y: of.product_of_others(x),
 )
 
 
@@ -142,7 +153,8 @@ MAXIMUM = Monoid(
     accumulator=_wide,
     start=lambda dtype: (lowest(dtype),),
     combine=lambda a, b: (operators.maximum(b[0], a[0]),),  # the new one is tested for NaN
-    reference=lambda x, axes: np.max(x, axis=axes),
+    reference=np.maximum,
+    slope=_shares,
     needs_elements=True,
 )
 
@@ -153,7 +165,8 @@ MINIMUM = Monoid(
     accumulator=_wide,
     start=lambda dtype: (_highest(dtype),),
     combine=lambda a, b: (operators.minimum(b[0], a[0]),),
-    reference=lambda x, axes: np.min(x, axis=axes),
+    reference=np.minimum,
+    slope=_shares,
     needs_elements=True,
 )
 

@@ -1,6 +1,7 @@
 """Movement: the same elements elsewhere. Most of these are views and cost nothing.
 
-All of them are linear, so `jvp` applies them to the tangent, and `vjp` applies the transpose.
+Each says by an index map where its elements come from; that is all that eager mode, fusion, kernels and pictures
+know of it. All of them are linear, so `jvp` applies them to the tangent, and `vjp` applies the transpose.
 """
 
 from __future__ import annotations
@@ -23,6 +24,17 @@ from tessella.primitives.base import (
     size_of,
     sum_over,
 )
+from tessella.primitives.index import Along, IndexMap, Piece, straight
+
+
+class Movement(Primitive):
+    """A primitive whose elements are elements of its operands: `index_map` tells where they stand."""
+
+    family = "movement"
+
+    def index_map(self, shapes: Sequence[Shape], result: Shape) -> IndexMap:
+        """Where the elements of the result come from, given the shapes of the operands."""
+        raise self._missing("index_map")
 
 
 class Linear(Primitive):
@@ -44,8 +56,21 @@ class Linear(Primitive):
         return None if tangents[0] is None else self(tangents[0])
 
 
+class Rearrangement(Linear, Movement):
+    """Movement all of whose elements are in its operand: where strides can tell it, nothing is copied."""
+
+    transparent = True
+
+    def along(self, shape: Shape, result: Shape) -> tuple[Along, ...] | None:
+        """Where along each axis of the operand they stand; None for the same places in row-major order."""
+        raise self._missing("along")
+
+    def index_map(self, shapes: Sequence[Shape], result: Shape) -> IndexMap:
+        return IndexMap((Piece(0, self.along(shapes[0], result)),))
+
+
 @dataclass(frozen=True)
-class Reshape(Linear):
+class Reshape(Rearrangement):
     """The same elements in row-major order, in another shape."""
 
     shape: Shape = field(metadata={TOLD: True})
@@ -58,6 +83,9 @@ class Reshape(Linear):
                 f"{size_of(self.shape)}; they must be equal"
             )
         return Spec(self.shape, x.dtype)
+
+    def along(self, shape: Shape, result: Shape) -> None:
+        return None
 
     def reference(self, *inputs: NumPyArray) -> NumPyArray:
         return np.reshape(inputs[0], self.shape)
@@ -78,7 +106,7 @@ class Reshape(Linear):
 
 
 @dataclass(frozen=True)
-class Permute(Linear):
+class Permute(Rearrangement):
     """Axes in another order: axis i of the result is axis `order[i]` of the input."""
 
     order: tuple[int, ...]
@@ -91,6 +119,9 @@ class Permute(Linear):
                 f"{len(x.shape)} axes of shape {x.shape}"
             )
         return Spec(tuple(x.shape[axis] for axis in self.order), x.dtype)
+
+    def along(self, shape: Shape, result: Shape) -> tuple[Along, ...]:
+        return tuple([Along(((self.order.index(axis), 1),)) for axis in range(len(shape))])
 
     def reference(self, *inputs: NumPyArray) -> NumPyArray:
         return np.transpose(inputs[0], self.order)
@@ -110,7 +141,7 @@ class Permute(Linear):
 
 
 @dataclass(frozen=True)
-class Expand(Linear):
+class Expand(Rearrangement):
     """Broadcast to a shape; the repeated axes are stored once."""
 
     shape: Shape = field(metadata={TOLD: True})
@@ -124,6 +155,13 @@ class Expand(Linear):
         if not fits:
             raise ShapeError(f"broadcast_to: {x.shape} cannot be broadcast to {self.shape}")
         return Spec(self.shape, x.dtype)
+
+    def along(self, shape: Shape, result: Shape) -> tuple[Along, ...]:
+        missing = len(result) - len(shape)
+        return tuple(
+            Along() if n == 1 and target != 1 else Along(((axis, 1),))
+            for axis, (n, target) in enumerate(zip(shape, result[missing:], strict=True), missing)
+        )
 
     def reference(self, *inputs: NumPyArray) -> NumPyArray:
         return np.broadcast_to(inputs[0], self.shape)
@@ -144,7 +182,7 @@ class Expand(Linear):
 
 
 @dataclass(frozen=True)
-class Slice(Linear):
+class Slice(Rearrangement):
     """Elements start, start + step, ... of each axis, `sizes` of them; a step may be negative."""
 
     starts: tuple[int, ...]
@@ -164,6 +202,10 @@ class Slice(Linear):
                     f"slice: elements {start} to {last} leave an axis of size {extent}"
                 )
         return Spec(self.sizes, x.dtype)
+
+    def along(self, shape: Shape, result: Shape) -> tuple[Along, ...]:
+        places = enumerate(zip(self.starts, self.steps, strict=True))
+        return tuple([Along(((axis, step),), start) for axis, (start, step) in places])
 
     def reference(self, *inputs: NumPyArray) -> NumPyArray:
         return inputs[0][self._index()]
@@ -202,8 +244,16 @@ class Slice(Linear):
         yield Sample(cls((0, 0), (0, 12), (1, 1)), (x,))
 
 
+def _in_box(starts: Sequence[int], steps: Sequence[int]) -> tuple[Along, ...]:
+    """Where in a box an element stands, if it is in it: one that begins somewhere and is spread by steps."""
+    return tuple(
+        Along(((axis, 1 if step > 0 else -1),), -start if step > 0 else start, abs(step), True)
+        for axis, (start, step) in enumerate(zip(starts, steps, strict=True))
+    )
+
+
 @dataclass(frozen=True)
-class Pad(Linear):
+class Pad(Linear, Movement):
     """Zeros before, after and between the elements of each axis.
 
     `value` fills instead of zero (the operation is then affine, its derivative the same).
@@ -234,6 +284,10 @@ class Pad(Linear):
             for low, between, n in zip(self.low, self.interior, shape, strict=True)
         )
 
+    def index_map(self, shapes: Sequence[Shape], result: Shape) -> IndexMap:
+        steps = [between + 1 for between in self.interior]
+        return IndexMap((Piece(0, _in_box(self.low, steps)),), self.value)
+
     def reference(self, *inputs: NumPyArray) -> NumPyArray:
         (x,) = inputs
         result = np.full(self.shape_of(x.shape), self.value, x.dtype)
@@ -263,7 +317,7 @@ class Pad(Linear):
 
 
 @dataclass(frozen=True)
-class Concatenate(Primitive):
+class Concatenate(Movement):
     """Arrays one after the other along an axis."""
 
     shared = True
@@ -285,6 +339,15 @@ class Concatenate(Primitive):
         total = sum(spec.shape[self.axis] for spec in inputs)
         shape = (*first.shape[: self.axis], total, *first.shape[self.axis + 1 :])
         return Spec(shape, first.dtype)
+
+    def index_map(self, shapes: Sequence[Shape], result: Shape) -> IndexMap:
+        pieces, start = [], 0
+        for number, shape in enumerate(shapes):
+            axes = list(straight(len(shape)))
+            axes[self.axis] = Along(((self.axis, 1),), -start, guarded=True)
+            pieces.append(Piece(number, tuple(axes)))
+            start += shape[self.axis]
+        return IndexMap(tuple(pieces), in_order=True)
 
     def reference(self, *inputs: NumPyArray) -> NumPyArray:
         return np.concatenate(inputs, self.axis)
@@ -391,7 +454,7 @@ def flip(x: Any, axes: tuple[int, ...]) -> Any:
 
 
 @dataclass(frozen=True)
-class UpdateSlice(Primitive):
+class UpdateSlice(Movement):
     """A copy of x in which a slice (as in `Slice`) holds the updates."""
 
     starts: tuple[int, ...]
@@ -406,6 +469,11 @@ class UpdateSlice(Primitive):
         if x.dtype is not updates.dtype:
             raise ShapeError(f"update: {updates.dtype.name} into {x.dtype.name}")
         return Spec(tuple(x.shape), x.dtype)
+
+    def index_map(self, shapes: Sequence[Shape], result: Shape) -> IndexMap:
+        return IndexMap(
+            (Piece(1, _in_box(self.starts, self.steps)), Piece(0, straight(len(result))))
+        )
 
     def reference(self, *inputs: NumPyArray) -> NumPyArray:
         x, updates = inputs

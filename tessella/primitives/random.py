@@ -54,6 +54,8 @@ class RandomBits(Primitive):
     Shapes: (..., 2), one key or many; the result has `shape` for each of them.
     """
 
+    family = "random"
+
     shape: Shape = field(metadata={TOLD: True})
 
     def result(self, *inputs: Spec) -> Spec:

@@ -11,7 +11,7 @@ import numpy as np
 from tessella import dtypes
 from tessella.errors import DTypeError, ShapeError
 from tessella.primitives.base import TOLD, NumPyArray, Primitive, Sample, Spec, size_of, sum_over
-from tessella.primitives.elementwise import cast, elementwise
+from tessella.primitives.elementwise import cast
 from tessella.primitives.monoid import (
     ALL,
     ANY,
@@ -37,6 +37,8 @@ class Reduce(Primitive):
         float32.
     """
 
+    family = "rows"
+
     shared = True
 
     monoid: Monoid = field(metadata={TOLD: True})
@@ -48,7 +50,7 @@ class Reduce(Primitive):
 
     def result(self, *inputs: Spec) -> Spec:
         (x,) = inputs
-        if x.dtype.is_complex and self.monoid not in (SUM, WIDE_SUM, PRODUCT, ANY, ALL):
+        if x.dtype.is_complex and self.monoid.needs_elements:
             raise DTypeError(f"{self.name}: complex numbers have no order; take abs or real first")
         if self.monoid.needs_elements and any(x.shape[axis] == 0 for axis in self.axes):
             raise ShapeError(
@@ -66,35 +68,26 @@ class Reduce(Primitive):
                 return x.astype(dtype.numpy)
             return np.asarray(self.monoid.reference(x, self.axes)).astype(dtype.numpy)
 
-    def _restore(self, y: Any, shape: tuple[int, ...]) -> Any:
+    def restored(self, y: Any, shape: tuple[int, ...]) -> Any:
         """Put the reduced axes back, repeated."""
         kept = tuple(1 if axis in self.axes else n for axis, n in enumerate(shape))
         return expand(reshape(y, kept), shape)
 
+    def total(self, x: Any) -> Any:
+        """The sum over the reduced axes."""
+        return sum_over(x, self.axes)
+
     def vjp(
         self, cotangents: tuple[Any, ...], inputs: tuple[Any, ...], outputs: tuple[Any, ...]
     ) -> list[Any]:
-
         (x,), (y,) = inputs, outputs
         if not self.monoid.result(x.dtype).is_inexact:
             return [None]
-        ct = self._restore(cotangents[0], x.shape)
-        if self.monoid in (SUM, WIDE_SUM):
-            return [cast(ct, x.dtype)]
-        if self.monoid is PRODUCT:
-            return [ct * self._product_of_others(x)]
-        return [ct * self._shares(x, y)]
+        ct, slope = self.restored(cotangents[0], x.shape), self.monoid.slope
+        return [cast(ct, x.dtype) if slope is None else ct * slope(self, x, y)]
 
-    def _shares(self, x: Any, y: Any) -> Any:
-        """What each element has in the extreme: ties share equally."""
-
-        hit = elementwise("equal")(x, self._restore(y, x.shape))
-        hit = cast(hit, dtypes.compute_dtype(x.dtype))  # half precision cannot count far
-        return cast(hit / self._restore(sum_over(hit, self.axes), x.shape), x.dtype)
-
-    def _product_of_others(self, x: Any) -> Any:
+    def product_of_others(self, x: Any) -> Any:
         """The product of all elements but this one, right for zeros too: running products."""
-
         kept = tuple(axis for axis in range(len(x.shape)) if axis not in self.axes)
         order = kept + self.axes
         outer = tuple(x.shape[axis] for axis in kept)
@@ -121,11 +114,8 @@ class Reduce(Primitive):
         (x,), (t,) = inputs, tangents
         if t is None or not self.monoid.result(x.dtype).is_inexact:
             return None
-        if self.monoid in (SUM, WIDE_SUM):
-            return self(t)
-        if self.monoid is PRODUCT:
-            return sum_over(t * self._product_of_others(x), self.axes)
-        return sum_over(t * self._shares(x, self(x)), self.axes)
+        slope = self.monoid.slope
+        return self(t) if slope is None else self.total(t * slope(self, x, None))
 
     def batch(self, inputs: Any, axes: Any, size: int) -> tuple[Any, Any]:
         x = move_axis(inputs[0], axes[0], 0)

@@ -23,6 +23,8 @@ class Scan(Primitive):
     Dtypes: as for the reduction of the same name.
     """
 
+    family = "rows"
+
     axis: int
     monoid: ClassVar[Monoid]
 
@@ -34,9 +36,9 @@ class Scan(Primitive):
         (x,) = inputs
         dtype = self.monoid.result(dtypes.as_dtype(x.dtype))
         wide = np.dtype(np.float64) if dtype.is_float else dtype.numpy
-        ufunc = {SUM: np.add, PRODUCT: np.multiply, MAXIMUM: np.maximum, MINIMUM: np.minimum}
+        meaning: Any = self.monoid.meaning
         with np.errstate(all="ignore"):
-            return ufunc[self.monoid].accumulate(x.astype(wide), axis=self.axis).astype(dtype.numpy)
+            return meaning.accumulate(x.astype(wide), axis=self.axis).astype(dtype.numpy)
 
     def batch(self, inputs: Any, axes: Any, size: int) -> tuple[Any, Any]:
         return type(self)(self.axis + 1)(move_axis(inputs[0], axes[0], 0)), 0

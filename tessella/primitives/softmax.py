@@ -42,6 +42,8 @@ _log_of_sum = Elementwise(ScalarFunction(lambda total, top: math.log(total) + to
 class AlongAxis(Composite):
     """What is computed along an axis of one operand, or of several of one shape."""
 
+    family = "rows"
+
     axis: int
 
     fuses = True

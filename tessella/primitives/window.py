@@ -10,11 +10,12 @@ import numpy as np
 
 from tessella.errors import ShapeError
 from tessella.primitives.base import NumPyArray, Sample, Shape, Spec
-from tessella.primitives.movement import Linear, move_axis
+from tessella.primitives.index import Along, straight
+from tessella.primitives.movement import Linear, Rearrangement, move_axis
 
 
 @dataclass(frozen=True)
-class Window(Linear):
+class Window(Rearrangement):
     """The windows of the last axes: (..., *places, *sizes), without copying.
 
     Element (..., i, k) of the result is element i * step + k * dilation of the input, for each of
@@ -46,6 +47,12 @@ class Window(Linear):
             raise ShapeError("window: sizes, steps and dilations must be at least 1")
         outer, extents = x.shape[: len(x.shape) - self.rank], x.shape[len(x.shape) - self.rank :]
         return Spec((*outer, *self.places(extents), *self.sizes), x.dtype)
+
+    def along(self, shape: Shape, result: Shape) -> tuple[Along, ...]:
+        outer = len(shape) - self.rank
+        windowed = enumerate(zip(self.steps, self.dilations, strict=True), outer)
+        inner = [Along(((axis, step), (axis + self.rank, gap))) for axis, (step, gap) in windowed]
+        return (*straight(outer), *inner)
 
     def reference(self, *inputs: NumPyArray) -> NumPyArray:
         (x,) = inputs
@@ -79,6 +86,8 @@ class Window(Linear):
 @dataclass(frozen=True)
 class Fold(Linear):
     """Add overlapping windows back where they came from: the transpose of `Window`."""
+
+    family = "movement"
 
     sizes: tuple[int, ...]
     steps: tuple[int, ...]

@@ -14,21 +14,17 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any, Literal, ParamSpec, TypeVar
 
-from tessella import autodiff, dtypes
+from tessella import autodiff
 from tessella.arguments import public
 from tessella.arguments.kinds import Natural, an, shown
-from tessella.errors import ArgumentError, ArgumentTypeError, AxisError, GradientError, ShapeError
+from tessella.errors import ArgumentError, ArgumentTypeError, AxisError, ShapeError
 from tessella.primitives.base import Primitive, Spec
-from tessella.primitives.graph import Graph, Value
-from tessella.primitives.monoid import MAXIMUM, MINIMUM, SUM
+from tessella.primitives.collective import Collective, Operation
+from tessella.primitives.graph import Value
 from tessella.primitives.movement import batch_front, move_axis
 from tessella.primitives.random import split_key
-from tessella.primitives.reduce import Reduce
-from tessella.tensors.creation import arange
-from tessella.tensors.indexing import take
 from tessella.tensors.rebinding import rebound
 from tessella.tensors.tensor import Tensor, from_array
 from tessella.tensors.tracing import outside, user_line
@@ -48,7 +44,6 @@ P = ParamSpec("P")
 R = TypeVar("R")
 _mode = autodiff.mode
 RANDOMNESS = ("different", "same", "error")
-MONOIDS = {"sum": SUM, "maximum": MAXIMUM, "minimum": MINIMUM}  # of collectives, by operation
 Batched = tuple[Tensor, "int | None"]  # a tensor, and where its batch axis is
 
 
@@ -284,14 +279,10 @@ def batch_graph(
         axes = tuple([axis for _, axis in operands])
         primitive = node.primitive
         with again(node, recorded):
-            if isinstance(primitive, Collective) and primitive.axis_name == axis_name:
-                result, place = primitive.over(tensors, axes, size)
-            elif all(axis is None for axis in axes) and not _may_name(primitive, axis_name):
+            if all(axis is None for axis in axes) and not _may_name(primitive, axis_name):
                 result, place = evaluate(primitive, tensors), None
-            elif hasattr(primitive, "batch_over"):
-                result, place = primitive.batch_over(tensors, axes, size, axis_name)
             else:
-                result, place = primitive.batch(tensors, axes, size)
+                result, place = primitive.batch_over(tensors, axes, size, axis_name)
         if not primitive.multiple_results:
             known[node.output] = result, place
         elif node.outputs:
@@ -306,85 +297,10 @@ def _may_name(primitive: Primitive, axis_name: str | None) -> bool:
     """Whether examples may speak to each other in a primitive, over the axis of a name."""
     if axis_name is None:
         return False
-    return axis_name in axis_names_of(primitive) or getattr(primitive, "has_own_code", False)
-
-
-def axis_names_of(primitive: Primitive) -> frozenset[str]:
-    """The axes over which collectives go that a primitive is, or that are in the graphs it holds."""
-    names: frozenset[str] = getattr(primitive, "axis_names", frozenset())
-    return names
-
-
-def axis_names_in(*graphs: Graph) -> frozenset[str]:
-    """The axes over which the collectives in graphs go."""
-    return frozenset().union(*[axis_names_of(node.primitive) for g in graphs for node in g.nodes])
+    return axis_name in primitive.axis_names or getattr(primitive, "has_own_code", False)
 
 
 # --- collectives --------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Collective(Primitive):
-    """A reduction over the examples of the `vmap` with a name; outside it, it has no meaning."""
-
-    axis_name: str
-    operation: str  # "sum", "maximum", "minimum", "index" or "gather"
-    size: int = 0
-
-    @property
-    def name(self) -> str:
-        return f"collective_{self.operation}"
-
-    @property
-    def axis_names(self) -> frozenset[str]:
-        return frozenset([self.axis_name])
-
-    def result(self, *inputs: Spec) -> Spec:
-        if self.operation == "index":
-            return Spec((), dtypes.int64)
-        (x,) = inputs
-        if self.operation == "gather":
-            return Spec((self.size, *x.shape), x.dtype)
-        return Spec(x.shape, MONOIDS[self.operation].result(x.dtype))
-
-    def over(self, inputs: Any, axes: Any, size: int) -> tuple[Any, Any]:
-        """The collective over the axis it names."""
-        if self.operation == "index":
-            return arange(size), 0
-        x = batch_front(inputs[0], axes[0], size)
-        if self.operation == "gather":
-            return x, None
-        return Reduce(MONOIDS[self.operation], (0,))(x), None
-
-    def batch(self, inputs: Any, axes: Any, size: int) -> tuple[Any, Any]:
-        """Over another axis than this one: each example by itself."""
-        x = move_axis(inputs[0], axes[0], 0)
-        return self(x), 1 if self.operation == "gather" else 0
-
-    def vjp(self, cotangents: Any, inputs: Any, outputs: Any) -> Any:
-        (ct,) = cotangents
-        if self.operation == "index":
-            return []
-        if self.operation == "sum":  # every example's sum depends on every example
-            return [Collective(self.axis_name, "sum")(ct)]
-        if (
-            self.operation == "gather"
-        ):  # each example's value is in one place of every example's result
-            own: Tensor = evaluate(Collective(self.axis_name, "index"), ())
-            return [take(Collective(self.axis_name, "sum")(ct), own.reshape((1,)), axis=0)[0]]
-        raise GradientError(
-            f"grad: {self.name} over {self.axis_name!r} has no gradient inside vmap; put grad around vmap, "
-            "or use psum, pmean or all_gather"
-        )
-
-    def jvp(self, inputs: Any, tangents: Any) -> Any:
-        if not tangents or tangents[0] is None:
-            return None
-        if self.operation in ("sum", "gather"):
-            return self(tangents[0])
-        raise GradientError(
-            f"jvp: {self.name} over {self.axis_name!r} has no derivative inside vmap; put jvp around vmap"
-        )
 
 
 def _axis(axis_name: str, name: str) -> BatchTrace:
@@ -408,11 +324,9 @@ def _axis(axis_name: str, name: str) -> BatchTrace:
     )
 
 
-def _collect(x: Any, axis_name: str, operation: str, name: str, size: int = 0) -> Any:
-    _axis(axis_name, name)
-    return trees.map_leaves(
-        lambda leaf: evaluate(Collective(axis_name, operation, size), (trees.as_tensor(leaf),)), x
-    )
+def _collect(x: Any, axis_name: str, operation: Operation, name: str) -> Any:
+    primitive = Collective(axis_name, operation, _axis(axis_name, name).size)
+    return trees.map_leaves(lambda leaf: evaluate(primitive, (trees.as_tensor(leaf),)), x)
 
 
 @public
@@ -423,38 +337,38 @@ def psum(x: Any, axis_name: str) -> Any:
     >>> ts.vmap(lambda x: x / ts.psum(x, "batch"), axis_name="batch")(ts.asarray([1.0, 2.0, 5.0]))
     tensor([0.125, 0.25 , 0.625])
     """
-    return _collect(x, axis_name, "sum", "psum")
+    return _collect(x, axis_name, Operation.SUM, "psum")
 
 
 @public
 def pmean(x: Any, axis_name: str) -> Any:
     """The mean over all examples of the `vmap` with a name; trees leaf by leaf."""
     size = _axis(axis_name, "pmean").size
-    return trees.map_leaves(lambda total: total / size, _collect(x, axis_name, "sum", "pmean"))
+    return trees.map_leaves(
+        lambda total: total / size, _collect(x, axis_name, Operation.SUM, "pmean")
+    )
 
 
 @public
 def pmax(x: Any, axis_name: str) -> Any:
     """The greatest over all examples of the `vmap` with a name; trees leaf by leaf."""
-    return _collect(x, axis_name, "maximum", "pmax")
+    return _collect(x, axis_name, Operation.MAXIMUM, "pmax")
 
 
 @public
 def pmin(x: Any, axis_name: str) -> Any:
     """The least over all examples of the `vmap` with a name; trees leaf by leaf."""
-    return _collect(x, axis_name, "minimum", "pmin")
+    return _collect(x, axis_name, Operation.MINIMUM, "pmin")
 
 
 @public
 def all_gather(x: Any, axis_name: str) -> Any:
     """The values of all examples of the `vmap` with a name, stacked in front; trees leaf by leaf."""
-    size = _axis(axis_name, "all_gather").size
-    return _collect(x, axis_name, "gather", "all_gather", size)
+    return _collect(x, axis_name, Operation.GATHER, "all_gather")
 
 
 @public
 def axis_index(axis_name: str) -> Tensor:
     """Which example of the `vmap` with a name this one is."""
-    _axis(axis_name, "axis_index")
-    found: Tensor = evaluate(Collective(axis_name, "index"), ())
+    found: Tensor = _collect(0, axis_name, Operation.INDEX, "axis_index")
     return found

@@ -13,6 +13,7 @@ from typing import Any
 from tessella import autodiff, dtypes
 from tessella.errors import GradientError
 from tessella.primitives.base import Spec
+from tessella.primitives.collective import Collective, Operation
 from tessella.primitives.control import Cond, Control, ScanLoop, While
 from tessella.primitives.elementwise import elementwise
 from tessella.primitives.graph import Graph
@@ -22,7 +23,7 @@ from tessella.tensors.indexing import take
 from tessella.tensors.manipulation import broadcast_to, stack
 from tessella.tensors.statistical import argmax
 from tessella.tensors.tensor import Tensor, apply, filled, new_handle, recorded
-from tessella.transforms.batching import Collective, axis_names_in, vmap
+from tessella.transforms.batching import vmap
 from tessella.transforms.closed import again, graph_of, inlined
 from tessella.transforms.custom_rules import CustomCall
 from tessella.transforms.forward_mode import jvp as push_forward
@@ -154,9 +155,9 @@ class Rules(Control):
         raise self._missing("with_graphs")
 
     @functools.cached_property
-    def axis_names(self) -> frozenset[str]:
+    def axis_names(self) -> frozenset[str]:  # type: ignore[override]
         """The axes of the collectives in its graphs."""
-        return axis_names_in(*self.graphs.values())
+        return frozenset().union(*[graph.axis_names for graph in self.graphs.values()])
 
     def batch(self, inputs: Any, axes: Any, size: int) -> Any:
         return self.batch_over(inputs, axes, size, None)
@@ -202,7 +203,7 @@ class CondRules(Rules, Cond):
             taken = index == number
             anyone = taken.astype(dtypes.int32)
             for axis_name in sorted(self.axis_names):
-                anyone = Collective(axis_name, "maximum")(anyone)
+                anyone = Collective(axis_name, Operation.MAXIMUM)(anyone)
             given = [*operands, *[where(taken, ct, filled(0, ct.shape, ct.dtype)) for ct in cts]]
             pulled = _with_gradients(graph)
             graphs = tuple(graph_of("cond", f, given) for f in (_zeros_like(operands), pulled))
@@ -256,7 +257,7 @@ def _taken(
 ) -> list[Tensor]:
     """A branch for the examples that take it; if there are none it is not computed, but zeros are given."""
 
-    alone = not axis_names_in(graph)
+    alone = not graph.axis_names
 
     def some(mask: Tensor, *own: Tensor) -> list[Tensor]:
         safe = [

@@ -22,7 +22,7 @@ from tessella.primitives.movement import move_axis
 from tessella.tensors.tensor import Tensor, filled, new_handle
 from tessella.tensors.tracing import line_of
 from tessella.transforms import trees
-from tessella.transforms.batching import axis_names_in, vmap
+from tessella.transforms.batching import vmap
 from tessella.transforms.recording import InnerTrace, record
 from tessella.transforms.reverse_mode import vjp
 
@@ -119,7 +119,7 @@ class Rule(abc.ABC):
             self,
             results,
             tuple([isinstance(x, Value) for x in leaves]),
-            axis_names_in(recorded.graph),
+            recorded.graph.axis_names,
         )
         where = line_of(lambda made: None)
         node = GraphNode(primitive, [trace.value_of(x) for x in tensors], values, where)

@@ -4,6 +4,8 @@ import numpy as np
 import pytest
 
 import tessella as ts
+from tessella.errors import ArgumentError
+from tessella.primitives import Collective, Operation
 
 xs = np.arange(4.0) / 2
 table = np.arange(12.0).reshape(3, 4) / 5
@@ -204,3 +206,36 @@ def test_a_branch_that_nobody_takes_gives_no_nan():
         ts.grad(lambda v: ts.vmap(f, axis_name="b")(v).sum()),
     ):
         np.testing.assert_allclose(both(gradient, ts.asarray(xs))[0], np.cos(xs), rtol=1e-9)
+
+
+# --- derivatives in the vmap --------------------------------------------------------------------------
+
+
+def test_extremes_have_gradients_and_ties_share_them():
+    """Everyone is given the extreme: what reaches it has the gradients of all."""
+    ties = ts.asarray([3.0, 1.0, 3.0, 2.0])
+    weights = ts.asarray([1.0, 10.0, 100.0, 1000.0])
+    for extreme, share in ((ts.pmax, [0.5, 0, 0.5, 0]), (ts.pmin, [0, 1, 0, 0])):
+
+        def f(x, weight, extreme=extreme):
+            return weight * extreme(x, "b")
+
+        pulled = both(ts.vmap(ts.grad(f), axis_name="b"), ties, weights)
+        np.testing.assert_allclose(pulled[0], 1111 * np.asarray(share))
+        around = ts.grad(lambda x, f=f: ts.vmap(f, axis_name="b")(x, weights).sum())
+        np.testing.assert_allclose(both(around, ties)[0], pulled[0])
+        pushed = ts.vmap(
+            lambda x, t, e=extreme: ts.jvp(lambda x: e(x, "b"), (x,), (t,))[1], axis_name="b"
+        )
+        along = float(np.asarray(share) @ weights.numpy())
+        np.testing.assert_allclose(both(pushed, ties, weights)[0], [along] * 4)
+
+
+def test_a_collective_alone_and_among_others():
+    x = ts.asarray([1, 2, 3], dtype=ts.int8)
+    assert Collective("b", Operation.SUM, 1)(x).dtype is ts.int64
+    assert Collective("b", Operation.GATHER, 1)(x).shape == (1, 3)
+    assert int(ts.jit(Collective("b", Operation.INDEX, 1))(x)) == 0
+    told = r"collective_sum: none of those along 'b' can compute it alone; it has a meaning in ts.vmap\(f, axis_name='b'\)"
+    with pytest.raises(ArgumentError, match=told):
+        Collective("b", Operation.SUM, 4)(x)

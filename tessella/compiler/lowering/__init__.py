@@ -42,17 +42,16 @@ from tessella.primitives.host import Host
 from tessella.primitives.indexing import Gather, InRange, Scatter
 from tessella.primitives.movement import (
     Concatenate,
-    Expand,
+    Movement,
     Pad,
-    Permute,
+    Rearrangement,
     Reshape,
-    Slice,
     UpdateSlice,
 )
 from tessella.primitives.random import RandomBits
 from tessella.primitives.reduce import Reduce
 from tessella.primitives.scan import Scan
-from tessella.primitives.window import Fold, Window
+from tessella.primitives.window import Fold
 
 Lowered = View | Recipe | FusedRecipe | Elsewhere
 NEITHER = (False, False)
@@ -83,7 +82,6 @@ FAMILIES: dict[type[Primitive], Family] = {
     DynamicSlice: Family(dynamic_slice.read),
     DynamicUpdateSlice: Family(dynamic_slice.write),
     Elementwise: Family(elementwise.lower),
-    Expand: Family(view=views.expand),
     Fold: Family(movement.fold),
     Full: Family(movement.full),
     Fused: Family(fused.lower),
@@ -91,16 +89,15 @@ FAMILIES: dict[type[Primitive], Family] = {
     Host: Family(lambda *_: Elsewhere.NUMPY),
     InRange: Family(view=indexing.in_range),
     Iota: Family(random.iota),
+    Movement: Family(movement.moved),
     Pad: Family(movement.pad),
-    Permute: Family(view=views.permute),
     RandomBits: Family(random.bits),
+    Rearrangement: Family(movement.moved, view=views.view),
     Reduce: Family(reduce.lower),
-    Reshape: Family(movement.reshape, view=views.reshape),
+    Reshape: Family(movement.reshape, view=views.view),
     Scan: Family(scan.lower),
     Scatter: Family(indexing.scatter, steps=decompositions.scatter),
-    Slice: Family(view=views.slice_),
     UpdateSlice: Family(movement.update_slice),
-    Window: Family(view=views.window),
 }
 
 

@@ -12,8 +12,6 @@ from collections.abc import Callable, Generator, Iterator, Sequence
 from typing import Any, NamedTuple
 
 from tessella import dtypes
-from tessella.compiler import index as maps
-from tessella.compiler.index import Dim, Index, Part
 from tessella.compiler.lowering.elementwise import value_of
 from tessella.compiler.lowering.random import bits_at
 from tessella.devices.array import Layout
@@ -22,24 +20,17 @@ from tessella.errors import MissingRuleError
 from tessella.loops.nest import (
     index_constant,
 )
+from tessella.primitives import index as maps
 from tessella.primitives.base import Shape
 from tessella.primitives.elementwise import Elementwise
 from tessella.primitives.fused import Fused
 from tessella.primitives.generate import Full, Iota
 from tessella.primitives.graph import Node, Value
+from tessella.primitives.index import Dim, Index, Part, Piece
 from tessella.primitives.monoid import neutral
-from tessella.primitives.movement import (
-    Concatenate,
-    Expand,
-    Pad,
-    Permute,
-    Reshape,
-    Slice,
-    UpdateSlice,
-)
+from tessella.primitives.movement import Movement
 from tessella.primitives.random import RandomBits
 from tessella.primitives.reduce import Reduce
-from tessella.primitives.window import Window
 from tessella.scalar import operators
 from tessella.scalar.expression import Expression, constant, variable
 from tessella.sizes import is_symbolic
@@ -212,15 +203,15 @@ class Evaluator:
 
     def _rule(self, value: Value) -> Rule:
         node = self.producers[value]
-        rule = _RULES.get(type(node.primitive))
-        if rule is None and isinstance(node.primitive, Reduce):
-            rule = _written_out
-        if rule is None:
-            raise MissingRuleError(
-                f"{node.primitive.name} has no index map; add one to _RULES in "
-                "tessella/compiler/lowering/access.py"
-            )
-        return rule
+        if isinstance(node.primitive, Reduce):
+            return _written_out
+        for kind in type(node.primitive).__mro__:
+            if kind in _RULES:
+                return _RULES[kind]
+        raise MissingRuleError(
+            f"{node.primitive.name} has no index map; make it a Movement that has one, or add a rule to _RULES in "
+            "tessella/compiler/lowering/access.py"
+        )
 
     def _read(self, value: Value, where: Sequence[Index], mask: Expression | None) -> Expression:
         number = self.operands[value]
@@ -240,59 +231,58 @@ def _given(expression: Expression) -> Steps:
 
 
 def _elementwise(of: Evaluator, node: Node, where: Where, mask: Mask) -> Steps:
-    shape = node.output.shape
     operands = []
     for value in node.inputs:
-        operands.append((yield Element(value, tuple(_broadcast(value.shape, shape, where)), mask)))
+        operands.append((yield Element(value, tuple(maps.broadcast(where, value.shape)), mask)))
     kinds = tuple(value.dtype for value in node.inputs)
     return value_of(node.primitive.function, kinds, operands)  # type: ignore[attr-defined]
 
 
-def _broadcast(shape: Shape, target: Shape, where: Where) -> list[Index]:
-    missing = len(target) - len(shape)
-    return [
-        maps.number(0) if n == 1 else index for n, index in zip(shape, where[missing:], strict=True)
-    ]
-
-
-def _reshape(of: Evaluator, node: Node, where: Where, mask: Mask) -> Steps:
-    (x,) = node.inputs
-    position = maps.flatten(where, node.output.shape)
-    return (yield Element(x, tuple(maps.unflatten(position, x.shape)), mask))
-
-
-def _permute(of: Evaluator, node: Node, where: Where, mask: Mask) -> Steps:
-    order = node.primitive.order  # type: ignore[attr-defined]
-    source = [where[order.index(axis)] for axis in range(len(order))]
-    return (yield Element(node.inputs[0], tuple(source), mask))
-
-
-def _expand(of: Evaluator, node: Node, where: Where, mask: Mask) -> Steps:
-    (x,) = node.inputs
-    return (yield Element(x, tuple(_broadcast(x.shape, node.output.shape, where)), mask))
-
-
-def _slice(of: Evaluator, node: Node, where: Where, mask: Mask) -> Steps:
+def _movement(of: Evaluator, node: Node, where: Where, mask: Mask) -> Steps:
+    """The element of the first piece that has it: pieces behind one that has all are not asked."""
     primitive: Any = node.primitive
-    source = _stepped(where, primitive.starts, primitive.steps)
-    return (yield Element(node.inputs[0], tuple(source), mask))
+    found = primitive.index_map([value.shape for value in node.inputs], node.output.shape)
+    chosen: list[tuple[Expression, Expression]] = []
+    result: Expression = constant(found.fill, node.output.dtype)
+    for piece in found.pieces:
+        x = node.inputs[piece.operand]
+        if 0 in x.shape:
+            continue
+        source, inside, condition = _within(
+            of, piece, where, x.shape, node.output.shape, found.in_order
+        )
+        value = yield Element(x, tuple(source), _both(mask, inside))
+        if condition is None:
+            result = value
+            break
+        chosen.append((condition, value))
+    for condition, value in reversed(chosen):
+        result = operators.select(condition, value, result)
+    return result
 
 
-def _stepped(where: Where, starts: Sequence[int], steps: Sequence[int]) -> list[Index]:
-    return [
-        maps.shift(maps.scale(i, step), start)
-        for i, start, step in zip(where, starts, steps, strict=True)
-    ]
-
-
-def _window(of: Evaluator, node: Node, where: Where, mask: Mask) -> Steps:
-    primitive: Any = node.primitive
-    rank = primitive.rank
-    outer = list(where[: len(where) - 2 * rank])
-    places, inside = where[len(outer) : len(outer) + rank], where[len(outer) + rank :]
-    for i, k, step, gap in zip(places, inside, primitive.steps, primitive.dilations, strict=True):
-        outer.append(maps.add(maps.scale(i, step), maps.scale(k, gap)))
-    return (yield Element(node.inputs[0], tuple(outer), mask))
+def _within(
+    of: Evaluator, piece: Piece, where: Where, shape: Shape, result: Shape, in_order: bool
+) -> tuple[list[Index], Mask, Mask]:
+    """The index in a piece's operand, whether it is inside, and what tells it from the pieces behind."""
+    if piece.is_whole:
+        return piece.source(where, shape, result), None, None
+    source = []
+    inside: Mask = None
+    condition: Mask = None
+    for along, size in zip(piece.axes or (), shape, strict=True):
+        above: Mask = None
+        below: Mask = None
+        if not along.guarded:
+            index = along.at(where)
+        elif in_order:
+            index, above, below = _between(of, along.undivided(where), size)
+        else:
+            index, below = _inside(of, along.undivided(where), along.divisor, size)
+        source.append(index)
+        inside = _both(inside, _both(above, below))
+        condition = _both(condition, below)
+    return source, inside, condition
 
 
 def _both(a: Mask, b: Mask) -> Mask:
@@ -322,66 +312,12 @@ def _inside(of: Evaluator, index: Index, step: int, size: int) -> tuple[Index, M
     return maps.within(maps.quotient(index, step), size), mask
 
 
-def _inside_box(
-    of: Evaluator, where: Where, starts: Sequence[int], steps: Sequence[int], shape: Shape
-) -> tuple[list[Index], Mask]:
-    """The indices in a box that is spread over a larger one, and whether they are in it."""
-    inner, mask = [], None
-    for index, start, step, size in zip(where, starts, steps, shape, strict=True):
-        shifted = maps.shift(index, -start)
-        place, condition = _inside(of, maps.scale(shifted, 1 if step > 0 else -1), abs(step), size)
-        inner.append(place)
-        mask = _both(mask, condition)
-    return inner, mask
-
-
-def _pad(of: Evaluator, node: Node, where: Where, mask: Mask) -> Steps:
-    primitive: Any = node.primitive
-    (x,) = node.inputs
-    fill = constant(primitive.value, node.output.dtype)
-    if 0 in x.shape:
-        return fill
-    steps = [between + 1 for between in primitive.interior]
-    inner, condition = _inside_box(of, where, primitive.low, steps, x.shape)
-    value = yield Element(x, tuple(inner), _both(mask, condition))
-    return value if condition is None else operators.select(condition, value, fill)
-
-
-def _concatenate(of: Evaluator, node: Node, where: Where, mask: Mask) -> Steps:
-    axis = node.primitive.axis  # type: ignore[attr-defined]
-    result: Expression | None = None
-    end = node.output.shape[axis]
-    for x in reversed(node.inputs):
-        size = x.shape[axis]
-        if size == 0:
-            continue
-        source = list(where)
-        source[axis] = maps.shift(where[axis], size - end)
-        low, high = source[axis].bounds()
-        after: Mask = None if low >= 0 else operators.greater_equal(of.number(source[axis]), 0)
-        before: Mask = (
-            None if high < size else operators.less(of.number(source[axis]), of.size(size))
-        )
-        source[axis] = maps.within(source[axis], size)
-        value = yield Element(x, tuple(source), _both(mask, _both(after, before)))
-        if result is None or before is None:
-            result = value
-        else:
-            result = operators.select(before, value, result)
-        end -= size
-    assert result is not None
-    return result
-
-
-def _update_slice(of: Evaluator, node: Node, where: Where, mask: Mask) -> Steps:
-    primitive: Any = node.primitive
-    x, updates = node.inputs
-    inner, condition = _inside_box(of, where, primitive.starts, primitive.steps, updates.shape)
-    new = yield Element(updates, tuple(inner), _both(mask, condition))
-    if condition is None:
-        return new
-    old = yield Element(x, tuple(where), mask)
-    return operators.select(condition, new, old)
+def _between(of: Evaluator, index: Index, size: int) -> tuple[Index, Mask, Mask]:
+    """An index, and the conditions that it is not below 0, and below a size."""
+    low, high = index.bounds()
+    above = None if low >= 0 else operators.greater_equal(of.number(index), 0)
+    below = None if high < size else operators.less(of.number(index), of.size(size))
+    return maps.within(index, size), above, below
 
 
 def _full(of: Evaluator, node: Node, where: Where, mask: Mask) -> Steps:
@@ -433,14 +369,7 @@ def _random_bits(of: Evaluator, node: Node, where: Where, mask: Mask) -> Steps:
 
 _RULES: dict[Any, Rule] = {
     Elementwise: _elementwise,
-    Reshape: _reshape,
-    Permute: _permute,
-    Expand: _expand,
-    Slice: _slice,
-    Window: _window,
-    Pad: _pad,
-    Concatenate: _concatenate,
-    UpdateSlice: _update_slice,
+    Movement: _movement,
     Full: _full,
     Iota: _iota,
     RandomBits: _random_bits,

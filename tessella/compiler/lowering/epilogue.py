@@ -14,7 +14,6 @@ import struct
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from tessella.compiler.index import Dim
 from tessella.compiler.lowering.elementwise import safe
 from tessella.compiler.lowering.fused import Nest, structure
 from tessella.compiler.lowering.kernels import decode
@@ -23,6 +22,7 @@ from tessella.compiler.recipe import MOST_KERNELS, Blocks
 from tessella.devices.array import Layout, row_major
 from tessella.loops.nest import Kernel, Loop, index_constant, index_variable
 from tessella.primitives.fused import Fused
+from tessella.primitives.index import Dim
 from tessella.scalar import operators
 from tessella.scalar.expression import Expression
 

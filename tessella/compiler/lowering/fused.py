@@ -10,7 +10,7 @@ maximum, one for the sum, and one for the result, over a row that stays in the c
         ...
         what there is once for each row
 
-Every value is followed back to what is in memory, through an index map (`tessella.compiler.index`):
+Every value is followed back to what is in memory, through an index map (`tessella.primitives.index`):
 movement costs nothing, and each element is computed where it is needed. A value that is expensive and
 needed in several passes is kept in memory in between.
 """
@@ -21,8 +21,6 @@ import math
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from tessella.compiler import index as maps
-from tessella.compiler.index import Dim, Index, Part
 from tessella.compiler.lowering.access import (
     Evaluator,
     Splits,
@@ -49,9 +47,11 @@ from tessella.loops.nest import (
     index_variable,
     load,
 )
+from tessella.primitives import index as maps
 from tessella.primitives.base import Spec, size_of
 from tessella.primitives.fused import Fused, Origin
 from tessella.primitives.graph import Node, Value
+from tessella.primitives.index import Dim, Index, Part
 from tessella.primitives.monoid import neutral
 from tessella.scalar import operators
 from tessella.scalar.expression import Expression, postorder, variable

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 
 from tessella import dtypes
-from tessella.compiler.lowering import elementwise
+from tessella.compiler.lowering import elementwise, fused
 from tessella.compiler.lowering.kernels import (
     Dimension,
     call,
@@ -33,8 +33,10 @@ from tessella.loops.nest import (
 )
 from tessella.primitives.base import Spec
 from tessella.primitives.elementwise import Elementwise
+from tessella.primitives.fused import Fused
 from tessella.primitives.generate import Full
-from tessella.primitives.movement import Concatenate, Pad, Reshape, UpdateSlice
+from tessella.primitives.graph import Graph, Node, Value
+from tessella.primitives.movement import Concatenate, Movement, Pad, Reshape, UpdateSlice
 from tessella.primitives.window import Fold
 from tessella.scalar import operators
 from tessella.scalar.expression import Expression, constant, variable
@@ -81,6 +83,20 @@ def _fill_kernel(dtype: DType, value: float) -> Kernel:
 def full(primitive: Full, layouts: list[Layout], result: Spec) -> Recipe:
     out = contiguous_layout(result.shape, result.dtype)
     return filled(out, primitive.value) if out.size else Recipe(out, ())
+
+
+def moved(primitive: Movement, layouts: list[Layout], result: Spec) -> Recipe:
+    """One kernel that reads each element where the index map says, for movement that has none of its own."""
+    out = contiguous_layout(result.shape, result.dtype)
+    if out.size == 0:
+        return Recipe(out, ())
+    inputs = [Value(layout.shape, layout.dtype) for layout in layouts]
+    output = Value(result.shape, result.dtype)
+    graph = Graph(inputs, [Node(primitive, inputs, [output])], [output])
+    group = Fused(graph, result.shape, (), primitive.name)
+    (only,) = fused.lower(group, layouts, [result]).calls
+    places = [place if place.buffer < len(inputs) else Place(RESULT) for place in only.places]
+    return Recipe(out, (only._replace(places=tuple(places)),))
 
 
 def reshape(primitive: Reshape, layouts: list[Layout], result: Spec) -> Recipe:

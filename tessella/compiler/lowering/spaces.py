@@ -6,11 +6,11 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from tessella.compiler.index import Dim, Index, Part
 from tessella.loops.nest import (
     index_constant,
     index_variable,
 )
+from tessella.primitives.index import Dim, Index, Part
 from tessella.scalar.expression import Expression
 from tessella.sizes import is_symbolic
 

@@ -8,16 +8,27 @@ from tessella.compiler.recipe import View
 from tessella.devices.array import Layout, layout_of, row_major
 from tessella.primitives.barrier import Barrier
 from tessella.primitives.base import Spec
-from tessella.primitives.movement import Expand, Permute, Reshape, Slice
-from tessella.primitives.window import Window
+from tessella.primitives.movement import Rearrangement
 
 Strides = tuple[int, ...]
 
 
-def reshape(primitive: Reshape, layouts: list[Layout], result: Spec) -> View | None:
-    layout = layouts[0]
-    strides = reshaped_strides(layout, result.shape)
-    return None if strides is None else View(layout_of(result.shape, strides, result.dtype))
+def view(primitive: Rearrangement, layouts: list[Layout], result: Spec) -> View | None:
+    """The operand with the steps of the index map; None where no strides tell it."""
+    (layout,) = layouts
+    axes = primitive.along(layout.shape, result.shape)
+    if axes is None:
+        reshaped = reshaped_strides(layout, result.shape)
+        return None if reshaped is None else View(layout_of(result.shape, reshaped, result.dtype))
+    strides, offset = [0] * len(result.shape), 0
+    for (steps, start, divisor, _), stride in zip(axes, layout.strides, strict=True):
+        if divisor != 1:
+            return None
+        offset += start * stride
+        for axis, step in steps:
+            strides[axis] += step * stride
+    offset = 0 if 0 in result.shape else offset * layout.dtype.itemsize
+    return View(layout_of(result.shape, tuple(strides), result.dtype), offset)
 
 
 def reshaped_strides(layout: Layout, shape: tuple[int, ...]) -> Strides | None:
@@ -59,15 +70,6 @@ def barrier(primitive: Barrier, layouts: list[Layout], result: Spec) -> View:
     return View(layouts[0])
 
 
-def permute(primitive: Permute, layouts: list[Layout], result: Spec) -> View:
-    strides = tuple(layouts[0].strides[axis] for axis in primitive.order)
-    return View(layout_of(result.shape, strides, result.dtype))
-
-
-def expand(primitive: Expand, layouts: list[Layout], result: Spec) -> View:
-    return View(layout_of(result.shape, broadcast_strides(layouts[0], result.shape), result.dtype))
-
-
 def broadcast_strides(layout: Layout, shape: tuple[int, ...]) -> Strides:
     """Strides of a layout seen in a larger shape: 0 along what is repeated."""
     missing = len(shape) - layout.ndim
@@ -75,21 +77,3 @@ def broadcast_strides(layout: Layout, shape: tuple[int, ...]) -> Strides:
         0 if n == 1 and target != 1 else stride
         for n, stride, target in zip(layout.shape, layout.strides, shape[missing:], strict=True)
     )
-
-
-def slice_(primitive: Slice, layouts: list[Layout], result: Spec) -> View:
-    layout = layouts[0]
-    offset = sum(a * b for a, b in zip(primitive.starts, layout.strides, strict=True))
-    offset = 0 if 0 in result.shape else offset
-    strides = tuple(a * b for a, b in zip(primitive.steps, layout.strides, strict=True))
-    return View(layout_of(result.shape, strides, result.dtype), offset * layout.dtype.itemsize)
-
-
-def window(primitive: Window, layouts: list[Layout], result: Spec) -> View:
-    layout = layouts[0]
-    outer = layout.ndim - primitive.rank
-    inner = layout.strides[outer:]
-    places = tuple(a * b for a, b in zip(inner, primitive.steps, strict=True))
-    inside = tuple(a * b for a, b in zip(inner, primitive.dilations, strict=True))
-    strides = layout.strides[:outer] + places + inside
-    return View(layout_of(result.shape, strides, result.dtype))

@@ -7,29 +7,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from tessella.primitives.barrier import Barrier
-from tessella.primitives.base import Primitive, size_of
+from tessella.primitives.base import size_of
 from tessella.primitives.contraction import Contraction
-from tessella.primitives.elementwise import Elementwise
-from tessella.primitives.fused import Fused
-from tessella.primitives.generate import Full, Iota
 from tessella.primitives.graph import Graph, Node, Value, describe, names_of
-from tessella.primitives.host import Host
-from tessella.primitives.indexing import Gather, InRange, Scatter
-from tessella.primitives.movement import (
-    Concatenate,
-    Expand,
-    Linear,
-    Permute,
-    Reshape,
-    Slice,
-    UpdateSlice,
-)
-from tessella.primitives.random import RandomBits
-from tessella.primitives.reduce import Reduce
-from tessella.primitives.scan import Scan
-from tessella.primitives.softmax import AlongAxis
-from tessella.primitives.window import Window
+from tessella.primitives.movement import Rearrangement
 
 FAMILIES = {  # what a reader is told of each
     "input": "inputs",
@@ -44,14 +25,6 @@ FAMILIES = {  # what a reader is told of each
     "other": "others",
     "output": "results",
 }
-VIEWS = (Reshape, Permute, Expand, Slice)
-_FAMILY_OF: tuple[tuple[type[Primitive], str], ...] = (
-    (Barrier, "other"), (Elementwise, "map"), (Reduce, "rows"), (Scan, "rows"), (AlongAxis, "rows"),
-    (Contraction, "product"), (Linear, "movement"), (Concatenate, "movement"), (UpdateSlice, "movement"),
-    (InRange, "indexing"), (Gather, "indexing"), (Scatter, "indexing"), (RandomBits, "random"), (Iota, "constant"),
-    (Full, "constant"), (Host, "host"),
-)  # fmt: skip
-_UNSHOWN = (*VIEWS, Full, Iota, Window)  # inside a group
 MOST_NAMES = 5
 
 
@@ -107,7 +80,11 @@ def picture(graph: Graph, most_ends: int | None = None) -> Picture:
         boxes.append(Box(family, names[value], [describe(value)]))
     through: dict[Value, Value] = {}  # views, and what they look at
     for node in graph.nodes:
-        if not apart and isinstance(node.primitive, VIEWS) and node.output not in graph.outputs:
+        if (
+            not apart
+            and isinstance(node.primitive, Rearrangement)
+            and node.output not in graph.outputs
+        ):
             through[node.output] = through.get(node.inputs[0], node.inputs[0])
             continue
         number = len(boxes)
@@ -133,14 +110,7 @@ def _box(node: Node) -> Box:
     if node.where is not None:
         mark = " (backward)" if node.where.backward else ""
         lines.append(f"{os.path.basename(node.where.file)}:{node.where.line}{mark}")
-    return Box(family_of(node.primitive), _title(node.primitive), lines, _note(node))
-
-
-def family_of(primitive: Any) -> str:
-    """To which of `FAMILIES` a primitive belongs."""
-    if isinstance(primitive, Fused):
-        return "rows" if primitive.axes else "map"
-    return next((family for kind, family in _FAMILY_OF if isinstance(primitive, kind)), "other")
+    return Box(node.primitive.family, _title(node.primitive), lines, _note(node))
 
 
 def _title(primitive: Any) -> str:
@@ -149,7 +119,7 @@ def _title(primitive: Any) -> str:
         return "product"
     if inner is None:
         return str(primitive.name)
-    names = [n.primitive.name for n in inner.nodes if type(n.primitive) not in _UNSHOWN]
+    names = [n.primitive.name for n in inner.nodes if not n.primitive.transparent]
     distinct = list(dict.fromkeys(names)) or [primitive.name]
     if len(distinct) > MOST_NAMES:
         distinct = [*distinct[:3], "…", *distinct[-2:]]

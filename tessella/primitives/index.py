@@ -3,12 +3,17 @@
 An `Index` is a sum of terms: a number times a loop's position, or times a quotient or remainder that
 no rule could take apart. Following a value back through reshapes, slices and transposes composes such
 maps, and most of them stay plain sums, which loops walk without dividing.
+
+A movement primitive says once where its elements come from, as an `IndexMap`: views are made from its steps,
+kernels read through it, fusion follows it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import NamedTuple, TypeAlias
+
+from tessella.primitives.base import Shape
 
 
 class Dim(NamedTuple):
@@ -215,3 +220,92 @@ def unflatten(position: Index, shape: Sequence[int]) -> list[Index]:
         indices.append(remainder(position, shape[axis]))
         position = quotient(position, shape[axis])
     return [*([position] if shape else []), *reversed(indices)]
+
+
+# --- what a movement primitive says of itself ---------------------------------------------------------
+
+
+class Along(NamedTuple):
+    """Where along one axis of an operand an element of the result stands.
+
+    That is at (start + the sum of step * index) / divisor, rounded down.
+
+    Args:
+        steps: axes of the result, each with what one step along it counts.
+        guarded: whether that may lie outside of the operand, or between two of its elements; then the element of
+            the result is none of them.
+    """
+
+    steps: tuple[tuple[int, int], ...] = ()
+    start: int = 0
+    divisor: int = 1
+    guarded: bool = False
+
+    def undivided(self, where: Sequence[Index]) -> Index:
+        """start + the sum of step * index.
+
+        >>> i, j = loop(Dim(0, 8)), loop(Dim(1, 4))
+        >>> Along(((1, 2), (0, 3)), 5).undivided([i, j]) == shift(add(scale(i, 3), scale(j, 2)), 5)
+        True
+        """
+        scaled = [
+            where[axis] if step == 1 else scale(where[axis], step) for axis, step in self.steps
+        ]
+        return shift(scaled[0] if len(scaled) == 1 else add(*scaled), self.start)
+
+    def at(self, where: Sequence[Index]) -> Index:
+        """Where the element at an index of the result stands."""
+        return quotient(self.undivided(where), self.divisor)
+
+
+class Piece(NamedTuple):
+    """The elements of a result that are elements of one operand.
+
+    Args:
+        axes: where they stand along each axis; None for the same places in row-major order.
+    """
+
+    operand: int
+    axes: tuple[Along, ...] | None
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether all elements of the result are in the operand."""
+        return self.axes is None or not any(along.guarded for along in self.axes)
+
+    def source(self, where: Sequence[Index], operand: Shape, result: Shape) -> list[Index]:
+        """The index in the operand, of which the shape is given, of the element at an index of the result.
+
+        >>> i, j = loop(Dim(0, 8)), loop(Dim(1, 4))
+        >>> Piece(0, None).source([i, j], (16, 2), (8, 4)) == [add(scale(i, 2), quotient(j, 2)), remainder(j, 2)]
+        True
+        """
+        if self.axes is None:
+            return unflatten(flatten(where, result), operand)
+        return [
+            number(0) if n == 1 else along.at(where)
+            for n, along in zip(operand, self.axes, strict=True)
+        ]
+
+
+class IndexMap(NamedTuple):
+    """Where the elements of a result come from: the first piece that has it, or else `fill`.
+
+    Args:
+        in_order: whether the pieces stand one behind the other, so that what lies before one is in an earlier one.
+    """
+
+    pieces: tuple[Piece, ...]
+    fill: bool | int | float = 0
+    in_order: bool = False
+
+
+def straight(rank: int) -> tuple[Along, ...]:
+    """Every element where it stands."""
+    return tuple([Along(((axis, 1),)) for axis in range(rank)])
+
+
+def broadcast(where: Sequence[Index], shape: Shape) -> list[Index]:
+    """The index in something of a shape that is broadcast."""
+    own = where[len(where) - len(shape) :]
+    return [number(0) if n == 1 else index for n, index in zip(shape, own, strict=True)]
