@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import math
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from tessella.compiler.lowering.access import (
@@ -76,6 +78,16 @@ class Plan:
             if value not in self.rows:
                 self.passes[self.depth[value]].stores.append(value)
         self.stash = self._stash() if last else {}
+
+    def kept_by(self, number: int) -> list[Value]:
+        """What a pass computes and keeps for later ones."""
+        return [value for value, first in self.stash.items() if first == number]
+
+    def keeping(self, values: Sequence[Value]) -> Plan:
+        """This plan, if nothing else than some values is kept; the rest is computed again."""
+        plan = copy.copy(self)
+        plan.stash = {value: first for value, first in self.stash.items() if value in values}
+        return plan
 
     def _stash(self) -> dict[Value, int]:
         """Expensive values that several passes need, and the pass that computes them first."""
