@@ -48,6 +48,10 @@ class Builder:
         self.steps: list[Step | HostStep | Check] = []
         self.begun = 0  # where the steps of the node begin that is being added
         self.keep: list[Any] = []
+        self.readers = graph.uses()
+        self.merged: set[Node] = set()  # groups that became epilogues
+        self.packed: dict[Any, int] = {}  # calls that pack an operand, and the buffers they fill
+        self.shared = _shared_operands(graph)
         self.checked: set[tuple[Location, int, int]] = set()  # indices, and what they may be
         for number, (value, layout) in enumerate(zip(graph.inputs, layouts, strict=True)):
             self.where[value] = Location(self.buffer(INPUT, number, 0, value.hint), 0, layout)
@@ -70,25 +74,10 @@ class Builder:
 
     def build(self) -> None:
         """Add the steps of every node."""
-        self.readers = self.graph.uses()
-        self.merged: set[Node] = set()  # groups that became epilogues
-        self.packed: dict[Any, int] = {}  # calls that pack an operand, and the buffers they fill
-        self.shared = self._shared_operands()
         for node in self.graph.nodes:
             if node not in self.merged:
                 self.add(node)
         self.steps = checks_first(self.steps)
-
-    def _shared_operands(self) -> set[Any]:
-        """Operands that several products need packed in the same way."""
-        seen: set[Any] = set()
-        shared: set[Any] = set()
-        for node in self.graph.nodes:
-            if isinstance(node.primitive, Contraction):
-                for position, value in enumerate(node.inputs):
-                    key = node.primitive, position, value
-                    (shared if key in seen else seen).add(key)
-        return shared
 
     def add(self, node: Node) -> None:
         """Add the steps of one node."""
@@ -259,6 +248,18 @@ class Builder:
         self.checked.add(limits)
         flag = self.follow(bounds.lower(index.layout, bound.limits), [index], (node,))
         self.steps.append(Check((flag.buffer, flag.offset), node, bound.limits, index))
+
+
+def _shared_operands(graph: Graph) -> set[Any]:
+    """Operands that several products need packed in the same way."""
+    seen: set[Any] = set()
+    shared: set[Any] = set()
+    for node in graph.nodes:
+        if isinstance(node.primitive, Contraction):
+            for position, value in enumerate(node.inputs):
+                key = node.primitive, position, value
+                (shared if key in seen else seen).add(key)
+    return shared
 
 
 def _result(node: Node) -> Any:

@@ -18,6 +18,7 @@ import numpy as np
 
 from tessella.compiler.observe import choice
 from tessella.compiler.steps import Check, HostStep
+from tessella.compiler.tables import Stretch
 from tessella.devices.array import Layout, contiguous_layout
 from tessella.devices.device import Device
 from tessella.devices.registry import current
@@ -69,9 +70,9 @@ class Part:
     @functools.cached_property
     def head(self) -> int | None:
         """The program as a native loop takes it, if it is one native call."""
-        segments = self.program.segments
-        alone = len(segments) == 1 and not isinstance(segments[0], HostStep)
-        return segments[0][1] if alone else None
+        segments = self.program.tables.segments
+        only = segments[0] if len(segments) == 1 else None
+        return only.address if isinstance(only, Stretch) else None
 
     def point(self, slots: Sequence[int], address: int) -> None:
         """Let an input or an output be at an address."""
@@ -195,7 +196,7 @@ class _While(_Loop):
             table = self._table(TURNS_AT_ONCE, [], self.condition, self.flag.address)
             while (
                 self.device.run_loop(
-                    table, self.body.program.alone and self.condition.program.alone
+                    table, self.body.program.tables.alone and self.condition.program.tables.alone
                 )
                 == 0
             ):
@@ -217,7 +218,7 @@ class _While(_Loop):
 
         Gives whether there is a turn.
         """
-        if self.body.program.preparation is not None:
+        if self.body.program.tables.preparation is not None:
             self.condition.run()
             if not self._goes_on():
                 return False
@@ -275,7 +276,7 @@ class _Scan(_Loop):
         while left:
             turns = min(left, TURNS_AT_ONCE)
             table = self._table(turns, moves, None, 0)
-            self.device.run_loop(table, self.body.program.alone)
+            self.device.run_loop(table, self.body.program.tables.alone)
             if table[LOOP_STOPPED]:
                 steps = self.body.program.native_steps
                 number = self.body.program.prepared + table[LOOP_STOPPED] - 1

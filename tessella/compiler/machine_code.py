@@ -37,7 +37,7 @@ class Together:
 
     def __init__(self, device: Device) -> None:
         self.known: set[Kernel | Native] = set()
-        self.actions: list[Callable[[], None]] = []
+        self.actions: list[Callable[[], object]] = []
         self.work = device.compilation()
 
     def begin(self, call: Call) -> None:
@@ -50,7 +50,7 @@ class Together:
             self.known.add(kernel)
             self.work.begin_kernel(kernel)
 
-    def later(self, action: Callable[[], None]) -> None:
+    def later(self, action: Callable[[], object]) -> None:
         """Do something as soon as all kernels have addresses."""
         self.actions.append(action)
 

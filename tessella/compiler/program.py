@@ -26,12 +26,10 @@ from tessella.compiler.memory import Plan
 from tessella.compiler.observe import choice, now, stage, visiting
 from tessella.compiler.results import Results, separate
 from tessella.compiler.steps import INPUT, RESULT_BUFFER, Buffer, Check, HostStep, Location, Step
-from tessella.compiler.tables import Addresses, Tables
+from tessella.compiler.tables import Addresses, Stretch, Tables, tables_of
 from tessella.devices.array import Array, Layout, to_numpy, write
 from tessella.devices.buffer import protect
 from tessella.devices.device import Device
-from tessella.devices.host import Host
-from tessella.devices.table import DONE
 from tessella.errors import IndexingError, TracingError
 from tessella.primitives.graph import Graph, Value, Where
 
@@ -101,7 +99,10 @@ class Program:
             self.where, self.results = placed.where, placed.results
             self.result_buffers, self.in_place = placed.result_buffers, placed.in_place
             self.prepared, self._addresses = placed.prepared, placed.addresses
-            work.later(self._take_tables)
+            slots = len(self.layouts) + len(self.result_buffers)
+            self.slot_words = (ctypes.c_int64 * max(1, slots))()
+            self.native_steps = [step for step in self.steps if not isinstance(step, HostStep)]
+            work.later(lambda: self.tables)
 
     @property
     def arena_plan(self) -> Plan:
@@ -118,37 +119,13 @@ class Program:
         """The graph as the function wrote it, before any pass."""
         return self.as_traced()
 
-    def _take_tables(self) -> None:
-        """What waits until all kernels have addresses, those of programs around this one, too."""
+    @functools.cached_property
+    def tables(self) -> Tables:
+        """What the device runs; made when all kernels have addresses, those of programs around this one, too."""
         with stage("write_tables"):
-            self._write_tables()
-
-    def _write_tables(self) -> None:
-        slots = len(self.layouts) + len(self.result_buffers)
-        self._tables = found = Tables(
-            self.steps, self._addresses, slots, self.prepared, self.device
-        )
-        self.slot_words, self.step_words, self.patch_words = found.slots, found.steps, found.patches
-        self.patch_count, self.native_steps = found.patch_count, found.native_steps
-        self.segments, self.preparation = found.segments, found.preparation
-        self.alone = found.alone
-        # a small program of the host is one call that keeps the interpreter lock
-        self.alone_at: int | None = None
-        quick = self.alone and len(self.segments) == 1
-        quick = quick and not isinstance(self.segments[0], HostStep)
-        if quick and isinstance(self.device, Host):
-            self.alone_at, self.native = self.segments[0][1], self.device.quick_runner()
-
-    def starts(self) -> None:
-        """A call begins: it is not done."""
-        if self.segments and not isinstance(self.segments[-1], HostStep):
-            self.segments[-1][0][DONE] = 0
-
-    def is_done(self) -> bool:
-        """Whether the last call came to its last step, if that is a native one."""
-        if not self.segments or isinstance(self.segments[-1], HostStep):
-            return False
-        return bool(self.segments[-1][0][DONE])
+            return tables_of(
+                self.steps, self._addresses, self.slot_words, self.prepared, self.device
+            )
 
     # --- running --------------------------------------------------------------------------------
 
@@ -195,15 +172,16 @@ class Program:
 
     def prepare(self) -> None:
         """Compute what depends on fixed inputs alone; needed again when one of them has changed."""
-        if self.preparation is None:
+        preparation = self.tables.preparation
+        if preparation is None:
             return
         if not choice.observers:
-            stopped = self.device.run_program(self.preparation[1])
+            stopped = self.device.run_program(preparation.address)
             if stopped:
                 self.complain(self.native_steps[stopped - 1])
             return
         begin = now()
-        self._run_timed(self.preparation)
+        self._run_timed(preparation)
         end = now()
         for observer in choice.observers:
             observer.prepared(self, begin, end)
@@ -217,19 +195,20 @@ class Program:
         if choice.observers:
             self._execute_observed(effects)
             return
-        if self.alone_at is not None:
-            stopped = self.native(self.alone_at)
+        tables = self.tables
+        if tables.alone_at is not None and tables.runner is not None:
+            stopped = tables.runner(tables.alone_at)
             if stopped:
                 self.complain(self.native_steps[self.prepared + stopped - 1])
             return
-        for segment in self.segments:
+        for segment in tables.segments:
             if isinstance(segment, HostStep):
                 if effects or not segment.node.primitive.has_effect:
                     self._run_host(segment)
                 continue
-            stopped = self.device.run_program(segment[1], self.alone)
+            stopped = self.device.run_program(segment.address, tables.alone)
             if stopped:
-                self.complain(self.native_steps[segment[2] + stopped - 1])
+                self.complain(self.native_steps[segment.first + stopped - 1])
 
     def _execute_observed(self, effects: bool) -> None:
         """Run all segments, and tell those who look on about every step."""
@@ -237,7 +216,7 @@ class Program:
         for observer in observers:
             observer.before(self)
         start = now()
-        for segment in self.segments:
+        for segment in self.tables.segments:
             if not isinstance(segment, HostStep):
                 self._run_timed(segment)
                 continue
@@ -251,7 +230,7 @@ class Program:
         for observer in observers:
             observer.after(self, start, end)
 
-    def _run_timed(self, segment: Any) -> None:
+    def _run_timed(self, segment: Stretch) -> None:
         """Run a native stretch with a look at the clock after every call."""
         head, address, first = segment
         times = (ctypes.c_int64 * (2 * (head[1] + 1)))()

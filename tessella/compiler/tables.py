@@ -9,7 +9,7 @@ from __future__ import annotations
 import ctypes
 import struct
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tessella.compiler import memory
 from tessella.compiler.machine_code import numbers_of
@@ -26,7 +26,11 @@ from tessella.compiler.steps import (
 )
 from tessella.devices.array import Array
 from tessella.devices.device import Device
-from tessella.devices.table import STEP_BYTES, head_of
+from tessella.devices.host import Host
+from tessella.devices.table import DONE, STEP_BYTES, head_of
+
+if TYPE_CHECKING:
+    from tessella.compiler.lowering.epilogue import Epilogue
 
 
 class Addresses:
@@ -66,112 +70,153 @@ class Addresses:
         return None, self.arena.address + self.arena_plan.offsets[buffer] + offset
 
 
-class Tables:
-    """The arguments of all steps, the slots, and where these go.
+class Stretch(NamedTuple):
+    """Native calls without the host between them.
 
     Args:
-        slots: how many there are.
-        prepared: how many steps at the front are run only when a fixed input has changed.
+        head: what the device is given; `address` is where it is.
+        first: the number of its first step among the native ones.
     """
 
-    def __init__(
-        self,
-        steps: Sequence[Step | HostStep | Check],
-        addresses: Addresses,
-        slots: int,
-        prepared: int,
-        device: Device,
-    ) -> None:
-        self.device = device
-        self.native_steps = [step for step in steps if not isinstance(step, HostStep)]
-        self.slots = (ctypes.c_int64 * max(1, slots))()
-        self._write_arguments(addresses)
-        self._write_steps()
-        self.segments, self.preparation = self._segments(steps, prepared)
+    head: Any
+    address: int
+    first: int
 
-    def _write_arguments(self, addresses: Addresses) -> None:
-        words: list[int] = []
-        patches: list[tuple[int, int, int]] = []
 
-        def add(places: Sequence[tuple[int, int]], numbers: bytes) -> int:
-            start = len(words)
-            for buffer, offset in places:
-                slot, address = addresses.of(buffer, offset)
-                if slot is not None:
-                    patches.append((len(words), slot, address))
-                words.append(0 if slot is not None else address)
-            words.extend(struct.unpack(f"<{len(numbers) // 8}q", numbers))
-            return start
+class Tables(NamedTuple):
+    """What a device runs a program from.
 
-        self.starts: list[int] = []  # of the arguments of each step
-        epilogues: list[tuple[Step, int]] = []
-        for step in self.native_steps:
-            if isinstance(step, Check):
-                self.starts.append(add((step.place,), b""))
-                continue
-            self.starts.append(add(step.places, numbers_of(step.call, self.device)))
-            if step.epilogue is not None:
-                epilogues.append((step, add(step.epilogue_places, step.epilogue.numbers)))
-        self.arguments = (ctypes.c_int64 * max(1, len(words)))(*words)
-        self.base = ctypes.addressof(self.arguments)
-        self.patch_count = len(patches)
-        flat = [word for at, slot, offset in patches for word in (self.base + 8 * at, slot, offset)]
-        self.patches = (ctypes.c_int64 * max(1, len(flat)))(*flat)
-        for step, start in epilogues:
-            self._set_epilogue(step, start)
+    Args:
+        arguments, steps, patches: words that the stretches point at.
+        segments: the stretches, and what the host does between them.
+        preparation: the stretch that is run only when a fixed input has changed.
+        alone: whether every call runs on the calling thread.
+        alone_at: where the head is, if the program is one such stretch of the host: `runner` runs it while it keeps the
+            interpreter lock.
+    """
 
-    def _set_epilogue(self, step: Step, start: int) -> None:
-        """Write the last words of a product's arguments: kernel, arguments, and how many they are."""
-        assert step.epilogue is not None
-        words = len(step.epilogue_places) + len(step.epilogue.numbers) // 8
-        found = self.device.address_of(step.epilogue.kernel), self.base + 8 * start, words
-        for slot, word in enumerate(found, start=start - 3):
-            self.arguments[slot] = word
+    arguments: Any
+    steps: Any
+    patches: Any
+    patch_count: int
+    segments: list[Stretch | HostStep]
+    preparation: Stretch | None
+    alone: bool
+    alone_at: int | None
+    runner: Callable[[int], int] | None
 
-    def _write_steps(self) -> None:
-        rows: list[int] = []
-        self.alone = True  # whether every call runs on the calling thread
-        for step, start in zip(self.native_steps, self.starts, strict=True):
-            if isinstance(step, Step):
-                call = step.call
-                self.alone &= call.chunk == 0
-                rows += [
-                    self.device.address_of(call.kernel),
-                    self.base + 8 * start,
-                    call.total,
-                    call.chunk,
-                ]
-            else:
-                rows += [0, self.base + 8 * start, 0, 0]
-        self.steps = (ctypes.c_int64 * max(1, len(rows)))(*rows)
+    def is_done(self) -> bool:
+        """Whether the last call came to its last step, if that is a native one."""
+        last = self.segments[-1] if self.segments else None
+        return isinstance(last, Stretch) and bool(last.head[DONE])
 
-    def _segments(
-        self, steps: Sequence[Step | HostStep | Check], prepared: int
-    ) -> tuple[list[Any], Any]:
-        """Native stretches and what the host does between them; apart, the stretch that is prepared.
+    def starts(self) -> None:
+        """A call begins: it is not done."""
+        last = self.segments[-1] if self.segments else None
+        if isinstance(last, Stretch):
+            last.head[DONE] = 0
 
-        A native stretch is the head of a table, its address, and the number of its first step.
-        """
-        segments: list[Any] = []
-        begin = number = prepared
-        base = ctypes.addressof(self.steps)
 
-        def native(first: int, count: int) -> None:
-            if count:
-                head = head_of(
-                    base + STEP_BYTES * first, count, ctypes.addressof(self.patches),
-                    self.patch_count, ctypes.addressof(self.slots), self.device.signals(),
-                )  # fmt: skip
-                segments.append((head, ctypes.addressof(head), first))
+def tables_of(
+    steps: Sequence[Step | HostStep | Check],
+    addresses: Addresses,
+    slots: Any,
+    prepared: int,
+    device: Device,
+) -> Tables:
+    """The tables of a program whose kernels have addresses.
 
-        native(0, prepared)
-        preparation = segments.pop() if segments else None
-        for step in steps[prepared:]:
-            if isinstance(step, HostStep):
-                native(begin, number - begin)
-                segments.append(step)
-                begin = number
-            else:
-                number += 1
-        native(begin, number - begin)
-        return segments, preparation
+    Args:
+        slots: the words where the addresses of inputs and results will be.
+        prepared: how many steps at the front are run only when a fixed input has changed.
+    """
+    native = [step for step in steps if not isinstance(step, HostStep)]
+    arguments, starts, patches = _arguments(native, addresses, device)
+    base = ctypes.addressof(arguments)
+    rows = _words(
+        [
+            w
+            for step, at in zip(native, starts, strict=True)
+            for w in _row(step, base + 8 * at, device)
+        ]
+    )
+    flat = _words([word for at, slot, offset in patches for word in (base + 8 * at, slot, offset)])
+
+    def stretch(first: int, count: int) -> list[Stretch]:
+        if not count:
+            return []
+        head = head_of(
+            ctypes.addressof(rows) + STEP_BYTES * first, count, ctypes.addressof(flat), len(patches),
+            ctypes.addressof(slots), device.signals(),
+        )  # fmt: skip
+        return [Stretch(head, ctypes.addressof(head), first)]
+
+    preparation = next(iter(stretch(0, prepared)), None)
+    segments: list[Stretch | HostStep] = []
+    begin = number = prepared
+    for step in steps[prepared:]:
+        if isinstance(step, HostStep):
+            segments += [*stretch(begin, number - begin), step]
+            begin = number
+        else:
+            number += 1
+    segments += stretch(begin, number - begin)
+    alone = all(step.call.chunk == 0 for step in native if isinstance(step, Step))
+    alone_at = runner = None
+    if (
+        alone
+        and len(segments) == 1
+        and isinstance(segments[0], Stretch)
+        and isinstance(device, Host)
+    ):
+        alone_at, runner = segments[0].address, device.quick_runner()
+    return Tables(
+        arguments, rows, flat, len(patches), segments, preparation, alone, alone_at, runner
+    )
+
+
+def _words(words: Sequence[int]) -> Any:
+    return (ctypes.c_int64 * max(1, len(words)))(*words)
+
+
+def _row(step: Step | Check, arguments: int, device: Device) -> tuple[int, int, int, int]:
+    """A step as the device takes it."""
+    if isinstance(step, Check):
+        return 0, arguments, 0, 0
+    call = step.call
+    return device.address_of(call.kernel), arguments, call.total, call.chunk
+
+
+def _arguments(
+    steps: Sequence[Step | Check], addresses: Addresses, device: Device
+) -> tuple[Any, list[int], list[tuple[int, int, int]]]:
+    """The words of all calls, where those of each step begin, and which words are patched from which slots."""
+    words: list[int] = []
+    patches: list[tuple[int, int, int]] = []
+
+    def add(places: Sequence[tuple[int, int]], numbers: bytes) -> int:
+        start = len(words)
+        for buffer, offset in places:
+            slot, address = addresses.of(buffer, offset)
+            if slot is not None:
+                patches.append((len(words), slot, address))
+            words.append(0 if slot is not None else address)
+        words.extend(struct.unpack(f"<{len(numbers) // 8}q", numbers))
+        return start
+
+    starts: list[int] = []
+    epilogues: list[tuple[Epilogue, int, int, int]] = []
+    for step in steps:
+        if isinstance(step, Check):
+            starts.append(add((step.place,), b""))
+            continue
+        starts.append(add(step.places, numbers_of(step.call, device)))
+        if step.epilogue is not None:
+            end = len(words)
+            start = add(step.epilogue_places, step.epilogue.numbers)
+            epilogues.append((step.epilogue, end, start, len(words) - start))
+    found = _words(words)
+    base = ctypes.addressof(found)
+    for epilogue, end, start, count in epilogues:  # the last words of a product's arguments
+        found[end - 3 : end] = device.address_of(epilogue.kernel), base + 8 * start, count
+    return found, starts, patches

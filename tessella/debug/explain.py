@@ -120,8 +120,8 @@ def _measure(program: Program, inputs: Sequence[Array]) -> tuple[list[float], li
     """The best time of each native step, and the time of each step in Python."""
     if any(isinstance(step, Check) for step in program.native_steps):
         return _measure_whole(program, inputs)
-    base = ctypes.addressof(program.step_words)
-    patches = program.patch_count
+    base = ctypes.addressof(program.tables.steps)
+    patches = program.tables.patch_count
     best = [math.inf] * len(program.native_steps)
     with program.lock:
         program.set_inputs(inputs)
@@ -132,7 +132,7 @@ def _measure(program: Program, inputs: Sequence[Array]) -> tuple[list[float], li
         for _ in range(ROUNDS):
             for number in range(len(best)):
                 head = head_of(
-                    base + STEP_BYTES * number, 1, ctypes.addressof(program.patch_words), patches,
+                    base + STEP_BYTES * number, 1, ctypes.addressof(program.tables.patches), patches,
                     ctypes.addressof(program.slot_words), program.device.signals(),
                 )  # fmt: skip
                 best[number] = min(best[number], _timed(program, head))

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import ctypes
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import zip_longest
 from typing import Any
 
@@ -19,6 +19,7 @@ from tessella import forking
 from tessella.compiler.observe import choice
 from tessella.compiler.program import Program
 from tessella.compiler.steps import RESULT_BUFFER, Check, HostStep
+from tessella.compiler.tables import Stretch
 from tessella.devices.array import Array, Layout
 from tessella.devices.host import Watch
 from tessella.devices.registry import host
@@ -57,7 +58,7 @@ class State:
         self.writes, self.dropped = list(writes), list(dropped)
         self.slots = self._slots_of_their_own([number for _, number in self.writes])
         written = {place for place, _ in self.writes}
-        self.fixed = {*fixed} if program.preparation is not None else set()
+        self.fixed = {*fixed} if program.tables.preparation is not None else set()
         self.places = [(p, p in written) for p in dict.fromkeys([*self.reads, *written])]
         # a gradient that was not there when the program was made must not be there again
         vanishes = any(x is None and p in written for p, x in zip(reads, layouts, strict=True))
@@ -74,7 +75,16 @@ class State:
         self.written: frozenset[int] = frozenset()  # ids of arrays
         if self.writes_in_place:
             self._let_signals_end_it_only_before_it_writes()
-        self._sort_outputs({number for _, number in self.writes})
+        free, first = self._free_slots(), len(program.layouts)
+        self.free = [
+            (first + slot, program.buffers[program.result_buffers[slot]].nbytes) for slot in free
+        ]
+        kept = {number for _, number in self.writes}
+        outputs = [number for number in range(len(program.results)) if number not in kept]
+        self.shown = list(self._shown(free, outputs))
+        shown = {number for number, *_ in self.shown}
+        # outputs that are inputs, constants or kept memory
+        self.others = [number for number in outputs if number not in shown]
 
     def _slots_of_their_own(self, outputs: Sequence[int]) -> list[int | None]:
         """The result slot of each output; None if it has none, or shares it with another."""
@@ -109,35 +119,29 @@ class State:
     def _let_signals_end_it_only_before_it_writes(self) -> None:
         """Tensors are to be as they were, or all of them new: so the first one that is written is the last."""
         program, kept = self.program, self._kept_buffers()
-        if not program.segments or isinstance(program.segments[-1], HostStep):
+        last = program.tables.segments[-1] if program.tables.segments else None
+        if not isinstance(last, Stretch):
             return
-        head, _, first = program.segments[-1]
+        head, _, first = last
         for number, step in enumerate(program.native_steps[first:]):
             if not kept.isdisjoint(step.writes):
                 head[MAY_STOP] = number
                 return
 
-    def _sort_outputs(self, kept: set[int]) -> None:
-        """Which results take fresh memory at every call, and which outputs are shown in them."""
-        program = self.program
+    def _free_slots(self) -> list[int]:
+        """The results that take fresh memory at every call."""
         mine = {*self.slots}
-        free = [slot for slot in range(len(program.result_buffers)) if slot not in mine]
-        first = len(program.layouts)
-        self.free = [
-            (first + slot, program.buffers[program.result_buffers[slot]].nbytes) for slot in free
-        ]
-        self.shown: list[tuple[int, int, int, Layout]] = []  # output, its memory, offset, layout
-        self.others: list[int] = []  # outputs that are inputs, constants or kept memory
-        for number, location in enumerate(program.results):
-            buffer = program.buffers[location.buffer]
-            if number in kept:
-                continue
+        return [slot for slot in range(len(self.program.result_buffers)) if slot not in mine]
+
+    def _shown(
+        self, free: list[int], outputs: Iterable[int]
+    ) -> Iterator[tuple[int, int, int, Layout]]:
+        """Of some outputs those that lie in fresh memory: which one, in which, how far in, and with which layout."""
+        for number in outputs:
+            location = self.program.results[number]
+            buffer = self.program.buffers[location.buffer]
             if buffer.kind == RESULT_BUFFER and buffer.number in free:
-                self.shown.append(
-                    (number, free.index(buffer.number), location.offset, location.layout)
-                )
-            else:
-                self.others.append(number)
+                yield number, free.index(buffer.number), location.offset, location.layout
 
     def is_settled(self) -> bool:
         """Whether all memory is where the last call left it, and nobody else holds what is written."""
@@ -165,7 +169,9 @@ class State:
             block = allocate(nbytes)
             slots[slot] = block.address
             blocks.append(block)
-        quick = program.alone_at is not None and not choice.observers and self.watch is not None
+        quick = (
+            program.tables.alone_at is not None and not choice.observers and self.watch is not None
+        )
         if not (self._execute_quickly() if quick else self._execute_taken()):
             return self._settle(arguments, numbers)  # another thread was faster
         outputs: list[Any] = [None] * len(program.results)
@@ -178,7 +184,7 @@ class State:
     def _execute_quickly(self) -> bool:
         """Look once more and run, in one call that keeps the interpreter lock; whether all was as it was."""
         program = self.program
-        address = program.alone_at
+        address = program.tables.alone_at
         assert self.watch is not None
         assert address is not None
         try:
@@ -189,7 +195,7 @@ class State:
                 program.complain(program.native_steps[program.prepared + stopped - 1])
             self._drop_gradients()
         except BaseException:
-            if program.is_done():  # a signal came behind the last step
+            if program.tables.is_done():  # a signal came behind the last step
                 self._drop_gradients()
             raise
         return True
@@ -197,7 +203,7 @@ class State:
     def _execute_taken(self) -> bool:
         """Take what is written, if all is as it was, and run while other threads go on; whether it was."""
         program, writing = self.program, self.writing or Writing()
-        program.starts()
+        program.tables.starts()
         with forking.writing.section():
             try:
                 try:
@@ -206,7 +212,7 @@ class State:
                     program.execute()
                     self._drop_gradients()
                 except BaseException:
-                    if program.is_done():
+                    if program.tables.is_done():
                         self._drop_gradients()
                     raise
                 finally:
@@ -248,7 +254,7 @@ class State:
     def _settle(self, arguments: Sequence[Array], numbers: Sequence[Array]) -> Sequence[Any]:
         """Take every tensor, give memory to what needs it, run, and remember where all is."""
         self.valid[0] = False
-        self.program.starts()
+        self.program.tables.starts()
         with forking.writing.section():
             writing = Writing()
             try:
@@ -283,7 +289,7 @@ class State:
             return self._publish(inputs, fresh, targets)
         except BaseException:
             if (
-                is_done or program.is_done()
+                is_done or program.tables.is_done()
             ):  # a signal came behind the last step: nothing is left half done
                 self._publish(inputs, fresh, targets)
             raise
@@ -360,7 +366,7 @@ class State:
         flag, places = is_set(self.valid), self.places
         words = [word for p, written in places for word in p.words(written)]
         self.watch = host().watch([flag, *words])
-        if self.program.alone_at is not None:
+        if self.program.tables.alone_at is not None:
             return
         words = [word for p, written in places for word in p.words(written, held_by_program=1)]
         self.watch_of_holder = host().watch([flag, *words])
