@@ -165,7 +165,9 @@ class Gradient:
     @property
     def written(self) -> bool:
         """Whether it is another one by now, or holds something else."""
-        return self.is_set or (self.initial is not None and self.current._value.value is not self.initial)
+        return self.is_set or (
+            self.initial is not None and self.current._value.value is not self.initial
+        )
 
 
 class Trace:

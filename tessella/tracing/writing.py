@@ -117,7 +117,9 @@ class Writes:
         if watched:
             self.alone()
             if name not in self._lines:  # meanwhile another trace may have written it
-                self._variables |= {source.id: (source, source.find(ABSENT)) for source, _ in watched}
+                self._variables |= {
+                    source.id: (source, source.find(ABSENT)) for source, _ in watched
+                }
         self._lines[name] = self._line()
 
     def watch(self, source: Source) -> bool:

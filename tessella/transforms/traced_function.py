@@ -96,9 +96,7 @@ class TracedFunction:
                 outcome = _called(function, trace, arguments, lent)
                 left = left_by(self.name, trace, arguments, outcome)
                 self.results = results_of(trace, arguments, left.leaves)
-                self.derivatives = derivatives_of(
-                    trace, arguments, left.leaves, self.results
-                )
+                self.derivatives = derivatives_of(trace, arguments, left.leaves, self.results)
             noted("trace", self.name, begin)
             if scope is not None:
                 scope.close()

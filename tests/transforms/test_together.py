@@ -34,7 +34,7 @@ def together(*works):
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", errors.RetraceWarning)
                 work()
-        except BaseException as error:  # noqa: BLE001  # is looked at
+        except BaseException as error:  # is looked at
             wrong.append(error)
 
     threads = [threading.Thread(target=run, args=(work,)) for work in works]
@@ -57,7 +57,7 @@ def traced_and_held(inside, *others):
     def run():
         try:
             ts.jit(lambda: inside(pause))()
-        except BaseException as error:  # noqa: BLE001  # is looked at
+        except BaseException as error:  # is looked at
             wrong.append(error)
 
     thread = threading.Thread(target=run)
@@ -169,7 +169,12 @@ def test_training_while_another_thread_looks_and_predicts():
 
     def look():
         for _ in range(60 * ROUNDS):
-            seen.append(all(np.array_equal(p.numpy(), b) for p, b in zip(model.parameters(), before, strict=True)))
+            seen.append(
+                all(
+                    np.array_equal(p.numpy(), b)
+                    for p, b in zip(model.parameters(), before, strict=True)
+                )
+            )
 
     assert together(train, look, look) == []
     assert all(seen)
