@@ -135,6 +135,25 @@ def test_many_functions_that_read_the_same_tensors_are_traced_at_once():
     assert wrong_values == []
 
 
+def test_eight_threads_are_in_the_middle_of_a_trace_at_the_same_time():
+    w, barrier, found = ts.ones(3), threading.Barrier(8), []
+
+    def work(number):
+        def f(x):
+            nonlocal_w.mul_(2.0)
+            barrier.wait(60)
+            return x * config.factors[number] + w
+
+        nonlocal_w = ts.ones(3) * float(number)
+        config = types.SimpleNamespace(factors={number: float(number)})
+        step = ts.jit(f)
+        found.append((step(ts.ones(3)) - w - float(number)).tolist())
+        assert nonlocal_w.tolist() == [2.0 * number] * 3
+
+    assert together(*[lambda number=number: work(number) for number in range(8)]) == []
+    assert found == [[0.0] * 3] * 8
+
+
 def test_functions_that_change_the_same_tensor_are_traced_at_once_and_lose_nothing():
     total = ts.zeros(4)
 
