@@ -127,7 +127,7 @@ class Leaf(Node):
 class Mode(threading.local):
     """What this thread does with operations."""
 
-    trace: Any = None  # what writes operations down instead of doing them (`tensors/tracing.py`)
+    trace: Any = None  # what writes operations down instead of doing them (`tracing/trace.py`)
     where: Any = None  # the line of the user's program they belong to, where that is known
 
 

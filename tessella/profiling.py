@@ -20,8 +20,8 @@ from tessella.compiler.steps import Check, HostStep
 from tessella.devices.registry import host
 from tessella.errors import ArgumentError
 from tessella.primitives.graph import Where, describe
-from tessella.tensors.tracing import Lines
 from tessella.terminal import placed, shortened, time_of, wrapped
+from tessella.tracing.trace import Lines
 
 EAGER, PROGRAM, KERNEL, HOST, COMPILE = "eager", "program", "kernel", "host", "compile"
 _MOST_SHAPES = 4

@@ -52,7 +52,7 @@ STRATA = (
     Stratum(
         "tracing",
         "the stack of traces, captures and guards, the user's line",
-        "tracing tensors/tracing.py",
+        "tracing",
     ),
     Stratum(
         "targets",

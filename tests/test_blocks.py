@@ -21,7 +21,8 @@ from tessella.scalar import expression
 from tessella.sizes import Scope
 from tessella.targets.cpu import threads
 from tessella.targets.cpu.lowering import tiled_contraction
-from tessella.tensors import rebinding, tracing
+from tessella.tensors import rebinding
+from tessella.tracing import trace as tracing
 from tessella.transforms.reverse_mode import variables_of
 
 OURS = os.path.dirname(ts.__file__)
@@ -100,7 +101,7 @@ def state():
         gc.isenabled(), threads.count(), list(tiled_contraction._watchers),
         machine_code._current.together, expression._weak_float.get(),
         SCOPE.hints, SCOPE.stage, [id(x._value) for x in HELD], [id(x._node) for x in HELD],
-        tracing.tracing_lock._is_owned(), forking.making.section()._is_owned(),
+        tracing.rebinding_lock._is_owned(), forking.making.section()._is_owned(),
     )  # fmt: skip
 
 

@@ -15,7 +15,7 @@ from tessella.errors import (
     TracedValueError,
     UnknownNameError,
 )
-from tessella.tensors.tracing import holds_noted_text, user_line
+from tessella.tracing.trace import holds_noted_text, user_line
 
 
 def print(text: str, /, *values: Any, **named: Any) -> None:

@@ -23,7 +23,7 @@ from tessella.minitorch.tensor_data import TensorData, UserIndex, UserShape, che
 from tessella.minitorch.tensor_ops import SimpleBackend, TensorBackend
 from tessella.primitives.elementwise import reduce_to
 from tessella.tensors.tensor import filled, from_array, is_traced
-from tessella.tensors.tracing import is_known
+from tessella.tracing.trace import is_known
 
 TensorLike: TypeAlias = "float | int | Tensor"
 Pairs: TypeAlias = "list[tuple[Tensor, Tensor]]"  # a method is called tuple, too

@@ -32,6 +32,7 @@ from tessella.tensors.tensor import Tensor, handle_of, hold_data_of, is_traced
 from tessella.tracebacks import calls_users, shorten
 from tessella.tracing.changes import WatchedDict, note
 from tessella.tracing.following import go_on, pause
+from tessella.tracing.trace import at_home
 
 _PRE_HOOK = "register_forward_pre_hook: the hook is called as hook(module, inputs)"
 _HOOK = "register_forward_hook: the hook is called as hook(module, inputs, output)"
@@ -488,10 +489,11 @@ class Module(Conversions):
                 for table in (module._parameters, module._buffers):
                     for tensor in table.values():
                         if tensor is not None and tensor.dtype.is_float:
-                            gradient = tensor.grad
-                            hold_data_of(tensor, tensor.detach().astype(dtype))
-                            if gradient is not None:
-                                tensor.grad = gradient.detach().astype(dtype)
+                            with at_home(tensor):
+                                gradient = tensor.grad
+                                hold_data_of(tensor, tensor.detach().astype(dtype))
+                                if gradient is not None:
+                                    tensor.grad = gradient.detach().astype(dtype)
         return self
 
     # --- hooks ----------------------------------------------------------------------------------------

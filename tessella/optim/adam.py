@@ -18,7 +18,7 @@ from tessella.tensors.creation import zeros
 from tessella.tensors.elementwise import zip_with
 from tessella.tensors.surroundings import number_in
 from tessella.tensors.tensor import Tensor
-from tessella.tensors.tracing import suspended
+from tessella.tracing.trace import suspended
 
 
 def _average(m: Any, g: Any, beta: Any) -> Any:

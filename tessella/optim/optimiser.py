@@ -13,9 +13,9 @@ from tessella.names import missing
 from tessella.tensors.creation import asarray, zeros
 from tessella.tensors.surroundings import about_to_write, entry, guarded, touched
 from tessella.tensors.tensor import Tensor, hold_data_of, is_traced
-from tessella.tensors.tracing import suspended
 from tessella.tracing.changes import WatchedDict, WatchedList, note
 from tessella.tracing.following import go_on, pause
+from tessella.tracing.trace import suspended
 
 
 class Optimizer:

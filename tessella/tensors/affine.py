@@ -15,7 +15,7 @@ from tessella.primitives.generate import Full
 from tessella.primitives.graph import Node, Value
 from tessella.primitives.movement import Expand, Reshape
 from tessella.tensors.tensor import Tensor
-from tessella.tensors.tracing import Trace, Traced
+from tessella.tracing.trace import Trace, Traced
 
 _mode = autodiff.mode
 

@@ -15,7 +15,7 @@ from tessella.tensors.manipulation import expand_dims
 from tessella.tensors.methods.in_place import stand_for
 from tessella.tensors.statistics import topk
 from tessella.tensors.tensor import Tensor
-from tessella.tensors.tracing import is_known
+from tessella.tracing.trace import is_known
 
 
 @public

@@ -28,8 +28,8 @@ from tessella.tensors.creation import arange, asarray
 from tessella.tensors.einsum import einsum
 from tessella.tensors.indexing import take
 from tessella.tensors.tensor import Tensor, apply
-from tessella.tensors.tracing import user_line
 from tessella.tracebacks import users_frames
+from tessella.tracing.trace import user_line
 
 
 @users_frames

@@ -16,7 +16,7 @@ from tessella.tensors.affine import difference
 from tessella.tensors.creation import asarray
 from tessella.tensors.elementwise import clip, maximum, minimum, where
 from tessella.tensors.tensor import Tensor, apply, viewing
-from tessella.tensors.tracing import is_known, user_line
+from tessella.tracing.trace import is_known, user_line
 
 Starts: TypeAlias = "Sequence[int | Tensor] | Tensor"
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from tessella import dtypes, notebooks
 from tessella.notebooks import Cell
-from tessella.tensors.tracing import note_text, why_unknown
+from tessella.tracing.trace import note_text, seen, why_unknown
 
 if TYPE_CHECKING:
     from tessella.tensors.tensor import Tensor
@@ -66,7 +66,8 @@ def _of_traced(tensor: Tensor, why: str) -> str:
 def _history(tensor: Tensor) -> list[str]:
     if tensor.is_leaf and tensor.requires_grad:
         return ["requires_grad=True"]
-    return [] if tensor._node is None else [f"grad_fn={tensor._node.name}"]
+    node = seen(tensor)._node
+    return [] if node is None else [f"grad_fn={node.name}"]
 
 
 # --- in notebooks -------------------------------------------------------------------------------------

@@ -11,7 +11,8 @@ from tessella.arguments import public, taking
 from tessella.arguments.kinds import shown
 from tessella.autodiff import Leaf, Node
 from tessella.errors import ArgumentTypeError, GradientError
-from tessella.tensors.tensor import Tensor, filled, new_handle, viewing
+from tessella.tensors.tensor import Tensor, edge_of, filled, new_handle, viewing
+from tessella.tracing.trace import seen
 
 _mode = autodiff.mode
 
@@ -42,7 +43,7 @@ class Gradients:
     @property
     def requires_grad(self: Any) -> bool:
         """Whether operations on it are recorded."""
-        return self._node is not None
+        return seen(self)._node is not None
 
     @requires_grad.setter
     def requires_grad(self: Any, value: bool) -> None:
@@ -51,7 +52,8 @@ class Gradients:
     @property
     def is_leaf(self: Any) -> bool:
         """Whether it was made by the user, not computed from what needs gradients."""
-        return self._node is None or isinstance(self._node, Leaf)
+        node = seen(self)._node
+        return node is None or isinstance(node, Leaf)
 
     @public
     def requires_grad_(self: Any, requires_grad: bool = True) -> Tensor:
@@ -65,14 +67,14 @@ class Gradients:
                 raise GradientError(
                     "requires_grad_(False): the tensor was computed from others; use detach()"
                 )
-            self._node = None
-        elif self._node is None:
+            leaves(self, None)
+        elif not self.requires_grad:
             if not self.dtype.is_float:
                 raise GradientError(
                     f"requires_grad_: only floating point tensors have gradients, and this one is "
                     f"{self.dtype.name}; convert it first: x.astype(ts.float32)"
                 )
-            self._node, self._output = leaf_of(self), 0
+            leaves(self, leaf_of(self))
         return self
 
     @public
@@ -99,12 +101,13 @@ class Gradients:
         >>> x.grad
         tensor([10., 10.])
         """
-        if self._node is None:
+        edge = edge_of(self)
+        if edge is None:
             raise GradientError(
                 "register_hook: the tensor needs no gradient; call requires_grad_() first"
             )
         told = "register_hook: the hook is called as hook(gradient)"
-        return self._node.add_hook(self._output, taking(told, hook))
+        return edge[0].add_hook(edge[1], taking(told, hook))
 
     def detach(self: Any) -> Tensor:
         """The same data without history."""
@@ -156,6 +159,15 @@ def _check_gradient(tensor: Tensor, gradient: Any) -> None:
         )
 
 
+def leaves(tensor: Tensor, node: Leaf | None) -> None:
+    """Let a tensor be a leaf, or no longer, at once: in a traced function, too, as doing it again changes nothing."""
+    tensor._node, tensor._output = node, 0
+    trace = _mode.trace
+    while trace is not None:
+        held = trace.seen(tensor)
+        held._node, held._output, trace = node, 0, trace.outer
+
+
 def leaf_of(tensor: Tensor) -> Leaf:
     """The node of a leaf; it does not keep the tensor alive."""
     reference = weakref.ref(tensor)
@@ -187,7 +199,8 @@ def accumulate_in(target: Tensor, gradient: Tensor) -> None:
 
 def _root(tensor: Tensor, gradient: Tensor | None, name: str) -> tuple[autodiff.Edge, Tensor]:
     """Where a backward pass starts, and with what."""
-    if tensor._node is None:
+    edge = edge_of(tensor)
+    if edge is None:
         why = (
             f"{tensor.dtype.name} values have no gradients, so the history ended before them"
             if not tensor.dtype.is_inexact
@@ -212,7 +225,7 @@ def _root(tensor: Tensor, gradient: Tensor | None, name: str) -> tuple[autodiff.
             f"{name}: gradient has shape {gradient.shape}, the tensor {tensor.shape}; they must be "
             "equal"
         )
-    return (tensor._node, tensor._output), gradient.astype(tensor.dtype)
+    return edge, gradient.astype(tensor.dtype)
 
 
 def gradients(
@@ -246,9 +259,10 @@ def gradients(
     roots = [_root(y, ct, "gradients") for y, ct in zip(outputs, cotangents, strict=True)]
     targets = []
     for x in inputs:
-        if x._node is None:
+        edge = edge_of(x)
+        if edge is None:
             raise GradientError("gradients: an input requires no gradient; use requires_grad_()")
-        targets.append((x._node, x._output))
+        targets.append(edge)
     retain = create_graph if retain_graph is None else retain_graph
     with autodiff.set_enabled(create_graph):
         return autodiff.gradients(roots, targets, retain)

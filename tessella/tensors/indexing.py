@@ -41,7 +41,7 @@ from tessella.tensors.elementwise import where
 from tessella.tensors.manipulation import broadcast_to, expand_dims, moveaxis, reshape
 from tessella.tensors.operands import operand
 from tessella.tensors.tensor import Tensor, apply, is_traced, viewing
-from tessella.tensors.tracing import is_known, require_known
+from tessella.tracing.trace import is_known, require_known
 
 
 @dataclass

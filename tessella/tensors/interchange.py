@@ -13,7 +13,7 @@ from tessella.arguments.kinds import Device, shown
 from tessella.devices.array import Array, from_numpy, to_numpy, why_not_shared
 from tessella.devices.buffer import is_protected
 from tessella.errors import ArgumentError, ArgumentTypeError, DeviceError
-from tessella.tensors.tensor import Tensor, from_array
+from tessella.tensors.tensor import Tensor, array_of, from_array
 
 _CPU = 1  # the codes of DLPack's devices and types
 _UNSIGNED, _BFLOAT = 1, 4
@@ -48,8 +48,9 @@ def to_dlpack(
         raise ArgumentTypeError(
             f"dlpack: max_version is {shown(max_version)}; expected two whole numbers, such as (1, 0)"
         )
-    data = to_numpy(tensor._value)
-    if copy is not True and _is_read_only(tensor._value):
+    array = array_of(tensor)
+    data = to_numpy(array)
+    if copy is not True and _is_read_only(array):
         data.flags.writeable = False
         untold = max_version is None or max_version[0] < 1
         if untold and copy is False:

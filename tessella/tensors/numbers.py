@@ -24,8 +24,8 @@ from tessella.dtypes import DType, as_dtype
 from tessella.sizes import Size
 from tessella.tensors.surroundings import default_float
 from tessella.tensors.tensor import Tensor
-from tessella.tensors.tracing import Trace, is_open, user_line
 from tessella.tracing.guards import Source
+from tessella.tracing.trace import Trace, is_open, user_line
 
 _mode = autodiff.mode
 # what a program takes as an input that is given anew for every call, in words

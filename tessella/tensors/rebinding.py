@@ -7,7 +7,7 @@ from collections.abc import Generator, Sequence
 from tessella import forking
 from tessella.blocks import restoring
 from tessella.tensors.tensor import Tensor
-from tessella.tensors.tracing import tracing_lock
+from tessella.tracing.trace import binding, rebinding_lock
 
 
 @restoring
@@ -18,7 +18,7 @@ def rebound(tensors: Sequence[Tensor], others: Sequence[Tensor]) -> Generator[No
     """
     with (
         forking.making.section(),
-        tracing_lock,
+        rebinding_lock,
     ):  # one thread at a time: the tensors are everybody's
         pairs = [_Pair(x, y) for x, y in zip(tensors, others, strict=True)]
         try:
@@ -40,7 +40,8 @@ class _Pair:
     __slots__ = ("before", "exchanged", "given", "other", "tensor")
 
     def __init__(self, tensor: Tensor, other: Tensor) -> None:
-        self.tensor, self.other, self.given = tensor, other, other._value
+        self.tensor, self.other = tensor, binding(other)
+        self.given = self.other._value
         self.before = tensor._value, tensor._node, tensor._output
         self.exchanged = False
 

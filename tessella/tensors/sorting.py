@@ -15,7 +15,7 @@ from tessella.primitives.host import ArgSort
 from tessella.tensors.creation import asarray
 from tessella.tensors.indexing import take_along_axis
 from tessella.tensors.tensor import Tensor, apply
-from tessella.tensors.tracing import require_known
+from tessella.tracing.trace import require_known
 
 
 @public

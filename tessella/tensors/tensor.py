@@ -13,7 +13,7 @@ import numpy as np
 
 from tessella import autodiff
 from tessella.arguments import refuse
-from tessella.autodiff import Leaf, Node
+from tessella.autodiff import Edge, Leaf, Node
 from tessella.compiler.eager import fill, run, run_binary, run_unary
 from tessella.devices.array import Array, from_numpy, to_numpy
 from tessella.dtypes import DType
@@ -23,6 +23,7 @@ from tessella.primitives.base import Primitive, Shape, is_array_operation
 from tessella.primitives.movement import Reshape
 from tessella.tensors.methods.uses import Count
 from tessella.tracing.following import go_on, pause
+from tessella.tracing.trace import binding, seen
 
 if TYPE_CHECKING:
     from tessella.tensors.methods.binding import Methods
@@ -137,7 +138,7 @@ class Tensor(_Methods):
     @property
     def strides(self) -> Shape:
         """How many elements further the next one along each axis is."""
-        return self._value.layout.strides
+        return seen(self)._value.layout.strides
 
     @property
     def nbytes(self) -> int:
@@ -148,9 +149,7 @@ class Tensor(_Methods):
         """The elements as a NumPy array: a read-only view, without copying."""
         if others:
             refuse("numpy", others)
-        if _mode.trace is not None:
-            _mode.trace.look_at(self)
-        view = to_numpy(self._value)
+        view = to_numpy(array_of(self))
         view.flags.writeable = False
         return view
 
@@ -189,7 +188,7 @@ def new_handle(value: Array, node: Node | None, output: int) -> Tensor:
 def handle_of(kind: type[Kind], data: Tensor) -> Kind:
     """A tensor of a class, with the data of another one and no history."""
     tensor = _new(kind)
-    tensor._value = data._value
+    tensor._value = binding(data)._value
     tensor._node = None
     tensor._output = 0
     tensor._grad = None
@@ -198,7 +197,10 @@ def handle_of(kind: type[Kind], data: Tensor) -> Kind:
 
 
 def hold_data_of(tensor: Tensor, other: Tensor) -> None:
-    """Give a handle the data of another one, of whatever dtype; nothing is recorded, its history is as it was."""
+    """Give a handle the data of another one, of whatever dtype; nothing is recorded, its history is as it was.
+
+    In a traced function that is done where the tensor is from (`at_home`).
+    """
     tensor._value = other._value
 
 
@@ -218,9 +220,26 @@ def another_handle(x: Tensor) -> Tensor:
     """The same data with the same history, in a handle of its own: rebinding it must not touch x."""
     if isinstance(x._node, Leaf):  # whose gradient belongs to one handle
         return apply(Reshape(x.shape), (x,))
-    if _mode.trace is not None:
-        _mode.trace.value_of(x)
+    return as_it_is(x)
+
+
+def as_it_is(x: Tensor) -> Tensor:
+    """A handle that goes on holding what a tensor holds now: its data, and its place on the tape."""
+    x = binding(x)
     return new_handle(x._value, x._node, x._output)
+
+
+def edge_of(x: Tensor) -> Edge | None:
+    """The place of a tensor on the tape; None without a history."""
+    x = seen(x)
+    return None if x._node is None else (x._node, x._output)
+
+
+def array_of(x: Tensor) -> Array:
+    """The elements, for who looks at them: a program that is being made is right for these only."""
+    if _mode.trace is not None:
+        _mode.trace.look_at(x)
+    return seen(x)._value
 
 
 def still_there(references: Any) -> list[weakref.ref[Tensor]]:
@@ -267,6 +286,7 @@ def apply(primitive: Primitive, inputs: Sequence[Tensor]) -> Any:
         else:
             value = run(primitive, [x._value for x in inputs])
     else:
+        inputs = [_mode.trace.binding(x) for x in inputs]
         value = _mode.trace.record(primitive, inputs)
     for x in inputs:
         if x._node is not None:

@@ -9,13 +9,15 @@ from __future__ import annotations
 
 import sys
 import threading
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from types import CodeType, FrameType
 from typing import Any, Protocol
 
+from tessella import forking
 from tessella.blocks import restoring
 
 _NAME = "tessella"
+_monitoring: Any = getattr(sys, "monitoring", None)  # from 3.12 on
 
 
 class Follower(Protocol):
@@ -41,7 +43,7 @@ class Follower(Protocol):
 @restoring
 def following(follower: Follower) -> Generator[None, None, None]:
     """In the block a follower is told what this thread does."""
-    made: Any = _Monitoring(follower) if sys.version_info >= (3, 12) else _Tracing(follower)
+    made: Any = _Monitoring(follower) if _monitoring is not None else _Tracing(follower)
     try:
         try:
             made.start()
@@ -129,62 +131,103 @@ class _Tracing:
         return local
 
 
+class _Monitor:
+    """The tool that `sys.monitoring` knows us by, of which there are few: one for all threads that follow."""
+
+    def __init__(self) -> None:
+        self.lock = forking.lock()
+        self.of_threads: dict[
+            int, list[_Monitoring]
+        ] = {}  # who follows in them, the last one innermost
+        self.tool: int | None = None
+        self._codes: dict[int, CodeType] = {}
+
+    def add(self, one: _Monitoring) -> None:
+        with self.lock:
+            self.of_threads.setdefault(one.thread, []).append(one)
+            if self.tool is None:
+                self._take_tool()
+            _monitoring.restart_events()
+
+    def remove(self, one: _Monitoring) -> None:
+        """May be done twice."""
+        with self.lock:
+            known = self.of_threads.get(one.thread, [])
+            if one in known:
+                known.remove(one)
+            if not known:
+                self.of_threads.pop(one.thread, None)
+            if not self.of_threads and self.tool is not None:
+                self._give_back(self.tool)
+
+    def _take_tool(self) -> None:
+        events = _monitoring.events
+        tool = next(tool for tool in (4, 3, 5, 1, 2, 0) if _monitoring.get_tool(tool) is None)
+        _monitoring.use_tool_id(tool, _NAME)
+        self.tool = tool
+        for event, told in (
+            (events.PY_START, self._begins),
+            (events.INSTRUCTION, self._instructs),
+            (events.PY_RETURN, self._returns),
+        ):
+            _monitoring.register_callback(tool, event, told)
+        _monitoring.set_events(tool, events.PY_START)
+
+    def _give_back(self, tool: int) -> None:
+        """Let everything be as it was."""
+        events = _monitoring.events
+        if _monitoring.get_tool(tool) == _NAME:
+            _monitoring.set_events(tool, 0)
+            for code in self._codes.values():
+                _monitoring.set_local_events(tool, code, 0)
+            for event in (events.PY_START, events.INSTRUCTION, events.PY_RETURN):
+                _monitoring.register_callback(tool, event, None)
+            _monitoring.free_tool_id(tool)
+        self._codes.clear()
+        self.tool = None
+
+    def _followers(self) -> Sequence[Follower]:
+        return [one.follower for one in self.of_threads.get(threading.get_ident(), ())]
+
+    def _begins(self, code: CodeType, offset: int) -> Any:
+        frame, events = sys._getframe(1), 0
+        for follower in self._followers():
+            if follower.begins(frame):
+                events |= _monitoring.events.INSTRUCTION
+            if follower.wants_result(frame.f_back):
+                events |= _monitoring.events.PY_RETURN
+        with self.lock:
+            if events and self.tool is not None:
+                events |= _monitoring.get_local_events(self.tool, code)
+                self._codes[id(code)] = code
+                _monitoring.set_local_events(self.tool, code, events)
+            # ours, called by ours: what it gives to users' code later is not known then, which does no harm
+            is_alone = not events and [*self.of_threads] == [threading.get_ident()]
+        return _monitoring.DISABLE if is_alone else None
+
+    def _instructs(self, code: CodeType, offset: int) -> None:
+        for follower in self._followers():
+            follower.instruction(sys._getframe(1), offset)
+
+    def _returns(self, code: CodeType, offset: int, result: Any) -> None:
+        caller = sys._getframe(1).f_back
+        for follower in self._followers():
+            if caller is not None and follower.wants_result(caller):
+                follower.returns(caller, result)
+
+
+_monitor = _Monitor()
+
+
 class _Monitoring:
     """By `sys.monitoring`."""
 
     def __init__(self, follower: Follower) -> None:
-        self._follower = follower
-        self._thread = threading.get_ident()
-        self._codes: dict[int, CodeType] = {}
-        self._monitoring: Any = sys.monitoring  # type: ignore[attr-defined, unused-ignore]
-        self._tool: int | None = None
+        self.follower, self.thread = follower, threading.get_ident()
 
     def start(self) -> None:
-        monitoring = self._monitoring
-        events = monitoring.events
-        self._instruction, self._return = events.INSTRUCTION, events.PY_RETURN
-        self._tool = next(tool for tool in (4, 3, 5, 1, 2, 0) if monitoring.get_tool(tool) is None)
-        monitoring.use_tool_id(self._tool, _NAME)
-        monitoring.register_callback(self._tool, events.PY_START, self._begins)
-        monitoring.register_callback(self._tool, events.INSTRUCTION, self._instructs)
-        monitoring.register_callback(self._tool, events.PY_RETURN, self._returns)
-        monitoring.restart_events()
-        monitoring.set_events(self._tool, events.PY_START)
+        _monitor.add(self)
 
     def stop(self) -> None:
         """Let everything be as it was; may be done twice."""
-        monitoring = self._monitoring
-        if self._tool is None or monitoring.get_tool(self._tool) != _NAME:
-            return
-        monitoring.set_events(self._tool, 0)
-        for code in self._codes.values():
-            monitoring.set_local_events(self._tool, code, 0)
-        for event in (monitoring.events.PY_START, self._instruction, self._return):
-            monitoring.register_callback(self._tool, event, None)
-        monitoring.free_tool_id(self._tool)
-        self._tool = None
-
-    def _begins(self, code: CodeType, offset: int) -> Any:
-        if threading.get_ident() != self._thread:
-            return None
-        frame = sys._getframe(1)
-        events = self._instruction if self._follower.begins(frame) else 0
-        if self._follower.wants_result(frame.f_back):
-            events |= self._return
-        if events:
-            events |= self._monitoring.get_local_events(self._tool, code)
-            self._codes[id(code)] = code
-            self._monitoring.set_local_events(self._tool, code, events)
-            return None
-        # ours, called by ours: what it gives to users' code later is not known then, which does no harm
-        return self._monitoring.DISABLE
-
-    def _instructs(self, code: CodeType, offset: int) -> None:
-        if threading.get_ident() == self._thread:
-            self._follower.instruction(sys._getframe(1), offset)
-
-    def _returns(self, code: CodeType, offset: int, result: Any) -> None:
-        caller = sys._getframe(1).f_back
-        if threading.get_ident() == self._thread and self._follower.wants_result(caller):
-            assert caller is not None
-            self._follower.returns(caller, result)
+        _monitor.remove(self)

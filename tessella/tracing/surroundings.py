@@ -51,6 +51,7 @@ from tessella.tracing.objects import (
     items_of,
     keeps_items,
 )  # fmt: skip
+from tessella.tracing.trace import is_anothers
 from tessella.tracing.writing import Writes
 
 MISSING = object()  # a value that no path leads to
@@ -179,6 +180,9 @@ class Surroundings:
             return
         try:
             value = source.get()
+            if is_anothers(value):
+                self.writes.alone()  # until it has been taken back
+                value = source.get()
         except LookupError:
             self.guards.add(absence_guard(source))
             return

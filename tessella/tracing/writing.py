@@ -1,11 +1,17 @@
-"""What a traced function writes around itself: it is taken back when the trace ends, and done again by every call."""
+"""What a traced function writes around itself: it is taken back when the trace ends, and done again by every call.
+
+Tensors do not belong to it: what they stand for, a trace keeps to itself. But what Python objects hold, Python code reads by
+itself, so what is written there is there until the trace ends. From its first write on a trace is the only one that writes.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from typing import Any, NamedTuple
 
+from tessella import forking
 from tessella.arguments.kinds import an
+from tessella.blocks import restoring
 from tessella.errors import SideEffectError
 from tessella.primitives.graph import Where
 from tessella.tracing.changes import is_watched
@@ -13,6 +19,7 @@ from tessella.tracing.guards import Source, shown
 from tessella.tracing.objects import base_of, is_of_a_users_class, items_of
 
 ABSENT = object()  # what a place holds that holds nothing
+_writing = forking.lock()
 
 
 class Write(NamedTuple):
@@ -72,6 +79,29 @@ class Writes:
         self._variables: dict[tuple[Any, ...], tuple[Source, Any]] = {}
         self._lines: dict[str, Where] = {}  # where variables got their values last
         self._refused: tuple[Where, str] | None = None
+        self._alone = False
+
+    @restoring
+    def lasting(self) -> Generator[None, None, None]:
+        """From the first write in the block to its end no other trace writes."""
+        try:
+            try:
+                yield
+            finally:
+                self._let_others()
+        finally:
+            self._let_others()  # again, for a Ctrl-C in the first one
+
+    def alone(self) -> None:
+        """Wait until no other trace has written what it will take back, and let none do so."""
+        if not self._alone:
+            self._alone = True
+            _writing.acquire()
+
+    def _let_others(self) -> None:
+        if self._alone and _writing._is_owned():
+            _writing.release()
+        self._alone = False
 
     def has(self, source: Source) -> bool:
         """Whether a source has been given another value."""
@@ -83,6 +113,13 @@ class Writes:
 
     def variable(self, name: str) -> None:
         """A variable of a function around is about to get another value; what it held is known."""
+        watched = [known for known in self._variables.values() if known[0].text == name]
+        if watched:
+            self.alone()
+            if name not in self._lines:  # meanwhile another trace may have written it
+                self._variables |= {
+                    source.id: (source, source.find(ABSENT)) for source, _ in watched
+                }
         self._lines[name] = self._line()
 
     def watch(self, source: Source) -> bool:
@@ -99,11 +136,13 @@ class Writes:
                 f"{source.text} is deleted in a traced function, which a program does not repeat"
             )
         if source.id not in self._sources:
+            self.alone()
             self._sources[source.id] = source, source.find(ABSENT), self._line()
 
     def change(self, owner: Any, text: str) -> None:
         """The function is about to change a container from outside."""
         if id(owner) not in self._contents:
+            self.alone()
             self._contents[id(owner)] = Contents(owner, items_of(owner), text, self._line())
 
     def refuse(self, why: str) -> None:
@@ -140,11 +179,10 @@ class Writes:
         """Variables of functions around that hold something else than when they were first read."""
         found = []
         for source, before in self._variables.values():
-            value = source.find(ABSENT)
+            value = source.find(ABSENT) if source.text in self._lines else before
             if value is not before:
                 _restore(source, before)
-                where = self._lines.get(source.text) or self._line()
-                found.append(Write(source, before, value, where))
+                found.append(Write(source, before, value, self._lines[source.text]))
         return found
 
     def _container_writes(self, contents: Contents) -> list[Write]:

@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from tessella import autodiff
-from tessella.autodiff import Node
+from tessella.autodiff import Edge, Node
 from tessella.compiler.eager import fill
 from tessella.compiler.many_sizes import Programs
 from tessella.compiler.observe import compiling
@@ -21,8 +21,8 @@ from tessella.devices.array import Array, Layout
 from tessella.errors import GradientError
 from tessella.primitives.graph import Graph, Value
 from tessella.sizes import Binding, Scope
-from tessella.tensors.tensor import Tensor, filled, new_handle
-from tessella.tensors.tracing import Trace
+from tessella.tensors.tensor import Tensor, as_it_is, edge_of, filled, new_handle
+from tessella.tracing.trace import Trace
 from tessella.transforms.recording import Recorded, replay
 from tessella.transforms.reverse_mode import variables_of
 
@@ -37,20 +37,19 @@ class Backward:
 
     Args:
         results: the tensors that the function returned and that have a history.
-        targets: the tensors whose gradients are asked for: inner arguments, then captured leaves.
+        targets: where gradients are asked for: at inner arguments, then at captured tensors.
     """
 
-    def __init__(self, trace: Trace, results: Sequence[Tensor], targets: Sequence[Tensor]) -> None:
+    def __init__(self, trace: Trace, results: Sequence[Tensor], targets: Sequence[Edge]) -> None:
         count = len(trace.nodes)
         self.cotangents = [Value(y.shape, y.dtype, "cotangent") for y in results]
         roots = [
-            ((y._node, y._output), new_handle(trace.traced(ct), None, 0))  # type: ignore[arg-type]
+            (edge_of(y), new_handle(trace.traced(ct), None, 0))  # type: ignore[arg-type]
             for y, ct in zip(results, self.cotangents, strict=True)
         ]
-        edges = [(x._node, x._output) for x in targets]
         try:
             with autodiff.set_enabled(False):
-                found = autodiff.gradients(roots, edges, retain_graph=True)  # type: ignore[arg-type]
+                found = autodiff.gradients(roots, targets, retain_graph=True)  # type: ignore[arg-type]
             self.gradients = [None if g is None else trace.value_of(g) for g in found]
         finally:
             self.nodes = trace.nodes[count:]
@@ -96,9 +95,9 @@ class Backward:
         Args:
             forward: the results again, from tensors in the places of the targets, done step by step.
         """
-        parents = tuple(None if x._node is None else (x._node, x._output) for x in targets)
+        parents = tuple([edge_of(x) for x in targets])
         layouts = [array.layout for array in results]
-        saved = [new_handle(x._value, x._node, x._output) for x in targets]
+        saved = [as_it_is(x) for x in targets]
 
         def pullback(cotangents: list[Any]) -> Sequence[Any]:
             if (
@@ -157,9 +156,7 @@ class Backward:
         return [None if g is None else new_handle(next(outputs), None, 0) for g in self.gradients]
 
 
-def backward_of(
-    trace: Trace, results: Sequence[Tensor], targets: Sequence[Tensor]
-) -> Backward | None:
+def backward_of(trace: Trace, results: Sequence[Tensor], targets: Sequence[Any]) -> Backward | None:
     """The backward pass, or None if there is none: no history, or it has been gone through inside."""
     if not results or not targets:
         return None

@@ -27,8 +27,8 @@ from tessella.primitives.movement import batch_front, move_axis
 from tessella.primitives.random import split_key
 from tessella.tensors.rebinding import rebound
 from tessella.tensors.tensor import Tensor, from_array
-from tessella.tensors.tracing import outside, user_line
 from tessella.tracebacks import users_frames
+from tessella.tracing.trace import outside, user_line
 from tessella.transforms import trees
 from tessella.transforms.recording import (
     InnerTrace,

@@ -35,9 +35,9 @@ from tessella.tensors.creation import arange, full
 from tessella.tensors.elementwise import clip
 from tessella.tensors.manipulation import concat, flip, stack
 from tessella.tensors.operands import operand
-from tessella.tensors.tensor import Tensor, new_handle
-from tessella.tensors.tracing import user_line
+from tessella.tensors.tensor import Tensor, as_it_is
 from tessella.tracebacks import users_frames
+from tessella.tracing.trace import user_line
 from tessella.transforms import trees
 from tessella.transforms.closed import LoopTrace, closed
 from tessella.transforms.control_rules import CondRules, ScanRules, WhileRules, run
@@ -415,7 +415,7 @@ def _known(function: Callable[..., Any], operands: Sequence[Any]) -> Any:
 
 def _own(leaf: Any) -> Any:
     """A handle of its own on the data of a tensor: if a function rebinds it, whoever gave it keeps theirs."""
-    return new_handle(leaf._value, leaf._node, leaf._output) if isinstance(leaf, Tensor) else leaf
+    return as_it_is(leaf) if isinstance(leaf, Tensor) else leaf
 
 
 def _chosen(functions: Sequence[Callable[..., Any]], number: int) -> Callable[..., Any]:

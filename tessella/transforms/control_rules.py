@@ -23,6 +23,7 @@ from tessella.tensors.indexing import take
 from tessella.tensors.manipulation import broadcast_to, stack
 from tessella.tensors.statistical import argmax
 from tessella.tensors.tensor import Tensor, apply, filled, new_handle, recorded
+from tessella.tracing.trace import binding
 from tessella.transforms.batching import vmap
 from tessella.transforms.closed import again, graph_of, inlined
 from tessella.transforms.custom_rules import CustomCall
@@ -49,6 +50,7 @@ def _inlined(primitive: Any, tensors: Sequence[Tensor]) -> list[Tensor]:
     On the tape it stands with their rules.
     """
     graphs, read = inlined(primitive.name, list(primitive.graphs.values()))
+    tensors = [binding(x) for x in tensors]
     values = _mode.trace.record(primitive.with_graphs(graphs), [*tensors, *read])
     if autodiff.is_enabled() and any(x._node is not None for x in tensors):
         return list(recorded(primitive, tensors, values))

@@ -19,8 +19,8 @@ from tessella.primitives.base import TOLD, Primitive, Spec
 from tessella.primitives.graph import Node as GraphNode
 from tessella.primitives.graph import Value
 from tessella.primitives.movement import move_axis
-from tessella.tensors.tensor import Tensor, filled, new_handle
-from tessella.tensors.tracing import line_of
+from tessella.tensors.tensor import Tensor, as_it_is, edge_of, filled, new_handle
+from tessella.tracing.trace import binding, line_of
 from tessella.transforms import trees
 from tessella.transforms.batching import vmap
 from tessella.transforms.recording import InnerTrace, record
@@ -125,7 +125,7 @@ class Rule(abc.ABC):
         node = GraphNode(primitive, [trace.value_of(x) for x in tensors], values, where)
         trace.nodes.append(node)
         made = iter([new_handle(trace.traced(value), None, 0) for value in values])  # type: ignore[arg-type]
-        if any(x._node is not None for x in tensors) and autodiff.is_enabled():
+        if any(x.requires_grad for x in tensors) and autodiff.is_enabled():
             outputs = list(made)
             tape = self.tape_node(tensors, outputs)
             made = iter([new_handle(y._value, tape, i) for i, y in enumerate(outputs)])
@@ -134,8 +134,7 @@ class Rule(abc.ABC):
 
     def tape_node(self, tensors: Sequence[Tensor], outputs: Sequence[Tensor]) -> Node:
         """The node of a call whose pullback does the forward pass again."""
-        parents = tuple([None if x._node is None else (x._node, x._output) for x in tensors])
-        saved = [new_handle(x._value, x._node, x._output) for x in tensors]
+        parents, saved = tuple([edge_of(x) for x in tensors]), [as_it_is(x) for x in tensors]
 
         def pullback(cotangents: list[Any]) -> Sequence[Any]:
             return self.pull(saved, _full(cotangents, outputs))
@@ -222,15 +221,14 @@ class VJPRule(Rule):
         return found.astype(x.dtype)
 
     def on_the_tape(self, tensors: Sequence[Tensor]) -> tuple[list[Any], Any]:
-        if not (autodiff.is_enabled() and any(x._node is not None for x in tensors)):
+        if not (autodiff.is_enabled() and any(x.requires_grad for x in tensors)):
             return trees.results_of(self.plain(*tensors))
-        cut = [new_handle(held(x), None, 0) for x in tensors]
+        cut = [new_handle(binding(x)._value, None, 0) for x in tensors]
         with autodiff.set_enabled(False):
             result, residuals = self._forward(*cut)
         leaves, structure = self._leaves(result)
         outputs = [leaf for leaf in leaves if isinstance(leaf, Tensor)]
-        parents = tuple([None if x._node is None else (x._node, x._output) for x in tensors])
-        saved = [new_handle(x._value, x._node, x._output) for x in tensors]
+        parents, saved = tuple([edge_of(x) for x in tensors]), [as_it_is(x) for x in tensors]
 
         def pullback(cotangents: list[Any]) -> Sequence[Any]:
             full = _full(cotangents, outputs)
@@ -316,9 +314,9 @@ class JVPRule(Rule):
         return result
 
     def on_the_tape(self, tensors: Sequence[Tensor]) -> tuple[list[Any], Any]:
-        if not (autodiff.is_enabled() and any(x._node is not None for x in tensors)):
+        if not (autodiff.is_enabled() and any(x.requires_grad for x in tensors)):
             return trees.results_of(self.plain(*tensors))
-        cut = [new_handle(held(x), None, 0) for x in tensors]
+        cut = [new_handle(binding(x)._value, None, 0) for x in tensors]
         with autodiff.set_enabled(False):
             leaves, self.structure = trees.results_of(self.plain(*cut))
         outputs = [leaf for leaf in leaves if isinstance(leaf, Tensor)]
@@ -373,18 +371,11 @@ class _BatchedJVP(JVPRule):
         return found
 
 
-def held(tensor: Tensor) -> Any:
-    """What a tensor holds, in the trace there is."""
-    if _mode.trace is not None:
-        _mode.trace.value_of(tensor)
-    return tensor._value
-
-
 def _on_the_node(node: Node, leaves: Sequence[Any]) -> list[Any]:
     """The leaves of a result, its tensors as the outputs of a node of the tape."""
     numbers = itertools.count()
     return [
-        new_handle(leaf._value, node, next(numbers)) if isinstance(leaf, Tensor) else leaf
+        new_handle(binding(leaf)._value, node, next(numbers)) if isinstance(leaf, Tensor) else leaf
         for leaf in leaves
     ]
 

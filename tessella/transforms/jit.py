@@ -1,6 +1,6 @@
 """`jit`: a Python function on tensors becomes a program, one native call.
 
-The function runs once while its tensors are traced (`tessella.tensors.tracing`). What it did becomes
+The function runs once while its tensors are traced (`tessella.tracing.trace`). What it did becomes
 a graph, the graph a program (`tessella.compiler`). A later call with arguments of the same shapes,
 dtypes and structure runs the program. Tensors of the surroundings that the function reads are
 implicit inputs; those it gives other data (`p.assign(...)`, `p.grad`, `x += 1`) implicit outputs.

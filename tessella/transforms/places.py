@@ -15,6 +15,7 @@ written over, and nobody counts.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import os
 from collections.abc import Iterator
@@ -107,8 +108,11 @@ class Place:
         """Remember what the tensor holds; programs that relied on something else look again."""
         array, is_leaf = self.tensor._value, self.tensor._node is not None
         if array is not self.array or is_leaf is not self.is_leaf:
+            self.array, self.is_leaf = (
+                array,
+                is_leaf,
+            )  # first: who relies on it from here on sees this
             _take_back(self.users)
-            self.array, self.is_leaf = array, is_leaf
 
     def rely(self, user: Flag, writes: bool, reads_once: bool) -> None:
         """Let `user[0]` become False when what is remembered changes.
@@ -191,8 +195,8 @@ class GradientPlace(Place):
     def remember(self) -> None:
         gradient, array = self.tensor._grad, self.now()
         if gradient is not self.gradient or array is not self.array:
-            _take_back(self.users)
             self.gradient, self.array = gradient, array
+            _take_back(self.users)
 
     def words(self, written: bool, held_by_program: int = 0) -> Iterator[Word]:
         gradient = self.gradient
@@ -219,9 +223,9 @@ class GradientPlace(Place):
 
 
 def _take_back(users: dict[int, Flag]) -> None:
-    for user in users.values():
-        user[0] = False
-    users.clear()
+    while users:
+        with contextlib.suppress(KeyError):  # another thread has taken the last one
+            users.popitem()[1][0] = False
 
 
 def _counts(array: Array, others: int) -> Iterator[Word]:

@@ -20,8 +20,8 @@ from tessella.primitives.elementwise import Elementwise
 from tessella.primitives.graph import Graph, Node, Value
 from tessella.scalar.function import ScalarFunction
 from tessella.tensors.tensor import Tensor, apply, from_array, new_handle, perform
-from tessella.tensors.tracing import Trace, attributed, outside, tracing, user_line
 from tessella.tracing.guards import Guard
+from tessella.tracing.trace import Trace, attributed, outside, tracing, user_line
 from tessella.transforms import trees
 
 _mode = autodiff.mode
@@ -45,14 +45,14 @@ class InnerTrace(Trace):
         self.name, self.inlines = name, inlines
         self.pending: list[Callable[[], None]] = []
         self.silent: set[Node] = set()  # what was done in `no_grad`
-        self._held: list[Tensor] = []  # captured tensors that nobody else keeps
         if self.outer is not None:
             self.after = self.outer.after
         else:
             self.after = self.pending
 
-    def cut(self, tensor: Any) -> None:
+    def end_of(self, around: Any) -> tuple[Any, int]:
         """Histories go on: what is done with a tensor is done again outside."""
+        return around._node, around._output
 
     def detached(self, tensor: Any) -> Any:
         """No gradient goes through it, of whatever kind: the graph says so."""
@@ -95,6 +95,11 @@ class InnerTrace(Trace):
         if self.outer is not None:
             self.outer.add_guard(guard)
 
+    def look_at(self, tensor: Any) -> None:
+        """What is known here may be no part of the program around."""
+        if self.outer is not None:
+            self.outer.look_at(tensor)
+
     def touch(self, owner: Any, *parts: Any) -> None:
         if self.outer is not None:
             self.outer.touch(owner, *parts)
@@ -108,11 +113,10 @@ class InnerTrace(Trace):
         if self.outer is None or self.outer.array_from_outside(array) is None:
             return None
         tensor = new_handle(self.outer.array_from_outside(array), None, 0)  # type: ignore[arg-type]
-        self._held.append(tensor)
         return self.traced(self.value_of(tensor))
 
     def gradient(self, tensor: Any) -> Any:
-        if not self._is_outside(tensor):
+        if self._is_own(tensor._value):
             return tensor._grad
         with outside(self):
             return tensor.grad
@@ -123,7 +127,7 @@ class InnerTrace(Trace):
         Raises:
             SideEffectError: they are.
         """
-        if self._is_outside(tensor):
+        if not self._is_own(tensor._value):
             raise SideEffectError(
                 f"{user_line()}: {self.name}: the gradient of a tensor from outside is set (by backward(), "
                 f"or p.grad = ...) in a function that {self.name} transforms, where it would not be right "
@@ -178,7 +182,7 @@ def record(
         result = function(*arguments)
         leaves, structure = trees.results_of(result)
         outputs = [trace.value_of(x) if isinstance(x, Tensor) else x for x in leaves]
-        for capture, _ in trace.rebound():
+        for capture in trace.rebound():
             raise SideEffectError(
                 f"{user_line()}: {trace.name}: a tensor of shape {capture.tensor.shape} from outside the "
                 f"function is given other data in it (by assign, x += ... or the like), which "

@@ -23,9 +23,10 @@ from tessella.primitives.base import Spec
 from tessella.primitives.graph import Value
 from tessella.tensors.tensor import Tensor, new_handle
 from tessella.tracebacks import users_frames
+from tessella.tracing.trace import binding
 from tessella.transforms import trees
 from tessella.transforms.batching import vmap
-from tessella.transforms.custom_rules import Rule, held
+from tessella.transforms.custom_rules import Rule
 from tessella.transforms.forward_mode import jvp
 from tessella.transforms.recording import InnerTrace, finish, record, replay
 from tessella.transforms.reverse_mode import vjp
@@ -86,14 +87,15 @@ class _Again(Rule):
         self.plain, self.name = plain, name
 
     def on_the_tape(self, tensors: Sequence[Tensor]) -> tuple[list[Any], Any]:
-        cut = [new_handle(held(x), None, 0) for x in tensors]
+        cut = [new_handle(binding(x)._value, None, 0) for x in tensors]
         with autodiff.set_enabled(False):
             leaves, structure = trees.flatten(list(self.plain(*cut)))
-        if not any(x._node is not None for x in tensors):
+        if not any(x.requires_grad for x in tensors):
             return leaves, structure
         node = self.tape_node(tensors, leaves)
         shown = [
-            new_handle(y._value, node, i) if y.dtype.is_float else y for i, y in enumerate(leaves)
+            new_handle(binding(y)._value, node, i) if y.dtype.is_float else y
+            for i, y in enumerate(leaves)
         ]
         return shown, structure
 

@@ -20,9 +20,9 @@ from tessella.arguments.kinds import an, shown
 from tessella.autodiff import Edge, Leaf, Node
 from tessella.blocks import restoring
 from tessella.errors import ArgumentError, ArgumentTypeError, GradientError, ShapeError
-from tessella.tensors.tensor import Tensor, filled, new_handle
-from tessella.tensors.tracing import user_line
+from tessella.tensors.tensor import Tensor, edge_of, filled, new_handle
 from tessella.tracebacks import calls_users, users_frames
+from tessella.tracing.trace import binding, user_line
 from tessella.transforms import trees
 
 P = ParamSpec("P")
@@ -280,8 +280,7 @@ class Variable(Node):
 
     def __init__(self, source: Tensor) -> None:
         self.open = True
-        parents = () if source._node is None else ((source._node, source._output),)
-        super().__init__("variable", parents, lambda cotangents: cotangents[:1])
+        super().__init__("variable", (edge_of(source),), lambda cotangents: cotangents[:1])
 
     def release(self) -> None:
         """It keeps nothing."""
@@ -337,8 +336,6 @@ class Variables:
     def _variable(self, number: int, leaf: Any) -> Any:
         if trees.is_module(leaf):
             wanted = {k: p for k, p in leaf.named_parameters() if p.requires_grad}
-            for parameter in wanted.values():
-                _hold(parameter)
             self.nodes.append({key: Variable(p) for key, p in wanted.items()})
             self.own.update(self.nodes[-1].values())
             return leaf
@@ -364,17 +361,16 @@ class Variables:
                 )
             self.nodes.append(None)
             return tensor
-        _hold(tensor)
         node = Variable(tensor)
         self.nodes.append(node)
         self.own.add(node)
         self.leaves[number] = tensor
-        return new_handle(tensor._value, node, 0)
+        return new_handle(binding(tensor)._value, node, 0)
 
     def _enter_module(self, module: Any, nodes: dict[str, Node]) -> None:
         parameters = dict(module.named_parameters())
         for key, node in nodes.items():
-            parameter = parameters[key]
+            parameter = binding(parameters[key])
             self.before.append((parameter, parameter._node, parameter._output))
             parameter._node, parameter._output = node, 0
 
@@ -383,13 +379,13 @@ class Variables:
     ) -> tuple[Any, ...]:
         """The gradients by the arguments: a tuple of trees like them, zeros where nothing depends."""
         roots: list[tuple[Edge, Any]] = [
-            ((y._node, y._output), ct)
+            (edge, ct)
             for y, ct in zip(outputs, cotangents, strict=True)
-            if y._node is not None and ct is not None
+            if ct is not None and (edge := edge_of(y)) is not None
         ]
         targets = [node for node in self._all_nodes() if node is not None]
         again = autodiff.is_enabled() and (
-            goes_outside(roots) or any(ct is not None and ct._node is not None for _, ct in roots)
+            goes_outside(roots) or any(ct.requires_grad for _, ct in roots)
         )
         with autodiff.set_enabled(again):
             edges: list[Edge] = [(node, 0) for node in targets]
@@ -420,11 +416,10 @@ class Variables:
 
 def without_history(leaf: Any) -> Any:
     """A result without its history, if nobody can ask for gradients by anything in it."""
-    if not isinstance(leaf, Tensor) or leaf._node is None:
+    edge = edge_of(leaf) if isinstance(leaf, Tensor) else None
+    if edge is None or (autodiff.is_enabled() and goes_outside([(edge, None)])):
         return leaf
-    if autodiff.is_enabled() and goes_outside([((leaf._node, leaf._output), None)]):
-        return leaf
-    return new_handle(leaf._value, None, 0)
+    return new_handle(binding(leaf)._value, None, 0)
 
 
 def goes_outside(roots: Sequence[tuple[Edge, Any]]) -> bool:
@@ -435,9 +430,3 @@ def goes_outside(roots: Sequence[tuple[Edge, Any]]) -> bool:
 
 def _or_zeros(gradient: Tensor | None, like: Tensor) -> Tensor:
     return filled(0, like.shape, like.dtype) if gradient is None else gradient
-
-
-def _hold(tensor: Tensor) -> None:
-    """Let a tensor stand for something in the trace there is, before it begins another history."""
-    if _mode.trace is not None:
-        _mode.trace.value_of(tensor)

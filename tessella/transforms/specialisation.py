@@ -16,7 +16,7 @@ from tessella.primitives.graph import Where
 from tessella.sizes import Binding
 from tessella.tensors.gradients import accumulate_in
 from tessella.tensors.tensor import Tensor, new_handle
-from tessella.tensors.tracing import ForeignArray
+from tessella.tracing.trace import ForeignArray
 from tessella.transforms.backward import Backward
 from tessella.transforms.given import change
 from tessella.transforms.recording import Recorded, replay

@@ -344,6 +344,11 @@ class State:
         self.valid[0] = False
         for place, _ in self.places:
             place.remember()
+        if not self.can_settle:
+            return
+        self.valid[0] = True  # first: whoever changes a place from here on takes it back
+        for place, written in self.places:
+            place.rely(self.valid, written, place in self.fixed)
         as_before = all(
             place.array is None if layout is None else getattr(place.array, "layout", 0) is layout
             for place, layout in zip(self.reads, self.layouts, strict=True)
@@ -351,15 +356,13 @@ class State:
         concrete = all(
             place.array is None or isinstance(place.array, Array) for place, _ in self.places
         )
-        if not (self.can_settle and as_before and concrete):
+        if not (as_before and concrete):
+            self.valid[0] = False
             return
-        for place, written in self.places:
-            place.rely(self.valid, written, place in self.fixed)
+        self.program.user = self
         self._point_at_places()
         if is_watchable():
             self._watch_places()
-        self.program.user = self
-        self.valid[0] = True
 
     def _watch_places(self) -> None:
         """Write down what must be as it is when the program begins."""

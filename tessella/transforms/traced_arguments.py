@@ -15,7 +15,7 @@ from tessella.devices.registry import current
 from tessella.tensors.gradients import leaf_of
 from tessella.tensors.numbers import FLOATS, TracedNumber, number_dtype
 from tessella.tensors.tensor import Tensor, new_handle
-from tessella.tensors.tracing import Trace
+from tessella.tracing.trace import Trace
 from tessella.trees import map_leaves
 
 NUMBER_LAYOUT = contiguous_layout((), dtypes.float64)

@@ -19,9 +19,9 @@ from tessella.primitives.graph import Graph, Value, Where
 from tessella.sizes import Binding, Scope, Size
 from tessella.tensors.numbers import TracedNumber
 from tessella.tensors.tensor import new_handle
-from tessella.tensors.tracing import Trace, tracing, user_line
 from tessella.tracebacks import calls_users
 from tessella.tracing.guards import Guards, Source, kind_guard, value_guard
+from tessella.tracing.trace import Trace, tracing, user_line
 from tessella.transforms.backward import Backward
 from tessella.transforms.given import Containers
 from tessella.transforms.traced_arguments import Arguments, number_array
@@ -96,9 +96,7 @@ class TracedFunction:
                 outcome = _called(function, trace, arguments, lent)
                 left = left_by(self.name, trace, arguments, outcome)
                 self.results = results_of(trace, arguments, left.leaves)
-                self.derivatives = derivatives_of(
-                    trace, arguments, left.leaves, self.results.outputs
-                )
+                self.derivatives = derivatives_of(trace, arguments, left.leaves, self.results)
             noted("trace", self.name, begin)
             if scope is not None:
                 scope.close()
@@ -226,18 +224,20 @@ def _called(function: Any, trace: Trace, arguments: Arguments, lent: Sequence[So
     assert reader is not None
     args, kwargs = arguments.tree
     given = Containers(arguments.tree)
-    with _lent(trace, lent):
-        try:
+    with reader.writes.lasting():
+        with _lent(trace, lent):
             try:
-                with reader.following(function):
-                    result = function(*args, **kwargs)
-            finally:
-                writes = reader.writes.take_back()
-        except KeyboardInterrupt:  # there is no leaving half-way
-            reader.writes.take_back()
-            raise
-    reader.writes.check()
-    reader.around.complete()
+                try:
+                    with reader.following(function):
+                        result = function(*args, **kwargs)
+                finally:
+                    writes = reader.writes.take_back()
+            except KeyboardInterrupt:  # there is no leaving half-way
+                reader.writes.take_back()
+                raise
+        reader.writes.check()
+        reader.writes.alone()  # guards are made of what nobody takes back
+        reader.around.complete()
     return Outcome(result, writes, given.changed())
 
 
@@ -250,7 +250,7 @@ def _surroundings_of(trace: Trace, arguments: Arguments, left: Left) -> Surround
         [capture.tensor for capture in captures],
         [capture.value for capture in captures],
         [capture.array.layout for capture in captures],
-        [capture.tensor._node is not None for capture in captures],
+        [capture.end is not None for capture in captures],
         [entry.tensor for entry in read],
         [entry.initial for entry in read],
         [None if e.initial is None else e.tensor._grad._value.layout for e in read],
@@ -281,6 +281,8 @@ def _name_inputs(trace: Trace) -> None:
 @restoring
 def _lent(trace: Trace, lent: Sequence[Source]) -> Generator[None, None, None]:
     """In the block sources of numbers hold what stands for these numbers in the trace."""
+    if lent and trace.reader is not None:
+        trace.reader.writes.alone()
     before = [(source, source.get()) for source in lent]
     try:
         try:

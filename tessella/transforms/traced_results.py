@@ -18,9 +18,9 @@ from tessella.errors import SideEffectError
 from tessella.primitives.graph import Value
 from tessella.sizes import Size
 from tessella.tensors.numbers import TracedNumber
-from tessella.tensors.tensor import Tensor, new_handle
-from tessella.tensors.tracing import Trace, Traced, user_line
+from tessella.tensors.tensor import Tensor, as_it_is, edge_of, new_handle
 from tessella.tracing.guards import Source, layout_guard
+from tessella.tracing.trace import Trace, Traced
 from tessella.tracing.writing import Write
 from tessella.transforms.backward import Backward, backward_of
 from tessella.transforms.given import Changed
@@ -144,16 +144,16 @@ def left_by(name: str, trace: Trace, arguments: Arguments, outcome: Outcome) -> 
             "x += ... or the like), which would not reach the array; give a tensor, or return the new data"
         )
     with_history = [
-        capture.tensor
-        for capture, _ in trace.rebound()
-        if capture.tensor._node is not None and not isinstance(capture.tensor._node, Leaf)
+        capture
+        for capture in trace.rebound()
+        if capture.binding._node is not None and not isinstance(capture.binding._node, Leaf)
     ]
     at_places, moved = _read_by_path(trace, outcome.writes)
     everything = (
         _kept(trace, outcome.result),
         [_kept(trace, write.value) for write in outcome.writes],
         [handle.tensor for handle in changed],
-        [new_handle(t._value, t._node, t._output) for t in with_history],
+        [as_it_is(capture.binding) for capture in with_history],
         [list(container.items) for container in outcome.containers],
     )
     leaves, structure = flatten(everything)
@@ -165,7 +165,7 @@ def left_by(name: str, trace: Trace, arguments: Arguments, outcome: Outcome) -> 
         structure if has_effects else structure.children()[0],
         has_effects,
         [handle.number for handle in changed],
-        with_history,
+        [capture.tensor for capture in with_history],
         at_places,
     )
 
@@ -182,13 +182,9 @@ def _read_by_path(trace: Trace, writes: Sequence[Write]) -> tuple[list[AtPlace],
         held = {known.id for known in trace.reader.around.sources_of(tensor)}
         if held != {source.id} or tensor._node is not None:
             continue
-        if id(tensor) not in trace.captures:
-            trace.capture(tensor)
-        capture = trace.captures[id(tensor)]
-        held_now: Any = tensor._value
-        if held_now is not capture.traced:
+        capture = trace.captures.get(id(tensor)) or trace.capture(tensor)
+        if capture.binding._value is not capture.traced:
             continue  # it has been given other data, and keeps it
-        tensor._value = capture.array
         del trace.captures[id(tensor)]
         layout = capture.array.layout
         found.append(AtPlace(capture.value, layout, _reads(source)))
@@ -252,7 +248,7 @@ def results_of(trace: Trace, arguments: Arguments, leaves: Sequence[Any]) -> Res
         outputs,
         [_returned(trace, leaf, output) for leaf in leaves],
         _repeated(leaves),
-        [(capture.tensor, output(_value_in(trace, held))) for capture, held in trace.rebound()],
+        [(capture.tensor, output(trace.value_of(capture.binding))) for capture in trace.rebound()],
         [
             (number, output(trace.value_of(argument._grad)))
             for number, argument in enumerate(arguments.inner)
@@ -267,7 +263,7 @@ def results_of(trace: Trace, arguments: Arguments, leaves: Sequence[Any]) -> Res
 
 
 def _returned(trace: Trace, leaf: Any, output: Callable[[Value], int]) -> Any:
-    if isinstance(leaf, Tensor) and _is_made_in(trace, leaf):
+    if isinstance(leaf, Tensor) and _is_made_here(leaf):
         return Output(output(trace.value_of(leaf)))
     if type(leaf) is TracedNumber:
         counts = not any(isinstance(source, Size) for source in leaf.sources)
@@ -284,40 +280,37 @@ def _repeated(leaves: Sequence[Any]) -> list[tuple[int, int]]:
     ]
 
 
-def _is_made_in(trace: Trace, tensor: Tensor) -> bool:
+def _is_made_here(tensor: Tensor) -> bool:
     """Whether a tensor is one of the function's own, and not from outside."""
     held: Any = tensor._value
-    return type(held) is Traced and id(tensor) not in trace.captures
-
-
-def _value_in(trace: Trace, held: Any) -> Value:
-    if type(held) is Traced and held.trace is trace:
-        return held.value
-    raise SideEffectError(f"{user_line()}: a captured tensor was given data from another trace")
+    return type(held) is Traced
 
 
 # --- derivatives --------------------------------------------------------------------------------------------
 
 
 def derivatives_of(
-    trace: Trace, arguments: Arguments, leaves: Sequence[Any], outputs: list[Value]
+    trace: Trace, arguments: Arguments, leaves: Sequence[Any], results: Results
 ) -> Derivatives:
     """The backward pass of a function; values that it needs become outputs, too."""
-    tensors = [x for x in leaves if isinstance(x, Tensor) and _is_made_in(trace, x)]
+    tensors = [x for x in leaves if isinstance(x, Tensor) and _is_made_here(x)]
     differentiable = [i for i, y in enumerate(tensors) if y._node is not None]
-    own = [c.tensor for c in trace.captures.values() if c.tensor._node is not None]
-    results = [tensors[i] for i in differentiable] if autodiff.is_enabled() else []
-    backward = backward_of(trace, results, [*arguments.inner, *own])
-    residuals = [] if backward is None else _residuals(trace, backward, outputs)
-    return Derivatives(differentiable, own, backward, residuals)
+    own = [c for c in trace.captures.values() if c.end is not None]
+    roots = [tensors[i] for i in differentiable] if autodiff.is_enabled() else []
+    targets = [edge_of(x) for x in arguments.inner] + [(c.end, 0) for c in own]
+    backward = backward_of(trace, roots, targets)
+    residuals = [] if backward is None else _residuals(trace, backward, results)
+    return Derivatives(differentiable, [c.tensor for c in own], backward, residuals)
 
 
 def _residuals(
-    trace: Trace, backward: Backward, outputs: list[Value]
+    trace: Trace, backward: Backward, results: Results
 ) -> list[tuple[Value, int | None]]:
-    """What the backward pass reads; what no output has is added to them."""
+    """What the backward pass reads; what no output has that stays with the call is added to them."""
     produced = {value for node in trace.nodes for value in node.outputs}
-    known = {value: number for number, value in enumerate(outputs)}
+    outputs = results.outputs
+    away = {number for _, number in (*results.rebound, *results.new_gradients)}  # tensors hold them
+    known = {value: number for number, value in enumerate(outputs) if number not in away}
     for value in backward.residuals:
         if value in produced and value not in known:
             known[value] = len(outputs)

@@ -60,7 +60,7 @@ def expected_losses(count):
 
 @pytest.mark.parametrize("name", ["value_of", "record", "set_gradient", "rebound", "end"])
 def test_an_interruption_while_tracing(name, monkeypatch):
-    from tessella.tensors.tracing import Trace
+    from tessella.tracing.trace import Trace
 
     model = network()
     before = contents(model)

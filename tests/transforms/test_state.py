@@ -527,3 +527,65 @@ def test_without_counting_what_is_only_read_is_still_settled(monkeypatch):
     compiled(ts.ones(3))
     ((found,),) = compiled.specialisations.values()
     assert found.state.is_settled()
+
+
+def test_a_gradient_that_is_changed_in_place_is_so_after_the_call():
+    p = ts.ones(3).requires_grad_()
+    p.grad = ts.ones(3)
+
+    @ts.jit
+    def triple():
+        p.grad.assign(p.grad * 3.0)
+
+    for expected in (3.0, 9.0, 27.0):
+        triple()
+        assert p.grad.tolist() == [expected] * 3
+
+
+def test_a_tensor_from_outside_gets_data_with_a_history_that_is_gone_through_outside():
+    w, total = ts.ones(3).requires_grad_(), [ts.zeros(3)]
+
+    @ts.jit
+    def add(x):
+        total[0] += w * x
+        return (total[0] * total[0]).sum()
+
+    y = add(ts.asarray([1.0, 2.0, 3.0]))
+    y.backward(retain_graph=True)
+    assert w.grad.tolist() == [2.0, 8.0, 18.0]
+    (total[0] * 1.0).sum().backward()
+    assert w.grad.tolist() == [3.0, 10.0, 21.0]
+
+
+def test_a_module_becomes_of_another_dtype_in_a_function():
+    model = nn.Linear(2, 1)
+
+    @ts.jit
+    def f(x):
+        model.to(ts.float64)
+        return model(x.astype(model.weight.dtype))
+
+    x, expected = ts.ones((1, 2)), model(ts.ones((1, 2))).item()
+    for _ in range(2):
+        got = f(x)
+        assert got.dtype is model.weight.dtype is ts.float64
+        assert got.item() == pytest.approx(expected)
+        model.to(ts.float32)
+
+    @ts.jit
+    def late(x):
+        y = model(x)
+        model.to(ts.float64)
+        return y
+
+    with pytest.raises(errors.SideEffectError, match="worked with it before; do that first, or outside"):
+        late(x)
+    assert model.weight.dtype is ts.float32
+
+
+def test_elements_that_are_looked_at_under_vmap_are_a_part_of_the_program_around():
+    v = ts.asarray([1.0, 2.0])
+    f = ts.jit(lambda x: ts.vmap(lambda a: a * v.tolist()[1])(x))
+    assert f(ts.ones(2)).tolist() == [2.0, 2.0]
+    v[1] = 5.0
+    assert f(ts.ones(2)).tolist() == [5.0, 5.0]

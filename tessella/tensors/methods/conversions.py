@@ -13,6 +13,7 @@ from tessella.primitives.base import normalise_axis
 from tessella.primitives.elementwise import cast_to
 from tessella.tensors.creation import checked_device
 from tessella.tensors.tensor import Tensor, another_handle, apply
+from tessella.tracing.trace import seen
 
 
 class Facts:
@@ -123,7 +124,7 @@ class Copies:
         """The tensor itself if its elements lie in row-major order, else a copy that does."""
         if others:
             refuse("contiguous", others)
-        return self if self._value.layout.contiguous else self.copy()
+        return self if seen(self)._value.layout.contiguous else self.copy()
 
 
 class Conversions:

@@ -10,7 +10,6 @@ import numpy as np
 from tessella import autodiff, dtypes
 from tessella.arguments import public
 from tessella.arguments.kinds import shown
-from tessella.autodiff import Leaf
 from tessella.devices.array import from_numpy
 from tessella.dtypes import DType, as_dtype
 from tessella.errors import ArgumentError, ArgumentTypeError, DTypeError, GradientError
@@ -124,15 +123,15 @@ class Leaving:
         data = np.array(self.numpy())
         if self.dtype is dtypes.bfloat16:
             data = data.view(np.uint16)
-        return (_rebuild, (data, self.dtype.name, isinstance(self._node, Leaf)))
+        return (_rebuild, (data, self.dtype.name, self.requires_grad and self.is_leaf))
 
     def __deepcopy__(self: Any, memo: dict[int, Any]) -> Tensor:
-        if self._node is not None and not isinstance(self._node, Leaf):
+        if not self.is_leaf:
             raise GradientError(
                 "deepcopy: the tensor has a history, and only leaves can be copied; copy x.detach()"
             )
         fresh = self.detach().copy()
-        if self._node is not None:
+        if self.requires_grad:
             fresh.requires_grad_()
         if self.grad is not None:
             fresh.grad = self.grad.detach().copy()

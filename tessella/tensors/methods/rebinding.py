@@ -11,6 +11,7 @@ from tessella.errors import ArgumentError, ArgumentTypeError, DTypeError, Gradie
 from tessella.tensors.indexing import set_item
 from tessella.tensors.operands import Operand, require
 from tessella.tensors.tensor import Tensor, still_there
+from tessella.tracing.trace import seen
 
 _mode = autodiff.mode
 
@@ -24,7 +25,8 @@ def rebind(tensor: Any, result: Tensor, operation: str) -> Tensor:
     """
     if result is NotImplemented:
         return result
-    if autodiff.is_enabled() and isinstance(tensor._node, Leaf):
+    held = tensor if _mode.trace is None else _mode.trace.binding(tensor)
+    if autodiff.is_enabled() and isinstance(held._node, Leaf):
         raise GradientError(
             f"{operation}: a leaf tensor that requires a gradient cannot be changed in place "
             "while operations are recorded; do it in `with ts.no_grad():`, or make a new tensor"
@@ -41,12 +43,10 @@ def rebind(tensor: Any, result: Tensor, operation: str) -> Tensor:
                 f"{tensor.dtype.name}; write x = x + y to let the dtype change"
             )
         result = result.astype(tensor.dtype)
-    if _mode.trace is not None:
-        _mode.trace.value_of(tensor)  # captured first, so that it is seen to change
-        _mode.trace.value_of(result)
-    tensor._value = result._value
-    if not isinstance(tensor._node, Leaf):
-        tensor._node, tensor._output = result._node, result._output
+    given = result if _mode.trace is None else _mode.trace.binding(result)
+    held._value = given._value
+    if not isinstance(held._node, Leaf):
+        held._node, held._output = given._node, given._output
     return tensor
 
 
@@ -126,14 +126,15 @@ class Rebinding:
 
 def _share_memory(view: Tensor, base: Tensor) -> bool:
     """Whether two tensors lie in the same memory; of traced ones, which have none yet, it may be."""
-    if isinstance(view._value, Array) and isinstance(base._value, Array):
-        return view._value.buffer is base._value.buffer
+    one, other = seen(view)._value, seen(base)._value
+    if isinstance(one, Array) and isinstance(other, Array):
+        return one.buffer is other.buffer
     return True
 
 
 def _through_which(view: Tensor, base: Tensor, operation: str) -> str:
     """Why nothing is written through a view, and what to write instead."""
-    if view._value is base._value:  # all of it, without its history
+    if seen(view)._value is seen(base)._value:  # all of it, without its history
         return (
             "the tensor is what `.data`, `detach()` or `state_dict()` gave of another one, of shape "
             f"{base.shape}, and nothing is written through it; write to that one: "

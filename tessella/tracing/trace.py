@@ -5,9 +5,9 @@ traced function touches is *captured*: it becomes an implicit input of the graph
 call of the program. If the function gives it other data (`p.assign(...)`, `x += 1`), what it stands
 for at the end is an implicit output. The same holds for gradients (`p.grad`).
 
-During the trace a captured tensor holds a `Traced` value. Other threads can go on with it, because a
-`Traced` that stands for a captured array can be used as that array. When the trace ends, for
-whatever reason, every captured tensor holds again what it held before.
+What a captured tensor stands for is the trace's own affair: the trace keeps a handle for it, its *binding*,
+and the tensor itself is not touched. So other threads go on with it as if nothing were, may trace other
+functions with it at the same time, and when a trace ends, for whatever reason, nothing has to be put back.
 
 Traces nest: a transformation (`tessella.transforms`) traces its function inside the trace of `jit`, or of
 another transformation. What belongs to a trace further out is a tensor from outside for one further in.
@@ -33,6 +33,7 @@ from tessella.primitives.base import Primitive, Shape, is_array_operation
 from tessella.primitives.generate import Full
 from tessella.primitives.graph import Node, Value, Where
 from tessella.tracebacks import NOT_USERS
+from tessella.tracing.attributes import has
 from tessella.tracing.following import go_on, pause
 from tessella.tracing.guards import (
     Guard,
@@ -97,16 +98,26 @@ class Traced:
 
 
 class Capture:
-    """A tensor from outside, its array, and the value that stands for it."""
+    """A tensor from outside, its array, and the value that stands for it.
 
-    __slots__ = ("array", "node", "tensor", "traced", "value")
+    Args:
+        binding: the handle that holds what the tensor stands for in the trace by now.
+    """
 
-    def __init__(self, tensor: Any, array: Array, value: Value, traced: Traced) -> None:
+    __slots__ = ("array", "binding", "cut", "tensor", "traced", "value")
+
+    def __init__(self, tensor: Any, array: Array, traced: Traced, binding: Any) -> None:
         self.tensor = tensor
         self.array = array
-        self.value = value
-        self.traced = traced
-        self.node = tensor._node, tensor._output
+        self.traced, self.value = traced, traced.value
+        self.binding = binding
+        self.cut = binding._node if type(binding._node) is Cut else None
+
+    @property
+    def end(self) -> autodiff.Node | None:
+        """Where gradients by the tensor are asked for in the trace; None if it needs none."""
+        node = self.binding._node
+        return node if isinstance(node, Leaf) else self.cut
 
 
 class Cut(autodiff.Node):
@@ -143,13 +154,20 @@ class Gradient:
     before it was written.
     """
 
-    __slots__ = ("current", "initial", "read", "tensor", "written")
+    __slots__ = ("current", "initial", "is_set", "read", "tensor")
 
     def __init__(self, tensor: Any) -> None:
         self.tensor = tensor
-        self.read = self.written = False
+        self.read = self.is_set = False
         self.initial: Value | None = None
         self.current: Any = None
+
+    @property
+    def written(self) -> bool:
+        """Whether it is another one by now, or holds something else."""
+        return self.is_set or (
+            self.initial is not None and self.current._value.value is not self.initial
+        )
 
 
 class Trace:
@@ -171,7 +189,6 @@ class Trace:
         self.constants: dict[Value, Array] = {}
         self.arguments: list[Value] = []
         self.captures: dict[int, Capture] = {}
-        self.cuts: dict[int, tuple[Any, int]] = {}  # where histories of captured tensors end
         self.gradients: dict[int, Gradient] = {}
         self.numbers: dict[Any, tuple[Value, Callable[[], Any]]] = {}
         self.guards = Guards()
@@ -194,32 +211,52 @@ class Trace:
 
     def value_of(self, tensor: Any) -> Value:
         """The graph's value for what a tensor holds; one from outside is captured."""
-        held = tensor._value
-        if type(held) is not Traced:
-            return self.capture(tensor).value
-        if held.trace is self:
-            return held.value
-        if held.array is not None or self.is_inside(held.trace):  # or captured by another thread
-            return self.capture(tensor).value
-        held._concrete()  # complains
-        raise AssertionError
+        value: Value = self.binding(tensor)._value.value
+        return value
 
-    def capture(self, tensor: Any) -> Traced:
+    def binding(self, tensor: Any) -> Any:
+        """The handle that holds what a tensor stands for here: itself, or, of one from outside, the trace's own."""
+        if self._is_own(tensor._value):
+            return tensor
+        known = self.captures.get(id(tensor))
+        return (self.capture(tensor) if known is None else known).binding
+
+    def seen(self, tensor: Any) -> Any:
+        """The same handle, but a tensor that nothing was done with yet is not captured for it."""
+        known = None if self._is_own(tensor._value) else self.captures.get(id(tensor))
+        if known is not None:
+            return known.binding
+        return tensor if self.outer is None else self.outer.seen(tensor)
+
+    def _is_own(self, held: Any) -> bool:
+        return type(held) is Traced and held.trace is self
+
+    def capture(self, tensor: Any) -> Capture:
         """Let a tensor from outside stand for an implicit input."""
-        held: Any = tensor._value
-        from_another_thread = type(held) is Traced and not self.is_inside(held.trace)
-        array: Any = held.array if from_another_thread else held
-        value = Value(array.layout.shape, array.layout.dtype, "captured")
-        traced = Traced(self, value, array.layout, array)
-        self.captures[id(tensor)] = Capture(tensor, array, value, traced)
-        tensor._value = traced
-        self.cut(tensor)
-        return traced
+        around = self._around(tensor)
+        held: Any = around._value
+        if type(held) is Traced and not self.is_inside(held.trace):
+            held = held._concrete() if held.array is None else held.array  # complains
+        value = Value(held.layout.shape, held.layout.dtype, "captured")
+        traced = Traced(self, value, held.layout, held)
+        binding = tensor.__tessella_holding__(traced)
+        binding._node, binding._output = self.end_of(around)
+        found = self.captures[id(tensor)] = Capture(tensor, held, traced, binding)
+        return found
 
-    def cut(self, tensor: Any) -> None:
-        """Let the history that a captured tensor has outside end here."""
-        if tensor._node is not None and not isinstance(tensor._node, Leaf):
-            tensor._node, tensor._output = self.cuts[id(tensor)] = Cut(self, tensor), 0
+    def _around(self, tensor: Any) -> Any:
+        """What a tensor from outside is there, where this trace began."""
+        held = tensor._value
+        if type(held) is Traced and held.trace.active and not self.is_inside(held.trace):
+            with rebinding_lock:  # another thread lets it stand for another one: that will end
+                pass
+        return tensor if self.outer is None else self.outer.seen(tensor)
+
+    def end_of(self, around: Any) -> tuple[Any, int]:
+        """Where the history that a captured tensor has outside ends in this trace."""
+        if around._node is None or isinstance(around._node, Leaf):
+            return around._node, around._output
+        return Cut(self, around), 0
 
     def is_inside(self, other: Trace) -> bool:
         """Whether another trace is around this one."""
@@ -230,8 +267,7 @@ class Trace:
 
     def detached(self, tensor: Any) -> Any:
         """The same data without history."""
-        self.value_of(tensor)
-        return tensor.__tessella_holding__(tensor._value)
+        return tensor.__tessella_holding__(self.binding(tensor)._value)
 
     def random_key(self, generator: Any) -> Any:
         """The key of the next draw from a generator."""
@@ -284,18 +320,14 @@ class Trace:
 
     # --- gradients of tensors from outside ------------------------------------------------------
 
-    def _is_outside(self, tensor: Any) -> bool:
-        held = tensor._value
-        return type(held) is not Traced or held.trace is not self or id(tensor) in self.captures
-
     def gradient(self, tensor: Any) -> Any:
         """What `tensor.grad` is here."""
-        if not self._is_outside(tensor):
+        if self._is_own(tensor._value):
             return tensor._grad
         entry = self.gradients.get(id(tensor))
         if entry is None:
             entry = self.gradients[id(tensor)] = Gradient(tensor)
-        if not entry.written and not entry.read:
+        if not entry.is_set and not entry.read:
             entry.read = True
             before = tensor._grad
             if before is not None:
@@ -307,13 +339,13 @@ class Trace:
 
     def set_gradient(self, tensor: Any, gradient: Any) -> None:
         """Let `tensor.grad` be a tensor, or None."""
-        if not self._is_outside(tensor):
+        if self._is_own(tensor._value):
             tensor._grad = gradient
             return
         entry = self.gradients.get(id(tensor))
         if entry is None:
             entry = self.gradients[id(tensor)] = Gradient(tensor)
-        entry.written = True
+        entry.is_set = True
         entry.current = gradient
 
     # --- what else a program depends on ---------------------------------------------------------
@@ -338,7 +370,7 @@ class Trace:
 
     def look_at(self, tensor: Any) -> None:
         """The elements of a tensor are asked for: the program is right for this data of it only."""
-        if isinstance(tensor._value, Array):
+        if isinstance(self.seen(tensor)._value, Array):
             self.add_guard(data_guard(tensor))
 
     def given_to_numpy(self, tensor: Any) -> None:
@@ -373,35 +405,23 @@ class Trace:
         return self.number(("array", id(array)), ForeignArray(array), _contiguous(array), "array")
 
     def end(self) -> None:
-        """Give every captured tensor its array back."""
+        """Nothing is written down any more."""
         self.active = False
         for capture in self.captures.values():
-            if capture.tensor._value is not capture.array and self._is_mine(capture.tensor._value):
-                capture.tensor._value = capture.array
-                if not isinstance(capture.tensor._node, Leaf):  # one of a value in this trace
-                    capture.tensor._node, capture.tensor._output = capture.node
-            if id(capture.tensor) in self.cuts:
-                cut, _ = self.cuts[id(capture.tensor)]
-                capture.tensor._node, capture.tensor._output = cut.parents[0]
             capture.traced.array = None  # who counts references is not to find this one
 
-    def _is_mine(self, held: Any) -> bool:
-        """Whether it stands for something in this trace; another thread may have put data there."""
-        return type(held) is Traced and held.trace is self
-
-    def rebound(self) -> Iterator[tuple[Capture, Any]]:
-        """The captured tensors that stand for something else by now, and for what."""
+    def rebound(self) -> Iterator[Capture]:
+        """The captured tensors that stand for something else by now."""
         for capture in self.captures.values():
-            held = capture.tensor._value
-            if held is capture.traced:
+            if capture.binding._value is capture.traced:
                 continue
-            if id(capture.tensor) in self.cuts:
+            if capture.cut is not None and capture.cut.trace is self:
                 raise SideEffectError(
                     f"{user_line()}: a tensor of shape {capture.tensor.shape} that was computed outside, with a "
                     "history, is given other data in a traced function (by assign, x += ... or the like), which a "
                     "program cannot add to its history; return the new data from the function instead"
                 )
-            yield capture, held
+            yield capture
 
 
 class ForeignArray:
@@ -422,54 +442,68 @@ def _contiguous(array: np.ndarray[Any, Any]) -> Array:
     return from_numpy(np.ascontiguousarray(array))
 
 
-# A tensor of the surroundings can stand for something in the traces of one thread at a time.
-tracing_lock = forking.lock()
+# While a tensor stands for another one, for every thread (`tensors/rebinding.py`): one thread at a time does that.
+rebinding_lock = forking.lock()
 
 
 @restoring
 def tracing(trace: Trace) -> Generator[None, None, None]:
-    """In the block this thread writes down what it does; afterwards all tensors are as they were."""
-    before = _mode.trace, _mode.where
+    """In the block this thread writes down what it does."""
     heard = autodiff.Recording(autodiff.is_enabled(), silent=False)
-    with forking.making.section(), tracing_lock, autodiff.recording.block(heard):
+    with (
+        forking.making.section(),
+        autodiff.recording.block(heard),
+        _holding(trace=trace, where=None),
+    ):
         try:
-            try:
-                _mode.trace, _mode.where = trace, None
-                yield
-            finally:
-                _mode.trace, _mode.where = before
-                trace.end()
-        finally:  # again, for a Ctrl-C in the first one: there is no leaving half-way
-            _mode.trace, _mode.where = before
+            yield
+        finally:
             trace.end()
 
 
 @restoring
-def _holding(name: str, value: Any) -> Generator[None, None, None]:
-    before = getattr(_mode, name)
+def _holding(**values: Any) -> Generator[None, None, None]:
+    before = {name: getattr(_mode, name) for name in values}
     try:
         try:
-            setattr(_mode, name, value)
+            vars(_mode).update(values)
             yield
         finally:
-            setattr(_mode, name, before)
+            vars(_mode).update(before)
     finally:  # again, for a Ctrl-C in the first one
-        setattr(_mode, name, before)
+        vars(_mode).update(before)
 
 
 def outside(trace: Trace) -> Restoring[None]:
     """Inside the block things are done as around a trace: at once, or in the trace further out."""
-    return _holding("trace", trace.outer)
+    return _holding(trace=trace.outer)
 
 
 def attributed(where: Where | None) -> Restoring[None]:
     """What is recorded inside the block belongs to a line that is known already."""
-    return _holding("where", where)
+    return _holding(where=where)
 
 
 def suspended() -> Restoring[None]:
     """Inside the block things are done at once, even in a traced function: state is made this way."""
-    return _holding("trace", None)
+    return _holding(trace=None)
+
+
+def at_home(tensor: Any) -> Restoring[None]:
+    """Inside the block things are done where a tensor was made: at once, if it is from outside a traced function.
+
+    That is for what changes nothing when it is done again.
+
+    Raises:
+        SideEffectError: the function has worked with the tensor before.
+    """
+    if seen(tensor) is not tensor:
+        raise SideEffectError(
+            f"{user_line()}: a tensor of shape {tensor.shape} from outside becomes one of another dtype in a traced "
+            "function that has worked with it before; do that first, or outside the function"
+        )
+    held = tensor._value
+    return _holding(trace=held.trace if type(held) is Traced else None)
 
 
 def user_frame() -> FrameType | None:
@@ -533,9 +567,29 @@ def is_open(trace: Trace) -> bool:
     return active is trace or (active is not None and active.is_inside(trace))
 
 
+def binding(tensor: Any) -> Any:
+    """The handle that holds what a tensor stands for: itself, or, in a traced function, what the trace keeps for it."""
+    return tensor if _mode.trace is None else _mode.trace.binding(tensor)
+
+
+def seen(tensor: Any) -> Any:
+    """The same handle, for who only looks: a tensor becomes no input of the graph by that."""
+    return tensor if _mode.trace is None else _mode.trace.seen(tensor)
+
+
+def is_anothers(value: Any) -> bool:
+    """Whether a tensor, or a number, stands for something in a trace of another thread."""
+    kind = type(value)
+    if has(kind, "__tessella_operand__"):
+        trace = getattr(value, "trace", None)
+    else:
+        trace = value._value.trace if has(kind, "_node") and type(value._value) is Traced else None
+    return isinstance(trace, Trace) and trace.active and not is_open(trace)
+
+
 def is_known(tensor: Any) -> bool:
     """Whether the elements of a tensor can be asked for now."""
-    held = tensor._value
+    held = seen(tensor)._value
     while type(held) is Traced:
         if held.array is None or not (held.trace.used_once or not is_open(held.trace)):
             return False
@@ -547,7 +601,7 @@ def why_unknown(tensor: Any) -> str:
     """Why the elements of a tensor cannot be shown, and what to do, in words; empty if they can."""
     if is_known(tensor):
         return ""
-    if tensor._value.trace.active:
+    if seen(tensor)._value.trace.active:
         return "not known yet while its function is traced; ts.debug.print shows it at every call"
     return "kept from a traced function that has ended; return it from the function instead"
 
@@ -562,7 +616,9 @@ def require_known(tensor: Any, what: str, instead: str) -> None:
     Raises:
         TracedValueError: they are not.
     """
-    if is_known(tensor) or not tensor._value.trace.active:  # after its trace, reading it says more
+    if (
+        is_known(tensor) or not seen(tensor)._value.trace.active
+    ):  # after its trace, reading it says more
         return
     raise TracedValueError(
         f"{user_line()}: {what}, and the elements of a tensor of shape {tensor.shape} are not known yet while "
@@ -586,5 +642,5 @@ def holds_noted_text(text: str) -> bool:
 
 def is_own_value(tensor: Any) -> bool:
     """Whether a tensor stands for a value of the function that is being traced."""
-    held = tensor._value
+    held = seen(tensor)._value
     return type(held) is Traced and held.trace is _mode.trace
