@@ -321,6 +321,15 @@ def compute_dtype(dtype: DType) -> DType:
     return float32 if is_half(dtype) else dtype
 
 
+def part_of(dtype: DType) -> DType:
+    """The dtype of the real and the imaginary part of a complex one.
+
+    >>> part_of(complex64), part_of(complex128)
+    (tessella.float32, tessella.float64)
+    """
+    return float32 if dtype is complex64 else float64
+
+
 def result_float(dtype: DType) -> DType:
     """The floating dtype of a maths function on `dtype`: itself, or the default for integers.
 

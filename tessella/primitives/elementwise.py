@@ -226,7 +226,7 @@ def cast_to(dtype: dtypes.DType) -> Primitive:
     """The conversion to a dtype; NumPy does it for complex ones."""
     if not dtype.is_complex:
         return Elementwise(cast_function(dtype))
-    return NumPyCall("array", (("dtype", dtype.numpy),))
+    return NumPyCall("array", dtype, (("dtype", dtype.numpy),))
 
 
 def cast(x: Any, dtype: dtypes.DType) -> Any:

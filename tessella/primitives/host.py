@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+import functools
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 
 from tessella import dtypes
-from tessella.primitives.base import TOLD, NumPyArray, Primitive, Sample, Spec
-from tessella.primitives.movement import batch_above, move_axis
+from tessella.dtypes import DType
+from tessella.errors import DTypeError, MissingRuleError, ShapeError
+from tessella.primitives.base import (
+    TOLD,
+    NumPyArray,
+    Primitive,
+    Sample,
+    Spec,
+    broadcast_shapes,
+)
+from tessella.primitives.movement import Concatenate, batch_above, batch_front, move_axis, reshape
 
 
 @dataclass(frozen=True)
@@ -57,36 +67,110 @@ class ArgSort(Host):
 
 @dataclass(frozen=True)
 class NumPyCall(Host):
-    """A function of `numpy` (or `numpy.linalg`, `numpy.fft`) by its name; not differentiable.
+    """A function of NumPy arrays: one of `numpy` (or `numpy.linalg`, `numpy.fft`) by its name, or one of a user.
 
-    Shapes and dtypes: NumPy's, found by running it.
+    Shapes and dtypes: those that are stated; NumPy is not asked before it is to compute.
+
+    Args:
+        results: the shape and dtype of the result, or the dtype alone if it has the shape that the operands have when
+            they are broadcast; a tuple of such for a function that gives several.
+        arguments: further ones, by their names.
+        gradient: the gradients of the operands, from the tuples of cotangents, operands and results; None if it
+            has none.
     """
 
-    function: str = field(metadata={TOLD: True})
+    function: str | Callable[..., Any] = field(metadata={TOLD: True})
+    results: DType | Spec | tuple[DType | Spec, ...] = field(metadata={TOLD: True})
     arguments: tuple[tuple[str, Any], ...] = ()
+    gradient: Callable[[Any, Any, Any], Sequence[Any]] | None = field(default=None, repr=False)
+
+    @property
+    def multiple_results(self) -> bool:  # type: ignore[override]
+        return type(self.results) is tuple
+
+    @property
+    def stated(self) -> tuple[DType | Spec, ...]:
+        """What is said of each result."""
+        several: Any = self.results if self.multiple_results else (self.results,)
+        return tuple(several)
 
     @property
     def name(self) -> str:
-        return self.function
+        return str(getattr(self.function, "__name__", self.function))
 
     def reference(self, *inputs: NumPyArray) -> Any:
-        target: Any = np
-        for part in self.function.split("."):
-            target = getattr(target, part)
-        with np.errstate(all="ignore"):  # as in any computation
-            return np.asarray(target(*inputs, **dict(self.arguments)))
+        """Call it.
 
-    def result(self, *inputs: Spec) -> Spec:
-        random = np.random.default_rng(0)
-        trial = [random.uniform(1, 99, spec.shape).astype(spec.dtype.numpy) for spec in inputs]
-        found = self.reference(*trial)
-        return Spec(found.shape, dtypes.as_dtype(found.dtype))
+        Raises:
+            ShapeError, DTypeError: what it gives is not as it was stated.
+        """
+        target: Any = self.function
+        if isinstance(target, str):
+            target = functools.reduce(getattr, target.split("."), np)
+        with np.errstate(all="ignore"):  # as in any computation
+            found = target(*inputs, **dict(self.arguments))
+        expected = self.result(*[Spec(x.shape, dtypes.as_dtype(x.dtype)) for x in inputs])
+        if not self.multiple_results:
+            return self._as_stated(found, expected)
+        if len(found) != len(expected):
+            raise ShapeError(
+                f"{self.name}: it gives {len(found)} results; {len(expected)} were stated"
+            )
+        return tuple(map(self._as_stated, found, expected))
+
+    def _as_stated(self, found: Any, expected: Spec) -> NumPyArray:
+        array = np.asarray(found)
+        same_dtype = array.dtype == expected.dtype.numpy
+        if array.shape != expected.shape or not same_dtype:
+            kind = ShapeError if same_dtype else DTypeError
+            raise kind(
+                f"{self.name}: it gives {array.dtype} {array.shape}; {expected.dtype.name} {expected.shape} was stated"
+            )
+        return array
+
+    def result(self, *inputs: Spec) -> Any:
+        shapes = [x.shape for x in inputs]
+        found = [
+            told if isinstance(told, Spec) else Spec(broadcast_shapes(shapes, self.name), told)
+            for told in self.stated
+        ]
+        return tuple(found) if self.multiple_results else found[0]
+
+    def vjp(self, cotangents: Any, inputs: Any, outputs: Any) -> Sequence[Any]:
+        if self.gradient is None:
+            raise MissingRuleError(
+                f"{self.name} has no gradient, as NumPy computes it; give one to the NumPyCall "
+                "(gradient=...), or detach its operands"
+            )
+        return self.gradient(cotangents, inputs, outputs)
 
     def batch(self, inputs: Any, axes: Any, size: int) -> tuple[Any, Any]:
-        """NumPy's functions of numbers broadcast, and those of matrices take stacks of them in front."""
-        return self(*batch_above(inputs, axes)), 0
+        """NumPy's functions of numbers broadcast, and those of matrices take stacks of them in front.
+
+        A user's function is called for one element of the batch after the other.
+        """
+        if callable(self.function):
+            return self._one_by_one(inputs, axes, size)
+        above = [
+            Spec((size, *told.shape), told.dtype) if isinstance(told, Spec) else told
+            for told in self.stated
+        ]
+        call = replace(self, results=tuple(above) if self.multiple_results else above[0])
+        return call(*batch_above(inputs, axes)), 0
+
+    def _one_by_one(self, inputs: Any, axes: Any, size: int) -> tuple[Any, Any]:
+        fronts = [batch_front(x, axis, size) for x, axis in zip(inputs, axes, strict=True)]
+        rows = [self(*[x[row] for x in fronts]) for row in range(size)]
+        parts = rows if self.multiple_results else [(row,) for row in rows]
+        found = [
+            Concatenate(0)(*[reshape(y, (1, *y.shape)) for y in own])
+            for own in zip(*parts, strict=True)
+        ]
+        return (tuple(found) if self.multiple_results else found[0]), 0
 
     @classmethod
     def samples(cls) -> Iterator[Sample]:
         x = np.random.default_rng(9).standard_normal((3, 3))
-        yield Sample(cls("linalg.inv"), (x,), differentiable=False)
+        yield Sample(cls("linalg.inv", Spec((3, 3), dtypes.float64)), (x,), differentiable=False)
+        integers = np.arange(12, dtype=np.int32).reshape(3, 4)
+        yield Sample(cls("gcd", dtypes.int32), (integers, integers[:, :1]), differentiable=False)

@@ -15,7 +15,7 @@ from tessella.arguments import elementwise as gated
 from tessella.arguments import public
 from tessella.arguments.kinds import shown
 from tessella.errors import ArgumentError, DTypeError
-from tessella.primitives.base import broadcast_shapes, normalise_axis
+from tessella.primitives.base import normalise_axis
 from tessella.primitives.elementwise import Elementwise
 from tessella.primitives.host import NumPyCall
 from tessella.primitives.softmax import LogSoftmax, Softmax
@@ -178,8 +178,7 @@ def _whole(name: str, x1: Any, x2: Any) -> Tensor:
     first, second = _together(name, x1, x2)
     if not first.dtype.is_integer:
         raise DTypeError(f"{name}: {first.dtype.name} was given; expected integers")
-    broadcast_shapes([first.shape, second.shape], name)
-    return apply(NumPyCall(name), (first, second))
+    return apply(NumPyCall(name, first.dtype), (first, second))
 
 
 @public

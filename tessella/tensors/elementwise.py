@@ -10,10 +10,8 @@ from tessella import dtypes
 from tessella.arguments import elementwise as gated
 from tessella.arguments import public
 from tessella.errors import ArgumentError, ArgumentTypeError, DTypeError
-from tessella.primitives.base import broadcast_shapes
 from tessella.primitives.elementwise import Elementwise, elementwise
 from tessella.primitives.host import NumPyCall
-from tessella.primitives.movement import expand
 from tessella.scalar.expression import OPERATORS
 from tessella.scalar.function import ScalarFunction, scalar_function
 from tessella.tensors.creation import asarray, zeros_like
@@ -219,9 +217,8 @@ def where(condition: Tensor, x1: Operand, x2: Operand, /) -> Tensor:
     if condition.dtype is not dtypes.bool_:
         condition = condition != 0
     if first.dtype.is_complex or second.dtype.is_complex:
-        given = (condition, first, second)
-        shape = broadcast_shapes([x.shape for x in given], "where")
-        return apply(NumPyCall("where"), tuple([expand(x, shape) for x in given]))
+        kind = dtypes.promote(first.dtype, second.dtype)
+        return apply(NumPyCall("where", kind), (condition, first.astype(kind), second.astype(kind)))
     return apply(elementwise("select"), (condition, first, second))
 
 
@@ -332,19 +329,27 @@ def zip_with(function: Callable[..., Any], /) -> Callable[..., Tensor]:
 @public
 def conj(x: Tensor, /) -> Tensor:
     """The complex conjugate."""
-    return apply(NumPyCall("conj"), (x,)) if x.dtype.is_complex else another_handle(x)
+    return apply(NumPyCall("conj", x.dtype), (x,)) if x.dtype.is_complex else another_handle(x)
 
 
 @public
 def real(x: Tensor, /) -> Tensor:
     """The real part."""
-    return apply(NumPyCall("real"), (x,)) if x.dtype.is_complex else another_handle(x)
+    return (
+        apply(NumPyCall("real", dtypes.part_of(x.dtype)), (x,))
+        if x.dtype.is_complex
+        else another_handle(x)
+    )
 
 
 @public
 def imag(x: Tensor, /) -> Tensor:
     """The imaginary part: zeros for real numbers."""
-    return apply(NumPyCall("imag"), (x,)) if x.dtype.is_complex else zeros_like(x)
+    return (
+        apply(NumPyCall("imag", dtypes.part_of(x.dtype)), (x,))
+        if x.dtype.is_complex
+        else zeros_like(x)
+    )
 
 
 @public
@@ -363,7 +368,7 @@ def nan_to_num(
         return x.copy()
     if x.dtype.is_complex:
         options = (("nan", nan), ("posinf", posinf), ("neginf", neginf))
-        return apply(NumPyCall("nan_to_num", options), (x,))
+        return apply(NumPyCall("nan_to_num", x.dtype, options), (x,))
     limits = finfo(x.dtype)
     finite = where(x == math.inf, limits.max if posinf is None else posinf, x)
     finite = where(x == -math.inf, limits.min if neginf is None else neginf, finite)

@@ -72,7 +72,7 @@ def finfo(dtype: Any, /) -> FloatInfo:
     if not kind.is_inexact:
         raise DTypeError(f"finfo: {kind.name} is not a floating dtype; use iinfo for integers")
     if kind.is_complex:
-        kind = dtypes.float32 if kind is dtypes.complex64 else dtypes.float64
+        kind = dtypes.part_of(kind)
     if kind is dtypes.bfloat16:
         import ml_dtypes
 

@@ -28,6 +28,7 @@ from tessella.errors import (
     ShapeError,
 )
 from tessella.primitives.base import Spec, normalise_axes
+from tessella.primitives.control import Cond, ScanLoop, While
 from tessella.primitives.graph import Graph, Value, describe
 from tessella.primitives.movement import move_axis
 from tessella.sizes import Size
@@ -40,7 +41,7 @@ from tessella.tracebacks import users_frames
 from tessella.tracing.trace import user_line
 from tessella.transforms import trees
 from tessella.transforms.closed import LoopTrace, closed
-from tessella.transforms.control_rules import CondRules, ScanRules, WhileRules, run
+from tessella.transforms.control_graphs import TRANSFORMATIONS
 from tessella.transforms.recording import InnerTrace, record
 
 _mode = autodiff.mode
@@ -201,8 +202,8 @@ def _while(name: str, condition: Callable[..., Any], body: Callable[..., Any], s
         ],
         carry.specs,
     )
-    primitive = WhileRules(graphs[0], graphs[1], len(carry.tensors), name)
-    return carry.whole(run(primitive, [*carry.tensors, *captured]))
+    primitive = While(graphs[0], graphs[1], len(carry.tensors), TRANSFORMATIONS, name)
+    return carry.whole(primitive.evaluate([*carry.tensors, *captured]))
 
 
 def _scan(
@@ -238,8 +239,10 @@ def _scan(
         inputs.insert(len(specs), trace.turn._value.value)
         graph = Graph(inputs, graph.nodes, graph.outputs, graph.constants)
         sequences_.append(arange(count, dtype=dtypes.uint32))
-    primitive = ScanRules(graph, count, len(carry.tensors), len(sequences_), reverse)
-    found = run(primitive, [*carry.tensors, *sequences_, *recorded.captured])
+    primitive = ScanLoop(
+        graph, count, len(carry.tensors), len(sequences_), TRANSFORMATIONS, reverse
+    )
+    found = primitive.evaluate([*carry.tensors, *sequences_, *recorded.captured])
     last, stacked = found[: len(carry.tensors)], iter(found[len(carry.tensors) :])
     leaves, shape = structure
     ys = trees.unflatten(shape, [None if leaf is None else next(stacked) for leaf in leaves])
@@ -460,7 +463,8 @@ def _branches(
                 f"{user_line()}: {name}: the branches give different results: {', '.join(told)}; they must agree in "
                 "structure, shapes and dtypes"
             )
-    results = iter(run(CondRules(tuple(graphs)), [index, *given.tensors, *captured]))
+    primitive = Cond(tuple(graphs), TRANSFORMATIONS)
+    results = iter(primitive.evaluate([index, *given.tensors, *captured]))
     structure, nothing = shapes[0]
     return trees.unflatten(structure, [None if none else next(results) for none in nothing])
 

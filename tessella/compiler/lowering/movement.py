@@ -46,9 +46,8 @@ from tessella.scalar.function import cast_function
 def copy(layout: Layout) -> Recipe:
     """Copy an array into row-major order; a complex number is two others."""
     if layout.dtype.is_complex:
-        real = dtypes.float32 if layout.dtype is dtypes.complex64 else dtypes.float64
         parts = tuple([2 * stride for stride in layout.strides])
-        pairs = layout_of((*layout.shape, 2), (*parts, 1), real)
+        pairs = layout_of((*layout.shape, 2), (*parts, 1), dtypes.part_of(layout.dtype))
         return copy(pairs)._replace(shown=contiguous_layout(layout.shape, layout.dtype))
     identity = Elementwise(cast_function(layout.dtype))
     return elementwise.lower(identity, [layout], Spec(layout.shape, layout.dtype))
