@@ -11,7 +11,8 @@ from rich.text import Text
 from tessella.compiler.recipe import Role
 from tessella.compiler.texts import roles_of
 from tessella.devices.registry import host
-from tessella.loops.nest import Kernel, Loop, Statement, Store, source
+from tessella.loops.nest import Kernel, Loop, Statement, Store
+from tessella.loops.printer import source
 from tessella.scalar.expression import Expression, postorder
 from tessella.transforms.jit import Jitted
 

@@ -7,7 +7,8 @@ from typing import Any
 from tessella.compiler.program import Program
 from tessella.compiler.recipe import Role
 from tessella.compiler.steps import HostStep, Step
-from tessella.loops.nest import Kernel, source
+from tessella.loops.nest import Kernel
+from tessella.loops.printer import source
 
 
 def sources(program: Program, kind: str) -> str:

@@ -146,6 +146,7 @@ LOAD = Operator(
     result=_pointer_dtype,
     promotes=False,
     folds=False,
+    text=lambda texts, pointer: f"{pointer.name}[{texts[0]}]",
 )
 MASKED_LOAD = Operator(
     "masked_load",
@@ -154,6 +155,7 @@ MASKED_LOAD = Operator(
     result=_pointer_dtype,
     promotes=False,
     folds=False,
+    text=lambda texts, pointer: f"({pointer.name}[{texts[0]}] if {texts[1]} else {texts[2]})",
 )
 
 
@@ -171,45 +173,3 @@ def load(
     if not isinstance(other, Expression):
         other = constant(other, pointer.dtype)
     return apply(MASKED_LOAD, (index, mask, other), static=pointer)
-
-
-def source(kernel: Kernel) -> str:
-    """The loop nest as text people read.
-
-    >>> i, n = index_variable("i"), index_variable("n")
-    >>> x, y = Pointer("x", dtypes.float32), Pointer("y", dtypes.float32, written=True)
-    >>> body = Loop(i, n, (Store(y, i, load(x, i) * 2),), parallel=True, lanes=16)
-    >>> print(source(Kernel("double", (x, y), (n,), (body,))))
-    kernel double(x: float32, y: float32, n)
-      for i in n [parallel, 16 lanes]
-        y[i] = load(i, x) * 2.0
-    """
-    pointers = [f"{p.name}: {p.dtype.name}" for p in kernel.pointers if p.local is None]
-    sizes = [str(size) for size in kernel.sizes]
-    lines = [f"kernel {kernel.name}({', '.join(pointers + sizes)})"]
-    lines += [
-        f"  local {p.name}[{p.local}]: {p.dtype.name}"
-        for p in kernel.pointers
-        if p.local is not None
-    ]
-    for statement in kernel.body:
-        lines += _lines(statement, 1)
-    return "\n".join(lines)
-
-
-def _lines(statement: Statement, depth: int) -> list[str]:
-    indent = "  " * depth
-    if isinstance(statement, Store):
-        mask = "" if statement.mask is None else f" where {statement.mask}"
-        return [f"{indent}{statement.pointer.name}[{statement.index}] = {statement.value}{mask}"]
-    if isinstance(statement, Fetch):
-        return [f"{indent}fetch {statement.pointer.name}[{statement.index}]"]
-    notes = ["parallel"] if statement.parallel else []
-    notes += [f"{statement.lanes} lanes"] if statement.lanes > 1 else []
-    extent = "its share" if statement.extent is None else statement.extent
-    head = f"{indent}for {statement.variable} in {extent}"
-    lines = [head + (f" [{', '.join(notes)}]" if notes else "")]
-    lines += [f"{indent}  carry {c.variable} = {c.start}" for c in statement.carried]
-    for inner in statement.body:
-        lines += _lines(inner, depth + 1)
-    return lines + [f"{indent}  {c.variable} <- {c.next}" for c in statement.carried]

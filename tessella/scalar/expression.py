@@ -49,11 +49,12 @@ class Operator:
         promotes: whether operands are first brought to one dtype.
         folds: whether it can be computed now when its operands are constants.
         compares: whether Python numbers need not fit the integers that they meet.
+        text: how it is written, from the texts of its operands and the static parameter, if not as a call.
     """
 
     __slots__ = (
         "arity", "compares", "documentation", "evaluate", "expand", "folds", "name", "partials", "promotes",
-        "result", "simplify", "tangent",
+        "result", "simplify", "tangent", "text",
     )  # fmt: skip
 
     def __init__(
@@ -71,6 +72,7 @@ class Operator:
         folds: bool = True,
         compares: bool = False,
         documentation: str = "",
+        text: Callable[[Sequence[str], Any], str] | None = None,
     ) -> None:
         if (
             not isinstance(name, str)
@@ -92,6 +94,7 @@ class Operator:
         self.folds = folds
         self.compares = compares
         self.documentation = documentation
+        self.text = text
         OPERATORS[name] = self
 
     def __repr__(self) -> str:
@@ -563,6 +566,8 @@ _INFIX = {
     "divide": ("/", 5),
     "floor_divide": ("//", 5),
     "remainder": ("%", 5),
+    "quotient": ("//", 5),
+    "modulo": ("%", 5),
     "add": ("+", 4),
     "subtract": ("-", 4),
     "left_shift": ("<<", 3),
@@ -618,6 +623,8 @@ def _write(node: Expression, texts: dict[Expression, tuple[str, int]]) -> tuple[
     if name == "negative":
         return "-" + part(0, _UNARY), _ATOM
     arguments = [texts[argument][0] for argument in node.arguments]
+    if node.operator.text is not None:
+        return node.operator.text(arguments, node.static), _ATOM
     if node.static is not None:
         arguments.append(getattr(node.static, "name", str(node.static)))
     return f"{name}({', '.join(arguments)})", _ATOM

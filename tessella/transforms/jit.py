@@ -553,7 +553,7 @@ class Jitted(Generic[P, R]):
         >>> print(f.source("loops", ts.ones(20)))
         kernel fused_relu_add(x0: float32, y0: float32, n0)
           for j in n0 [parallel, 16 lanes]
-            y0[j] = relu(load(j, x0)) + 1.0
+            y0[j] = relu(x0[j]) + 1.0
         """
         from tessella.compiler.texts import sources
 
