@@ -34,6 +34,10 @@ class _OfTensors(Transformations):
             return _inlined(primitive, tensors)
         return list(apply(primitive, tensors))
 
+    def remembers(self, tensors: Sequence[Tensor]) -> bool:
+        is_on_tape = any(x._node is not None for x in tensors)
+        return is_on_tape and _mode.trace is not None and autodiff.is_enabled()
+
     def jvp(self, function: Any, inputs: Any, tangents: Any) -> Any:
         return push_forward(function, inputs, tangents)
 
@@ -55,7 +59,7 @@ def _inlined(primitive: Control, tensors: Sequence[Tensor]) -> list[Tensor]:
     graphs, read = inlined(primitive.name, list(primitive.graphs.values()))
     tensors = [binding(x) for x in tensors]
     values = _mode.trace.record(primitive.with_graphs(graphs), [*tensors, *read])
-    if autodiff.is_enabled() and any(x._node is not None for x in tensors):
+    if TRANSFORMATIONS.remembers(tensors):
         return list(recorded(primitive, tensors, values))
     return [new_handle(value, None, 0) for value in values]
 

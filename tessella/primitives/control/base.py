@@ -31,6 +31,10 @@ class Transformations(abc.ABC):
         """The results of a primitive of control, recorded if there is somebody who records."""
 
     @abc.abstractmethod
+    def remembers(self, tensors: Sequence[Any]) -> bool:
+        """Whether what is recorded of tensors is remembered for gradients."""
+
+    @abc.abstractmethod
     def again(self, graph: Graph) -> Function:
         """A graph as a function of its inputs."""
 

@@ -20,7 +20,7 @@ from tessella.primitives.control.base import (
     specs_of,
     spread,
 )
-from tessella.primitives.graph import Graph
+from tessella.primitives.graph import Graph, Value
 from tessella.primitives.movement import Concatenate, batch_front, reshape
 
 
@@ -31,6 +31,9 @@ class ScanLoop(Control):
     The first `carried` operands are carried from place to place, the next `sliced` ones are sequences along
     their first axis, the others are the same for all places. The results are what was carried at last, then what
     was given at each place, stacked.
+
+    Args:
+        keeps: whether the last results are what was carried into each place; gradients need it.
     """
 
     body: Graph
@@ -39,6 +42,7 @@ class ScanLoop(Control):
     sliced: int
     by: Transformations = field(repr=False)
     reverse: bool = False
+    keeps: bool = field(default=False, repr=False)
 
     @property
     def name(self) -> str:
@@ -50,6 +54,18 @@ class ScanLoop(Control):
 
     def with_graphs(self, graphs: Sequence[Graph]) -> ScanLoop:
         return replace(self, body=graphs[0])
+
+    def with_results(self, results: Sequence[Value], keeps: bool = False) -> ScanLoop:
+        """The same, that gives other values of its body than it did; first what is carried, as before."""
+        body = Graph(self.body.inputs, self.body.nodes, results, self.body.constants)
+        return replace(self, body=body, keeps=keeps)
+
+    def evaluate(self, tensors: Sequence[Any]) -> list[Any]:
+        n, outputs = self.carried, self.body.outputs
+        if self.keeps or not n or not self.by.remembers(tensors):
+            return self.by.run(self, tensors)
+        keeping = self.with_results([*outputs, *self.body.inputs[:n]], keeps=True)
+        return self.by.run(keeping, tensors)[: len(outputs)]
 
     def parts(self, operands: Sequence[Any]) -> list[list[Any]]:
         """What is carried, the sequences, and what is the same for all places."""
@@ -98,23 +114,24 @@ class ScanLoop(Control):
         """A loop of a function of what is carried, the places of sequences, and what is the same for all."""
         graph = self.by.graph("scan", body, [*carry, *map(_first, sequences), *same])
         loop = ScanLoop(graph, self.length, len(carry), len(sequences), self.by, reverse)
-        return self.by.run(loop, [*carry, *sequences, *same])
-
-    def _carries(self, inputs: Sequence[Any]) -> list[Any]:
-        """What is carried into each place, stacked."""
-        n, body = self.carried, self.body
-        outputs = [*body.outputs[:n], *body.inputs[:n]]
-        graph = Graph(body.inputs, body.nodes, outputs, body.constants)
-        return self.by.run(replace(self, body=graph), inputs)[n:]
+        return loop.evaluate([*carry, *sequences, *same])
 
     def vjp(self, cotangents: Any, inputs: Any, outputs: Any) -> Any:
-        """A loop from the last place to the first: the body again, and its way back.
+        """A loop from the last place to the first: the body again, on what was carried into it, and its way back."""
+        count = len(outputs) - self.carried if self.keeps else len(outputs)
+        before = outputs[count:]
+        if any(ct is not None for ct in cotangents[count:]):
+            return self._gradients(before, cotangents, inputs, outputs)
+        plain = self.with_results(self.body.outputs[:count])
+        return plain._gradients(before, cotangents[:count], inputs, outputs[:count])
 
-        The gradients of what is the same for all places add up in what the loop carries.
+    def _gradients(self, before: Any, cotangents: Any, inputs: Any, outputs: Any) -> list[Any]:
+        """The gradients of the inputs, given what was carried into each place.
+
+        Those of what is the same for all places add up in what the loop carries.
         """
         n, m = self.carried, self.sliced
         _, sequences, same = self.parts(inputs)
-        before = self._carries(inputs)
         last = self.by.gradients_of(cotangents[:n], outputs[:n])
         stacked = self.by.gradients_of(cotangents[n:], outputs[n:])
         kept = floats(same)
