@@ -14,6 +14,7 @@ from tessella.dtypes import DType
 from tessella.primitives import graph as graphs
 from tessella.primitives.base import Primitive, broadcast_shapes, same_shape
 from tessella.primitives.contraction import Contraction
+from tessella.primitives.control import ScanLoop
 from tessella.primitives.elementwise import Elementwise, elementwise
 from tessella.primitives.generate import Full
 from tessella.primitives.graph import Graph, Node, Value, rewrite
@@ -59,13 +60,24 @@ def remove_dead_code(graph: Graph) -> Graph:
         live = node.primitive.has_effect or isinstance(node.primitive, InRange)
         if live or any(value in needed for value in node.outputs):
             needed.update(node.inputs)
-            kept.append(node)
+            kept.append(_needed_of(node, needed))
         elif isinstance(node.primitive, (Gather, Scatter)):
             for check in _checks_of(node):
                 needed.update(check.inputs)
                 kept.append(check)
     constants = {value: data for value, data in graph.constants.items() if value in needed}
     return Graph(graph.inputs, kept[::-1], graph.outputs, constants)
+
+
+def _needed_of(node: Node, needed: set[Value]) -> Node:
+    """A loop without the results of its places that nobody needs; any other node as it is."""
+    loop = node.primitive
+    if not isinstance(loop, ScanLoop) or all(value in needed for value in node.outputs):
+        return node
+    given = zip(loop.body.outputs, node.outputs, strict=True)
+    pairs = [pair for i, pair in enumerate(given) if i < loop.carried or pair[1] in needed]
+    fewer = loop.with_results([inner for inner, _ in pairs])
+    return Node(fewer, node.inputs, [outer for _, outer in pairs], node.where, node.note)
 
 
 def _checks_of(node: Node) -> list[Node]:

@@ -33,42 +33,12 @@ from tessella.primitives.scan import (
 from tessella.primitives.softmax import LogSoftmax, LogSoftmaxGradient, Softmax, SoftmaxGradient
 from tessella.primitives.window import Fold, Window
 
-ALL = (
-    Elementwise,
-    Reduce,
-    FunctionReduce,
-    Reshape,
-    Permute,
-    Expand,
-    Slice,
-    Pad,
-    Concatenate,
-    UpdateSlice,
-    Window,
-    Fold,
-    Barrier,
-    Contraction,
-    Gather,
-    InRange,
-    Scatter,
-    DynamicSlice,
-    DynamicUpdateSlice,
-    CumulativeSum,
-    CumulativeProduct,
-    CumulativeMaximum,
-    CumulativeMinimum,
-    RandomBits,
-    Iota,
-    ArgSort,
-    NumPyCall,
-    Dropout,
-    Softmax,
-    LogSoftmax,
-    SoftmaxGradient,
-    LogSoftmaxGradient,
-    Attention,
-    AttentionGradient,
-    Collective,
+ALL = tuple(
+    kind
+    for kind in [*vars().values()]
+    if isinstance(kind, type)
+    and issubclass(kind, Primitive)
+    and kind.reference is not Primitive.reference
 )
 
 __all__ = [

@@ -48,7 +48,7 @@ def monoid_of(function: ScalarFunction) -> Monoid:
         start=lambda dtype: (0, False),
         lift=lambda x, position: (x, constant(True)),
         combine=combine,
-        reference=reference,
+        meaning=reference,
         needs_elements=True,
     )
 

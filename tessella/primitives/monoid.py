@@ -7,6 +7,7 @@ too: its partial result is a pair.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -21,6 +22,7 @@ from tessella.scalar.expression import Expression, Number, constant
 Parts = tuple[Expression, ...]
 
 
+@dataclass(frozen=True, eq=False, repr=False)
 class Monoid:
     """An associative operation with a neutral element, in scalar expressions.
 
@@ -31,37 +33,23 @@ class Monoid:
         start: the neutral element, for the input's dtype.
         lift: an element and its position, as a partial result.
         combine: two partial results as one (the second comes later in the input).
-        reference: the same in NumPy: a function of two numbers, or one of the array and the axes.
+        meaning: the same in NumPy: a function of two numbers, or one of the array and the axes.
         slope: the derivative of the result by each element, from what reduces (it has `total`, the sum over what is
             reduced, and `restored`, a result beside every element), the elements, and the result if it is known;
             None if that is 1 everywhere.
         needs_elements: whether nothing can be told of none of them, as it is a choice among them, by their order.
     """
 
-    def __init__(
-        self,
-        name: str,
-        *,
-        result: Callable[[DType], DType],
-        accumulator: Callable[[DType], tuple[DType, ...]],
-        start: Callable[[DType], tuple[Number, ...]],
-        combine: Callable[[Parts, Parts], Parts],
-        reference: np.ufunc | Callable[[NumPyArray, tuple[int, ...]], NumPyArray],
-        lift: Callable[[Expression, Expression], Parts] = lambda x, position: (x,),
-        output: int = 0,
-        slope: Callable[[Any, Any, Any], Any] | None = None,
-        needs_elements: bool = False,
-    ) -> None:
-        self.name = name
-        self.result = result
-        self.accumulator = accumulator
-        self.start = start
-        self.lift = lift
-        self.combine = combine
-        self.meaning = reference
-        self.output = output
-        self.slope = slope
-        self.needs_elements = needs_elements
+    name: str
+    result: Callable[[DType], DType]
+    accumulator: Callable[[DType], tuple[DType, ...]]
+    start: Callable[[DType], tuple[Number, ...]]
+    combine: Callable[[Parts, Parts], Parts]
+    meaning: np.ufunc | Callable[[NumPyArray, tuple[int, ...]], NumPyArray]
+    lift: Callable[[Expression, Expression], Parts] = lambda x, position: (x,)
+    output: int = 0
+    slope: Callable[[Any, Any, Any], Any] | None = None
+    needs_elements: bool = False
 
     def reference(self, x: NumPyArray, axes: tuple[int, ...]) -> NumPyArray:
         """The meaning, in NumPy; sums and products of floats in float64, as the oracle is to be exact."""
@@ -122,7 +110,7 @@ SUM = Monoid(
     accumulator=lambda dtype: _wide(_sum_dtype(dtype)),
     start=lambda dtype: (0,),
     combine=lambda a, b: (a[0] + b[0],),
-    reference=np.add,
+    meaning=np.add,
 )
 
 
@@ -132,7 +120,7 @@ WIDE_SUM = Monoid(  # of half precision, in float32: for what goes on with the s
     accumulator=lambda dtype: _wide(_sum_dtype(dtype)),
     start=lambda dtype: (0,),
     combine=lambda a, b: (a[0] + b[0],),
-    reference=np.add,
+    meaning=np.add,
 )
 
 
@@ -142,7 +130,7 @@ PRODUCT = Monoid(
     accumulator=lambda dtype: _wide(_sum_dtype(dtype)),
     start=lambda dtype: (1,),
     combine=lambda a, b: (a[0] * b[0],),
-    reference=np.multiply,
+    meaning=np.multiply,
     slope=lambda of, x, y: of.product_of_others(x),
 )
 
@@ -153,7 +141,7 @@ MAXIMUM = Monoid(
     accumulator=_wide,
     start=lambda dtype: (lowest(dtype),),
     combine=lambda a, b: (operators.maximum(b[0], a[0]),),  # the new one is tested for NaN
-    reference=np.maximum,
+    meaning=np.maximum,
     slope=_shares,
     needs_elements=True,
 )
@@ -165,7 +153,7 @@ MINIMUM = Monoid(
     accumulator=_wide,
     start=lambda dtype: (_highest(dtype),),
     combine=lambda a, b: (operators.minimum(b[0], a[0]),),
-    reference=np.minimum,
+    meaning=np.minimum,
     slope=_shares,
     needs_elements=True,
 )
@@ -187,7 +175,7 @@ ANY = Monoid(
     start=lambda dtype: (0,),
     lift=_truth,
     combine=lambda a, b: (a[0] | b[0],),
-    reference=lambda x, axes: np.any(x, axis=axes),
+    meaning=lambda x, axes: np.any(x, axis=axes),
 )
 
 
@@ -198,7 +186,7 @@ ALL = Monoid(
     start=lambda dtype: (1,),
     lift=_truth,
     combine=lambda a, b: (a[0] & b[0],),
-    reference=lambda x, axes: np.all(x, axis=axes),
+    meaning=lambda x, axes: np.all(x, axis=axes),
 )
 
 
@@ -223,7 +211,7 @@ def _argument(name: str, start: Any, beyond: Any, reference: Any) -> Monoid:
         start=lambda dtype: (start(dtype), _LATEST),
         lift=lambda x, position: (x, position),
         combine=lambda a, b: _better(a, b, beyond),
-        reference=lambda x, axes: reference(x, axis=axes[0]),
+        meaning=lambda x, axes: reference(x, axis=axes[0]),
         output=1,
         needs_elements=True,
     )

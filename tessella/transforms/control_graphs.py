@@ -13,38 +13,32 @@ from tessella.tracing.trace import binding
 from tessella.transforms.batching import vmap
 from tessella.transforms.closed import again, graph_of, inlined
 from tessella.transforms.custom_rules import CustomCall
-from tessella.transforms.forward_mode import jvp as push_forward
-from tessella.transforms.reverse_mode import vjp as pull_back
+from tessella.transforms.forward_mode import jvp
+from tessella.transforms.reverse_mode import vjp
 
 _mode = autodiff.mode
 
 
-class _OfTensors(Transformations):
-    """The transformations of functions of tensors."""
-
-    again = staticmethod(again)
-    graph = staticmethod(graph_of)
-    vjp = staticmethod(pull_back)
-
-    def run(self, primitive: Control, tensors: Sequence[Tensor]) -> list[Tensor]:
-        trace = _mode.trace
-        if trace is None:
-            return primitive.step_by_step(tensors)
-        if getattr(trace, "inlines", True) and any(map(_calls_rules, primitive.graphs.values())):
-            return _inlined(primitive, tensors)
-        return list(apply(primitive, tensors))
-
-    def jvp(self, function: Any, inputs: Any, tangents: Any) -> Any:
-        return push_forward(function, inputs, tangents)
-
-    def zeros(self, spec: Any) -> Tensor:
-        return filled(0, tuple(spec.shape), spec.dtype)
-
-    def batched(self, graph: Graph, axes: Any, size: int, axis_name: str | None) -> Any:
-        return vmap(again(graph), tuple(axes), axis_size=size, axis_name=axis_name)
+def _run(primitive: Control, tensors: Sequence[Tensor]) -> list[Tensor]:
+    """A primitive of control on tensors: recorded, or done by Python."""
+    trace = _mode.trace
+    if trace is None:
+        return primitive.step_by_step(tensors)
+    if getattr(trace, "inlines", True) and any(map(_calls_rules, primitive.graphs.values())):
+        return _inlined(primitive, tensors)
+    return list(apply(primitive, tensors))
 
 
-TRANSFORMATIONS = _OfTensors()
+def _remembers(tensors: Sequence[Tensor]) -> bool:
+    is_on_tape = any(x._node is not None for x in tensors)
+    return is_on_tape and _mode.trace is not None and autodiff.is_enabled()
+
+
+def _zeros(spec: Any) -> Tensor:
+    return filled(0, tuple(spec.shape), spec.dtype)
+
+
+TRANSFORMATIONS = Transformations(_run, _remembers, again, graph_of, _zeros, vjp, jvp, vmap)
 
 
 def _inlined(primitive: Control, tensors: Sequence[Tensor]) -> list[Tensor]:
@@ -55,7 +49,7 @@ def _inlined(primitive: Control, tensors: Sequence[Tensor]) -> list[Tensor]:
     graphs, read = inlined(primitive.name, list(primitive.graphs.values()))
     tensors = [binding(x) for x in tensors]
     values = _mode.trace.record(primitive.with_graphs(graphs), [*tensors, *read])
-    if autodiff.is_enabled() and any(x._node is not None for x in tensors):
+    if _remembers(tensors):
         return list(recorded(primitive, tensors, values))
     return [new_handle(value, None, 0) for value in values]
 

@@ -15,7 +15,7 @@ SQUARES = Monoid(
     start=lambda dtype: (0,),
     lift=lambda x, position: (x * x,),
     combine=lambda a, b: (a[0] + b[0],),
-    reference=lambda x, axes: np.sum(x * x, axis=axes),
+    meaning=lambda x, axes: np.sum(x * x, axis=axes),
     slope=lambda of, x, y: 2.0 * x,
 )
 

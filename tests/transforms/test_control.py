@@ -6,6 +6,7 @@ import pytest
 
 import tessella as ts
 from tessella import errors
+from tessella.primitives.control import ScanLoop
 
 
 def same(function, *arguments, tolerance=1e-5):
@@ -553,3 +554,50 @@ def test_errors_inside_such_functions_stay_what_they_are():
     with pytest.raises(TypeError, match="has no len") as caught:
         ts.scan(lambda carry, x: (carry + len(3), x), ts.asarray(0.0), ts.ones(3))
     assert not isinstance(caught.value, errors.TessellaError)
+
+
+# --- what is computed once ----------------------------------------------------------------------------
+
+
+def recurrent(w, xs):
+    def turn(h, x):
+        h = ts.tanh(h * w + x)
+        return h, (h * h, ts.exp(h))
+
+    last, (squares, _) = ts.scan(turn, ts.zeros(3, dtype=ts.float64), xs)
+    return squares.sum() + last[0]
+
+
+def loops_of(graph):
+    return [node.primitive for node in graph.nodes if isinstance(node.primitive, ScanLoop)]
+
+
+def test_the_forward_pass_of_a_loop_keeps_what_its_gradient_needs():
+    w = ts.asarray([0.5, -1.0, 2.0], dtype=ts.float64)
+    xs = ts.asarray(np.linspace(-1, 1, 12).reshape(4, 3))
+    step = ts.jit(ts.grad(recurrent, argnums=(0, 1)))
+    forward, backward = loops_of(step.graph(w, xs))  # not a third one, for what is carried
+    assert forward.reverse != backward.reverse
+    assert len(forward.body.outputs) == 2  # h, and what h was before; nobody asks for the others
+    for found, right in zip(step(w, xs), ts.grad(recurrent, argnums=(0, 1))(w, xs), strict=True):
+        np.testing.assert_allclose(found.numpy(), right.numpy())
+    second = lambda w: (ts.grad(recurrent)(w, xs) ** 2).sum()  # noqa: E731
+    for nested in (second, lambda w: ts.vmap(second)(ts.stack([w, w + 0.1]))[0]):
+        right = ts.grad(second)(w).numpy()
+        np.testing.assert_allclose(ts.jit(ts.grad(nested))(w).numpy(), right)
+        np.testing.assert_allclose(
+            ts.jit(lambda w, f=nested: ts.jvp(f, (w,), (w,))[1])(w).numpy(), right @ w.numpy()
+        )
+
+
+def test_a_loop_does_not_give_what_nobody_asks_for():
+    w = ts.asarray([0.5, -1.0, 2.0], dtype=ts.float64)
+    xs = ts.asarray(np.linspace(-1, 1, 12).reshape(4, 3))
+
+    def in_vain(w):  # a gradient could be asked for, and is not
+        return recurrent(w.requires_grad_(), xs).detach()
+
+    compiled = ts.jit(in_vain)
+    (loop,) = loops_of(compiled.graph(w))
+    assert len(loop.body.outputs) == 2  # h and its square
+    np.testing.assert_allclose(compiled(w).item(), recurrent(w, xs).item())

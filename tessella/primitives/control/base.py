@@ -6,9 +6,9 @@ graphs; transformations stand above, so who makes a primitive of control hands t
 
 from __future__ import annotations
 
-import abc
 import functools
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
@@ -23,36 +23,33 @@ from tessella.primitives.movement import expand, move_axis
 Function = Callable[..., Any]  # of tensors; gives a list of them
 
 
-class Transformations(abc.ABC):
-    """What the rules ask of those who know tensors: to run and to record, to differentiate and to batch functions."""
+@dataclass(frozen=True, eq=False)
+class Transformations:
+    """What the rules ask of those who know tensors: to run and to record, to differentiate and to batch functions.
 
-    @abc.abstractmethod
-    def run(self, primitive: Control, tensors: Sequence[Any]) -> list[Any]:
-        """The results of a primitive of control, recorded if there is somebody who records."""
+    Args:
+        run: a primitive of control on tensors, recorded if there is somebody who records.
+        remembers: whether what is recorded of some tensors is remembered for gradients.
+        again: a graph as a function.
+        graph: a function as a graph, given a name, and what has the shapes and dtypes of its arguments.
+        zeros: a tensor of the shape and dtype of something.
+        vjp: the outputs of a function of some inputs, and its pullback.
+        jvp: the outputs of a function, and their tangents, given a tuple of inputs and one of theirs.
+        vmap: a function of many examples, given the axes along which they lie, `axis_size` and `axis_name`.
+    """
 
-    @abc.abstractmethod
-    def again(self, graph: Graph) -> Function:
-        """A graph as a function of its inputs."""
+    run: Callable[[Control, Sequence[Any]], list[Any]]
+    remembers: Callable[[Sequence[Any]], bool]
+    again: Callable[[Graph], Function]
+    graph: Callable[[str, Function, Sequence[Any]], Graph]
+    zeros: Callable[[Any], Any]
+    vjp: Callable[..., tuple[Any, Function]]
+    jvp: Callable[..., tuple[Any, Any]]
+    vmap: Callable[..., Function]
 
-    @abc.abstractmethod
-    def graph(self, name: str, function: Function, like: Sequence[Any]) -> Graph:
-        """A function as a graph; `like` has the shapes and dtypes of its arguments."""
-
-    @abc.abstractmethod
-    def zeros(self, spec: Any) -> Any:
-        """A tensor of zeros."""
-
-    @abc.abstractmethod
-    def vjp(self, function: Function, *inputs: Any) -> tuple[Any, Function]:
-        """The outputs of a function, and its pullback."""
-
-    @abc.abstractmethod
-    def jvp(self, function: Function, inputs: Any, tangents: Any) -> tuple[Any, Any]:
-        """The outputs of a function and their tangents."""
-
-    @abc.abstractmethod
     def batched(self, graph: Graph, axes: Any, size: int, axis_name: str | None) -> Function:
         """A graph as a function of many examples, which lie along some axes of its inputs, or None."""
+        return self.vmap(self.again(graph), tuple(axes), axis_size=size, axis_name=axis_name)
 
     def pulled(self, graph: Graph) -> Function:
         """A graph's pullback as a function of (its inputs, the gradients of its float outputs)."""

@@ -10,18 +10,8 @@ from tessella import dtypes
 from tessella.errors import DTypeError
 from tessella.primitives.base import NumPyArray, Spec
 from tessella.primitives.collective import Collective, Operation
-from tessella.primitives.control.base import (
-    Control,
-    Transformations,
-    floats,
-    in_front,
-    interpret,
-    masked,
-    of_active,
-    require_fit,
-    specs_of,
-    spread,
-)
+from tessella.primitives.control import base
+from tessella.primitives.control.base import Control, Transformations
 from tessella.primitives.elementwise import chosen
 from tessella.primitives.graph import Graph
 from tessella.primitives.movement import move_axis
@@ -54,15 +44,15 @@ class Cond(Control):
             raise DTypeError(
                 f"cond: the index is {index.dtype.name} {tuple(index.shape)}; expected one integer"
             )
-        require_fit("cond", self.branches[0], operands)
-        return specs_of(self.branches[0])
+        base.require_fit("cond", self.branches[0], operands)
+        return base.specs_of(self.branches[0])
 
     def _branch(self, number: int) -> Graph:
         return self.branches[min(max(number, 0), len(self.branches) - 1)]
 
     def reference(self, *inputs: NumPyArray) -> tuple[NumPyArray, ...]:
         index, *operands = inputs
-        return tuple(interpret(self._branch(int(index)), operands))
+        return tuple(base.interpret(self._branch(int(index)), operands))
 
     def step_by_step(self, tensors: Sequence[Any]) -> list[Any]:
         index, *operands = tensors
@@ -82,7 +72,7 @@ class Cond(Control):
             found = self._gradients_for_all(pulled, index, operands, cts)
         else:
             found = self._choose(index, pulled, [*operands, *cts])
-        return [None, *spread(found, floats(operands), len(operands))]
+        return [None, *base.spread(found, base.floats(operands), len(operands))]
 
     def _gradients_for_all(
         self, pulled: Sequence[Any], index: Any, operands: list[Any], cts: list[Any]
@@ -93,7 +83,7 @@ class Cond(Control):
         none does.
         """
         index = index.clip(0, len(self.branches) - 1)
-        like = [Spec(operands[i].shape, operands[i].dtype) for i in floats(operands)]
+        like = [Spec(operands[i].shape, operands[i].dtype) for i in base.floats(operands)]
 
         def nothing(*own: Any) -> list[Any]:
             return [self.by.zeros(spec) for spec in like]
@@ -114,11 +104,11 @@ class Cond(Control):
         given = [*operands, *self.by.tangents_of(operands, tangents[1:])]
         found = self._choose(index, [self.by.pushed(graph) for graph in self.branches], given)
         count = len(self.branches[0].outputs)
-        return spread(found[count:], floats(self.branches[0].outputs), count)
+        return base.spread(found[count:], base.floats(self.branches[0].outputs), count)
 
     def batch_over(self, inputs: Any, axes: Any, size: int, axis_name: str | None) -> Any:
         (index, *operands), (index_axis, *operand_axes) = inputs, axes
-        front = in_front(operands, operand_axes)
+        front = base.in_front(operands, operand_axes)
         places = tuple([None if axis is None else 0 for axis in operand_axes])
         batched = [self.by.batched(graph, places, size, axis_name) for graph in self.branches]
         zeros = (0,) * len(self.branches[0].outputs)
@@ -130,7 +120,9 @@ class Cond(Control):
             mask = index == number
             taken = self._taken(graph, batched[number], mask, front, places, size)
             found = (
-                [masked(mask, x, y) for x, y in zip(taken, found, strict=True)] if number else taken
+                [base.masked(mask, x, y) for x, y in zip(taken, found, strict=True)]
+                if number
+                else taken
             )
         return found, zeros
 
@@ -140,7 +132,7 @@ class Cond(Control):
         """A branch for the examples that take it; if there are none it is not computed, but zeros are given."""
 
         def some(mask: Any, *own: Any) -> list[Any]:
-            return list(batched(*(own if graph.axis_names else of_active(mask, own, places))))
+            return list(batched(*(own if graph.axis_names else base.of_active(mask, own, places))))
 
         def none(mask: Any, *own: Any) -> list[Any]:
             return [self.by.zeros(Spec((size, *v.shape), v.dtype)) for v in graph.outputs]

@@ -9,18 +9,9 @@ from typing import Any
 import numpy as np
 
 from tessella.primitives.base import NumPyArray, Spec
-from tessella.primitives.control.base import (
-    Control,
-    Transformations,
-    cut,
-    floats,
-    in_front,
-    interpret,
-    require_fit,
-    specs_of,
-    spread,
-)
-from tessella.primitives.graph import Graph
+from tessella.primitives.control import base
+from tessella.primitives.control.base import Control, Transformations
+from tessella.primitives.graph import Graph, Value
 from tessella.primitives.movement import Concatenate, batch_front, reshape
 
 
@@ -31,6 +22,9 @@ class ScanLoop(Control):
     The first `carried` operands are carried from place to place, the next `sliced` ones are sequences along
     their first axis, the others are the same for all places. The results are what was carried at last, then what
     was given at each place, stacked.
+
+    Args:
+        keeps: whether the last results are what was carried into each place; gradients need it.
     """
 
     body: Graph
@@ -39,6 +33,7 @@ class ScanLoop(Control):
     sliced: int
     by: Transformations = field(repr=False)
     reverse: bool = False
+    keeps: bool = field(default=False, repr=False)
 
     @property
     def name(self) -> str:
@@ -51,9 +46,21 @@ class ScanLoop(Control):
     def with_graphs(self, graphs: Sequence[Graph]) -> ScanLoop:
         return replace(self, body=graphs[0])
 
+    def with_results(self, results: Sequence[Value], keeps: bool = False) -> ScanLoop:
+        """The same, that gives other values of its body than it did; first what is carried, as before."""
+        body = Graph(self.body.inputs, self.body.nodes, results, self.body.constants)
+        return replace(self, body=body, keeps=keeps)
+
+    def evaluate(self, tensors: Sequence[Any]) -> list[Any]:
+        n, outputs = self.carried, self.body.outputs
+        if self.keeps or not n or not self.by.remembers(tensors):
+            return self.by.run(self, tensors)
+        keeping = self.with_results([*outputs, *self.body.inputs[:n]], keeps=True)
+        return self.by.run(keeping, tensors)[: len(outputs)]
+
     def parts(self, operands: Sequence[Any]) -> list[list[Any]]:
         """What is carried, the sequences, and what is the same for all places."""
-        return cut(operands, [self.carried, self.sliced])
+        return base.cut(operands, [self.carried, self.sliced])
 
     def places(self) -> range:
         """The places in the order in which they are gone through."""
@@ -61,8 +68,8 @@ class ScanLoop(Control):
 
     def result(self, *inputs: Spec) -> tuple[Spec, ...]:
         carry, sequences, same = self.parts(inputs)
-        require_fit("scan", self.body, [*carry, *map(_first, sequences), *same])
-        specs = specs_of(self.body)
+        base.require_fit("scan", self.body, [*carry, *map(_first, sequences), *same])
+        specs = base.specs_of(self.body)
         stacked = [Spec((self.length, *s.shape), s.dtype) for s in specs[self.carried :]]
         return (*specs[: self.carried], *stacked)
 
@@ -73,7 +80,7 @@ class ScanLoop(Control):
             for v in self.body.outputs[self.carried :]
         ]
         for place in self.places():
-            found = interpret(self.body, [*carry, *[x[place] for x in sequences], *same])
+            found = base.interpret(self.body, [*carry, *[x[place] for x in sequences], *same])
             carry = found[: self.carried]
             for whole, part in zip(stacked, found[self.carried :], strict=True):
                 whole[place] = part
@@ -98,44 +105,45 @@ class ScanLoop(Control):
         """A loop of a function of what is carried, the places of sequences, and what is the same for all."""
         graph = self.by.graph("scan", body, [*carry, *map(_first, sequences), *same])
         loop = ScanLoop(graph, self.length, len(carry), len(sequences), self.by, reverse)
-        return self.by.run(loop, [*carry, *sequences, *same])
-
-    def _carries(self, inputs: Sequence[Any]) -> list[Any]:
-        """What is carried into each place, stacked."""
-        n, body = self.carried, self.body
-        outputs = [*body.outputs[:n], *body.inputs[:n]]
-        graph = Graph(body.inputs, body.nodes, outputs, body.constants)
-        return self.by.run(replace(self, body=graph), inputs)[n:]
+        return loop.evaluate([*carry, *sequences, *same])
 
     def vjp(self, cotangents: Any, inputs: Any, outputs: Any) -> Any:
-        """A loop from the last place to the first: the body again, and its way back.
+        """A loop from the last place to the first: the body again, on what was carried into it, and its way back."""
+        count = len(outputs) - self.carried if self.keeps else len(outputs)
+        before = outputs[count:]
+        if any(ct is not None for ct in cotangents[count:]):
+            return self._gradients(before, cotangents, inputs, outputs)
+        plain = self.with_results(self.body.outputs[:count])
+        return plain._gradients(before, cotangents[:count], inputs, outputs[:count])
 
-        The gradients of what is the same for all places add up in what the loop carries.
+    def _gradients(self, before: Any, cotangents: Any, inputs: Any, outputs: Any) -> list[Any]:
+        """The gradients of the inputs, given what was carried into each place.
+
+        Those of what is the same for all places add up in what the loop carries.
         """
         n, m = self.carried, self.sliced
         _, sequences, same = self.parts(inputs)
-        before = self._carries(inputs)
         last = self.by.gradients_of(cotangents[:n], outputs[:n])
         stacked = self.by.gradients_of(cotangents[n:], outputs[n:])
-        kept = floats(same)
+        kept = base.floats(same)
         totals = [self.by.zeros(same[i]) for i in kept]
         pulled = self.by.pulled(self.body)
-        moved, along = floats(self.body.inputs[:n]), floats(self.body.inputs[n : n + m])
+        moved, along = base.floats(self.body.inputs[:n]), base.floats(self.body.inputs[n : n + m])
         sizes = [len(last), len(totals), n, m, len(stacked)]
 
         def body(*own: Any) -> list[Any]:
-            ct, sums, carry, xs, ys, rest = cut(own, sizes)
+            ct, sums, carry, xs, ys, rest = base.cut(own, sizes)
             found = pulled(*carry, *xs, *rest, *ct, *ys)
-            by_carry, by_x, by_rest = cut(found, [len(moved), len(along)])
+            by_carry, by_x, by_rest = base.cut(found, [len(moved), len(along)])
             return [*by_carry, *[a + b for a, b in zip(sums, by_rest, strict=True)], *by_x]
 
         given = [*before, *sequences, *stacked]
         found = self._loop(body, [*last, *totals], given, same, not self.reverse)
-        by_carry, by_same, by_x = cut(found, [len(last), len(totals)])
+        by_carry, by_same, by_x = base.cut(found, [len(last), len(totals)])
         return [
-            *spread(by_carry, moved, n),
-            *spread(by_x, along, m),
-            *spread(by_same, kept, len(same)),
+            *base.spread(by_carry, moved, n),
+            *base.spread(by_x, along, m),
+            *base.spread(by_same, kept, len(same)),
         ]
 
     def jvp(self, inputs: Any, tangents: Any) -> Any:
@@ -146,21 +154,21 @@ class ScanLoop(Control):
         pushed = self.by.pushed(self.body)
         n, outputs = self.carried, self.body.outputs
         sizes = [n, len(moving), len(sequences), len(along), len(same)]
-        moved = floats(outputs[:n])
+        moved = base.floats(outputs[:n])
 
         def body(*own: Any) -> list[Any]:
-            inner, t_inner, xs, t_xs, rest, t_rest = cut(own, sizes)
+            inner, t_inner, xs, t_xs, rest, t_rest = base.cut(own, sizes)
             found = pushed(*inner, *xs, *rest, *t_inner, *t_xs, *t_rest)
-            after, ys, t_after, t_ys = cut(found, [n, len(outputs) - n, len(moved)])
+            after, ys, t_after, t_ys = base.cut(found, [n, len(outputs) - n, len(moved)])
             return [*after, *t_after, *ys, *t_ys]
 
         found = self._loop(
             body, [*carry, *moving], [*sequences, *along], [*same, *fixed], self.reverse
         )
-        _, t_last, _, t_stacked = cut(found, [n, len(moving), len(outputs) - n])
+        _, t_last, _, t_stacked = base.cut(found, [n, len(moving), len(outputs) - n])
         return [
-            *spread(t_last, moved, n),
-            *spread(t_stacked, floats(outputs[n:]), len(outputs) - n),
+            *base.spread(t_last, moved, n),
+            *base.spread(t_stacked, base.floats(outputs[n:]), len(outputs) - n),
         ]
 
     def batch_over(self, inputs: Any, axes: Any, size: int, axis_name: str | None) -> Any:
@@ -172,8 +180,8 @@ class ScanLoop(Control):
         places = (*(0,) * n, *[None if a is None else 0 for a in (*a_sequences, *a_same)])
         turn = self.by.batched(self.body, places, size, axis_name)
         found = self._loop(
-            lambda *own: list(turn(*own)), carry, in_front(sequences, a_sequences, 1),
-            in_front(same, a_same), self.reverse,
+            lambda *own: list(turn(*own)), carry, base.in_front(sequences, a_sequences, 1),
+            base.in_front(same, a_same), self.reverse,
         )  # fmt: skip
         return found, (*(0,) * n, *(1,) * (len(found) - n))
 

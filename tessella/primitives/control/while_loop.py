@@ -8,19 +8,8 @@ from typing import Any
 
 from tessella.errors import GradientError
 from tessella.primitives.base import NumPyArray, Spec
-from tessella.primitives.control.base import (
-    Control,
-    Transformations,
-    cut,
-    floats,
-    in_front,
-    interpret,
-    masked,
-    of_active,
-    require_fit,
-    specs_of,
-    spread,
-)
+from tessella.primitives.control import base
+from tessella.primitives.control.base import Control, Transformations
 from tessella.primitives.graph import Graph
 from tessella.primitives.movement import batch_front
 
@@ -54,13 +43,13 @@ class While(Control):
         return replace(self, condition=condition, body=body)
 
     def result(self, *inputs: Spec) -> tuple[Spec, ...]:
-        require_fit(self.called, self.body, inputs)
-        return specs_of(self.body)
+        base.require_fit(self.called, self.body, inputs)
+        return base.specs_of(self.body)
 
     def reference(self, *inputs: NumPyArray) -> tuple[NumPyArray, ...]:
         carry, same = list(inputs[: self.carried]), inputs[self.carried :]
-        while bool(interpret(self.condition, [*carry, *same])[0]):
-            carry = interpret(self.body, [*carry, *same])
+        while bool(base.interpret(self.condition, [*carry, *same])[0]):
+            carry = base.interpret(self.body, [*carry, *same])
         return tuple(carry)
 
     def step_by_step(self, tensors: Sequence[Any]) -> list[Any]:
@@ -95,23 +84,23 @@ class While(Control):
         sizes = [n, len(moving), len(same)]
 
         def body(*own: Any) -> list[Any]:
-            inner, along, rest, rest_along = cut(own, sizes)
+            inner, along, rest, rest_along = base.cut(own, sizes)
             found: list[Any] = pushed(*inner, *rest, *along, *rest_along)
             return found
 
         def condition(*own: Any) -> list[Any]:
-            inner, _, rest, _ = cut(own, sizes)
+            inner, _, rest, _ = base.cut(own, sizes)
             found: list[Any] = more(*inner, *rest)
             return found
 
         found = self._loop(condition, body, [*carry, *moving], [*same, *fixed])
-        return spread(found[n:], floats(self.body.outputs), n)
+        return base.spread(found[n:], base.floats(self.body.outputs), n)
 
     def batch_over(self, inputs: Any, axes: Any, size: int, axis_name: str | None) -> Any:
         """All that is carried is different for every example; who is done waits for the others."""
         n = self.carried
         carry = [batch_front(x, axis, size) for x, axis in zip(inputs[:n], axes[:n], strict=True)]
-        same = in_front(inputs[n:], axes[n:])
+        same = base.in_front(inputs[n:], axes[n:])
         places = (*(0,) * n, *[None if axis is None else 0 for axis in axes[n:]])
         more = self.by.batched(self.condition, places, size, axis_name)
         turn = self.by.batched(self.body, places, size, axis_name)
@@ -121,7 +110,7 @@ class While(Control):
 
         def body(*own: Any) -> list[Any]:
             active = more(*own)[0]
-            after = turn(*(own if self.axis_names else of_active(active, own, places)))
-            return [masked(active, x, y) for x, y in zip(after, own[:n], strict=True)]
+            after = turn(*(own if self.axis_names else base.of_active(active, own, places)))
+            return [base.masked(active, x, y) for x, y in zip(after, own[:n], strict=True)]
 
         return self._loop(condition, body, carry, same), (0,) * n
