@@ -21,7 +21,8 @@ from tessella.tensors.numbers import TracedNumber
 from tessella.tensors.tensor import new_handle
 from tessella.tracebacks import calls_users
 from tessella.tracing.guards import Guards, Source, kind_guard, value_guard
-from tessella.tracing.trace import Trace, tracing, user_line
+from tessella.tracing.lines import user_line
+from tessella.tracing.trace import Trace, tracing
 from tessella.transforms.backward import Backward
 from tessella.transforms.given import Containers
 from tessella.transforms.traced_arguments import Arguments, number_array
