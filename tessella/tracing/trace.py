@@ -30,6 +30,7 @@ from tessella.primitives import graph as graphs
 from tessella.primitives.base import Primitive, Shape, is_array_operation
 from tessella.primitives.generate import Full
 from tessella.primitives.graph import Node, Value, Where
+from tessella.sizes import AT_LEAST, Scope
 from tessella.tracing.attributes import has
 from tessella.tracing.following import go_on, pause
 from tessella.tracing.guards import (
@@ -190,6 +191,7 @@ class Trace:
         self.gradients: dict[int, Gradient] = {}
         self.numbers: dict[Any, tuple[Value, Callable[[], Any]]] = {}
         self.guards = Guards()
+        self.scope: Scope | None = None if outer is None else outer.scope  # of symbolic sizes
         self.reader: Reader | None = None  # who follows what the function reads around itself
         self.after: list[Callable[[], None]] = []  # to be done after every call
         self.looked: dict[int, Where] = {}  # numbers among the arguments that were looked at, where
@@ -296,11 +298,10 @@ class Trace:
 
     def record(self, primitive: Primitive, tensors: Sequence[Any]) -> Any:
         """Write down a primitive; gives what stands for its result (or a tuple)."""
-        paused = pause() if is_array_operation(primitive) else None
-        try:
+        if not is_array_operation(primitive):
             return self._record(primitive, tensors)
-        finally:
-            go_on(paused)
+        with ours():
+            return self._record(primitive, tensors)
 
     def _record(self, primitive: Primitive, tensors: Sequence[Any]) -> Any:
         inputs = [self.value_of(tensor) for tensor in tensors]
@@ -485,6 +486,26 @@ def attributed(where: Where | None) -> Restoring[None]:
 def suspended() -> Restoring[None]:
     """Inside the block things are done at once, even in a traced function: state is made this way."""
     return _holding(trace=None)
+
+
+class ours:  # is used as a function
+    """Inside the block code of this package alone runs, in a traced function.
+
+    It is not followed, and asks of symbolic sizes what holds for all of them.
+    """
+
+    __slots__ = ("least", "paused", "scope")
+
+    def __enter__(self) -> None:
+        self.scope = None if _mode.trace is None else _mode.trace.scope
+        if self.scope is not None:
+            self.least, self.scope.least = self.scope.least, AT_LEAST
+        self.paused = pause()
+
+    def __exit__(self, *_: object) -> None:
+        go_on(self.paused)
+        if self.scope is not None:
+            self.scope.least = self.least
 
 
 def at_home(tensor: Any) -> Restoring[None]:

@@ -214,6 +214,7 @@ def _new_trace(lent: Sequence[Source], scope: Scope | None) -> Trace:
     trace = Trace()
     trace.reader = Reader(trace.guards, lent)
     if scope is not None:
+        trace.scope = scope
         scope.line, scope.number = user_line, functools.partial(_number_of, trace)
     return trace
 
