@@ -129,6 +129,10 @@ class Mode(threading.local):
 
     trace: Any = None  # what writes operations down instead of doing them (`tracing/trace.py`)
     where: Any = None  # the line of the user's program they belong to, where that is known
+    pulled: Any = (
+        None  # the node whose gradient they compute, where that is noted, and what is so around it
+    )
+    watched = False  # whether somebody looks on at eager operations
 
 
 mode = Mode()
@@ -276,19 +280,45 @@ def _checked_roots(roots: Any) -> Sequence[tuple[Edge, Any]]:
 
 
 def _walk(pending: _Pending, order: Sequence[Node], retain_graph: bool) -> None:
+    """The chain rule, where somebody looks on with a note of whose gradient is being computed."""
+    if mode.trace is None and not mode.watched:
+        _pull(pending.take, pending.add, order, retain_graph)
+        return
+    around = mode.pulled
+
+    def take(node: Node) -> list[Any] | None:
+        mode.pulled = None  # hooks are a user's
+        taken = pending.take(node)
+        mode.pulled = node, around
+        return taken
+
+    def add(edge: Edge, cotangent: Any) -> None:
+        mode.pulled = edge[0], around
+        pending.add(edge, cotangent)
+
+    try:
+        _pull(take, add, order, retain_graph)
+    finally:
+        mode.pulled = around
+
+
+def _pull(
+    take: Callable[[Node], list[Any] | None], add: Callable[[Edge, Any], None],
+    order: Sequence[Node], retain_graph: bool,
+) -> None:  # fmt: skip
     """The chain rule, from the last node to the first.
 
     A node's gradients are complete when it is reached, since each node stands before its parents; pulled back, they
     are added to what its parents have got from elsewhere.
     """
     for node in order:
-        cotangents = pending.take(node)
+        cotangents = take(node)
         if cotangents is None:
             continue
         # an argument by name would take longer than the rest of this line
         for edge, pulled in zip(node.parents, node.pull(cotangents)):  # noqa: B905
             if edge is not None and pulled is not None:
-                pending.add(edge, pulled)
+                add(edge, pulled)
         if not retain_graph:
             node.release()
 
@@ -350,11 +380,6 @@ class _Sought(_Pending):
         node, output = edge
         arrived = self.reached.get(node, ())
         return arrived[output] if output < len(arrived) else None
-
-
-# The code that computes gradients of a node, or adds some up: its variable `node`. By id: the hash of code is that of
-# all its instructions.
-WALKING = frozenset({id(_walk.__code__), id(_Pending.add.__code__)})
 
 
 def _run_hooks(hooks: dict[int, dict[int, Hook]], cotangents: list[Any]) -> None:

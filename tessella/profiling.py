@@ -21,7 +21,7 @@ from tessella.devices.registry import host
 from tessella.errors import ArgumentError
 from tessella.primitives.graph import Where, describe
 from tessella.terminal import placed, shortened, time_of, wrapped
-from tessella.tracing.trace import Lines
+from tessella.tracing.lines import Lines
 
 EAGER, PROGRAM, KERNEL, HOST, COMPILE = "eager", "program", "kernel", "host", "compile"
 _MOST_SHAPES = 4

@@ -6,9 +6,10 @@ taken without knowing it. A comparison is answered if it holds for every size, a
 call at hand: then the `Scope` of the trace writes down a `Guard`, and what was traced serves only calls for
 which the guard gives the same answer. Asking for the number itself (`range(n)`, `int(n)`) is such a question.
 
-Shape rules ask all the time whether a size is 0 or 1. Inside the package such questions are answered for
-sizes of 2 and more, without a guard; what was traced is checked again, node by node, before it serves a
-smaller size (`transforms/dynamic.py`). Users' own questions always leave a guard.
+Shape rules ask all the time whether a size is 0 or 1. While rules are at work (`Scope.least`), and for who asks of
+`for_all(size)`, such questions are answered for sizes of 2 and more, without a guard; what was traced is checked again,
+node by node, before it serves a smaller size (`transforms/dynamic.py`). All other questions, and those of
+`for_this_call(size)`, leave a guard: users' own, above all.
 """
 
 from __future__ import annotations
@@ -18,8 +19,6 @@ import itertools
 import math
 import numbers
 import operator
-import os
-import sys
 from collections.abc import Callable, Generator, Iterator, Mapping
 from fractions import Fraction
 from typing import Any, NamedTuple, TypeAlias
@@ -30,9 +29,8 @@ from tessella import forking
 from tessella.blocks import restoring
 from tessella.errors import ArgumentError, TracedValueError
 
-_PACKAGE = os.path.dirname(os.path.abspath(__file__)) + os.sep
 _INFINITE = math.inf
-AT_LEAST = 2  # of a symbol, for questions of the package
+AT_LEAST = 2  # of a symbol, for questions that are asked for all sizes
 _ZERO_AND_ONE: tuple[Terms, ...] = ((), (((), 1),))
 _SIGNS = {"lt": "<", "le": "<=", "gt": ">", "ge": ">=", "eq": "==", "ne": "!="}
 _OPPOSITE = {"<": ">=", "<=": ">", ">": "<=", ">=": "<", "==": "!=", "!=": "=="}
@@ -118,6 +116,9 @@ class Scope:
         self.line = line
         self.number = number
         self.stage = ""  # the pass of the compiler that is at work
+        self.least = (
+            0  # the sizes that questions are answered for: `AT_LEAST` while rules are at work
+        )
         self.known: dict[Any, bool] = {}  # what was asked already
         self.is_open = True  # whether the function is still being traced
         self.serial = next(_serial)
@@ -136,11 +137,11 @@ class Scope:
             hints: the sizes that questions are answered for.
         """
         with self.lock:
-            before = self.hints, self.guards, self.assumptions, self.known
+            before = self.hints, self.guards, self.assumptions, self.known, self.least
             asked: dict[Guard, None] = {}
             try:
                 try:
-                    self.hints, self.stage = dict(hints), "the compiler"
+                    self.hints, self.stage, self.least = dict(hints), "the compiler", AT_LEAST
                     self.guards, self.assumptions, self.known = dict(before[1]), {}, {}
                     yield asked
                     asked |= {guard: None for guard in self.guards if guard not in before[1]}
@@ -151,7 +152,7 @@ class Scope:
                 self._restore(before)
 
     def _restore(self, before: Any) -> None:
-        self.hints, self.guards, self.assumptions, self.known = before
+        self.hints, self.guards, self.assumptions, self.known, self.least = before
         self.stage = ""
 
     def symbol(self, name: str) -> Size:
@@ -162,10 +163,10 @@ class Scope:
         """Answer a comparison, for all sizes if possible, else for the call at hand.
 
         Args:
-            least: the sizes for which it must hold; by default it depends on who asks.
+            least: the sizes for which it must hold; by default those that are in force.
         """
         if least is None:
-            least = AT_LEAST if self.stage or _is_asked_by_the_package() else 0
+            least = self.least
         question = relation, left, right, least
         answer = self.known.get(question)
         if answer is None:
@@ -282,14 +283,6 @@ def _certain(relation: str, low: float, high: float) -> bool | None:
     return at_least if relation == ">=" or at_least is None else not at_least
 
 
-def _is_asked_by_the_package() -> bool:
-    """Whether the frame that compares sizes is one of the package."""
-    frame = sys._getframe(2)
-    while frame.f_code.co_filename == __file__ and frame.f_back is not None:
-        frame = frame.f_back
-    return frame.f_code.co_filename.startswith(_PACKAGE)
-
-
 class Size:
     """A size that is not known while a function is traced.
 
@@ -301,11 +294,14 @@ class Size:
     (True, [])
     """
 
-    __slots__ = ("scope", "terms")
+    __slots__ = ("least", "scope", "terms")
 
-    def __init__(self, scope: Scope, terms: Terms) -> None:
+    def __init__(self, scope: Scope, terms: Terms, least: int | None = None) -> None:
         self.scope = scope
         self.terms = terms
+        self.least = (
+            least  # the sizes that questions about it are answered for; None for those in force
+        )
 
     def at(self, binding: Binding) -> int:
         """The number, for sizes of the symbols."""
@@ -459,12 +455,13 @@ class Size:
     # --- questions --------------------------------------------------------------------------------
 
     def _ask(self, relation: str, other: Any) -> Any:
-        theirs = _terms_of(other)
+        theirs = _terms_of(int(other) if isinstance(other, float) and other.is_integer() else other)
         if theirs is None:
             if isinstance(other, numbers.Real):
                 return _RELATIONS[relation](operator.index(self), other)  # type: ignore[arg-type]
             return NotImplemented
-        return self.scope.ask(relation, *_balanced(self.terms, theirs))
+        least = getattr(other, "least", None) if self.least is None else self.least
+        return self.scope.ask(relation, *_balanced(self.terms, theirs), least=least)
 
     def __eq__(self, other: object) -> Any:
         if isinstance(other, Size) and other.terms == self.terms:
@@ -557,17 +554,22 @@ def deferred(function: Callable[..., int]) -> Callable[..., Any]:
     return applied
 
 
-def is_greater(a: Any, b: Any) -> bool:
-    """a > b, with a guard where sizes of 0 and 1 would give another answer, inside the package, too."""
-    if not (is_symbolic(a) or is_symbolic(b)):
-        return bool(a > b)
-    if isinstance(b, float) and b.is_integer():
-        b = int(b)
-    scope = a.scope if isinstance(a, Size) else b.scope
-    left, right = _terms_of(a), _terms_of(b)
-    if left is None or right is None:
-        return bool(a > b)
-    return bool(scope.ask(">", *_balanced(left, right), least=0))
+def for_all(size: Any) -> Any:
+    """A size of which is asked what holds for all sizes, but perhaps for 0 and 1, which are looked at when they come.
+
+    >>> scope = Scope({"n": 8})
+    >>> n = scope.symbol("n")
+    >>> for_all(n) > 1, [str(guard) for guard in scope.guards]
+    (True, [])
+    >>> for_this_call(n) > 1, [str(guard) for guard in scope.guards]
+    (True, ['n > 1'])
+    """
+    return Size(size.scope, size.terms, AT_LEAST) if type(size) is Size else size
+
+
+def for_this_call(size: Any) -> Any:
+    """A size of which is asked what holds in this call; a guard is left, while rules are at work, too."""
+    return Size(size.scope, size.terms, 0) if type(size) is Size else size
 
 
 def at(value: Any, binding: Binding) -> Any:

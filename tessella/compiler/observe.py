@@ -13,6 +13,7 @@ from collections.abc import Generator, Iterator, Sequence
 from contextlib import AbstractContextManager
 from typing import Any
 
+from tessella import autodiff
 from tessella.blocks import Restoring, restoring
 from tessella.devices.device import Device
 from tessella.devices.registry import choose
@@ -67,6 +68,7 @@ class Choice(threading.local):
 
     def set(self, **changes: Any) -> None:
         vars(self).update(changes)
+        autodiff.mode.watched = bool(self.observers)
         how = f"observed {self.backend}" if self.observers else self.backend
         self.key = how if self.device is None else (how, self.device)
         if "device" in changes:

@@ -12,7 +12,8 @@ from tessella import trees
 from tessella.debug.values import with_values
 from tessella.primitives.graph import Where
 from tessella.tensors.tensor import Tensor, is_traced
-from tessella.tracing.trace import is_own_value, user_frame, where_of
+from tessella.tracing.lines import user_frame, where_of
+from tessella.tracing.trace import is_own_value
 
 _HOOK = "__breakpoint__"
 _OWN_FRAMES = ["tessella", "tessella.*"]  # the debugger does not stop in these modules

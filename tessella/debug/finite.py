@@ -18,7 +18,7 @@ from tessella.primitives.elementwise import Elementwise
 from tessella.primitives.fused import Fused
 from tessella.primitives.graph import Graph, Node, Value, Where, describe
 from tessella.primitives.movement import Pad
-from tessella.tracing.trace import Lines
+from tessella.tracing.lines import Lines
 
 _MOVED = (Pad,)  # may be told to write infinities, and makes none itself
 

@@ -15,7 +15,8 @@ from tessella.errors import (
     TracedValueError,
     UnknownNameError,
 )
-from tessella.tracing.trace import holds_noted_text, user_line
+from tessella.tracing.lines import user_line
+from tessella.tracing.trace import holds_noted_text
 
 
 def print(text: str, /, *values: Any, **named: Any) -> None:

@@ -15,7 +15,7 @@ from tessella.devices.device import Device
 from tessella.devices.registry import chosen, current, host
 from tessella.dtypes import DType
 from tessella.errors import ArgumentError, OutOfMemoryError, ShapeError
-from tessella.sizes import Size, as_integer
+from tessella.sizes import Size, as_integer, for_all
 
 Shape = tuple[int, ...]
 _LARGEST = 1 << 62
@@ -103,7 +103,7 @@ def row_major(shape: Shape) -> Shape:
     strides, step = [], 1
     for extent in reversed(shape):
         strides.append(step)
-        step *= max(extent, 1)
+        step *= max(for_all(extent), 1)
     return tuple(reversed(strides))
 
 

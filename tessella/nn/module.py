@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import html
 import inspect
@@ -31,8 +32,7 @@ from tessella.tensors.surroundings import about_to_write, at_once, guarded, touc
 from tessella.tensors.tensor import Tensor, handle_of, hold_data_of, is_traced
 from tessella.tracebacks import calls_users, shorten
 from tessella.tracing.changes import WatchedDict, note
-from tessella.tracing.following import go_on, pause
-from tessella.tracing.trace import at_home
+from tessella.tracing.trace import at_home, ours
 
 _PRE_HOOK = "register_forward_pre_hook: the hook is called as hook(module, inputs)"
 _HOOK = "register_forward_hook: the hook is called as hook(module, inputs, output)"
@@ -166,11 +166,8 @@ class Module(Conversions):
         """Forward, in a traced function; in a layer of ours no code of users runs."""
         own = "forward" in self.__dict__ or bool(self._modules)
         is_ours = not own and type(self).forward.__module__.startswith("tessella.")
-        paused = pause() if is_ours else None
-        try:
+        with ours() if is_ours else contextlib.nullcontext():
             return self.forward(*inputs, **options)
-        finally:
-            go_on(paused)
 
     # --- attributes -------------------------------------------------------------------------------
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -14,8 +15,7 @@ from tessella.tensors.creation import asarray, zeros
 from tessella.tensors.surroundings import about_to_write, entry, guarded, touched
 from tessella.tensors.tensor import Tensor, hold_data_of, is_traced
 from tessella.tracing.changes import WatchedDict, WatchedList, note
-from tessella.tracing.following import go_on, pause
-from tessella.tracing.trace import suspended
+from tessella.tracing.trace import ours, suspended
 
 
 class Optimizer:
@@ -120,11 +120,9 @@ class Optimizer:
     ) -> None:
         """Update a parameter in a traced function; while the rule is our own, no code of users runs."""
         touched(self, state, options)
-        paused = pause() if type(self)._update.__module__.startswith("tessella.") else None
-        try:
+        is_ours = type(self)._update.__module__.startswith("tessella.")
+        with ours() if is_ours else contextlib.nullcontext():
             self._update(parameter, gradient, state, options)
-        finally:
-            go_on(paused)
 
     def _update(
         self, parameter: Tensor, gradient: Tensor, state: dict[str, Any], options: dict[str, Any]

@@ -25,6 +25,7 @@ from tessella.primitives.base import (
     sum_over,
 )
 from tessella.primitives.index import Along, IndexMap, Piece, straight
+from tessella.sizes import for_all
 
 
 class Movement(Primitive):
@@ -448,7 +449,9 @@ def flip(x: Any, axes: tuple[int, ...]) -> Any:
     """x with these axes backwards."""
     if not axes:
         return x
-    starts = tuple(max(n - 1, 0) if axis in axes else 0 for axis, n in enumerate(x.shape))
+    starts = tuple(
+        n - 1 if axis in axes and for_all(n) > 0 else 0 for axis, n in enumerate(x.shape)
+    )
     steps = tuple(-1 if axis in axes else 1 for axis in range(len(x.shape)))
     return Slice(starts, tuple(x.shape), steps)(x)
 

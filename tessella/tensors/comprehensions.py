@@ -29,7 +29,7 @@ from tessella.tensors.einsum import einsum
 from tessella.tensors.indexing import take
 from tessella.tensors.tensor import Tensor, apply
 from tessella.tracebacks import users_frames
-from tessella.tracing.trace import user_line
+from tessella.tracing.lines import user_line
 
 
 @users_frames

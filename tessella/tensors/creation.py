@@ -35,7 +35,7 @@ from tessella.devices.registry import host
 from tessella.dtypes import DType, as_dtype
 from tessella.errors import ArgumentError, ArgumentTypeError, DeviceError, DTypeError
 from tessella.primitives.generate import Iota
-from tessella.sizes import INTEGERS, as_integer, is_symbolic
+from tessella.sizes import INTEGERS, as_integer, for_all, is_symbolic
 from tessella.tensors.interchange import from_dlpack, ndarray_of
 from tessella.tensors.manipulation import broadcast_to, reshape, stack, swapaxes
 from tessella.tensors.operands import fitting
@@ -523,7 +523,7 @@ def arange(
             f"arange: from {start} to {stop} by {step} are more numbers than can be counted; give a larger step"
         )
     count: Any = -((start - stop) // step) if whole else math.ceil((stop - start) / step)
-    count = count if count > 0 else 0
+    count = count if for_all(count) > 0 else 0
     if kind.is_integer and not symbolic:
         start, step = _whole_steps(start, step, count, kind)
     if is_traced() and (kind.is_integer or whole):

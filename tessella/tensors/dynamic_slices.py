@@ -16,7 +16,8 @@ from tessella.tensors.affine import difference
 from tessella.tensors.creation import asarray
 from tessella.tensors.elementwise import clip, maximum, minimum, where
 from tessella.tensors.tensor import Tensor, apply, viewing
-from tessella.tracing.trace import is_known, user_line
+from tessella.tracing.lines import user_line
+from tessella.tracing.trace import is_known
 
 Starts: TypeAlias = "Sequence[int | Tensor] | Tensor"
 

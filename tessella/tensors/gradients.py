@@ -43,7 +43,10 @@ class Gradients:
     @property
     def requires_grad(self: Any) -> bool:
         """Whether operations on it are recorded."""
-        return seen(self)._node is not None
+        held = (
+            self if _mode.trace is None else _mode.trace.seen(self)
+        )  # written out: it is asked often
+        return held._node is not None
 
     @requires_grad.setter
     def requires_grad(self: Any, value: bool) -> None:

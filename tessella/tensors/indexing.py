@@ -28,7 +28,7 @@ from tessella.primitives.base import (
 )
 from tessella.primitives.indexing import Gather, InRange, Limits, Scatter
 from tessella.primitives.movement import Reshape, Slice, UpdateSlice
-from tessella.sizes import INTEGERS, Size, is_symbolic
+from tessella.sizes import INTEGERS, Size, for_all, is_symbolic
 from tessella.tensors.creation import arange, asarray
 from tessella.tensors.dynamic_slices import (
     Range,
@@ -205,8 +205,8 @@ def _part(shape: Shape, entry: Any, axis: int) -> list[_Part]:
     if isinstance(entry, slice):
         return [_range(shape[axis], entry)]
     if isinstance(entry, (int, Size)):
-        size, place = shape[axis], entry + shape[axis] if entry < 0 else entry
-        if not -size <= entry < size:
+        size, place = shape[axis], entry + shape[axis] if for_all(entry) < 0 else entry
+        if not for_all(-size) <= entry < for_all(size):
             raise IndexingError(
                 f"index {shown(entry)} is out of range for axis {axis} of size {size}"
             )
@@ -244,13 +244,14 @@ def _symbolic_range(entry: slice, extent: Any) -> tuple[Any, Any, int]:
             return default
         if not isinstance(value, INTEGERS):
             raise IndexingError(f"slice {entry}: its bounds must be integers or None")
-        value = value + extent if value < 0 else value
-        return least if value < least else most if value > most else value
+        value = value + extent if for_all(value) < 0 else value
+        asked = for_all(value)
+        return least if asked < for_all(least) else most if asked > for_all(most) else value
 
     first, last = (least, most) if step > 0 else (most, least)
     start, stop = bound(entry.start, first), bound(entry.stop, last)
     size = (stop - start + step - 1) // step if step > 0 else (start - stop - step - 1) // -step
-    return (start, size, step) if size > 0 else (0, 0, step)
+    return (start, size, step) if for_all(size) > 0 else (0, 0, step)
 
 
 def _arrays(shape: Shape, entry: Tensor, axis: int) -> list[_Part]:

@@ -19,7 +19,7 @@ from tessella.primitives import movement as moves
 from tessella.primitives.base import Shape, normalise_axes, normalise_axis, size_of
 from tessella.primitives.base import broadcast_shapes as _broadcast_shapes
 from tessella.primitives.window import Window
-from tessella.sizes import INTEGERS, as_integer
+from tessella.sizes import INTEGERS, as_integer, for_all
 from tessella.tensors.operands import Axes, fitting
 from tessella.tensors.tensor import Tensor, another_handle, apply, is_traced, viewing
 
@@ -222,9 +222,9 @@ def roll(x: Tensor, /, shift: int | Sequence[int], axis: Axes = None) -> Tensor:
     result = x
     for place, amount in zip(axes, shifts, strict=True):
         place = normalise_axis(place, x.ndim, "roll")
-        extent = x.shape[place]
-        if extent and amount % extent:
-            cut = extent - amount % extent
+        extent, asked = x.shape[place], for_all(x.shape[place])
+        if asked and for_all(amount % asked):
+            cut = extent - amount % asked
             parts = [_range(result, place, cut, extent), _range(result, place, 0, cut)]
             result = concat(parts, axis=place)
     return another_handle(x) if result is x else result

@@ -25,7 +25,8 @@ from tessella.sizes import Size
 from tessella.tensors.surroundings import default_float
 from tessella.tensors.tensor import Tensor
 from tessella.tracing.guards import Source
-from tessella.tracing.trace import Trace, is_open, user_line
+from tessella.tracing.lines import user_line
+from tessella.tracing.trace import Trace, is_open
 
 _mode = autodiff.mode
 # what a program takes as an input that is given anew for every call, in words

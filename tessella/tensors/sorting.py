@@ -12,6 +12,7 @@ from tessella.arguments.kinds import shown
 from tessella.errors import ArgumentError, IndexingError, ShapeError
 from tessella.primitives.base import normalise_axis
 from tessella.primitives.host import ArgSort
+from tessella.sizes import for_all
 from tessella.tensors.creation import asarray
 from tessella.tensors.indexing import take_along_axis
 from tessella.tensors.tensor import Tensor, apply
@@ -48,7 +49,7 @@ class TopK(NamedTuple):
 def top_k(x: Tensor, k: int, /, axis: int = -1) -> TopK:
     """The k largest elements of an axis, largest first."""
     place = normalise_axis(axis, x.ndim, "top_k")
-    if not isinstance(k, int) or not 0 <= k <= x.shape[place]:
+    if not isinstance(k, int) or not 0 <= k <= for_all(x.shape[place]):
         raise ArgumentError(
             f"top_k: k is {shown(k)}; expected 0 to {x.shape[place]}, the axis' size"
         )

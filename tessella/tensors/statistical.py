@@ -26,7 +26,7 @@ from tessella.primitives.scan import (
     CumulativeSum,
 )
 from tessella.scalar.function import ScalarFunction, scalar_function
-from tessella.sizes import is_greater, is_symbolic
+from tessella.sizes import for_all, for_this_call, is_symbolic
 from tessella.tensors.creation import full
 from tessella.tensors.elementwise import imag, not_equal, real, where, zip_with
 from tessella.tensors.manipulation import concat, reshape
@@ -158,7 +158,7 @@ def mean(
     x = x if dtype is None else x.astype(dtype)
     count = _count(_inexact(x, "mean"), axis)
     total = _reduce(x, monoids.WIDE_SUM, axis, keepdims)
-    result = total / (count if count else math.nan)
+    result = total / (count if for_all(count) else math.nan)
     return result if total.dtype is x.dtype else result.astype(x.dtype)
 
 
@@ -189,7 +189,7 @@ def var(
     squares = apply(_squared_difference, (wide, mean(wide, axis=axis, keepdims=True)))
     count = _count(x, axis)
     total = sum(squares, axis=axis, keepdims=keepdims)
-    result = total / (count - correction if is_greater(count, correction) else math.nan)
+    result = total / (count - correction if for_this_call(count) > correction else math.nan)
     return result if wide is x else result.astype(x.dtype)
 
 

@@ -22,8 +22,7 @@ from tessella.names import missing
 from tessella.primitives.base import Primitive, Shape, is_array_operation
 from tessella.primitives.movement import Reshape
 from tessella.tensors.methods.uses import Count
-from tessella.tracing.following import go_on, pause
-from tessella.tracing.trace import binding, seen
+from tessella.tracing.trace import binding, ours, seen
 
 if TYPE_CHECKING:
     from tessella.tensors.methods.binding import Methods
@@ -65,11 +64,8 @@ class TensorNode(Node):
             return super().pull(cotangents)  # explains that the history is gone
         if _mode.trace is None or not is_array_operation(self.primitive):
             return self._pull(cotangents, saved, values)
-        paused = pause()
-        try:
+        with ours():
             return self._pull(cotangents, saved, values)
-        finally:
-            go_on(paused)
 
     def _pull(self, cotangents: list[Any], saved: Any, values: Any) -> Sequence[Any]:
         inputs = tuple([new_handle(*was) for was in saved])

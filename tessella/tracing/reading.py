@@ -28,6 +28,7 @@ from tessella.tracing.attributes import attribute, of_class, sets_itself
 from tessella.tracing.code import is_followed, is_of_the_library, is_users, setter_of_user
 from tessella.tracing.following import following
 from tessella.tracing.guards import Guards, Source
+from tessella.tracing.lines import where_of
 from tessella.tracing.objects import (
     CONTAINERS,
     SEQUENCES,
@@ -154,10 +155,7 @@ class Reader:
 
     def _line(self) -> Where:
         """The line of the instruction at hand."""
-        frame = self._frame
-        if frame is None:
-            return Where("<unknown>", 0, "?")
-        return Where(frame.f_code.co_filename, frame.f_lineno, frame.f_code.co_name)
+        return where_of(self._frame)
 
     # --- paths ------------------------------------------------------------------------------------
 

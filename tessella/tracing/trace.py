@@ -15,9 +15,7 @@ another transformation. What belongs to a trace further out is a tensor from out
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Generator, Iterator, Sequence
-from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -32,7 +30,7 @@ from tessella.primitives import graph as graphs
 from tessella.primitives.base import Primitive, Shape, is_array_operation
 from tessella.primitives.generate import Full
 from tessella.primitives.graph import Node, Value, Where
-from tessella.tracebacks import NOT_USERS
+from tessella.sizes import AT_LEAST, Scope
 from tessella.tracing.attributes import has
 from tessella.tracing.following import go_on, pause
 from tessella.tracing.guards import (
@@ -44,6 +42,7 @@ from tessella.tracing.guards import (
     shown,
     value_guard,
 )
+from tessella.tracing.lines import line_of, user_line
 
 if TYPE_CHECKING:
     from tessella.tracing.reading import Reader  # loaded with the first compiled function
@@ -192,6 +191,7 @@ class Trace:
         self.gradients: dict[int, Gradient] = {}
         self.numbers: dict[Any, tuple[Value, Callable[[], Any]]] = {}
         self.guards = Guards()
+        self.scope: Scope | None = None if outer is None else outer.scope  # of symbolic sizes
         self.reader: Reader | None = None  # who follows what the function reads around itself
         self.after: list[Callable[[], None]] = []  # to be done after every call
         self.looked: dict[int, Where] = {}  # numbers among the arguments that were looked at, where
@@ -298,11 +298,10 @@ class Trace:
 
     def record(self, primitive: Primitive, tensors: Sequence[Any]) -> Any:
         """Write down a primitive; gives what stands for its result (or a tuple)."""
-        paused = pause() if is_array_operation(primitive) else None
-        try:
+        if not is_array_operation(primitive):
             return self._record(primitive, tensors)
-        finally:
-            go_on(paused)
+        with ours():
+            return self._record(primitive, tensors)
 
     def _record(self, primitive: Primitive, tensors: Sequence[Any]) -> Any:
         inputs = [self.value_of(tensor) for tensor in tensors]
@@ -489,6 +488,26 @@ def suspended() -> Restoring[None]:
     return _holding(trace=None)
 
 
+class ours:  # is used as a function
+    """Inside the block code of this package alone runs, in a traced function.
+
+    It is not followed, and asks of symbolic sizes what holds for all of them.
+    """
+
+    __slots__ = ("least", "paused", "scope")
+
+    def __enter__(self) -> None:
+        self.scope = None if _mode.trace is None else _mode.trace.scope
+        if self.scope is not None:
+            self.least, self.scope.least = self.scope.least, AT_LEAST
+        self.paused = pause()
+
+    def __exit__(self, *_: object) -> None:
+        go_on(self.paused)
+        if self.scope is not None:
+            self.scope.least = self.least
+
+
 def at_home(tensor: Any) -> Restoring[None]:
     """Inside the block things are done where a tensor was made: at once, if it is from outside a traced function.
 
@@ -504,61 +523,6 @@ def at_home(tensor: Any) -> Restoring[None]:
         )
     held = tensor._value
     return _holding(trace=held.trace if type(held) is Traced else None)
-
-
-def user_frame() -> FrameType | None:
-    """The frame of the caller that is no part of this package."""
-    frame: FrameType | None = sys._getframe(1)
-    while frame is not None and frame.f_code.co_filename.startswith(NOT_USERS):
-        frame = frame.f_back
-    return frame
-
-
-def where_of(frame: FrameType | None) -> Where:
-    """The line a frame is at."""
-    if frame is None:
-        return Where("<unknown>", 0, "?")
-    code = frame.f_code
-    return Where(code.co_filename, frame.f_lineno, code.co_name)
-
-
-def user_line() -> Where:
-    """The line of the caller that is no part of this package."""
-    return where_of(user_frame())
-
-
-def line_of(known: Callable[[Any], Where | None]) -> Where:
-    """The user's line that what is being done belongs to.
-
-    In a backward pass it is the line of the forward operation. Nothing was written down for that: the
-    frames tell whose gradient is being computed, and `known` which line made that node's result.
-    """
-    frame: FrameType | None = sys._getframe(1)
-    while frame is not None and frame.f_code.co_filename.startswith(NOT_USERS):
-        if id(frame.f_code) in autodiff.WALKING:
-            node = frame.f_locals.get("node")
-            outputs = getattr(node, "outputs", None)  # a leaf has none
-            where = known(outputs[0]) if outputs else None
-            if where is not None:
-                return Where(where.file, where.line, where.function, backward=True)
-        frame = frame.f_back
-    return where_of(frame)
-
-
-class Lines:
-    """The lines of eager operations, for who looks on at them: known by the arrays they made.
-
-    An id is another array's after its array has gone, but that one is noted, too.
-    """
-
-    def __init__(self) -> None:
-        self._of: dict[int, Where] = {}
-
-    def note(self, results: Sequence[Any]) -> Where:
-        """The line that the operation which has just made these arrays belongs to."""
-        where = line_of(lambda made: self._of.get(id(made)))
-        self._of.update({id(result): where for result in results})
-        return where
 
 
 def is_open(trace: Trace) -> bool:

@@ -28,7 +28,8 @@ from tessella.primitives.random import split_key
 from tessella.tensors.rebinding import rebound
 from tessella.tensors.tensor import Tensor, from_array
 from tessella.tracebacks import users_frames
-from tessella.tracing.trace import outside, user_line
+from tessella.tracing.lines import user_line
+from tessella.tracing.trace import outside
 from tessella.transforms import trees
 from tessella.transforms.recording import (
     InnerTrace,

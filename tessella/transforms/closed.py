@@ -11,7 +11,7 @@ from tessella.primitives.base import Spec
 from tessella.primitives.graph import Graph, Value
 from tessella.primitives.random import fold_key
 from tessella.tensors.tensor import Tensor, new_handle
-from tessella.tracing.trace import user_line
+from tessella.tracing.lines import user_line
 from tessella.transforms.recording import InnerTrace, Recorded, record, replay
 
 _UNBOUNDED = ("while_loop", "fori_loop")  # loops whose number of turns is not known

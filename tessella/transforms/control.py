@@ -38,7 +38,7 @@ from tessella.tensors.manipulation import concat, flip, stack
 from tessella.tensors.operands import operand
 from tessella.tensors.tensor import Tensor, as_it_is
 from tessella.tracebacks import users_frames
-from tessella.tracing.trace import user_line
+from tessella.tracing.lines import user_line
 from tessella.transforms import trees
 from tessella.transforms.closed import LoopTrace, closed
 from tessella.transforms.control_graphs import TRANSFORMATIONS

@@ -20,7 +20,8 @@ from tessella.primitives.graph import Node as GraphNode
 from tessella.primitives.graph import Value
 from tessella.primitives.movement import move_axis
 from tessella.tensors.tensor import Tensor, as_it_is, edge_of, filled, new_handle
-from tessella.tracing.trace import binding, line_of
+from tessella.tracing.lines import line_of
+from tessella.tracing.trace import binding
 from tessella.transforms import trees
 from tessella.transforms.batching import vmap
 from tessella.transforms.recording import InnerTrace, record

@@ -21,7 +21,8 @@ from tessella.primitives.graph import Graph, Node, Value
 from tessella.scalar.function import ScalarFunction
 from tessella.tensors.tensor import Tensor, apply, from_array, new_handle, perform
 from tessella.tracing.guards import Guard
-from tessella.tracing.trace import Trace, attributed, outside, tracing, user_line
+from tessella.tracing.lines import user_line
+from tessella.tracing.trace import Trace, attributed, outside, tracing
 from tessella.transforms import trees
 
 _mode = autodiff.mode

@@ -22,7 +22,8 @@ from tessella.blocks import restoring
 from tessella.errors import ArgumentError, ArgumentTypeError, GradientError, ShapeError
 from tessella.tensors.tensor import Tensor, edge_of, filled, new_handle
 from tessella.tracebacks import calls_users, users_frames
-from tessella.tracing.trace import binding, user_line
+from tessella.tracing.lines import user_line
+from tessella.tracing.trace import binding
 from tessella.transforms import trees
 
 P = ParamSpec("P")

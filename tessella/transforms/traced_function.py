@@ -21,7 +21,8 @@ from tessella.tensors.numbers import TracedNumber
 from tessella.tensors.tensor import new_handle
 from tessella.tracebacks import calls_users
 from tessella.tracing.guards import Guards, Source, kind_guard, value_guard
-from tessella.tracing.trace import Trace, tracing, user_line
+from tessella.tracing.lines import user_line
+from tessella.tracing.trace import Trace, tracing
 from tessella.transforms.backward import Backward
 from tessella.transforms.given import Containers
 from tessella.transforms.traced_arguments import Arguments, number_array
@@ -213,6 +214,7 @@ def _new_trace(lent: Sequence[Source], scope: Scope | None) -> Trace:
     trace = Trace()
     trace.reader = Reader(trace.guards, lent)
     if scope is not None:
+        trace.scope = scope
         scope.line, scope.number = user_line, functools.partial(_number_of, trace)
     return trace
 

@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 
 import tessella as ts
-from tessella import errors, nn, optim
+from tessella import errors, nn, optim, sizes
 from tessella.nn import functional as F
+from tessella.tracing.trace import Trace, ours, tracing
 from tessella.transforms.dynamic import MOST_PROGRAMS
 
 random = np.random.default_rng(0)
@@ -427,3 +428,51 @@ def test_a_size_that_is_kept_says_so():
     assert str(kept[0]) == "n"
     with pytest.raises(errors.TracedValueError, match="kept from a traced function that has ended"):
         range(kept[0])
+
+
+# --- what is asked of sizes, and for which of them ----------------------------------------------------------
+
+
+def asked(question):
+    """The guards that a question leaves, asked as code of a user's, and as code of a file of the package."""
+    found = []
+    for file in ("a script", sizes.__file__):
+        scope = sizes.Scope({"n": 8})
+        names = {
+            "n": scope.symbol("n"),
+            "for_all": sizes.for_all,
+            "for_this_call": sizes.for_this_call,
+        }
+        assert eval(compile(question, file, "eval"), names)
+        found.append([str(guard) for guard in scope.guards])
+    assert found[0] == found[1]
+    return found[0]
+
+
+def test_a_question_is_asked_for_all_sizes_or_for_this_call():
+    assert (
+        asked("n > 1")
+        == asked("for_this_call(n) > 1")
+        == asked("1 < n")
+        == asked("n > 1.0")
+        == ["n > 1"]
+    )
+    assert asked("bool(n)") == ["n != 0"]
+    for question in ("for_all(n) > 1", "1 < for_all(n)", "bool(for_all(n))", "for_all(n) != 1"):
+        assert asked(question) == []
+    assert asked("for_all(n) > 2") == ["n > 2"]
+    assert sizes.for_all(3) == sizes.for_this_call(3) == 3
+
+
+def test_what_rules_ask_holds_for_all_sizes_and_what_is_asked_for_this_call_leaves_a_guard():
+    scope = sizes.Scope({"n": 8})
+    n = scope.symbol("n")
+    trace = Trace()
+    trace.scope = scope
+    with tracing(trace):
+        with ours():
+            assert n > 1
+            assert scope.guards == {}
+            assert sizes.for_this_call(n) > 1
+        assert [str(guard) for guard in scope.guards] == ["n > 1"]
+        assert scope.least == 0

@@ -8,7 +8,7 @@ from tessella.dtypes import float32
 from tessella.errors import ArgumentError, ShapeError
 from tessella.nn.functional.checks import check_sizes
 from tessella.primitives.dropout import Dropout, drop
-from tessella.sizes import is_greater
+from tessella.sizes import for_this_call
 from tessella.tensors.elementwise import zip_with
 from tessella.tensors.generator import default
 from tessella.tensors.manipulation import reshape
@@ -59,7 +59,7 @@ def batch_norm(
         variance = (centred * centred).mean(axis=axes, keepdims=True)
         if training and running_mean is not None and running_var is not None:
             count = x.size // x.shape[1]
-            if not is_greater(count, 1):
+            if not for_this_call(count) > 1:
                 raise ShapeError(
                     f"batch_norm: shape {x.shape} has one value for each channel; training needs "
                     "at least two"
