@@ -578,7 +578,9 @@ def test_a_module_becomes_of_another_dtype_in_a_function():
         model.to(ts.float64)
         return y
 
-    with pytest.raises(errors.SideEffectError, match="worked with it before; do that first, or outside"):
+    with pytest.raises(
+        errors.SideEffectError, match="worked with it before; do that first, or outside"
+    ):
         late(x)
     assert model.weight.dtype is ts.float32
 
