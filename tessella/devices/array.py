@@ -24,12 +24,15 @@ _LARGEST = 1 << 62
 class Layout:
     """Shape, strides (in elements), dtype and device. Equal layouts are one object: keys of plan caches."""
 
-    __slots__ = ("contiguous", "device", "dtype", "nbytes", "ndim", "shape", "size", "strides")
+    __slots__ = (
+        "contiguous", "device", "dtype", "nbytes", "ndim", "numbers", "shape", "size", "strides",
+    )  # fmt: skip
 
     shape: Shape
     strides: Shape
     dtype: DType
     device: Device
+    numbers: dict[Any, Any]  # Python's beside arrays of this dtype and device, each once
     size: int
     nbytes: int  # if each element is stored once
     ndim: int
@@ -49,6 +52,7 @@ def layout_of(shape: Shape, strides: Shape, dtype: DType, device: Device | None 
             device.row_major_layouts.clear()
         found = Layout()
         found.shape, found.strides, found.dtype, found.device = shape, strides, dtype, device
+        found.numbers = device.numbers.setdefault(dtype, {})
         found.ndim, found.size = len(shape), math.prod(shape)
         _require_addresses(shape, dtype, found.size)
         found.nbytes = found.size * dtype.itemsize

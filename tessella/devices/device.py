@@ -138,7 +138,7 @@ class Device(Block, abc.ABC):
 
     layouts: dict[Any, Any]  # the arrays' on it, each once (`tessella.devices.array`)
     row_major_layouts: dict[Any, Any]
-    numbers: dict[Any, Any]  # Python's beside tensors, each once (`tessella.tensors.operands`)
+    numbers: dict[Any, Any]  # Python's beside tensors, by dtype (`tessella.tensors.operands`)
 
     @property
     def value(self) -> Device:

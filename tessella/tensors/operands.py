@@ -10,7 +10,7 @@ import numpy as np
 from tessella import autodiff, dtypes
 from tessella.arguments.kinds import shown
 from tessella.compiler.eager import fill
-from tessella.devices.array import Layout, plain_ndarray
+from tessella.devices.array import Layout, contiguous_layout, plain_ndarray
 from tessella.devices.buffer import protect
 from tessella.dtypes import DType
 from tessella.errors import ArgumentError, ArgumentTypeError
@@ -25,27 +25,22 @@ ARRAYS: Any = (Tensor, np.ndarray)  # what `@` takes
 _mode = autodiff.mode
 
 
-def scalar_beside(value: Number, layout: Layout, dtype: DType | None = None) -> Tensor:
-    """A zero-dimensional tensor of a Python number beside others of a layout; common ones are made once.
-
-    Args:
-        dtype: another one than theirs.
-    """
+def scalar_beside(value: Number, like: Layout) -> Tensor:
+    """A zero-dimensional tensor of a Python number beside one of a layout; common ones are made once."""
     tracing = _mode.trace is not None
-    like, known = dtype or layout.dtype, layout.device.numbers
-    key = (value, type(value), like)
-    found: Tensor | None = None if tracing or not value else known.get(key)  # -0.0 is equal to 0.0
+    key = (value, type(value))
+    found: Tensor | None = None if tracing or not value else like.numbers.get(key)
     if found is not None:
         return found
-    kind = dtypes.python_scalar_dtype(value, like)
+    dtype = dtypes.python_scalar_dtype(value, like.dtype)
     if tracing:
-        return filled(fitting(value, kind), (), kind, layout.device)
-    found = from_array(fill(fitting(value, kind), (), kind, layout.device))
-    if value:
+        return filled(fitting(value, dtype), (), dtype, like.device)
+    found = from_array(fill(fitting(value, dtype), (), dtype, like.device))
+    if value:  # 0.0 and -0.0 are equal keys
         protect(found._value.buffer)
-        if len(known) > 4096:
-            known.clear()
-        known[key] = found
+        if len(like.numbers) > 4096:
+            like.numbers.clear()
+        like.numbers[key] = found
     return found
 
 
@@ -138,24 +133,25 @@ def _compare_integers(name: str, x: Tensor, number: Any) -> Tensor:
         if not low <= number <= high and number == number:
             number = math.inf if number > high else -math.inf
         if isinstance(number, float):
-            number = scalar_beside(number, x._value.layout, dtypes.float64)
+            number = scalar_beside(number, _float64_beside(x._value.layout))
     elif hasattr(type(number), "__tessella_operand__") and not isinstance(number, Size):
         number = _traced_beside_integers(number, x._value.layout)
     return binary(elementwise(name), x, number)
 
 
+def _float64_beside(layout: Layout) -> Layout:
+    return contiguous_layout((), dtypes.float64, layout.device)
+
+
 def _traced_beside_integers(number: Any, layout: Layout) -> Any:
     """A float of a traced function as a float64 that compares with integers as it would untraced."""
-
-    def beside(value: float) -> Tensor:
-        return scalar_beside(value, layout, dtypes.float64)
-
-    wide: Any = number.__tessella_operand__(beside(0.0))
+    like = _float64_beside(layout)
+    wide: Any = number.__tessella_operand__(scalar_beside(0.0, like))
     if layout.dtype.bits < 64 or not isinstance(wide, Tensor):
         return wide
     # the greatest integers are rounded up, to what is too large
-    too_large = wide >= beside(float(dtypes.limits(layout.dtype)[1]))
-    return apply(elementwise("select"), (too_large, beside(math.inf), wide))
+    too_large = wide >= scalar_beside(float(dtypes.limits(layout.dtype)[1]), like)
+    return apply(elementwise("select"), (too_large, scalar_beside(math.inf, like), wide))
 
 
 def unary(name: str, x: Tensor) -> Tensor:

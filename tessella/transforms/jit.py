@@ -32,7 +32,7 @@ import numpy as np
 
 from tessella import autodiff, forking
 from tessella.arguments import public
-from tessella.arguments.kinds import shown
+from tessella.arguments.kinds import scope, shown
 from tessella.compiler.observe import choice, compiling
 from tessella.devices.array import Array, Layout, from_numpy
 from tessella.devices.device import Device
@@ -329,7 +329,7 @@ class Jitted(Generic[P, R]):
                     if (
                         quick is not None
                         and quick.enabled is autodiff.is_enabled()
-                        and quick.device is current()
+                        and (scope["alone"] or quick.device is current())
                     ):
                         arrays = quick.arrays(args)
                         if arrays is not None:
@@ -337,9 +337,8 @@ class Jitted(Generic[P, R]):
                             settled = found.state.is_settled()
                             if found.fits(settled):
                                 return found.call(arrays, (), settled)
-                    for found in self.plain.get(
-                        (autodiff.is_enabled(), current(), *_kinds(args)), ()
-                    ):
+                    device = scope["alone"] or current()
+                    for found in self.plain.get((autodiff.is_enabled(), device, *_kinds(args)), ()):
                         settled = found.state.is_settled()
                         numbers = (
                             [x for x in args if type(x) is float] if found.needs_numbers else ()
@@ -501,7 +500,9 @@ class Jitted(Generic[P, R]):
         kinds = _kinds(args)
         plain = not kwargs and not self.static_numbers and None not in kinds
         if plain and not made.traced.written_arguments and type(key[1]) is not _Shared:
-            self.plain.setdefault((*_now(), *kinds), []).insert(0, made)
+            self.plain.setdefault((_now().records, scope["alone"] or current(), *kinds), []).insert(
+                0, made
+            )
         if family is not None and len(family.programs) > MOST_PROGRAMS:
             self._drop(family.programs.pop(next(iter(family.programs))))
         if sum(map(len, self.specialisations.values())) > _MOST_PROGRAMS:

@@ -119,12 +119,11 @@ class Specialisation:
             arguments = [_zeros(layout) for layout in self.layouts]
         inner = [tensor._value for tensor in self.traced.around.captured]
         inner += [t._grad._value for t in self.traced.around.read_gradients if t._grad is not None]
-        arguments = [brought(array, self.device) for array in arguments]
-        return [*arguments, *inner, *self._numbers_now()]
+        numbers = [read() for read in self.numbers]
+        return [*self._brought(arguments), *inner, *self._brought(numbers)]
 
-    def _numbers_now(self) -> list[Array]:
-        found = [read() for read in self.numbers]
-        return [brought(array, self.device) for array in found] if self.brings else found
+    def _brought(self, arrays: Sequence[Array]) -> list[Array]:
+        return [brought(array, self.device) for array in arrays]
 
     def call(
         self,
@@ -147,9 +146,10 @@ class Specialisation:
             return self._call_recorded(
                 self.backward, arguments, tensors, settled, handles, given, tree
             )
+        numbers = [read() for read in self.numbers]
         if self.brings:
-            arguments = [brought(array, self.device) for array in arguments]
-        outputs = self.state.run(arguments, self._numbers_now(), settled)
+            arguments, numbers = self._brought(arguments), self._brought(numbers)
+        outputs = self.state.run(arguments, numbers, settled)
         if self.after or self.argument_gradients:
             self._finish(outputs, tensors)
         if self.only is not None:
