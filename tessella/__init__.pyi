@@ -252,11 +252,13 @@ from tessella.tensors.making import (
     detach as detach,
     device as device,
     from_numpy as from_numpy,
+    get_default_device as get_default_device,
     is_complex as is_complex,
     is_floating_point as is_floating_point,
     is_tensor as is_tensor,
     logspace as logspace,
     numel as numel,
+    set_default_device as set_default_device,
 )
 from tessella.tensors.manipulation import (
     broadcast_arrays as broadcast_arrays,

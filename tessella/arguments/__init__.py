@@ -26,6 +26,7 @@ from tessella.arguments.gates import (
     SEVERAL,
     Gate,
     Parameter,
+    called_there,
     unknown_keyword,
 )
 from tessella.arguments.kinds import MISSING, TENSOR, TENSORS, kind_of, scope
@@ -53,7 +54,7 @@ def _gated(function: Any, lifts: bool) -> Any:
     gate = Gate(function, lifts)
     make = _factory(tuple([p._replace(default=p.default is not MISSING) for p in gate.parameters]))
     defaults = [p.default for p in gate.parameters if p.default is not MISSING]
-    made: FunctionType = make(function, gate, MISSING, *defaults)
+    made: FunctionType = make(function, gate, called_there, MISSING, *defaults)
     code = function.__code__
     made.__code__ = (
         made.__code__.replace(  # errors are told to come from the function's own first line
@@ -95,17 +96,20 @@ def _source(parameters: Sequence[Parameter]) -> str:
     named = [p.name for p in parameters if p.place is NAMED]
     several = next((p.name for p in parameters if p.place is SEVERAL), None)
     written = _written(parameters, defaults)
-    look = (
-        f"settle({_tuple(placed)}, {several or 'more'}, "
-        f"{{{', '.join(f'{n!r}: {n}' for n in named)}}}, others)"
-    )
+    by_name = f"{{{', '.join(f'{n!r}: {n}' for n in named)}}}"
+    look = f"settle({_tuple(placed)}, {several or 'more'}, {by_name}, others)"
     passed = [f"*{several}"] if several else []
     call = ", ".join([*placed, *passed, *(f"{name}={name}" for name in named)])
     quick = " and ".join(["not others", *([] if several else ["not more"]), *_checks(parameters)])
     looked_at = several and all(p.annotation != "Any" for p in parameters if p.name == several)
-    hot = "" if looked_at else f"        if {quick}:\n            return call({call})\n"
+    there = f"called_there(call, ({', '.join([*placed, *passed, ''])}), {by_name})"
+    hot = (
+        f"        if {quick}:\n            return call({call}) if alone else {there}\n"
+        if not looked_at
+        else ""
+    )
     return (
-        f"def make(call, settle, missing{''.join(f', {name}' for name in defaults.values())}):\n"
+        f"def make(call, settle, called_there, missing{''.join(f', {name}' for name in defaults.values())}):\n"
         f"    def public({written}):\n{hot}        return {look}\n    return public\n"
     )
 

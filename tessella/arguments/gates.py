@@ -158,8 +158,14 @@ class Gate:
                 values[name] = tuple([self._fit(name, kind, item) for item in value])
             else:
                 values[name] = self._fit(name, kind, value)
-        self._fit_tensors(values)
-        return self._apply(self.function, values)
+        device = values["device"] if "device" in self.kinds else None
+        device = device or device_beside(values.values())
+        if device is None:
+            self._fit_tensors(values)
+            return self._apply(self.function, values)
+        with device:
+            self._fit_tensors(values)
+            return self._apply(self.function, values)
 
     def _apply(self, function: Callable[..., Any], values: dict[str, Any]) -> Any:
         """Call a function of the same parameters with their values by name."""
@@ -285,6 +291,25 @@ class Gate:
         found = as_tensor(value, like, self.name, parameter.name, self._expected(parameter))
         like.append(found)
         return found
+
+
+def device_beside(values: Iterable[Any]) -> Any:
+    """The device of the first tensor among some arguments, if it is not that of the thread."""
+    for value in () if scope["alone"] else values:
+        first = value[0] if type(value) in (list, tuple) and value else value
+        if isinstance(first, scope["Tensor"]):
+            device = first.device
+            return None if device is device.setting.get() else device
+    return None
+
+
+def called_there(call: Callable[..., Any], placed: Sequence[Any], named: Mapping[str, Any]) -> Any:
+    """Call a function where its tensors are: what it makes beside them is made there."""
+    device = device_beside((*placed, *named.values()))
+    if device is None:
+        return call(*placed, **named)
+    with device:
+        return call(*placed, **named)
 
 
 def as_tensor(value: Any, like: list[Any], function: str, name: str, expected: str) -> Any:

@@ -26,7 +26,7 @@ ShapeLike: TypeAlias = int | Sequence[int]
 DTypeLike: TypeAlias = DType | type | str | np.dtype[Any] | None
 PerAxis: TypeAlias = int | Sequence[int]  # of windows: one number for all axes, or one for each
 Padding: TypeAlias = int | str | Sequence[int] | Sequence[Sequence[int]]
-Device: TypeAlias = str | None
+Device: TypeAlias = Any  # one of them, or its name; None for that of the tensors, or of the thread
 Reduction: TypeAlias = str
 Approximation: TypeAlias = str
 Count: TypeAlias = int  # of at least 1
@@ -42,7 +42,9 @@ MISSING: Any = type("Missing", (), {"__repr__": lambda self: "<missing>"})()
 
 
 # the stratum of tensors tells what they are, and how to make one of what can become one without a guess
-scope: dict[str, Any] = {"__name__": "tessella.arguments", "DType": DType, "Tensor": type(None)}
+scope: dict[str, Any] = {
+    "__name__": "tessella.arguments", "DType": DType, "Tensor": type(None), "alone": True,
+}  # fmt: skip
 
 
 # --- kinds of arguments ----------------------------------------------------------------------------------
@@ -313,7 +315,9 @@ _KINDS: dict[str, Kind] = {
     "DTypeLike": Kind(
         "a dtype, such as ts.float32", "({0} is None or type({0}) is DType)", _dtype, DTypeError
     ),
-    "Device": Kind("'cpu'", "({0} is None or type({0}) is str)", _either(_none, _text), DeviceError),
+    "Device": Kind(
+        "'cpu', or another device", "{0} is None", lambda value: scope["device"](value), DeviceError
+    ),
     "bool | int | float": Kind(
         "a real number", "(type({0}) is float or type({0}) is int)",
         lambda value: UNFIT if isinstance(value, (complex, np.complexfloating)) else _scalar(value),
@@ -473,6 +477,15 @@ def an(noun: str) -> str:
     ('an int', 'a Tensor', 'a uint8')
     """
     return f"an {noun}" if noun[:1] in "aeioAEIO" else f"a {noun}"
+
+
+def register_devices(find: Callable[[Any], Any]) -> None:
+    """Tell what devices there are.
+
+    Args:
+        find: gives the one that is meant, None for None, `UNFIT` for what means none.
+    """
+    scope["device"] = find
 
 
 def register(tensor: type, convert: Callable[[Any, Sequence[Any]], Any]) -> None:

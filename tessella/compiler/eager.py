@@ -27,12 +27,14 @@ from tessella.devices.array import (
     Array,
     Layout,
     contiguous_layout,
+    device_of,
     empty,
     from_numpy,
     maker,
     to_numpy,
     write,
 )
+from tessella.devices.device import Device
 from tessella.devices.registry import current
 from tessella.dtypes import is_half
 from tessella.errors import DeviceError
@@ -73,6 +75,8 @@ def backend(name: str) -> Restoring[None]:
 
 def run(primitive: Primitive, arrays: Sequence[Array]) -> Any:
     """Apply a primitive to concrete arrays: an array, or a tuple of them."""
+    if not arrays:
+        return _first_plan(primitive, [])(arrays)
     plan = primitive.plans.get((_choice.key, *[array.layout for array in arrays]))
     if plan is None:
         plan = _first_plan(primitive, [array.layout for array in arrays])
@@ -96,11 +100,17 @@ def run_binary(primitive: Primitive, x: Array, y: Array) -> Any:
 
 
 def _first_plan(primitive: Primitive, layouts: list[Layout]) -> Plan:
-    """The plan of an equal primitive, or a new one."""
-    key = (_choice.key, *layouts)
+    """The plan of an equal primitive, or a new one, made on the device of the operands.
+
+    Raises:
+        DeviceError: they are on several.
+    """
+    device = device_of(layouts, primitive.name)
+    key = (_choice.key, *layouts) if layouts else (_choice.key, device)
     plan = _table_of(primitive).get(key)
     if plan is None:
-        plan = _make_plan(primitive, layouts)
+        with device:
+            plan = _make_plan(primitive, layouts)
         _table_of(primitive)[key] = plan  # another table, if all were forgotten meanwhile
         if next(_made) % _MOST_PLANS == 0:
             forget()
@@ -171,7 +181,7 @@ def _steps_plan(
         program = _program_of(primitive, layouts, result)
         if program.arena_plan.nbytes == 0:
             return _program_plan(primitive, program)
-    return functools.partial(steps, run)
+    return functools.partial(steps, _runner(layouts[0].device))
 
 
 def _program_of(primitive: Primitive, layouts: list[Layout], result: Any) -> Program:
@@ -190,6 +200,18 @@ def _program_plan(primitive: Primitive, program: Program) -> Plan:
     if primitive.multiple_results:
         return lambda arrays: tuple(program.run(arrays))
     return lambda arrays: program.run(arrays)[0]
+
+
+def _runner(device: Device) -> Callable[[Primitive, Sequence[Array]], Any]:
+    """What runs the steps of a primitive; what has no operands is made beside the others'."""
+
+    def run_there(primitive: Primitive, arrays: Sequence[Array]) -> Any:
+        if arrays:
+            return run(primitive, arrays)
+        with device:
+            return run(primitive, arrays)
+
+    return run_there
 
 
 def _view_plan(view: View) -> Plan:
@@ -268,26 +290,26 @@ def native_call(call: Call) -> Callable[..., None]:
 
 
 def _reference_plan(primitive: Primitive) -> Plan:
+    device = current()
+
     def plan(arrays: Sequence[Array]) -> Any:
         values = primitive.reference(*[to_numpy(array) for array in arrays])
         if primitive.multiple_results:
-            return tuple(_own(value) for value in values)
-        return _own(values)
+            return tuple([own(value) for value in values])
+        return own(values)
+
+    def own(value: Any) -> Array:  # what NumPy gives may be a view of an operand
+        return from_numpy(np.asarray(value), copy=True, device=device)
 
     return plan
-
-
-def _own(value: Any) -> Array:
-    """The result as an array of its own: what NumPy gives may be a view of an operand."""
-    return from_numpy(np.asarray(value), copy=True)
 
 
 _LARGE = 1e38  # what is near the end of float32, or beyond it
 
 
-def fill(value: Any, shape: tuple[int, ...], dtype: Any) -> Array:
-    """An array of one value."""
-    result = empty(contiguous_layout(shape, dtype))
+def fill(value: Any, shape: tuple[int, ...], dtype: Any, device: Device | None = None) -> Array:
+    """An array of one value, on a device or on that of the thread."""
+    result = empty(contiguous_layout(shape, dtype, device))
     if is_half(dtype) or abs(value) > _LARGE:
         with np.errstate(over="ignore"):  # what is too large is infinite, as in any computation
             write(result, value)

@@ -45,13 +45,18 @@ class Programs:
     ) -> None:
         self.graph, self.scope, self.name = graph, scope, name
         self.in_place, self.fixed = in_place, fixed
-        self.device = current()
         self.optimised: list[_Optimised] = []
         self.lock = forking.lock()
         self.arena: Any = None
 
     def program(self, layouts: Sequence[Layout], binding: Binding) -> Program:
         """The program for inputs of some layouts, in which the symbols have the sizes of a binding."""
+        from tessella.compiler.pipeline import device_for
+
+        with device_for(self.graph, layouts, self.name):
+            return self._program(layouts, binding)
+
+    def _program(self, layouts: Sequence[Layout], binding: Binding) -> Program:
         from tessella.compiler import pipeline
 
         if min(binding.values(), default=AT_LEAST) < AT_LEAST:
@@ -72,7 +77,7 @@ class Programs:
         """
         before = 0 if self.arena is None else self.arena.nbytes
         if self.arena is None or before < nbytes:
-            self.arena = self.device.allocate(max(nbytes, 2 * before))
+            self.arena = current().allocate(max(nbytes, 2 * before))
         return self.arena
 
     def _optimised_for(self, binding: Binding) -> Graph:

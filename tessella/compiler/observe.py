@@ -15,8 +15,6 @@ from typing import Any
 
 from tessella import autodiff
 from tessella.blocks import Restoring, restoring
-from tessella.devices.device import Device
-from tessella.devices.registry import choose
 
 now = time.perf_counter_ns
 
@@ -59,20 +57,16 @@ class Choice(threading.local):
     """How this thread runs primitives."""
 
     backend = "cpu"
-    device: Device | None = None  # that somebody chose; None for the host
     observers: tuple[Observer, ...] = ()  # of operations and programs
     witnesses: tuple[Observer, ...] = ()  # of what is compiled
     visiting = False  # a program of this thread waits for an effect, such as a debugger
-    key: Any = "cpu"  # of plans: that of the backend, or another one while somebody looks on or chose a device
+    key = "cpu"  # of plans: that of the backend, or another one while somebody looks on
     compiles = True  # whether functions under `jit` run as programs
 
     def set(self, **changes: Any) -> None:
         vars(self).update(changes)
         autodiff.mode.watched = bool(self.observers)
-        how = f"observed {self.backend}" if self.observers else self.backend
-        self.key = how if self.device is None else (how, self.device)
-        if "device" in changes:
-            choose(self.device)
+        self.key = f"observed {self.backend}" if self.observers else self.backend
         self.compiles = self.backend == "cpu" and not self.visiting
 
 
@@ -107,11 +101,6 @@ def unobserved() -> Generator[tuple[Observer, ...], None, None]:
     before = choice.observers
     with choosing(observers=()):
         yield before
-
-
-def on(device: Device) -> Restoring[None]:
-    """What is made, and what is compiled, inside a `with` block is so on a device."""
-    return choosing(device=device)
 
 
 def visiting() -> Restoring[None]:

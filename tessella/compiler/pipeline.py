@@ -14,7 +14,8 @@ from tessella.compiler import fusion, simplify, sums
 from tessella.compiler.machine_code import together
 from tessella.compiler.observe import compiled, passed, stage
 from tessella.compiler.program import Program
-from tessella.devices.array import Layout
+from tessella.devices.array import Layout, device_of
+from tessella.devices.device import Device
 from tessella.devices.registry import current
 from tessella.primitives.graph import Graph, verify
 
@@ -62,7 +63,17 @@ def compile(
         fixed: inputs that mostly stay the same from call to call.
         name: for readers.
     """
-    return finish(optimise(graph, name), layouts, in_place, fixed, name, lambda: graph)
+    with device_for(graph, layouts, name):
+        return finish(optimise(graph, name), layouts, in_place, fixed, name, lambda: graph)
+
+
+def device_for(graph: Graph, layouts: Sequence[Layout], name: str) -> Device:
+    """The device of a program: that of its inputs and constants.
+
+    Raises:
+        DeviceError: they are on several.
+    """
+    return device_of([*layouts, *[array.layout for array in graph.constants.values()]], name)
 
 
 def finish(

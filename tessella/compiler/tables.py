@@ -27,7 +27,7 @@ from tessella.compiler.steps import (
 from tessella.devices.array import Array
 from tessella.devices.device import Device
 from tessella.devices.host import Host
-from tessella.devices.table import DONE, STEP_BYTES, head_of
+from tessella.devices.table import BEFORE, DONE, STEP_BYTES, head_of
 
 if TYPE_CHECKING:
     from tessella.compiler.lowering.epilogue import Epilogue
@@ -195,6 +195,7 @@ def _arguments(
     patches: list[tuple[int, int, int]] = []
 
     def add(places: Sequence[tuple[int, int]], numbers: bytes) -> int:
+        words.extend((len(places), 0))
         start = len(words)
         for buffer, offset in places:
             slot, address = addresses.of(buffer, offset)
@@ -212,11 +213,12 @@ def _arguments(
             continue
         starts.append(add(step.places, numbers_of(step.call, device)))
         if step.epilogue is not None:
-            end = len(words)
-            start = add(step.epilogue_places, step.epilogue.numbers)
-            epilogues.append((step.epilogue, end, start, len(words) - start))
+            own = add(step.epilogue_places, step.epilogue.numbers)
+            epilogues.append((step.epilogue, starts[-1], own, len(words) - own))
     found = _words(words)
     base = ctypes.addressof(found)
-    for epilogue, end, start, count in epilogues:  # the last words of a product's arguments
-        found[end - 3 : end] = device.address_of(epilogue.kernel), base + 8 * start, count
+    for epilogue, start, own, count in epilogues:
+        found[start - 1] = base + 8 * own
+        end = own - BEFORE  # the last words of a product's arguments
+        found[end - 3 : end] = device.address_of(epilogue.kernel), base + 8 * own, count
     return found, starts, patches

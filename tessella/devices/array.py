@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import math
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
 
 from tessella import dtypes
 from tessella.devices.buffer import protect
-from tessella.devices.device import Device
-from tessella.devices.registry import chosen, current, host
+from tessella.devices.device import Device, chosen
+from tessella.devices.registry import current, host
 from tessella.dtypes import DType
-from tessella.errors import ArgumentError, OutOfMemoryError, ShapeError
+from tessella.errors import ArgumentError, DeviceError, OutOfMemoryError, ShapeError
 from tessella.sizes import Size, as_integer, for_all
 
 Shape = tuple[int, ...]
@@ -22,33 +22,37 @@ _LARGEST = 1 << 62
 
 
 class Layout:
-    """Shape, strides (in elements) and dtype. Equal layouts are one object: keys of plan caches."""
+    """Shape, strides (in elements), dtype and device. Equal layouts are one object: keys of plan caches."""
 
-    __slots__ = ("contiguous", "dtype", "nbytes", "ndim", "shape", "size", "strides")
+    __slots__ = (
+        "contiguous", "device", "dtype", "nbytes", "ndim", "numbers", "shape", "size", "strides",
+    )  # fmt: skip
 
     shape: Shape
     strides: Shape
     dtype: DType
+    device: Device
+    numbers: dict[Any, Any]  # Python's beside arrays of this dtype and device, each once
     size: int
     nbytes: int  # if each element is stored once
     ndim: int
     contiguous: bool
 
 
-_layouts: dict[tuple[Shape, Shape, DType], Layout] = {}
-_contiguous_layouts: dict[tuple[Shape, DType], Layout] = {}
-
-
-def layout_of(shape: Shape, strides: Shape, dtype: DType) -> Layout:
-    """The one layout of this shape, strides and dtype."""
+def layout_of(shape: Shape, strides: Shape, dtype: DType, device: Device | None = None) -> Layout:
+    """The one layout of this shape, strides and dtype on a device, or on that of the thread."""
+    device = device or current()
     key = (shape, strides, dtype)
-    found = _layouts.get(key)
+    found: Layout | None = device.layouts.get(key)
     if found is None:
-        if len(_layouts) > 100_000:  # plans that refer to them are dropped with their own cache
-            _layouts.clear()
-            _contiguous_layouts.clear()
+        if (
+            len(device.layouts) > 100_000
+        ):  # plans that refer to them are dropped with their own cache
+            device.layouts.clear()
+            device.row_major_layouts.clear()
         found = Layout()
-        found.shape, found.strides, found.dtype = shape, strides, dtype
+        found.shape, found.strides, found.dtype, found.device = shape, strides, dtype, device
+        found.numbers = device.numbers.setdefault(dtype, {})
         found.ndim, found.size = len(shape), math.prod(shape)
         _require_addresses(shape, dtype, found.size)
         found.nbytes = found.size * dtype.itemsize
@@ -59,7 +63,8 @@ def layout_of(shape: Shape, strides: Shape, dtype: DType) -> Layout:
             )
             or found.size == 0
         )
-        found = _layouts.setdefault(key, found)
+        made: Layout = device.layouts.setdefault(key, found)
+        return made
     return found
 
 
@@ -84,14 +89,31 @@ def _short(sizes: Sequence[Any]) -> str:
     return f"({', '.join(texts)}{',' * (len(texts) == 1)})"
 
 
-def contiguous_layout(shape: Shape, dtype: DType) -> Layout:
-    """The row-major layout of a shape."""
+def contiguous_layout(shape: Shape, dtype: DType, device: Device | None = None) -> Layout:
+    """The row-major layout of a shape on a device, or on that of the thread."""
+    device = device or chosen.get() or current()  # microseconds count
     key = (shape, dtype)
-    found = _contiguous_layouts.get(key)
+    found: Layout | None = device.row_major_layouts.get(key)
     if found is None:
-        found = layout_of(shape, row_major(shape), dtype)
-        _contiguous_layouts[key] = found
+        found = layout_of(shape, row_major(shape), dtype, device)
+        device.row_major_layouts[key] = found
     return found
+
+
+def device_of(layouts: Iterable[Layout], doing: str) -> Device:
+    """The device that operands are on; that of the thread if there are none.
+
+    Raises:
+        DeviceError: they are on several.
+    """
+    found = dict.fromkeys([layout.device for layout in layouts])
+    if len(found) > 1:
+        first, second, *_ = found
+        raise DeviceError(
+            f"{doing}: some tensors are on {first.name!r} and some on {second.name!r}; bring them together first, "
+            f"with x.to_device({first.name!r})"
+        )
+    return next(iter(found), None) or current()
 
 
 def row_major(shape: Shape) -> Shape:
@@ -128,8 +150,7 @@ class Array:
     @property
     def device(self) -> Device:
         """Whose memory it lies in."""
-        found: Device = self.buffer.device
-        return found
+        return self.layout.device
 
     def numpy(self) -> np.ndarray[Any, Any]:
         """A writable NumPy view of the memory, without copying."""
@@ -148,13 +169,13 @@ def empty(layout: Layout) -> Array:
             f"an array of shape {layout.shape} and dtype {layout.dtype.name} would take {nbytes} "
             "bytes, more than any machine can address; use a smaller shape"
         )
-    buffer = (chosen.device or host()).allocator(nbytes)()  # `current().allocate`, with fewer calls
+    buffer = layout.device.allocator(nbytes)()  # `allocate`, with fewer calls
     return Array(buffer, buffer.address, layout)
 
 
 def maker(layout: Layout) -> Callable[[], Array]:
     """What makes arrays of one layout as `empty` does, for those who need many."""
-    block = current().allocator(layout.nbytes)
+    block = layout.device.allocator(layout.nbytes)
 
     def make() -> Array:
         array = Array.__new__(Array)
@@ -165,22 +186,28 @@ def maker(layout: Layout) -> Callable[[], Array]:
     return make
 
 
-def from_numpy(x: np.ndarray[Any, Any], copy: bool = False) -> Array:
+def from_numpy(x: np.ndarray[Any, Any], copy: bool = False, device: Device | None = None) -> Array:
     """An array on NumPy's memory if its strides allow it, else on a copy; on another device than the host a copy."""
     if type(x) is not np.ndarray:
         x = plain_ndarray(x)
     dtype = dtypes.as_dtype(x.dtype)
-    if copy or why_not_shared(x) or chosen.device is not None:
-        result = empty(contiguous_layout(x.shape, dtype))
+    device = device or current()
+    if copy or device is not host() or why_not_shared(x):
+        result = empty(contiguous_layout(x.shape, dtype, device))
         write(result, x)
         return result
     item = x.dtype.itemsize
     address = x.__array_interface__["data"][0]
-    layout = layout_of(x.shape, tuple(stride // item for stride in x.strides), dtype)
+    layout = layout_of(x.shape, tuple(stride // item for stride in x.strides), dtype, device)
     buffer = host().wrap(x, address, x.nbytes)
     if not x.flags.writeable:
         protect(buffer)
     return Array(buffer, address, layout)
+
+
+def brought(array: Array, device: Device) -> Array:
+    """An array on a device: itself if it is there, else a copy."""
+    return array if array.device is device else from_numpy(to_numpy(array), True, device)
 
 
 def plain_ndarray(x: np.ndarray[Any, Any] | np.generic) -> np.ndarray[Any, Any]:
@@ -231,7 +258,7 @@ def to_numpy(array: Array) -> np.ndarray[Any, Any]:
     """A writable NumPy view of an array's memory, without copying; of memory that the host cannot see, a copy to read."""
     if array.layout.size == 0:
         return np.zeros(array.layout.shape, array.layout.dtype.numpy)
-    return _view(array) if array.buffer.device.shares_memory else _copied_out(array)
+    return _view(array) if array.layout.device.shares_memory else _copied_out(array)
 
 
 def _view(array: Array) -> np.ndarray[Any, Any]:
@@ -254,7 +281,7 @@ def write(array: Array, values: Any) -> None:
     """Let a contiguous array hold some values, which are broadcast."""
     if not array.layout.size:
         return
-    if array.buffer.device.shares_memory:
+    if array.layout.device.shares_memory:
         _view(array)[...] = values
         return
     elements = np.empty(array.layout.shape, array.layout.dtype.numpy)

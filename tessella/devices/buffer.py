@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    from tessella.devices.device import Device
+from typing import Any
 
 
 class Buffer:
@@ -18,7 +15,6 @@ class Buffer:
 
     __slots__ = ("__weakref__", "address", "block", "nbytes", "owner", "protected")
 
-    device: Device  # whose memory it is; a device sets it for its class of buffers, or for each
     address: int
     nbytes: int
     owner: Any

@@ -6,12 +6,15 @@ A target (`tessella/targets`) has a class of this kind; nobody imports it, the r
 from __future__ import annotations
 
 import abc
+import itertools
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, Self
 
 import numpy as np
 
+from tessella.arguments.kinds import scope
+from tessella.blocks import Block, Setting
 from tessella.devices.buffer import Buffer
 from tessella.dtypes import DType
 from tessella.errors import DeviceError
@@ -110,15 +113,52 @@ class Tuner(Protocol):
         """Remove what was found, on disk too; gives how much it was."""
 
 
-class Device(abc.ABC):
+_made = itertools.count()
+chosen: Setting[Any] = Setting("device", None)  # a thread's; the registry knows the default
+
+
+class Device(Block, abc.ABC):
     """A device: memory, kernels, programs, limits, and how it lowers what it does in its own way.
 
     Addresses are numbers that its kernels understand. The host looks at no address but by `copy_out` and `read`,
     unless the device says that it `shares_memory` with the host.
+
+    Inside `with device:` new arrays are made on it, and what has no operands runs on it.
     """
 
     name: str
     shares_memory = False  # with the host: an address is one of this process
+    setting = chosen
+
+    def __new__(cls, *_: Any) -> Self:
+        made = super().__new__(cls)
+        made.layouts, made.row_major_layouts, made.numbers = {}, {}, {}
+        scope["alone"] = next(_made) == 0
+        return made
+
+    layouts: dict[Any, Any]  # the arrays' on it, each once (`tessella.devices.array`)
+    row_major_layouts: dict[Any, Any]
+    numbers: dict[Any, Any]  # Python's beside tensors, by dtype (`tessella.tensors.operands`)
+
+    @property
+    def value(self) -> Device:
+        """What the setting is inside its block."""
+        return self
+
+    def __init__(self) -> None:
+        """A block needs to be told nothing."""
+
+    def __str__(self) -> str:
+        return self.name
+
+    def __repr__(self) -> str:
+        return f"device({self.name!r})"
+
+    def __eq__(self, other: object) -> bool:
+        return self is other or (isinstance(other, str) and other == self.name)
+
+    def __hash__(self) -> int:
+        return hash(self.name)
 
     # --- memory ---------------------------------------------------------------------------------
 
@@ -195,7 +235,7 @@ class Device(abc.ABC):
             chunk: items that one thread takes at a time; 0 for all at once.
         """
 
-    def load(self) -> None:  # noqa: B027 - most devices have nothing to load
+    def load(self) -> None:
         """Load now what takes long to load, and is needed for the first kernel."""
 
     # --- programs (see `tessella.devices.table`) ---------------------------------------------------

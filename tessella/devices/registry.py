@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import functools
 import importlib
-import importlib.util
-import threading
+import pkgutil
+from typing import Any
 
-from tessella.arguments.kinds import shown
-from tessella.devices.device import Device
+from tessella.arguments.kinds import UNFIT, register_devices, shown
+from tessella.devices.device import Device, chosen
 from tessella.devices.host import Host
 from tessella.errors import DeviceError
 
@@ -16,7 +16,7 @@ HOST = "cpu"
 
 
 @functools.cache
-def device(name: str) -> Device:
+def device(name: str | Device) -> Device:
     """The device of a name; its target is loaded when it is asked for first.
 
     Raises:
@@ -25,11 +25,26 @@ def device(name: str) -> Device:
     >>> device("cpu").name
     'cpu'
     """
-    if not name.isidentifier() or importlib.util.find_spec(f"tessella.targets.{name}") is None:
-        raise DeviceError(f"device {shown(name)} does not exist; the only device is {HOST!r}")
+    if isinstance(name, Device):
+        return name
+    if name not in names():
+        raise DeviceError(
+            f"there is no device {shown(name)}; those there are: {', '.join(map(repr, names()))}"
+        )
     target = importlib.import_module(f"tessella.targets.{name}.device")
     found: Device = target.DEVICE
     return found
+
+
+@functools.cache
+def names() -> list[str]:
+    """Those of all devices, the host's first.
+
+    >>> names()
+    ['cpu', 'emulated']
+    """
+    found = pkgutil.iter_modules(importlib.import_module("tessella.targets").__path__)
+    return sorted((target.name for target in found), key=lambda name: (name != HOST, name))
 
 
 @functools.cache
@@ -41,27 +56,29 @@ def host() -> Host:
     """
     found = device(HOST)
     assert isinstance(found, Host)
+    chosen.default = chosen.default or found
     return found
 
 
-class _Chosen(threading.local):
-    """What a thread works on; None for the host."""
-
-    device: Device | None = None
-
-
-chosen = _Chosen()
-
-
 def current() -> Device:
-    """The device of this thread: for new arrays, for what has no operands, and for what is compiled.
+    """The device of this thread: for new arrays, and for what has no operands.
 
     >>> current().name
     'cpu'
     """
-    return chosen.device or host()
+    found: Device = chosen.get() or host()
+    return found
 
 
 def choose(device: Device | None) -> None:
-    """Let a device be that of this thread from now on, None the host; for a while see `compiler.observe.on`."""
-    chosen.device = device
+    """Let a device be that of all threads, outside of blocks; None for the host."""
+    chosen.default = device or host()
+
+
+def _meant(value: Any) -> Any:
+    if value is None or isinstance(value, str | Device):
+        return value and device(value)
+    return UNFIT
+
+
+register_devices(_meant)

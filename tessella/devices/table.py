@@ -3,8 +3,9 @@
 A program is a table of calls. Its head: the steps and how many they are; the patches and how many they are; the
 slots; the processor the caller was last seen on; where times go (of a program that is timed); at how many steps it
 may be stopped; whether it was done; what the device asks for signals. A step is a kernel, its arguments, `total` and
-`chunk` (0: all at once); without a kernel it stops the program if the word its arguments point at is not zero. A
-patch is a place in some step's arguments, a slot, and an offset: before the steps run, slot + offset is written to
+`chunk` (0: all at once); without a kernel it stops the program if the word its arguments point at is not zero. Two
+words stand before arguments: how many addresses they begin with, and where the arguments of an epilogue are (0:
+nowhere), for a device that has to know what a step reads and writes. A patch is a place in some step's arguments, a slot, and an offset: before the steps run, slot + offset is written to
 the place.
 
 A loop is a program that is run again and again. Its words: the program's head; how many turns; how many slots
@@ -26,6 +27,7 @@ SIGNALS = 9  # what the device looks for signals with
 HEAD = 10  # words
 LOOP_WORDS, LOOP_STOPPED = 8, 7
 STEP_BYTES = 32  # of a row of the table of steps
+BEFORE = 2  # words before arguments
 
 
 def head_of(

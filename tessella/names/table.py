@@ -30,7 +30,7 @@ PyTorch | ts | Size | a tuple: shapes are plain tuples
 PyTorch | ts | Generator | `ts.random.Generator(seed)`
 PyTorch | ts | FloatTensor DoubleTensor LongTensor IntTensor BoolTensor ByteTensor CharTensor ShortTensor HalfTensor BFloat16Tensor | `ts.asarray(data, dtype=ts.float32)`, and so on
 PyTorch | ts | autograd | `ts.grad`, `ts.gradients`, `ts.vjp`, `ts.custom_vjp`
-PyTorch | ts | cuda mps xpu | not here: the only device is 'cpu'; leave it out
+PyTorch | ts | cuda mps xpu | not here: there is no GPU yet; leave it out
 PyTorch | ts | bartlett_window blackman_window hamming_window hann_window kaiser_window | not here; make it with NumPy: `ts.asarray(np.hanning(n))`
 PyTorch | ts | batch_norm | `ts.nn.functional.batch_norm`
 PyTorch | ts | bernoulli | `ts.random.bernoulli(key, p)`, or `ts.rand_like(p) < p`
@@ -74,7 +74,6 @@ PyTorch | ts | put scatter_reduce index_reduce | `ts.scatter`, `ts.scatter_add`,
 PyTorch | ts | renorm | `x * (limit / ts.norm(x, axis=..., keepdims=True)).clip(max=1)`
 PyTorch | ts | save load | `ts.io.save_file(model.state_dict(), path)`, `ts.io.load_file(path)`
 PyTorch | ts | seed | `ts.manual_seed(seed)`
-PyTorch | ts | set_default_device get_default_device | not here: the only device is 'cpu'; leave it out
 PyTorch | ts | set_default_tensor_type | `ts.set_default_dtype(ts.float64)`
 PyTorch | ts | set_printoptions | `np.set_printoptions`, which printing follows
 PyTorch | ts | sgn | `ts.sign`
@@ -99,7 +98,7 @@ PyTorch | ts | set_flush_denormal set_warn_always is_warn_always_enabled *determ
 PyTorch | ts | is_inference_mode_enabled | `not ts.autodiff.is_enabled()`
 PyTorch | ts | *_anomaly_enabled is_anomaly_check_nan_enabled | `ts.debug.check_nan`, as a `with` block
 PyTorch | ts | *autocast* GradScaler | not here; use `x.astype(ts.bfloat16)`, or `model.to(dtype)`
-PyTorch | ts | OutOfMemoryError AcceleratorError Stream Event StreamObjType DeviceObjType accelerator get_device_module | not here: the only device is 'cpu'; leave it out
+PyTorch | ts | OutOfMemoryError AcceleratorError Stream Event StreamObjType DeviceObjType accelerator get_device_module | not here: there is no GPU yet; leave it out
 PyTorch | ts | typename | `type(x).__name__`
 PyTorch | ts | version torch_version | `ts.__version__`
 PyTorch | ts | constant_pad_nd | `ts.pad(x, widths, value)`
@@ -133,7 +132,9 @@ JAX | ts | numpy | `ts` itself: its functions have the names of `jax.numpy`
 JAX | ts | lax | `ts.scan`, `ts.cond`, `ts.while_loop`, `ts.fori_loop`, `ts.switch`, `ts.associative_scan`
 JAX | ts | tree tree_util tree_structure | `ts.tree_map`, `ts.tree_flatten`, `ts.tree_unflatten`, `ts.tree_leaves`
 JAX | ts | make_jaxpr eval_shape xla_computation | `ts.make_graph(function)(example)`
-JAX | ts | pmap shard_map sharding local_devices device_count device_get device_put | not here: the only device is 'cpu'; leave it out
+JAX | ts | device_get | `x.numpy()`
+JAX | ts | device_put | `x.to_device(device)`
+JAX | ts | pmap shard_map sharding local_devices device_count | not here: there is no GPU yet; leave it out
 JAX | ts | remat | `ts.checkpoint`
 JAX | ts | named_call named_scope | not needed: graphs name the user's own lines
 JAX | ts | disable_jit | not needed: call the function itself, without `ts.jit`, or set TESSELLA_JIT=0
@@ -190,7 +191,8 @@ JAX | ts | scipy | `ts` itself: `ts.logsumexp`, `ts.erf`, `ts.lgamma`, `ts.digam
 JAX | ts | debug_nans | `ts.debug.check_nan`, as a `with` block
 JAX | ts | log_compiles explain_cache_misses | `print(compiled.explain())`, which says why a function was compiled again
 JAX | ts | enable_x64 numpy_dtype_promotion default_matmul_precision | `ts.set_default_dtype(ts.float64)`
-JAX | ts | NamedSharding P Shard make_mesh set_mesh smap reshard ds make_array_from_* process_* host_* local_device_count default_device default_backend Device live_arrays copy_to_host_async transfer_guard* memory shard_alike with_sharding_constraint axis_size all_to_all ppermute pshuffle pswapaxes psum_scatter pbroadcast pcast precv psend ragged_all_to_all | not here: the only device is 'cpu'; leave it out
+JAX | ts | default_device | `with ts.device(name):`
+JAX | ts | NamedSharding P Shard make_mesh set_mesh smap reshard ds make_array_from_* process_* host_* local_device_count default_backend Device live_arrays copy_to_host_async transfer_guard* memory shard_alike with_sharding_constraint axis_size all_to_all ppermute pshuffle pswapaxes psum_scatter pbroadcast pcast precv psend ragged_all_to_all | not here: there is no GPU yet; leave it out
 JAX | ts | clear_caches | not needed: what is compiled is dropped with its function
 JAX | ts | closure_convert custom_derivatives | `ts.custom_vjp` or `ts.custom_jvp`
 JAX | ts | custom_batching | `ts.vmap` follows the function's own operations
@@ -292,7 +294,8 @@ PyTorch | Tensor | angle | `ts.atan2(x.imag, x.real)`
 PyTorch | Tensor | logaddexp2 | `ts.log2(ts.exp2(x) + ts.exp2(y))`
 PyTorch | Tensor | ldexp ldexp_ | `x * 2.0 ** exponent`
 PyTorch | Tensor | sgn_ | `x.sign_()`
-PyTorch | Tensor | get_device ipu xpu mtia is_cpu is_meta is_xla is_xpu is_mkldnn is_vulkan | not here: the only device is 'cpu'
+PyTorch | Tensor | get_device is_cpu | `x.device`
+PyTorch | Tensor | ipu xpu mtia is_meta is_xla is_xpu is_mkldnn is_vulkan | not here: there is no GPU yet
 PyTorch | Tensor | is_same_size | `x.shape == y.shape`
 PyTorch | Tensor | is_signed | `x.dtype.is_float`, or the names of dtypes: unsigned ones begin with a u
 PyTorch | Tensor | is_conj is_neg resolve_conj resolve_neg conj_physical conj_physical_ | not needed: nothing is conjugated or negated later
@@ -353,7 +356,7 @@ PyTorch | Tensor | new_empty_strided | `x.new_empty(shape)`
 PyTorch | Tensor | as_subclass | not here: there is one class of tensors
 PyTorch | Tensor | reinforce | not here: write the loss with the logarithm of the probability
 PyTorch | Tensor | name output_nr index hash_tensor grad_dtype module_load | PyTorch's own affair, and not here
-JAX | Tensor | addressable_shards global_shards is_fully_* committed copy_to_host_async | not here: the only device is 'cpu'; leave it out
+JAX | Tensor | addressable_shards global_shards is_fully_* committed copy_to_host_async | not here: there is no GPU yet; leave it out
 
 PyTorch | nn | parameter | `ts.nn.Parameter`
 PyTorch | nn | modules | `ts.nn` itself, which has the classes
@@ -457,12 +460,12 @@ PyTorch | utils | skip_init | not here: a module has its parameters from the beg
 PyTorch | utils | fuse_* fusion convert_conv* memory_format | not needed: the layout and what is computed together are the system's affair
 
 JAX | debug | callback log | `ts.debug.print` or `ts.debug.breakpoint`
-JAX | debug | inspect_array_sharding visualize_array_sharding visualize_sharding | not here: the only device is 'cpu'; leave it out
+JAX | debug | inspect_array_sharding visualize_array_sharding visualize_sharding | not here: there is no GPU yet; leave it out
 
 PyTorch | io | save load | `ts.io.save_file(model.state_dict(), path)`, `ts.io.load_file(path)`
 safetensors | io | save_model load_model safe_open serialize deserialize | `ts.io.save_file(model.state_dict(), path)`, `model.load_state_dict(ts.io.load_file(path))`
 
-PyTorch | Module | cuda xpu ipu mtia mps | not here: the only device is 'cpu'; leave it out
+PyTorch | Module | cuda xpu ipu mtia mps | not here: there is no GPU yet; leave it out
 PyTorch | Module | compile | `ts.jit`, around the function that calls the model
 PyTorch | Module | share_memory | not here: memory is the system's affair
 PyTorch | Module | to_empty | not here: a module has its parameters from the beginning
@@ -499,8 +502,8 @@ KEYWORDS = """
 * | preferred_element_type | convert the operands first: x.astype(dtype)
 * | unbiased | write correction=1 for unbiased=True, correction=0 for False
 * | _stacklevel | leave it out
-* | device | leave it out: the only device is 'cpu'
-* | sharding out_sharding in_shardings out_shardings spmd_axis_name axis_index_groups | leave it out: the only device is 'cpu'
+* | device | leave it out: inside `with ts.device(name):` tensors are made on another one
+* | sharding out_sharding in_shardings out_shardings spmd_axis_name axis_index_groups | leave it out: there is no GPU yet
 * | signature extobj | convert first: x.astype(dtype)
 * | out_dtype index_dtype | convert afterwards: result.astype(dtype)
 * | out_int32 | convert afterwards: result.astype(ts.int32)

@@ -20,8 +20,8 @@ class Conversions:
 
     @public
     def cpu(self: C) -> C:
-        """The module itself: the only device is 'cpu'."""
-        return self
+        """Bring all parameters and buffers to the CPU, as `to("cpu")` does."""
+        return self.to("cpu")
 
     @public
     def type(self: C, dst_type: DTypeLike) -> C:

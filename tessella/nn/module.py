@@ -14,7 +14,8 @@ import numpy as np
 
 from tessella import autodiff, dtypes, notebooks
 from tessella.arguments import called, public
-from tessella.arguments.kinds import register_class, shown
+from tessella.arguments.kinds import Device, register_class, shown
+from tessella.devices.device import Device as OneDevice
 from tessella.dtypes import as_dtype
 from tessella.errors import (
     ArgumentError,
@@ -27,7 +28,7 @@ from tessella.errors import (
 )
 from tessella.names import missing
 from tessella.nn.conversions import Conversions
-from tessella.tensors.creation import asarray, checked_device
+from tessella.tensors.creation import asarray
 from tessella.tensors.surroundings import about_to_write, at_once, guarded, touched
 from tessella.tensors.tensor import Tensor, handle_of, hold_data_of, is_traced
 from tessella.tracebacks import calls_users, shorten
@@ -460,9 +461,9 @@ class Module(Conversions):
 
     @public
     def to(
-        self: M, *to: Any, dtype: Any = None, device: Any = None, non_blocking: Any = False
+        self: M, *to: Any, dtype: Any = None, device: Device = None, non_blocking: Any = False
     ) -> M:
-        """Convert all floating parameters, their gradients and buffers to a dtype, or go to a device.
+        """Bring all parameters, their gradients and buffers to a device, and those of fractions to a dtype.
 
         What an optimiser remembers of a parameter follows at its next step.
 
@@ -472,25 +473,22 @@ class Module(Conversions):
         tessella.float64
         """
         for one in to:
-            if isinstance(one, str) and one not in {known.name for known in dtypes.ALL}:
+            known = {known.name for known in dtypes.ALL}
+            if isinstance(one, OneDevice) or (isinstance(one, str) and one not in known):
                 device = one
             else:
                 dtype = one
-        checked_device(device)
-        if dtype is None:
-            return self
-        if not as_dtype(dtype).is_float:
-            raise DTypeError(f"to: {as_dtype(dtype).name} given; parameters are floating")
+        kind = None if dtype is None else as_dtype(dtype)
+        if kind is not None and not kind.is_float:
+            raise DTypeError(f"to: {kind.name} given; parameters are floating")
         with autodiff.no_grad():
-            for module in self.modules():
-                for table in (module._parameters, module._buffers):
-                    for tensor in table.values():
-                        if tensor is not None and tensor.dtype.is_float:
-                            with at_home(tensor):
-                                gradient = tensor.grad
-                                hold_data_of(tensor, tensor.detach().astype(dtype))
-                                if gradient is not None:
-                                    tensor.grad = gradient.detach().astype(dtype)
+            for tensor in (*self.parameters(), *self.buffers()):
+                wanted = kind if tensor.dtype.is_float else None
+                with at_home(tensor):
+                    gradient = tensor.grad
+                    hold_data_of(tensor, tensor.detach().to(device, wanted))
+                    if gradient is not None:
+                        tensor.grad = gradient.detach().to(device, wanted)
         return self
 
     # --- hooks ----------------------------------------------------------------------------------------

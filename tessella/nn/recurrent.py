@@ -12,7 +12,7 @@ from tessella.errors import ArgumentTypeError, ShapeError
 from tessella.nn import functional as F
 from tessella.nn.init import uniform_
 from tessella.nn.module import Module, Parameter
-from tessella.tensors.creation import empty, zeros
+from tessella.tensors.creation import empty
 from tessella.tensors.elementwise import sigmoid, tanh
 from tessella.tensors.manipulation import concat, expand_dims, stack
 from tessella.tensors.tensor import Tensor
@@ -123,7 +123,7 @@ class LSTM(Module):
     def _states(self, x: Tensor, states: States | None) -> States:
         shape = (self.num_layers * len(self._directions()), x.shape[1], self.hidden_size)
         if states is None:
-            return zeros(shape, dtype=x.dtype), zeros(shape, dtype=x.dtype)
+            return x.new_zeros(shape), x.new_zeros(shape)
         for name, state in zip("hc", states, strict=True):
             if state.shape != shape:
                 raise ShapeError(

@@ -141,7 +141,7 @@ def _wide(gradient: Tensor) -> Tensor:
 
 def _norm(x: Tensor, p: float) -> Tensor:
     if not x.size:
-        return zeros((), dtype=x.dtype)
+        return x.new_zeros(())
     if p == math.inf:
         return absolute(x).max()
     return (x * x).sum() ** 0.5 if p == 2.0 else (absolute(x) ** p).sum() ** (1.0 / p)

@@ -45,10 +45,10 @@ _has = zip_with(ScalarFunction(_missing, "adam_correction"))
 _move = zip_with(ScalarFunction(_step, "adam_step"))
 
 
-def _counter() -> Tensor:
+def _counter(parameter: Tensor) -> Tensor:
     """How many steps there were: float32, as in PyTorch's checkpoints."""
     with suspended():
-        return zeros(())
+        return zeros((), device=parameter.device)
 
 
 def _betas(value: Any) -> Any:
@@ -96,7 +96,7 @@ class Adam(Optimizer):
             gradient = gradient + parameter.detach() * decay
         if not state:
             state.update(
-                step=_counter(), exp_avg=fresh_state(parameter),
+                step=_counter(parameter), exp_avg=fresh_state(parameter),
                 exp_avg_sq=fresh_state(parameter),
             )  # fmt: skip
         beta1, beta2 = setting(options, "betas")

@@ -11,7 +11,7 @@ from tessella.arguments import constructor_gate, public
 from tessella.arguments.kinds import shown
 from tessella.errors import ArgumentError, ArgumentTypeError, MissingRuleError, StateDictError
 from tessella.names import missing
-from tessella.tensors.creation import asarray, zeros
+from tessella.tensors.creation import asarray, zeros_like
 from tessella.tensors.surroundings import about_to_write, entry, guarded, touched
 from tessella.tensors.tensor import Tensor, hold_data_of, is_traced
 from tessella.tracing.changes import WatchedDict, WatchedList, note
@@ -184,7 +184,7 @@ class Optimizer:
                 f"load_state_dict: the state of a parameter is {shown(state)}; expected a mapping of names to "
                 "tensors"
             )
-        found = {name: _own(value) for name, value in state.items() if value is not None}
+        found = {name: _own(value, parameter) for name, value in state.items() if value is not None}
         for name, value in found.items():
             wanted = (
                 parameter.shape if name in self.moments else () if name in self.counts else None
@@ -299,31 +299,36 @@ def _numbered(parameters: list[Tensor], number: Any) -> Tensor:
     return found
 
 
-def _own(value: Any) -> Any:
-    """A value of a checkpoint as this library keeps it: tensors, counts of steps too."""
+def _own(value: Any, parameter: Tensor) -> Any:
+    """A value of a checkpoint as this library keeps it beside a parameter: tensors, counts of steps too."""
     if hasattr(value, "detach"):  # a tensor, perhaps another framework's
         value = value.detach()
     if isinstance(value, (int, float)) and not isinstance(value, bool):
-        return asarray(float(value))
-    return asarray(value, copy=True) if hasattr(value, "shape") else value
+        return asarray(float(value), device=parameter.device)
+    if not hasattr(value, "shape"):
+        return value
+    return asarray(value, copy=True).to_device(parameter.device)
 
 
 def _follow(parameter: Tensor, state: dict[str, Any], counts: tuple[str, ...]) -> None:
-    """Bring what is remembered of a parameter to its dtype, which may have changed (`Module.to`).
+    """Bring what is remembered of a parameter to its dtype and device, which may have changed (`Module.to`).
 
     Counts of steps keep their own, as they would soon be too large for half precision.
     """
-    dtype = parameter.dtype
+    dtype, device = parameter.dtype, parameter.device
     for name, value in state.items():
-        if name not in counts and isinstance(value, Tensor) and value.dtype is not dtype:
+        if not isinstance(value, Tensor):
+            continue
+        wanted = value.dtype if name in counts else dtype
+        if value.dtype is not wanted or value.device is not device:
             with suspended():  # the same handle: compiled steps have captured it
-                hold_data_of(value, value.detach().astype(dtype))
+                hold_data_of(value, value.detach().to(device, wanted))
 
 
 def fresh_state(parameter: Tensor) -> Tensor:
     """Zeros to remember something in from step to step, made once even if the step is compiled."""
     with suspended():
-        return zeros(parameter.shape, dtype=parameter.dtype)
+        return zeros_like(parameter)
 
 
 def setting(options: dict[str, Any], name: str) -> Any:

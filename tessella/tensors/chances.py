@@ -8,7 +8,7 @@ from tessella import dtypes
 from tessella.arguments import public, refuse
 from tessella.arguments.kinds import Device, DTypeLike, shown
 from tessella.errors import ArgumentError, ArgumentTypeError, DTypeError, ShapeError
-from tessella.tensors.creation import checked_device, tracked
+from tessella.tensors.creation import tracked
 from tessella.tensors.elementwise import log, where
 from tessella.tensors.generator import default
 from tessella.tensors.manipulation import expand_dims
@@ -23,7 +23,6 @@ def rand_like(
     x: Tensor, /, *, dtype: DTypeLike = None, device: Device = None, requires_grad: bool = False
 ) -> Tensor:
     """Numbers spread evenly over [0, 1), of x's shape and dtype."""
-    checked_device(device)
     return tracked(default.uniform(x.shape, dtype=dtype or x.dtype), requires_grad)
 
 
@@ -37,7 +36,6 @@ def randn_like(
     >>> randn_like(ts.zeros((2, 3))).shape
     (2, 3)
     """
-    checked_device(device)
     return tracked(default.normal(x.shape, dtype=dtype or x.dtype), requires_grad)
 
 
@@ -52,7 +50,6 @@ def randint_like(
     device: Device = None,
 ) -> Tensor:
     """Whole numbers from low to high - 1 (from 0 to low - 1, if only one number is given), of x's shape and dtype."""
-    checked_device(device)
     least, most = (0, low) if high is None else (low, high)
     kind = dtype or x.dtype
     drawn = default.integers(least, most, x.shape)

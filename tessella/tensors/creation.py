@@ -33,7 +33,7 @@ from tessella.devices.array import (
 )
 from tessella.devices.registry import host
 from tessella.dtypes import DType, as_dtype
-from tessella.errors import ArgumentError, ArgumentTypeError, DeviceError, DTypeError
+from tessella.errors import ArgumentError, ArgumentTypeError, DTypeError
 from tessella.primitives.generate import Iota
 from tessella.sizes import INTEGERS, as_integer, for_all, is_symbolic
 from tessella.tensors.interchange import from_dlpack, ndarray_of
@@ -49,13 +49,6 @@ from tessella.tensors.tensor import (
     from_ndarray,
     is_traced,
 )
-
-
-def checked_device(device: Any) -> str:
-    """The name of a device; None stands for the CPU."""
-    if device is not None and not (isinstance(device, str) and device == "cpu"):
-        raise DeviceError(f"device: there is no device {shown(device)}; the only one is 'cpu'")
-    return "cpu"
 
 
 def tracked(made: Tensor, requires_grad: bool) -> Tensor:
@@ -79,12 +72,12 @@ def asarray(
     >>> asarray([1.0, 2.0])
     tensor([1., 2.])
     """
-    checked_device(device)
     target = None if dtype is None else as_dtype(dtype)
     if copy is False:
         return _shared(obj, target)
     if isinstance(obj, Tensor):
-        result = obj if target is None else obj.astype(target)
+        result = obj if device is None else obj.to_device(device)
+        result = result if target is None else result.astype(target)
         return result.copy() if copy and result is obj else result
     bind = getattr(type(obj), "__tessella_operand__", None)
     if bind is not None:  # a number among the arguments of a traced function
@@ -396,7 +389,6 @@ def full(
     >>> full((2,), 7)
     tensor([7, 7])
     """
-    checked_device(device)
     bind = getattr(type(fill_value), "__tessella_operand__", None)
     if bind is not None:  # a number among the arguments of a traced function
         made = broadcast_to(
@@ -423,7 +415,6 @@ def zeros(
     shape: ShapeLike, *, dtype: DTypeLike = None, device: Device = None, requires_grad: bool = False
 ) -> Tensor:
     """A tensor of zeros (float32 by default)."""
-    checked_device(device)
     kind = as_dtype(dtype or default_float())
     return tracked(filled(0, check_shape(shape, "zeros"), kind), requires_grad)
 
@@ -433,7 +424,6 @@ def ones(
     shape: ShapeLike, *, dtype: DTypeLike = None, device: Device = None, requires_grad: bool = False
 ) -> Tensor:
     """A tensor of ones (float32 by default)."""
-    checked_device(device)
     kind = as_dtype(dtype or default_float())
     return tracked(filled(1, check_shape(shape, "ones"), kind), requires_grad)
 
@@ -443,7 +433,6 @@ def empty(
     shape: ShapeLike, *, dtype: DTypeLike = None, device: Device = None, requires_grad: bool = False
 ) -> Tensor:
     """A tensor whose elements are whatever was in memory."""
-    checked_device(device)
     kind = as_dtype(dtype or default_float())
     made = from_array(empty_array(contiguous_layout(check_shape(shape, "empty"), kind)))
     return tracked(made, requires_grad)
@@ -508,7 +497,6 @@ def arange(
     >>> arange(1.7, 5, 1.5, dtype=dtypes.int32)
     tensor([1, 3, 5], dtype=int32)
     """
-    checked_device(device)
     if stop is None:
         start, stop = 0, start
     if step == 0:
@@ -584,7 +572,6 @@ def linspace(
     >>> linspace(0, 1, 3)
     tensor([0. , 0.5, 1. ])
     """
-    checked_device(device)
     num = check_count(num, "linspace", "num")
     kind = as_dtype(dtype or default_float())
     # what is too large is infinite, as in any computation
@@ -610,7 +597,6 @@ def eye(
     tensor([[1., 0., 0.],
             [0., 1., 0.]])
     """
-    checked_device(device)
     shape = check_shape((n_rows, n_rows if n_cols is None else n_cols), "eye")
     kind = as_dtype(dtype or default_float())
     with host().memory_for(math.prod(shape) * kind.itemsize):

@@ -23,6 +23,8 @@ from tessella.arguments.kinds import (
     shown,
 )
 from tessella.devices.array import check_shape
+from tessella.devices.device import Device
+from tessella.devices.registry import current
 from tessella.dtypes import DType
 from tessella.errors import ArgumentError
 from tessella.primitives.base import Shape
@@ -34,13 +36,18 @@ from tessella.tensors.draws import between, digits_of, floating, whole_numbers
 from tessella.tensors.elementwise import cos, zip_with
 from tessella.tensors.sorting import argsort
 from tessella.tensors.tensor import Tensor, apply
+from tessella.tracing.trace import suspended
 
 _mode = autodiff.mode
 _MASK = 2**64 - 1
 
 
+def _words_of(state: tuple[int, int]) -> list[np.ndarray[Any, Any]]:
+    return [np.asarray(number & _MASK, np.uint64) for number in state]
+
+
 class Generator:
-    """A seed and a counter of draws.
+    """A seed and a counter of draws, on each device where it is drawn from.
 
     >>> Generator(0).uniform((2,)).tolist() == Generator(0).uniform((2,)).tolist()
     True
@@ -49,7 +56,10 @@ class Generator:
     @public
     def __init__(self, seed: Any) -> None:
         self._lock = forking.lock()
-        self._seed, self._count = (asarray(np.zeros((), np.uint64)) for _ in range(2))
+        self._begin = 0, 0
+        self._counters: dict[
+            Device, list[Tensor]
+        ] = {}  # on each device: seed, count, the numbers 0 and 1
         self.seed(seed)
 
     @public
@@ -66,14 +76,26 @@ class Generator:
     @property
     def state(self) -> tuple[int, int]:
         """The seed and how many draws there were; assign it to go back."""
-        return int(self._seed) & _MASK, int(self._count) & _MASK
+        seed, count, _ = self._here()
+        return int(seed) & _MASK, int(count) & _MASK
 
     @state.setter
     def state(self, state: tuple[int, int]) -> None:
-        seed, count = (np.asarray(number & _MASK, np.uint64) for number in state)
+        self._begin = state
         with self._lock:
-            self._seed.assign(asarray(seed))
-            self._count.assign(asarray(count))
+            for counters in self._counters.values():
+                for counter, number in zip(counters, _words_of(state), strict=False):
+                    counter.assign(asarray(number, device=counter.device))
+
+    def _here(self) -> list[Tensor]:
+        """Seed and count on the device of this thread, where they begin as on every other one."""
+        found = self._counters.get(current())
+        if found is None:
+            with suspended():
+                found = [asarray(number) for number in _words_of(self._begin)]
+                found.append(asarray(np.arange(2, dtype=np.uint32)))
+            self._counters[current()] = found
+        return found
 
     def __repr__(self) -> str:
         return f"<generator of random numbers: seed {self.state[0]}, draws so far {self.state[1]}>"
@@ -96,8 +118,9 @@ class Generator:
 
     def next_key(self) -> Tensor:
         """The key of the next draw, made where we are: in a trace, it is written down."""
-        found: Tensor = _key_word(self._seed, self._count, _WORDS)
-        self._count.assign(self._count + 1)
+        seed, count, words = self._here()
+        found: Tensor = _key_word(seed, count, words)
+        count.assign(count + 1)
         return found
 
     @public
@@ -213,9 +236,6 @@ def _generator_at(state: tuple[int, int]) -> Generator:
 
 
 _key_word = _expression("key_word", _word_of_a_key, "seed", "count", "which")
-
-
-_WORDS = asarray(np.arange(2, dtype=np.uint32))  # the numbers of a key's words
 
 
 def _box_muller(u: Tensor, v: Tensor) -> Tensor:

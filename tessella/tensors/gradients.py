@@ -11,7 +11,7 @@ from tessella.arguments import public, taking
 from tessella.arguments.kinds import shown
 from tessella.autodiff import Leaf, Node
 from tessella.errors import ArgumentTypeError, GradientError
-from tessella.tensors.tensor import Tensor, edge_of, filled, new_handle, viewing
+from tessella.tensors.tensor import Tensor, alike, edge_of, new_handle, viewing
 from tessella.tracing.trace import seen
 
 _mode = autodiff.mode
@@ -218,7 +218,7 @@ def _root(tensor: Tensor, gradient: Tensor | None, name: str) -> tuple[autodiff.
                 f"{name}: the tensor has shape {tensor.shape}; its gradient can only be left out "
                 "for a single element; reduce it first (for example .sum()), or pass gradient="
             )
-        gradient = filled(1, tensor.shape, tensor.dtype)
+        gradient = alike(1, tensor)
     if not isinstance(gradient, Tensor):
         raise ArgumentTypeError(
             f"{name}: gradient is a {type(gradient).__name__}; expected a Tensor"

@@ -12,9 +12,10 @@ import numpy as np
 from tessella import dtypes
 from tessella.arguments import public
 from tessella.arguments.kinds import Device, shown
+from tessella.devices import registry
+from tessella.devices.device import Device as OneDevice
 from tessella.dtypes import DType, as_dtype
 from tessella.errors import ArgumentError, DTypeError
-from tessella.tensors.creation import checked_device
 from tessella.tensors.surroundings import default_float
 from tessella.tensors.tensor import Tensor
 
@@ -27,8 +28,7 @@ def astype(x: Tensor, dtype: Any, /, *, copy: bool = True, device: Device = None
     >>> astype(ts.asarray([1.75, -1.75]), ts.int32)
     tensor([ 1, -1], dtype=int32)
     """
-    checked_device(device)
-    return x.astype(dtype, copy=copy)
+    return x.to_device(device).astype(dtype, copy=copy)
 
 
 @dataclass(frozen=True)
@@ -164,17 +164,16 @@ class NamespaceInfo:
         """What depends on the library: here everything is there."""
         return {"boolean indexing": True, "data-dependent shapes": True, "max dimensions": None}
 
-    def default_device(self) -> str:
+    def default_device(self) -> OneDevice:
         """Where tensors are made if nothing is said."""
-        return "cpu"
+        return registry.current()
 
-    def devices(self) -> list[str]:
+    def devices(self) -> list[OneDevice]:
         """Where tensors can be."""
-        return ["cpu"]
+        return [registry.device(name) for name in registry.names()]
 
     def default_dtypes(self, *, device: Device = None) -> dict[str, DType]:
         """The dtypes of Python numbers and indices."""
-        checked_device(device)
         return {
             "real floating": default_float(),
             "complex floating": dtypes.DEFAULT_COMPLEX,
@@ -184,7 +183,6 @@ class NamespaceInfo:
 
     def dtypes(self, *, device: Device = None, kind: Any = None) -> dict[str, DType]:
         """The dtypes of a kind (all by default), by name."""
-        checked_device(device)
         return {d.name: d for d in dtypes.ALL if kind is None or isdtype(d, kind)}
 
 
@@ -193,7 +191,7 @@ def __array_namespace_info__() -> NamespaceInfo:
 
     >>> import tessella as ts
     >>> ts.__array_namespace_info__().default_device()
-    'cpu'
+    device('cpu')
     """
     return NamespaceInfo()
 

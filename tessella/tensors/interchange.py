@@ -7,13 +7,20 @@ from typing import Any
 
 import numpy as np
 
-from tessella import dtypes
+from tessella import autodiff, dtypes
 from tessella.arguments import public
 from tessella.arguments.kinds import Device, shown
-from tessella.devices.array import Array, from_numpy, to_numpy, why_not_shared
+from tessella.devices.array import Array, brought, from_numpy, to_numpy, why_not_shared
 from tessella.devices.buffer import is_protected
+from tessella.devices.device import Device as OneDevice
 from tessella.errors import ArgumentError, ArgumentTypeError, DeviceError
-from tessella.tensors.tensor import Tensor, array_of, from_array
+from tessella.tensors.tensor import (
+    Tensor,
+    array_of,
+    from_array,
+    is_traced,
+    new_handle,
+)  # fmt: skip
 
 _CPU = 1  # the codes of DLPack's devices and types
 _UNSIGNED, _BFLOAT = 1, 4
@@ -86,8 +93,6 @@ def from_dlpack(x: Any, *, device: Device = None, copy: bool | None = None) -> T
     >>> from_dlpack(np.arange(3.0))
     tensor([0., 1., 2.], dtype=float64)
     """
-    if device not in (None, "cpu"):
-        raise DeviceError(f"from_dlpack: there is no device {shown(device)}; the only one is 'cpu'")
     data = ndarray_of(x)
     why = why_not_shared(data)
     if copy is False and why:
@@ -96,6 +101,25 @@ def from_dlpack(x: Any, *, device: Device = None, copy: bool | None = None) -> T
             "a copy"
         )
     return from_array(from_numpy(data, copy=bool(copy)))
+
+
+def moved(x: Tensor, device: OneDevice) -> Tensor:
+    """A copy of a tensor on another device; gradients come back to where it was.
+
+    Raises:
+        DeviceError: a function is being traced.
+    """
+    home, node = x.device, None
+    if is_traced():
+        raise DeviceError(
+            f"to_device: a function that is compiled or transformed works on one device, here {home.name!r}; bring "
+            "tensors to another one before it is called, or its results afterwards"
+        )
+    if x._node is not None and autodiff.is_enabled():
+        node = autodiff.Node(
+            "to_device", ((x._node, x._output),), lambda cotangents: [cotangents[0].to_device(home)]
+        )
+    return new_handle(brought(x._value, device), node, 0)
 
 
 def ndarray_of(x: Any) -> np.ndarray[Any, Any]:

@@ -7,17 +7,18 @@ from typing import Any
 import numpy as np
 
 from tessella.arguments import public
-from tessella.arguments.kinds import DTypeLike
+from tessella.arguments.kinds import Device, DTypeLike
+from tessella.devices import registry
 from tessella.devices.array import check_count
-from tessella.devices.registry import host
+from tessella.devices.device import Device as OneDevice
 from tessella.dtypes import as_dtype
-from tessella.tensors.creation import asarray, checked_device, tracked
+from tessella.tensors.creation import asarray, tracked
 from tessella.tensors.surroundings import default_float
 from tessella.tensors.tensor import Tensor
 
 
 @public
-def as_tensor(data: Any, dtype: DTypeLike = None, device: Any = None) -> Tensor:
+def as_tensor(data: Any, dtype: DTypeLike = None, device: Device = None) -> Tensor:
     """A tensor from data, as `asarray`.
 
     >>> as_tensor([1, 2])
@@ -39,32 +40,57 @@ def from_numpy(data: Any, /) -> Tensor:
 @public
 def logspace(
     start: float, stop: float, /, num: int = 100, base: float = 10.0, *, dtype: DTypeLike = None,
-    device: Any = None, requires_grad: bool = False,
+    device: Device = None, requires_grad: bool = False,
 ) -> Tensor:  # fmt: skip
     """`num` numbers from base^start to base^stop, evenly spaced by their exponents.
 
     >>> logspace(0, 2, 3)
     tensor([  1.,  10., 100.])
     """
-    checked_device(device)
     num = check_count(num, "logspace", "num")
     kind = as_dtype(dtype or default_float())
-    with host().memory_for(8 * num), np.errstate(all="ignore"):
+    with registry.host().memory_for(8 * num), np.errstate(all="ignore"):
         values = np.logspace(float(start), float(stop), num, base=float(base)).astype(kind.numpy)
     return tracked(asarray(values), requires_grad)
 
 
 @public
-def device(name: Any = "cpu", index: int | None = None) -> str:
-    """The name of a device; there is only "cpu" yet.
+def device(device: Device = None, /) -> OneDevice:
+    """A device; without a name, that on which new tensors are made.
+
+    In a `with` block, new tensors are made on it. Results are where operands are.
 
     Raises:
         DeviceError: there is no such device.
 
     >>> device("cpu")
-    'cpu'
+    device('cpu')
+    >>> import tessella as ts
+    >>> with device("emulated"):
+    ...     x = ts.ones(2)
+    >>> (x + 1).device, ts.ones(2).device
+    (device('emulated'), device('cpu'))
     """
-    return checked_device(name)
+    return registry.current()  # which is the one that was named, behind the gate
+
+
+@public
+def set_default_device(device: Device, /) -> None:
+    """Let new tensors be made on a device, in all threads, outside of blocks that say another one.
+
+    >>> set_default_device("cpu")
+    """
+    registry.choose(device)
+
+
+@public
+def get_default_device() -> OneDevice:
+    """The device on which new tensors are made.
+
+    >>> get_default_device()
+    device('cpu')
+    """
+    return registry.current()
 
 
 @public
@@ -104,6 +130,6 @@ def detach(x: Tensor, /) -> Tensor:
 
 
 __all__ = [
-    "as_tensor", "clone", "detach", "device", "from_numpy", "is_complex", "is_floating_point", "is_tensor",
-    "logspace", "numel",
+    "as_tensor", "clone", "detach", "device", "from_numpy", "get_default_device", "is_complex", "is_floating_point", "is_tensor",
+    "logspace", "numel", "set_default_device",
 ]  # fmt: skip

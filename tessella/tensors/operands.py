@@ -10,7 +10,7 @@ import numpy as np
 from tessella import autodiff, dtypes
 from tessella.arguments.kinds import shown
 from tessella.compiler.eager import fill
-from tessella.devices.array import plain_ndarray
+from tessella.devices.array import Layout, contiguous_layout, plain_ndarray
 from tessella.devices.buffer import protect
 from tessella.dtypes import DType
 from tessella.errors import ArgumentError, ArgumentTypeError
@@ -23,25 +23,24 @@ Operand: TypeAlias = Tensor | Number
 Axes: TypeAlias = int | tuple[int, ...] | None
 ARRAYS: Any = (Tensor, np.ndarray)  # what `@` takes
 _mode = autodiff.mode
-_scalars: dict[Any, Tensor] = {}
 
 
-def scalar_beside(value: Number, like: DType) -> Tensor:
-    """A zero-dimensional tensor of a Python number beside a dtype; common ones are made once."""
+def scalar_beside(value: Number, like: Layout) -> Tensor:
+    """A zero-dimensional tensor of a Python number beside one of a layout; common ones are made once."""
     tracing = _mode.trace is not None
-    key = (value, type(value), like)
-    found = None if tracing or not value else _scalars.get(key)  # 0.0 and -0.0 are equal keys
+    key = (value, type(value))
+    found: Tensor | None = None if tracing or not value else like.numbers.get(key)
     if found is not None:
         return found
-    dtype = dtypes.python_scalar_dtype(value, like)
+    dtype = dtypes.python_scalar_dtype(value, like.dtype)
     if tracing:
-        return filled(fitting(value, dtype), (), dtype)
-    found = from_array(fill(fitting(value, dtype), (), dtype))
-    if value:
+        return filled(fitting(value, dtype), (), dtype, like.device)
+    found = from_array(fill(fitting(value, dtype), (), dtype, like.device))
+    if value:  # 0.0 and -0.0 are equal keys
         protect(found._value.buffer)
-        if len(_scalars) > 4096:
-            _scalars.clear()
-        _scalars[key] = found
+        if len(like.numbers) > 4096:
+            like.numbers.clear()
+        like.numbers[key] = found
     return found
 
 
@@ -79,9 +78,9 @@ def operand(value: Any, like: Tensor) -> Any:
     if isinstance(value, Tensor):
         return value
     if isinstance(value, (bool, int, float, complex)):
-        return scalar_beside(value, like._value.layout.dtype)
+        return scalar_beside(value, like._value.layout)
     if isinstance(value, (np.ndarray, np.generic)):
-        return from_ndarray(plain_ndarray(value))
+        return from_ndarray(plain_ndarray(value), device=like.device)
     # a number among the arguments of a trace; asked of the class, as Python asks for special methods
     bind = getattr(type(value), "__tessella_operand__", None)
     return NotImplemented if bind is None else operand(bind(value, like), like)
@@ -90,7 +89,7 @@ def operand(value: Any, like: Tensor) -> Any:
 def binary(primitive: Elementwise, x: Any, y: Any) -> Tensor:
     """An elementwise primitive of two operands, one of which is a tensor."""
     if type(y) is float or type(y) is int:  # as it mostly is
-        return apply(primitive, (x, scalar_beside(y, x._value.layout.dtype)))
+        return apply(primitive, (x, scalar_beside(y, x._value.layout)))
     if not isinstance(y, Tensor):
         y = operand(y, x)
         if y is NotImplemented:
@@ -134,22 +133,25 @@ def _compare_integers(name: str, x: Tensor, number: Any) -> Tensor:
         if not low <= number <= high and number == number:
             number = math.inf if number > high else -math.inf
         if isinstance(number, float):
-            number = scalar_beside(number, dtypes.float64)
+            number = scalar_beside(number, _float64_beside(x._value.layout))
     elif hasattr(type(number), "__tessella_operand__") and not isinstance(number, Size):
-        number = _traced_beside_integers(number, x.dtype)
+        number = _traced_beside_integers(number, x._value.layout)
     return binary(elementwise(name), x, number)
 
 
-def _traced_beside_integers(number: Any, dtype: DType) -> Any:
+def _float64_beside(layout: Layout) -> Layout:
+    return contiguous_layout((), dtypes.float64, layout.device)
+
+
+def _traced_beside_integers(number: Any, layout: Layout) -> Any:
     """A float of a traced function as a float64 that compares with integers as it would untraced."""
-    wide: Any = number.__tessella_operand__(scalar_beside(0.0, dtypes.float64))
-    if dtype.bits < 64 or not isinstance(wide, Tensor):
+    like = _float64_beside(layout)
+    wide: Any = number.__tessella_operand__(scalar_beside(0.0, like))
+    if layout.dtype.bits < 64 or not isinstance(wide, Tensor):
         return wide
     # the greatest integers are rounded up, to what is too large
-    top = scalar_beside(float(dtypes.limits(dtype)[1]), dtypes.float64)
-    return apply(
-        elementwise("select"), (wide >= top, scalar_beside(math.inf, dtypes.float64), wide)
-    )
+    too_large = wide >= scalar_beside(float(dtypes.limits(layout.dtype)[1]), like)
+    return apply(elementwise("select"), (too_large, scalar_beside(math.inf, like), wide))
 
 
 def unary(name: str, x: Tensor) -> Tensor:
@@ -181,8 +183,9 @@ def require_all(name: str, *values: Any) -> list[Tensor]:
         return [*values]
     if len(strange) == len(values):
         require(values[0], name)
+    device = next((x.device for x in values if isinstance(x, Tensor)), None)
     return [
-        from_ndarray(plain_ndarray(x))
+        from_ndarray(plain_ndarray(x), device=device)
         if isinstance(x, (np.ndarray, np.generic))
         else require(x, name)
         for x in values

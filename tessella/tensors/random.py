@@ -18,7 +18,7 @@ from tessella.arguments.kinds import (
     ShapeLike,
 )
 from tessella.names import missing as _missing
-from tessella.tensors.creation import checked_device, tracked
+from tessella.tensors.creation import tracked
 from tessella.tensors.distributions import (
     bernoulli,
     beta,
@@ -57,7 +57,6 @@ def rand(
     *shape: Any, dtype: DTypeLike = None, device: Device = None, requires_grad: bool = False
 ) -> Tensor:
     """Numbers spread evenly over [0, 1)."""
-    checked_device(device)
     return tracked(default.uniform(_shape(shape), dtype=dtype), requires_grad)
 
 
@@ -66,7 +65,6 @@ def randn(
     *shape: Any, dtype: DTypeLike = None, device: Device = None, requires_grad: bool = False
 ) -> Tensor:
     """Normally distributed numbers."""
-    checked_device(device)
     return tracked(default.normal(_shape(shape), dtype=dtype), requires_grad)
 
 
@@ -75,14 +73,12 @@ def randint(
     low: Any, high: Any, shape: ShapeLike, dtype: DTypeLike = None, *, device: Device = None
 ) -> Tensor:
     """Whole numbers from low to high - 1."""
-    checked_device(device)
     return default.integers(low, high, shape, dtype)
 
 
 @public
 def randperm(n: Natural, *, device: Device = None) -> Tensor:
     """0 to n - 1 in random order."""
-    checked_device(device)
     return default.permutation(n)
 
 

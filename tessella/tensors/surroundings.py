@@ -29,17 +29,17 @@ def number_in(owner: dict[str, Any], name: str, like: Tensor) -> Any:
     traced = isinstance(value, Tensor) or hasattr(type(value), "__tessella_operand__")
     if _mode.trace is None or traced:
         return value
-    dtype = like.dtype
+    dtype, device = like.dtype, like.device
     last: list[Any] = [None, None]
 
     def read() -> Array:
         now = owner[name]
         if now != last[0]:
-            last[:] = now, fill(now, (), dtype)
+            last[:] = now, fill(now, (), dtype, device)
         array: Array = last[1]
         return array
 
-    return new_handle(_mode.trace.number((id(owner), name, dtype), read, read()), None, 0)
+    return new_handle(_mode.trace.number((id(owner), name, dtype, device), read, read()), None, 0)
 
 
 def entry(owner: dict[str, Any], name: str) -> Any:

@@ -16,6 +16,7 @@ from tessella.arguments import refuse
 from tessella.autodiff import Edge, Leaf, Node
 from tessella.compiler.eager import fill, run, run_binary, run_unary
 from tessella.devices.array import Array, from_numpy, to_numpy
+from tessella.devices.device import Device
 from tessella.dtypes import DType
 from tessella.errors import ArgumentTypeError, GradientError
 from tessella.names import missing
@@ -71,6 +72,10 @@ class TensorNode(Node):
         inputs = tuple([new_handle(*was) for was in saved])
         outputs = tuple([new_handle(value, self, i) for i, value in enumerate(values)])
         wanted = tuple([parent is not None for parent in self.parents])
+        device = values[0].layout.device
+        if device is not device.setting.get():  # what the rule makes is to be beside them
+            with device:
+                return self.primitive.vjp_of(wanted, tuple(cotangents), inputs, outputs)
         return self.primitive.vjp_of(wanted, tuple(cotangents), inputs, outputs)
 
     def release(self) -> None:
@@ -127,9 +132,9 @@ class Tensor(_Methods):
         return Count(size) if type(size) is int else size
 
     @property
-    def device(self) -> str:
-        """Where its elements are: on the "cpu"."""
-        return "cpu"
+    def device(self) -> Device:
+        """Where its elements are: by default on `ts.device("cpu")`."""
+        return self._value.layout.device
 
     @property
     def strides(self) -> Shape:
@@ -251,20 +256,28 @@ def from_array(value: Array) -> Tensor:
     return new_handle(value, None, 0)
 
 
-def from_ndarray(data: np.ndarray[Any, Any], copy: bool = True) -> Tensor:
+def from_ndarray(
+    data: np.ndarray[Any, Any], copy: bool = True, device: Device | None = None
+) -> Tensor:
     """A tensor of a NumPy array; in a traced function, one from outside is read anew for every call."""
     if _mode.trace is not None:
-        traced = _mode.trace.array_from_outside(data)
+        traced = _mode.trace.array_from_outside(data, device)
         if traced is not None:
             return new_handle(traced, None, 0)
-    return from_array(from_numpy(data, copy=copy))
+    return from_array(from_numpy(data, copy, device))
 
 
-def filled(value: Number, shape: Shape, dtype: DType) -> Tensor:
-    """A tensor of one value."""
+def filled(value: Number, shape: Shape, dtype: DType, device: Device | None = None) -> Tensor:
+    """A tensor of one value, on a device or on that of the thread."""
     if _mode.trace is not None and not dtype.is_complex:
-        return new_handle(_mode.trace.full(value, shape, dtype), None, 0)
-    return from_array(fill(value, shape, dtype))
+        return new_handle(_mode.trace.full(value, shape, dtype, device), None, 0)
+    return from_array(fill(value, shape, dtype, device))
+
+
+def alike(value: Number, x: Tensor) -> Tensor:
+    """A tensor of one value, of the shape, dtype and device of another one."""
+    layout = x._value.layout
+    return filled(value, layout.shape, layout.dtype, layout.device)
 
 
 # --- running and recording -----------------------------------------------------------------------------

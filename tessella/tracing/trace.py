@@ -23,7 +23,9 @@ import numpy as np
 from tessella import autodiff, forking
 from tessella.autodiff import Leaf
 from tessella.blocks import Restoring, restoring
-from tessella.devices.array import Array, Layout, contiguous_layout, from_numpy
+from tessella.devices.array import Array, Layout, contiguous_layout, device_of, from_numpy
+from tessella.devices.device import Device
+from tessella.devices.registry import current
 from tessella.dtypes import DType
 from tessella.errors import SideEffectError, TracedValueError
 from tessella.primitives import graph as graphs
@@ -62,6 +64,11 @@ class Traced:
         self.value = value
         self.layout = layout
         self.array = array  # what it stands for outside the trace
+
+    def on(self, device: Device) -> Traced:
+        """The same value on another device: that of a number, which may be on any."""
+        layout = contiguous_layout(self.layout.shape, self.layout.dtype, device)
+        return Traced(self.trace, self.value, layout, self.array)
 
     def _concrete(self) -> Array:
         if self.array is not None and (self.trace.used_once or not is_open(self.trace)):
@@ -200,14 +207,15 @@ class Trace:
 
     # --- values ---------------------------------------------------------------------------------
 
-    def traced(self, value: Value) -> Traced:
-        return Traced(self, value, contiguous_layout(value.shape, value.dtype))
+    def traced(self, value: Value, device: Device | None = None) -> Traced:
+        """What stands for a value that is, or will be, on a device, or on that of the thread."""
+        return Traced(self, value, contiguous_layout(value.shape, value.dtype, device))
 
     def argument(self, layout: Layout, hint: str) -> Traced:
         """A new explicit input."""
         value = Value(layout.shape, layout.dtype, hint)
         self.arguments.append(value)
-        return self.traced(value)
+        return self.traced(value, layout.device)
 
     def value_of(self, tensor: Any) -> Value:
         """The graph's value for what a tensor holds; one from outside is captured."""
@@ -279,10 +287,10 @@ class Trace:
         self.constants[value] = array
         return Traced(self, value, array.layout)
 
-    def full(self, value: Any, shape: Shape, dtype: DType) -> Traced:
+    def full(self, value: Any, shape: Shape, dtype: DType, device: Device | None = None) -> Traced:
         """One number everywhere."""
         made: Value = graphs.apply(self.nodes, Full(shape, dtype, value), (), None)
-        return self.traced(made)
+        return self.traced(made, device)
 
     def number(
         self, key: Any, read: Callable[[], Any], like: Array, hint: str = "number"
@@ -292,7 +300,7 @@ class Trace:
         if found is None:
             value = Value(like.layout.shape, like.layout.dtype, hint)
             found = self.numbers[key] = value, read
-        return self.traced(found[0])
+        return self.traced(found[0], like.layout.device)
 
     # --- operations -----------------------------------------------------------------------------
 
@@ -305,13 +313,14 @@ class Trace:
 
     def _record(self, primitive: Primitive, tensors: Sequence[Any]) -> Any:
         inputs = [self.value_of(tensor) for tensor in tensors]
+        device = device_of([tensor._value.layout for tensor in tensors], primitive.name)
         where = _mode.where or line_of(self._line_of)
         made = graphs.apply(self.nodes, primitive, inputs, where)
         for output in self.nodes[-1].outputs:
             self.lines[output] = where
         if primitive.multiple_results:
-            return tuple(self.traced(value) for value in made)
-        return self.traced(made)
+            return tuple([self.traced(value, device) for value in made])
+        return self.traced(made, device)
 
     def _line_of(self, made: Any) -> Where | None:
         """The line that made what a tensor of this trace holds."""
@@ -393,7 +402,9 @@ class Trace:
         if self.reader is not None:
             self.reader.around.touch(owner, *parts)
 
-    def array_from_outside(self, array: np.ndarray[Any, Any]) -> Traced | None:
+    def array_from_outside(
+        self, array: np.ndarray[Any, Any], device: Device | None
+    ) -> Traced | None:
         """What stands for a NumPy array from outside, which is read anew for every call; None for others.
 
         One that the function made is data like any other, and so is one that cannot change.
@@ -401,7 +412,8 @@ class Trace:
         if self.reader is None or not self.reader.around.is_outside(array):
             return None
         self.guards.add(shape_guard(array))
-        return self.number(("array", id(array)), ForeignArray(array), _contiguous(array), "array")
+        read = ForeignArray(array, device or current())
+        return self.number(("array", id(array), read.device), read, read(), "array")
 
     def end(self) -> None:
         """Nothing is written down any more."""
@@ -430,15 +442,11 @@ class ForeignArray:
         copies: whether to take a copy: somebody looks at the input after the call, and the array may change.
     """
 
-    def __init__(self, array: np.ndarray[Any, Any], copies: bool = False) -> None:
-        self.array, self.copies = array, copies
+    def __init__(self, array: np.ndarray[Any, Any], device: Device, copies: bool = False) -> None:
+        self.array, self.device, self.copies = array, device, copies
 
     def __call__(self) -> Array:
-        return from_numpy(self.array, copy=True) if self.copies else _contiguous(self.array)
-
-
-def _contiguous(array: np.ndarray[Any, Any]) -> Array:
-    return from_numpy(np.ascontiguousarray(array))
+        return from_numpy(np.ascontiguousarray(self.array), self.copies, self.device)
 
 
 # While a tensor stands for another one, for every thread (`tensors/rebinding.py`): one thread at a time does that.

@@ -44,7 +44,7 @@ class Backward:
         count = len(trace.nodes)
         self.cotangents = [Value(y.shape, y.dtype, "cotangent") for y in results]
         roots = [
-            (edge_of(y), new_handle(trace.traced(ct), None, 0))  # type: ignore[arg-type]
+            (edge_of(y), new_handle(trace.traced(ct, y.device), None, 0))  # type: ignore[arg-type]
             for y, ct in zip(results, self.cotangents, strict=True)
         ]
         try:
@@ -107,7 +107,7 @@ class Backward:
             if _mode.trace is not None:
                 return self._replayed(residuals, layouts, cotangents)
             given = [
-                fill(0, layout.shape, layout.dtype) if ct is None else ct._value
+                fill(0, layout.shape, layout.dtype, layout.device) if ct is None else ct._value
                 for ct, layout in zip(
                     [*cotangents, *[None] * (len(layouts) - len(cotangents))], layouts, strict=True
                 )
@@ -135,7 +135,7 @@ class Backward:
         given = [*cotangents, *[None] * (len(layouts) - len(cotangents))]
         inputs = [new_handle(array, None, 0) for array in residuals]
         inputs += [
-            filled(0, layout.shape, layout.dtype) if ct is None else ct
+            filled(0, layout.shape, layout.dtype, layout.device) if ct is None else ct
             for ct, layout in zip(given, layouts, strict=True)
         ]
         found = iter(replay(Recorded(self.graph(), [], [], None, set()), inputs))

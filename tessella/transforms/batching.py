@@ -35,6 +35,7 @@ from tessella.transforms.recording import (
     InnerTrace,
     Recorded,
     again,
+    beside,
     evaluate,
     finish,
     last_readers,
@@ -157,15 +158,16 @@ class _Call:
                 return self.function(*inner_args, **inner_kwargs)
 
         trace = BatchTrace(size, self.axis_name, self.randomness)
-        recorded = record(trace, inner, specs, "example")
-        batched: list[Batched] = [(tensors[i], places[i]) for i in mapped]
-        inputs = recorded.graph.inputs[len(mapped) :]
-        batched += [
-            (trace.keys[value], 0) if value in trace.keys else (tensor, None)
-            for value, tensor in zip(inputs, recorded.captured, strict=True)
-        ]
-        results = batch_graph(recorded, batched, size, self.axis_name)
-        finish(trace)
+        with beside([tensors[i] for i in mapped]):
+            recorded = record(trace, inner, specs, "example")
+            batched: list[Batched] = [(tensors[i], places[i]) for i in mapped]
+            inputs = recorded.graph.inputs[len(mapped) :]
+            batched += [
+                (trace.keys[value], 0) if value in trace.keys else (tensor, None)
+                for value, tensor in zip(inputs, recorded.captured, strict=True)
+            ]
+            results = batch_graph(recorded, batched, size, self.axis_name)
+            finish(trace)
         return self._shown(recorded, results, out_axes, size)
 
     def _modules(self, leaves: Sequence[Any], axes: list[Any]) -> list[tuple[Tensor, int]]:

@@ -19,12 +19,12 @@ from tessella.primitives.base import TOLD, Primitive, Spec
 from tessella.primitives.graph import Node as GraphNode
 from tessella.primitives.graph import Value
 from tessella.primitives.movement import move_axis
-from tessella.tensors.tensor import Tensor, as_it_is, edge_of, filled, new_handle
+from tessella.tensors.tensor import Tensor, alike, as_it_is, edge_of, new_handle
 from tessella.tracing.lines import line_of
 from tessella.tracing.trace import binding
 from tessella.transforms import trees
 from tessella.transforms.batching import vmap
-from tessella.transforms.recording import InnerTrace, record
+from tessella.transforms.recording import InnerTrace, beside, record
 from tessella.transforms.reverse_mode import vjp
 
 _mode = autodiff.mode
@@ -112,7 +112,8 @@ class Rule(abc.ABC):
     def _recorded(self, trace: InnerTrace, tensors: Sequence[Tensor]) -> tuple[list[Any], Any]:
         """As one node: the function is gone through only to see what it gives."""
         shapes = InnerTrace("custom")
-        recorded = record(shapes, self.plain, [Spec(x.shape, x.dtype) for x in tensors])
+        with beside(tensors):
+            recorded = record(shapes, self.plain, [Spec(x.shape, x.dtype) for x in tensors])
         leaves, self.structure = recorded.outputs, recorded.structure
         results = tuple(Spec(value.shape, value.dtype) for value in recorded.values)
         values = [Value(spec.shape, spec.dtype) for spec in results]
@@ -125,7 +126,8 @@ class Rule(abc.ABC):
         where = line_of(lambda made: None)
         node = GraphNode(primitive, [trace.value_of(x) for x in tensors], values, where)
         trace.nodes.append(node)
-        made = iter([new_handle(trace.traced(value), None, 0) for value in values])  # type: ignore[arg-type]
+        device = beside(tensors)
+        made = iter([new_handle(trace.traced(value, device), None, 0) for value in values])  # type: ignore[arg-type]
         if any(x.requires_grad for x in tensors) and autodiff.is_enabled():
             outputs = list(made)
             tape = self.tape_node(tensors, outputs)
@@ -163,10 +165,7 @@ class Rule(abc.ABC):
 
 def _full(cotangents: Sequence[Any], outputs: Sequence[Tensor]) -> list[Tensor]:
     given = [*cotangents, *[None] * (len(outputs) - len(cotangents))]
-    return [
-        filled(0, y.shape, y.dtype) if ct is None else ct
-        for ct, y in zip(given, outputs, strict=True)
-    ]
+    return [alike(0, y) if ct is None else ct for ct, y in zip(given, outputs, strict=True)]
 
 
 class VJPRule(Rule):
@@ -300,7 +299,7 @@ class JVPRule(Rule):
         """The result and its tangent; tangents that are None become zeros."""
         call = self.made_for
         full = [
-            filled(0, x.shape, x.dtype) if t is None and x.dtype.is_float else t
+            alike(0, x) if t is None and x.dtype.is_float else t
             for x, t in zip(tensors, tangents, strict=True)
         ]
         before = "what is not differentiated, " if call.values else ""
@@ -337,7 +336,7 @@ class JVPRule(Rule):
                 self.aligned(derivative, "the tangent of its rule"),
             )
 
-        zeros = [filled(0, tensors[i].shape, tensors[i].dtype) for i in places]
+        zeros = [alike(0, tensors[i]) for i in places]
         _, pullback = vjp(along, *zeros)
         found: list[Any] = [None] * len(tensors)
         for place, gradient in zip(places, pullback(list(cotangents)), strict=True):
@@ -384,7 +383,7 @@ def _on_the_node(node: Node, leaves: Sequence[Any]) -> list[Any]:
 def _tangents(results: Sequence[Any], tangents: Sequence[Any]) -> list[Tensor]:
     """The tangents of the tensors among results; zeros for None."""
     return [
-        filled(0, y.shape, y.dtype) if tangent is None else tangent
+        alike(0, y) if tangent is None else tangent
         for y, tangent in zip(results, tangents, strict=True)
         if isinstance(y, Tensor)
     ]

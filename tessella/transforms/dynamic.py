@@ -253,7 +253,8 @@ def _extent(key: Key, place: Place) -> int:
 def _without_sizes(key: Key) -> Key:
     """What a call is apart from the sizes and strides of its tensors."""
     return tuple(
-        (part[0].dtype, part[0].ndim, part[1]) if type(part) is tuple else part for part in key
+        (part[0].device, part[0].dtype, part[0].ndim, part[1]) if type(part) is tuple else part
+        for part in key
     )
 
 

@@ -18,7 +18,7 @@ from tessella.arguments.kinds import an
 from tessella.errors import ArgumentError, ArgumentTypeError, GradientError, ShapeError
 from tessella.primitives.base import Spec
 from tessella.primitives.graph import Value
-from tessella.tensors.tensor import Tensor, filled, from_array
+from tessella.tensors.tensor import Tensor, alike, from_array
 from tessella.tracebacks import users_frames
 from tessella.transforms import trees
 from tessella.transforms.recording import InnerTrace, Recorded, again, evaluate, finish, record
@@ -164,7 +164,7 @@ class _Call:
     def shown_tangents(self, values: Sequence[Tensor], tangents: Sequence[Tangent]) -> Any:
         """A tree like the result, of the tangents; zeros where a result does not depend on anything."""
         full = [
-            tangent if tangent is not None else filled(0, y.shape, y.dtype)
+            tangent if tangent is not None else alike(0, y)
             for y, tangent in zip(values, tangents, strict=True)
         ]
         following = iter(full)

@@ -194,7 +194,7 @@ def _variables(args: Any, numbers: Sequence[int], name: str) -> tuple[list[Tenso
 
 def _basis(x: Tensor) -> Tensor:
     """The unit vectors of a tensor's shape, stacked in front."""
-    return eye(x.size, dtype=x.dtype).reshape((x.size, *x.shape))
+    return eye(x.size, dtype=x.dtype, device=x.device).reshape((x.size, *x.shape))
 
 
 def _behind(y: Tensor, x: Tensor) -> Tensor:

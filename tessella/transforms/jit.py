@@ -32,10 +32,11 @@ import numpy as np
 
 from tessella import autodiff, forking
 from tessella.arguments import public
-from tessella.arguments.kinds import shown
+from tessella.arguments.kinds import scope, shown
 from tessella.compiler.observe import choice, compiling
 from tessella.devices.array import Array, Layout, from_numpy
-from tessella.devices.registry import current
+from tessella.devices.device import Device
+from tessella.devices.registry import current, host
 from tessella.errors import ArgumentError, ArgumentTypeError, RetraceWarning, SideEffectError
 from tessella.tensors.numbers import FLOATS
 from tessella.tensors.tensor import Tensor
@@ -211,7 +212,7 @@ class _Given(NamedTuple):
         """The inputs; NumPy arrays are copied if somebody may look at them after the call."""
         for number, array in self.foreign.items():
             if number in found.kept:
-                self.arrays[number] = from_numpy(array, copy=True)
+                self.arrays[number] = from_numpy(array, True, host())
         return self.arrays
 
 
@@ -223,6 +224,7 @@ class _Quick(NamedTuple):
 
     found: Specialisation
     enabled: bool  # whether gradients are recorded
+    device: Device  # that of the thread
     layouts: list[Layout]
     changes: frozenset[int]  # ids of tensors that must not be among the arguments
 
@@ -231,7 +233,8 @@ class _Quick(NamedTuple):
         if any(type(x) is float for x in args):
             return None
         changes = found.traced.changes
-        return cls(found, autodiff.is_enabled(), [x._value.layout for x in args], changes)
+        layouts = [x._value.layout for x in args]
+        return cls(found, autodiff.is_enabled(), current(), layouts, changes)
 
     def arrays(self, args: Sequence[Any]) -> list[Array] | None:
         """The arrays of the arguments; None if they are of another kind."""
@@ -323,14 +326,19 @@ class Jitted(Generic[P, R]):
             with self.lock:
                 if not kwargs:  # the quick ways for what is most common
                     quick = self.quick
-                    if quick is not None and quick.enabled is autodiff.is_enabled():
+                    if (
+                        quick is not None
+                        and quick.enabled is autodiff.is_enabled()
+                        and (scope["alone"] or quick.device is current())
+                    ):
                         arrays = quick.arrays(args)
                         if arrays is not None:
                             found = quick.found
                             settled = found.state.is_settled()
                             if found.fits(settled):
                                 return found.call(arrays, (), settled)
-                    for found in self.plain.get((autodiff.is_enabled(), *_kinds(args)), ()):
+                    device = scope["alone"] or current()
+                    for found in self.plain.get((autodiff.is_enabled(), device, *_kinds(args)), ()):
                         settled = found.state.is_settled()
                         numbers = (
                             [x for x in args if type(x) is float] if found.needs_numbers else ()
@@ -388,7 +396,7 @@ class Jitted(Generic[P, R]):
         numbers: list[float] = []
         handles: list[Tensor | None] = []
         foreign: dict[int, Any] = {}
-        parts: list[Any] = [autodiff.is_enabled()]
+        parts: list[Any] = [_now()]
         for leaf in _leaves(self._with_statics(args, kwargs), parts):
             if isinstance(leaf, Tensor):
                 array = leaf._value
@@ -398,7 +406,7 @@ class Jitted(Generic[P, R]):
                 if leaf._node is not None:
                     tensors.append(leaf)
             elif isinstance(leaf, np.ndarray):
-                array = from_numpy(leaf)
+                array = from_numpy(leaf, device=host())
                 foreign[len(arrays)] = leaf
                 arrays.append(array)
                 handles.append(None)
@@ -492,7 +500,9 @@ class Jitted(Generic[P, R]):
         kinds = _kinds(args)
         plain = not kwargs and not self.static_numbers and None not in kinds
         if plain and not made.traced.written_arguments and type(key[1]) is not _Shared:
-            self.plain.setdefault((autodiff.is_enabled(), *kinds), []).insert(0, made)
+            self.plain.setdefault((_now().records, scope["alone"] or current(), *kinds), []).insert(
+                0, made
+            )
         if family is not None and len(family.programs) > MOST_PROGRAMS:
             self._drop(family.programs.pop(next(iter(family.programs))))
         if sum(map(len, self.specialisations.values())) > _MOST_PROGRAMS:
@@ -679,6 +689,17 @@ def _apart(found: Specialisation, args: Sequence[Any]) -> bool:
     return not any(id(x) in changes for x in args)
 
 
+class _Thread(NamedTuple):
+    """What a thread does: whether gradients are recorded, and where tensors are made."""
+
+    records: bool
+    device: Device
+
+
+def _now() -> _Thread:
+    return _Thread(autodiff.is_enabled(), current())
+
+
 def _kinds(args: Sequence[Any]) -> list[Any]:
     """What a program depends on in tensors without history and in floats; None for all else."""
     return [
@@ -699,7 +720,9 @@ def _leaves(tree: Any, parts: list[Any]) -> Iterable[Any]:
 def _difference(old: tuple[Any, ...], new: tuple[Any, ...]) -> str:
     """What differs between two keys, in words."""
     if old[0] != new[0]:
-        return f"gradients are {'recorded' if new[0] else 'not recorded'} now"
+        if old[0].device is not new[0].device:
+            return f"tensors are made on {new[0].device.name!r} now"
+        return f"gradients are {'recorded' if new[0].records else 'not recorded'} now"
     if old[1] != new[1]:
         return "the structure of the arguments differs"
     for number, (before, after) in enumerate(zip(old[2:], new[2:], strict=True)):
@@ -716,6 +739,8 @@ def _difference(old: tuple[Any, ...], new: tuple[Any, ...]) -> str:
             )
             return f"the static argument {number} is {shown} now"
         (a, _), (b, _) = before, after
+        if a.device is not b.device:
+            return f"argument {number} is on {b.device.name!r} now, it was on {a.device.name!r}"
         return (
             f"argument {number} is {b.dtype.name}{list(b.shape)} now, it was "
             f"{a.dtype.name}{list(a.shape)}"

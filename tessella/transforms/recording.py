@@ -12,8 +12,11 @@ from collections.abc import Callable, Generator, Sequence
 from typing import Any, NamedTuple
 
 from tessella import autodiff
+from tessella.arguments.gates import device_beside
 from tessella.blocks import restoring
 from tessella.devices.array import contiguous_layout
+from tessella.devices.device import Device
+from tessella.devices.registry import current
 from tessella.errors import SideEffectError
 from tessella.primitives.base import Primitive, Spec
 from tessella.primitives.elementwise import Elementwise
@@ -69,7 +72,7 @@ class InnerTrace(Trace):
 
     def captured(self, tensor: Tensor) -> Tensor:
         """What stands here for a tensor from outside."""
-        return new_handle(self.traced(self.value_of(tensor)), None, 0)  # type: ignore[arg-type]
+        return new_handle(self.traced(self.value_of(tensor), tensor.device), None, 0)  # type: ignore[arg-type]
 
     def random_key(self, generator: Any) -> Tensor:
         with outside(self):
@@ -86,7 +89,7 @@ class InnerTrace(Trace):
                 else:
                     tensor = new_handle(self.outer.number(key, read, like, hint), None, 0)  # type: ignore[arg-type]
             found = self.numbers[key] = self.value_of(tensor), read
-        return self.traced(found[0])
+        return self.traced(found[0], like.layout.device)
 
     def guard(self, owner: Any, name: Any, value: Any) -> None:
         if self.outer is not None:
@@ -109,12 +112,12 @@ class InnerTrace(Trace):
         if self.outer is not None:
             self.outer.writes(owner, name)
 
-    def array_from_outside(self, array: Any) -> Any:
+    def array_from_outside(self, array: Any, device: Any) -> Any:
         """One that is read anew for every call of the program around is known in this one."""
-        if self.outer is None or self.outer.array_from_outside(array) is None:
+        if self.outer is None or self.outer.array_from_outside(array, device) is None:
             return None
-        tensor = new_handle(self.outer.array_from_outside(array), None, 0)  # type: ignore[arg-type]
-        return self.traced(self.value_of(tensor))
+        tensor = new_handle(self.outer.array_from_outside(array, device), None, 0)  # type: ignore[arg-type]
+        return self.traced(self.value_of(tensor), tensor.device)
 
     def gradient(self, tensor: Any) -> Any:
         if self._is_own(tensor._value):
@@ -211,6 +214,16 @@ def finish(trace: InnerTrace) -> None:
 
 def replay(recorded: Recorded, inputs: Sequence[Tensor]) -> list[Tensor]:
     """The outputs of a recorded function for other inputs; effects are not repeated."""
+    with beside(inputs):
+        return _replay(recorded, inputs)
+
+
+def beside(leaves: Sequence[Any]) -> Device:
+    """The device of the first tensor; what a function makes in a `with` block is there."""
+    return device_beside(leaves) or current()
+
+
+def _replay(recorded: Recorded, inputs: Sequence[Tensor]) -> list[Tensor]:
     graph = recorded.graph
     known = dict(zip(graph.inputs, inputs, strict=True))
     known |= {value: from_array(array) for value, array in graph.constants.items()}

@@ -28,7 +28,7 @@ from tessella.transforms import trees
 from tessella.transforms.batching import vmap
 from tessella.transforms.custom_rules import Rule
 from tessella.transforms.forward_mode import jvp
-from tessella.transforms.recording import InnerTrace, finish, record, replay
+from tessella.transforms.recording import InnerTrace, beside, finish, record, replay
 from tessella.transforms.reverse_mode import vjp
 
 P = ParamSpec("P")
@@ -67,7 +67,8 @@ def checkpoint(function: Callable[P, R]) -> Callable[P, R]:
             return function(*inner_args, **inner_kwargs)
 
         trace = InnerTrace("checkpoint")
-        recorded = record(trace, inner, [Spec(x.shape, x.dtype) for x in tensors])
+        with beside(tensors):
+            recorded = record(trace, inner, [Spec(x.shape, x.dtype) for x in tensors])
         rule = _Again(lambda *inputs: replay(recorded, inputs), "checkpoint")
         found, _ = rule.call(*tensors, *recorded.captured)
         finish(trace)

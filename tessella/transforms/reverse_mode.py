@@ -20,7 +20,7 @@ from tessella.arguments.kinds import an, shown
 from tessella.autodiff import Edge, Leaf, Node
 from tessella.blocks import restoring
 from tessella.errors import ArgumentError, ArgumentTypeError, GradientError, ShapeError
-from tessella.tensors.tensor import Tensor, edge_of, filled, new_handle
+from tessella.tensors.tensor import Tensor, alike, edge_of, new_handle
 from tessella.tracebacks import calls_users, users_frames
 from tessella.tracing.lines import user_line
 from tessella.tracing.trace import binding
@@ -228,7 +228,7 @@ def _value_and_grad(
             result = function(*given, **{**kwargs, **keyed})
         value, aux = _split(result, has_aux, name)
         _require_number(value, name)
-        found = variables.gradients([value], [filled(1, (), value.dtype)], retain_graph=False)
+        found = variables.gradients([value], [alike(1, value)], retain_graph=False)
         single = len(chosen) == 1 and (isinstance(argnums, int) or not numbers)
         single = single and (isinstance(argnames, str) or not names)
         shown = without_history(value)
@@ -430,4 +430,4 @@ def goes_outside(roots: Sequence[tuple[Edge, Any]]) -> bool:
 
 
 def _or_zeros(gradient: Tensor | None, like: Tensor) -> Tensor:
-    return filled(0, like.shape, like.dtype) if gradient is None else gradient
+    return alike(0, like) if gradient is None else gradient

@@ -10,7 +10,8 @@ import numpy as np
 from tessella import forking, sizes
 from tessella.autodiff import Leaf
 from tessella.compiler.steps import INPUT
-from tessella.devices.array import Array, Layout, from_numpy
+from tessella.devices.array import Array, Layout, brought, contiguous_layout, from_numpy
+from tessella.devices.registry import host
 from tessella.garbage import collector_paused
 from tessella.primitives.graph import Where
 from tessella.sizes import Binding
@@ -64,6 +65,16 @@ class Specialisation:
 
         traced = self.traced
         layouts = [*self.layouts, *traced.around.layouts]
+        handed = {*traced.handed, *range(len(layouts) - len(traced.around.numbers), len(layouts))}
+        given = [layout for number, layout in enumerate(layouts) if number not in handed]
+        self.device = pipeline.device_for(traced.graph, given, traced.name)
+        self.brings = self.device is not host()  # what is no tensor is on the host
+        layouts = [
+            contiguous_layout(layout.shape, layout.dtype, self.device)
+            if number in handed and layout.device is not self.device
+            else layout
+            for number, layout in enumerate(layouts)
+        ]
         if traced.programs is None or self.binding is None:
             self.program = pipeline.compile(
                 traced.graph, layouts, traced.in_place, traced.fixed, traced.name
@@ -108,7 +119,11 @@ class Specialisation:
             arguments = [_zeros(layout) for layout in self.layouts]
         inner = [tensor._value for tensor in self.traced.around.captured]
         inner += [t._grad._value for t in self.traced.around.read_gradients if t._grad is not None]
-        return [*arguments, *inner, *[read() for read in self.numbers]]
+        numbers = [read() for read in self.numbers]
+        return [*self._brought(arguments), *inner, *self._brought(numbers)]
+
+    def _brought(self, arrays: Sequence[Array]) -> list[Array]:
+        return [brought(array, self.device) for array in arrays]
 
     def call(
         self,
@@ -131,7 +146,10 @@ class Specialisation:
             return self._call_recorded(
                 self.backward, arguments, tensors, settled, handles, given, tree
             )
-        outputs = self.state.run(arguments, [read() for read in self.numbers], settled)
+        numbers = [read() for read in self.numbers]
+        if self.brings:
+            arguments, numbers = self._brought(arguments), self._brought(numbers)
+        outputs = self.state.run(arguments, numbers, settled)
         if self.after or self.argument_gradients:
             self._finish(outputs, tensors)
         if self.only is not None:
@@ -184,7 +202,11 @@ class Specialisation:
         """What gives an input anew for every call."""
         if isinstance(read, SizeNumber):
             return read.at(self.binding or {})
-        return ForeignArray(read.array, is_kept) if isinstance(read, ForeignArray) else read
+        return (
+            ForeignArray(read.array, read.device, is_kept)
+            if isinstance(read, ForeignArray)
+            else read
+        )
 
     def _finish(self, outputs: Sequence[Array], tensors: Sequence[Tensor]) -> None:
         """What else the function did: gradients of arguments, draws of random numbers."""
@@ -206,7 +228,7 @@ class Specialisation:
         """Run the program, and leave a node on the tape."""
         inputs = self.inputs(arguments)  # these arrays are held now, and will not be written over
         given = inputs[len(inputs) - len(self.numbers) :]
-        outputs = self.state.run(arguments, given, settled and not self.state.writes)
+        outputs = self.state.run(inputs[: len(arguments)], given, settled and not self.state.writes)
         self._finish(outputs, tensors)
         traced = self.traced
         residuals = [
@@ -267,5 +289,5 @@ def _zeros(layout: Layout) -> Array:
     last = sum(max(0, (n - 1) * s) for n, s in zip(layout.shape, layout.strides, strict=True))
     first = sum(max(0, -(n - 1) * s) for n, s in zip(layout.shape, layout.strides, strict=True))
     item = layout.dtype.itemsize
-    block = from_numpy(np.zeros((first + last + 1) * item, np.uint8))
+    block = from_numpy(np.zeros((first + last + 1) * item, np.uint8), device=layout.device)
     return Array(block.buffer, block.address + first * item, layout)

@@ -10,16 +10,17 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from tessella import dtypes
+from tessella.arguments.gates import device_beside
 from tessella.devices.array import Array, Layout, contiguous_layout, from_numpy
-from tessella.devices.registry import current
+from tessella.devices.registry import current, host
 from tessella.tensors.gradients import leaf_of
 from tessella.tensors.numbers import FLOATS, TracedNumber, number_dtype
 from tessella.tensors.tensor import Tensor, new_handle
 from tessella.tracing.trace import Trace
-from tessella.trees import map_leaves
+from tessella.trees import map_leaves, taken_apart
 
-NUMBER_LAYOUT = contiguous_layout((), dtypes.float64)
-_INTEGER_LAYOUT = contiguous_layout((), dtypes.int64)
+NUMBER_LAYOUT = contiguous_layout((), dtypes.float64, host())
+_INTEGER_LAYOUT = contiguous_layout((), dtypes.int64, host())
 
 
 class Whole:
@@ -52,6 +53,10 @@ class Arguments:
         self.count = 0  # of those that are inputs
         self.handles: list[Handle] = []
         self.foreign: set[int] = set()  # numbers of the inputs that are NumPy's
+        self.handed: set[int] = (
+            set()
+        )  # and of those that are no tensors: a program is handed them where it runs
+        self.device = device_beside(taken_apart(tree)[0]) or current()
         self.inner: list[Tensor] = []  # that need gradients
         self.inner_numbers: list[int] = []  # of the inputs that they are
         self.floats: list[float] = []  # as they were
@@ -68,7 +73,7 @@ class Arguments:
             return leaf.value
         if isinstance(leaf, np.ndarray):
             self.foreign.add(self.count)
-            return self._handle(self._input(from_numpy(leaf).layout, "argument"))
+            return self._handle(self._handed(from_numpy(leaf, device=host()).layout, "argument"))
         if type(leaf) in FLOATS:
             return self._number(leaf)
         if isinstance(leaf, Tensor):
@@ -79,7 +84,7 @@ class Arguments:
     def _number(self, given: float) -> TracedNumber:
         place = len(self.floats)
         self.floats.append(given)
-        tensor = self._input(NUMBER_LAYOUT, "number").astype(number_dtype(given))
+        tensor = self._handed(NUMBER_LAYOUT, "number").astype(number_dtype(given))
         places = frozenset([place])
         return TracedNumber(self.trace, given, tensor, places, operator.itemgetter(place))
 
@@ -96,9 +101,13 @@ class Arguments:
             self.inner_numbers.append(self.count - 1)
         return made
 
+    def _handed(self, layout: Layout, hint: str) -> Tensor:
+        self.handed.add(self.count)
+        return self._input(contiguous_layout(layout.shape, layout.dtype, self.device), hint)
+
     def _input(self, layout: Layout, hint: str) -> Tensor:
         if self.shapes is not None:
-            layout = contiguous_layout(next(self.shapes), layout.dtype)
+            layout = contiguous_layout(next(self.shapes), layout.dtype, layout.device)
         self.count += 1
         return new_handle(self.trace.argument(layout, hint), None, 0)  # type: ignore[arg-type]
 
@@ -108,13 +117,10 @@ class Arguments:
 
 
 def number_array(value: float) -> Array:
-    """A Python float or int as an input of a program."""
+    """A Python float or int as an input of a program, on the host."""
     layout = _INTEGER_LAYOUT if type(value) is int else NUMBER_LAYOUT
-    device = current()
-    block = device.allocate(8)
-    if not device.shares_memory:
-        device.copy_in(block.address, np.array(value, layout.dtype.numpy))
-    elif type(value) is int:
+    block = host().allocate(8)
+    if type(value) is int:
         ctypes.c_int64.from_address(block.address).value = value
     else:
         ctypes.c_double.from_address(block.address).value = value

@@ -104,6 +104,7 @@ class TracedFunction:
             self.around = _surroundings_of(trace, arguments, left)
             # of the arguments: how many are inputs, and which of these need gradients
             self.count, self.inner_numbers = arguments.count, arguments.inner_numbers
+            self.handed = arguments.handed
             self.writes, self.containers = outcome.writes, outcome.containers
             self.structure, self.has_effects = left.structure, left.has_effects
             self.written_arguments, self.with_history = left.written_arguments, left.with_history

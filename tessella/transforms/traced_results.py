@@ -188,7 +188,8 @@ def _read_by_path(trace: Trace, writes: Sequence[Write]) -> tuple[list[AtPlace],
         del trace.captures[id(tensor)]
         layout = capture.array.layout
         found.append(AtPlace(capture.value, layout, _reads(source)))
-        moved[id(tensor)] = new_handle(trace.traced(capture.value), None, 0)  # type: ignore[arg-type]
+        stands: Any = trace.traced(capture.value, layout.device)
+        moved[id(tensor)] = new_handle(stands, None, 0)
         trace.guards.replace(layout_guard(source, type(tensor), layout))
     return found, moved
 

@@ -518,8 +518,8 @@ a.var(unbiased=False) | write correction=1
 a.std(0, True) | write correction=1
 a.repeat(2, 1) | x.tile(2, 3)
 a.nonzero(as_tuple=True) | always a tuple
-a.cuda() | only one is 'cpu'
-a.to('cuda') | only one is 'cpu'
+a.cuda() | there is no GPU yet
+a.to('cuda') | those there are: 'cpu', 'emulated'
 a.grad_fn | x.requires_grad
 a.is_cuda | on the 'cpu'
 a.index_put_((i,), v) | x[index] = values
@@ -562,7 +562,7 @@ T.cummax(a, 0) | ts.cumulative_max
 T.compile(abs) | `ts.jit`
 T.save(a, 'x') | ts.io.save_file
 T.load('x') | ts.io.load_file
-T.cuda.is_available() | only device is 'cpu'
+T.cuda.is_available() | there is no GPU yet
 T.autograd.grad | `ts.grad`
 T.Size((2,)) | plain tuples
 T.unique(a) | ts.unique_values

@@ -92,7 +92,7 @@ def test_methods_that_are_to_be_written_are_there(here):
         ("debug", "chek_nan", "did you mean `check_nan`?"),
         ("ts", "cros_entropy", "did you mean `ts.nn.functional.cross_entropy`?"),
         ("Module", "named_bufers", "Sequential has no attribute 'named_bufers'; did you mean `named_buffers`"),
-        ("Module", "cuda", "PyTorch's `cuda` is not here: the only device is 'cpu'"),
+        ("Module", "cuda", "PyTorch's `cuda` is not here: there is no GPU yet"),
         ("Optimizer", "stepp", "SGD has no attribute 'stepp'; did you mean `step`?"),
         ("Optimizer", "lr", "its groups have it: optimiser.param_groups[0]['lr']"),
         ("Optimizer", "register_step_post_hook", "PyTorch's `register_step_post_hook` is not here; call"),

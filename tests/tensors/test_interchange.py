@@ -82,7 +82,7 @@ def test_numbers_that_are_made_once_are_not_written():
     assert is_writable(found)
     from tessella.tensors.operands import scalar_beside
 
-    assert not is_writable(scalar_beside(2.5, ts.float32))
+    assert not is_writable(scalar_beside(2.5, found._value.layout))
 
 
 @pytest.mark.peers

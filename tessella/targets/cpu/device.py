@@ -104,4 +104,3 @@ class Cpu(Host):
 
 
 DEVICE = Cpu()
-buffers.HostMemory.device = DEVICE

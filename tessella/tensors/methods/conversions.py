@@ -6,12 +6,13 @@ from typing import Any
 
 from tessella import dtypes
 from tessella.arguments import public, refuse
-from tessella.arguments.kinds import shown
+from tessella.arguments.kinds import Device, shown
+from tessella.devices.device import Device as OneDevice
 from tessella.dtypes import as_dtype
 from tessella.errors import ArgumentTypeError, DeviceError
 from tessella.primitives.base import normalise_axis
 from tessella.primitives.elementwise import cast_to
-from tessella.tensors.creation import checked_device
+from tessella.tensors.interchange import moved
 from tessella.tensors.tensor import Tensor, another_handle, apply
 from tessella.tracing.trace import seen
 
@@ -105,14 +106,17 @@ class Copies:
         return apply(cast_to(target), (self,))
 
     @public
-    def to_device(self: Any, device: Any, /, *, stream: Any = None) -> Tensor:
-        """The tensor on a device; there is only 'cpu' yet.
+    def to_device(self: Any, device: Device, /, *, stream: Any = None) -> Tensor:
+        """The tensor on a device: itself if it is there, else a copy, through which gradients go back.
 
         Raises:
-            DeviceError: there is no such device.
+            DeviceError: there is no such device; or a function is being traced, which works on one device.
+
+        >>> import tessella as ts
+        >>> ts.ones(2).to_device("emulated").device
+        device('emulated')
         """
-        checked_device(device)
-        return self
+        return self if device is None or device is self.device else moved(self, device)
 
     def copy(self: Any, **others: Any) -> Tensor:
         """The same elements in memory of their own, in row-major order."""
@@ -136,7 +140,7 @@ class Conversions:
         self: Any, *where: Any, dtype: Any = None, device: Any = None, copy: Any = False,
         non_blocking: Any = False, **others: Any,
     ) -> Tensor:  # fmt: skip
-        """The tensor as another dtype, or as that of another tensor, on a device (there is only "cpu").
+        """The tensor as another dtype, on another device, or as another tensor is in both.
 
         >>> import tessella as ts
         >>> ts.asarray([1.5]).to(ts.int64), ts.asarray([1.5]).to("cpu")
@@ -147,19 +151,23 @@ class Conversions:
         for wanted in where:
             if wanted is None:
                 continue
-            is_device = isinstance(wanted, str) and not _names_a_dtype(wanted)
+            if isinstance(wanted, Tensor):
+                where_from, wanted = wanted.device, wanted.dtype
+                device = where_from if device is None else device
+            is_device = isinstance(wanted, OneDevice) or (
+                isinstance(wanted, str) and not _names_a_dtype(wanted)
+            )
             if (device if is_device else dtype) is not None:
                 what = "a device" if is_device else "a dtype"
                 raise ArgumentTypeError(f"to: {what} was given twice; give it once")
             if is_device:
                 device = wanted
             else:
-                dtype = wanted.dtype if isinstance(wanted, Tensor) else wanted
-        if device is not None:
-            self.to_device(device)
+                dtype = wanted
         if copy is not True and copy is not False:
             raise ArgumentTypeError(f"to: copy is {shown(copy)}; expected True or False")
-        result = self if dtype is None else self.astype(dtype, copy=False)
+        result = self if device is None else self.to_device(device)
+        result = result if dtype is None else result.astype(dtype, copy=False)
         return result.copy() if copy and result is self else result
 
     def type(self: Any, dtype: Any = None, non_blocking: Any = False, **others: Any) -> Any:
@@ -182,10 +190,10 @@ class Conversions:
         return self.astype(tensor.dtype, copy=False)
 
     def cpu(self: Any, **others: Any) -> Tensor:
-        """The tensor on the CPU, where all are."""
+        """The tensor on the CPU."""
         if others:
             refuse("cpu", others)
-        return self
+        return self.to_device("cpu")
 
     def cuda(self: Any, device: Any = None, **others: Any) -> Tensor:
         """There is no GPU yet.
@@ -193,9 +201,7 @@ class Conversions:
         Raises:
             DeviceError: always.
         """
-        raise DeviceError(
-            "cuda: there is no device 'cuda'; the only one is 'cpu'; leave .cuda() out"
-        )
+        raise DeviceError("cuda: there is no GPU yet; leave .cuda() out")
 
     def clone(self: Any, **others: Any) -> Tensor:
         """The same elements in memory of their own, with history, as `copy`."""

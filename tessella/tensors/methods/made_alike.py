@@ -19,10 +19,10 @@ def _sizes(shape: tuple[Any, ...], options: dict[str, Any]) -> Any:
 
 
 def _options(like: Any, name: str, given: dict[str, Any]) -> dict[str, Any]:
-    """Options of what is made: the dtype is that of a tensor, unless another one is given."""
+    """Options of what is made: the dtype and the device are those of a tensor, unless others are given."""
     refuse(name, {key: value for key, value in given.items() if key not in _OPTIONS}, *_OPTIONS)
-    dtype = given.get("dtype")
-    return {**given, "dtype": like.dtype if dtype is None else dtype}
+    found = {name: value for name, value in given.items() if value is not None}
+    return {"dtype": like.dtype, "device": like.device, **found}
 
 
 class MadeAlike:

@@ -36,7 +36,7 @@ class Operators:
 
     def __tessella_zero__(self: Any) -> Tensor:
         """A zero of this tensor's dtype."""
-        return scalar_beside(False if self.dtype.is_bool else 0, self.dtype)
+        return scalar_beside(False if self.dtype.is_bool else 0, self._value.layout)
 
     def __tessella_sum__(self: Any, axes: tuple[int, ...]) -> Tensor:
         """The sum over some axes."""

@@ -79,7 +79,7 @@ class Rebinding:
                 "x.copy_(...), which takes arrays and numbers, too"
             )
         with autodiff.no_grad():
-            return rebind(self, require(other, "assign").detach(), "assign")
+            return rebind(self, require(other, "assign").detach().to_device(self.device), "assign")
 
     def __iadd__(self: Any, other: Operand) -> Tensor:
         return rebind(self, self + other, "+=")

@@ -1,0 +1,1 @@
+"""The emulated device: the host's kernels, in memory of its own."""
