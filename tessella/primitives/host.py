@@ -90,10 +90,9 @@ class NumPyCall(Host):
         return type(self.results) is tuple
 
     @property
-    def stated(self) -> tuple[DType | Spec, ...]:
+    def stated(self) -> Any:
         """What is said of each result."""
-        several: Any = self.results if self.multiple_results else (self.results,)
-        return tuple(several)
+        return self.results if self.multiple_results else (self.results,)
 
     @property
     def name(self) -> str:

@@ -47,9 +47,7 @@ class Linear(Primitive):
         """The gradient of the input, given that of the output and the input's shape and dtype."""
         raise self._missing("transpose")
 
-    def vjp(
-        self, cotangents: tuple[Any, ...], inputs: tuple[Any, ...], outputs: tuple[Any, ...]
-    ) -> list[Any]:
+    def vjp(self, cotangents: Any, inputs: Any, outputs: Any) -> list[Any]:
         (x,) = inputs
         return [self.transpose(cotangents[0], Spec(x.shape, x.dtype))]
 
@@ -364,9 +362,7 @@ class Concatenate(Movement):
     def reference(self, *inputs: NumPyArray) -> NumPyArray:
         return np.concatenate(inputs, self.axis)
 
-    def vjp(
-        self, cotangents: tuple[Any, ...], inputs: tuple[Any, ...], outputs: tuple[Any, ...]
-    ) -> list[Any]:
+    def vjp(self, cotangents: Any, inputs: Any, outputs: Any) -> list[Any]:
         parts, start = [], 0
         for x in inputs:
             starts = tuple(start if axis == self.axis else 0 for axis in range(len(x.shape)))

@@ -36,9 +36,9 @@ class Scan(Primitive):
         (x,) = inputs
         dtype = self.monoid.result(dtypes.as_dtype(x.dtype))
         wide = np.dtype(np.float64) if dtype.is_float else dtype.numpy
-        meaning: Any = self.monoid.meaning
         with np.errstate(all="ignore"):
-            return meaning.accumulate(x.astype(wide), axis=self.axis).astype(dtype.numpy)
+            found = self.monoid.meaning.accumulate(x.astype(wide), axis=self.axis)  # type: ignore[union-attr]
+        return np.asarray(found, dtype.numpy)
 
     def batch(self, inputs: Any, axes: Any, size: int) -> tuple[Any, Any]:
         return type(self)(self.axis + 1)(move_axis(inputs[0], axes[0], 0)), 0

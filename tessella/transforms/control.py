@@ -515,9 +515,12 @@ def _require_whole(value: Any, name: str, argument: str) -> None:
         raise ArgumentError(f"{name}: {argument} is {shown(value)}; expected a whole number")
 
 
+def _is_truth(value: Any) -> bool:
+    return isinstance(value, (bool, int, float, np.generic, Size)) or trees.is_array(value)
+
+
 def _require_truth(condition: Any) -> None:
-    known = isinstance(condition, (bool, int, float, np.generic, Size))
-    if not known and not trees.is_array(condition):
+    if not _is_truth(condition):
         raise ArgumentTypeError(
             f"cond: condition is {shown(condition)}; expected True or False, a number, or a tensor of one"
         )
@@ -533,9 +536,7 @@ def _require_single(x: Tensor, name: str, what: str) -> None:
 def _known_truth(condition: Any, name: str) -> bool:
     if isinstance(condition, Tensor):
         _require_single(condition, name, "the condition")
-    elif not isinstance(
-        condition, (bool, int, float, np.ndarray, np.generic, Size)
-    ) and not trees.is_array(condition):
+    elif not _is_truth(condition):
         raise ArgumentTypeError(
             f"{user_line()}: {name}: the condition gave {an(type(condition).__name__)}; expected True, False or a number"
         )
