@@ -50,11 +50,11 @@ PAGES = {
         "Primitives",
         [
             "tessella.primitives.base", "tessella.primitives.elementwise",
-            "tessella.primitives.monoid", "tessella.primitives.reduce", "tessella.primitives.function_reduce", "tessella.primitives.movement",
+            "tessella.primitives.monoid", "tessella.primitives.reduce", "tessella.primitives.function_reduce", "tessella.primitives.index", "tessella.primitives.movement",
             "tessella.primitives.window", "tessella.primitives.contraction",
             "tessella.primitives.indexing", "tessella.primitives.scan", "tessella.primitives.softmax",
             "tessella.primitives.random", "tessella.primitives.generate",
-            "tessella.primitives.host", "tessella.primitives.control", "tessella.primitives.barrier", "tessella.primitives.effect", "tessella.primitives.fused", "tessella.primitives.graph", "tessella.primitives.pictures.drawn",
+            "tessella.primitives.host", "tessella.primitives.collective", "tessella.primitives.control", "tessella.primitives.barrier", "tessella.primitives.effect", "tessella.primitives.fused", "tessella.primitives.graph", "tessella.primitives.pictures.drawn",
         ],
     ),
     "minitorch": (

@@ -159,7 +159,7 @@ class _Fusion:
         """The operations of an elementwise node and of what is computed on the way to it."""
         if not isinstance(node.primitive, Elementwise) or self.spaces[node][0] is None:
             return CHEAP + 1
-        own = _operations(node.primitive.function, tuple(value.dtype for value in node.inputs))
+        own = operations_of(node.primitive.function, tuple(value.dtype for value in node.inputs))
         large = sum(size_of(value.shape) == size_of(node.output.shape) for value in node.inputs)
         if large > 2:
             return CHEAP + 1
@@ -484,7 +484,7 @@ def _size(node: Node) -> int:
         return 1
     if any(value.dtype.is_complex for value in node.inputs):
         return 1
-    return _operations(node.primitive.function, tuple(value.dtype for value in node.inputs))
+    return operations_of(node.primitive.function, tuple(value.dtype for value in node.inputs))
 
 
 # The layers of a model ask for the same index maps again and again.
@@ -510,7 +510,7 @@ def _unflattened(position: Index, shape: Shape) -> tuple[Index, ...]:
 
 
 @functools.lru_cache(maxsize=4096)
-def _operations(function: ScalarFunction, kinds: tuple[DType, ...]) -> int:
+def operations_of(function: ScalarFunction, kinds: tuple[DType, ...]) -> int:
     """How many operations a scalar function is."""
     return sum(bool(part.arguments) for part in postorder(core(function.expression(kinds))))
 

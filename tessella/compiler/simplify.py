@@ -19,7 +19,7 @@ from tessella.primitives.elementwise import Elementwise, elementwise
 from tessella.primitives.generate import Full
 from tessella.primitives.graph import Graph, Node, Value, rewrite
 from tessella.primitives.indexing import Gather, InRange, Scatter, limits_of
-from tessella.primitives.movement import Concatenate, Pad, Permute, Reshape, Slice
+from tessella.primitives.movement import Concatenate, Pad, Permute, Rearrangement
 from tessella.scalar.expression import Expression, postorder
 from tessella.scalar.function import ScalarFunction
 from tessella.scalar.rewriting import substitute
@@ -145,11 +145,12 @@ def compose_movement(graph: Graph) -> Graph:
 
     def rule(node: Node, inputs: tuple[Value, ...], nodes: list[Node]) -> Any:
         primitive: Any = node.primitive
-        if not isinstance(primitive, (Slice, Permute, Reshape)):
+        if not isinstance(primitive, Rearrangement):
             return None
         below = made.get(inputs[0])
         if below is not None and type(below.primitive) is type(primitive):
-            primitive, inputs = _composed(primitive, below.primitive), below.inputs
+            both = primitive.after(below.primitive)
+            primitive, inputs = (both, below.inputs) if both is not None else (primitive, inputs)
         if primitive is not node.primitive or inputs is not node.inputs:
             node = Node(primitive, inputs, node.outputs, node.where)
         made[node.output] = node
@@ -157,18 +158,6 @@ def compose_movement(graph: Graph) -> Graph:
         return node.outputs
 
     return rewrite(graph, rule)
-
-
-def _composed(outer: Any, inner: Any) -> Primitive:
-    """One movement that does what the inner and then the outer one do."""
-    if isinstance(outer, Slice):
-        walks = list(zip(outer.starts, outer.steps, inner.starts, inner.steps, strict=True))
-        starts = tuple(first + step * start for start, _, first, step in walks)
-        return Slice(starts, outer.sizes, tuple(step * inside for _, step, _, inside in walks))
-    if isinstance(outer, Permute):
-        return Permute(tuple(inner.order[axis] for axis in outer.order))
-    assert isinstance(outer, Reshape)
-    return outer
 
 
 class _Pieces(NamedTuple):

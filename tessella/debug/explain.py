@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from tessella.compiler.control import on_zeros
+from tessella.compiler.fusion import operations_of
 from tessella.compiler.observe import Observer, observed, unobserved
 from tessella.compiler.program import Program
 from tessella.compiler.recipe import Role
@@ -24,8 +25,6 @@ from tessella.primitives.contraction import Contraction
 from tessella.primitives.elementwise import Elementwise
 from tessella.primitives.fused import Fused
 from tessella.primitives.graph import Node, describe
-from tessella.scalar.expression import postorder
-from tessella.scalar.precision import core
 from tessella.transforms.jit import Subject
 
 ROUNDS = 3
@@ -215,10 +214,7 @@ def _operations(node: Node) -> int:
     """Simple operations on elements, roughly."""
     if isinstance(node.primitive, Elementwise):
         kinds = tuple(value.dtype for value in node.inputs)
-        each = sum(
-            bool(n.arguments) for n in postorder(core(node.primitive.function.expression(kinds)))
-        )
-        return each * size_of(node.output.shape)
+        return operations_of(node.primitive.function, kinds) * size_of(node.output.shape)
     return size_of(node.inputs[0].shape) if hasattr(node.primitive, "monoid") else 0
 
 

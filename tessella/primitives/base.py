@@ -263,8 +263,8 @@ def size_of(shape: Shape) -> int:
 
 def is_array_operation(primitive: Primitive) -> bool:
     """Whether the rules of a primitive are ours and run no code of users, as those of loops and branches may."""
-    kind = type(primitive)
-    return kind.__module__.startswith(_OURS) and not hasattr(kind, "evaluate")
+    kind, users = type(primitive), getattr(primitive, "gradient", None)
+    return kind.__module__.startswith(_OURS) and not hasattr(kind, "evaluate") and users is None
 
 
 def sum_over(x: Any, axes: tuple[int, ...]) -> Any:

@@ -14,7 +14,7 @@ import numpy as np
 
 from tessella.errors import DTypeError, ShapeError
 from tessella.primitives.base import NumPyArray, Primitive, Sample, Shape, Spec
-from tessella.primitives.movement import batch_front, expand, move_axis
+from tessella.primitives.movement import batch_front, move_axis, zeros_like
 
 
 def clamped(start: int, size: int, extent: int) -> int:
@@ -102,9 +102,8 @@ class DynamicSlice(Block):
 
     def vjp(self, cotangents: Any, inputs: Any, outputs: Any) -> list[Any]:
         x, *starts = inputs
-        zeros = expand(x.__tessella_zero__(), tuple(x.shape))
         update = DynamicUpdateSlice(self.axes, self.batched)
-        return [update(zeros, cotangents[0], *starts), *[None] * len(starts)]
+        return [update(zeros_like(x), cotangents[0], *starts), *[None] * len(starts)]
 
     def jvp(self, inputs: Any, tangents: Any) -> Any:
         return None if tangents[0] is None else self(tangents[0], *inputs[1:])
@@ -154,17 +153,15 @@ class DynamicUpdateSlice(Block):
 
     def vjp(self, cotangents: Any, inputs: Any, outputs: Any) -> list[Any]:
         (ct,), (_, updates, *starts) = cotangents, inputs
-        zeros = expand(updates.__tessella_zero__(), tuple(updates.shape))
         sizes = tuple([updates.shape[axis] for axis in self.axes])
         taken = DynamicSlice(self.axes, self.batched, sizes)(ct, *starts)
-        return [self(ct, zeros, *starts), taken, *[None] * len(starts)]
+        return [self(ct, zeros_like(updates), *starts), taken, *[None] * len(starts)]
 
     def jvp(self, inputs: Any, tangents: Any) -> Any:
         if tangents[0] is None and tangents[1] is None:
             return None
         filled = [
-            expand(x.__tessella_zero__(), tuple(x.shape)) if t is None else t
-            for x, t in zip(inputs[:2], tangents[:2], strict=True)
+            zeros_like(x) if t is None else t for x, t in zip(inputs[:2], tangents[:2], strict=True)
         ]
         return self(*filled, *inputs[2:])
 

@@ -100,17 +100,11 @@ class Elementwise(Primitive):
         value = evaluate(expression, dict(zip(variables, inputs, strict=True)))
         return np.broadcast_to(value, shape).astype(expression.dtype.numpy)
 
-    def vjp(
-        self, cotangents: tuple[Any, ...], inputs: tuple[Any, ...], outputs: tuple[Any, ...]
-    ) -> list[Any]:
+    def vjp(self, cotangents: Any, inputs: Any, outputs: Any) -> list[Any]:
         return self.vjp_of((True,) * len(inputs), cotangents, inputs, outputs)
 
     def vjp_of(
-        self,
-        wanted: tuple[bool, ...],
-        cotangents: tuple[Any, ...],
-        inputs: tuple[Any, ...],
-        outputs: tuple[Any, ...],
+        self, wanted: tuple[bool, ...], cotangents: Any, inputs: Any, outputs: Any
     ) -> list[Any]:
         kinds = tuple([x.dtype for x in inputs])
         return [

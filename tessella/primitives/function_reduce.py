@@ -66,9 +66,7 @@ class FunctionReduce(Reduce):
 
     function: ScalarFunction = field(metadata={TOLD: True})
 
-    def vjp(
-        self, cotangents: tuple[Any, ...], inputs: tuple[Any, ...], outputs: tuple[Any, ...]
-    ) -> list[Any]:
+    def vjp(self, cotangents: Any, inputs: Any, outputs: Any) -> list[Any]:
         (x,) = inputs
         if not x.dtype.is_inexact:
             return [None]

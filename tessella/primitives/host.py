@@ -11,7 +11,7 @@ import numpy as np
 
 from tessella import dtypes
 from tessella.dtypes import DType
-from tessella.errors import DTypeError, MissingRuleError, ShapeError
+from tessella.errors import MissingRuleError, ShapeError
 from tessella.primitives.base import (
     TOLD,
     NumPyArray,
@@ -20,6 +20,7 @@ from tessella.primitives.base import (
     Spec,
     broadcast_shapes,
 )
+from tessella.primitives.graph import describe
 from tessella.primitives.movement import Concatenate, batch_above, batch_front, move_axis, reshape
 
 
@@ -89,10 +90,9 @@ class NumPyCall(Host):
         return type(self.results) is tuple
 
     @property
-    def stated(self) -> tuple[DType | Spec, ...]:
+    def stated(self) -> Any:
         """What is said of each result."""
-        several: Any = self.results if self.multiple_results else (self.results,)
-        return tuple(several)
+        return self.results if self.multiple_results else (self.results,)
 
     @property
     def name(self) -> str:
@@ -102,31 +102,21 @@ class NumPyCall(Host):
         """Call it.
 
         Raises:
-            ShapeError, DTypeError: what it gives is not as it was stated.
+            ShapeError: what it gives is not as it was stated.
         """
         target: Any = self.function
         if isinstance(target, str):
             target = functools.reduce(getattr, target.split("."), np)
         with np.errstate(all="ignore"):  # as in any computation
             found = target(*inputs, **dict(self.arguments))
-        expected = self.result(*[Spec(x.shape, dtypes.as_dtype(x.dtype)) for x in inputs])
-        if not self.multiple_results:
-            return self._as_stated(found, expected)
-        if len(found) != len(expected):
-            raise ShapeError(
-                f"{self.name}: it gives {len(found)} results; {len(expected)} were stated"
-            )
-        return tuple(map(self._as_stated, found, expected))
-
-    def _as_stated(self, found: Any, expected: Spec) -> NumPyArray:
-        array = np.asarray(found)
-        same_dtype = array.dtype == expected.dtype.numpy
-        if array.shape != expected.shape or not same_dtype:
-            kind = ShapeError if same_dtype else DTypeError
-            raise kind(
-                f"{self.name}: it gives {array.dtype} {array.shape}; {expected.dtype.name} {expected.shape} was stated"
-            )
-        return array
+        arrays = tuple(map(np.asarray, found if self.multiple_results else (found,)))
+        given = tuple([Spec(x.shape, dtypes.as_dtype(x.dtype)) for x in arrays])
+        result = self.result(*[Spec(x.shape, dtypes.as_dtype(x.dtype)) for x in inputs])
+        stated = result if self.multiple_results else (result,)
+        if given != stated:
+            gives, expected = (", ".join(map(describe, specs)) for specs in (given, stated))
+            raise ShapeError(f"{self.name}: it gives {gives}; {expected} was stated")
+        return arrays if self.multiple_results else arrays[0]
 
     def result(self, *inputs: Spec) -> Any:
         shapes = [x.shape for x in inputs]

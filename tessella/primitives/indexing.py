@@ -21,7 +21,7 @@ from tessella.primitives.base import (
 )
 from tessella.primitives.elementwise import cast, elementwise
 from tessella.primitives.generate import Iota
-from tessella.primitives.movement import batch_front, expand, reshape
+from tessella.primitives.movement import batch_front, expand, reshape, zeros_like
 
 
 def _check(indices: tuple[Spec, ...], name: str) -> Shape:
@@ -181,8 +181,7 @@ class Gather(Primitive):
 
     def vjp(self, cotangents: Any, inputs: Any, outputs: Any) -> list[Any]:
         x, *indices = inputs
-        zeros = expand(x.__tessella_zero__(), x.shape)
-        pulled = Scatter(self.axes, "add")(zeros, cotangents[0], *indices)
+        pulled = Scatter(self.axes, "add")(zeros_like(x), cotangents[0], *indices)
         return [pulled, *(None for _ in indices)]
 
     def jvp(self, inputs: Any, tangents: Any) -> Any:
@@ -256,8 +255,8 @@ class Scatter(Primitive):
         taken = Gather(self.axes)(ct, *indices)
         if self.mode == "add":
             return [ct, taken, *none]
-        zeros = expand(updates.__tessella_zero__(), updates.shape)
-        return [Scatter(self.axes, "set")(ct, zeros, *indices), taken * self._wins(inputs), *none]
+        kept = Scatter(self.axes, "set")(ct, zeros_like(updates), *indices)
+        return [kept, taken * self._wins(inputs), *none]
 
     def _wins(self, inputs: Any) -> Any:
         """1 for the updates that stay, 0 for those that a later one overwrites."""
@@ -272,8 +271,8 @@ class Scatter(Primitive):
         (x, updates, *indices), (tx, tu, *_) = inputs, tangents
         if tx is None and tu is None:
             return None
-        tx = expand(x.__tessella_zero__(), tuple(x.shape)) if tx is None else tx
-        tu = expand(updates.__tessella_zero__(), tuple(updates.shape)) if tu is None else tu
+        tx = zeros_like(x) if tx is None else tx
+        tu = zeros_like(updates) if tu is None else tu
         return self(tx, tu, *indices)
 
     def batch(self, inputs: Any, axes: Any, size: int) -> tuple[Any, Any]:

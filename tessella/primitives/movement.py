@@ -47,9 +47,7 @@ class Linear(Primitive):
         """The gradient of the input, given that of the output and the input's shape and dtype."""
         raise self._missing("transpose")
 
-    def vjp(
-        self, cotangents: tuple[Any, ...], inputs: tuple[Any, ...], outputs: tuple[Any, ...]
-    ) -> list[Any]:
+    def vjp(self, cotangents: Any, inputs: Any, outputs: Any) -> list[Any]:
         (x,) = inputs
         return [self.transpose(cotangents[0], Spec(x.shape, x.dtype))]
 
@@ -65,6 +63,10 @@ class Rearrangement(Linear, Movement):
     def along(self, shape: Shape, result: Shape) -> tuple[Along, ...] | None:
         """Where along each axis of the operand they stand; None for the same places in row-major order."""
         raise self._missing("along")
+
+    def after(self, inner: Any) -> Rearrangement | None:
+        """What does the same as another one of its class and then this one; None if nothing is known."""
+        return None
 
     def index_map(self, shapes: Sequence[Shape], result: Shape) -> IndexMap:
         return IndexMap((Piece(0, self.along(shapes[0], result)),))
@@ -87,6 +89,9 @@ class Reshape(Rearrangement):
 
     def along(self, shape: Shape, result: Shape) -> None:
         return None
+
+    def after(self, inner: Reshape) -> Reshape:
+        return self
 
     def reference(self, *inputs: NumPyArray) -> NumPyArray:
         return np.reshape(inputs[0], self.shape)
@@ -124,6 +129,9 @@ class Permute(Rearrangement):
     def along(self, shape: Shape, result: Shape) -> tuple[Along, ...]:
         return tuple([Along(((self.order.index(axis), 1),)) for axis in range(len(shape))])
 
+    def after(self, inner: Permute) -> Permute:
+        return Permute(tuple(inner.order[axis] for axis in self.order))
+
     def reference(self, *inputs: NumPyArray) -> NumPyArray:
         return np.transpose(inputs[0], self.order)
 
@@ -149,11 +157,7 @@ class Expand(Rearrangement):
 
     def result(self, *inputs: Spec) -> Spec:
         (x,) = inputs
-        aligned = (1,) * (len(self.shape) - len(x.shape)) + tuple(x.shape)
-        fits = len(aligned) == len(self.shape) and all(
-            a in (1, b) for a, b in zip(aligned, self.shape, strict=True)
-        )
-        if not fits:
+        if not _is_broadcast_to(x.shape, self.shape):
             raise ShapeError(f"broadcast_to: {x.shape} cannot be broadcast to {self.shape}")
         return Spec(self.shape, x.dtype)
 
@@ -207,6 +211,11 @@ class Slice(Rearrangement):
     def along(self, shape: Shape, result: Shape) -> tuple[Along, ...]:
         places = enumerate(zip(self.starts, self.steps, strict=True))
         return tuple([Along(((axis, step),), start) for axis, (start, step) in places])
+
+    def after(self, inner: Slice) -> Slice:
+        walks = list(zip(self.starts, self.steps, inner.starts, inner.steps, strict=True))
+        starts = tuple(first + step * start for start, _, first, step in walks)
+        return Slice(starts, self.sizes, tuple(step * inside for _, step, _, inside in walks))
 
     def reference(self, *inputs: NumPyArray) -> NumPyArray:
         return inputs[0][self._index()]
@@ -353,9 +362,7 @@ class Concatenate(Movement):
     def reference(self, *inputs: NumPyArray) -> NumPyArray:
         return np.concatenate(inputs, self.axis)
 
-    def vjp(
-        self, cotangents: tuple[Any, ...], inputs: tuple[Any, ...], outputs: tuple[Any, ...]
-    ) -> list[Any]:
+    def vjp(self, cotangents: Any, inputs: Any, outputs: Any) -> list[Any]:
         parts, start = [], 0
         for x in inputs:
             starts = tuple(start if axis == self.axis else 0 for axis in range(len(x.shape)))
@@ -364,8 +371,9 @@ class Concatenate(Movement):
         return parts
 
     def jvp(self, inputs: tuple[Any, ...], tangents: tuple[Any, ...]) -> Any:
-        filled = [x * 0 if t is None else t for x, t in zip(inputs, tangents, strict=True)]
-        return self(*filled)
+        return self(
+            *[zeros_like(x) if t is None else t for x, t in zip(inputs, tangents, strict=True)]
+        )
 
     def batch(self, inputs: Any, axes: Any, size: int) -> tuple[Any, Any]:
         fronts = [batch_front(x, axis, size) for x, axis in zip(inputs, axes, strict=True)]
@@ -389,6 +397,11 @@ def reshape(x: Any, shape: Shape) -> Any:
 def expand(x: Any, shape: Shape) -> Any:
     """x broadcast to a shape (x itself if it has it)."""
     return x if same_shape(x.shape, shape) else Expand(shape)(x)
+
+
+def zeros_like(x: Any) -> Any:
+    """Zeros of the shape and dtype of x."""
+    return expand(x.__tessella_zero__(), tuple(x.shape))
 
 
 def sum_to(x: Any, shape: Shape) -> Any:
@@ -486,15 +499,12 @@ class UpdateSlice(Movement):
 
     def vjp(self, cotangents: Any, inputs: Any, outputs: Any) -> list[Any]:
         (ct,), (_, updates) = cotangents, inputs
-        zeros = expand(updates.__tessella_zero__(), tuple(updates.shape))
-        return [self(ct, zeros), self._slice(updates)(ct)]
+        return [self(ct, zeros_like(updates)), self._slice(updates)(ct)]
 
     def jvp(self, inputs: Any, tangents: Any) -> Any:
-        filled = [
-            expand(x.__tessella_zero__(), tuple(x.shape)) if t is None else t
-            for x, t in zip(inputs, tangents, strict=True)
-        ]
-        return self(*filled)
+        return self(
+            *[zeros_like(x) if t is None else t for x, t in zip(inputs, tangents, strict=True)]
+        )
 
     def batch(self, inputs: Any, axes: Any, size: int) -> tuple[Any, Any]:
         x, updates = (batch_front(v, a, size) for v, a in zip(inputs, axes, strict=True))

@@ -77,9 +77,7 @@ class Reduce(Primitive):
         """The sum over the reduced axes."""
         return sum_over(x, self.axes)
 
-    def vjp(
-        self, cotangents: tuple[Any, ...], inputs: tuple[Any, ...], outputs: tuple[Any, ...]
-    ) -> list[Any]:
+    def vjp(self, cotangents: Any, inputs: Any, outputs: Any) -> list[Any]:
         (x,), (y,) = inputs, outputs
         if not self.monoid.result(x.dtype).is_inexact:
             return [None]

@@ -36,9 +36,9 @@ class Scan(Primitive):
         (x,) = inputs
         dtype = self.monoid.result(dtypes.as_dtype(x.dtype))
         wide = np.dtype(np.float64) if dtype.is_float else dtype.numpy
-        meaning: Any = self.monoid.meaning
         with np.errstate(all="ignore"):
-            return meaning.accumulate(x.astype(wide), axis=self.axis).astype(dtype.numpy)
+            found = self.monoid.meaning.accumulate(x.astype(wide), axis=self.axis)  # type: ignore[union-attr]
+        return np.asarray(found, dtype.numpy)
 
     def batch(self, inputs: Any, axes: Any, size: int) -> tuple[Any, Any]:
         return type(self)(self.axis + 1)(move_axis(inputs[0], axes[0], 0)), 0
@@ -67,34 +67,37 @@ class CumulativeSum(Scan):
         return None if tangents[0] is None else self(tangents[0])
 
 
+class _ByPairs(Scan):
+    """A scan that is differentiated by pairs of an element i of the result and an element j of the input."""
+
+    def _slopes(self, x: Any, y: Any) -> tuple[Any, Any]:
+        """(..., i, j): where i depends on j, and its derivative there (None: 1)."""
+        raise self._missing("_slopes")
+
+    def _weighted(self, x: Any, y: Any, ct: Any, along: int) -> Any:
+        """The sum of cotangents over i (`along` 1) or of tangents over j (0), weighted by the slopes."""
+        last = len(x.shape) - 1
+        mask, slopes = self._slopes(x, y)
+        ct = _new_axis(move_axis(ct, self.axis, last), last + along)
+        total = sum_over(chosen(mask, ct if slopes is None else slopes * ct), (last + 1 - along,))
+        return move_axis(cast(total, x.dtype), last, self.axis)
+
+    def vjp(self, cotangents: Any, inputs: Any, outputs: Any) -> list[Any]:
+        return [self._weighted(inputs[0], outputs[0], cotangents[0], 1)]
+
+    def jvp(self, inputs: Any, tangents: Any) -> Any:
+        (x,), (t,) = inputs, tangents
+        return None if t is None else self._weighted(x, self(x), t, 0)
+
+
 @dataclass(frozen=True)
-class CumulativeProduct(Scan):
+class CumulativeProduct(_ByPairs):
     """Running products along an axis."""
 
     monoid = PRODUCT
 
-    def vjp(self, cotangents: Any, inputs: Any, outputs: Any) -> list[Any]:
-        """Element j gathers from every i >= j; by pairs, so that zeros are no exception."""
-        ct, (x,) = cotangents[0], inputs
-        products, until = self._leave_one_out(x)  # (..., i, j)
-        rank = len(x.shape)
-        ct = move_axis(ct, self.axis, rank - 1)
-        weighted = chosen(until, products * _new_axis(ct, rank))
-        total = cast(sum_over(weighted, (rank - 1,)), x.dtype)
-        return [move_axis(total, rank - 1, self.axis)]
-
-    def jvp(self, inputs: Any, tangents: Any) -> Any:
-        (x,), (t,) = inputs, tangents
-        if t is None:
-            return None
-        rank = len(x.shape)
-        t = move_axis(t, self.axis, rank - 1)
-        products, until = self._leave_one_out(x)
-        weighted = chosen(until, products * _new_axis(t, rank - 1))
-        return move_axis(cast(sum_over(weighted, (rank,)), x.dtype), rank - 1, self.axis)
-
-    def _leave_one_out(self, x: Any) -> tuple[Any, Any]:
-        """For each i and j the product of elements 0 to i without element j, and whether j <= i.
+    def _slopes(self, x: Any, y: Any) -> tuple[Any, Any]:
+        """Whether j <= i, and the product of elements 0 to i without element j: so zeros are no exception.
 
         Not in half precision: on the way it may be too large.
         """
@@ -109,38 +112,21 @@ class CumulativeProduct(Scan):
         factors = elementwise("select")(diagonal, one, spread)
         running = CumulativeProduct(rank - 1)(factors)
         lower = elementwise("greater_equal")(_new_axis(count, 1), _new_axis(count, 0))
-        return running, lower
+        return lower, running
 
 
 def _new_axis(x: Any, axis: int) -> Any:
     return reshape(x, (*x.shape[:axis], 1, *x.shape[axis:]))
 
 
-class _Extreme(Scan):
-    def vjp(self, cotangents: Any, inputs: Any, outputs: Any) -> list[Any]:
-        """The gradient goes to the first element that reached the extreme."""
-        ct, (x,), (y,) = cotangents[0], inputs, outputs
-        rank = len(x.shape)
-        picked = self._picked(x, y)
-        ct = _new_axis(move_axis(ct, self.axis, rank - 1), rank)
-        return [move_axis(sum_over(chosen(picked, ct), (rank - 1,)), rank - 1, self.axis)]
-
-    def jvp(self, inputs: Any, tangents: Any) -> Any:
-        (x,), (t,) = inputs, tangents
-        if t is None:
-            return None
-        rank = len(x.shape)
-        picked = self._picked(x, self(x))
-        t = _new_axis(move_axis(t, self.axis, rank - 1), rank - 1)
-        return move_axis(sum_over(chosen(picked, t), (rank,)), rank - 1, self.axis)
-
-    def _picked(self, x: Any, y: Any) -> Any:
-        """(..., i, j): whether element j is the first that equals the extreme of 0 to i."""
+class _Extreme(_ByPairs):
+    def _slopes(self, x: Any, y: Any) -> tuple[Any, Any]:
+        """Whether element j is the first that equals the extreme of 0 to i: the gradient goes to that alone."""
         rank = len(x.shape)
         x, y = (move_axis(value, self.axis, rank - 1) for value in (x, y))
         same = elementwise("equal")(_new_axis(x, rank - 1), _new_axis(y, rank))
         seen = CumulativeSum(rank)(same)
-        return same & elementwise("equal")(seen, cast(same, seen.dtype))
+        return same & elementwise("equal")(seen, cast(same, seen.dtype)), None
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,6 @@ from tessella.devices.array import check_count, check_shape
 from tessella.devices.registry import host
 from tessella.dtypes import DType
 from tessella.errors import ArgumentError, ArgumentTypeError, AxisError, ShapeError
-from tessella.primitives import Concatenate, Pad, Slice
 from tessella.primitives import movement as moves
 from tessella.primitives.base import Shape, normalise_axes, normalise_axis, size_of
 from tessella.primitives.base import broadcast_shapes as _broadcast_shapes
@@ -233,7 +232,7 @@ def roll(x: Tensor, /, shift: int | Sequence[int], axis: Axes = None) -> Tensor:
 def _range(x: Tensor, axis: int, start: int, stop: int) -> Tensor:
     starts = tuple(start if i == axis else 0 for i in range(x.ndim))
     sizes = tuple(stop - start if i == axis else n for i, n in enumerate(x.shape))
-    return viewing(apply(Slice(starts, sizes, (1,) * x.ndim), (x,)), x)
+    return viewing(apply(moves.Slice(starts, sizes, (1,) * x.ndim), (x,)), x)
 
 
 def _all_tensors(arrays: Sequence[Tensor], name: str) -> list[Tensor]:
@@ -257,7 +256,7 @@ def concat(arrays: Sequence[Tensor], /, axis: int | None = 0) -> Tensor:
     if axis is None:
         found, axis = [reshape(x, (x.size,)) for x in found], 0
     place = normalise_axis(axis, found[0].ndim, "concat")
-    return found[0] if len(found) == 1 else apply(Concatenate(place), tuple(found))
+    return found[0] if len(found) == 1 else apply(moves.Concatenate(place), tuple(found))
 
 
 @public
@@ -344,7 +343,7 @@ def pad(x: Tensor, widths: Sequence[Sequence[int]], /, value: bool | int | float
         return x.copy()
     pairs = [tuple(check_count(width, "pad", "a width") for width in pair) for pair in pairs]
     low, high = tuple(a for a, _ in pairs), tuple(b for _, b in pairs)
-    return apply(Pad(low, high, (0,) * x.ndim, _filling(value, x.dtype)), (x,))
+    return apply(moves.Pad(low, high, (0,) * x.ndim, _filling(value, x.dtype)), (x,))
 
 
 def _filling(value: float, dtype: DType) -> float:

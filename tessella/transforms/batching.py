@@ -282,7 +282,8 @@ def batch_graph(
         axes = tuple([axis for _, axis in operands])
         primitive = node.primitive
         with again(node, recorded):
-            if all(axis is None for axis in axes) and not _may_name(primitive, axis_name):
+            named = axis_name is not None and _may_name(primitive, axis_name)
+            if all(axis is None for axis in axes) and not named:
                 result, place = evaluate(primitive, tensors), None
             else:
                 result, place = primitive.batch_over(tensors, axes, size, axis_name)
@@ -296,10 +297,8 @@ def batch_graph(
     return [known[value] for value in graph.outputs]
 
 
-def _may_name(primitive: Primitive, axis_name: str | None) -> bool:
+def _may_name(primitive: Primitive, axis_name: str) -> bool:
     """Whether examples may speak to each other in a primitive, over the axis of a name."""
-    if axis_name is None:
-        return False
     return axis_name in primitive.axis_names or getattr(primitive, "has_own_code", False)
 
 

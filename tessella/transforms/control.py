@@ -29,10 +29,10 @@ from tessella.errors import (
 )
 from tessella.primitives.base import Spec, normalise_axes
 from tessella.primitives.control import Cond, ScanLoop, While
-from tessella.primitives.graph import Graph, Value, describe
+from tessella.primitives.graph import Graph, describe
 from tessella.primitives.movement import move_axis
 from tessella.sizes import Size
-from tessella.tensors.creation import arange, full
+from tessella.tensors.creation import arange
 from tessella.tensors.elementwise import clip
 from tessella.tensors.manipulation import concat, flip, stack
 from tessella.tensors.operands import operand
@@ -42,7 +42,7 @@ from tessella.tracing.lines import user_line
 from tessella.transforms import trees
 from tessella.transforms.closed import LoopTrace, closed
 from tessella.transforms.control_graphs import TRANSFORMATIONS
-from tessella.transforms.recording import InnerTrace, record
+from tessella.transforms.recording import record
 
 _mode = autodiff.mode
 
@@ -217,7 +217,7 @@ def _scan(
     """`scan`, or what is made of it, which errors are to name."""
     xs = _Tree(sequences, name, "sequences")
     count = _length(xs.tensors, length)
-    if _mode.trace is None:
+    if _mode.trace is None and count:  # with no place, only a graph tells what would be stacked
         return _scanned(name, body, carry, xs, count, reverse)
     structure: list[Any] = []
 
@@ -515,9 +515,12 @@ def _require_whole(value: Any, name: str, argument: str) -> None:
         raise ArgumentError(f"{name}: {argument} is {shown(value)}; expected a whole number")
 
 
+def _is_truth(value: Any) -> bool:
+    return isinstance(value, (bool, int, float, np.generic, Size)) or trees.is_array(value)
+
+
 def _require_truth(condition: Any) -> None:
-    known = isinstance(condition, (bool, int, float, np.generic, Size))
-    if not known and not trees.is_array(condition):
+    if not _is_truth(condition):
         raise ArgumentTypeError(
             f"cond: condition is {shown(condition)}; expected True or False, a number, or a tensor of one"
         )
@@ -533,9 +536,7 @@ def _require_single(x: Tensor, name: str, what: str) -> None:
 def _known_truth(condition: Any, name: str) -> bool:
     if isinstance(condition, Tensor):
         _require_single(condition, name, "the condition")
-    elif not isinstance(
-        condition, (bool, int, float, np.ndarray, np.generic, Size)
-    ) and not trees.is_array(condition):
+    elif not _is_truth(condition):
         raise ArgumentTypeError(
             f"{user_line()}: {name}: the condition gave {an(type(condition).__name__)}; expected True, False or a number"
         )
@@ -581,9 +582,6 @@ def _scanned(
         after, y = _pair(body(tree, xs.whole([x[place] for x in xs.tensors])))
         found[place] = _own(y) if isinstance(y, Tensor) else trees.map_leaves(_own, y)
         tree = carry.own(carry.flat(after))
-    if not count:  # the shapes of what is stacked are those the body would give
-        graph = _shapes(name, body, carry, xs)
-        return tree, graph
     return tree, _stacked(found)
 
 
@@ -602,23 +600,6 @@ def _stacked(found: Sequence[Any]) -> Any:
             if column is not None:
                 column.append(_result(leaf, "scan", "the body"))
     return trees.unflatten(structure, [None if c is None else stack(c) for c in columns])
-
-
-def _shapes(name: str, body: Callable[[Any, Any], Any], carry: _Tree, xs: _Tree) -> Any:
-    """What a body gives beside the carry, stacked no times."""
-    specs = [*carry.specs, *[Spec(x.shape[1:], x.dtype) for x in xs.tensors]]
-    recorded = record(
-        InnerTrace(name),
-        lambda *own: _pair(
-            body(carry.whole(own[: len(carry.tensors)]), xs.whole(own[len(carry.tensors) :]))
-        )[1],
-        specs,
-    )
-    leaves = [
-        full((0, *x.shape), 0, dtype=x.dtype) if isinstance(x, Value) else x
-        for x in recorded.outputs
-    ]
-    return trees.unflatten(recorded.structure, leaves)
 
 
 __all__ = ["associative_scan", "cond", "fori_loop", "scan", "switch", "while_loop"]

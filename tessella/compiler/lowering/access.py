@@ -7,6 +7,7 @@ for positions that take part in the computation (a mask, a count).
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable, Generator, Iterator, Sequence
 from typing import Any, NamedTuple
@@ -338,22 +339,15 @@ def _written_out(of: Evaluator, node: Node, where: Where, mask: Mask) -> Steps:
     kept = iter(where)
     source = [None if axis in primitive.axes else next(kept) for axis in range(len(x.shape))]
     total = neutral(monoid, x.dtype)
-    for position, place in enumerate(_places([x.shape[axis] for axis in primitive.axes])):
+    for position, place in enumerate(
+        itertools.product(*[range(x.shape[axis]) for axis in primitive.axes])
+    ):
         inner = iter(place)
         whole = [maps.number(next(inner)) if index is None else index for index in source]
         element = yield Element(x, tuple(whole), mask)
         item = cast_parts(monoid.lift(element, index_constant(position)), kinds)
         total = item if position == 0 else cast_parts(monoid.combine(total, item), kinds)
     return operators.convert(total[monoid.output], node.output.dtype)
-
-
-def _places(shape: Sequence[int]) -> Iterator[tuple[int, ...]]:
-    if not shape:
-        yield ()
-        return
-    for first in range(shape[0]):
-        for rest in _places(shape[1:]):
-            yield (first, *rest)
 
 
 def cast_parts(parts: Sequence[Expression], kinds: Sequence[DType]) -> tuple[Expression, ...]:

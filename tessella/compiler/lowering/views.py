@@ -6,7 +6,6 @@ import itertools
 
 from tessella.compiler.recipe import View
 from tessella.devices.array import Layout, layout_of, row_major
-from tessella.primitives.barrier import Barrier
 from tessella.primitives.base import Spec
 from tessella.primitives.movement import Rearrangement
 
@@ -64,10 +63,6 @@ def reshaped_strides(layout: Layout, shape: tuple[int, ...]) -> Strides | None:
 def _with_ones(strides: list[int], shape: tuple[int, ...]) -> Strides:
     remaining = iter(strides)
     return tuple(1 if n == 1 else next(remaining) for n in shape)
-
-
-def barrier(primitive: Barrier, layouts: list[Layout], result: Spec) -> View:
-    return View(layouts[0])
 
 
 def broadcast_strides(layout: Layout, shape: tuple[int, ...]) -> Strides:
