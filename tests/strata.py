@@ -76,7 +76,7 @@ STRATA = (
     Stratum(
         "ground",
         "dtypes, sizes, errors, arguments, containers, blocks, threads, text",
-        "dtypes.py sizes.py errors.py arguments names trees.py tree_nodes.py blocks.py "
+        "dtypes.py sizes errors.py arguments names trees.py tree_nodes.py blocks.py "
         "forking.py garbage.py uninterrupted.py weak.py files.py later.py tracebacks.py "
         "notebooks.py terminal.py",
     ),

@@ -18,7 +18,7 @@ from tessella.compiler import eager, machine_code, observe
 from tessella.devices.registry import host
 from tessella.garbage import collector_paused
 from tessella.scalar import expression
-from tessella.sizes import Scope
+from tessella.sizes.scope import Scope
 from tessella.targets.cpu import threads
 from tessella.targets.cpu.lowering import tiled_contraction
 from tessella.tensors import rebinding

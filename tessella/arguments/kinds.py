@@ -20,7 +20,7 @@ from tessella.errors import (
     ShapeError,
     TessellaError,
 )
-from tessella.sizes import Size
+from tessella.sizes.size import Size
 
 ShapeLike: TypeAlias = int | Sequence[int]
 DTypeLike: TypeAlias = DType | type | str | np.dtype[Any] | None

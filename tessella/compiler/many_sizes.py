@@ -15,7 +15,9 @@ from tessella.devices.array import Layout
 from tessella.devices.registry import current
 from tessella.primitives.graph import Graph
 from tessella.primitives.sized import graph_at
-from tessella.sizes import AT_LEAST, Binding, Guard, Scope
+from tessella.sizes.polynomials import Binding
+from tessella.sizes.scope import Guard, Scope
+from tessella.sizes.size import AT_LEAST
 
 if TYPE_CHECKING:
     from tessella.compiler.program import Program

@@ -11,7 +11,8 @@ from enum import Enum
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tessella.devices.array import Layout, contiguous_layout
-from tessella.sizes import Binding, at
+from tessella.sizes.polynomials import Binding
+from tessella.sizes.size import at
 
 if TYPE_CHECKING:
     from tessella.loops.nest import Kernel

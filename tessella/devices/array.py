@@ -15,7 +15,7 @@ from tessella.devices.device import Device, chosen
 from tessella.devices.registry import current, host
 from tessella.dtypes import DType
 from tessella.errors import ArgumentError, DeviceError, OutOfMemoryError, ShapeError
-from tessella.sizes import Size, as_integer, for_all
+from tessella.sizes.size import Size, as_integer, for_all
 
 Shape = tuple[int, ...]
 _LARGEST = 1 << 62

@@ -12,7 +12,7 @@ import numpy as np
 from tessella.arguments.kinds import shown
 from tessella.dtypes import DType
 from tessella.errors import AxisError, MissingRuleError, ShapeError
-from tessella.sizes import Size
+from tessella.sizes.size import Size
 
 Shape = tuple[int, ...]
 _OURS = f"{__package__}."

@@ -24,7 +24,7 @@ from tessella.errors import DTypeError, ShapeError
 from tessella.primitives.base import NumPyArray, Primitive, Sample, Spec
 from tessella.primitives.elementwise import cast
 from tessella.primitives.movement import batch_front, expand, flip, reshape
-from tessella.sizes import is_symbolic
+from tessella.sizes.size import is_symbolic
 
 Labels = tuple[int, ...]
 Repeated: TypeAlias = "tuple[int, ...] | None"  # None if nothing is repeated

@@ -7,7 +7,8 @@ from typing import Any, ClassVar, NamedTuple
 
 from tessella.primitives.base import NumPyArray, Primitive, Shape, Spec
 from tessella.primitives.graph import Graph
-from tessella.sizes import Binding, Scope
+from tessella.sizes.polynomials import Binding
+from tessella.sizes.scope import Scope
 
 
 class Origin(NamedTuple):

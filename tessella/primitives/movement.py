@@ -25,7 +25,7 @@ from tessella.primitives.base import (
     sum_over,
 )
 from tessella.primitives.index import Along, IndexMap, Piece, straight
-from tessella.sizes import for_all
+from tessella.sizes.size import for_all
 
 
 class Movement(Primitive):

@@ -10,7 +10,8 @@ from tessella.primitives.base import Primitive
 from tessella.primitives.contraction import Geometry
 from tessella.primitives.fused import Fused, Origin
 from tessella.primitives.graph import Graph, Node, Value
-from tessella.sizes import Binding, Size, is_symbolic
+from tessella.sizes.polynomials import Binding
+from tessella.sizes.size import Size, is_symbolic
 
 
 def graph_at(graph: Graph, binding: Binding) -> Graph:
@@ -19,7 +20,7 @@ def graph_at(graph: Graph, binding: Binding) -> Graph:
     >>> from tessella import dtypes
     >>> from tessella.primitives.elementwise import elementwise
     >>> from tessella.primitives.graph import apply
-    >>> from tessella.sizes import Scope
+    >>> from tessella.sizes.scope import Scope
     >>> n = Scope({"n": 8}).symbol("n")
     >>> x, nodes = Value((n, 3), dtypes.float32, "x"), []
     >>> y = apply(nodes, elementwise("exp"), (x,))

@@ -35,7 +35,7 @@ from tessella.devices.registry import host
 from tessella.dtypes import DType, as_dtype
 from tessella.errors import ArgumentError, ArgumentTypeError, DTypeError
 from tessella.primitives.generate import Iota
-from tessella.sizes import INTEGERS, as_integer, for_all, is_symbolic
+from tessella.sizes.size import INTEGERS, as_integer, for_all, is_symbolic
 from tessella.tensors.interchange import from_dlpack, ndarray_of
 from tessella.tensors.manipulation import broadcast_to, reshape, stack, swapaxes
 from tessella.tensors.operands import fitting

@@ -14,7 +14,7 @@ from tessella.dtypes import DType, as_dtype
 from tessella.errors import ArgumentError, DTypeError
 from tessella.scalar import operators
 from tessella.scalar.function import ScalarFunction
-from tessella.sizes import is_symbolic
+from tessella.sizes.size import is_symbolic
 from tessella.tensors import elementwise as maths
 from tessella.tensors.creation import asarray
 from tessella.tensors.surroundings import default_float

@@ -28,7 +28,7 @@ from tessella.primitives.base import (
 )
 from tessella.primitives.indexing import Gather, InRange, Limits, Scatter
 from tessella.primitives.movement import Reshape, Slice, UpdateSlice
-from tessella.sizes import INTEGERS, Size, for_all, is_symbolic
+from tessella.sizes.size import INTEGERS, Size, for_all, is_symbolic
 from tessella.tensors.creation import arange, asarray
 from tessella.tensors.dynamic_slices import (
     Range,

@@ -18,7 +18,7 @@ from tessella.primitives import movement as moves
 from tessella.primitives.base import Shape, normalise_axes, normalise_axis, size_of
 from tessella.primitives.base import broadcast_shapes as _broadcast_shapes
 from tessella.primitives.window import Window
-from tessella.sizes import INTEGERS, as_integer, for_all
+from tessella.sizes.size import INTEGERS, as_integer, for_all
 from tessella.tensors.operands import Axes, fitting
 from tessella.tensors.tensor import Tensor, another_handle, apply, is_traced, viewing
 

@@ -22,7 +22,7 @@ import numpy as np
 from tessella import autodiff, dtypes
 from tessella.devices.registry import current
 from tessella.dtypes import DType, as_dtype
-from tessella.sizes import Size
+from tessella.sizes.size import Size
 from tessella.tensors.surroundings import default_float
 from tessella.tensors.tensor import Tensor, new_handle
 from tessella.tracing.guards import Source

@@ -16,7 +16,7 @@ from tessella.dtypes import DType
 from tessella.errors import ArgumentError, ArgumentTypeError
 from tessella.primitives.base import normalise_axes
 from tessella.primitives.elementwise import Elementwise, elementwise
-from tessella.sizes import Size
+from tessella.sizes.size import Size
 from tessella.tensors.tensor import Number, Tensor, apply, filled, from_array, from_ndarray
 
 Operand: TypeAlias = Tensor | Number

@@ -12,7 +12,7 @@ from tessella.devices.registry import host
 from tessella.dtypes import DType
 from tessella.errors import ArgumentError, ArgumentTypeError, AxisError, ShapeError
 from tessella.primitives.base import normalise_axis, size_of
-from tessella.sizes import INTEGERS
+from tessella.sizes.size import INTEGERS
 from tessella.tensors.indexing import repeat
 from tessella.tensors.manipulation import (
     broadcast_arrays,

@@ -12,7 +12,7 @@ from tessella.arguments.kinds import shown
 from tessella.errors import ArgumentError, IndexingError, ShapeError
 from tessella.primitives.base import normalise_axis
 from tessella.primitives.host import ArgSort
-from tessella.sizes import for_all
+from tessella.sizes.size import for_all
 from tessella.tensors.creation import asarray
 from tessella.tensors.indexing import take_along_axis
 from tessella.tensors.tensor import Tensor, apply

@@ -26,7 +26,7 @@ from tessella.primitives.scan import (
     CumulativeSum,
 )
 from tessella.scalar.function import ScalarFunction, scalar_function
-from tessella.sizes import for_all, for_this_call, is_symbolic
+from tessella.sizes.size import for_all, for_this_call, is_symbolic
 from tessella.tensors.creation import full
 from tessella.tensors.elementwise import imag, not_equal, real, where, zip_with
 from tessella.tensors.manipulation import concat, reshape

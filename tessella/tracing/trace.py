@@ -32,7 +32,8 @@ from tessella.primitives import graph as graphs
 from tessella.primitives.base import Primitive, Shape, is_array_operation
 from tessella.primitives.generate import Full
 from tessella.primitives.graph import Node, Value, Where
-from tessella.sizes import AT_LEAST, Scope
+from tessella.sizes.scope import Scope
+from tessella.sizes.size import AT_LEAST
 from tessella.tracing.attributes import has
 from tessella.tracing.following import go_on, pause
 from tessella.tracing.guards import (

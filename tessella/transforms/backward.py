@@ -20,7 +20,8 @@ from tessella.compiler.observe import compiling
 from tessella.devices.array import Array, Layout
 from tessella.errors import GradientError
 from tessella.primitives.graph import Graph, Value
-from tessella.sizes import Binding, Scope
+from tessella.sizes.polynomials import Binding
+from tessella.sizes.scope import Scope
 from tessella.tensors.tensor import Tensor, as_it_is, edge_of, filled, new_handle
 from tessella.tracing.trace import Trace
 from tessella.transforms.recording import Recorded, replay

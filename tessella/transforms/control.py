@@ -31,7 +31,7 @@ from tessella.primitives.base import Spec, normalise_axes
 from tessella.primitives.control import Cond, ScanLoop, While
 from tessella.primitives.graph import Graph, describe
 from tessella.primitives.movement import move_axis
-from tessella.sizes import Size
+from tessella.sizes.size import Size
 from tessella.tensors.creation import arange
 from tessella.tensors.elementwise import clip
 from tessella.tensors.manipulation import concat, flip, stack

@@ -18,7 +18,9 @@ from tessella.devices.array import Layout
 from tessella.errors import ArgumentError, ArgumentTypeError, AxisError, ShapeError, TessellaError
 from tessella.primitives.graph import verify
 from tessella.primitives.sized import graph_at
-from tessella.sizes import AT_LEAST, Binding, Scope
+from tessella.sizes.polynomials import Binding
+from tessella.sizes.scope import Scope
+from tessella.sizes.size import AT_LEAST
 from tessella.tracing.guards import Source
 from tessella.transforms.specialisation import Specialisation
 from tessella.transforms.traced_arguments import NUMBER_LAYOUT

@@ -7,14 +7,15 @@ from typing import Any
 
 import numpy as np
 
-from tessella import forking, sizes
+from tessella import forking
 from tessella.autodiff import Leaf
 from tessella.compiler.steps import INPUT
 from tessella.devices.array import Array, Layout, brought, contiguous_layout, from_numpy
 from tessella.devices.registry import host
 from tessella.garbage import collector_paused
 from tessella.primitives.graph import Where
-from tessella.sizes import Binding
+from tessella.sizes.polynomials import Binding
+from tessella.sizes.size import at
 from tessella.tensors.gradients import accumulate_in
 from tessella.tensors.tensor import Tensor, new_handle
 from tessella.tracing.trace import ForeignArray
@@ -47,7 +48,7 @@ class Specialisation:
             self._reader(read, first + number in kept)
             for number, read in enumerate(traced.around.numbers)
         ]
-        self.returned = [sizes.at(leaf, binding or {}) for leaf in traced.results.returned]
+        self.returned = [at(leaf, binding or {}) for leaf in traced.results.returned]
         self.looked, self.guards = traced.around.looked, traced.around.guards
         self.structure, self.after = traced.structure, traced.around.after
         self.has_effects = traced.has_effects

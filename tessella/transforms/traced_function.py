@@ -16,7 +16,9 @@ from tessella.compiler.observe import noted, now
 from tessella.devices.array import Array, Layout, contiguous_layout
 from tessella.garbage import collector_paused
 from tessella.primitives.graph import Graph, Value, Where
-from tessella.sizes import Binding, Scope, Size
+from tessella.sizes.polynomials import Binding
+from tessella.sizes.scope import Scope
+from tessella.sizes.size import Size
 from tessella.tensors.numbers import TracedNumber
 from tessella.tensors.tensor import new_handle
 from tessella.tracebacks import calls_users

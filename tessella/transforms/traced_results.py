@@ -16,7 +16,7 @@ from tessella.devices.array import Layout
 from tessella.dtypes import DType
 from tessella.errors import SideEffectError
 from tessella.primitives.graph import Value
-from tessella.sizes import Size
+from tessella.sizes.size import Size
 from tessella.tensors.numbers import TracedNumber
 from tessella.tensors.tensor import Tensor, as_it_is, edge_of, new_handle
 from tessella.tracing.guards import Source, layout_guard

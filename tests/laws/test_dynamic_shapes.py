@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 import tessella as ts
 from tessella.errors import TessellaError
 from tessella.primitives import ALL
-from tessella.sizes import Scope
+from tessella.sizes.scope import Scope
 from tests.laws.test_random_programs import program, with_gradients
 
 SIZES = st.sampled_from((0, 1, 2, 3, 4, 5, 8, 9, 17))

@@ -9,8 +9,10 @@ import numpy as np
 import pytest
 
 import tessella as ts
-from tessella import errors, nn, optim, sizes
+from tessella import errors, nn, optim
 from tessella.nn import functional as F
+from tessella.sizes import scope as scopes
+from tessella.sizes.size import for_all, for_this_call
 from tessella.tracing.trace import Trace, ours, tracing
 from tessella.transforms.dynamic import MOST_PROGRAMS
 
@@ -436,12 +438,12 @@ def test_a_size_that_is_kept_says_so():
 def asked(question):
     """The guards that a question leaves, asked as code of a user's, and as code of a file of the package."""
     found = []
-    for file in ("a script", sizes.__file__):
-        scope = sizes.Scope({"n": 8})
+    for file in ("a script", scopes.__file__):
+        scope = scopes.Scope({"n": 8})
         names = {
             "n": scope.symbol("n"),
-            "for_all": sizes.for_all,
-            "for_this_call": sizes.for_this_call,
+            "for_all": for_all,
+            "for_this_call": for_this_call,
         }
         assert eval(compile(question, file, "eval"), names)
         found.append([str(guard) for guard in scope.guards])
@@ -461,11 +463,11 @@ def test_a_question_is_asked_for_all_sizes_or_for_this_call():
     for question in ("for_all(n) > 1", "1 < for_all(n)", "bool(for_all(n))", "for_all(n) != 1"):
         assert asked(question) == []
     assert asked("for_all(n) > 2") == ["n > 2"]
-    assert sizes.for_all(3) == sizes.for_this_call(3) == 3
+    assert for_all(3) == for_this_call(3) == 3
 
 
 def test_what_rules_ask_holds_for_all_sizes_and_what_is_asked_for_this_call_leaves_a_guard():
-    scope = sizes.Scope({"n": 8})
+    scope = scopes.Scope({"n": 8})
     n = scope.symbol("n")
     trace = Trace()
     trace.scope = scope
@@ -473,6 +475,6 @@ def test_what_rules_ask_holds_for_all_sizes_and_what_is_asked_for_this_call_leav
         with ours():
             assert n > 1
             assert scope.guards == {}
-            assert sizes.for_this_call(n) > 1
+            assert for_this_call(n) > 1
         assert [str(guard) for guard in scope.guards] == ["n > 1"]
         assert scope.least == 0

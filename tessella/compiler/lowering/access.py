@@ -34,7 +34,7 @@ from tessella.primitives.random import RandomBits
 from tessella.primitives.reduce import Reduce
 from tessella.scalar import operators
 from tessella.scalar.expression import Expression, constant, variable
-from tessella.sizes import is_symbolic
+from tessella.sizes.size import is_symbolic
 
 UNROLLED = 16  # elements of a reduction that is written out instead of looped over
 

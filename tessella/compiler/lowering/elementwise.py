@@ -37,7 +37,7 @@ from tessella.scalar.function import ScalarFunction
 from tessella.scalar.operators import minimum
 from tessella.scalar.precision import core, widen
 from tessella.scalar.rewriting import substitute
-from tessella.sizes import is_symbolic
+from tessella.sizes.size import is_symbolic
 
 Strided = 2  # the inner stride of an operand: 0, 1, or this for any other
 

@@ -35,7 +35,8 @@ from tessella.primitives.base import Spec, size_of
 from tessella.primitives.fused import Fused, Origin
 from tessella.primitives.index import Dim
 from tessella.scalar import operators
-from tessella.sizes import Guard, is_symbolic
+from tessella.sizes.scope import Guard
+from tessella.sizes.size import is_symbolic
 
 MOST_STASHED = 8192  # elements of a row that are kept on the stack
 

@@ -12,7 +12,7 @@ from tessella.loops.nest import LOAD, Kernel, index_constant, index_variable
 from tessella.scalar import operators
 from tessella.scalar.expression import Expression
 from tessella.scalar.precision import core
-from tessella.sizes import deferred, is_symbolic
+from tessella.sizes.size import deferred, is_symbolic
 
 VECTOR_BYTES = 64  # of one turn of a vector loop; LLVM cuts it to the machine's registers
 # One item of work is about one simple operation on one element. Below the first number a kernel

@@ -12,7 +12,7 @@ from tessella.loops.nest import (
 )
 from tessella.primitives.index import Dim, Index, Part
 from tessella.scalar.expression import Expression
-from tessella.sizes import is_symbolic
+from tessella.sizes.size import is_symbolic
 
 
 class Loops:

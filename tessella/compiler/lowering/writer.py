@@ -27,7 +27,7 @@ from tessella.primitives.monoid import neutral
 from tessella.scalar import operators
 from tessella.scalar.expression import Expression, variable
 from tessella.scalar.rewriting import Substitution, substitute
-from tessella.sizes import is_symbolic
+from tessella.sizes.size import is_symbolic
 
 LONG_ROW = 1024  # bytes from which on the next row is fetched ahead
 LIGHT = 3  # up to this weight of what is done for an element, several vectors go abreast

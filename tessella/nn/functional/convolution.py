@@ -12,7 +12,7 @@ from tessella.nn.functional.checks import check_sizes
 from tessella.primitives.contraction import Contraction, Geometry, promote_pair
 from tessella.primitives.indexing import InRange, Limits
 from tessella.primitives.movement import permute
-from tessella.sizes import INTEGERS, as_integer
+from tessella.sizes.size import INTEGERS, as_integer
 from tessella.tensors.creation import arange
 from tessella.tensors.indexing import get_item
 from tessella.tensors.linear import matmul

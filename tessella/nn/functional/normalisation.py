@@ -8,7 +8,7 @@ from tessella.dtypes import float32
 from tessella.errors import ArgumentError, ShapeError
 from tessella.nn.functional.checks import check_sizes
 from tessella.primitives.dropout import Dropout, drop
-from tessella.sizes import for_this_call
+from tessella.sizes.size import for_this_call
 from tessella.tensors.elementwise import zip_with
 from tessella.tensors.generator import default
 from tessella.tensors.manipulation import reshape
