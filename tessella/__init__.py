@@ -27,7 +27,7 @@ _HIDING = "double float half int io long nn optim short"  # what `import *` leav
 __all__ = sorted({*_PLACES, "__version__", "e", "inf", "nan", "newaxis", "pi"} - {*_HIDING.split()})
 
 _look_in(_sys.modules[__name__])
-_later.when_imported("tessella.tensors", "tessella.tensors.methods.chances")  # from above it
+_later.when_imported("tessella.tensors", "tessella.random.methods")  # from above it
 _later.when_imported("tessella.transforms.jit", "tessella.debug")  # `explain`, and TESSELLA_DEBUG
 _later.when_imported("einops._backends", "tessella.tensors.einops_backend")
 

@@ -10,6 +10,7 @@ from tessella import (
     io as io,
     nn as nn,
     optim as optim,
+    random as random,
     scalar as scalar,
 )
 from tessella.autodiff import (
@@ -49,9 +50,6 @@ from tessella.errors import (
 )
 from tessella.profiling import (
     profile as profile,
-)
-from tessella.tensors import (
-    random as random,
 )
 from tessella.tensors.arithmetic import (
     absolute as absolute,
@@ -99,11 +97,16 @@ from tessella.tensors.arithmetic import (
     true_divide as true_divide,
     xlogy as xlogy,
 )
-from tessella.tensors.chances import (
+from tessella.random.sampling import (
+    manual_seed as manual_seed,
     multinomial as multinomial,
+    rand as rand,
     rand_like as rand_like,
+    randint as randint,
     randint_like as randint_like,
+    randn as randn,
     randn_like as randn_like,
+    randperm as randperm,
 )
 from tessella.tensors.comprehensions import (
     max_over as max_over,
@@ -307,13 +310,6 @@ from tessella.tensors.matrices import (
     triu as triu,
     triu_indices as triu_indices,
     vdot as vdot,
-)
-from tessella.tensors.random import (
-    manual_seed as manual_seed,
-    rand as rand,
-    randint as randint,
-    randn as randn,
-    randperm as randperm,
 )
 from tessella.tensors.scattering import (
     argwhere as argwhere,

@@ -57,7 +57,7 @@ def users_frames(function: Callable[P, R]) -> Callable[P, R]:
             shorten(error)
             raise
 
-    return called
+    return calls_users(called)
 
 
 def shorten(error: BaseException) -> None:

@@ -41,12 +41,7 @@ STRATA = (
     ),
     Stratum("io", "files of tensors", "io"),
     Stratum("nn", "modules, functions, optimisers", "nn optim"),
-    Stratum(
-        "random",
-        "keys, generators, distributions",
-        "random tensors/random.py tensors/draws.py tensors/generator.py tensors/distributions.py "
-        "tensors/chances.py tensors/methods/chances.py",
-    ),
+    Stratum("random", "keys, generators, distributions", "random"),
     Stratum("transforms", "grad, vmap, jvp, control flow, jit, checkpoint", "transforms"),
     Stratum("tensors", "Tensor, and its functions by room", "tensors defaults.py"),
     Stratum(

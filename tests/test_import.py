@@ -77,8 +77,8 @@ def test_all_names_at_once_leave_those_of_pythons_numbers():
 
 def test_methods_that_draw_numbers_need_no_import():
     found = modules_after("import tessella as ts\nts.zeros(3).uniform_(), ts.zeros(3).normal_()")
-    assert "tessella.tensors.generator" in found
-    assert "tessella.tensors.generator" not in modules_after("import tessella as ts\nts.zeros(3)")
+    assert "tessella.random.generator" in found
+    assert "tessella.random.generator" not in modules_after("import tessella as ts\nts.zeros(3)")
 
 
 def test_compiled_functions_explain_themselves_and_are_told_of_without_an_import(monkeypatch):

@@ -82,7 +82,7 @@ def test_what_is_the_files_own_or_a_bases_or_pythons_is_none(text):
 @pytest.mark.parametrize(
     ("file", "shared"),
     [("tensors/some.py", True), ("transforms/some.py", True), ("tracing/trace.py", True),
-     ("nn/some.py", False), ("tensors/distributions.py", False), ("compiler/some.py", False)],
+     ("nn/some.py", False), ("random/distributions.py", False), ("compiler/some.py", False)],
 )  # fmt: skip
 def test_the_slots_of_the_handle_are_shared_by_the_strata_that_work_on_them(file, shared):
     assert names("def f(x): return x._value", file) == ([] if shared else ["_value"])

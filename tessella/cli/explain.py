@@ -11,8 +11,8 @@ from typing import Any
 from tessella import dtypes
 from tessella.arguments.kinds import counted
 from tessella.errors import ArgumentError
+from tessella.random.generator import Generator
 from tessella.tensors.creation import zeros
-from tessella.tensors.generator import Generator
 from tessella.transforms.jit import Jitted, jit
 
 

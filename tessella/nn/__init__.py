@@ -5,7 +5,9 @@ from typing import NoReturn as _NoReturn
 
 from tessella.names import missing as _missing
 from tessella.nn import functional, init, utils
-from tessella.nn.activations import (
+from tessella.nn.containers import ModuleList, Sequential
+from tessella.nn.functional_call import functional_call, stack_module_state
+from tessella.nn.layers.activations import (
     ELU,
     GELU,
     Hardtanh,
@@ -21,26 +23,11 @@ from tessella.nn.activations import (
     Softsign,
     Tanh,
 )
-from tessella.nn.containers import ModuleList, Sequential
-from tessella.nn.functional_call import functional_call, stack_module_state
-from tessella.nn.layers import (
-    AvgPool1d,
-    AvgPool2d,
-    BatchNorm1d,
-    BatchNorm2d,
-    Conv1d,
-    Conv2d,
-    Conv3d,
-    Dropout,
-    Embedding,
-    Flatten,
-    Identity,
-    LayerNorm,
-    Linear,
-    MaxPool1d,
-    MaxPool2d,
-)
-from tessella.nn.losses import (
+from tessella.nn.layers.convolution import Conv1d, Conv2d, Conv3d
+from tessella.nn.layers.dropout import Dropout
+from tessella.nn.layers.embedding import Embedding
+from tessella.nn.layers.linear import Flatten, Identity, Linear
+from tessella.nn.layers.losses import (
     BCELoss,
     BCEWithLogitsLoss,
     CrossEntropyLoss,
@@ -50,8 +37,10 @@ from tessella.nn.losses import (
     NLLLoss,
     SmoothL1Loss,
 )
+from tessella.nn.layers.normalisation import BatchNorm1d, BatchNorm2d, LayerNorm
+from tessella.nn.layers.pooling import AvgPool1d, AvgPool2d, MaxPool1d, MaxPool2d
+from tessella.nn.layers.recurrent import LSTM
 from tessella.nn.module import Module, Parameter
-from tessella.nn.recurrent import LSTM
 
 if not _TYPE_CHECKING:  # for which it would mean that all names are there
 

@@ -8,7 +8,7 @@ from collections import OrderedDict
 from collections.abc import Iterable, Iterator
 from typing import Any, TypeVar, overload
 
-from tessella.arguments import public
+from tessella.arguments import called, public
 from tessella.arguments.kinds import shown
 from tessella.errors import ArgumentTypeError, IndexingError
 from tessella.nn.module import Module
@@ -96,12 +96,9 @@ class _Listed(Module):
                 f"{type(self).__name__}.{call}: one {type(modules).__name__} was given; expected several modules, "
                 "for example a list"
             )
-        if not isinstance(modules, Iterable):
-            raise ArgumentTypeError(
-                f"{type(self).__name__}.{call}: {shown(modules)} was given; expected several modules, for example "
-                "a list"
-            )
-        return list(modules)
+        told = f"{type(self).__name__}.{call}: {shown(modules)} was given; expected several modules, for example a list"
+        several: list[Any] = called(told, list, modules)
+        return several
 
     def _checked(self, module: Any, place: Any) -> Module:
         """A module that is to stand at a place.

@@ -15,10 +15,10 @@ from tessella.arguments import public
 from tessella.arguments.kinds import register_class, shown
 from tessella.errors import ArgumentError, ShapeError
 from tessella.names import missing
+from tessella.random.distributions import truncated_normal as _truncated_normal
+from tessella.random.generator import default
 from tessella.tensors.creation import asarray, full
 from tessella.tensors.creation import eye as identity
-from tessella.tensors.distributions import truncated_normal as _truncated_normal
-from tessella.tensors.generator import default
 from tessella.tensors.tensor import Tensor
 
 if not TYPE_CHECKING:  # for which it would mean that all names are there

@@ -521,7 +521,8 @@ def arange(
         return tracked(counted, requires_grad)
     result = empty_array(contiguous_layout((count,), kind))
     if count:
-        write(result, _counting(start, step, count, kind))
+        with host().memory_for(24 * count):  # NumPy counts, multiplies and adds
+            write(result, _counting(start, step, count, kind))
     return tracked(from_array(result), requires_grad)
 
 

@@ -53,6 +53,10 @@ def fitting(value: Any, dtype: DType) -> Any:
     Raises:
         ArgumentError: it cannot. (Fractions are cut off where a float is to be an integer.)
     """
+    if isinstance(value, complex) and not dtype.is_complex:
+        raise ArgumentError(
+            f"the number {shown(value)} is complex, and does not fit in {dtype.name}; give a real one, or a complex dtype"
+        )
     number = dtype.is_integer and isinstance(value, (int, float))
     if number and not dtype.low <= value < dtype.high + 1:
         raise ArgumentError(

@@ -26,8 +26,8 @@ from tessella.tensors.methods.uses import Count
 from tessella.tracing.trace import binding, ours, seen
 
 if TYPE_CHECKING:
+    from tessella.random.methods import Chances
     from tessella.tensors.methods.binding import Methods
-    from tessella.tensors.methods.chances import Chances
 
     class _Methods(Methods, Chances):
         __slots__ = ()

@@ -10,7 +10,7 @@ from tessella.compiler import eager, pipeline
 from tessella.nn import functional as F
 from tessella.primitives.random import RandomBits
 from tessella.primitives.softmax import LogSoftmax, Softmax
-from tessella.tensors.generator import default
+from tessella.random.generator import default
 
 
 def numbers(*shape, dtype=ts.float32):

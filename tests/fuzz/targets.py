@@ -173,7 +173,7 @@ def public(package: Any) -> Iterator[tuple[str, Any]]:
 _ROOM_OF = {
     "tessella.transforms": "transforms",
     "tessella.tensors.comprehensions": "comprehensions",
-    "tessella.tensors.random": "random",
+    "tessella.random": "random",
     "tessella.tree": "trees",
 }
 

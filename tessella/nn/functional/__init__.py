@@ -21,7 +21,10 @@ from tessella.nn.functional.activations import (
     tanh,
 )
 from tessella.nn.functional.attention import scaled_dot_product_attention
-from tessella.nn.functional.convolution import conv1d, conv2d, conv3d, embedding, linear, one_hot
+from tessella.nn.functional.convolution import conv1d, conv2d, conv3d
+from tessella.nn.functional.dropout import dropout
+from tessella.nn.functional.embedding import embedding, one_hot
+from tessella.nn.functional.linear import linear
 from tessella.nn.functional.losses import (
     binary_cross_entropy,
     binary_cross_entropy_with_logits,
@@ -32,7 +35,7 @@ from tessella.nn.functional.losses import (
     nll_loss,
     smooth_l1_loss,
 )
-from tessella.nn.functional.normalisation import batch_norm, dropout, layer_norm
+from tessella.nn.functional.normalisation import batch_norm, layer_norm
 from tessella.nn.functional.pooling import avg_pool1d, avg_pool2d, max_pool1d, max_pool2d
 from tessella.nn.functional.similarities import (
     cosine_similarity,

@@ -8,7 +8,7 @@ from dataclasses import replace
 from tessella.arguments import public
 from tessella.dtypes import is_half
 from tessella.errors import ArgumentError, ShapeError
-from tessella.nn.functional.normalisation import dropout
+from tessella.nn.functional.dropout import dropout
 from tessella.primitives.attention import Attention
 from tessella.primitives.base import broadcast_shapes, size_of
 from tessella.primitives.contraction import matmul_labels

@@ -1,45 +1,17 @@
-"""Linear layers and convolutions as functions, and the lookup in a table."""
+"""Convolutions as functions."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from tessella import dtypes
 from tessella.arguments import public
 from tessella.arguments.kinds import Padding, PerAxis, shown
-from tessella.errors import ArgumentError, DTypeError, ShapeError
+from tessella.errors import ArgumentError, ShapeError
 from tessella.nn.functional.checks import check_sizes
 from tessella.primitives.contraction import Contraction, Geometry, promote_pair
-from tessella.primitives.indexing import InRange, Limits
-from tessella.primitives.movement import permute
 from tessella.sizes.size import INTEGERS, as_integer
-from tessella.tensors.creation import arange
-from tessella.tensors.indexing import get_item
-from tessella.tensors.linear import matmul
 from tessella.tensors.manipulation import reshape
 from tessella.tensors.tensor import Tensor, apply
-
-
-@public
-def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
-    """x weight^T + bias.
-
-    Shapes: (..., in) and (out, in) and (out,) -> (..., out).
-
-    >>> import tessella as ts
-    >>> linear(ts.ones((1, 3)), ts.ones((2, 3)), ts.asarray([0.0, 1.0]))
-    tensor([[3., 4.]])
-    """
-    if weight.ndim != 2:
-        raise ShapeError(f"linear: the weight has shape {weight.shape}; expected (out, in)")
-    if x.ndim == 0 or x.shape[-1] != weight.shape[-1]:
-        raise ShapeError(
-            f"linear: the input has shape {x.shape}, the weight {weight.shape}; the last axis of "
-            f"the input must have size {weight.shape[-1]}"
-        )
-    check_sizes(bias, weight.shape[:1], "linear", "bias")
-    result = matmul(x, permute(weight, (1, 0)))
-    return result if bias is None else result + bias
 
 
 def per_axis(value: Any, rank: int, name: str) -> tuple[int, ...]:
@@ -204,39 +176,3 @@ def conv3d(
     tensor([[[[[8.]]]]])
     """
     return convolution(x, weight, bias, stride, padding, dilation, groups, 3)
-
-
-@public
-def one_hot(x: Tensor, num_classes: int) -> Tensor:
-    """1 at the class number, 0 elsewhere, as int64.
-
-    Shapes: (...) -> (..., num_classes).
-
-    Raises:
-        IndexingError: there is no such class.
-
-    >>> import tessella as ts
-    >>> one_hot(ts.asarray([0, 2]), 3)
-    tensor([[1, 0, 0],
-            [0, 0, 1]])
-    """
-    if not x.dtype.is_integer:
-        raise DTypeError(f"one_hot: {x.dtype.name}; class numbers are integers: x.astype(ts.int64)")
-    limits = Limits(num_classes, purpose="one_hot")
-    classes = apply(InRange(limits), (x,)).astype(dtypes.int64)
-    return (reshape(classes, (*x.shape, 1)) == arange(num_classes)).astype(dtypes.int64)
-
-
-@public
-def embedding(x: Tensor, weight: Tensor) -> Tensor:
-    """The rows of a table at some places.
-
-    Shapes: (...) and (V, D) -> (..., D).
-    Dtypes: integers, and any.
-
-    >>> import tessella as ts
-    >>> embedding(ts.asarray([1, 1]), ts.asarray([[0.0, 1.0], [2.0, 3.0]]))
-    tensor([[2., 3.],
-            [2., 3.]])
-    """
-    return get_item(weight, x)

@@ -1,21 +1,16 @@
-"""Normalisation and dropout as functions."""
+"""Normalisation as functions."""
 
 from __future__ import annotations
 
 from tessella.arguments import public
 from tessella.arguments.kinds import ShapeLike, shown
-from tessella.dtypes import float32
-from tessella.errors import ArgumentError, ShapeError
+from tessella.errors import ShapeError
 from tessella.nn.functional.checks import check_sizes
-from tessella.primitives.dropout import Dropout, drop
 from tessella.sizes.size import for_this_call
-from tessella.tensors.elementwise import zip_with
-from tessella.tensors.generator import default
 from tessella.tensors.manipulation import reshape
-from tessella.tensors.operands import operand, unary
+from tessella.tensors.operands import unary
 from tessella.tensors.statistical import narrowed, widened
-from tessella.tensors.surroundings import default_float
-from tessella.tensors.tensor import Tensor, apply
+from tessella.tensors.tensor import Tensor
 
 
 @public
@@ -114,34 +109,3 @@ def layer_norm(
     result = result if weight is None else result * weight
     result = result if bias is None else result + bias
     return narrowed(result, *operands)
-
-
-_drop = zip_with(drop.function)
-
-
-@public
-def dropout(x: Tensor, p: float = 0.5, training: bool = True) -> Tensor:
-    """Zero (even for NaN) with probability p, the rest scaled by 1 / (1 - p); nothing outside training.
-
-    Raises:
-        ArgumentError: p is no probability.
-
-    Source: Srivastava et al., *Dropout* (2014).
-
-    >>> import tessella as ts
-    >>> dropout(ts.ones(3), training=False)
-    tensor([1., 1., 1.])
-    """
-    if not 0.0 <= p <= 1.0:
-        raise ArgumentError(f"dropout: p is {p}; expected a probability from 0 to 1")
-    if not training or p == 0.0:
-        return x
-    if p == 1.0:
-        nothing: Tensor = _drop(x, 0.0, 1.0, 0.0)
-        return nothing
-    scale = 1.0 / (1.0 - p)
-    if not x.dtype.is_float or default_float() is not float32:
-        chosen: Tensor = _drop(x, default.uniform(x.shape), p, scale)
-        return chosen
-    kept: Tensor = apply(Dropout(x.shape), (x, default.key(), operand(p, x), operand(scale, x)))
-    return kept

@@ -17,7 +17,7 @@ class Method(Generic[Result]):
     it is a method like any other from then on.
 
     Args:
-        room: the module of `tessella.tensors` that has the function.
+        room: the module that has the function; by its whole name, or by that in `tessella.tensors`.
         function: its name, if the method has another one.
     """
 
@@ -28,7 +28,9 @@ class Method(Generic[Result]):
         self.home, self.name = owner, name
 
     def __get__(self, tensor: Any, owner: type) -> Callable[..., Result]:
-        room = import_module(f"tessella.tensors.{self.room}")
+        room = import_module(
+            self.room if self.room.startswith("tessella.") else f"tessella.tensors.{self.room}"
+        )
         function = getattr(room, self.function or self.name)
         setattr(self.home, self.name, function)
         return function if tensor is None else MethodType(function, tensor)

@@ -11,9 +11,9 @@ class Chances:
 
     __slots__ = ()
 
-    multinomial: Method[Tensor] = Method("chances")
-    normal_: Method[Tensor] = Method("chances")
-    uniform_: Method[Tensor] = Method("chances")
+    multinomial: Method[Tensor] = Method("tessella.random.sampling")
+    normal_: Method[Tensor] = Method("tessella.random.sampling")
+    uniform_: Method[Tensor] = Method("tessella.random.sampling")
 
 
 bind(Tensor, Chances)

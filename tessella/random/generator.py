@@ -29,10 +29,10 @@ from tessella.dtypes import DType
 from tessella.errors import ArgumentError
 from tessella.primitives.base import Shape
 from tessella.primitives.random import RandomBits, threefry, unit_float32
+from tessella.random.draws import between, digits_of, floating, whole_numbers
 from tessella.scalar import operators
 from tessella.scalar.function import ScalarFunction
 from tessella.tensors.creation import asarray
-from tessella.tensors.draws import between, digits_of, floating, whole_numbers
 from tessella.tensors.elementwise import cos, zip_with
 from tessella.tensors.sorting import argsort
 from tessella.tensors.tensor import Tensor, apply

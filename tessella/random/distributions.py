@@ -2,7 +2,7 @@
 
 A key is two uint32 words. What is drawn depends on the key and on nothing else, so whoever wants other numbers
 takes another key: `split` makes several of one, `fold_in` one of a key and a number. With None in place of a key
-the next one of the default generator is taken (`tessella.tensors.generator`).
+the next one of the default generator is taken (`tessella.random.generator`).
 
 Parameters for which there is no distribution (negative ones, NaN, infinities) raise an `ArgumentError`: eagerly at once, in a
 compiled function at every call that brings such a one (`tessella.primitives.effect.Require`). Loops of rejection end all
@@ -29,10 +29,10 @@ from tessella.primitives.base import Shape, broadcast_shapes, normalise_axes
 from tessella.primitives.effect import Require
 from tessella.primitives.movement import move_axis
 from tessella.primitives.random import RandomBits, fold_key, split_key, threefry
+from tessella.random.draws import between, digits_of, floating, whole_numbers
+from tessella.random.generator import default
 from tessella.tensors import elementwise as maths
 from tessella.tensors.creation import arange, asarray, full
-from tessella.tensors.draws import between, digits_of, floating, whole_numbers
-from tessella.tensors.generator import default
 from tessella.tensors.indexing import take
 from tessella.tensors.manipulation import broadcast_to
 from tessella.tensors.sorting import argsort

@@ -1,4 +1,4 @@
-"""Random numbers beside a tensor: of its shape, or by its weights."""
+"""Random numbers of the default generator: of a shape, beside a tensor, or by a tensor's weights."""
 
 from __future__ import annotations
 
@@ -6,16 +6,56 @@ from typing import Any
 
 from tessella import dtypes
 from tessella.arguments import public, refuse
-from tessella.arguments.kinds import Device, DTypeLike, shown
+from tessella.arguments.kinds import Device, DTypeLike, Natural, ShapeLike, shown
 from tessella.errors import ArgumentError, ArgumentTypeError, DTypeError, ShapeError
+from tessella.random.generator import default
 from tessella.tensors.creation import tracked
 from tessella.tensors.elementwise import log, where
-from tessella.tensors.generator import default
 from tessella.tensors.manipulation import expand_dims
 from tessella.tensors.methods.in_place import stand_for
 from tessella.tensors.statistics import topk
 from tessella.tensors.tensor import Tensor
 from tessella.tracing.trace import is_known
+
+
+@public
+def manual_seed(seed: Any) -> None:
+    """Start the default generator again from a seed, so that what follows can be repeated."""
+    default.seed(seed)
+
+
+@public
+def rand(
+    *shape: Any, dtype: DTypeLike = None, device: Device = None, requires_grad: bool = False
+) -> Tensor:
+    """Numbers spread evenly over [0, 1)."""
+    return tracked(default.uniform(_shape(shape), dtype=dtype), requires_grad)
+
+
+@public
+def randn(
+    *shape: Any, dtype: DTypeLike = None, device: Device = None, requires_grad: bool = False
+) -> Tensor:
+    """Normally distributed numbers."""
+    return tracked(default.normal(_shape(shape), dtype=dtype), requires_grad)
+
+
+@public
+def randint(
+    low: Any, high: Any, shape: ShapeLike, dtype: DTypeLike = None, *, device: Device = None
+) -> Tensor:
+    """Whole numbers from low to high - 1."""
+    return default.integers(low, high, shape, dtype)
+
+
+@public
+def randperm(n: Natural, *, device: Device = None) -> Tensor:
+    """0 to n - 1 in random order."""
+    return default.permutation(n)
+
+
+def _shape(shape: tuple[Any, ...]) -> Any:
+    return shape[0] if len(shape) == 1 else shape
 
 
 @public
@@ -139,4 +179,6 @@ def _require_numbers(name: str, **numbers: Any) -> None:
             raise ArgumentTypeError(f"{name}: {argument} is {shown(value)}; expected a number")
 
 
-__all__ = ["multinomial", "rand_like", "randint_like", "randn_like"]
+__all__ = [
+    "manual_seed", "multinomial", "rand", "rand_like", "randint", "randint_like", "randn", "randn_like", "randperm",
+]  # fmt: skip

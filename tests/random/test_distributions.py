@@ -6,7 +6,7 @@ from scipy import stats
 
 import tessella as ts
 from tessella import errors
-from tessella.tensors import distributions
+from tessella.random import distributions
 
 KEY = ts.random.key(20)
 N = 20_000
@@ -129,7 +129,7 @@ def test_without_a_key_the_default_generator_is_asked():
 def test_erfinv():
     from scipy import special
 
-    from tessella.tensors.distributions import erfinv
+    from tessella.random.distributions import erfinv
 
     y = np.linspace(-0.999999, 0.999999, 4001)
     np.testing.assert_allclose(erfinv(ts.asarray(y)).numpy(), special.erfinv(y), rtol=1e-10)
@@ -233,7 +233,7 @@ def test_parameters_at_the_ends():
 
 def test_numbers_between_0_and_1_reach_neither():
     """The words of all ones and of all zeros give the last and the first of them."""
-    from tessella.tensors import distributions as d
+    from tessella.random import distributions as d
 
     for dtype, least in ((ts.float32, 2.0**-24), (ts.float64, 2.0**-53)):
         for bits, expected in ((0, least), (2**64 - 1, 1.0 - least)):
