@@ -166,11 +166,13 @@ def test_modules_go_to_a_device_and_come_back():
 def test_optimisers_follow():
     model = ts.nn.Linear(2, 1)
     optimiser = ts.optim.Adam(model.parameters(), lr=0.1)
-    step = ts.jit(
-        lambda x: (
-            ((model(x) ** 2).mean().backward(), optimiser.step(), optimiser.zero_grad()) and None
-        )
-    )
+
+    @ts.jit
+    def step(x):
+        (model(x) ** 2).mean().backward()
+        optimiser.step()
+        optimiser.zero_grad()
+
     for d in ("cpu", "emulated", "cpu"):
         model.to(d)
         before = model.weight.numpy().copy()
