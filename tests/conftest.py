@@ -18,6 +18,13 @@ def pytest_addoption(parser):
     parser.addoption(
         "--update-golden", action="store_true", help="write what the golden tests find as expected"
     )
+    parser.addoption("--device", default="cpu", help="where tests make their tensors")
+
+
+def pytest_configure(config):
+    import tessella as ts
+
+    ts.set_default_device(config.getoption("--device"))
 
 
 @pytest.fixture

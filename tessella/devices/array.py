@@ -100,6 +100,18 @@ def contiguous_layout(shape: Shape, dtype: DType, device: Device | None = None) 
     return found
 
 
+class _Anywhere:
+    """What stands for a device in the layout of a number that a program is to be handed where it runs."""
+
+    name = "any device"
+
+    def __init__(self) -> None:
+        self.layouts, self.row_major_layouts, self.numbers = {}, {}, {}  # type: ignore[var-annotated]
+
+
+ANYWHERE: Any = _Anywhere()
+
+
 def device_of(layouts: Iterable[Layout], doing: str) -> Device:
     """The device that operands are on; that of the thread if there are none.
 
@@ -107,6 +119,8 @@ def device_of(layouts: Iterable[Layout], doing: str) -> Device:
         DeviceError: they are on several.
     """
     found = dict.fromkeys([layout.device for layout in layouts])
+    if len(found) > 1:
+        found.pop(ANYWHERE, None)
     if len(found) > 1:
         first, second, *_ = found
         raise DeviceError(
@@ -272,7 +286,7 @@ def _copied_out(array: Array) -> np.ndarray[Any, Any]:
     reach = [(n - 1) * stride for n, stride in zip(layout.shape, layout.strides, strict=True)]
     before = -sum(far for far in reach if far < 0)
     memory = np.empty(before + 1 + sum(far for far in reach if far > 0), layout.dtype.numpy)
-    array.device.copy_out(memory, array.address - before * item)
+    layout.device.copy_out(memory, array.address - before * item)
     strides = [stride * item for stride in layout.strides]
     return np.lib.stride_tricks.as_strided(memory[before:], layout.shape, strides, writeable=False)
 

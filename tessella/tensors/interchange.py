@@ -51,6 +51,12 @@ def to_dlpack(
         isinstance(dl_device, tuple) and len(dl_device) == 2 and dl_device[0] == _CPU
     ):
         raise BufferError(f"dlpack: the tensor is on the CPU, not on device {shown(dl_device)}")
+    if not tensor.device.shares_memory:
+        if copy is False:
+            raise BufferError(
+                f"dlpack: the tensor is on {tensor.device.name!r}, whose memory nobody else can see; share x.cpu()"
+            )
+        copy = True
     if max_version is not None and not (isinstance(max_version, tuple) and len(max_version) == 2):
         raise ArgumentTypeError(
             f"dlpack: max_version is {shown(max_version)}; expected two whole numbers, such as (1, 0)"

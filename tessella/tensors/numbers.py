@@ -20,11 +20,10 @@ from typing import Any
 import numpy as np
 
 from tessella import autodiff, dtypes
-from tessella.devices.registry import current
 from tessella.dtypes import DType, as_dtype
 from tessella.sizes.size import Size
 from tessella.tensors.surroundings import default_float
-from tessella.tensors.tensor import Tensor, new_handle
+from tessella.tensors.tensor import Tensor
 from tessella.tracing.guards import Source
 from tessella.tracing.lines import user_line
 from tessella.tracing.trace import Trace, is_open
@@ -97,19 +96,13 @@ class TracedNumber:
         if not is_open(self.trace):
             return self._value
         if _keeps_dtype(self._value):
-            return self._on(self.tensor, like)
+            return self.tensor
         kind = default_float() if type(self._value) is float else as_dtype(type(self._value))
         if like is not None:
             kind = dtypes.python_scalar_dtype(self._value, like.dtype)
         if kind.is_integer and kind is not dtypes.int64:
             return self.look()  # whether it fits must be known
-        return self._on(self.tensor.astype(kind), like)
-
-    def _on(self, tensor: Tensor, like: Tensor | None) -> Tensor:
-        """A number is where it is wanted: a program is handed all of them where it runs."""
-        held: Any = tensor._value
-        device = current() if like is None else like.device
-        return tensor if held.layout.device is device else new_handle(held.on(device), None, 0)
+        return self.tensor.astype(kind)
 
     # --- counting ---------------------------------------------------------------------------------
 
@@ -122,8 +115,7 @@ class TracedNumber:
         sources, mine_again, theirs_again = self.sources, self.again, _constantly(other)
         if type(other) is TracedNumber and other.trace is self.trace:
             theirs_again = other.again
-            theirs, sources = other._value, sources | other.sources
-            other = self._on(other.tensor, self.tensor)
+            theirs, other, sources = other._value, other.tensor, sources | other.sources
         elif type(other) not in _NUMBERS or not is_open(self.trace):
             mine = self.look()
             return function(other, mine) if swapped else function(mine, other)

@@ -15,8 +15,9 @@ from tessella import autodiff
 from tessella.arguments import refuse
 from tessella.autodiff import Edge, Leaf, Node
 from tessella.compiler.eager import fill, run, run_binary, run_unary
-from tessella.devices.array import Array, from_numpy, to_numpy
+from tessella.devices.array import ANYWHERE, Array, from_numpy, to_numpy
 from tessella.devices.device import Device
+from tessella.devices.registry import current
 from tessella.dtypes import DType
 from tessella.errors import ArgumentTypeError, GradientError
 from tessella.names import missing
@@ -134,7 +135,8 @@ class Tensor(_Methods):
     @property
     def device(self) -> Device:
         """Where its elements are: by default on `ts.device("cpu")`."""
-        return self._value.layout.device
+        found: Any = self._value.layout.device
+        return current() if found is ANYWHERE else found
 
     @property
     def strides(self) -> Shape:
@@ -261,7 +263,7 @@ def from_ndarray(
 ) -> Tensor:
     """A tensor of a NumPy array; in a traced function, one from outside is read anew for every call."""
     if _mode.trace is not None:
-        traced = _mode.trace.array_from_outside(data, device)
+        traced = _mode.trace.array_from_outside(data)
         if traced is not None:
             return new_handle(traced, None, 0)
     return from_array(from_numpy(data, copy, device))

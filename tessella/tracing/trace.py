@@ -23,9 +23,16 @@ import numpy as np
 from tessella import autodiff, forking
 from tessella.autodiff import Leaf
 from tessella.blocks import Restoring, restoring
-from tessella.devices.array import Array, Layout, contiguous_layout, device_of, from_numpy
+from tessella.devices.array import (
+    ANYWHERE,
+    Array,
+    Layout,
+    contiguous_layout,
+    device_of,
+    from_numpy,
+)  # fmt: skip
 from tessella.devices.device import Device
-from tessella.devices.registry import current
+from tessella.devices.registry import host
 from tessella.dtypes import DType
 from tessella.errors import SideEffectError, TracedValueError
 from tessella.primitives import graph as graphs
@@ -65,11 +72,6 @@ class Traced:
         self.value = value
         self.layout = layout
         self.array = array  # what it stands for outside the trace
-
-    def on(self, device: Device) -> Traced:
-        """The same value on another device: that of a number, which may be on any."""
-        layout = contiguous_layout(self.layout.shape, self.layout.dtype, device)
-        return Traced(self.trace, self.value, layout, self.array)
 
     def _concrete(self) -> Array:
         if self.array is not None and (self.trace.used_once or not is_open(self.trace)):
@@ -301,7 +303,7 @@ class Trace:
         if found is None:
             value = Value(like.layout.shape, like.layout.dtype, hint)
             found = self.numbers[key] = value, read
-        return self.traced(found[0], like.layout.device)
+        return self.traced(found[0], ANYWHERE)
 
     # --- operations -----------------------------------------------------------------------------
 
@@ -403,9 +405,7 @@ class Trace:
         if self.reader is not None:
             self.reader.around.touch(owner, *parts)
 
-    def array_from_outside(
-        self, array: np.ndarray[Any, Any], device: Device | None
-    ) -> Traced | None:
+    def array_from_outside(self, array: np.ndarray[Any, Any]) -> Traced | None:
         """What stands for a NumPy array from outside, which is read anew for every call; None for others.
 
         One that the function made is data like any other, and so is one that cannot change.
@@ -413,8 +413,8 @@ class Trace:
         if self.reader is None or not self.reader.around.is_outside(array):
             return None
         self.guards.add(shape_guard(array))
-        read = ForeignArray(array, device or current())
-        return self.number(("array", id(array), read.device), read, read(), "array")
+        read = ForeignArray(array)
+        return self.number(("array", id(array)), read, read(), "array")
 
     def end(self) -> None:
         """Nothing is written down any more."""
@@ -443,11 +443,11 @@ class ForeignArray:
         copies: whether to take a copy: somebody looks at the input after the call, and the array may change.
     """
 
-    def __init__(self, array: np.ndarray[Any, Any], device: Device, copies: bool = False) -> None:
-        self.array, self.device, self.copies = array, device, copies
+    def __init__(self, array: np.ndarray[Any, Any], copies: bool = False) -> None:
+        self.array, self.copies = array, copies
 
     def __call__(self) -> Array:
-        return from_numpy(np.ascontiguousarray(self.array), self.copies, self.device)
+        return from_numpy(np.ascontiguousarray(self.array), self.copies, host())
 
 
 # While a tensor stands for another one, for every thread (`tensors/rebinding.py`): one thread at a time does that.

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from tessella import autodiff
 from tessella.arguments.gates import device_beside
 from tessella.blocks import restoring
-from tessella.devices.array import contiguous_layout
+from tessella.devices.array import ANYWHERE, contiguous_layout
 from tessella.devices.device import Device
 from tessella.devices.registry import current
 from tessella.errors import SideEffectError
@@ -89,7 +89,7 @@ class InnerTrace(Trace):
                 else:
                     tensor = new_handle(self.outer.number(key, read, like, hint), None, 0)  # type: ignore[arg-type]
             found = self.numbers[key] = self.value_of(tensor), read
-        return self.traced(found[0], like.layout.device)
+        return self.traced(found[0], ANYWHERE)
 
     def guard(self, owner: Any, name: Any, value: Any) -> None:
         if self.outer is not None:
@@ -112,12 +112,12 @@ class InnerTrace(Trace):
         if self.outer is not None:
             self.outer.writes(owner, name)
 
-    def array_from_outside(self, array: Any, device: Any) -> Any:
+    def array_from_outside(self, array: Any) -> Any:
         """One that is read anew for every call of the program around is known in this one."""
-        if self.outer is None or self.outer.array_from_outside(array, device) is None:
+        if self.outer is None or self.outer.array_from_outside(array) is None:
             return None
-        tensor = new_handle(self.outer.array_from_outside(array, device), None, 0)  # type: ignore[arg-type]
-        return self.traced(self.value_of(tensor), tensor.device)
+        tensor = new_handle(self.outer.array_from_outside(array), None, 0)  # type: ignore[arg-type]
+        return self.traced(self.value_of(tensor), ANYWHERE)
 
     def gradient(self, tensor: Any) -> Any:
         if self._is_own(tensor._value):

@@ -203,11 +203,7 @@ class Specialisation:
         """What gives an input anew for every call."""
         if isinstance(read, SizeNumber):
             return read.at(self.binding or {})
-        return (
-            ForeignArray(read.array, read.device, is_kept)
-            if isinstance(read, ForeignArray)
-            else read
-        )
+        return ForeignArray(read.array, is_kept) if isinstance(read, ForeignArray) else read
 
     def _finish(self, outputs: Sequence[Array], tensors: Sequence[Tensor]) -> None:
         """What else the function did: gradients of arguments, draws of random numbers."""

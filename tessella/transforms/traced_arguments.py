@@ -10,14 +10,13 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from tessella import dtypes
-from tessella.arguments.gates import device_beside
-from tessella.devices.array import Array, Layout, contiguous_layout, from_numpy
-from tessella.devices.registry import current, host
+from tessella.devices.array import ANYWHERE, Array, Layout, contiguous_layout
+from tessella.devices.registry import host
 from tessella.tensors.gradients import leaf_of
 from tessella.tensors.numbers import FLOATS, TracedNumber, number_dtype
 from tessella.tensors.tensor import Tensor, new_handle
 from tessella.tracing.trace import Trace
-from tessella.trees import map_leaves, taken_apart
+from tessella.trees import map_leaves
 
 NUMBER_LAYOUT = contiguous_layout((), dtypes.float64, host())
 _INTEGER_LAYOUT = contiguous_layout((), dtypes.int64, host())
@@ -56,7 +55,6 @@ class Arguments:
         self.handed: set[int] = (
             set()
         )  # and of those that are no tensors: a program is handed them where it runs
-        self.device = device_beside(taken_apart(tree)[0]) or current()
         self.inner: list[Tensor] = []  # that need gradients
         self.inner_numbers: list[int] = []  # of the inputs that they are
         self.floats: list[float] = []  # as they were
@@ -73,7 +71,8 @@ class Arguments:
             return leaf.value
         if isinstance(leaf, np.ndarray):
             self.foreign.add(self.count)
-            return self._handle(self._handed(from_numpy(leaf, device=host()).layout, "argument"))
+            layout = contiguous_layout(leaf.shape, dtypes.as_dtype(leaf.dtype), ANYWHERE)
+            return self._handle(self._handed(layout, "argument"))
         if type(leaf) in FLOATS:
             return self._number(leaf)
         if isinstance(leaf, Tensor):
@@ -84,7 +83,9 @@ class Arguments:
     def _number(self, given: float) -> TracedNumber:
         place = len(self.floats)
         self.floats.append(given)
-        tensor = self._handed(NUMBER_LAYOUT, "number").astype(number_dtype(given))
+        tensor = self._handed(contiguous_layout((), dtypes.float64, ANYWHERE), "number").astype(
+            number_dtype(given)
+        )
         places = frozenset([place])
         return TracedNumber(self.trace, given, tensor, places, operator.itemgetter(place))
 
@@ -103,7 +104,7 @@ class Arguments:
 
     def _handed(self, layout: Layout, hint: str) -> Tensor:
         self.handed.add(self.count)
-        return self._input(contiguous_layout(layout.shape, layout.dtype, self.device), hint)
+        return self._input(layout, hint)
 
     def _input(self, layout: Layout, hint: str) -> Tensor:
         if self.shapes is not None:
