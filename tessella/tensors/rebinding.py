@@ -6,16 +6,23 @@ from collections.abc import Generator, Sequence
 
 from tessella import forking
 from tessella.blocks import restoring
-from tessella.tensors.tensor import Tensor
-from tessella.tracing.trace import binding, rebinding_lock
+from tessella.tensors.tensor import Tensor, is_traced
+from tessella.tracing.trace import binding, rebinding_lock, standing
 
 
 @restoring
 def rebound(tensors: Sequence[Tensor], others: Sequence[Tensor]) -> Generator[None, None, None]:
     """Inside the block each tensor stands for another one, with its data and its history.
 
-    What is given to a tensor meanwhile (statistics that a layer keeps) is given to the other one.
+    What is given to a tensor meanwhile (statistics that a layer keeps) is given to the other one. A trace keeps that to
+    itself; where there is none, or shapes differ, the tensors hold the others' data, for all threads.
     """
+    if is_traced() and all(
+        x.shape == y.shape and x.dtype is y.dtype for x, y in zip(tensors, others, strict=True)
+    ):
+        with standing(tensors, others):
+            yield
+        return
     with (
         forking.making.section(),
         rebinding_lock,

@@ -355,6 +355,17 @@ def elements_guard(array: np.ndarray[Any, Any], text: str) -> Guard:
     )  # fmt: skip
 
 
+def content_guard(owner: Any, read: Callable[[Any], Any], text: str) -> Guard:
+    """What can be read of an object is what it was."""
+    then = read(owner)
+    return Guard(
+        ("content", id(owner)), False,
+        lambda bind: f"{bind(same)}({bind(read)}({bind(owner)}), {bind(then)})",
+        f"{text} holds what it held",
+        lambda: f"what {text} holds has changed",
+    )  # fmt: skip
+
+
 def shape_guard(array: np.ndarray[Any, Any]) -> Guard:
     """A NumPy array has the shape and dtype it had, whatever its elements."""
     then = array.shape, array.dtype

@@ -41,6 +41,23 @@ def is_writable(array: np.ndarray[Any, Any]) -> bool:
     return part is not None and not isinstance(part, bytes)
 
 
+def memory_of(value: Any) -> memoryview | None:
+    """The memory of an object that may change: of a `bytearray`, an `array`, a view of one, an object of `ctypes`."""
+    if isinstance(value, (np.ndarray, np.generic)) or is_tensor(value):
+        return None  # whose elements are looked at elsewhere
+    try:
+        memory = memoryview(value)
+    except (TypeError, ValueError):  # it has none, or has given it back
+        return None
+    return None if isinstance(memory.obj, bytes) else memory
+
+
+def bytes_of(value: Any) -> bytes | None:
+    """What its memory holds."""
+    memory = memory_of(value)
+    return None if memory is None else memory.tobytes()
+
+
 def keeps_items(kind: type) -> bool:
     """Whether a class of containers takes items as its built-in base does."""
     base = next(b for b in (*SEQUENCES, dict) if issubclass(kind, b))

@@ -6,6 +6,7 @@ What a function makes itself is nobody's business: only objects that were reache
 from __future__ import annotations
 
 import collections
+import contextvars
 import functools
 import gc
 import types
@@ -25,6 +26,7 @@ from tessella.tracing.guards import (
     Source,
     absence_guard,
     class_guard,
+    content_guard,
     defined_guard,
     elements_guard,
     fields_guard,
@@ -39,6 +41,7 @@ from tessella.tracing.objects import (
     CONTAINERS,
     SEQUENCES,
     SIMPLE,
+    bytes_of,
     children_of,
     has_fields,
     has_item_as_attribute,
@@ -50,6 +53,7 @@ from tessella.tracing.objects import (
     is_writable,
     items_of,
     keeps_items,
+    memory_of,
 )  # fmt: skip
 from tessella.tracing.trace import is_anothers
 from tessella.tracing.writing import Writes
@@ -58,6 +62,7 @@ MISSING = object()  # a value that no path leads to
 FRESH = object()  # one that the function has just made
 _KEYS = (str, int, bytes, type, types.FunctionType)
 _MOST_ELEMENTS = 1 << 16  # bytes of a NumPy array that are compared before every call
+_VIEWS: tuple[type, ...] = (type({}.keys()), type({}.values()), type({}.items()))
 
 
 def names_within(owners: Sequence[tuple[str, Any]], others: dict[int, str]) -> dict[int, str]:
@@ -127,6 +132,13 @@ class Surroundings:
             self.know(value.__func__)
         elif isinstance(value, weakref.ref):
             self.know(value())
+        elif isinstance(value, contextvars.ContextVar):
+            self.guards.add(content_guard(value, _in_context, f"the ContextVar {value.name}"))
+            self.know(_in_context(value))
+            self.whole(_in_context(value), f"what the ContextVar {value.name} holds")
+        elif isinstance(value, _VIEWS):
+            self.know(gc.get_referents(value)[0])
+            self.whole(gc.get_referents(value)[0], "a dict that is viewed")
         elif isinstance(value, functools.partial):
             for part in (value.func, *value.args, value.keywords):
                 self.know(part)
@@ -146,6 +158,8 @@ class Surroundings:
             for part in vars(value).values():  # what wraps a function of a user's
                 if callable(part):
                     self.know(part)
+        else:
+            self._memory(value)
 
     def is_of_known_class(self, value: Any) -> bool:
         """Whether an object is of a class that was reached from outside, or of one that is derived from it."""
@@ -394,6 +408,20 @@ class Surroundings:
             return
         self.guards.add(elements_guard(array, text))
 
+    def _memory(self, owner: Any) -> None:
+        """Memory is read by who knows whom, without a sign."""
+        memory = memory_of(owner)
+        if memory is None:
+            return
+        text = f"{an(type(owner).__name__)} from outside"
+        if memory.nbytes > _MOST_ELEMENTS:
+            self.writes.refuse(
+                f"{text}, of {memory.nbytes} bytes, is read in a traced function, and may have changed at the next call; "
+                "pass what is in it as an argument, as a tensor or an array of NumPy"
+            )
+            return
+        self.guards.add(content_guard(owner, bytes_of, text))
+
     def is_outside(self, array: np.ndarray[Any, Any]) -> bool:
         """Whether a NumPy array is from outside, or a view of one that is, and may change."""
         return self.is_known(array) and is_writable(array)
@@ -439,3 +467,7 @@ class Surroundings:
     def sources_of(self, tensor: Any) -> list[Source]:
         """Where a tensor was read from."""
         return self._tensors.get(id(tensor), [])
+
+
+def _in_context(variable: contextvars.ContextVar[Any]) -> Any:
+    return variable.get(MISSING)

@@ -198,6 +198,7 @@ class Trace:
         self.constants: dict[Value, Array] = {}
         self.arguments: list[Value] = []
         self.captures: dict[int, Capture] = {}
+        self.standing: dict[int, Any] = {}  # the bindings of what tensors stand for, for a while
         self.gradients: dict[int, Gradient] = {}
         self.numbers: dict[Any, tuple[Value, Callable[[], Any]]] = {}
         self.guards = Guards()
@@ -227,6 +228,8 @@ class Trace:
 
     def binding(self, tensor: Any) -> Any:
         """The handle that holds what a tensor stands for here: itself, or, of one from outside, the trace's own."""
+        if id(tensor) in self.standing:
+            return self.standing[id(tensor)]
         if self._is_own(tensor._value):
             return tensor
         known = self.captures.get(id(tensor))
@@ -234,6 +237,8 @@ class Trace:
 
     def seen(self, tensor: Any) -> Any:
         """The same handle, but a tensor that nothing was done with yet is not captured for it."""
+        if id(tensor) in self.standing:
+            return self.standing[id(tensor)]
         known = None if self._is_own(tensor._value) else self.captures.get(id(tensor))
         if known is not None:
             return known.binding
@@ -548,6 +553,22 @@ def binding(tensor: Any) -> Any:
 def seen(tensor: Any) -> Any:
     """The same handle, for who only looks: a tensor becomes no input of the graph by that."""
     return tensor if _mode.trace is None else _mode.trace.seen(tensor)
+
+
+@restoring
+def standing(tensors: Sequence[Any], others: Sequence[Any]) -> Generator[None, None, None]:
+    """Inside the block tensors stand for others, of the same shapes and dtypes, in the trace there is."""
+    trace: Trace = _mode.trace
+    before = trace.standing
+    found = {id(x): trace.binding(y) for x, y in zip(tensors, others, strict=True)}
+    try:
+        try:
+            trace.standing = before | found
+            yield
+        finally:
+            trace.standing = before
+    finally:  # again, for a Ctrl-C in the first one
+        trace.standing = before
 
 
 def is_anothers(value: Any) -> bool:

@@ -317,11 +317,11 @@ class Variables:
         self.nodes: list[Any] = []  # a Variable for each leaf; None, or a dict of them for a module
         self.before: list[tuple[Tensor, Node | None, int]] = []  # modules' parameters
         self.own: set[Variable] = set()
-
-    def begin(self) -> None:
-        """Make the variables; parameters of modules become theirs."""
         inner = [self._variable(i, leaf) for i, leaf in enumerate(self.leaves)]
         self.arguments = trees.unflatten(self.structure, inner)
+
+    def begin(self) -> None:
+        """Parameters of modules become variables."""
         for leaf, nodes in zip(self.leaves, self.nodes, strict=True):
             if isinstance(nodes, dict):
                 self._enter_module(leaf, nodes)

@@ -3,8 +3,11 @@
 Each case is run twice, plain and compiled; what it yields (results, and the state of things outside) must be the same.
 """
 
+import array
 import collections
+import contextvars
 import copy
+import ctypes
 import dataclasses
 import enum
 import functools
@@ -3733,3 +3736,63 @@ def ring(jit):
 @pytest.mark.parametrize("make", CASES, ids=lambda make: make.__name__)
 def test_compiled_is_what_the_function_does_now(make):
     assert observed(make, ts.jit) == observed(make, lambda function: function)
+
+
+# --- memory, context and views --------------------------------------------------------------------------------
+
+
+@case
+def memory_that_changes(jit):
+    raw, numbers = bytearray(b"\x01\x02"), array.array("d", [1.0, 2.0])
+    view, number = memoryview(raw)[1:], ctypes.c_double(3.0)
+    config = types.SimpleNamespace(data=(ctypes.c_int * 2)(4, 5))
+    f = jit(lambda x: x * raw[0] + numbers[1] + view[0] + number.value + config.data[1])
+    yield f(x)
+    yield f(x)
+    raw[0] = 7
+    yield f(x)
+    view[0] = 9
+    yield f(x)
+    numbers[1] = 0.5
+    yield f(x)
+    number.value = -1.0
+    yield f(x)
+    config.data[1] = 6
+    yield f(x)
+    yield traced(f, "==", 6)
+
+
+@case
+def a_variable_of_a_context(jit):
+    factor = contextvars.ContextVar("factor", default=2.0)
+    names = contextvars.ContextVar("names")
+    names.set([1.0])
+    f = jit(lambda x: x * factor.get() + len(names.get()))
+    yield f(x)
+    factor.set(3.0)
+    yield f(x)
+    names.get().append(2.0)
+    yield f(x)
+    yield f(x)
+    yield traced(f, "==", 3)
+
+
+@case
+def a_view_of_a_dict(jit):
+    table = {"a": 1.0, "b": 2.0}
+    values, keys = table.values(), table.keys()
+    f = jit(lambda x: x * sum(values) + len(keys))
+    yield f(x)
+    table["b"] = 5.0
+    yield f(x)
+    table["c"] = 1.0
+    yield f(x)
+
+
+def test_memory_that_is_too_large_to_be_compared_is_refused():
+    raw = bytearray(1 << 17)
+    with pytest.raises(
+        errors.SideEffectError,
+        match=r"a bytearray from outside, of 131072 bytes, .* as an argument",
+    ):
+        ts.jit(lambda x: x + raw[0])(x)

@@ -283,3 +283,45 @@ def test_what_goes_wrong_in_a_trace_leaves_nothing_to_be_put_back(kind):
     with pytest.raises(kind):
         ts.vmap(example)(ts.ones((2, 3)))
     assert (w._value, w._node, b._value) == held
+
+
+def test_a_module_is_called_with_other_parameters_in_a_trace_while_another_thread_calls_it():
+    model, x = nn.Linear(2, 1), ts.ones((1, 2))
+    expected = model(x).item()
+    state = {"weight": ts.asarray([[3.0, 4.0]]), "bias": ts.asarray([5.0])}
+
+    class Held(nn.Module):
+        def __init__(self, pause):
+            super().__init__()
+            self.inner, self.pause = model, pause
+
+        def forward(self, x):
+            y = self.inner(x)
+            self.pause()
+            return y + self.inner.weight.sum()
+
+    got = []
+
+    def inside(pause):
+        names = {f"inner.{name}": tensor for name, tensor in state.items()}
+        y = nn.functional_call(Held(pause), names, x)
+        got.append(y)
+        return y
+
+    found = traced_and_held(
+        inside,
+        lambda: model(x).item(),
+        lambda: ts.jit(model)(x).item(),
+        lambda: nn.functional_call(model, {"bias": ts.zeros(1)}, x).item(),
+        lambda: ts.grad(lambda m: m(x).sum())(model)["weight"].tolist(),
+    )
+    bias = model.bias.item()
+    assert found == [
+        pytest.approx(expected),
+        pytest.approx(expected),
+        pytest.approx(expected - bias),
+        [[1.0, 1.0]],
+    ]
+    call = ts.jit(lambda state, x: nn.functional_call(model, state, x))
+    assert call(state, x).item() == 12.0
+    assert model(x).item() == pytest.approx(expected)
