@@ -189,7 +189,7 @@ class Device(Block, abc.ABC):
         """What is kept for the next arrays."""
         return MemoryStatistics(0, 0)
 
-    def release_cached(self) -> None:  # noqa: B027 - most devices keep nothing
+    def release_cached(self) -> None:
         """Give back what is kept for the next arrays."""
 
     @abc.abstractmethod
