@@ -103,8 +103,10 @@ def _source(parameters: Sequence[Parameter]) -> str:
     quick = " and ".join(["not others", *([] if several else ["not more"]), *_checks(parameters)])
     looked_at = several and all(p.annotation != "Any" for p in parameters if p.name == several)
     there = f"called_there(call, ({', '.join([*placed, *passed, ''])}), {by_name})"
+    first = next((p.name for p in parameters if p.annotation in ("Tensor", "Operand")), None)
+    here = f"type({first}) is Tensor and {first}.device is current()" if first else "False"
     hot = (
-        f"        if {quick}:\n            return call({call}) if alone else {there}\n"
+        f"        if {quick}:\n            return call({call}) if alone or {here} else {there}\n"
         if not looked_at
         else ""
     )

@@ -299,7 +299,7 @@ def device_beside(values: Iterable[Any]) -> Any:
         first = value[0] if type(value) in (list, tuple) and value else value
         if isinstance(first, scope["Tensor"]):
             device = first.device
-            return None if device is device.setting.get() else device
+            return None if device is scope["current"]() else device
     return None
 
 

@@ -479,13 +479,14 @@ def an(noun: str) -> str:
     return f"an {noun}" if noun[:1] in "aeioAEIO" else f"a {noun}"
 
 
-def register_devices(find: Callable[[Any], Any]) -> None:
+def register_devices(find: Callable[[Any], Any], current: Callable[[], Any]) -> None:
     """Tell what devices there are.
 
     Args:
         find: gives the one that is meant, None for None, `UNFIT` for what means none.
+        current: gives that of the thread.
     """
-    scope["device"] = find
+    scope["device"], scope["current"] = find, current
 
 
 def register(tensor: type, convert: Callable[[Any, Sequence[Any]], Any]) -> None:

@@ -81,4 +81,4 @@ def _meant(value: Any) -> Any:
     return UNFIT
 
 
-register_devices(_meant)
+register_devices(_meant, current)

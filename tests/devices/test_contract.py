@@ -93,12 +93,6 @@ class Counting(Device):
     def require_available(self, nbytes):
         self.host.require_available(nbytes)
 
-    def statistics(self):
-        return self.host.statistics()
-
-    def release_cached(self):
-        self.host.release_cached()
-
     def copy_in(self, target, source):
         self.copies += 1
         self.host.copy_in(target, source)

@@ -251,7 +251,7 @@ ENDING = [
 # Which of them may be meant by a parameter, by its name; the first line with a word that is in the name decides.
 BY_NAME = [
     ("key", KEYS),
-    ("device", ["None", "'cpu'", "'cuda:0'", "3", "''"]),
+    ("device", ["None", "'cpu'", "'emulated'", "'cuda:0'", "3", "''"]),
     ("dtype kind", DTYPES),
     ("params", PARAMETERS),
     ("state_dict", STATES),

@@ -16,7 +16,7 @@ import numpy as np
 
 from tessella import dtypes
 from tessella.devices.buffer import Buffer
-from tessella.devices.device import Device, MemoryStatistics
+from tessella.devices.device import Device
 from tessella.devices.registry import host
 from tessella.devices.table import BEFORE, DONE, HEAD, LOOP_STOPPED, STEP_BYTES, head_of
 from tessella.targets.emulated import memory
@@ -36,12 +36,6 @@ class Emulated(Device):
 
     def allocator(self, nbytes: int) -> Callable[[], Buffer]:
         return functools.partial(memory.allocate, nbytes)
-
-    def statistics(self) -> MemoryStatistics:
-        return MemoryStatistics(0, 0)
-
-    def release_cached(self) -> None:
-        """Nothing is kept."""
 
     def copy_in(self, target: int, source: np.ndarray[Any, Any]) -> None:
         with memory.opened([target]):
