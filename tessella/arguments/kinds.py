@@ -199,7 +199,8 @@ def _several(one: Callable[[Any], Any]) -> Callable[[Any], Any]:
 
 def _either(*looks: Callable[[Any], Any]) -> Callable[[Any], Any]:
     def look(value: Any) -> Any:
-        for one in looks:  # a generator that is left before its end is closed, and no Ctrl-C may come by then
+        # by a loop: a generator that is left before its end is closed, and no Ctrl-C may come by then
+        for one in looks:
             found = one(value)
             if found is not UNFIT:
                 return found
