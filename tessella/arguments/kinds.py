@@ -199,7 +199,12 @@ def _several(one: Callable[[Any], Any]) -> Callable[[Any], Any]:
 
 def _either(*looks: Callable[[Any], Any]) -> Callable[[Any], Any]:
     def look(value: Any) -> Any:
-        return next((found for f in looks if (found := f(value)) is not UNFIT), UNFIT)
+        # by a loop: a generator that is left before its end is closed, and no Ctrl-C may come by then
+        for one in looks:
+            found = one(value)
+            if found is not UNFIT:
+                return found
+        return UNFIT
 
     return look
 

@@ -104,6 +104,11 @@ def summed(a: Terms, b: Terms, sign: int = 1) -> Terms:
     return in_order(factors)
 
 
+def less(a: Terms, b: Terms) -> Terms:
+    """The difference."""
+    return summed(a, b, -1)
+
+
 def scaled(terms: Terms, factor: int) -> Terms:
     return tuple((monomial, factor * own) for monomial, own in terms) if factor else ()
 
@@ -131,7 +136,7 @@ def without(monomial: Monomial, divisor: Monomial) -> Monomial | None:
 @functools.lru_cache(maxsize=1 << 14)
 def balanced(left: Terms, right: Terms) -> tuple[Terms, Terms]:
     """Both sides of a comparison, with numbers on the right and symbols with a minus on the other side."""
-    difference = summed(left, right, -1)
+    difference = less(left, right)
     if not any(monomial and factor > 0 for monomial, factor in difference):
         return left, right
     positive = tuple((m, f) for m, f in difference if m and f > 0)

@@ -21,6 +21,7 @@ from tessella.sizes.polynomials import (
     constant,
     evaluate,
     in_order,
+    less,
     number,
     serial,
     summed,
@@ -139,7 +140,7 @@ class Scope:
         return answer
 
     def _answer(self, relation: str, left: Terms, right: Terms, least: int) -> bool:
-        low, high = self.bounds(summed(left, right, -1), least)
+        low, high = self.bounds(less(left, right), least)
         certain = _certain(relation, low, high)
         if certain is not None:
             return certain
@@ -215,7 +216,7 @@ class Scope:
                 if over:
                     rest[monomial] = over
             remains = in_order(rest)
-            is_less = self.bounds(summed(by, remains, -1), 0)[0] > 0
+            is_less = self.bounds(less(by, remains), 0)[0] > 0
             if not remains or (is_less and self.bounds(remains, 0)[0] >= 0):
                 return in_order(whole)
             return summed(in_order(whole), ((((Quotient(remains, by)),), 1),))

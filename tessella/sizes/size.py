@@ -30,6 +30,7 @@ from tessella.sizes.polynomials import (
     balanced,
     constant,
     evaluate,
+    less,
     number,
     product,
     scaled,
@@ -84,75 +85,66 @@ class Size:
 
     # --- arithmetic -------------------------------------------------------------------------------
 
-    def __add__(self, other: Any) -> Any:
+    def _counted(
+        self,
+        other: Any,
+        combine: Callable[[Terms, Terms], Terms],
+        function: Callable[[Any, Any], Any],
+        swapped: bool = False,
+    ) -> Any:
+        """Arithmetic with a whole number by polynomials, with others by a function of numbers."""
         theirs = _terms_of(other)
-        if theirs is not None:
-            return self._made(summed(self.terms, theirs))
-        return self._as_number(operator.add, other)
+        if theirs is None:
+            return self._as_number(function, other, swapped)
+        return self._made(combine(theirs, self.terms) if swapped else combine(self.terms, theirs))
+
+    def __add__(self, other: Any) -> Any:
+        return self._counted(other, summed, operator.add)
 
     def __radd__(self, other: Any) -> Any:
-        theirs = _terms_of(other)
-        if theirs is not None:
-            return self._made(summed(theirs, self.terms))
-        return self._as_number(operator.add, other, swapped=True)
+        return self._counted(other, summed, operator.add, swapped=True)
 
     def __sub__(self, other: Any) -> Any:
-        theirs = _terms_of(other)
-        if theirs is not None:
-            return self._made(summed(self.terms, theirs, -1))
-        return self._as_number(operator.sub, other)
+        return self._counted(other, less, operator.sub)
 
     def __rsub__(self, other: Any) -> Any:
-        theirs = _terms_of(other)
-        if theirs is not None:
-            return self._made(summed(theirs, self.terms, -1))
-        return self._as_number(operator.sub, other, swapped=True)
+        return self._counted(other, less, operator.sub, swapped=True)
 
     def __mul__(self, other: Any) -> Any:
         if isinstance(other, (list, tuple, str)):
             return other * operator.index(self)
-        theirs = _terms_of(other)
-        if theirs is not None:
-            return self._made(product(self.terms, theirs))
-        return self._as_number(operator.mul, other)
+        return self._counted(other, product, operator.mul)
 
     def __rmul__(self, other: Any) -> Any:
         if isinstance(other, (list, tuple, str)):
             return other * operator.index(self)
-        theirs = _terms_of(other)
-        if theirs is not None:
-            return self._made(product(theirs, self.terms))
-        return self._as_number(operator.mul, other, swapped=True)
+        return self._counted(other, product, operator.mul, swapped=True)
 
     def __floordiv__(self, other: Any) -> Any:
-        theirs = _terms_of(other)
-        if theirs is not None:
-            if isinstance(other, Size) and other == 0:
-                raise ZeroDivisionError(f"a size is divided by {other}, which is 0 here")
-            return self._made(self.scope.quotient(self.terms, theirs))
-        return self._as_number(operator.floordiv, other)
+        if isinstance(other, Size):
+            other._require_no_zero()
+        return self._counted(other, self.scope.quotient, operator.floordiv)
 
     def __rfloordiv__(self, other: Any) -> Any:
-        theirs = _terms_of(other)
-        if theirs is not None:
-            if self == 0:
-                raise ZeroDivisionError(f"a size is divided by {self}, which is 0 here")
-            return self._made(self.scope.quotient(theirs, self.terms))
-        return self._as_number(operator.floordiv, other, swapped=True)
+        if _terms_of(other) is not None:
+            self._require_no_zero()
+        return self._counted(other, self.scope.quotient, operator.floordiv, swapped=True)
+
+    def _require_no_zero(self) -> None:
+        if self == 0:
+            raise ZeroDivisionError(f"a size is divided by {self}, which is 0 here")
 
     def __mod__(self, other: Any) -> Any:
-        theirs = _terms_of(other)
-        if theirs is not None:
-            return self - (self // other) * other
-        return self._as_number(operator.mod, other)
+        if _terms_of(other) is None:
+            return self._as_number(operator.mod, other)
+        return self - (self // other) * other
 
     def __rmod__(self, other: Any) -> Any:
         if isinstance(other, str):
             return NotImplemented
-        theirs = _terms_of(other)
-        if theirs is not None:
-            return other - (other // self) * self
-        return self._as_number(operator.mod, other, swapped=True)
+        if _terms_of(other) is None:
+            return self._as_number(operator.mod, other, swapped=True)
+        return other - (other // self) * self
 
     def __divmod__(self, other: Any) -> Any:
         return self // other, self % other
