@@ -5,6 +5,7 @@ import contextlib
 import io
 import itertools
 import re
+import runpy
 import subprocess
 import sys
 import tomllib
@@ -106,3 +107,9 @@ def test_every_public_function_has_a_docstring():
         name for name in ts.__all__ if callable(getattr(ts, name)) and not getattr(ts, name).__doc__
     ]
     assert bare == []
+
+
+def test_the_picture_of_the_strata_is_that_of_their_list():
+    drawn = runpy.run_path(str(ROOT / "docs" / "build_strata.py"))["drawn"]()
+    found = (ROOT / "docs" / "strata.svg").read_text(encoding="utf8")
+    assert found == drawn, "run `python docs/build_strata.py`"
