@@ -7,7 +7,8 @@ its sign.
 
     python benchmarks/against.py --list              # the works
     python benchmarks/against.py HEAD~1 mlp add      # what the last commit did to these
-    python benchmarks/against.py v1 --with v2        # everything, two commits
+    python benchmarks/against.py v1 --with v2        # everything but the suites, two commits
+    python benchmarks/against.py v1 large products   # the works of two suites of run.py
 """
 
 from __future__ import annotations
@@ -98,28 +99,41 @@ def main(arguments: list[str] | None = None) -> None:
     chosen = _parser().parse_args(arguments)
     if chosen.list:
         for name, work in WORKS.items():
-            print(f"{name:16}{work.title}")
+            print(f"{name:32} {work.title}")
         return
     if chosen.commit is None:
         raise SystemExit(
             "name a commit to compare with, for example HEAD~1; --list shows the works"
         )
-    unknown = set(chosen.works) - set(WORKS)
+    suites = {name for name in chosen.works if any(work.suite == name for work in WORKS.values())}
+    unknown = set(chosen.works) - set(WORKS) - suites
     if unknown:
         raise SystemExit(f"no work {', '.join(sorted(unknown))}; there are {', '.join(WORKS)}")
     found: dict[str, Comparison | str] = {}
     with _contenders(chosen.commit, chosen.other) as contenders:
-        for name in chosen.works or WORKS:
+        for name in _chosen([*chosen.works], suites):
             found[name] = _compared(name, contenders, chosen.pairs)
             _say(name, found[name])
     _show(found, contenders)
     _write(found, contenders, chosen.json)
 
 
+def _chosen(works: list[str], suites: set[str]) -> list[str]:
+    """The works that are named, or whose suite is; without names those that belong to none."""
+    if not works:
+        return [name for name, work in WORKS.items() if not work.suite]
+    return [name for name, work in WORKS.items() if name in works or work.suite in suites]
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("commit", nargs="?", help="what is held against: any name that git knows")
-    parser.add_argument("works", nargs="*", metavar="WORK", help="names of --list; all by default")
+    parser.add_argument(
+        "works",
+        nargs="*",
+        metavar="WORK",
+        help="names of --list, or of suites; all without suites by default",
+    )
     parser.add_argument(
         "--with", dest="other", metavar="COMMIT", help="instead of the working tree"
     )

@@ -105,7 +105,7 @@ WORKS = {
 }
 
 
-class _OfTessella:
+class OfTessella:
     def __init__(self) -> None:
         import tessella as ts
 
@@ -122,7 +122,7 @@ class _OfTessella:
         return lambda: step(*given)
 
 
-class _OfJax:
+class OfJax:
     def __init__(self) -> None:
         import jax
         import jax.numpy as jnp
@@ -154,7 +154,7 @@ def transformations() -> Table:
             "must reach",
         ]
         table = Table("transformations", columns)
-        apis = {"Tessella": _OfTessella(), "JAX": _OfJax()}
+        apis = {"Tessella": OfTessella(), "JAX": OfJax()}
         for title, work in WORKS.items():
             calls, firsts, results = {}, {}, {}
             for name, api in apis.items():

@@ -20,6 +20,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+sys.path.insert(0, str(Path(__file__).parent))  # also where `against.py` imports this
+import suites
+
 Call = Callable[[], object]
 BLOCK = 0.002  # seconds of one block of calls: mostly shorter than the slice of a busy processor
 BLOCKS = 10  # of one turn
@@ -40,6 +43,8 @@ class Work:
     """Whether the cache of kernels is empty at the start."""
     pairs: int = 7
     """How many processes each commit gets."""
+    suite: str = ""
+    """Of what is not done unless its suite, or its name, is asked for."""
 
 
 def _plus() -> Call:
@@ -200,6 +205,10 @@ WORKS = {
     "convolution": Work("conv 64→64 3×3, 56×56, batch 8, ReLU", _step("convolution"), pairs=5),
     "cnn": Work("CNN 28×28, batch 64, Adam, train", _step("cnn"), pairs=5),
 }  # fmt: skip
+WORKS |= {
+    name: Work(entry.title, entry.make, pairs=3, suite=entry.suite)
+    for name, entry in suites.entries().items()
+}
 
 
 def main(name: str, tree: str) -> None:
