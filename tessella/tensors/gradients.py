@@ -104,13 +104,13 @@ class Gradients:
         >>> x.grad
         tensor([10., 10.])
         """
-        edge = edge_of(self)
-        if edge is None:
+        held = seen(self)
+        if held._node is None:
             raise GradientError(
                 "register_hook: the tensor needs no gradient; call requires_grad_() first"
             )
         told = "register_hook: the hook is called as hook(gradient)"
-        return edge[0].add_hook(edge[1], taking(told, hook))
+        return held._node.add_hook(held._output, taking(told, hook))
 
     def detach(self: Any) -> Tensor:
         """The same data without history."""

@@ -233,8 +233,8 @@ def as_it_is(x: Tensor) -> Tensor:
 
 
 def edge_of(x: Tensor) -> Edge | None:
-    """The place of a tensor on the tape; None without a history."""
-    x = seen(x)
+    """The place of a tensor on the tape; None without a history. That of one from outside ends where a trace begins."""
+    x = binding(x)
     return None if x._node is None else (x._node, x._output)
 
 

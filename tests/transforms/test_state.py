@@ -591,3 +591,37 @@ def test_elements_that_are_looked_at_under_vmap_are_a_part_of_the_program_around
     assert f(ts.ones(2)).tolist() == [2.0, 2.0]
     v[1] = 5.0
     assert f(ts.ones(2)).tolist() == [5.0, 5.0]
+
+
+@pytest.mark.parametrize("how", ["grad", "gradients", "a rule", "checkpoint", "vmap"])
+def test_what_is_differentiated_inside_goes_on_outside(how):
+    """By a tensor from outside that has a history there."""
+    w, x = ts.ones(3).requires_grad_(), ts.asarray([1.0, 2.0, 3.0])
+    square = ts.custom_vjp(lambda a: a * a)
+    square.defvjp(lambda a: (a * a, a), lambda residual, ct: (ct * 2.0 * residual,))
+    found = []
+    for compile in (lambda function: function, ts.jit):
+        w.grad, h = None, w * 2.0
+        functions = {
+            "grad": lambda x, h=h: ts.grad(lambda a: (a * a * x).sum())(h).sum(),
+            "gradients": lambda x, h=h: ts.gradients([(h * h * x).sum()], [h], create_graph=True)[0].sum(),
+            "a rule": lambda x, h=h: (square(h) * x).sum(),
+            "checkpoint": lambda x, h=h: (ts.checkpoint(lambda a: ts.sin(a) * a)(h) * x).sum(),
+            "vmap": lambda x, h=h: ts.vmap(lambda a: a * h.sum())(x).sum(),
+        }  # fmt: skip
+        compile(functions[how])(x).backward()
+        found.append(w.grad.numpy())
+    np.testing.assert_allclose(found[0], found[1], rtol=1e-6)
+
+
+def test_backward_inside_does_not_go_on_outside():
+    w = ts.ones(3).requires_grad_()
+    for backward in (lambda h: h.sum().backward(), lambda h: h.backward(ts.ones(3))):
+        h = w * 2.0
+        with pytest.raises(
+            errors.TracedValueError, match="goes on into what was computed outside of it"
+        ):
+            ts.jit(lambda: backward(h))()  # noqa: B023  # it is called here
+        assert w.grad is None
+        h.sum().backward()
+        w.grad = None
