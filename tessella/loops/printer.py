@@ -1,7 +1,7 @@
 """Loop nests as text that people read.
 
 An array is read as it is written, `x[place]`. What several places are made of has a name: it is computed where the loop
-begins whose variable it needs, in `let`.
+begins whose variable it needs, in `let`. So has what a long value uses several times.
 """
 
 from __future__ import annotations
@@ -20,8 +20,10 @@ from tessella.loops.nest import (
     Store,
     index_variable,
 )
-from tessella.scalar.expression import Expression, postorder
+from tessella.scalar.expression import Expression, postorder, variable
 from tessella.scalar.rewriting import Substitution, rebuilt, variables
+
+LONG = 40  # operations and operands from which on the parts of a value are named
 
 
 def source(kernel: Kernel) -> str:
@@ -62,9 +64,30 @@ class _Named:
         repeated = [node for node in _repeated(kernel.body) if {*variables(node)} <= known]
         self.names = {node: index_variable(f"p{number}") for number, node in enumerate(repeated)}
         self.shown = Substitution(self.names)
+        self.numbers = itertools.count()
 
     def text(self, expression: Expression) -> str:
         return str(self.shown(expression))
+
+    def values(self, expressions: Iterable[Expression]) -> tuple[list[str], list[str]]:
+        """What is computed side by side; if that is long, what it uses several times is named before."""
+        wholes = [self.shown(expression) for expression in expressions]
+        parts: dict[Expression, int] = {}  # as it is written, where nothing has a name
+        uses = Counter(wholes)
+        for node in postorder(*wholes):
+            parts[node] = 1 + sum(parts[argument] for argument in node.arguments)
+            uses.update(node.arguments)
+        if sum(parts[whole] for whole in wholes) <= LONG:
+            return [], [str(whole) for whole in wholes]
+        lets: list[str] = []
+        known: dict[Expression, Expression] = {}
+        for node in postorder(*wholes):
+            known[node] = rebuilt(node, tuple([known[argument] for argument in node.arguments]))
+            if node.arguments and uses[node] > 1:
+                name = variable(f"v{next(self.numbers)}", node.dtype)
+                lets.append(f"let {name} = {known[node]}")
+                known[node] = name
+        return lets, [str(known[whole]) for whole in wholes]
 
     def lets(
         self, body: Iterable[Expression], outer: Iterable[Expression], own: set[Expression]
@@ -145,8 +168,9 @@ def _lines(
     indent = "  " * depth
     if isinstance(statement, Store):
         mask = "" if statement.mask is None else f" where {named.text(statement.mask)}"
-        place, value = named.text(statement.index), named.text(statement.value)
-        return [f"{indent}{statement.pointer.name}[{place}] = {value}{mask}"]
+        lets, (value,) = named.values([statement.value])
+        store = f"{statement.pointer.name}[{named.text(statement.index)}] = {value}{mask}"
+        return [f"{indent}{line}" for line in (*lets, store)]
     if isinstance(statement, Fetch):
         return [f"{indent}fetch {statement.pointer.name}[{named.text(statement.index)}]"]
     notes = ["parallel"] if statement.parallel else []
@@ -159,4 +183,8 @@ def _lines(
     lines += [f"{indent}  {let}" for let in inside]
     for inner in statement.body:
         lines += _lines(inner, depth + 1, named, outer | {statement.variable})
-    return lines + [f"{indent}  {c.variable} <- {named.text(c.next)}" for c in statement.carried]
+    lets, values = named.values([carried.next for carried in statement.carried])
+    lines += [f"{indent}  {let}" for let in lets]
+    for carried, value in zip(statement.carried, values, strict=True):
+        lines.append(f"{indent}  {carried.variable} <- {value}")
+    return lines

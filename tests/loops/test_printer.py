@@ -65,3 +65,26 @@ def test_a_place_that_depends_on_a_running_value_has_no_name():
 def test_masked_reads_say_when_and_what_otherwise():
     value = load(X, ROW, operators.less(ROW, M))
     assert lines(Loop(ROW, N, (Store(Y, ROW, value),)))[1] == "    y[i] = (x[i] if i < m else 0.0)"
+
+
+def test_what_a_long_value_uses_several_times_is_named():
+    part = load(X, ROW) * 3.0
+    value = part
+    for _ in range(20):
+        value = value * part + part
+    text = lines(Loop(ROW, N, (Store(Y, ROW, value),)))
+    assert text[1] == "    let v0 = x[i] * 3.0"
+    assert text[2].startswith("    y[i] = ") and text[2].count("x[i]") == 0
+    assert "let" not in "".join(lines(Loop(ROW, N, (Store(Y, ROW, part + part),))))
+
+
+def test_running_values_share_the_names_of_their_parts():
+    total, other = (variable(name, dtypes.float32) for name in ("total", "other"))
+    part = load(X, ROW) * load(X, ROW)
+    long = part
+    for _ in range(20):
+        long = long + part
+    carried = (Carried(total, part, total + long), Carried(other, part, other - long))
+    text = lines(Loop(ROW, N, (), carried=carried))
+    assert sum("let v" in line for line in text) == 3  # what is read, the part, and the long sum
+    assert text[-1].startswith("    other <- other - v")
