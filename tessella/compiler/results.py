@@ -39,6 +39,8 @@ class Results:
         self.result_buffers: list[int] = []  # of each result slot
         self.in_place: dict[int, int] = {}  # result slot -> number of the input it may share
         self.taken: dict[int, int] = {}  # buffer -> result slot
+        self._writes_of: dict[int, list[int]] = {}  # buffer -> steps
+        self._reads_of: dict[int, list[int]] = {}  # input -> steps
 
     def place(self) -> list[Location]:
         """Take the outputs out of the arena, or copy what has no memory of its own."""
@@ -71,8 +73,6 @@ class Results:
 
     def _note_accesses(self) -> None:
         """Write down which steps write each buffer, and which read each input."""
-        self._writes_of: dict[int, list[int]] = {}  # buffer -> steps
-        self._reads_of: dict[int, list[int]] = {}  # input -> steps
         for at, step in enumerate(self.steps):
             for written in dict.fromkeys(step.writes):
                 self._writes_of.setdefault(written, []).append(at)

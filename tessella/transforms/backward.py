@@ -127,7 +127,8 @@ class Backward:
         """The gradients, with a history of their own."""
         with variables_of(name, targets, strict=False) as variables:
             outputs = forward(variables.arguments)
-        return variables.gradients(outputs[: len(cotangents)], cotangents, retain_graph=True)
+        edges = [edge_of(y) for y in outputs[: len(cotangents)]]
+        return variables.gradients(edges, cotangents, retain_graph=True)
 
     def _replayed(
         self, residuals: Sequence[Array], layouts: Sequence[Layout], cotangents: list[Any]

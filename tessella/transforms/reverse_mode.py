@@ -157,7 +157,8 @@ def vjp(function: Callable[..., Any], *primals: Any, has_aux: bool = False) -> t
         result = function(*variables.arguments)
     value, aux = _split(result, has_aux, "vjp")
     leaves, structure = trees.results_of(value)
-    outputs = [leaf for leaf in leaves if isinstance(leaf, Tensor)]
+    # where they are on the tape now: inside a trace to come they are from outside
+    outputs = [edge_of(leaf) for leaf in leaves if isinstance(leaf, Tensor)]
     shown = trees.unflatten(structure, [without_history(leaf) for leaf in leaves])
 
     @users_frames
@@ -228,7 +229,7 @@ def _value_and_grad(
             result = function(*given, **{**kwargs, **keyed})
         value, aux = _split(result, has_aux, name)
         _require_number(value, name)
-        found = variables.gradients([value], [alike(1, value)], retain_graph=False)
+        found = variables.gradients([edge_of(value)], [alike(1, value)], retain_graph=False)
         single = len(chosen) == 1 and (isinstance(argnums, int) or not numbers)
         single = single and (isinstance(argnames, str) or not names)
         shown = without_history(value)
@@ -376,13 +377,20 @@ class Variables:
             parameter._node, parameter._output = node, 0
 
     def gradients(
-        self, outputs: Sequence[Tensor], cotangents: Sequence[Tensor | None], retain_graph: bool
+        self,
+        outputs: Sequence[Edge | None],
+        cotangents: Sequence[Tensor | None],
+        retain_graph: bool,
     ) -> tuple[Any, ...]:
-        """The gradients by the arguments: a tuple of trees like them, zeros where nothing depends."""
+        """The gradients by the arguments: a tuple of trees like them, zeros where nothing depends.
+
+        Args:
+            outputs: their places on the tape.
+        """
         roots: list[tuple[Edge, Any]] = [
             (edge, ct)
-            for y, ct in zip(outputs, cotangents, strict=True)
-            if ct is not None and (edge := edge_of(y)) is not None
+            for edge, ct in zip(outputs, cotangents, strict=True)
+            if ct is not None and edge is not None
         ]
         targets = [node for node in self._all_nodes() if node is not None]
         again = autodiff.is_enabled() and (

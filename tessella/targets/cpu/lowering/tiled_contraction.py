@@ -78,15 +78,19 @@ def _pack(kind: str, elements: Elements, width: int, runs: int) -> Kernel | Nati
     return Native("pack", transposing_ir(elements, width, lanes, machine.function_attributes()))
 
 
-class _Operand:
+class _Operand(NamedTuple):
     """One operand: where its elements are, from the offsets of its batches, places and steps of k."""
 
-    def __init__(
-        self, dtype: DType, batches: Table, places: Table, steps: Table, fixed: bool
-    ) -> None:
-        self.dtype, self.batches, self.places, self.fixed = dtype, batches, places, fixed
-        self.steps = steps
-        self.step = packing.constant_step(steps)
+    dtype: DType
+    batches: Table
+    places: Table
+    steps: Table
+    fixed: bool
+
+    @property
+    def step(self) -> int:
+        """How far apart the steps of k are; 0 if that differs."""
+        return packing.constant_step(self.steps)
 
     def side_by_side(self, width: int) -> float:
         """The share of panels whose places lie side by side."""
@@ -95,13 +99,24 @@ class _Operand:
         broken = np.count_nonzero(np.diff(apart)) + (len(apart) > 0)  # np.unique imports numpy.ma
         return float(1.0 - broken / -(-len(self.places) // width))
 
-    def pack_by(self, width: int, block: int, pairs: bool, by_runs: bool = False) -> None:
-        """Choose how panels of a width are packed; `by_runs`: in the way that windows are."""
-        target = uint32 if pairs else compute_dtype(self.dtype)
-        elements = Elements(self.dtype, target, pairs)
+
+class _Packed:
+    """An operand in panels of a width.
+
+    Args:
+        block: steps of k that are packed at one time.
+        by_runs: whether it is packed in the way that windows are.
+    """
+
+    def __init__(
+        self, operand: _Operand, width: int, block: int, pairs: bool, by_runs: bool = False
+    ) -> None:
+        target = uint32 if pairs else compute_dtype(operand.dtype)
+        elements = Elements(operand.dtype, target, pairs)
+        self.batches, self.places, self.fixed = operand.batches, operand.places, operand.fixed
+        self.step = operand.step
         self.per_step = 2 if pairs else 1
-        if pairs:
-            self.steps = packing.paired(self.steps)
+        self.steps = packing.paired(operand.steps) if pairs else operand.steps
         self.width, self.block = width, block
         self.panels = -(-len(self.places) // width)
         self.packing = packing.choose(self.places, self.steps, width, square(elements), by_runs)
@@ -235,36 +250,35 @@ class _Schedule:
     def __init__(
         self, rows: _Operand, columns: _Operand, groups: Groups, choice: Choice | None
     ) -> None:
-        self.rows, self.columns, self.groups = rows, columns, groups
-        self.problem = problem_of(rows, columns)
+        self.groups, self.problem = groups, problem_of(rows, columns)
         self.blocking = (
             blocking.cut(self.problem, choice) if choice else blocking.choose(self.problem)
         )
         self.tile, self.depth = self.blocking.tile, self.problem.depth
-        rows.pack_by(self.tile.rows, self.blocking.block, self.problem.pairs)
+        block, pairs = self.blocking.block, self.problem.pairs
+        self.rows = _Packed(rows, self.tile.rows, block, pairs)
         windows = self.blocking.right == WINDOWS
-        columns.pack_by(self.tile.columns, self.blocking.block, self.problem.pairs, windows)
+        self.columns = _Packed(columns, self.tile.columns, block, pairs, windows)
         self.batch_offsets = offsets(groups.batch, 2)
         self.row_offsets = packing.padded(offsets(groups.rows, 2), self.tile.rows)
         column_offsets = offsets(groups.columns, 2)
         self.column_offsets = packing.padded(column_offsets, self.tile.columns)
         self.flags = self._contiguous_panels(len(column_offsets))
-        self._cut_into_chunks()
+        self.chunk_depth, self.chunk_panels = self._chunks()
 
-    def _cut_into_chunks(self) -> None:
+    def _chunks(self) -> tuple[int, int]:
         """How much of k, and how many panels of columns, are packed at one time."""
-        batches, columns = self.problem.batches, self.columns
-        self.chunk_depth, self.chunk_panels = self.depth, columns.panels
-        if self.blocking.right != AHEAD:
-            return
-        if not columns.fixed and not self.tile.in_place:
-            self.chunk_depth = min(self.depth, blocking.most_depth(self.blocking.block))
-        per_panel = batches * self.tile.columns * self.chunk_depth
+        columns, depth = self.columns, self.depth
+        if self.blocking.right != AHEAD or columns.fixed:
+            return depth, columns.panels
+        if not self.tile.in_place:
+            depth = min(depth, blocking.most_depth(self.blocking.block))
+        per_panel = self.problem.batches * self.tile.columns * depth
         most = blocking.packed_elements(self.problem) // per_panel
-        if not columns.fixed and columns.panels > most:
-            # even chunks, so that the last one is not a scrap
-            chunks = -(-columns.panels // max(1, most))
-            self.chunk_panels = -(-columns.panels // chunks)
+        if columns.panels <= most:
+            return depth, columns.panels
+        chunks = -(-columns.panels // max(1, most))
+        return depth, -(-columns.panels // chunks)  # even, so that the last one is not a scrap
 
     def _contiguous_panels(self, count: int) -> Table:
         """1 for each panel whose columns stand side by side in the result (those there are)."""
