@@ -272,12 +272,7 @@ _ONE_OR_MORE = Kind(
 _TEXT = Kind("text", "type({0}) is str", _text)
 _MAPPING = Kind("a mapping of names, such as a dict", "type({0}) is dict", _mapping)
 _FUNCTION = Kind("a function", "callable({0})", _function)
-_AXIS = Kind(
-    "the number of an axis",
-    "(type({0}) is int and -99 < {0} < 99)",
-    _integer,
-    AxisError,
-)
+_AXIS = Kind("the number of an axis", "(type({0}) is int and -99 < {0} < 99)", _integer, AxisError)
 _AXES = Kind(
     "the number of an axis, or several as a tuple or a list",
     "({0} is None or type({0}) is int and -99 < {0} < 99 or type({0}) is tuple or type({0}) is list)",

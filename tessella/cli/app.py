@@ -13,12 +13,7 @@ from rich.markup import escape
 
 import tessella
 from tessella import files
-from tessella.cli.guard import (
-    BAD_INPUT,
-    FAILED,
-    INTERRUPTED,
-    complain,
-)
+from tessella.cli.guard import BAD_INPUT, FAILED, INTERRUPTED, complain
 
 app = typer.Typer(
     name="tessella",
@@ -188,8 +183,7 @@ def profile(
 
 
 course = typer.Typer(
-    help="Run the course's training scripts: real networks, module by module.",
-    no_args_is_help=True,
+    help="Run the course's training scripts: real networks, module by module.", no_args_is_help=True
 )
 app.add_typer(course, name="course")
 _PASSED_ON = {"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []}

@@ -81,9 +81,7 @@ def functional_call(
 
 
 @public
-def stack_module_state(
-    modules: Iterable[Any],
-) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+def stack_module_state(modules: Iterable[Any]) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
     """The parameters and the buffers of modules of one kind, stacked: an ensemble for `ts.vmap`.
 
     Shapes: each tensor gets a first axis, along which the modules lie.

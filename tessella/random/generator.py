@@ -14,14 +14,7 @@ import numpy as np
 
 from tessella import autodiff, dtypes, forking
 from tessella.arguments import public
-from tessella.arguments.kinds import (
-    DTypeLike,
-    Natural,
-    NotNegative,
-    Probability,
-    ShapeLike,
-    shown,
-)
+from tessella.arguments.kinds import DTypeLike, Natural, NotNegative, Probability, ShapeLike, shown
 from tessella.devices.array import check_shape
 from tessella.devices.device import Device
 from tessella.devices.registry import current

@@ -501,11 +501,7 @@ bitwise_and: Operator = Operator(
     simplify=_simplify_and,
 )
 bitwise_or: Operator = Operator(
-    "bitwise_or",
-    2,
-    evaluate=np.bitwise_or,
-    result=_bits_only("bitwise_or"),
-    simplify=_simplify_or,
+    "bitwise_or", 2, evaluate=np.bitwise_or, result=_bits_only("bitwise_or"), simplify=_simplify_or
 )
 bitwise_xor: Operator = Operator(
     "bitwise_xor", 2, evaluate=np.bitwise_xor, result=_bits_only("bitwise_xor")
@@ -813,11 +809,7 @@ logical_xor: Operator = _logical_operator(
 )
 logical_not: Operator = _logical_operator("logical_not", np.logical_not, 1, lambda x: ~_logical(x))
 square: Operator = Operator(
-    "square",
-    1,
-    evaluate=np.square,
-    partials=lambda r, x: (2 * x,),
-    expand=lambda x: x * x,
+    "square", 1, evaluate=np.square, partials=lambda r, x: (2 * x,), expand=lambda x: x * x
 )
 reciprocal: Operator = Operator(
     "reciprocal",

@@ -28,9 +28,7 @@ from tessella.devices.array import (
     why_not_shared,
     write,
 )
-from tessella.devices.array import (
-    empty as empty_array,
-)
+from tessella.devices.array import empty as empty_array
 from tessella.devices.registry import host
 from tessella.dtypes import DType, as_dtype
 from tessella.errors import ArgumentError, ArgumentTypeError, DTypeError

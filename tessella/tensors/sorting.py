@@ -109,9 +109,7 @@ def isin(x1: Tensor, x2: Tensor, /, *, invert: bool = False) -> Tensor:
 
 def _require_known(x: Tensor, name: str) -> None:
     require_known(
-        x,
-        f"{name}: how many values are distinct decides a shape",
-        "ts.sort(x) keeps the shape",
+        x, f"{name}: how many values are distinct decides a shape", "ts.sort(x) keeps the shape"
     )
 
 

@@ -14,12 +14,7 @@ import math
 import numpy as np
 
 from tessella.scalar.expression import Expression, Operator
-from tessella.scalar.mathematics.exponential import (
-    exp,
-    exp_between_float32,
-    exp_float32,
-    exp_of,
-)
+from tessella.scalar.mathematics.exponential import exp, exp_between_float32, exp_float32, exp_of
 from tessella.scalar.mathematics.support import clamp, define, horner
 from tessella.scalar.operators import absolute, copysign, equal, fma, less, minimum, select
 

@@ -25,14 +25,7 @@ from tessella.scalar.mathematics.support import (
     scale,
     whole_part,
 )
-from tessella.scalar.operators import (
-    absolute,
-    bitcast,
-    equal,
-    fma,
-    less,
-    select,
-)
+from tessella.scalar.operators import absolute, bitcast, equal, fma, less, select
 
 LOG2_E = 1.4426950408889634
 LN2_HIGH, LN2_LOW = 0.6931471805599453, 2.3190468138462996e-17

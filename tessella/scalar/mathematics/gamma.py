@@ -19,14 +19,7 @@ from tessella import dtypes
 from tessella.scalar.derivative import derivative
 from tessella.scalar.expression import Expression, Operator, constant, variable
 from tessella.scalar.mathematics.logarithm import finite_log, finite_log_float32
-from tessella.scalar.mathematics.support import (
-    INFINITY,
-    NAN,
-    define,
-    first_true,
-    horner,
-    rarely,
-)
+from tessella.scalar.mathematics.support import INFINITY, NAN, define, first_true, horner, rarely
 from tessella.scalar.mathematics.trigonometric import cos_of, sin, sin_of
 from tessella.scalar.operators import absolute, convert, equal, floor, less, maximum, select
 from tessella.scalar.operators import round as nearest

@@ -29,15 +29,7 @@ from tessella.scalar.mathematics.support import (
     horner,
     over_sum,
 )
-from tessella.scalar.operators import (
-    absolute,
-    copysign,
-    equal,
-    fma,
-    less,
-    select,
-    sqrt,
-)
+from tessella.scalar.operators import absolute, copysign, equal, fma, less, select, sqrt
 
 # tanh x = x + x^3 T(x^2) for |x| < 0.55: interpolants at Chebyshev's points
 _TANH = (
@@ -140,12 +132,7 @@ tanh: Operator = define(
     float32=tanh_float32,
 )
 sinh: Operator = define(
-    "sinh",
-    sinh_of,
-    np.sinh,
-    lambda r, x: (cosh(x),),
-    "The hyperbolic sine.",
-    float32=sinh_float32,
+    "sinh", sinh_of, np.sinh, lambda r, x: (cosh(x),), "The hyperbolic sine.", float32=sinh_float32
 )
 cosh: Operator = define(
     "cosh",

@@ -16,13 +16,7 @@ import numpy as np
 from tessella import dtypes
 from tessella.scalar.expression import Expression, Operator
 from tessella.scalar.mathematics.exponential import exp, exp_of
-from tessella.scalar.mathematics.support import (
-    INFINITY,
-    NAN,
-    define,
-    first_true,
-    horner,
-)
+from tessella.scalar.mathematics.support import INFINITY, NAN, define, first_true, horner
 from tessella.scalar.operators import (
     absolute,
     bitcast,
@@ -127,10 +121,7 @@ def log1p_float32(x: Expression) -> Expression:
 def special(x: Expression, result: Expression) -> Expression:
     """What a logarithm is where it is no ordinary number."""
     return first_true(
-        result,
-        (equal(x, 0.0), -INFINITY),
-        (less(x, 0.0), NAN),
-        (equal(x, INFINITY), x),
+        result, (equal(x, 0.0), -INFINITY), (less(x, 0.0), NAN), (equal(x, INFINITY), x)
     )
 
 
@@ -201,12 +192,7 @@ def logaddexp_of(x: Expression, y: Expression) -> Expression:
 
 
 log: Operator = define(
-    "log",
-    log_of,
-    np.log,
-    lambda r, x: (1 / x,),
-    "The natural logarithm.",
-    float32=log_float32,
+    "log", log_of, np.log, lambda r, x: (1 / x,), "The natural logarithm.", float32=log_float32
 )
 log1p: Operator = define(
     "log1p",

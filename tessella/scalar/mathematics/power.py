@@ -119,11 +119,7 @@ def _special(x: Expression, y: Expression, magnitude: Expression) -> Expression:
     signed = select(signbit(x) & odd, negative(size_result), size_result)
     undefined = less(x, 0.0) & ~whole & not_equal(size, INFINITY)
     missing = not_equal(x, x) | not_equal(y, y)
-    return first_true(
-        signed,
-        (equal(x, 1.0) | equal(y, 0.0), 1.0),
-        (missing | undefined, NAN),
-    )
+    return first_true(signed, (equal(x, 1.0) | equal(y, 0.0), 1.0), (missing | undefined, NAN))
 
 
 def _usable(x: Expression) -> Expression:
