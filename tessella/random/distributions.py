@@ -71,8 +71,7 @@ def split(key: Key, count: int = 2) -> Tensor:
     False
     """
     count = check_count(count, "split", "count")
-    found: Tensor = split_key(_checked(key, "split"), count)
-    return found
+    return split_key(_checked(key, "split"), count)
 
 
 @public
@@ -83,8 +82,7 @@ def fold_in(key: Key, number: Any) -> Tensor:
     folded = number if isinstance(number, Tensor) else asarray(int(number) & 0xFFFFFFFF)
     if not folded.dtype.is_integer:
         raise DTypeError(f"fold_in: the number is {folded.dtype.name}; expected an integer")
-    found: Tensor = fold_key(_checked(key, "fold_in"), folded.astype(dtypes.uint32))
-    return found
+    return fold_key(_checked(key, "fold_in"), folded.astype(dtypes.uint32))
 
 
 @public
@@ -541,8 +539,7 @@ def _polynomial(x: Tensor, *coefficients: float) -> Tensor:
     total: Any = coefficients[0]
     for coefficient in coefficients[1:]:
         total = total * x + coefficient
-    found: Tensor = total
-    return found
+    return total
 
 
 def _checked(key: Key, name: str) -> Tensor:
@@ -564,13 +561,11 @@ def _several(key: Tensor, count: int) -> list[Tensor]:
 
 
 def _fold(key: Tensor, number: Tensor) -> Tensor:
-    found: Tensor = fold_key(key, number)
-    return found
+    return fold_key(key, number)
 
 
 def _words(key: Tensor, shape: Shape) -> Tensor:
-    found: Tensor = apply(RandomBits(shape), (key,))
-    return found
+    return apply(RandomBits(shape), (key,))
 
 
 def _unit(key: Tensor, shape: Shape, dtype: DType) -> Tensor:

@@ -104,8 +104,7 @@ class Generator:
         written in place.
         """
         if _mode.trace is not None:
-            found: Tensor = _mode.trace.random_key(self)
-            return found
+            return _mode.trace.random_key(self)
         with self._lock:
             return self.next_key()
 

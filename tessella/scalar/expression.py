@@ -163,8 +163,7 @@ class Expression:
         """The Python number of a constant expression."""
         if not self.is_constant:
             raise ArgumentTypeError(f"number: {self} is not a constant")
-        value: Number = self.static
-        return value
+        return self.static
 
     def __add__(self, other: Operand) -> Expression:
         return _binary("add", self, other)
@@ -555,8 +554,7 @@ def evaluate(root: Expression, values: Mapping[Expression, Any]) -> np.ndarray[A
                 static = () if node.static is None else (node.static,)
                 value = node.operator.evaluate(*operands, *static)
                 results[node] = np.asarray(value).astype(node.dtype.numpy, copy=False)
-    found: np.ndarray[Any, Any] = results[root]
-    return found
+    return results[root]
 
 
 # --- as text ---------------------------------------------------------------------------------------------

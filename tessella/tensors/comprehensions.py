@@ -64,8 +64,7 @@ def table(function: Callable[..., Any], shape: ShapeLike) -> Tensor:
             f"{user_line()}: table: the result still depends on the loop {strange[0]!r} of a sum_over (or its "
             "kin) that is over"
         )
-    whole: Tensor = expand(found.along(loops), sizes)
-    return whole
+    return expand(found.along(loops), sizes)
 
 
 @public
@@ -345,8 +344,7 @@ class Element(_Countable):
             x = permute(tensor, order) if order != tuple(range(len(order))) else tensor
             x = reshape(x, tuple(loop.turns() if loop in own else 1 for loop in loops))
             total = x if total is None else total * x
-        found: Tensor = total
-        return found
+        return total
 
     def __mul__(self, other: Any) -> Any:
         if isinstance(other, Element) and not self._is_bool() and not other._is_bool():

@@ -354,8 +354,7 @@ def _filling(value: float, dtype: DType) -> float:
         raise ArgumentError(
             f"pad: value is {value}; expected a whole number, as the elements are {dtype.name}"
         )
-    whole: int = fitting(int(value), dtype)
-    return whole
+    return fitting(int(value), dtype)
 
 
 @public

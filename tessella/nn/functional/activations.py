@@ -100,8 +100,7 @@ def leaky_relu(x: Tensor, negative_slope: float = 0.01) -> Tensor:
     >>> leaky_relu(ts.asarray([-1.0, 2.0]))
     tensor([-0.01,  2.  ])
     """
-    result: Tensor = _leaky_relu(x, negative_slope)
-    return result
+    return _leaky_relu(x, negative_slope)
 
 
 @public
@@ -114,8 +113,7 @@ def elu(x: Tensor, alpha: float = 1.0) -> Tensor:
     >>> elu(ts.asarray([-1.0, 2.0]))
     tensor([-0.6321,  2.    ])
     """
-    result: Tensor = _elu(x, alpha)
-    return result
+    return _elu(x, alpha)
 
 
 @public
@@ -126,8 +124,7 @@ def silu(x: Tensor) -> Tensor:
     >>> silu(ts.asarray([0.0, 1.0]))
     tensor([0.    , 0.7311])
     """
-    result: Tensor = _silu(x)
-    return result
+    return _silu(x)
 
 
 @public
@@ -143,8 +140,7 @@ def gelu(x: Tensor, approximate: Approximation = "none") -> Tensor:
     >>> gelu(ts.asarray([0.0, 1.0]))
     tensor([0.    , 0.8413])
     """
-    result: Tensor = (_gelu_tanh if approximate == "tanh" else _gelu)(x)
-    return result
+    return (_gelu_tanh if approximate == "tanh" else _gelu)(x)
 
 
 @public
@@ -157,8 +153,7 @@ def mish(x: Tensor) -> Tensor:
     >>> mish(ts.asarray([0.0, 1.0]))
     tensor([0.    , 0.8651])
     """
-    result: Tensor = _mish(x)
-    return result
+    return _mish(x)
 
 
 @public
@@ -169,8 +164,7 @@ def softsign(x: Tensor) -> Tensor:
     >>> softsign(ts.asarray([-1.0, 3.0]))
     tensor([-0.5 ,  0.75])
     """
-    result: Tensor = _softsign(x)
-    return result
+    return _softsign(x)
 
 
 @public
@@ -181,8 +175,7 @@ def hardtanh(x: Tensor, min_val: float = -1.0, max_val: float = 1.0) -> Tensor:
     >>> hardtanh(ts.asarray([-3.0, 0.5, 3.0]))
     tensor([-1. ,  0.5,  1. ])
     """
-    result: Tensor = _hardtanh(x, min_val, max_val)
-    return result
+    return _hardtanh(x, min_val, max_val)
 
 
 @public
@@ -196,8 +189,7 @@ def softmax(x: Tensor, dim: int = -1) -> Tensor:
     tensor([[0.25, 0.25, 0.25, 0.25]])
     """
     axis = normalise_axis(dim, x.ndim, "softmax")
-    result: Tensor = apply(Softmax(axis), (x,))
-    return result
+    return apply(Softmax(axis), (x,))
 
 
 @public
@@ -211,5 +203,4 @@ def log_softmax(x: Tensor, dim: int = -1) -> Tensor:
     tensor([-1000.,     0.])
     """
     axis = normalise_axis(dim, x.ndim, "log_softmax")
-    result: Tensor = apply(LogSoftmax(axis), (x,))
-    return result
+    return apply(LogSoftmax(axis), (x,))

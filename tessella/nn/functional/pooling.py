@@ -75,8 +75,7 @@ def _pool(
     else:
         seen = _windows(x, kernel, stride, padding, dilation, rank, name, reduction)
         axes = tuple(range(seen.ndim - rank, seen.ndim))
-    result: Tensor = getattr(seen, reduction)(axis=axes)
-    return result
+    return getattr(seen, reduction)(axis=axes)
 
 
 @public

@@ -45,8 +45,7 @@ def relu6(x: Tensor) -> Tensor:
     >>> relu6(ts.asarray([-1.0, 2.0, 9.0]))
     tensor([0., 2., 6.])
     """
-    result: Tensor = _relu6(x)
-    return result
+    return _relu6(x)
 
 
 @public
@@ -59,8 +58,7 @@ def selu(x: Tensor) -> Tensor:
     >>> selu(ts.asarray([-1.0, 1.0]))
     tensor([-1.1113,  1.0507])
     """
-    result: Tensor = _selu(x)
-    return result
+    return _selu(x)
 
 
 @public
@@ -73,8 +71,7 @@ def celu(x: Tensor, alpha: float = 1.0) -> Tensor:
     >>> celu(ts.asarray([-1.0, 2.0]), alpha=2.0)
     tensor([-0.7869,  2.    ])
     """
-    result: Tensor = _celu(x, alpha)
-    return result
+    return _celu(x, alpha)
 
 
 @public
@@ -85,8 +82,7 @@ def hardsigmoid(x: Tensor) -> Tensor:
     >>> hardsigmoid(ts.asarray([-4.0, 0.0, 4.0]))
     tensor([0. , 0.5, 1. ])
     """
-    result: Tensor = _hardsigmoid(x)
-    return result
+    return _hardsigmoid(x)
 
 
 @public
@@ -99,8 +95,7 @@ def hardswish(x: Tensor) -> Tensor:
     >>> hardswish(ts.asarray([-4.0, 1.0, 4.0]))
     tensor([-0.    ,  0.6667,  4.    ])
     """
-    result: Tensor = _hardswish(x)
-    return result
+    return _hardswish(x)
 
 
 @public
@@ -111,8 +106,7 @@ def threshold(x: Tensor, threshold: float, value: float) -> Tensor:
     >>> ts.nn.functional.threshold(ts.asarray([0.5, 2.0]), 1.0, -1.0)
     tensor([-1.,  2.])
     """
-    result: Tensor = _threshold(x, threshold, value)
-    return result
+    return _threshold(x, threshold, value)
 
 
 @public
@@ -123,8 +117,7 @@ def hardshrink(x: Tensor, lambd: float = 0.5) -> Tensor:
     >>> hardshrink(ts.asarray([-1.0, 0.2]))
     tensor([-1.,  0.])
     """
-    result: Tensor = _hardshrink(x, lambd)
-    return result
+    return _hardshrink(x, lambd)
 
 
 @public
@@ -135,8 +128,7 @@ def softshrink(x: Tensor, lambd: float = 0.5) -> Tensor:
     >>> softshrink(ts.asarray([-1.0, 0.2]))
     tensor([-0.5,  0. ])
     """
-    result: Tensor = _softshrink(x, lambd)
-    return result
+    return _softshrink(x, lambd)
 
 
 @public
@@ -147,8 +139,7 @@ def tanhshrink(x: Tensor) -> Tensor:
     >>> tanhshrink(ts.asarray([0.0, 1.0]))
     tensor([0.    , 0.2384])
     """
-    result: Tensor = _tanhshrink(x)
-    return result
+    return _tanhshrink(x)
 
 
 @public
@@ -170,8 +161,7 @@ def prelu(x: Tensor, weight: Tensor) -> Tensor:
             f"prelu: the weight has shape {weight.shape}, x {x.shape}; expected one number, or one for "
             "each place of x's second axis"
         )
-    result: Tensor = _prelu(x, slope)
-    return result
+    return _prelu(x, slope)
 
 
 @public

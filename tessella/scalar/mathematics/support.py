@@ -34,8 +34,7 @@ def horner(x: Expression, coefficients: Sequence[float]) -> Expression:
     total: Any = constant(last, x.dtype)
     for coefficient in reversed(rest):
         total = fma(total, x, constant(coefficient, x.dtype))
-    result: Expression = total
-    return result
+    return total
 
 
 def clamp(x: Expression, low: float, high: float) -> Expression:
@@ -72,8 +71,7 @@ def over_sum(x: Expression, a: float, b: Expression) -> Expression:
     rough = fma(total, constant(-0.5, x.dtype), constant(1.457, x.dtype))
     found = x / total
     rest = fma(-found, lost, fma(-found, total, x))
-    result: Expression = fma(rest, rough, found)
-    return result
+    return fma(rest, rough, found)
 
 
 def power_of_two(n: Expression) -> Expression:

@@ -128,8 +128,7 @@ def run_timed(head: int, times: int) -> int:
             return pool.run_program(head, native)
         finally:
             _lock.release()
-    stopped: int = native(None, 0, head)
-    return stopped
+    return native(None, 0, head)
 
 
 def run_program(head: int, alone: bool = False) -> int:

@@ -29,8 +29,7 @@ class Facts:
         >>> ts.zeros((2, 3)).dim()
         2
         """
-        found: int = self.ndim
-        return found
+        return self.ndim
 
     ndimension = dim
 
@@ -41,21 +40,18 @@ class Facts:
         >>> ts.zeros((2, 3)).numel()
         6
         """
-        found: int = self.size
-        return found
+        return self.size
 
     nelement = numel
 
     @property
     def itemsize(self: Any) -> int:
         """The bytes of one element."""
-        found: int = self.dtype.itemsize
-        return found
+        return self.dtype.itemsize
 
     def element_size(self: Any) -> int:
         """The bytes of one element, as `itemsize`."""
-        found: int = self.itemsize
-        return found
+        return self.itemsize
 
     def stride(self: Any, axis: int | None = None, **others: Any) -> Any:
         """How many elements further the next one along each axis (or along one) is, as `strides`."""
@@ -70,18 +66,15 @@ class Facts:
         """Whether the elements lie in row-major order."""
         if others:
             refuse("is_contiguous", others)
-        found: bool = self.contiguous() is self
-        return found
+        return self.contiguous() is self
 
     def is_floating_point(self: Any) -> bool:
         """Whether the dtype is a floating one."""
-        found: bool = self.dtype.is_float
-        return found
+        return self.dtype.is_float
 
     def is_complex(self: Any) -> bool:
         """Whether the dtype is a complex one."""
-        found: bool = self.dtype.is_complex
-        return found
+        return self.dtype.is_complex
 
 
 class Copies:

@@ -338,8 +338,7 @@ def transformed(matrix: Matrix, tile: Numbers) -> Numbers:
 
 
 def _matrix(name: str, taps: int) -> Matrix:
-    found: Matrix = getattr(matrices(POINTS + 1 - taps, taps), name)
-    return found
+    return getattr(matrices(POINTS + 1 - taps, taps), name)
 
 
 @functools.cache
