@@ -306,13 +306,9 @@ class Emitter:
         return [self._lanes(value, phi.lanes) for value, phi in zip(values, phis, strict=True)]
 
     def _write_loop_head(
-        self,
-        blocks: tuple[str, str],
-        labels: tuple[str, str, str],
-        counting: tuple[str, str, str, str],
-        lanes: int,
-        carried: list[tuple[Value, Value, str]],
-    ) -> None:
+        self, blocks: tuple[str, str], labels: tuple[str, str, str],
+        counting: tuple[str, str, str, str], lanes: int, carried: list[tuple[Value, Value, str]],
+    ) -> None:  # fmt: skip
         before, latch = blocks
         head, body, exit_ = labels
         counter, following, start, end = counting

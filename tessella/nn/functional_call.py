@@ -16,13 +16,9 @@ from tessella.tensors.tensor import Tensor
 
 @public
 def functional_call(
-    module: Module,
-    parameter_and_buffer_dicts: Any,
-    args: Any = (),
-    kwargs: Mapping[str, Any] | None = None,
-    *,
-    strict: bool = False,
-) -> Any:
+    module: Module, parameter_and_buffer_dicts: Any, args: Any = (),
+    kwargs: Mapping[str, Any] | None = None, *, strict: bool = False,
+) -> Any:  # fmt: skip
     """Call a module with other parameters and buffers than its own.
 
     Args:

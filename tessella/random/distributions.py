@@ -101,12 +101,9 @@ def bits(key: Key, shape: ShapeLike = (), dtype: DTypeLike = dtypes.uint32) -> T
 
 @public
 def uniform(
-    key: Key,
-    shape: ShapeLike = (),
-    dtype: DTypeLike = None,
-    minval: float | Tensor = 0.0,
+    key: Key, shape: ShapeLike = (), dtype: DTypeLike = None, minval: float | Tensor = 0.0,
     maxval: float | Tensor = 1.0,
-) -> Tensor:
+) -> Tensor:  # fmt: skip
     """Numbers spread evenly over [minval, maxval).
 
     >>> import tessella as ts
@@ -137,12 +134,9 @@ def normal(key: Key, shape: ShapeLike = (), dtype: DTypeLike = None) -> Tensor:
 
 @public
 def truncated_normal(
-    key: Key,
-    lower: float | Tensor = -2.0,
-    upper: float | Tensor = 2.0,
-    shape: ShapeLike | None = None,
-    dtype: DTypeLike = None,
-) -> Tensor:
+    key: Key, lower: float | Tensor = -2.0, upper: float | Tensor = 2.0,
+    shape: ShapeLike | None = None, dtype: DTypeLike = None,
+) -> Tensor:  # fmt: skip
     """Normally distributed numbers, of those between two bounds; by the inverse of their distribution.
 
     Shapes: that of the bounds together, unless one is given.
@@ -381,12 +375,9 @@ def _log_gamma(key: Tensor, parameter: Tensor, sizes: Shape) -> Tensor:
 
 @public
 def beta(
-    key: Key,
-    a: float | Tensor,
-    b: float | Tensor,
-    shape: ShapeLike | None = None,
+    key: Key, a: float | Tensor, b: float | Tensor, shape: ShapeLike | None = None,
     dtype: DTypeLike = None,
-) -> Tensor:
+) -> Tensor:  # fmt: skip
     """The density is in proportion to x^(a-1) (1-x)^(b-1) on [0, 1].
 
     Raises:

@@ -58,22 +58,15 @@ class Operator:
     )  # fmt: skip
 
     def __init__(
-        self,
-        name: str,
-        arity: int,
-        *,
-        evaluate: Callable[..., Any],
+        self, name: str, arity: int, *, evaluate: Callable[..., Any],
         result: Callable[..., DType] | None = None,
         partials: Callable[..., Sequence[Partial]] | None = None,
         tangent: Callable[..., Partial] | None = None,
         simplify: Callable[..., Expression | None] | None = None,
-        expand: Callable[..., Operand] | None = None,
-        promotes: bool = True,
-        folds: bool = True,
-        compares: bool = False,
-        documentation: str = "",
+        expand: Callable[..., Operand] | None = None, promotes: bool = True, folds: bool = True,
+        compares: bool = False, documentation: str = "",
         text: Callable[[Sequence[str], Any], str] | None = None,
-    ) -> None:
+    ) -> None:  # fmt: skip
         if (
             not isinstance(name, str)
             or type(arity) is not int

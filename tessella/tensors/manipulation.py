@@ -359,12 +359,9 @@ def _filling(value: float, dtype: DType) -> float:
 
 @public
 def sliding_window(
-    x: Tensor,
-    sizes: Sequence[int],
-    /,
-    steps: Sequence[int] | None = None,
+    x: Tensor, sizes: Sequence[int], /, steps: Sequence[int] | None = None,
     dilations: Sequence[int] | None = None,
-) -> Tensor:
+) -> Tensor:  # fmt: skip
     """A view of every window of the last axes: (..., *places, *sizes).
 
     >>> import tessella as ts

@@ -65,13 +65,9 @@ class TracedNumber:
     __array_priority__ = 1000  # NumPy's numbers and arrays leave mixed operations to it
 
     def __init__(
-        self,
-        trace: Trace,
-        value: float,
-        tensor: Tensor,
-        sources: frozenset[int | Size | Source],
+        self, trace: Trace, value: float, tensor: Tensor, sources: frozenset[int | Size | Source],
         again: Callable[[Sequence[float]], Any],
-    ) -> None:
+    ) -> None:  # fmt: skip
         self.trace = trace
         self._value = value
         self.tensor = tensor

@@ -80,12 +80,9 @@ def _pool(
 
 @public
 def max_pool2d(
-    x: Tensor,
-    kernel_size: PerAxis,
-    stride: PerAxis | None = None,
-    padding: PerAxis = 0,
+    x: Tensor, kernel_size: PerAxis, stride: PerAxis | None = None, padding: PerAxis = 0,
     dilation: PerAxis = 1,
-) -> Tensor:
+) -> Tensor:  # fmt: skip
     """The largest element of each window; the gradient of a tie is shared equally.
 
     Shapes: (N, C, H, W) -> (N, C, H', W').
@@ -100,12 +97,9 @@ def max_pool2d(
 
 @public
 def max_pool1d(
-    x: Tensor,
-    kernel_size: PerAxis,
-    stride: PerAxis | None = None,
-    padding: PerAxis = 0,
+    x: Tensor, kernel_size: PerAxis, stride: PerAxis | None = None, padding: PerAxis = 0,
     dilation: PerAxis = 1,
-) -> Tensor:
+) -> Tensor:  # fmt: skip
     """The largest element of each window along one axis.
 
     Shapes: (N, C, L) -> (N, C, L').

@@ -35,12 +35,9 @@ class MaxPool2d(_Pool):
 
     @public
     def __init__(
-        self,
-        kernel_size: PerAxis,
-        stride: PerAxis | None = None,
-        padding: PerAxis = 0,
+        self, kernel_size: PerAxis, stride: PerAxis | None = None, padding: PerAxis = 0,
         dilation: PerAxis = 1,
-    ) -> None:
+    ) -> None:  # fmt: skip
         super().__init__(kernel_size, stride, padding)
         self.dilation = dilation
 

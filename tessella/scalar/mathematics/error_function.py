@@ -106,18 +106,13 @@ def erfc_float32(x: Expression) -> Expression:
 
 
 erf: Operator = define(
-    "erf",
-    erf_of,
-    np.vectorize(math.erf, otypes=[np.float64]),
+    "erf", erf_of, np.vectorize(math.erf, otypes=[np.float64]),
     lambda r, x: (_TWO_OVER_SQRT_PI * exp(-x * x),),
     "The error function: 2/sqrt(pi) times the integral of e^(-t^2) from 0 to x.",
     float32=erf_float32,
-)
+)  # fmt: skip
 erfc: Operator = define(
-    "erfc",
-    erfc_of,
-    np.vectorize(math.erfc, otypes=[np.float64]),
-    lambda r, x: (-_TWO_OVER_SQRT_PI * exp(-x * x),),
-    "1 - erf x, exact where it is small.",
+    "erfc", erfc_of, np.vectorize(math.erfc, otypes=[np.float64]),
+    lambda r, x: (-_TWO_OVER_SQRT_PI * exp(-x * x),), "1 - erf x, exact where it is small.",
     float32=erfc_float32,
-)
+)  # fmt: skip

@@ -216,24 +216,14 @@ def _trigamma(x: float) -> float:
 
 
 lgamma: Operator = define(
-    "lgamma",
-    lgamma_of,
-    np.vectorize(_lgamma, otypes=[np.float64]),
-    lambda r, x: (digamma(x),),
-    "The logarithm of the absolute value of the gamma function.",
-    float32=_lgamma_float32,
-)
+    "lgamma", lgamma_of, np.vectorize(_lgamma, otypes=[np.float64]), lambda r, x: (digamma(x),),
+    "The logarithm of the absolute value of the gamma function.", float32=_lgamma_float32,
+)  # fmt: skip
 trigamma: Operator = define(
-    "trigamma",
-    trigamma_of,
-    np.vectorize(_trigamma, otypes=[np.float64]),
-    lambda r, x: (_trigamma_slope(x),),
-    "The derivative of digamma.",
-)
+    "trigamma", trigamma_of, np.vectorize(_trigamma, otypes=[np.float64]),
+    lambda r, x: (_trigamma_slope(x),), "The derivative of digamma.",
+)  # fmt: skip
 digamma: Operator = define(
-    "digamma",
-    digamma_of,
-    np.vectorize(_digamma, otypes=[np.float64]),
-    lambda r, x: (trigamma(x),),
+    "digamma", digamma_of, np.vectorize(_digamma, otypes=[np.float64]), lambda r, x: (trigamma(x),),
     "The derivative of lgamma.",
-)
+)  # fmt: skip

@@ -115,42 +115,25 @@ def atanh_of(x: Expression) -> Expression:
 
 
 tanh: Operator = define(
-    "tanh",
-    tanh_of,
-    np.tanh,
-    lambda r, x: (1 - r * r,),
-    "The hyperbolic tangent.",
+    "tanh", tanh_of, np.tanh, lambda r, x: (1 - r * r,), "The hyperbolic tangent.",
     float32=tanh_float32,
-)
+)  # fmt: skip
 sinh: Operator = define(
     "sinh", sinh_of, np.sinh, lambda r, x: (cosh(x),), "The hyperbolic sine.", float32=sinh_float32
 )
 cosh: Operator = define(
-    "cosh",
-    cosh_of,
-    np.cosh,
-    lambda r, x: (sinh(x),),
-    "The hyperbolic cosine.",
+    "cosh", cosh_of, np.cosh, lambda r, x: (sinh(x),), "The hyperbolic cosine.",
     float32=cosh_float32,
-)
+)  # fmt: skip
 asinh: Operator = define(
-    "asinh",
-    asinh_of,
-    np.arcsinh,
-    lambda r, x: (1 / sqrt(x * x + 1),),
+    "asinh", asinh_of, np.arcsinh, lambda r, x: (1 / sqrt(x * x + 1),),
     "The inverse hyperbolic sine.",
-)
+)  # fmt: skip
 acosh: Operator = define(
-    "acosh",
-    acosh_of,
-    np.arccosh,
-    lambda r, x: (1 / sqrt((x - 1) * (x + 1)),),
+    "acosh", acosh_of, np.arccosh, lambda r, x: (1 / sqrt((x - 1) * (x + 1)),),
     "The inverse hyperbolic cosine.",
-)
+)  # fmt: skip
 atanh: Operator = define(
-    "atanh",
-    atanh_of,
-    np.arctanh,
-    lambda r, x: (1 / ((1 - x) * (1 + x)),),
+    "atanh", atanh_of, np.arctanh, lambda r, x: (1 / ((1 - x) * (1 + x)),),
     "The inverse hyperbolic tangent.",
-)
+)  # fmt: skip

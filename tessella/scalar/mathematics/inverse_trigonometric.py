@@ -130,29 +130,18 @@ def acos_of(x: Expression) -> Expression:
 
 
 asin: Operator = define(
-    "asin",
-    asin_of,
-    np.arcsin,
-    lambda r, x: (1 / sqrt((1 - x) * (1 + x)),),
-    "The inverse sine.",
+    "asin", asin_of, np.arcsin, lambda r, x: (1 / sqrt((1 - x) * (1 + x)),), "The inverse sine.",
     float32=asin_of,
-)
+)  # fmt: skip
 acos: Operator = define(
-    "acos",
-    acos_of,
-    np.arccos,
-    lambda r, x: (-1 / sqrt((1 - x) * (1 + x)),),
-    "The inverse cosine.",
+    "acos", acos_of, np.arccos, lambda r, x: (-1 / sqrt((1 - x) * (1 + x)),), "The inverse cosine.",
     float32=acos_of,
-)
+)  # fmt: skip
 atan: Operator = define(
     "atan", atan_of, np.arctan, lambda r, x: (1 / (1 + x * x),), "The inverse tangent."
 )
 atan2: Operator = define(
-    "atan2",
-    atan2_of,
-    np.arctan2,
+    "atan2", atan2_of, np.arctan2,
     lambda r, y, x: (x / (x * x + y * y), negative(y) / (x * x + y * y)),
-    "The angle of the point (x, y), from -pi to pi.",
-    arity=2,
-)
+    "The angle of the point (x, y), from -pi to pi.", arity=2,
+)  # fmt: skip

@@ -189,46 +189,29 @@ log: Operator = define(
     "log", log_of, np.log, lambda r, x: (1 / x,), "The natural logarithm.", float32=log_float32
 )
 log1p: Operator = define(
-    "log1p",
-    log1p_of,
-    np.log1p,
-    lambda r, x: (1 / (1 + x),),
-    "log(1 + x), exact near 0 too.",
+    "log1p", log1p_of, np.log1p, lambda r, x: (1 / (1 + x),), "log(1 + x), exact near 0 too.",
     float32=log1p_float32,
-)
+)  # fmt: skip
 log2: Operator = define(
-    "log2",
-    log2_of,
-    np.log2,
-    lambda r, x: (_LOG2_E[0] / x,),
-    "The logarithm to base 2.",
+    "log2", log2_of, np.log2, lambda r, x: (_LOG2_E[0] / x,), "The logarithm to base 2.",
     float32=log2_float32,
-)
+)  # fmt: skip
 log10: Operator = define(
     "log10", log10_of, np.log10, lambda r, x: (_LOG10_E[0] / x,), "The logarithm to base 10."
 )
 softplus: Operator = define(
-    "softplus",
-    softplus_of,
-    lambda x: np.maximum(x, 0.0) + np.log1p(np.exp(-np.abs(x))),
-    lambda r, x: (_sigmoid(x),),
-    "log(1 + e^x).",
-)
+    "softplus", softplus_of, lambda x: np.maximum(x, 0.0) + np.log1p(np.exp(-np.abs(x))),
+    lambda r, x: (_sigmoid(x),), "log(1 + e^x).",
+)  # fmt: skip
 log_sigmoid: Operator = define(
-    "log_sigmoid",
-    lambda x: -softplus_of(-x),
-    lambda x: -(np.maximum(-x, 0.0) + np.log1p(np.exp(-np.abs(x)))),
-    lambda r, x: (_sigmoid(-x),),
+    "log_sigmoid", lambda x: -softplus_of(-x),
+    lambda x: -(np.maximum(-x, 0.0) + np.log1p(np.exp(-np.abs(x)))), lambda r, x: (_sigmoid(-x),),
     "log(1 / (1 + e^-x)).",
-)
+)  # fmt: skip
 logaddexp: Operator = define(
-    "logaddexp",
-    logaddexp_of,
-    np.logaddexp,
-    lambda r, x, y: (exp(x - r), exp(y - r)),
-    "log(e^x + e^y), without overflow.",
-    arity=2,
-)
+    "logaddexp", logaddexp_of, np.logaddexp, lambda r, x, y: (exp(x - r), exp(y - r)),
+    "log(e^x + e^y), without overflow.", arity=2,
+)  # fmt: skip
 
 
 def _sigmoid(x: Expression) -> Expression:

@@ -229,18 +229,10 @@ def hypot_of(x: Expression, y: Expression) -> Expression:
 
 
 rsqrt: Operator = define(
-    "rsqrt",
-    rsqrt_of,
-    lambda x: 1.0 / np.sqrt(x),
-    lambda r, x: (-0.5 * r / x,),
-    "1 / sqrt(x).",
+    "rsqrt", rsqrt_of, lambda x: 1.0 / np.sqrt(x), lambda r, x: (-0.5 * r / x,), "1 / sqrt(x).",
     float32=rsqrt_of,
-)
+)  # fmt: skip
 hypot: Operator = define(
-    "hypot",
-    hypot_of,
-    np.hypot,
-    lambda r, x, y: (x / r, y / r),
-    "sqrt(x^2 + y^2), without overflow.",
-    arity=2,
-)
+    "hypot", hypot_of, np.hypot, lambda r, x, y: (x / r, y / r),
+    "sqrt(x^2 + y^2), without overflow.", arity=2,
+)  # fmt: skip

@@ -101,15 +101,10 @@ def in_float64(function: Callable[..., Any]) -> Callable[..., Expression]:
 
 
 def define(
-    name: str,
-    function: Callable[..., Any],
-    evaluate: Callable[..., Any],
-    partials: Callable[..., Sequence[Partial]],
-    documentation: str,
-    arity: int = 1,
-    float32: Callable[..., Any] | None = None,
-    expand: Callable[..., Any] | None = None,
-) -> Operator:
+    name: str, function: Callable[..., Any], evaluate: Callable[..., Any],
+    partials: Callable[..., Sequence[Partial]], documentation: str, arity: int = 1,
+    float32: Callable[..., Any] | None = None, expand: Callable[..., Any] | None = None,
+) -> Operator:  # fmt: skip
     """An operator of the maths library.
 
     Args:
@@ -132,14 +127,9 @@ def define(
         return float32(*(convert(operand, dtypes.float32) for operand in operands))
 
     return Operator(
-        name,
-        arity,
-        evaluate=evaluated,
-        result=floating,
-        partials=partials,
-        expand=expand or expanded,
-        documentation=documentation,
-    )
+        name, arity, evaluate=evaluated, result=floating, partials=partials,
+        expand=expand or expanded, documentation=documentation,
+    )  # fmt: skip
 
 
 def library(name: str, x: Expression) -> Expression:
