@@ -740,9 +740,9 @@ def _slope_of(
     if index.operator is operators.multiply:
         x, y = index.arguments
         if slopes[0].static == 0 if slopes[0].is_constant else False:  # type: ignore[union-attr]
-            return x * slopes[1]  # type: ignore[operator]
+            return x * slopes[1]
         if slopes[1].static == 0 if slopes[1].is_constant else False:  # type: ignore[union-attr]
-            return slopes[0] * y  # type: ignore[operator]
+            return slopes[0] * y
     return None
 
 

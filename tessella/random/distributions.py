@@ -15,6 +15,7 @@ Source: Salmon, Moraes, Dror & Shaw, *Parallel random numbers: as easy as 1, 2, 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -169,37 +170,39 @@ def exponential(key: Key, shape: ShapeLike = (), dtype: DTypeLike = None) -> Ten
 @public
 def laplace(key: Key, shape: ShapeLike = (), dtype: DTypeLike = None) -> Tensor:
     """The density is e^-|x| / 2."""
-    kind = floating(dtype)
-    wide = dtypes.compute_dtype(kind)
-    centred = _open_unit(_checked(key, "laplace"), check_shape(shape, "laplace"), wide) * 2.0 - 1.0
-    return (-maths.sign(centred) * maths.log1p(-maths.abs(centred))).astype(kind)
+
+    def inverse(unit: Tensor) -> Tensor:
+        centred = unit * 2.0 - 1.0
+        return -maths.sign(centred) * maths.log1p(-maths.abs(centred))
+
+    return _by_inverse("laplace", inverse, key, shape, dtype)
 
 
 @public
 def logistic(key: Key, shape: ShapeLike = (), dtype: DTypeLike = None) -> Tensor:
     """The distribution function is the sigmoid."""
-    kind = floating(dtype)
-    wide = dtypes.compute_dtype(kind)
-    unit = _open_unit(_checked(key, "logistic"), check_shape(shape, "logistic"), wide)
-    return (unit.log() - maths.log1p(-unit)).astype(kind)
+    return _by_inverse("logistic", lambda u: u.log() - maths.log1p(-u), key, shape, dtype)
 
 
 @public
 def cauchy(key: Key, shape: ShapeLike = (), dtype: DTypeLike = None) -> Tensor:
     """The density is 1 / (pi (1 + x^2))."""
-    kind = floating(dtype)
-    wide = dtypes.compute_dtype(kind)
-    unit = _open_unit(_checked(key, "cauchy"), check_shape(shape, "cauchy"), wide)
-    return maths.tan((unit - 0.5) * math.pi).astype(kind)
+    return _by_inverse("cauchy", lambda u: maths.tan((u - 0.5) * math.pi), key, shape, dtype)
 
 
 @public
 def gumbel(key: Key, shape: ShapeLike = (), dtype: DTypeLike = None) -> Tensor:
     """The distribution function is e^-e^-x: that of the greatest of many."""
+    return _by_inverse("gumbel", lambda u: -(-u.log()).log(), key, shape, dtype)
+
+
+def _by_inverse(
+    name: str, inverse: Callable[[Tensor], Tensor], key: Key, shape: Any, dtype: Any
+) -> Tensor:
+    """Numbers by the inverse of their distribution function, on numbers spread evenly over (0, 1)."""
     kind = floating(dtype)
-    wide = dtypes.compute_dtype(kind)
-    unit = _open_unit(_checked(key, "gumbel"), check_shape(shape, "gumbel"), wide)
-    return (-(-unit.log()).log()).astype(kind)
+    unit = _open_unit(_checked(key, name), check_shape(shape, name), dtypes.compute_dtype(kind))
+    return inverse(unit).astype(kind)
 
 
 @public
@@ -338,7 +341,6 @@ def gamma(
 def _gamma(key: Tensor, parameter: Tensor, sizes: Shape) -> tuple[Tensor, Tensor]:
     """Gamma variables as a number each and the logarithm of what makes it smaller: a variable may be less than any
     float is."""
-    from tessella.transforms.control import while_loop
     from tessella.transforms.custom import stop_gradient
 
     wide = parameter.dtype
@@ -358,12 +360,7 @@ def _gamma(key: Tensor, parameter: Tensor, sizes: Shape) -> tuple[Tensor, Tensor
         good = (v > 0.0) & (u.log() < 0.5 * x * x + d * (1.0 - v + safe.log()))
         return number + 1, accepted | good, maths.where(accepted, value, d * safe)
 
-    start = (
-        asarray(0, dtype=dtypes.uint32),
-        full(sizes, False, dtype=dtypes.bool_),
-        full(sizes, 0.0, dtype=wide),
-    )
-    _, _, value = while_loop(lambda state: ~state[1].all(), turn, start)
+    value = _until_all_accepted(turn, sizes, wide)
     logarithm = _open_unit(second, sizes, wide).log() / maths.where(small, alpha, alpha * 0.0 + 1.0)
     return value, maths.where(small, logarithm, logarithm * 0.0)
 
@@ -460,8 +457,6 @@ def _largest_rate(kind: DType) -> float:
 
 def _many(key: Tensor, lam: Tensor) -> Tensor:
     """Poisson variables for rates from 10 on, by rejection."""
-    from tessella.transforms.control import while_loop
-
     sizes, root = lam.shape, lam.sqrt()
     b = 0.931 + 2.53 * root
     a = -0.059 + 0.02483 * b
@@ -483,11 +478,15 @@ def _many(key: Tensor, lam: Tensor) -> Tensor:
         good = quick | (possible & (left <= right))
         return number + 1, accepted | good, maths.where(accepted, value, safe)
 
-    start = (
-        asarray(0, dtype=dtypes.uint32),
-        full(sizes, False, dtype=dtypes.bool_),
-        full(sizes, 0.0, dtype=dtypes.float64),
-    )
+    return _until_all_accepted(turn, sizes, dtypes.float64)
+
+
+def _until_all_accepted(turn: Callable[[Any], Any], sizes: Shape, dtype: DType) -> Tensor:
+    """Rejection: turn((number, accepted, value)) gives what the next turn starts with."""
+    from tessella.transforms.control import while_loop
+
+    accepted, values = full(sizes, False, dtype=dtypes.bool_), full(sizes, 0.0, dtype=dtype)
+    start = (asarray(0, dtype=dtypes.uint32), accepted, values)
     return while_loop(lambda state: ~state[1].all(), turn, start)[2]
 
 

@@ -325,6 +325,11 @@ def zip_with(function: Callable[..., Any], /) -> Callable[..., Tensor]:
     return _named(mapped, primitive.name, f"{primitive.name}, for every element.")
 
 
+def operation(name: str, function: Callable[..., Any]) -> Callable[..., Tensor]:
+    """The same, of our own."""
+    return zip_with(ScalarFunction(function, name))
+
+
 @public
 def conj(x: Tensor, /) -> Tensor:
     """The complex conjugate."""
@@ -334,21 +339,17 @@ def conj(x: Tensor, /) -> Tensor:
 @public
 def real(x: Tensor, /) -> Tensor:
     """The real part."""
-    return (
-        apply(NumPyCall("real", dtypes.part_of(x.dtype)), (x,))
-        if x.dtype.is_complex
-        else another_handle(x)
-    )
+    return _part("real", x) if x.dtype.is_complex else another_handle(x)
 
 
 @public
 def imag(x: Tensor, /) -> Tensor:
     """The imaginary part: zeros for real numbers."""
-    return (
-        apply(NumPyCall("imag", dtypes.part_of(x.dtype)), (x,))
-        if x.dtype.is_complex
-        else zeros_like(x)
-    )
+    return _part("imag", x) if x.dtype.is_complex else zeros_like(x)
+
+
+def _part(name: str, x: Tensor) -> Tensor:
+    return apply(NumPyCall(name, dtypes.part_of(x.dtype)), (x,))
 
 
 @public

@@ -3,23 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from typing import Any
 
 from tessella.arguments import public
 from tessella.arguments.kinds import Approximation
 from tessella.primitives.base import normalise_axis
 from tessella.primitives.elementwise import elementwise
 from tessella.primitives.softmax import LogSoftmax, Softmax
-from tessella.scalar.function import ScalarFunction
 from tessella.scalar.mathematics import sigmoid as scalar_sigmoid
 from tessella.scalar.mathematics import softplus as scalar_softplus
-from tessella.tensors.elementwise import zip_with
+from tessella.tensors.elementwise import operation
 from tessella.tensors.tensor import Tensor, apply
-
-
-def _operation(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
-    return zip_with(ScalarFunction(function, name))
 
 
 @public
@@ -79,17 +72,17 @@ def logsigmoid(x: Tensor) -> Tensor:
 
 _RELU, _SIGMOID, _TANH = elementwise("relu"), elementwise("sigmoid"), elementwise("tanh")
 _SOFTPLUS, _LOG_SIGMOID = elementwise("softplus"), elementwise("log_sigmoid")
-_leaky_relu = _operation("leaky_relu", lambda x, slope: x if x > 0 else slope * x)
-_elu = _operation("elu", lambda x, alpha: x if x > 0 else alpha * math.expm1(min(x, 0)))
-_silu = _operation("silu", lambda x: x * scalar_sigmoid(x))
-_gelu = _operation("gelu", lambda x: 0.5 * x * (1 + math.erf(x * math.sqrt(0.5))))
-_gelu_tanh = _operation(
+_leaky_relu = operation("leaky_relu", lambda x, slope: x if x > 0 else slope * x)
+_elu = operation("elu", lambda x, alpha: x if x > 0 else alpha * math.expm1(min(x, 0)))
+_silu = operation("silu", lambda x: x * scalar_sigmoid(x))
+_gelu = operation("gelu", lambda x: 0.5 * x * (1 + math.erf(x * math.sqrt(0.5))))
+_gelu_tanh = operation(
     "gelu_tanh",
     lambda x: 0.5 * x * (1 + math.tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * x * x * x))),
 )
-_mish = _operation("mish", lambda x: x * math.tanh(scalar_softplus(x)))
-_softsign = _operation("softsign", lambda x: x / (1 + abs(x)))
-_hardtanh = _operation("hardtanh", lambda x, low, high: min(max(x, low), high))
+_mish = operation("mish", lambda x: x * math.tanh(scalar_softplus(x)))
+_softsign = operation("softsign", lambda x: x / (1 + abs(x)))
+_hardtanh = operation("hardtanh", lambda x, low, high: min(max(x, low), high))
 
 
 @public

@@ -3,38 +3,30 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from typing import Any
 
 from tessella.arguments import public
 from tessella.errors import ShapeError
 from tessella.primitives.base import normalise_axis
-from tessella.scalar.function import ScalarFunction
 from tessella.tensors.arithmetic import softmax
-from tessella.tensors.elementwise import sigmoid, zip_with
+from tessella.tensors.elementwise import operation, sigmoid
 from tessella.tensors.manipulation import reshape, split
 from tessella.tensors.tensor import Tensor
 
-
-def _operation(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
-    return zip_with(ScalarFunction(function, name))
-
-
 _SELU_SCALE, _SELU_ALPHA = 1.0507009873554805, 1.6732632423543772
-_relu6 = _operation("relu6", lambda x: min(max(x, 0.0), 6.0))
-_selu = _operation(
+_relu6 = operation("relu6", lambda x: min(max(x, 0.0), 6.0))
+_selu = operation(
     "selu", lambda x: _SELU_SCALE * (x if x > 0 else _SELU_ALPHA * math.expm1(min(x, 0.0)))
 )
-_celu = _operation("celu", lambda x, alpha: x if x > 0 else alpha * math.expm1(min(x, 0.0) / alpha))
-_hardsigmoid = _operation("hardsigmoid", lambda x: min(max(x + 3.0, 0.0), 6.0) / 6.0)
-_hardswish = _operation("hardswish", lambda x: x * min(max(x + 3.0, 0.0), 6.0) / 6.0)
-_threshold = _operation("threshold", lambda x, least, value: x if x > least else value)
-_hardshrink = _operation("hardshrink", lambda x, size: x if x > size or x < -size else 0.0)
-_softshrink = _operation(
+_celu = operation("celu", lambda x, alpha: x if x > 0 else alpha * math.expm1(min(x, 0.0) / alpha))
+_hardsigmoid = operation("hardsigmoid", lambda x: min(max(x + 3.0, 0.0), 6.0) / 6.0)
+_hardswish = operation("hardswish", lambda x: x * min(max(x + 3.0, 0.0), 6.0) / 6.0)
+_threshold = operation("threshold", lambda x, least, value: x if x > least else value)
+_hardshrink = operation("hardshrink", lambda x, size: x if x > size or x < -size else 0.0)
+_softshrink = operation(
     "softshrink", lambda x, size: x - size if x > size else (x + size if x < -size else 0.0)
 )
-_tanhshrink = _operation("tanhshrink", lambda x: x - math.tanh(x))
-_prelu = _operation("prelu", lambda x, slope: x if x > 0 else slope * x)
+_tanhshrink = operation("tanhshrink", lambda x: x - math.tanh(x))
+_prelu = operation("prelu", lambda x, slope: x if x > 0 else slope * x)
 
 
 @public

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from tessella import dtypes
 from tessella.arguments import public, refuse
 from tessella.arguments.kinds import Device, shown
 from tessella.devices.device import Device as OneDevice
-from tessella.dtypes import as_dtype
+from tessella.dtypes import DType, as_dtype
 from tessella.errors import ArgumentTypeError, DeviceError
 from tessella.primitives.base import normalise_axis
 from tessella.primitives.elementwise import cast_to
@@ -124,6 +125,19 @@ class Copies:
         return self if seen(self)._value.layout.contiguous else self.copy()
 
 
+def _as(name: str, dtype: DType) -> Callable[..., Tensor]:
+    """The method of that name, which gives the numbers as a dtype."""
+
+    def method(self: Any, **others: Any) -> Tensor:
+        if others:
+            refuse(name, others)
+        return self.astype(dtype, copy=False)
+
+    method.__name__ = name
+    method.__doc__ = f"The numbers as {dtype.name}."
+    return method
+
+
 class Conversions:
     """The same numbers as another dtype. (These names hide the built-in ones in this class.)"""
 
@@ -202,65 +216,16 @@ class Conversions:
             refuse("clone", others)
         return self.copy()
 
-    def float(self: Any, **others: Any) -> Tensor:
-        """The numbers as float32."""
-        if others:
-            refuse("float", others)
-        return self.astype(dtypes.float32, copy=False)
-
-    def double(self: Any, **others: Any) -> Tensor:
-        """The numbers as float64."""
-        if others:
-            refuse("double", others)
-        return self.astype(dtypes.float64, copy=False)
-
-    def half(self: Any, **others: Any) -> Tensor:
-        """The numbers as float16."""
-        if others:
-            refuse("half", others)
-        return self.astype(dtypes.float16, copy=False)
-
-    def bfloat16(self: Any, **others: Any) -> Tensor:
-        """The numbers as bfloat16."""
-        if others:
-            refuse("bfloat16", others)
-        return self.astype(dtypes.bfloat16, copy=False)
-
-    def long(self: Any, **others: Any) -> Tensor:
-        """The numbers as int64."""
-        if others:
-            refuse("long", others)
-        return self.astype(dtypes.int64, copy=False)
-
-    def int(self: Any, **others: Any) -> Tensor:
-        """The numbers as int32."""
-        if others:
-            refuse("int", others)
-        return self.astype(dtypes.int32, copy=False)
-
-    def short(self: Any, **others: Any) -> Tensor:
-        """The numbers as int16."""
-        if others:
-            refuse("short", others)
-        return self.astype(dtypes.int16, copy=False)
-
-    def char(self: Any, **others: Any) -> Tensor:
-        """The numbers as int8."""
-        if others:
-            refuse("char", others)
-        return self.astype(dtypes.int8, copy=False)
-
-    def byte(self: Any, **others: Any) -> Tensor:
-        """The numbers as uint8."""
-        if others:
-            refuse("byte", others)
-        return self.astype(dtypes.uint8, copy=False)
-
-    def bool(self: Any, **others: Any) -> Tensor:
-        """Whether each number is not 0."""
-        if others:
-            refuse("bool", others)
-        return self.astype(dtypes.bool_, copy=False)
+    float = _as("float", dtypes.float32)
+    double = _as("double", dtypes.float64)
+    half = _as("half", dtypes.float16)
+    bfloat16 = _as("bfloat16", dtypes.bfloat16)
+    long = _as("long", dtypes.int64)
+    int = _as("int", dtypes.int32)
+    short = _as("short", dtypes.int16)
+    char = _as("char", dtypes.int8)
+    byte = _as("byte", dtypes.uint8)
+    bool = _as("bool", dtypes.bool_)
 
 
 def _other(others: dict[str, Any]) -> list[Any]:
