@@ -345,7 +345,7 @@ def _gamma(key: Tensor, parameter: Tensor, sizes: Shape) -> tuple[Tensor, Tensor
 
     wide = parameter.dtype
     first, second = _several(key, 2)
-    alpha = _ending(broadcast_to(stop_gradient(parameter), sizes), 1.0)
+    alpha = _ending(broadcast_to(stop_gradient(parameter), sizes))
     small = alpha < 1.0  # then a + 1 is drawn, and made smaller
     d = maths.where(small, alpha + 1.0, alpha) - 1.0 / 3.0
     c = 1.0 / (d * 9.0).sqrt()
@@ -434,7 +434,7 @@ def poisson(
     most = _largest_rate(kind)
     _require(rate, mean, "poisson", "rate", f"numbers from 0 to {most:.4g}", 0.0, most)
     sizes = _shape(shape, "poisson", mean)
-    lam = _ending(broadcast_to(mean, sizes), 1.0)
+    lam = _ending(broadcast_to(mean, sizes))
     chosen = _several(_checked(key, "poisson"), 2)
     few = maths.minimum(lam, 10.0)
 
@@ -603,12 +603,12 @@ def _require(
             rule.reference(value.detach().numpy())
 
 
-def _ending(parameter: Tensor, instead: float) -> Tensor:
+def _ending(parameter: Tensor) -> Tensor:
     """Parameters for which rejection comes to an end, whatever is done before `Require` has its turn."""
     if not is_traced():
         return parameter
     good = (parameter >= 0.0) & (parameter < math.inf)
-    return maths.where(good, parameter, asarray(instead, dtype=parameter.dtype))
+    return maths.where(good, parameter, asarray(1.0, dtype=parameter.dtype))
 
 
 def _shape(shape: Any, name: str, *parameters: Tensor) -> Shape:

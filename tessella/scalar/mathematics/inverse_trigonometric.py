@@ -52,17 +52,15 @@ _PI = (3.141592653589793, 1.2246467991473532e-16)
 _TAN_PI_8, _TAN_3PI_8 = 0.41421356237309503, 2.414213562373095
 
 
-def _atan_positive(t: Expression, low: Expression | float = 0.0) -> Expression:
-    """atan t for t >= 0; `low` is what t lacks."""
+def _atan_positive(t: Expression) -> Expression:
+    """atan t for t >= 0."""
     large, middle = less(_TAN_3PI_8, t), less(_TAN_PI_8, t)
     numerator = first_true(t, (large, -1.0), (middle, t - 1.0))
     denominator = first_true(1.0, (large, t), (middle, t + 1.0))
     z = numerator / denominator
-    # what the division and t itself lost
+    # what the division lost
     lost = fma(-z, denominator, numerator) / denominator
     lost = select(equal(lost, lost), lost, 0.0)  # infinite t
-    bend = low / (1.0 + t * t)
-    lost = lost + select(equal(bend, bend), bend, 0.0)
     square = z * z
     tail = fma(z * square, horner(square, _ATAN), lost)
     quarters = first_true(constant(0.0, t.dtype), (large, 2.0), (middle, 1.0))
