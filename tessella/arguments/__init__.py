@@ -85,8 +85,7 @@ def _factory(parameters: tuple[Parameter, ...]) -> Callable[..., Any]:
     for node in ast.walk(tree):
         vars(node).update({name: value for name, value in first.items() if hasattr(node, name)})
     exec(compile(tree, __file__, "exec"), scope)
-    made: Callable[..., Any] = scope.pop("make")
-    return made
+    return scope.pop("make")
 
 
 def _source(parameters: Sequence[Parameter]) -> str:
@@ -208,8 +207,7 @@ def taking(told: str, function: Callable[..., Any]) -> Callable[..., Any]:
 
 def gate_of(function: Callable[..., Any]) -> Gate | None:
     """The gate that a function is behind, if there is one."""
-    found: Gate | None = getattr(function, "__gate__", None)
-    return found
+    return getattr(function, "__gate__", None)
 
 
 __all__ = ["called", "elementwise", "gate_of", "public", "refuse", "taking", "was_refused"]

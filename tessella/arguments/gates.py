@@ -46,11 +46,9 @@ class Parameter(NamedTuple):
 
 
 def unknown_keyword(
-    function: str,
-    keyword: str,
-    names: Sequence[str],
+    function: str, keyword: str, names: Sequence[str],
     spelled: Mapping[str, str] = MappingProxyType({}),
-) -> ArgumentTypeError:
+) -> ArgumentTypeError:  # fmt: skip
     """The error for a keyword that a function does not have: what to do instead, or which one was meant.
 
     Args:

@@ -161,6 +161,10 @@ def _tensor(value: Any) -> Any:
     return value if isinstance(value, scope["Tensor"]) else UNFIT
 
 
+def _instance_of(kind: type) -> Callable[[Any], Any]:
+    return lambda value: value if isinstance(value, kind) else UNFIT
+
+
 def _dtype(value: Any) -> Any:
     return value if value is None or (isinstance(value, _DTYPES) and value != "") else UNFIT
 
@@ -209,19 +213,11 @@ def _either(*looks: Callable[[Any], Any]) -> Callable[[Any], Any]:
     return look
 
 
-def _none(value: Any) -> Any:
-    return value if value is None else UNFIT
-
-
 ANYTHING = "anything"  # what is expected of a parameter that takes whatever it is given
 
 
 def _anything(value: Any) -> Any:
     return value
-
-
-def _mapping(value: Any) -> Any:
-    return value if isinstance(value, Mapping) else UNFIT
 
 
 def _pair(value: Any) -> Any:
@@ -240,10 +236,6 @@ def _dtypes(value: Any) -> Any:
     items = value if isinstance(value, (tuple, list)) else None
     good = items is not None and all(isinstance(kind, DType) for kind in items)
     return tuple(items or ()) if good else UNFIT
-
-
-def _set(value: Any) -> Any:
-    return value if isinstance(value, set) else UNFIT
 
 
 def _within(one: Callable[[Any], Any], least: float, most: float) -> Callable[[Any], Any]:
@@ -270,18 +262,13 @@ _ONE_OR_MORE = Kind(
     _either(_integer, _integers),
 )  # fmt: skip
 _TEXT = Kind("text", "type({0}) is str", _text)
-_MAPPING = Kind("a mapping of names, such as a dict", "type({0}) is dict", _mapping)
+_MAPPING = Kind("a mapping of names, such as a dict", "type({0}) is dict", _instance_of(Mapping))
 _FUNCTION = Kind("a function", "callable({0})", _function)
-_AXIS = Kind(
-    "the number of an axis",
-    "(type({0}) is int and -99 < {0} < 99)",
-    _integer,
-    AxisError,
-)
+_AXIS = Kind("the number of an axis", "(type({0}) is int and -99 < {0} < 99)", _integer, AxisError)
 _AXES = Kind(
     "the number of an axis, or several as a tuple or a list",
     "({0} is None or type({0}) is int and -99 < {0} < 99 or type({0}) is tuple or type({0}) is list)",
-    _either(_none, _integer, _integers), AxisError,
+    _either(_instance_of(type(None)), _integer, _integers), AxisError,
 )  # fmt: skip
 
 # What parameters take, by the text of their annotations. Tensors are looked at together (`Gate._fit_tensors`).
@@ -327,7 +314,7 @@ _KINDS: dict[str, Kind] = {
         "a real number", "(type({0}) is float or type({0}) is int)",
         lambda value: UNFIT if isinstance(value, (complex, np.complexfloating)) else _scalar(value),
     ),
-    "str": Kind("text", "type({0}) is str", _text),
+    "str": _TEXT,
     "str | None": _TEXT.or_none(),
     "Count": Kind(
         "a whole number of at least 1", f"(type({{0}}) is int and 0 < {{0}} < {_MOST})",
@@ -345,7 +332,7 @@ _KINDS: dict[str, Kind] = {
         "a finite number of at least 0", "(type({0}) is float and 0.0 <= {0} < 1e300)",
         _within(_number, 0.0, _FINITE), ArgumentError, _number,
     ),
-    "set[int] | None": Kind("a set", "False", _set).or_none(),
+    "set[int] | None": Kind("a set", "False", _instance_of(set)).or_none(),
     "str | Sequence[str]": Kind(
         "a name, or several as a tuple or a list", "(type({0}) is str)", _either(_text, _several(_text))
     ),
@@ -360,8 +347,7 @@ _KINDS: dict[str, Kind] = {
     "Iterable[Any]": Kind("several, for example a list", "type({0}) is list", _iterable),
     "tuple[float, float]": Kind("two numbers, as a tuple or a list", "False", _pair),
     "Sequence[Tensor]": Kind(
-        "several tensors, as a list or a tuple", "(type({0}) is list or type({0}) is tuple or type({0}) is list)",
-        _several(_anything),
+        "several tensors, as a list or a tuple", _IS_SEVERAL, _several(_anything)
     ),
 }  # fmt: skip
 TENSOR = "(type({0}) is Tensor or isinstance({0}, Tensor))"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -13,12 +14,7 @@ from rich.markup import escape
 
 import tessella
 from tessella import files
-from tessella.cli.guard import (
-    BAD_INPUT,
-    FAILED,
-    INTERRUPTED,
-    complain,
-)
+from tessella.cli.guard import BAD_INPUT, FAILED, INTERRUPTED, complain
 
 app = typer.Typer(
     name="tessella",
@@ -98,24 +94,36 @@ def demo(
     if as_json:
         sys.stdout.write(json.dumps(_summary(history, digits, written)) + "\n")
     elif written is not None:
-        Console(highlight=False, soft_wrap=True).print(
-            f"\nThe report is in [bold]{escape(written)}[/bold]"
-        )
+        _say(f"\nThe report is in [bold]{escape(written)}[/bold]")
     if history.interrupted:
         raise typer.Exit(INTERRUPTED)
     if written is None:
         raise typer.Exit(FAILED)
 
 
+Shapes = Annotated[
+    list[str] | None,
+    typer.Option(help="One for each argument: 8,128 or int64:8,128 (normal numbers, or zeros)."),
+]
+
+
+def _written(option: str, what: str, path: Path, write: Callable[[Path], Any]) -> None:
+    """Write what was asked for besides, and say so."""
+    try:
+        write(path)
+    except OSError as error:
+        _fail(f"{option}: {path} cannot be written ({error.strerror or error})")
+    _say(f"\n{what} is in [bold]{escape(str(path))}[/bold]")
+
+
+def _say(text: str) -> None:
+    Console(highlight=False, soft_wrap=True).print(text)
+
+
 @app.command()
 def explain(
     target: Annotated[str, typer.Argument(metavar="FILE:FUNCTION", help="What to compile.")],
-    shape: Annotated[
-        list[str] | None,
-        typer.Option(
-            help="One for each argument: 8,128 or int64:8,128 (normal numbers, or zeros)."
-        ),
-    ] = None,
+    shape: Shapes = None,
     html: Annotated[Path | None, typer.Option(help="Write a page, too.")] = None,
     source: Annotated[
         str | None, typer.Option(help="Show the program instead: graph, loops, llvm or asm.")
@@ -135,24 +143,13 @@ def explain(
         _fail(f"explain: {error}")
     print(found)  # `typer.echo` would write UTF-8 to a terminal that says ASCII
     if html is not None:
-        try:
-            found.to_html(html)
-        except OSError as error:
-            _fail(f"--html: {html} cannot be written ({error.strerror or error})")
-        Console(highlight=False, soft_wrap=True).print(
-            f"\nThe page is in [bold]{escape(str(html))}[/bold]"
-        )
+        _written("--html", "The page", html, found.to_html)
 
 
 @app.command()
 def profile(
     target: Annotated[str, typer.Argument(metavar="FILE:FUNCTION", help="What to run.")],
-    shape: Annotated[
-        list[str] | None,
-        typer.Option(
-            help="One for each argument: 8,128 or int64:8,128 (normal numbers, or zeros)."
-        ),
-    ] = None,
+    shape: Shapes = None,
     calls: Annotated[int, typer.Option(help="How often to call it.")] = 10,
     first: Annotated[
         bool, typer.Option("--first", help="Record the first call too, with its compilation.")
@@ -178,18 +175,11 @@ def profile(
         _fail(f"profile: {error}")
     print(found)
     if out is not None:
-        try:
-            found.to_chrome(out)
-        except OSError as error:
-            _fail(f"--out: {out} cannot be written ({error.strerror or error})")
-        Console(highlight=False, soft_wrap=True).print(
-            f"\nThe trace is in [bold]{escape(str(out))}[/bold]"
-        )
+        _written("--out", "The trace", out, found.to_chrome)
 
 
 course = typer.Typer(
-    help="Run the course's training scripts: real networks, module by module.",
-    no_args_is_help=True,
+    help="Run the course's training scripts: real networks, module by module.", no_args_is_help=True
 )
 app.add_typer(course, name="course")
 _PASSED_ON = {"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []}
@@ -238,23 +228,16 @@ def _summary(history: Any, digits: Any, written: str | None) -> dict[str, Any]:
 
 
 def _train_with_bar(digits: Any, epochs: int, seed: int) -> Any:
-    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
-
     from tessella.cli import demo as work
+    from tessella.cli.drawing import training_bar
 
     steps = -(-len(digits.train_labels) // work.BATCH)
-    columns = (
-        TextColumn("epoch {task.fields[epoch]:>2}/" + str(epochs)),
-        BarColumn(bar_width=28),
-        TextColumn("{task.description}"),
-        TimeElapsedColumn(),
-    )
     console = Console(highlight=False)
     console.print(
         f"Training on {len(digits.train_labels):,} digits, {len(digits.test_labels)} held out "
         "(Ctrl-C ends it with what it has)"
     )
-    with Progress(*columns, console=console) as bars:
+    with training_bar(epochs, console) as bars:
         task = bars.add_task("compiling the training step", total=epochs * steps, epoch=1)
 
         def progress(epoch: int, step: int, loss: float, accuracy: float, speed: float) -> None:

@@ -41,8 +41,7 @@ class DigitNet(nn.Module):
         )
 
     def forward(self, x: ts.Tensor) -> ts.Tensor:
-        logits: ts.Tensor = self.classifier(self.features(x))
-        return logits
+        return self.classifier(self.features(x))
 
 
 @dataclass(frozen=True)
@@ -189,8 +188,7 @@ def augment(images: Array, random: np.random.Generator) -> Array:
 
 def prepare(images: Array) -> Array:
     """Pixels from 0 to 16 as float32 (N, 1, 8, 8) from -1 to 1."""
-    scaled: Array = (images[:, None].astype(np.float32) / 8.0) - 1.0
-    return scaled
+    return (images[:, None].astype(np.float32) / 8.0) - 1.0
 
 
 def predict(model: DigitNet, images: Array) -> Array:

@@ -1,4 +1,4 @@
-"""Digits in the terminal: two pixels in each character cell."""
+"""Digits in the terminal, two pixels in each character cell; and the bar of a training."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
 Array = np.ndarray[Any, Any]
@@ -57,6 +58,14 @@ def digit_strip(
         note = f"read {read}" if right else f"{read} not {true}"
         lines[height].append(f"  {note:<{width}}", style="green" if right else "bold red")
     return lines
+
+
+def training_bar(epochs: int, console: Console) -> Progress:
+    """A bar of the steps of all epochs, whose tasks have the field `epoch`."""
+    return Progress(
+        TextColumn("epoch {task.fields[epoch]:>2}/" + str(epochs)), BarColumn(bar_width=28),
+        TextColumn("{task.description}"), TimeElapsedColumn(), console=console,
+    )  # fmt: skip
 
 
 def png(image: Array) -> bytes:

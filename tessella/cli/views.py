@@ -8,9 +8,8 @@ from typing import Any
 
 import numpy as np
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-from tessella.cli.drawing import digit_strip, has_greys
+from tessella.cli.drawing import digit_strip, has_greys, training_bar
 
 Array = np.ndarray[Any, Any]
 
@@ -26,13 +25,7 @@ class TrainingView:
     def __init__(self, epochs: int, steps: int) -> None:
         self.epochs, self.steps = epochs, steps
         self.console = Console(highlight=False)
-        columns = (
-            TextColumn("epoch {task.fields[epoch]:>2}/" + str(epochs)),
-            BarColumn(bar_width=28),
-            TextColumn("{task.description}"),
-            TimeElapsedColumn(),
-        )
-        self.bars = Progress(*columns, console=self.console)
+        self.bars = training_bar(epochs, self.console)
         self.task = self.bars.add_task("compiling the step", total=epochs * steps, epoch=1)
         self.start = time.perf_counter()
 

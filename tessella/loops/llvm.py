@@ -306,13 +306,9 @@ class Emitter:
         return [self._lanes(value, phi.lanes) for value, phi in zip(values, phis, strict=True)]
 
     def _write_loop_head(
-        self,
-        blocks: tuple[str, str],
-        labels: tuple[str, str, str],
-        counting: tuple[str, str, str, str],
-        lanes: int,
-        carried: list[tuple[Value, Value, str]],
-    ) -> None:
+        self, blocks: tuple[str, str], labels: tuple[str, str, str],
+        counting: tuple[str, str, str, str], lanes: int, carried: list[tuple[Value, Value, str]],
+    ) -> None:  # fmt: skip
         before, latch = blocks
         head, body, exit_ = labels
         counter, following, start, end = counting
@@ -744,9 +740,9 @@ def _slope_of(
     if index.operator is operators.multiply:
         x, y = index.arguments
         if slopes[0].static == 0 if slopes[0].is_constant else False:  # type: ignore[union-attr]
-            return x * slopes[1]  # type: ignore[operator]
+            return x * slopes[1]
         if slopes[1].static == 0 if slopes[1].is_constant else False:  # type: ignore[union-attr]
-            return slopes[0] * y  # type: ignore[operator]
+            return slopes[0] * y
     return None
 
 

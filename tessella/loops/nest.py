@@ -160,10 +160,7 @@ MASKED_LOAD = Operator(
 
 
 def load(
-    pointer: Pointer,
-    index: Operand,
-    mask: Expression | None = None,
-    other: Operand = 0,
+    pointer: Pointer, index: Operand, mask: Expression | None = None, other: Operand = 0
 ) -> Expression:
     """Read the element at an index; where `mask` is false, nothing is read and `other` is given."""
     if not isinstance(index, Expression):

@@ -12,16 +12,7 @@ from importlib import resources
 from typing import Any
 
 from tessella.dtypes import DType
-from tessella.loops.nest import (
-    LOAD,
-    MASKED_LOAD,
-    Fetch,
-    Kernel,
-    Loop,
-    Pointer,
-    Statement,
-    Store,
-)
+from tessella.loops.nest import LOAD, MASKED_LOAD, Fetch, Kernel, Loop, Pointer, Statement, Store
 from tessella.scalar import OWN_OPERATORS
 from tessella.scalar.expression import Expression, postorder
 

@@ -17,66 +17,8 @@ from tessella.arguments import public
 from tessella.arguments.kinds import shown
 from tessella.errors import ArgumentError, ArgumentTypeError, ShapeError
 from tessella.minitorch.autodiff import History, assert_gradient
-from tessella.minitorch.functions import (
-    EQ as EQ,
-)
-from tessella.minitorch.functions import (
-    LT as LT,
-)
-from tessella.minitorch.functions import (
-    Add as Add,
-)
-from tessella.minitorch.functions import (
-    All as All,
-)
-from tessella.minitorch.functions import (
-    Composed as Composed,
-)
-from tessella.minitorch.functions import (
-    Copy as Copy,
-)
-from tessella.minitorch.functions import (
-    Exp as Exp,
-)
-from tessella.minitorch.functions import (
-    Function as Function,
-)
-from tessella.minitorch.functions import (
-    Inv as Inv,
-)
-from tessella.minitorch.functions import (
-    IsClose as IsClose,
-)
-from tessella.minitorch.functions import (
-    Log as Log,
-)
-from tessella.minitorch.functions import (
-    MatMul as MatMul,
-)
-from tessella.minitorch.functions import (
-    Mul as Mul,
-)
-from tessella.minitorch.functions import (
-    Neg as Neg,
-)
-from tessella.minitorch.functions import (
-    Permute as Permute,
-)
-from tessella.minitorch.functions import (
-    ReLU as ReLU,
-)
-from tessella.minitorch.functions import (
-    Sigmoid as Sigmoid,
-)
-from tessella.minitorch.functions import (
-    Sum as Sum,
-)
-from tessella.minitorch.functions import (
-    View as View,
-)
-from tessella.minitorch.functions import (
-    number_of as number_of,
-)
+from tessella.minitorch.functions import *  # noqa: F403
+from tessella.minitorch.functions import Function as Function
 from tessella.minitorch.tensor import Tensor, wrapped
 from tessella.minitorch.tensor_data import UserShape
 from tessella.minitorch.tensor_ops import SimpleBackend, TensorBackend

@@ -97,8 +97,7 @@ class _Listed(Module):
                 "for example a list"
             )
         told = f"{type(self).__name__}.{call}: {shown(modules)} was given; expected several modules, for example a list"
-        several: list[Any] = called(told, list, modules)
-        return several
+        return called(told, list, modules)
 
     def _checked(self, module: Any, place: Any) -> Module:
         """A module that is to stand at a place.

@@ -16,13 +16,9 @@ from tessella.tensors.tensor import Tensor
 
 @public
 def functional_call(
-    module: Module,
-    parameter_and_buffer_dicts: Any,
-    args: Any = (),
-    kwargs: Mapping[str, Any] | None = None,
-    *,
-    strict: bool = False,
-) -> Any:
+    module: Module, parameter_and_buffer_dicts: Any, args: Any = (),
+    kwargs: Mapping[str, Any] | None = None, *, strict: bool = False,
+) -> Any:  # fmt: skip
     """Call a module with other parameters and buffers than its own.
 
     Args:
@@ -81,9 +77,7 @@ def functional_call(
 
 
 @public
-def stack_module_state(
-    modules: Iterable[Any],
-) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+def stack_module_state(modules: Iterable[Any]) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
     """The parameters and the buffers of modules of one kind, stacked: an ensemble for `ts.vmap`.
 
     Shapes: each tensor gets a first axis, along which the modules lie.

@@ -136,11 +136,9 @@ def _fan(tensor: Tensor, mode: str) -> int:
 
 @public
 def kaiming_uniform_(
-    tensor: Filled,
-    a: float = 0.0,
-    mode: Literal["fan_in", "fan_out"] = "fan_in",
+    tensor: Filled, a: float = 0.0, mode: Literal["fan_in", "fan_out"] = "fan_in",
     nonlinearity: str = "leaky_relu",
-) -> Tensor:
+) -> Tensor:  # fmt: skip
     """He's initialisation, evenly spread."""
     bound = calculate_gain(nonlinearity, a) * math.sqrt(3.0 / max(1, _fan(tensor, mode)))
     return uniform_(tensor, -bound, bound)
@@ -148,11 +146,9 @@ def kaiming_uniform_(
 
 @public
 def kaiming_normal_(
-    tensor: Filled,
-    a: float = 0.0,
-    mode: Literal["fan_in", "fan_out"] = "fan_in",
+    tensor: Filled, a: float = 0.0, mode: Literal["fan_in", "fan_out"] = "fan_in",
     nonlinearity: str = "leaky_relu",
-) -> Tensor:
+) -> Tensor:  # fmt: skip
     """He's initialisation, normally distributed."""
     std = calculate_gain(nonlinearity, a) / math.sqrt(max(1, _fan(tensor, mode)))
     return normal_(tensor, 0.0, std)

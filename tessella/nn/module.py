@@ -421,8 +421,7 @@ class Module(Conversions):
     @property
     def training(self) -> bool:
         """Whether the module is in training mode."""
-        mode: bool = guarded(self, "_training", self._training)
-        return mode
+        return guarded(self, "_training", self._training)
 
     @training.setter
     @public

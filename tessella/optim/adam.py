@@ -11,27 +11,13 @@ from tessella.arguments import public
 from tessella.arguments.kinds import UNFIT, Kind, NotNegative, register_kind
 from tessella.errors import ArgumentError
 from tessella.optim.optimiser import Optimizer, fresh_state, setting
-from tessella.scalar.function import ScalarFunction
 from tessella.scalar.mathematics import expm1
 from tessella.scalar.operators import sqrt
 from tessella.tensors.creation import zeros
-from tessella.tensors.elementwise import zip_with
+from tessella.tensors.elementwise import maximum, operation
 from tessella.tensors.surroundings import number_in
 from tessella.tensors.tensor import Tensor
 from tessella.tracing.trace import suspended
-
-
-def _average(m: Any, g: Any, beta: Any) -> Any:
-    return m + (g - m) * (1 - beta)
-
-
-def _average_of_squares(v: Any, g: Any, beta: Any) -> Any:
-    return v * beta + g * g * (1 - beta)
-
-
-def _missing(step: Any, log_beta: Any) -> Any:
-    """1 - beta^step: what a running average that started at zero has by now."""
-    return -expm1(step * log_beta)
 
 
 def _step(p: Any, m: Any, v: Any, rate: Any, first: Any, second: Any, eps: Any, decay: Any) -> Any:
@@ -39,10 +25,11 @@ def _step(p: Any, m: Any, v: Any, rate: Any, first: Any, second: Any, eps: Any, 
     return p - p * (rate * decay) - rate / first * m / (sqrt(v) / sqrt(second) + eps)
 
 
-_first = zip_with(ScalarFunction(_average, "adam_first_moment"))
-_second = zip_with(ScalarFunction(_average_of_squares, "adam_second_moment"))
-_has = zip_with(ScalarFunction(_missing, "adam_correction"))
-_move = zip_with(ScalarFunction(_step, "adam_step"))
+_first = operation("adam_first_moment", lambda m, g, beta: m + (g - m) * (1 - beta))
+_second = operation("adam_second_moment", lambda v, g, beta: v * beta + g * g * (1 - beta))
+# 1 - beta^step: what a running average that started at zero has by now
+_has = operation("adam_correction", lambda step, log_beta: -expm1(step * log_beta))
+_move = operation("adam_step", _step)
 
 
 def _counter(parameter: Tensor) -> Tensor:
@@ -116,8 +103,6 @@ class Adam(Optimizer):
 
     @staticmethod
     def _largest(state: dict[str, Any], second: Tensor) -> Tensor:
-        from tessella.tensors.elementwise import maximum
-
         if "max_exp_avg_sq" not in state:
             state["max_exp_avg_sq"] = fresh_state(second)
         largest: Tensor = state["max_exp_avg_sq"]

@@ -9,17 +9,11 @@ from tessella.arguments import public
 from tessella.arguments.kinds import NotNegative
 from tessella.errors import ArgumentError
 from tessella.optim.optimiser import Optimizer, fresh_state, setting
-from tessella.scalar.function import ScalarFunction
-from tessella.tensors.elementwise import zip_with
+from tessella.tensors.elementwise import operation
 from tessella.tensors.surroundings import after_call, guarded, number_in
 from tessella.tensors.tensor import Tensor
 
-
-def _step(p: Any, g: Any, rate: Any) -> Any:
-    return p - rate * g
-
-
-_move = zip_with(ScalarFunction(_step, "sgd"))
+_move = operation("sgd", lambda p, g, rate: p - rate * g)
 
 
 class SGD(Optimizer):

@@ -15,6 +15,7 @@ Source: Salmon, Moraes, Dror & Shaw, *Parallel random numbers: as easy as 1, 2, 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -71,8 +72,7 @@ def split(key: Key, count: int = 2) -> Tensor:
     False
     """
     count = check_count(count, "split", "count")
-    found: Tensor = split_key(_checked(key, "split"), count)
-    return found
+    return split_key(_checked(key, "split"), count)
 
 
 @public
@@ -83,8 +83,7 @@ def fold_in(key: Key, number: Any) -> Tensor:
     folded = number if isinstance(number, Tensor) else asarray(int(number) & 0xFFFFFFFF)
     if not folded.dtype.is_integer:
         raise DTypeError(f"fold_in: the number is {folded.dtype.name}; expected an integer")
-    found: Tensor = fold_key(_checked(key, "fold_in"), folded.astype(dtypes.uint32))
-    return found
+    return fold_key(_checked(key, "fold_in"), folded.astype(dtypes.uint32))
 
 
 @public
@@ -103,12 +102,9 @@ def bits(key: Key, shape: ShapeLike = (), dtype: DTypeLike = dtypes.uint32) -> T
 
 @public
 def uniform(
-    key: Key,
-    shape: ShapeLike = (),
-    dtype: DTypeLike = None,
-    minval: float | Tensor = 0.0,
+    key: Key, shape: ShapeLike = (), dtype: DTypeLike = None, minval: float | Tensor = 0.0,
     maxval: float | Tensor = 1.0,
-) -> Tensor:
+) -> Tensor:  # fmt: skip
     """Numbers spread evenly over [minval, maxval).
 
     >>> import tessella as ts
@@ -139,12 +135,9 @@ def normal(key: Key, shape: ShapeLike = (), dtype: DTypeLike = None) -> Tensor:
 
 @public
 def truncated_normal(
-    key: Key,
-    lower: float | Tensor = -2.0,
-    upper: float | Tensor = 2.0,
-    shape: ShapeLike | None = None,
-    dtype: DTypeLike = None,
-) -> Tensor:
+    key: Key, lower: float | Tensor = -2.0, upper: float | Tensor = 2.0,
+    shape: ShapeLike | None = None, dtype: DTypeLike = None,
+) -> Tensor:  # fmt: skip
     """Normally distributed numbers, of those between two bounds; by the inverse of their distribution.
 
     Shapes: that of the bounds together, unless one is given.
@@ -177,37 +170,39 @@ def exponential(key: Key, shape: ShapeLike = (), dtype: DTypeLike = None) -> Ten
 @public
 def laplace(key: Key, shape: ShapeLike = (), dtype: DTypeLike = None) -> Tensor:
     """The density is e^-|x| / 2."""
-    kind = floating(dtype)
-    wide = dtypes.compute_dtype(kind)
-    centred = _open_unit(_checked(key, "laplace"), check_shape(shape, "laplace"), wide) * 2.0 - 1.0
-    return (-maths.sign(centred) * maths.log1p(-maths.abs(centred))).astype(kind)
+
+    def inverse(unit: Tensor) -> Tensor:
+        centred = unit * 2.0 - 1.0
+        return -maths.sign(centred) * maths.log1p(-maths.abs(centred))
+
+    return _by_inverse("laplace", inverse, key, shape, dtype)
 
 
 @public
 def logistic(key: Key, shape: ShapeLike = (), dtype: DTypeLike = None) -> Tensor:
     """The distribution function is the sigmoid."""
-    kind = floating(dtype)
-    wide = dtypes.compute_dtype(kind)
-    unit = _open_unit(_checked(key, "logistic"), check_shape(shape, "logistic"), wide)
-    return (unit.log() - maths.log1p(-unit)).astype(kind)
+    return _by_inverse("logistic", lambda u: u.log() - maths.log1p(-u), key, shape, dtype)
 
 
 @public
 def cauchy(key: Key, shape: ShapeLike = (), dtype: DTypeLike = None) -> Tensor:
     """The density is 1 / (pi (1 + x^2))."""
-    kind = floating(dtype)
-    wide = dtypes.compute_dtype(kind)
-    unit = _open_unit(_checked(key, "cauchy"), check_shape(shape, "cauchy"), wide)
-    return maths.tan((unit - 0.5) * math.pi).astype(kind)
+    return _by_inverse("cauchy", lambda u: maths.tan((u - 0.5) * math.pi), key, shape, dtype)
 
 
 @public
 def gumbel(key: Key, shape: ShapeLike = (), dtype: DTypeLike = None) -> Tensor:
     """The distribution function is e^-e^-x: that of the greatest of many."""
+    return _by_inverse("gumbel", lambda u: -(-u.log()).log(), key, shape, dtype)
+
+
+def _by_inverse(
+    name: str, inverse: Callable[[Tensor], Tensor], key: Key, shape: Any, dtype: Any
+) -> Tensor:
+    """Numbers by the inverse of their distribution function, on numbers spread evenly over (0, 1)."""
     kind = floating(dtype)
-    wide = dtypes.compute_dtype(kind)
-    unit = _open_unit(_checked(key, "gumbel"), check_shape(shape, "gumbel"), wide)
-    return (-(-unit.log()).log()).astype(kind)
+    unit = _open_unit(_checked(key, name), check_shape(shape, name), dtypes.compute_dtype(kind))
+    return inverse(unit).astype(kind)
 
 
 @public
@@ -346,12 +341,11 @@ def gamma(
 def _gamma(key: Tensor, parameter: Tensor, sizes: Shape) -> tuple[Tensor, Tensor]:
     """Gamma variables as a number each and the logarithm of what makes it smaller: a variable may be less than any
     float is."""
-    from tessella.transforms.control import while_loop
     from tessella.transforms.custom import stop_gradient
 
     wide = parameter.dtype
     first, second = _several(key, 2)
-    alpha = _ending(broadcast_to(stop_gradient(parameter), sizes), 1.0)
+    alpha = _ending(broadcast_to(stop_gradient(parameter), sizes))
     small = alpha < 1.0  # then a + 1 is drawn, and made smaller
     d = maths.where(small, alpha + 1.0, alpha) - 1.0 / 3.0
     c = 1.0 / (d * 9.0).sqrt()
@@ -366,12 +360,7 @@ def _gamma(key: Tensor, parameter: Tensor, sizes: Shape) -> tuple[Tensor, Tensor
         good = (v > 0.0) & (u.log() < 0.5 * x * x + d * (1.0 - v + safe.log()))
         return number + 1, accepted | good, maths.where(accepted, value, d * safe)
 
-    start = (
-        asarray(0, dtype=dtypes.uint32),
-        full(sizes, False, dtype=dtypes.bool_),
-        full(sizes, 0.0, dtype=wide),
-    )
-    _, _, value = while_loop(lambda state: ~state[1].all(), turn, start)
+    value = _until_all_accepted(turn, sizes, wide)
     logarithm = _open_unit(second, sizes, wide).log() / maths.where(small, alpha, alpha * 0.0 + 1.0)
     return value, maths.where(small, logarithm, logarithm * 0.0)
 
@@ -383,12 +372,9 @@ def _log_gamma(key: Tensor, parameter: Tensor, sizes: Shape) -> Tensor:
 
 @public
 def beta(
-    key: Key,
-    a: float | Tensor,
-    b: float | Tensor,
-    shape: ShapeLike | None = None,
+    key: Key, a: float | Tensor, b: float | Tensor, shape: ShapeLike | None = None,
     dtype: DTypeLike = None,
-) -> Tensor:
+) -> Tensor:  # fmt: skip
     """The density is in proportion to x^(a-1) (1-x)^(b-1) on [0, 1].
 
     Raises:
@@ -448,7 +434,7 @@ def poisson(
     most = _largest_rate(kind)
     _require(rate, mean, "poisson", "rate", f"numbers from 0 to {most:.4g}", 0.0, most)
     sizes = _shape(shape, "poisson", mean)
-    lam = _ending(broadcast_to(mean, sizes), 1.0)
+    lam = _ending(broadcast_to(mean, sizes))
     chosen = _several(_checked(key, "poisson"), 2)
     few = maths.minimum(lam, 10.0)
 
@@ -471,8 +457,6 @@ def _largest_rate(kind: DType) -> float:
 
 def _many(key: Tensor, lam: Tensor) -> Tensor:
     """Poisson variables for rates from 10 on, by rejection."""
-    from tessella.transforms.control import while_loop
-
     sizes, root = lam.shape, lam.sqrt()
     b = 0.931 + 2.53 * root
     a = -0.059 + 0.02483 * b
@@ -494,11 +478,15 @@ def _many(key: Tensor, lam: Tensor) -> Tensor:
         good = quick | (possible & (left <= right))
         return number + 1, accepted | good, maths.where(accepted, value, safe)
 
-    start = (
-        asarray(0, dtype=dtypes.uint32),
-        full(sizes, False, dtype=dtypes.bool_),
-        full(sizes, 0.0, dtype=dtypes.float64),
-    )
+    return _until_all_accepted(turn, sizes, dtypes.float64)
+
+
+def _until_all_accepted(turn: Callable[[Any], Any], sizes: Shape, dtype: DType) -> Tensor:
+    """Rejection: turn((number, accepted, value)) gives what the next turn starts with."""
+    from tessella.transforms.control import while_loop
+
+    accepted, values = full(sizes, False, dtype=dtypes.bool_), full(sizes, 0.0, dtype=dtype)
+    start = (asarray(0, dtype=dtypes.uint32), accepted, values)
     return while_loop(lambda state: ~state[1].all(), turn, start)[2]
 
 
@@ -541,8 +529,7 @@ def _polynomial(x: Tensor, *coefficients: float) -> Tensor:
     total: Any = coefficients[0]
     for coefficient in coefficients[1:]:
         total = total * x + coefficient
-    found: Tensor = total
-    return found
+    return total
 
 
 def _checked(key: Key, name: str) -> Tensor:
@@ -564,13 +551,11 @@ def _several(key: Tensor, count: int) -> list[Tensor]:
 
 
 def _fold(key: Tensor, number: Tensor) -> Tensor:
-    found: Tensor = fold_key(key, number)
-    return found
+    return fold_key(key, number)
 
 
 def _words(key: Tensor, shape: Shape) -> Tensor:
-    found: Tensor = apply(RandomBits(shape), (key,))
-    return found
+    return apply(RandomBits(shape), (key,))
 
 
 def _unit(key: Tensor, shape: Shape, dtype: DType) -> Tensor:
@@ -618,12 +603,12 @@ def _require(
             rule.reference(value.detach().numpy())
 
 
-def _ending(parameter: Tensor, instead: float) -> Tensor:
+def _ending(parameter: Tensor) -> Tensor:
     """Parameters for which rejection comes to an end, whatever is done before `Require` has its turn."""
     if not is_traced():
         return parameter
     good = (parameter >= 0.0) & (parameter < math.inf)
-    return maths.where(good, parameter, asarray(instead, dtype=parameter.dtype))
+    return maths.where(good, parameter, asarray(1.0, dtype=parameter.dtype))
 
 
 def _shape(shape: Any, name: str, *parameters: Tensor) -> Shape:

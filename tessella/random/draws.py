@@ -73,8 +73,7 @@ def _below(span: int, draw: Callable[[], Tensor]) -> Tensor:
         return draw()
     if span <= 2**32:
         return (draw() >> 1) % span
-    found: Tensor = _scaled_fraction(draw(), draw(), asarray(np.asarray(span, np.uint64)))
-    return found
+    return _scaled_fraction(draw(), draw(), asarray(np.asarray(span, np.uint64)))
 
 
 def _high_product(a: Any, b: Any) -> Any:

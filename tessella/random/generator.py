@@ -14,14 +14,7 @@ import numpy as np
 
 from tessella import autodiff, dtypes, forking
 from tessella.arguments import public
-from tessella.arguments.kinds import (
-    DTypeLike,
-    Natural,
-    NotNegative,
-    Probability,
-    ShapeLike,
-    shown,
-)
+from tessella.arguments.kinds import DTypeLike, Natural, NotNegative, Probability, ShapeLike, shown
 from tessella.devices.array import check_shape
 from tessella.devices.device import Device
 from tessella.devices.registry import current
@@ -111,8 +104,7 @@ class Generator:
         written in place.
         """
         if _mode.trace is not None:
-            found: Tensor = _mode.trace.random_key(self)
-            return found
+            return _mode.trace.random_key(self)
         with self._lock:
             return self.next_key()
 

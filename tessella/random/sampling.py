@@ -81,14 +81,9 @@ def randn_like(
 
 @public
 def randint_like(
-    x: Tensor,
-    /,
-    low: int,
-    high: int | None = None,
-    *,
-    dtype: DTypeLike = None,
+    x: Tensor, /, low: int, high: int | None = None, *, dtype: DTypeLike = None,
     device: Device = None,
-) -> Tensor:
+) -> Tensor:  # fmt: skip
     """Whole numbers from low to high - 1 (from 0 to low - 1, if only one number is given), of x's shape and dtype."""
     least, most = (0, low) if high is None else (low, high)
     kind = dtype or x.dtype

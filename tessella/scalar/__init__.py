@@ -26,27 +26,7 @@ if not _TYPE_CHECKING:  # for which it would mean that all names are there
 
 
 __all__ = [
-    "OWN_OPERATORS",
-    "Expression",
-    "Operator",
-    "Scalar",
-    "ScalarFunction",
-    "bitcast",
-    "constant",
-    "convert",
-    "derivative",
-    "evaluate",
-    "expand",
-    "functions",
-    "map",
-    "mathematics",
-    "operators",
-    "reduce",
-    "scalar_function",
-    "select",
-    "substitute",
-    "trace",
-    "variable",
-    "widen",
-    "zip_with",
-]
+    "OWN_OPERATORS", "Expression", "Operator", "Scalar", "ScalarFunction", "bitcast", "constant",
+    "convert", "derivative", "evaluate", "expand", "functions", "map", "mathematics", "operators",
+    "reduce", "scalar_function", "select", "substitute", "trace", "variable", "widen", "zip_with",
+]  # fmt: skip

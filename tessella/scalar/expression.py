@@ -58,22 +58,15 @@ class Operator:
     )  # fmt: skip
 
     def __init__(
-        self,
-        name: str,
-        arity: int,
-        *,
-        evaluate: Callable[..., Any],
+        self, name: str, arity: int, *, evaluate: Callable[..., Any],
         result: Callable[..., DType] | None = None,
         partials: Callable[..., Sequence[Partial]] | None = None,
         tangent: Callable[..., Partial] | None = None,
         simplify: Callable[..., Expression | None] | None = None,
-        expand: Callable[..., Operand] | None = None,
-        promotes: bool = True,
-        folds: bool = True,
-        compares: bool = False,
-        documentation: str = "",
+        expand: Callable[..., Operand] | None = None, promotes: bool = True, folds: bool = True,
+        compares: bool = False, documentation: str = "",
         text: Callable[[Sequence[str], Any], str] | None = None,
-    ) -> None:
+    ) -> None:  # fmt: skip
         if (
             not isinstance(name, str)
             or type(arity) is not int
@@ -120,6 +113,16 @@ class Operator:
             return apply(self, operands).number()
 
 
+def _operator(name: str) -> Callable[..., Expression]:
+    """The method of one of Python's operators."""
+    return lambda self, other: _binary(name, self, other)
+
+
+def _swapped(name: str) -> Callable[..., Expression]:
+    """The one for an expression on the right."""
+    return lambda self, other: _binary(name, other, self)
+
+
 class Expression:
     """A node of a scalar expression: an operator, its operands, and the dtype of its value.
 
@@ -163,92 +166,24 @@ class Expression:
         """The Python number of a constant expression."""
         if not self.is_constant:
             raise ArgumentTypeError(f"number: {self} is not a constant")
-        value: Number = self.static
-        return value
+        return self.static
 
-    def __add__(self, other: Operand) -> Expression:
-        return _binary("add", self, other)
-
-    def __radd__(self, other: Operand) -> Expression:
-        return _binary("add", other, self)
-
-    def __sub__(self, other: Operand) -> Expression:
-        return _binary("subtract", self, other)
-
-    def __rsub__(self, other: Operand) -> Expression:
-        return _binary("subtract", other, self)
-
-    def __mul__(self, other: Operand) -> Expression:
-        return _binary("multiply", self, other)
-
-    def __rmul__(self, other: Operand) -> Expression:
-        return _binary("multiply", other, self)
-
-    def __truediv__(self, other: Operand) -> Expression:
-        return _binary("divide", self, other)
-
-    def __rtruediv__(self, other: Operand) -> Expression:
-        return _binary("divide", other, self)
-
-    def __floordiv__(self, other: Operand) -> Expression:
-        return _binary("floor_divide", self, other)
-
-    def __rfloordiv__(self, other: Operand) -> Expression:
-        return _binary("floor_divide", other, self)
-
-    def __mod__(self, other: Operand) -> Expression:
-        return _binary("remainder", self, other)
-
-    def __rmod__(self, other: Operand) -> Expression:
-        return _binary("remainder", other, self)
-
-    def __pow__(self, other: Operand) -> Expression:
-        return _binary("pow", self, other)
-
-    def __rpow__(self, other: Operand) -> Expression:
-        return _binary("pow", other, self)
-
-    def __and__(self, other: Operand) -> Expression:
-        return _binary("bitwise_and", self, other)
-
-    def __rand__(self, other: Operand) -> Expression:
-        return _binary("bitwise_and", other, self)
-
-    def __or__(self, other: Operand) -> Expression:
-        return _binary("bitwise_or", self, other)
-
-    def __ror__(self, other: Operand) -> Expression:
-        return _binary("bitwise_or", other, self)
-
-    def __xor__(self, other: Operand) -> Expression:
-        return _binary("bitwise_xor", self, other)
-
-    def __rxor__(self, other: Operand) -> Expression:
-        return _binary("bitwise_xor", other, self)
-
-    def __lshift__(self, other: Operand) -> Expression:
-        return _binary("left_shift", self, other)
-
-    def __rlshift__(self, other: Operand) -> Expression:
-        return _binary("left_shift", other, self)
-
-    def __rshift__(self, other: Operand) -> Expression:
-        return _binary("right_shift", self, other)
-
-    def __rrshift__(self, other: Operand) -> Expression:
-        return _binary("right_shift", other, self)
-
-    def __lt__(self, other: Operand) -> Expression:
-        return _binary("less", self, other)
-
-    def __le__(self, other: Operand) -> Expression:
-        return _binary("less_equal", self, other)
-
-    def __gt__(self, other: Operand) -> Expression:
-        return _binary("greater", self, other)
-
-    def __ge__(self, other: Operand) -> Expression:
-        return _binary("greater_equal", self, other)
+    __add__, __radd__ = _operator("add"), _swapped("add")
+    __sub__, __rsub__ = _operator("subtract"), _swapped("subtract")
+    __mul__, __rmul__ = _operator("multiply"), _swapped("multiply")
+    __truediv__, __rtruediv__ = _operator("divide"), _swapped("divide")
+    __floordiv__, __rfloordiv__ = _operator("floor_divide"), _swapped("floor_divide")
+    __mod__, __rmod__ = _operator("remainder"), _swapped("remainder")
+    __pow__, __rpow__ = _operator("pow"), _swapped("pow")
+    __and__, __rand__ = _operator("bitwise_and"), _swapped("bitwise_and")
+    __or__, __ror__ = _operator("bitwise_or"), _swapped("bitwise_or")
+    __xor__, __rxor__ = _operator("bitwise_xor"), _swapped("bitwise_xor")
+    __lshift__, __rlshift__ = _operator("left_shift"), _swapped("left_shift")
+    __rshift__, __rrshift__ = _operator("right_shift"), _swapped("right_shift")
+    __lt__ = _operator("less")
+    __le__ = _operator("less_equal")
+    __gt__ = _operator("greater")
+    __ge__ = _operator("greater_equal")
 
     # `==` stays identity: expressions are keys of dictionaries. Use `operators.equal(x, y)`.
 
@@ -555,8 +490,7 @@ def evaluate(root: Expression, values: Mapping[Expression, Any]) -> np.ndarray[A
                 static = () if node.static is None else (node.static,)
                 value = node.operator.evaluate(*operands, *static)
                 results[node] = np.asarray(value).astype(node.dtype.numpy, copy=False)
-    found: np.ndarray[Any, Any] = results[root]
-    return found
+    return results[root]
 
 
 # --- as text ---------------------------------------------------------------------------------------------

@@ -36,12 +36,10 @@ class ScalarFunction:
 
     @public
     def __init__(
-        self,
-        function: Callable[..., Any],
-        name: str | None = None,
+        self, function: Callable[..., Any], name: str | None = None,
         parameters: Sequence[str] | None = None,
         derivatives: Sequence[Callable[..., Any]] | None = None,
-    ) -> None:
+    ) -> None:  # fmt: skip
         self.function = function
         own: Any = getattr(function, "name", None) or getattr(function, "__name__", None)
         self.name: str = name or own or type(function).__name__

@@ -51,21 +51,12 @@ def _not_bool(name: str) -> Any:
     return rule
 
 
-def _bits_only(name: str) -> Any:
+def _integers_only(name: str, bools: bool = False) -> Any:
     def rule(*kinds: DType) -> DType:
         dtype = dtypes.promote(*kinds)
-        if dtype.is_inexact:
-            raise DTypeError(f"{name}: takes integers or bool, not {dtype.name}", name)
-        return dtype
-
-    return rule
-
-
-def _integers_only(name: str) -> Any:
-    def rule(*kinds: DType) -> DType:
-        dtype = dtypes.promote(*kinds)
-        if not dtype.is_integer:
-            raise DTypeError(f"{name}: takes integers, not {dtype.name}", name)
+        if not (dtype.is_integer or (bools and dtype.is_bool)):
+            expected = "integers or bool" if bools else "integers"
+            raise DTypeError(f"{name}: takes {expected}, not {dtype.name}", name)
         return dtype
 
     return rule
@@ -132,24 +123,19 @@ def _simplify_equal_pair(x: Expression, y: Expression) -> Expression | None:
     return x if x is y else None
 
 
-def _simplify_and(x: Expression, y: Expression) -> Expression | None:
-    if x is y:
-        return x
-    if x.dtype.is_bool:
-        for a, b in ((x, y), (y, x)):
-            if a.is_constant:
-                return b if a.static else a
-    return None
+def _simplify_logic(neutral: bool) -> Any:
+    """Of `and`, which True leaves alone, or of `or`, which False does."""
 
+    def simplify(x: Expression, y: Expression) -> Expression | None:
+        if x is y:
+            return x
+        if x.dtype.is_bool:
+            for a, b in ((x, y), (y, x)):
+                if a.is_constant:
+                    return b if bool(a.static) is neutral else a
+        return None
 
-def _simplify_or(x: Expression, y: Expression) -> Expression | None:
-    if x is y:
-        return x
-    if x.dtype.is_bool:
-        for a, b in ((x, y), (y, x)):
-            if a.is_constant:
-                return a if a.static else b
-    return None
+    return simplify
 
 
 def _simplify_invert(x: Expression) -> Expression | None:
@@ -198,10 +184,6 @@ def _simplify_select(c: Expression, x: Expression, y: Expression) -> Expression 
 # --- arithmetic ------------------------------------------------------------------------------------
 
 
-def _np_divide(x: Any, y: Any) -> Any:
-    return np.true_divide(x, y)
-
-
 def _np_fma(x: Any, y: Any, z: Any) -> Any:
     """x*y+z, rounded once (exactly, by integers where float64 would round twice)."""
     if np.asarray(x).dtype == np.float32:
@@ -244,43 +226,25 @@ add: Operator = Operator(
     "add", 2, evaluate=np.add, partials=lambda r, x, y: (1, 1), simplify=_simplify_add
 )
 subtract: Operator = Operator(
-    "subtract",
-    2,
-    evaluate=np.subtract,
-    result=_not_bool("subtract"),
-    partials=lambda r, x, y: (1, -1),
-    simplify=_simplify_subtract,
-)
+    "subtract", 2, evaluate=np.subtract, result=_not_bool("subtract"),
+    partials=lambda r, x, y: (1, -1), simplify=_simplify_subtract,
+)  # fmt: skip
 multiply: Operator = Operator(
-    "multiply",
-    2,
-    evaluate=np.multiply,
-    partials=lambda r, x, y: (y, x),
+    "multiply", 2, evaluate=np.multiply, partials=lambda r, x, y: (y, x),
     simplify=_simplify_multiply,
-)
+)  # fmt: skip
 divide: Operator = Operator(
-    "divide",
-    2,
-    evaluate=_np_divide,
-    result=_floating,
-    partials=lambda r, x, y: (1 / y, -r / y),
+    "divide", 2, evaluate=np.true_divide, result=_floating, partials=lambda r, x, y: (1 / y, -r / y),
     simplify=_simplify_divide,
-)
+)  # fmt: skip
 negative: Operator = Operator(
-    "negative",
-    1,
-    evaluate=np.negative,
-    result=_not_bool("negative"),
-    partials=lambda r, x: (-1,),
+    "negative", 1, evaluate=np.negative, result=_not_bool("negative"), partials=lambda r, x: (-1,),
     simplify=_simplify_negative,
-)
+)  # fmt: skip
 absolute: Operator = Operator(
-    "absolute",
-    1,
-    evaluate=np.absolute,
-    partials=lambda r, x: (sign(x),),
+    "absolute", 1, evaluate=np.absolute, partials=lambda r, x: (sign(x),),
     simplify=_simplify_absolute,
-)
+)  # fmt: skip
 fma: Operator = Operator(
     "fma", 3, evaluate=_np_fma, result=_floating, partials=lambda r, x, y, z: (y, x, 1)
 )
@@ -298,21 +262,14 @@ def _tie_split(first_wins: Expression, x: Expression, y: Expression) -> tuple[Ex
 
 
 maximum: Operator = Operator(
-    "maximum",
-    2,
-    evaluate=np.maximum,
-    partials=lambda r, x, y: _tie_split(greater(x, y), x, y),
-    simplify=_simplify_equal_pair,
-    documentation="The larger of two numbers; NaN if either is NaN.",
-)
+    "maximum", 2, evaluate=np.maximum, partials=lambda r, x, y: _tie_split(greater(x, y), x, y),
+    simplify=_simplify_equal_pair, documentation="The larger of two numbers; NaN if either is NaN.",
+)  # fmt: skip
 minimum: Operator = Operator(
-    "minimum",
-    2,
-    evaluate=np.minimum,
-    partials=lambda r, x, y: _tie_split(less(x, y), x, y),
+    "minimum", 2, evaluate=np.minimum, partials=lambda r, x, y: _tie_split(less(x, y), x, y),
     simplify=_simplify_equal_pair,
     documentation="The smaller of two numbers; NaN if either is NaN.",
-)
+)  # fmt: skip
 sqrt: Operator = Operator(
     "sqrt", 1, evaluate=np.sqrt, result=_floating, partials=lambda r, x: (0.5 / r,)
 )
@@ -331,13 +288,9 @@ def _simplify_rounding(x: Expression) -> Expression | None:
 
 def _rounding(name: str, function: Any, documentation: str) -> Operator:
     return Operator(
-        name,
-        1,
-        evaluate=_keep_integers(function),
-        partials=lambda r, x: (None,),
-        simplify=_simplify_rounding,
-        documentation=documentation,
-    )
+        name, 1, evaluate=_keep_integers(function), partials=lambda r, x: (None,),
+        simplify=_simplify_rounding, documentation=documentation,
+    )  # fmt: skip
 
 
 floor: Operator = _rounding("floor", np.floor, "The largest integer not above x.")
@@ -356,12 +309,9 @@ copysign: Operator = Operator(
     ),
 )
 library_fmod: Operator = Operator(
-    "library_fmod",
-    2,
-    evaluate=np.fmod,
-    result=_floating,
+    "library_fmod", 2, evaluate=np.fmod, result=_floating,
     documentation="The C library's fmod, for quotients that are no small whole numbers.",
-)
+)  # fmt: skip
 
 
 def _expand_fmod(x: Expression, y: Expression) -> Expression:
@@ -382,49 +332,32 @@ def _expand_fmod(x: Expression, y: Expression) -> Expression:
 
 
 fmod: Operator = Operator(
-    "fmod",
-    2,
-    evaluate=np.fmod,
-    result=_not_bool("fmod"),
-    expand=_expand_fmod,
+    "fmod", 2, evaluate=np.fmod, result=_not_bool("fmod"), expand=_expand_fmod,
     partials=lambda r, x, y: (1, -trunc(x / y)),
     documentation="The remainder of truncated division (the sign of x), as C's fmod.",
-)
+)  # fmt: skip
 
 # --- integer division, and what floats make of it --------------------------------------------------
 
 _floor_divide_integers: Operator = Operator(
-    "floor_divide_integers",
-    2,
-    evaluate=np.floor_divide,
-    result=_integers_only("floor_divide"),
+    "floor_divide_integers", 2, evaluate=np.floor_divide, result=_integers_only("floor_divide"),
     simplify=_simplify_quotient,
     documentation="Quotient rounded down; 0 for a division by zero, as NumPy.",
-)
+)  # fmt: skip
 _remainder_integers: Operator = Operator(
-    "remainder_integers",
-    2,
-    evaluate=np.remainder,
-    result=_integers_only("remainder"),
+    "remainder_integers", 2, evaluate=np.remainder, result=_integers_only("remainder"),
     simplify=_simplify_modulo,
     documentation="Remainder with the divisor's sign; 0 for a division by zero, as NumPy.",
-)
+)  # fmt: skip
 quotient: Operator = Operator(
-    "quotient",
-    2,
-    evaluate=np.floor_divide,
-    result=_integers_only("quotient"),
+    "quotient", 2, evaluate=np.floor_divide, result=_integers_only("quotient"),
     simplify=_simplify_quotient,
     documentation="Quotient of a non-negative by a positive integer, unchecked: for indices.",
-)
+)  # fmt: skip
 modulo: Operator = Operator(
-    "modulo",
-    2,
-    evaluate=np.remainder,
-    result=_integers_only("modulo"),
-    simplify=_simplify_modulo,
+    "modulo", 2, evaluate=np.remainder, result=_integers_only("modulo"), simplify=_simplify_modulo,
     documentation="Remainder of a non-negative by a positive integer, unchecked: for indices.",
-)
+)  # fmt: skip
 
 
 def _expand_remainder(x: Expression, y: Expression) -> Expression:
@@ -454,34 +387,22 @@ def _expand_floor_divide(x: Expression, y: Expression) -> Expression:
 
 
 remainder: Operator = Operator(
-    "remainder",
-    2,
-    evaluate=np.remainder,
-    result=_not_bool("remainder"),
-    partials=lambda r, x, y: (1, -floor_divide(x, y)),
-    expand=_expand_remainder,
-)
+    "remainder", 2, evaluate=np.remainder, result=_not_bool("remainder"),
+    partials=lambda r, x, y: (1, -floor_divide(x, y)), expand=_expand_remainder,
+)  # fmt: skip
 floor_divide: Operator = Operator(
-    "floor_divide",
-    2,
-    evaluate=np.floor_divide,
-    result=_not_bool("floor_divide"),
-    partials=lambda r, x, y: (None, None),
-    expand=_expand_floor_divide,
-)
+    "floor_divide", 2, evaluate=np.floor_divide, result=_not_bool("floor_divide"),
+    partials=lambda r, x, y: (None, None), expand=_expand_floor_divide,
+)  # fmt: skip
 
 # --- comparisons -----------------------------------------------------------------------------------
 
 
 def _comparison(name: str, function: Any) -> Operator:
     return Operator(
-        name,
-        2,
-        evaluate=function,
-        result=_boolean,
-        partials=lambda r, x, y: (None, None),
+        name, 2, evaluate=function, result=_boolean, partials=lambda r, x, y: (None, None),
         compares=True,
-    )
+    )  # fmt: skip
 
 
 less: Operator = _comparison("less", np.less)
@@ -494,58 +415,40 @@ not_equal: Operator = _comparison("not_equal", np.not_equal)
 # --- bits ------------------------------------------------------------------------------------------
 
 bitwise_and: Operator = Operator(
-    "bitwise_and",
-    2,
-    evaluate=np.bitwise_and,
-    result=_bits_only("bitwise_and"),
-    simplify=_simplify_and,
-)
+    "bitwise_and", 2, evaluate=np.bitwise_and, result=_integers_only("bitwise_and", bools=True),
+    simplify=_simplify_logic(True),
+)  # fmt: skip
 bitwise_or: Operator = Operator(
     "bitwise_or",
     2,
     evaluate=np.bitwise_or,
-    result=_bits_only("bitwise_or"),
-    simplify=_simplify_or,
+    result=_integers_only("bitwise_or", bools=True),
+    simplify=_simplify_logic(False),
 )
 bitwise_xor: Operator = Operator(
-    "bitwise_xor", 2, evaluate=np.bitwise_xor, result=_bits_only("bitwise_xor")
+    "bitwise_xor", 2, evaluate=np.bitwise_xor, result=_integers_only("bitwise_xor", bools=True)
 )
 bitwise_invert: Operator = Operator(
-    "bitwise_invert",
-    1,
-    evaluate=np.bitwise_not,
-    result=_bits_only("bitwise_invert"),
+    "bitwise_invert", 1, evaluate=np.bitwise_not, result=_integers_only("bitwise_invert", bools=True),
     simplify=_simplify_invert,
-)
+)  # fmt: skip
 left_shift: Operator = Operator(
-    "left_shift",
-    2,
-    evaluate=np.left_shift,
-    result=_integers_only("left_shift"),
-    simplify=_simplify_shift,
-    documentation="x << y; 0 where y reaches the width of x.",
-)
+    "left_shift", 2, evaluate=np.left_shift, result=_integers_only("left_shift"),
+    simplify=_simplify_shift, documentation="x << y; 0 where y reaches the width of x.",
+)  # fmt: skip
 right_shift: Operator = Operator(
-    "right_shift",
-    2,
-    evaluate=np.right_shift,
-    result=_integers_only("right_shift"),
+    "right_shift", 2, evaluate=np.right_shift, result=_integers_only("right_shift"),
     simplify=_simplify_shift,
     documentation="x >> y with the sign kept; 0 or -1 where y reaches the width of x.",
-)
+)  # fmt: skip
 multiply_high: Operator = Operator(
-    "multiply_high",
-    2,
+    "multiply_high", 2,
     evaluate=lambda x, y: x.astype(np.uint64) * y.astype(np.uint64) >> np.uint64(32),
     result=lambda *kinds: dtypes.uint32,
     documentation="The high 32 bits of a product of uint32 numbers.",
-)
+)  # fmt: skip
 
 # --- choosing and converting -----------------------------------------------------------------------
-
-
-def _select_result(condition: DType, x: DType, y: DType) -> DType:
-    return dtypes.promote(x, y)
 
 
 def _select_tangent(result: Expression, operands: Any, slopes: Any) -> Partial:
@@ -559,7 +462,7 @@ _select: Operator = Operator(
     "select",
     3,
     evaluate=np.where,
-    result=_select_result,
+    result=lambda condition, x, y: dtypes.promote(x, y),
     partials=lambda r, c, x, y: (
         None,
         select(c, constant(1, r.dtype), constant(0, r.dtype)),
@@ -599,18 +502,11 @@ def _together(x: Operand, y: Operand) -> tuple[Expression, Expression]:
     return _convert(x, common), _convert(y, common)
 
 
-def _np_cast(x: Any, dtype: DType) -> Any:
-    return np.asarray(x).astype(dtype.numpy)
-
-
 cast: Operator = Operator(
-    "cast",
-    1,
-    evaluate=_np_cast,
-    result=lambda kind, static: static,
+    "cast", 1, evaluate=lambda x, dtype: np.asarray(x).astype(dtype.numpy), result=lambda kind, static: static,
     partials=lambda r, x: (1,) if r.dtype.is_float and x.dtype.is_float else (None,),
     simplify=_simplify_cast,
-)
+)  # fmt: skip
 
 
 def _convert(x: Expression, dtype: DType) -> Expression:
@@ -627,12 +523,10 @@ def convert(x: Operand, dtype: DType) -> Expression:
 
 
 bitcast_operator: Operator = Operator(
-    "bitcast",
-    1,
+    "bitcast", 1,
     evaluate=lambda x, dtype: np.ascontiguousarray(x).view(dtype.numpy).reshape(np.shape(x)),
-    result=lambda kind, static: static,
-    partials=lambda r, x: (None,),
-)
+    result=lambda kind, static: static, partials=lambda r, x: (None,),
+)  # fmt: skip
 
 
 def bitcast(x: Operand, dtype: DType) -> Expression:
@@ -650,31 +544,16 @@ def bitcast(x: Operand, dtype: DType) -> Expression:
 # --- the C library, for the few huge arguments our own functions do not serve ---------------------
 
 
-def _np_library(x: Any, name: str) -> Any:
-    return getattr(np, name)(x)
-
-
 c_library: Operator = Operator(
-    "c_library",
-    1,
-    evaluate=_np_library,
-    result=lambda kind, static: kind,
+    "c_library", 1, evaluate=lambda x, name: getattr(np, name)(x), result=lambda kind, static: kind,
     documentation="One call of the C library's function of that name (static), lane by lane.",
-)
-
-
-def _fallback_result(condition: DType, rare: DType, usual: DType) -> DType:
-    return usual
+)  # fmt: skip
 
 
 fallback: Operator = Operator(
-    "fallback",
-    3,
-    evaluate=np.where,
-    result=_fallback_result,
-    promotes=False,
+    "fallback", 3, evaluate=np.where, result=lambda condition, rare, usual: usual, promotes=False,
     documentation="select(condition, rare, usual) where `rare` is only computed if it is needed.",
-)
+)  # fmt: skip
 
 
 # --- small functions everyone needs ----------------------------------------------------------------
@@ -690,14 +569,9 @@ def _expand_sign(x: Expression) -> Expression:
 
 
 sign: Operator = Operator(
-    "sign",
-    1,
-    evaluate=np.sign,
-    result=_not_bool("sign"),
-    partials=lambda r, x: (None,),
-    expand=_expand_sign,
-    documentation="-1, 0 or 1; NaN for NaN.",
-)
+    "sign", 1, evaluate=np.sign, result=_not_bool("sign"), partials=lambda r, x: (None,),
+    expand=_expand_sign, documentation="-1, 0 or 1; NaN for NaN.",
+)  # fmt: skip
 
 
 def _expand_signbit(x: Expression) -> Expression:
@@ -708,13 +582,9 @@ def _expand_signbit(x: Expression) -> Expression:
 
 
 signbit: Operator = Operator(
-    "signbit",
-    1,
-    evaluate=np.signbit,
-    result=_boolean,
-    partials=lambda r, x: (None,),
+    "signbit", 1, evaluate=np.signbit, result=_boolean, partials=lambda r, x: (None,),
     expand=_expand_signbit,
-)
+)  # fmt: skip
 
 
 def _nextafter_result(*kinds: DType) -> DType:
@@ -744,22 +614,14 @@ def _np_nextafter(x: Any, y: Any) -> Any:
 
 
 nextafter: Operator = Operator(
-    "nextafter",
-    2,
-    evaluate=_np_nextafter,
-    result=_nextafter_result,
-    partials=lambda r, x, y: (1, None),
-    expand=_expand_nextafter,
+    "nextafter", 2, evaluate=_np_nextafter, result=_nextafter_result,
+    partials=lambda r, x, y: (1, None), expand=_expand_nextafter,
     documentation="The next number after x on the way to y; y if they are equal.",
-)
+)  # fmt: skip
 isnan: Operator = Operator(
-    "isnan",
-    1,
-    evaluate=lambda x: np.not_equal(x, x),
-    result=_boolean,
-    partials=lambda r, x: (None,),
-    expand=lambda x: not_equal(x, x),
-)
+    "isnan", 1, evaluate=lambda x: np.not_equal(x, x), result=_boolean,
+    partials=lambda r, x: (None,), expand=lambda x: not_equal(x, x),
+)  # fmt: skip
 
 
 def _expand_isfinite(x: Expression) -> Expression:
@@ -769,21 +631,13 @@ def _expand_isfinite(x: Expression) -> Expression:
 
 
 isfinite: Operator = Operator(
-    "isfinite",
-    1,
-    evaluate=lambda x: np.isfinite(x),
-    result=_boolean,
-    partials=lambda r, x: (None,),
-    expand=_expand_isfinite,
-)
+    "isfinite", 1, evaluate=np.isfinite, result=_boolean,
+    partials=lambda r, x: (None,), expand=_expand_isfinite,
+)  # fmt: skip
 isinf: Operator = Operator(
-    "isinf",
-    1,
-    evaluate=lambda x: np.isinf(x),
-    result=_boolean,
-    partials=lambda r, x: (None,),
+    "isinf", 1, evaluate=np.isinf, result=_boolean, partials=lambda r, x: (None,),
     expand=lambda x: equal(absolute(x), float("inf")) if x.dtype.is_float else constant(False),
-)
+)  # fmt: skip
 
 
 def _logical(x: Any) -> Any:
@@ -792,14 +646,9 @@ def _logical(x: Any) -> Any:
 
 def _logical_operator(name: str, evaluate: Any, arity: int, expand: Any) -> Operator:
     return Operator(
-        name,
-        arity,
-        evaluate=evaluate,
-        result=_boolean,
-        partials=lambda r, *xs: (None,) * len(xs),
-        expand=expand,
-        promotes=False,
-    )
+        name, arity, evaluate=evaluate, result=_boolean, partials=lambda r, *xs: (None,) * len(xs),
+        expand=expand, promotes=False,
+    )  # fmt: skip
 
 
 logical_and: Operator = _logical_operator(
@@ -813,17 +662,11 @@ logical_xor: Operator = _logical_operator(
 )
 logical_not: Operator = _logical_operator("logical_not", np.logical_not, 1, lambda x: ~_logical(x))
 square: Operator = Operator(
-    "square",
-    1,
-    evaluate=np.square,
-    partials=lambda r, x: (2 * x,),
-    expand=lambda x: x * x,
+    "square", 1, evaluate=np.square, partials=lambda r, x: (2 * x,), expand=lambda x: x * x
 )
 reciprocal: Operator = Operator(
-    "reciprocal",
-    1,
+    "reciprocal", 1,
     evaluate=lambda x: np.reciprocal(x) if np.asarray(x).dtype.kind == "f" else 1 / np.float32(x),
-    result=_floating,
-    partials=lambda r, x: (-(r * r),),
+    result=_floating, partials=lambda r, x: (-(r * r),),
     expand=lambda x: 1 / _convert(x, _floating(x.dtype)),
-)
+)  # fmt: skip

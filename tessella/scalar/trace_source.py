@@ -146,12 +146,9 @@ Call = Callable[[Any, list[Any], dict[str, Any]], Any]
 
 
 def follow(
-    function: types.FunctionType,
-    node: Function,
-    arguments: list[Any],
-    keywords: dict[str, Any],
+    function: types.FunctionType, node: Function, arguments: list[Any], keywords: dict[str, Any],
     call: Call,
-) -> Any:
+) -> Any:  # fmt: skip
     """The value of a function for symbolic arguments.
 
     Args:

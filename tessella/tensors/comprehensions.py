@@ -12,6 +12,7 @@ made of ordinary operations: it is differentiated, batched and compiled like eve
 from __future__ import annotations
 
 import inspect
+import operator
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -64,8 +65,7 @@ def table(function: Callable[..., Any], shape: ShapeLike) -> Tensor:
             f"{user_line()}: table: the result still depends on the loop {strange[0]!r} of a sum_over (or its "
             "kin) that is over"
         )
-    whole: Tensor = expand(found.along(loops), sizes)
-    return whole
+    return expand(found.along(loops), sizes)
 
 
 @public
@@ -148,6 +148,19 @@ class Loop:
         return 1 if self.size is None else self.size
 
 
+def _operator(function: Callable[[Any, Any], Any]) -> Callable[..., Any]:
+    return lambda self, other: self._with(other, function)
+
+
+def _swapped(function: Callable[[Any, Any], Any]) -> Callable[..., Any]:
+    """Of what stands on the right."""
+    return lambda self, other: self._with(other, function, swapped=True)
+
+
+def _of_itself(function: Callable[[Any], Any]) -> Callable[..., Any]:
+    return lambda self: self.__tessella_lift__(function, (self,))
+
+
 class _Countable:
     """What counts with numbers and elements, element by element."""
 
@@ -174,81 +187,24 @@ class _Countable:
         pair = (other, self) if swapped else (self, other)
         return self.__tessella_lift__(function, pair)
 
-    def __add__(self, other: Any) -> Any:
-        return self._with(other, lambda x, y: x + y)
-
-    def __radd__(self, other: Any) -> Any:
-        return self._with(other, lambda x, y: x + y, swapped=True)
-
-    def __sub__(self, other: Any) -> Any:
-        return self._with(other, lambda x, y: x - y)
-
-    def __rsub__(self, other: Any) -> Any:
-        return self._with(other, lambda x, y: x - y, swapped=True)
-
-    def __mul__(self, other: Any) -> Any:
-        return self._with(other, lambda x, y: x * y)
-
-    def __rmul__(self, other: Any) -> Any:
-        return self._with(other, lambda x, y: x * y, swapped=True)
-
-    def __truediv__(self, other: Any) -> Any:
-        return self._with(other, lambda x, y: x / y)
-
-    def __rtruediv__(self, other: Any) -> Any:
-        return self._with(other, lambda x, y: x / y, swapped=True)
-
-    def __floordiv__(self, other: Any) -> Any:
-        return self._with(other, lambda x, y: x // y)
-
-    def __rfloordiv__(self, other: Any) -> Any:
-        return self._with(other, lambda x, y: x // y, swapped=True)
-
-    def __mod__(self, other: Any) -> Any:
-        return self._with(other, lambda x, y: x % y)
-
-    def __rmod__(self, other: Any) -> Any:
-        return self._with(other, lambda x, y: x % y, swapped=True)
-
-    def __pow__(self, other: Any) -> Any:
-        return self._with(other, lambda x, y: x**y)
-
-    def __rpow__(self, other: Any) -> Any:
-        return self._with(other, lambda x, y: x**y, swapped=True)
-
-    def __and__(self, other: Any) -> Any:
-        return self._with(other, lambda x, y: x & y)
-
-    def __or__(self, other: Any) -> Any:
-        return self._with(other, lambda x, y: x | y)
-
-    def __invert__(self) -> Any:
-        return self.__tessella_lift__(lambda x: ~x, (self,))
-
-    def __neg__(self) -> Any:
-        return self.__tessella_lift__(lambda x: -x, (self,))
-
-    def __abs__(self) -> Any:
-        return self.__tessella_lift__(lambda x: abs(x), (self,))
-
-    def __lt__(self, other: Any) -> Any:
-        return self._with(other, lambda x, y: x < y)
-
-    def __le__(self, other: Any) -> Any:
-        return self._with(other, lambda x, y: x <= y)
-
-    def __gt__(self, other: Any) -> Any:
-        return self._with(other, lambda x, y: x > y)
-
-    def __ge__(self, other: Any) -> Any:
-        return self._with(other, lambda x, y: x >= y)
-
-    def __eq__(self, other: object) -> Any:
-        return self._with(other, lambda x, y: x == y)
-
-    def __ne__(self, other: object) -> Any:
-        return self._with(other, lambda x, y: x != y)
-
+    __add__, __radd__ = _operator(operator.add), _swapped(operator.add)
+    __sub__, __rsub__ = _operator(operator.sub), _swapped(operator.sub)
+    __mul__, __rmul__ = _operator(operator.mul), _swapped(operator.mul)
+    __truediv__, __rtruediv__ = _operator(operator.truediv), _swapped(operator.truediv)
+    __floordiv__, __rfloordiv__ = _operator(operator.floordiv), _swapped(operator.floordiv)
+    __mod__, __rmod__ = _operator(operator.mod), _swapped(operator.mod)
+    __pow__, __rpow__ = _operator(operator.pow), _swapped(operator.pow)
+    __and__ = _operator(operator.and_)
+    __or__ = _operator(operator.or_)
+    __invert__ = _of_itself(operator.invert)
+    __neg__ = _of_itself(operator.neg)
+    __abs__ = _of_itself(operator.abs)
+    __lt__ = _operator(operator.lt)
+    __le__ = _operator(operator.le)
+    __gt__ = _operator(operator.gt)
+    __ge__ = _operator(operator.ge)
+    __eq__ = _operator(operator.eq)
+    __ne__ = _operator(operator.ne)
     __hash__ = None  # type: ignore[assignment]
 
     def __bool__(self) -> bool:
@@ -345,8 +301,7 @@ class Element(_Countable):
             x = permute(tensor, order) if order != tuple(range(len(order))) else tensor
             x = reshape(x, tuple(loop.turns() if loop in own else 1 for loop in loops))
             total = x if total is None else total * x
-        found: Tensor = total
-        return found
+        return total
 
     def __mul__(self, other: Any) -> Any:
         if isinstance(other, Element) and not self._is_bool() and not other._is_bool():

@@ -28,9 +28,7 @@ from tessella.devices.array import (
     why_not_shared,
     write,
 )
-from tessella.devices.array import (
-    empty as empty_array,
-)
+from tessella.devices.array import empty as empty_array
 from tessella.devices.registry import host
 from tessella.dtypes import DType, as_dtype
 from tessella.errors import ArgumentError, ArgumentTypeError, DTypeError
@@ -377,13 +375,9 @@ def _holds_numpy(obj: Any) -> bool:
 
 @public
 def full(
-    shape: ShapeLike,
-    fill_value: Number,
-    *,
-    dtype: DTypeLike = None,
-    device: Device = None,
+    shape: ShapeLike, fill_value: Number, *, dtype: DTypeLike = None, device: Device = None,
     requires_grad: bool = False,
-) -> Tensor:
+) -> Tensor:  # fmt: skip
     """A tensor of one value.
 
     >>> full((2,), 7)
@@ -464,14 +458,9 @@ def empty_like(
 
 @public
 def full_like(
-    x: Tensor,
-    /,
-    fill_value: Number,
-    *,
-    dtype: DTypeLike = None,
-    device: Device = None,
+    x: Tensor, /, fill_value: Number, *, dtype: DTypeLike = None, device: Device = None,
     requires_grad: bool = False,
-) -> Tensor:
+) -> Tensor:  # fmt: skip
     """One value in x's shape and dtype."""
     return full(
         x.shape, fill_value, dtype=dtype or x.dtype, device=device, requires_grad=requires_grad
@@ -583,15 +572,9 @@ def linspace(
 
 @public
 def eye(
-    n_rows: int,
-    n_cols: int | None = None,
-    /,
-    *,
-    k: int = 0,
-    dtype: DTypeLike = None,
-    device: Device = None,
-    requires_grad: bool = False,
-) -> Tensor:
+    n_rows: int, n_cols: int | None = None, /, *, k: int = 0, dtype: DTypeLike = None,
+    device: Device = None, requires_grad: bool = False,
+) -> Tensor:  # fmt: skip
     """Ones on diagonal k, zeros elsewhere.
 
     >>> eye(2, 3)

@@ -63,8 +63,7 @@ def dynamic_slice(x: Tensor, /, starts: Starts, sizes: ShapeLike) -> Tensor:
     if not moving:
         return x
     dynamic = DynamicSlice(moving, 0, tuple([block[axis] for axis in moving]))
-    found: Tensor = apply(dynamic, (x, *[start for start in places if isinstance(start, Tensor)]))
-    return found
+    return apply(dynamic, (x, *[start for start in places if isinstance(start, Tensor)]))
 
 
 @public
@@ -97,8 +96,7 @@ def dynamic_update_slice(x: Tensor, update: Tensor, /, starts: Starts) -> Tensor
         begin = [clamped(*of) for of in zip(places, update.shape, x.shape, strict=True)]  # type: ignore[arg-type]
         return apply(UpdateSlice(tuple(begin), (1,) * x.ndim), (x, update))
     starting = [start if isinstance(start, Tensor) else asarray(start) for start in places]
-    found: Tensor = apply(DynamicUpdateSlice(tuple(range(x.ndim)), 0), (x, update, *starting))
-    return found
+    return apply(DynamicUpdateSlice(tuple(range(x.ndim)), 0), (x, update, *starting))
 
 
 def _starts_of(x: Tensor, starts: Starts, name: str) -> list[int | Tensor]:
@@ -214,8 +212,7 @@ def take_ranges(x: Tensor, ranges: Sequence[Range]) -> Tensor:
 def write_ranges(x: Tensor, ranges: Sequence[Range], values: Tensor) -> Tensor:
     """x with other elements in some ranges."""
     update = DynamicUpdateSlice(tuple([found.axis for found in ranges]), 0)
-    found: Tensor = apply(update, (x, values, *[found.start for found in ranges]))
-    return found
+    return apply(update, (x, values, *[found.start for found in ranges]))
 
 
 __all__ = ["dynamic_slice", "dynamic_update_slice"]

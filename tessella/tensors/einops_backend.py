@@ -33,8 +33,7 @@ class TessellaBackend(AbstractBackend):
         return creation.arange(start, stop)
 
     def reduce(self, x: Tensor, operation: str, axes: Any) -> Tensor:
-        found: Tensor = getattr(statistical, operation)(x, axis=tuple(axes))
-        return found
+        return getattr(statistical, operation)(x, axis=tuple(axes))
 
     def transpose(self, x: Tensor, axes: Any) -> Tensor:
         return manipulation.permute_dims(x, tuple(axes))

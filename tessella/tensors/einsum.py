@@ -71,8 +71,7 @@ def einsum(equation: str, *operands: Tensor, optimize: Any = "auto") -> Tensor:
     (term,) = terms
     names, x = _summed(term, set(result))
     order = tuple(names.index(label) for label in result)
-    shown: Tensor = permute(x, order) if order != tuple(range(len(order))) else x
-    return shown
+    return permute(x, order) if order != tuple(range(len(order))) else x
 
 
 def _parsed(equation: str, ranks: Sequence[int]) -> tuple[list[str], str]:

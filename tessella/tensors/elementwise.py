@@ -25,8 +25,7 @@ def _unary_function(public_name: str, name: str) -> Callable[[Tensor], Tensor]:
     primitive = elementwise(name)
 
     def function(x: Tensor, /) -> Tensor:
-        result: Tensor = apply(primitive, (x,))
-        return result
+        return apply(primitive, (x,))
 
     return gated(_named(function, public_name, f"{_describe(name)} Elementwise; shapes: any."))
 
@@ -326,6 +325,11 @@ def zip_with(function: Callable[..., Any], /) -> Callable[..., Tensor]:
     return _named(mapped, primitive.name, f"{primitive.name}, for every element.")
 
 
+def operation(name: str, function: Callable[..., Any]) -> Callable[..., Tensor]:
+    """The same, of our own."""
+    return zip_with(ScalarFunction(function, name))
+
+
 @public
 def conj(x: Tensor, /) -> Tensor:
     """The complex conjugate."""
@@ -335,21 +339,17 @@ def conj(x: Tensor, /) -> Tensor:
 @public
 def real(x: Tensor, /) -> Tensor:
     """The real part."""
-    return (
-        apply(NumPyCall("real", dtypes.part_of(x.dtype)), (x,))
-        if x.dtype.is_complex
-        else another_handle(x)
-    )
+    return _part("real", x) if x.dtype.is_complex else another_handle(x)
 
 
 @public
 def imag(x: Tensor, /) -> Tensor:
     """The imaginary part: zeros for real numbers."""
-    return (
-        apply(NumPyCall("imag", dtypes.part_of(x.dtype)), (x,))
-        if x.dtype.is_complex
-        else zeros_like(x)
-    )
+    return _part("imag", x) if x.dtype.is_complex else zeros_like(x)
+
+
+def _part(name: str, x: Tensor) -> Tensor:
+    return apply(NumPyCall(name, dtypes.part_of(x.dtype)), (x,))
 
 
 @public
@@ -376,87 +376,14 @@ def nan_to_num(
 
 
 __all__ = [
-    "abs",
-    "acos",
-    "acosh",
-    "add",
-    "allclose",
-    "asin",
-    "asinh",
-    "atan",
-    "atan2",
-    "atanh",
-    "bitwise_and",
-    "bitwise_invert",
-    "bitwise_left_shift",
-    "bitwise_or",
-    "bitwise_right_shift",
-    "bitwise_xor",
-    "ceil",
-    "clip",
-    "conj",
-    "copysign",
-    "cos",
-    "cosh",
-    "digamma",
-    "divide",
-    "equal",
-    "erf",
-    "erfc",
-    "exp",
-    "exp2",
-    "expm1",
-    "floor",
-    "floor_divide",
-    "fmod",
-    "greater",
-    "greater_equal",
-    "hypot",
-    "imag",
-    "isclose",
-    "isfinite",
-    "isinf",
-    "isnan",
-    "less",
-    "less_equal",
-    "lgamma",
-    "log",
-    "log1p",
-    "log2",
-    "log10",
-    "logaddexp",
-    "logical_and",
-    "logical_not",
-    "logical_or",
-    "logical_xor",
-    "map",
-    "maximum",
-    "minimum",
-    "multiply",
-    "nan_to_num",
-    "negative",
-    "nextafter",
-    "not_equal",
-    "positive",
-    "pow",
-    "real",
-    "reciprocal",
-    "relu",
-    "remainder",
-    "round",
-    "rsqrt",
-    "sigmoid",
-    "sign",
-    "signbit",
-    "sin",
-    "sinh",
-    "softplus",
-    "sqrt",
-    "square",
-    "subtract",
-    "tan",
-    "tanh",
-    "trunc",
-    "where",
-    "zip_with",
-]
+    "abs", "acos", "acosh", "add", "allclose", "asin", "asinh", "atan", "atan2", "atanh",
+    "bitwise_and", "bitwise_invert", "bitwise_left_shift", "bitwise_or", "bitwise_right_shift",
+    "bitwise_xor", "ceil", "clip", "conj", "copysign", "cos", "cosh", "digamma", "divide", "equal",
+    "erf", "erfc", "exp", "exp2", "expm1", "floor", "floor_divide", "fmod", "greater",
+    "greater_equal", "hypot", "imag", "isclose", "isfinite", "isinf", "isnan", "less",
+    "less_equal", "lgamma", "log", "log1p", "log2", "log10", "logaddexp", "logical_and",
+    "logical_not", "logical_or", "logical_xor", "map", "maximum", "minimum", "multiply",
+    "nan_to_num", "negative", "nextafter", "not_equal", "positive", "pow", "real", "reciprocal",
+    "relu", "remainder", "round", "rsqrt", "sigmoid", "sign", "signbit", "sin", "sinh", "softplus",
+    "sqrt", "square", "subtract", "tan", "tanh", "trunc", "where", "zip_with",
+]  # fmt: skip

@@ -129,11 +129,9 @@ class Gradients:
 
     @public
     def backward(
-        self: Any,
-        gradient: Tensor | None = None,
-        retain_graph: bool | None = None,
+        self: Any, gradient: Tensor | None = None, retain_graph: bool | None = None,
         create_graph: bool = False,
-    ) -> None:
+    ) -> None:  # fmt: skip
         """Add the gradient of this tensor to `grad` of every leaf it was computed from.
 
         Args:
@@ -232,12 +230,10 @@ def _root(tensor: Tensor, gradient: Tensor | None, name: str) -> tuple[autodiff.
 
 
 def gradients(
-    outputs: Sequence[Tensor],
-    inputs: Sequence[Tensor],
-    cotangents: Sequence[Tensor | None] | None = None,
-    retain_graph: bool | None = None,
+    outputs: Sequence[Tensor], inputs: Sequence[Tensor],
+    cotangents: Sequence[Tensor | None] | None = None, retain_graph: bool | None = None,
     create_graph: bool = False,
-) -> list[Tensor | None]:
+) -> list[Tensor | None]:  # fmt: skip
     """The gradients of outputs by inputs, without touching `grad`; None where they do not depend.
 
     >>> import tessella as ts

@@ -19,13 +19,7 @@ from tessella.arguments import public
 from tessella.arguments.kinds import shown
 from tessella.devices.registry import host
 from tessella.errors import ArgumentError, ArgumentTypeError, DTypeError, IndexingError, ShapeError
-from tessella.primitives.base import (
-    Primitive,
-    Shape,
-    broadcast_shapes,
-    normalise_axis,
-    same_shape,
-)
+from tessella.primitives.base import Primitive, Shape, broadcast_shapes, normalise_axis, same_shape
 from tessella.primitives.indexing import Gather, InRange, Limits, Scatter
 from tessella.primitives.movement import Reshape, Slice, UpdateSlice
 from tessella.sizes.size import INTEGERS, Size, for_all, is_symbolic

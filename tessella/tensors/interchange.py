@@ -27,13 +27,9 @@ _UNSIGNED, _BFLOAT = 1, 4
 
 
 def to_dlpack(
-    tensor: Tensor,
-    *,
-    stream: Any = None,
-    max_version: Any = None,
-    dl_device: Any = None,
+    tensor: Tensor, *, stream: Any = None, max_version: Any = None, dl_device: Any = None,
     copy: bool | None = None,
-) -> Any:
+) -> Any:  # fmt: skip
     """The DLPack capsule of a tensor's memory.
 
     Memory that must not be written (a program's constants, what was read-only when it came, elements that are stored

@@ -354,18 +354,14 @@ def _filling(value: float, dtype: DType) -> float:
         raise ArgumentError(
             f"pad: value is {value}; expected a whole number, as the elements are {dtype.name}"
         )
-    whole: int = fitting(int(value), dtype)
-    return whole
+    return fitting(int(value), dtype)
 
 
 @public
 def sliding_window(
-    x: Tensor,
-    sizes: Sequence[int],
-    /,
-    steps: Sequence[int] | None = None,
+    x: Tensor, sizes: Sequence[int], /, steps: Sequence[int] | None = None,
     dilations: Sequence[int] | None = None,
-) -> Tensor:
+) -> Tensor:  # fmt: skip
     """A view of every window of the last axes: (..., *places, *sizes).
 
     >>> import tessella as ts

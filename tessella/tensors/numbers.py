@@ -65,13 +65,9 @@ class TracedNumber:
     __array_priority__ = 1000  # NumPy's numbers and arrays leave mixed operations to it
 
     def __init__(
-        self,
-        trace: Trace,
-        value: float,
-        tensor: Tensor,
-        sources: frozenset[int | Size | Source],
+        self, trace: Trace, value: float, tensor: Tensor, sources: frozenset[int | Size | Source],
         again: Callable[[Sequence[float]], Any],
-    ) -> None:
+    ) -> None:  # fmt: skip
         self.trace = trace
         self._value = value
         self.tensor = tensor
@@ -128,30 +124,6 @@ class TracedNumber:
             mine_again, theirs_again = theirs_again, mine_again
         again = functools.partial(_both, function, mine_again, theirs_again)
         return TracedNumber(self.trace, value, tensor.astype(kind), sources, again)
-
-    def __add__(self, other: Any) -> Any:
-        return self._with(other, operator.add)
-
-    def __radd__(self, other: Any) -> Any:
-        return self._with(other, operator.add, swapped=True)
-
-    def __sub__(self, other: Any) -> Any:
-        return self._with(other, operator.sub)
-
-    def __rsub__(self, other: Any) -> Any:
-        return self._with(other, operator.sub, swapped=True)
-
-    def __mul__(self, other: Any) -> Any:
-        return self._with(other, operator.mul)
-
-    def __rmul__(self, other: Any) -> Any:
-        return self._with(other, operator.mul, swapped=True)
-
-    def __truediv__(self, other: Any) -> Any:
-        return self._with(other, operator.truediv)
-
-    def __rtruediv__(self, other: Any) -> Any:
-        return self._with(other, operator.truediv, swapped=True)
 
     def __neg__(self) -> TracedNumber:
         return self._of_one(operator.neg)
@@ -232,6 +204,12 @@ def _one(function: Any, mine: Any, given: Sequence[float]) -> Any:
     return function(mine(given))
 
 
+def _counting(name: str, swapped: bool = False) -> Callable[..., Any]:
+    """An operator that is recorded."""
+    function = getattr(operator, name)
+    return lambda self, other: self._with(other, function, swapped)
+
+
 def _asking(name: str) -> Callable[..., Any]:
     """An operator that needs the values."""
     function = getattr(operator, name)
@@ -254,6 +232,9 @@ def _asking_swapped(name: str) -> Callable[..., Any]:
     return method
 
 
+for _name in ("add", "sub", "mul", "truediv"):
+    setattr(TracedNumber, f"__{_name}__", _counting(_name))
+    setattr(TracedNumber, f"__r{_name}__", _counting(_name, swapped=True))
 for _name in ("lt", "le", "gt", "ge", "eq", "ne", "pow", "floordiv", "mod"):
     setattr(TracedNumber, f"__{_name}__", _asking(_name))
 for _name in ("pow", "floordiv", "mod"):

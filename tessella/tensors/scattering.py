@@ -12,13 +12,7 @@ from tessella.primitives.indexing import Gather, Scatter
 from tessella.tensors.creation import arange, asarray
 from tessella.tensors.elementwise import where
 from tessella.tensors.indexing import nonzero, take, take_along_axis
-from tessella.tensors.manipulation import (
-    broadcast_arrays,
-    broadcast_to,
-    moveaxis,
-    reshape,
-    stack,
-)
+from tessella.tensors.manipulation import broadcast_arrays, broadcast_to, moveaxis, reshape, stack
 from tessella.tensors.operands import Operand, operand, require
 from tessella.tensors.tensor import Number, Tensor, apply
 

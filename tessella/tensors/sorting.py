@@ -60,13 +60,9 @@ def top_k(x: Tensor, k: int, /, axis: int = -1) -> TopK:
 
 @public
 def searchsorted(
-    x1: Tensor,
-    x2: Tensor,
-    /,
-    *,
-    side: Literal["left", "right"] = "left",
+    x1: Tensor, x2: Tensor, /, *, side: Literal["left", "right"] = "left",
     sorter: Tensor | None = None,
-) -> Tensor:
+) -> Tensor:  # fmt: skip
     """Where elements of x2 belong in the sorted vector x1.
 
     >>> import tessella as ts
@@ -109,9 +105,7 @@ def isin(x1: Tensor, x2: Tensor, /, *, invert: bool = False) -> Tensor:
 
 def _require_known(x: Tensor, name: str) -> None:
     require_known(
-        x,
-        f"{name}: how many values are distinct decides a shape",
-        "ts.sort(x) keeps the shape",
+        x, f"{name}: how many values are distinct decides a shape", "ts.sort(x) keeps the shape"
     )
 
 

@@ -57,8 +57,7 @@ def _reduce(x: Tensor, monoid: Monoid, axis: Axes, keepdims: bool) -> Tensor:
 
 def _restored(result: Tensor, x: Tensor, axes: tuple[int, ...]) -> Tensor:
     kept = tuple([1 if i in axes else n for i, n in enumerate(x.shape)])
-    restored: Tensor = movement.reshape(result, kept)
-    return restored
+    return movement.reshape(result, kept)
 
 
 @public

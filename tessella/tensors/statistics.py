@@ -161,14 +161,9 @@ def nanmedian(x: Tensor, /, axis: int | None = None, keepdims: bool = False) -> 
 
 
 def _quantile(
-    x: Tensor,
-    q: float | Tensor,
-    axis: int | None,
-    keepdims: bool,
-    interpolation: str,
-    name: str,
+    x: Tensor, q: float | Tensor, axis: int | None, keepdims: bool, interpolation: str, name: str,
     skips_nan: bool = False,
-) -> Tensor:
+) -> Tensor:  # fmt: skip
     x = require(x, name).astype(dtypes.result_float(x.dtype))
     place = None if axis is None else normalise_axis(axis, x.ndim, name)
     rows = reshape(x, (x.size,)) if place is None else moveaxis(x, place, -1)

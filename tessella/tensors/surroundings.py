@@ -36,8 +36,7 @@ def number_in(owner: dict[str, Any], name: str, like: Tensor) -> Any:
         now = owner[name]
         if now != last[0]:
             last[:] = now, fill(now, (), dtype, device)
-        array: Array = last[1]
-        return array
+        return last[1]
 
     return new_handle(_mode.trace.number((id(owner), name, dtype, device), read, read()), None, 0)
 
@@ -69,8 +68,7 @@ def guarded(owner: Any, name: Any, value: Any) -> Any:
 
 def default_float() -> DType:
     """The dtype of fractions that are made without one; a traced function depends on it."""
-    floating: DType = guarded(dtypes.defaults, "floating", dtypes.defaults.floating)
-    return floating
+    return guarded(dtypes.defaults, "floating", dtypes.defaults.floating)
 
 
 def touched(owner: Any, *parts: Any) -> None:

@@ -3,23 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from typing import Any
 
 from tessella.arguments import public
 from tessella.arguments.kinds import Approximation
 from tessella.primitives.base import normalise_axis
 from tessella.primitives.elementwise import elementwise
 from tessella.primitives.softmax import LogSoftmax, Softmax
-from tessella.scalar.function import ScalarFunction
 from tessella.scalar.mathematics import sigmoid as scalar_sigmoid
 from tessella.scalar.mathematics import softplus as scalar_softplus
-from tessella.tensors.elementwise import zip_with
+from tessella.tensors.elementwise import operation
 from tessella.tensors.tensor import Tensor, apply
-
-
-def _operation(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
-    return zip_with(ScalarFunction(function, name))
 
 
 @public
@@ -79,17 +72,17 @@ def logsigmoid(x: Tensor) -> Tensor:
 
 _RELU, _SIGMOID, _TANH = elementwise("relu"), elementwise("sigmoid"), elementwise("tanh")
 _SOFTPLUS, _LOG_SIGMOID = elementwise("softplus"), elementwise("log_sigmoid")
-_leaky_relu = _operation("leaky_relu", lambda x, slope: x if x > 0 else slope * x)
-_elu = _operation("elu", lambda x, alpha: x if x > 0 else alpha * math.expm1(min(x, 0)))
-_silu = _operation("silu", lambda x: x * scalar_sigmoid(x))
-_gelu = _operation("gelu", lambda x: 0.5 * x * (1 + math.erf(x * math.sqrt(0.5))))
-_gelu_tanh = _operation(
+_leaky_relu = operation("leaky_relu", lambda x, slope: x if x > 0 else slope * x)
+_elu = operation("elu", lambda x, alpha: x if x > 0 else alpha * math.expm1(min(x, 0)))
+_silu = operation("silu", lambda x: x * scalar_sigmoid(x))
+_gelu = operation("gelu", lambda x: 0.5 * x * (1 + math.erf(x * math.sqrt(0.5))))
+_gelu_tanh = operation(
     "gelu_tanh",
     lambda x: 0.5 * x * (1 + math.tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * x * x * x))),
 )
-_mish = _operation("mish", lambda x: x * math.tanh(scalar_softplus(x)))
-_softsign = _operation("softsign", lambda x: x / (1 + abs(x)))
-_hardtanh = _operation("hardtanh", lambda x, low, high: min(max(x, low), high))
+_mish = operation("mish", lambda x: x * math.tanh(scalar_softplus(x)))
+_softsign = operation("softsign", lambda x: x / (1 + abs(x)))
+_hardtanh = operation("hardtanh", lambda x, low, high: min(max(x, low), high))
 
 
 @public
@@ -100,8 +93,7 @@ def leaky_relu(x: Tensor, negative_slope: float = 0.01) -> Tensor:
     >>> leaky_relu(ts.asarray([-1.0, 2.0]))
     tensor([-0.01,  2.  ])
     """
-    result: Tensor = _leaky_relu(x, negative_slope)
-    return result
+    return _leaky_relu(x, negative_slope)
 
 
 @public
@@ -114,8 +106,7 @@ def elu(x: Tensor, alpha: float = 1.0) -> Tensor:
     >>> elu(ts.asarray([-1.0, 2.0]))
     tensor([-0.6321,  2.    ])
     """
-    result: Tensor = _elu(x, alpha)
-    return result
+    return _elu(x, alpha)
 
 
 @public
@@ -126,8 +117,7 @@ def silu(x: Tensor) -> Tensor:
     >>> silu(ts.asarray([0.0, 1.0]))
     tensor([0.    , 0.7311])
     """
-    result: Tensor = _silu(x)
-    return result
+    return _silu(x)
 
 
 @public
@@ -143,8 +133,7 @@ def gelu(x: Tensor, approximate: Approximation = "none") -> Tensor:
     >>> gelu(ts.asarray([0.0, 1.0]))
     tensor([0.    , 0.8413])
     """
-    result: Tensor = (_gelu_tanh if approximate == "tanh" else _gelu)(x)
-    return result
+    return (_gelu_tanh if approximate == "tanh" else _gelu)(x)
 
 
 @public
@@ -157,8 +146,7 @@ def mish(x: Tensor) -> Tensor:
     >>> mish(ts.asarray([0.0, 1.0]))
     tensor([0.    , 0.8651])
     """
-    result: Tensor = _mish(x)
-    return result
+    return _mish(x)
 
 
 @public
@@ -169,8 +157,7 @@ def softsign(x: Tensor) -> Tensor:
     >>> softsign(ts.asarray([-1.0, 3.0]))
     tensor([-0.5 ,  0.75])
     """
-    result: Tensor = _softsign(x)
-    return result
+    return _softsign(x)
 
 
 @public
@@ -181,8 +168,7 @@ def hardtanh(x: Tensor, min_val: float = -1.0, max_val: float = 1.0) -> Tensor:
     >>> hardtanh(ts.asarray([-3.0, 0.5, 3.0]))
     tensor([-1. ,  0.5,  1. ])
     """
-    result: Tensor = _hardtanh(x, min_val, max_val)
-    return result
+    return _hardtanh(x, min_val, max_val)
 
 
 @public
@@ -196,8 +182,7 @@ def softmax(x: Tensor, dim: int = -1) -> Tensor:
     tensor([[0.25, 0.25, 0.25, 0.25]])
     """
     axis = normalise_axis(dim, x.ndim, "softmax")
-    result: Tensor = apply(Softmax(axis), (x,))
-    return result
+    return apply(Softmax(axis), (x,))
 
 
 @public
@@ -211,5 +196,4 @@ def log_softmax(x: Tensor, dim: int = -1) -> Tensor:
     tensor([-1000.,     0.])
     """
     axis = normalise_axis(dim, x.ndim, "log_softmax")
-    result: Tensor = apply(LogSoftmax(axis), (x,))
-    return result
+    return apply(LogSoftmax(axis), (x,))

@@ -88,8 +88,7 @@ def _scores(query: Tensor, key: Tensor) -> Tensor:
     lead = broadcast_shapes([query.shape[:-2], key.shape[:-2]], "scaled_dot_product_attention")
     q, k = (broadcast_to(x, (*lead, *x.shape[-2:])) for x in (query, key))
     wide = replace(matmul_labels(q.ndim, k.ndim), wide=True)
-    found: Tensor = apply(wide, (q, k.mT))
-    return found
+    return apply(wide, (q, k.mT))
 
 
 def _in_strips(
@@ -100,5 +99,4 @@ def _in_strips(
     operands = [broadcast_to(x, (*lead, *x.shape[-2:])) for x in (query, key, value)]
     if mask is not None:
         operands.append(reshape(mask, ((1,) * (len(lead) + 2 - mask.ndim)) + mask.shape))
-    result: Tensor = Attention(float(factor), is_causal)(*operands)
-    return result
+    return Attention(float(factor), is_causal)(*operands)

@@ -39,12 +39,9 @@ def check_padding(name: str, padding: str, stride: tuple[int, ...]) -> None:
 
 
 def _padding(
-    padding: Any,
-    rank: int,
-    kernel: tuple[int, ...],
-    dilation: tuple[int, ...],
+    padding: Any, rank: int, kernel: tuple[int, ...], dilation: tuple[int, ...],
     stride: tuple[int, ...],
-) -> list[tuple[int, int]]:
+) -> list[tuple[int, int]]:  # fmt: skip
     """(before, after) for each axis."""
     if isinstance(padding, str):
         check_padding("conv", padding, stride)

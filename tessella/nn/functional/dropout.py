@@ -33,11 +33,8 @@ def dropout(x: Tensor, p: float = 0.5, training: bool = True) -> Tensor:
     if not training or p == 0.0:
         return x
     if p == 1.0:
-        nothing: Tensor = _drop(x, 0.0, 1.0, 0.0)
-        return nothing
+        return _drop(x, 0.0, 1.0, 0.0)
     scale = 1.0 / (1.0 - p)
     if not x.dtype.is_float or default_float() is not float32:
-        chosen: Tensor = _drop(x, default.uniform(x.shape), p, scale)
-        return chosen
-    kept: Tensor = apply(Dropout(x.shape), (x, default.key(), operand(p, x), operand(scale, x)))
-    return kept
+        return _drop(x, default.uniform(x.shape), p, scale)
+    return apply(Dropout(x.shape), (x, default.key(), operand(p, x), operand(scale, x)))

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 
@@ -22,7 +21,7 @@ from tessella.primitives.indexing import InRange, Limits
 from tessella.scalar.function import ScalarFunction
 from tessella.scalar.mathematics import softplus as scalar_softplus
 from tessella.tensors.creation import arange
-from tessella.tensors.elementwise import where, zip_with
+from tessella.tensors.elementwise import operation, where, zip_with
 from tessella.tensors.indexing import get_item
 from tessella.tensors.manipulation import expand_dims, moveaxis, reshape
 from tessella.tensors.statistical import narrowed, widened
@@ -31,16 +30,12 @@ from tessella.tensors.tensor import Tensor, apply, is_traced
 # --- numbers -------------------------------------------------------------------------------------
 
 
-def _operation(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
-    return zip_with(ScalarFunction(function, name))
-
-
-_squared_error = _operation("squared_error", lambda x, y: (x - y) * (x - y))
-_absolute_error = _operation("absolute_error", lambda x, y: abs(x - y))
-_huber = _operation(
+_squared_error = operation("squared_error", lambda x, y: (x - y) * (x - y))
+_absolute_error = operation("absolute_error", lambda x, y: abs(x - y))
+_huber = operation(
     "huber", lambda d, delta: 0.5 * d * d if abs(d) < delta else delta * (abs(d) - 0.5 * delta)
 )
-_bce_with_logits = _operation("bce_with_logits", lambda x, y: scalar_softplus(x) - x * y)
+_bce_with_logits = operation("bce_with_logits", lambda x, y: scalar_softplus(x) - x * y)
 _if_counted = zip_with(
     ScalarFunction(  # x itself; but what is ignored gets no gradient, not even NaN
         lambda x, counted: x,

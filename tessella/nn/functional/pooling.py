@@ -75,18 +75,14 @@ def _pool(
     else:
         seen = _windows(x, kernel, stride, padding, dilation, rank, name, reduction)
         axes = tuple(range(seen.ndim - rank, seen.ndim))
-    result: Tensor = getattr(seen, reduction)(axis=axes)
-    return result
+    return getattr(seen, reduction)(axis=axes)
 
 
 @public
 def max_pool2d(
-    x: Tensor,
-    kernel_size: PerAxis,
-    stride: PerAxis | None = None,
-    padding: PerAxis = 0,
+    x: Tensor, kernel_size: PerAxis, stride: PerAxis | None = None, padding: PerAxis = 0,
     dilation: PerAxis = 1,
-) -> Tensor:
+) -> Tensor:  # fmt: skip
     """The largest element of each window; the gradient of a tie is shared equally.
 
     Shapes: (N, C, H, W) -> (N, C, H', W').
@@ -101,12 +97,9 @@ def max_pool2d(
 
 @public
 def max_pool1d(
-    x: Tensor,
-    kernel_size: PerAxis,
-    stride: PerAxis | None = None,
-    padding: PerAxis = 0,
+    x: Tensor, kernel_size: PerAxis, stride: PerAxis | None = None, padding: PerAxis = 0,
     dilation: PerAxis = 1,
-) -> Tensor:
+) -> Tensor:  # fmt: skip
     """The largest element of each window along one axis.
 
     Shapes: (N, C, L) -> (N, C, L').

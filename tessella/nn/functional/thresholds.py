@@ -3,38 +3,30 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from typing import Any
 
 from tessella.arguments import public
 from tessella.errors import ShapeError
 from tessella.primitives.base import normalise_axis
-from tessella.scalar.function import ScalarFunction
 from tessella.tensors.arithmetic import softmax
-from tessella.tensors.elementwise import sigmoid, zip_with
+from tessella.tensors.elementwise import operation, sigmoid
 from tessella.tensors.manipulation import reshape, split
 from tessella.tensors.tensor import Tensor
 
-
-def _operation(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
-    return zip_with(ScalarFunction(function, name))
-
-
 _SELU_SCALE, _SELU_ALPHA = 1.0507009873554805, 1.6732632423543772
-_relu6 = _operation("relu6", lambda x: min(max(x, 0.0), 6.0))
-_selu = _operation(
+_relu6 = operation("relu6", lambda x: min(max(x, 0.0), 6.0))
+_selu = operation(
     "selu", lambda x: _SELU_SCALE * (x if x > 0 else _SELU_ALPHA * math.expm1(min(x, 0.0)))
 )
-_celu = _operation("celu", lambda x, alpha: x if x > 0 else alpha * math.expm1(min(x, 0.0) / alpha))
-_hardsigmoid = _operation("hardsigmoid", lambda x: min(max(x + 3.0, 0.0), 6.0) / 6.0)
-_hardswish = _operation("hardswish", lambda x: x * min(max(x + 3.0, 0.0), 6.0) / 6.0)
-_threshold = _operation("threshold", lambda x, least, value: x if x > least else value)
-_hardshrink = _operation("hardshrink", lambda x, size: x if x > size or x < -size else 0.0)
-_softshrink = _operation(
+_celu = operation("celu", lambda x, alpha: x if x > 0 else alpha * math.expm1(min(x, 0.0) / alpha))
+_hardsigmoid = operation("hardsigmoid", lambda x: min(max(x + 3.0, 0.0), 6.0) / 6.0)
+_hardswish = operation("hardswish", lambda x: x * min(max(x + 3.0, 0.0), 6.0) / 6.0)
+_threshold = operation("threshold", lambda x, least, value: x if x > least else value)
+_hardshrink = operation("hardshrink", lambda x, size: x if x > size or x < -size else 0.0)
+_softshrink = operation(
     "softshrink", lambda x, size: x - size if x > size else (x + size if x < -size else 0.0)
 )
-_tanhshrink = _operation("tanhshrink", lambda x: x - math.tanh(x))
-_prelu = _operation("prelu", lambda x, slope: x if x > 0 else slope * x)
+_tanhshrink = operation("tanhshrink", lambda x: x - math.tanh(x))
+_prelu = operation("prelu", lambda x, slope: x if x > 0 else slope * x)
 
 
 @public
@@ -45,8 +37,7 @@ def relu6(x: Tensor) -> Tensor:
     >>> relu6(ts.asarray([-1.0, 2.0, 9.0]))
     tensor([0., 2., 6.])
     """
-    result: Tensor = _relu6(x)
-    return result
+    return _relu6(x)
 
 
 @public
@@ -59,8 +50,7 @@ def selu(x: Tensor) -> Tensor:
     >>> selu(ts.asarray([-1.0, 1.0]))
     tensor([-1.1113,  1.0507])
     """
-    result: Tensor = _selu(x)
-    return result
+    return _selu(x)
 
 
 @public
@@ -73,8 +63,7 @@ def celu(x: Tensor, alpha: float = 1.0) -> Tensor:
     >>> celu(ts.asarray([-1.0, 2.0]), alpha=2.0)
     tensor([-0.7869,  2.    ])
     """
-    result: Tensor = _celu(x, alpha)
-    return result
+    return _celu(x, alpha)
 
 
 @public
@@ -85,8 +74,7 @@ def hardsigmoid(x: Tensor) -> Tensor:
     >>> hardsigmoid(ts.asarray([-4.0, 0.0, 4.0]))
     tensor([0. , 0.5, 1. ])
     """
-    result: Tensor = _hardsigmoid(x)
-    return result
+    return _hardsigmoid(x)
 
 
 @public
@@ -99,8 +87,7 @@ def hardswish(x: Tensor) -> Tensor:
     >>> hardswish(ts.asarray([-4.0, 1.0, 4.0]))
     tensor([-0.    ,  0.6667,  4.    ])
     """
-    result: Tensor = _hardswish(x)
-    return result
+    return _hardswish(x)
 
 
 @public
@@ -111,8 +98,7 @@ def threshold(x: Tensor, threshold: float, value: float) -> Tensor:
     >>> ts.nn.functional.threshold(ts.asarray([0.5, 2.0]), 1.0, -1.0)
     tensor([-1.,  2.])
     """
-    result: Tensor = _threshold(x, threshold, value)
-    return result
+    return _threshold(x, threshold, value)
 
 
 @public
@@ -123,8 +109,7 @@ def hardshrink(x: Tensor, lambd: float = 0.5) -> Tensor:
     >>> hardshrink(ts.asarray([-1.0, 0.2]))
     tensor([-1.,  0.])
     """
-    result: Tensor = _hardshrink(x, lambd)
-    return result
+    return _hardshrink(x, lambd)
 
 
 @public
@@ -135,8 +120,7 @@ def softshrink(x: Tensor, lambd: float = 0.5) -> Tensor:
     >>> softshrink(ts.asarray([-1.0, 0.2]))
     tensor([-0.5,  0. ])
     """
-    result: Tensor = _softshrink(x, lambd)
-    return result
+    return _softshrink(x, lambd)
 
 
 @public
@@ -147,8 +131,7 @@ def tanhshrink(x: Tensor) -> Tensor:
     >>> tanhshrink(ts.asarray([0.0, 1.0]))
     tensor([0.    , 0.2384])
     """
-    result: Tensor = _tanhshrink(x)
-    return result
+    return _tanhshrink(x)
 
 
 @public
@@ -170,8 +153,7 @@ def prelu(x: Tensor, weight: Tensor) -> Tensor:
             f"prelu: the weight has shape {weight.shape}, x {x.shape}; expected one number, or one for "
             "each place of x's second axis"
         )
-    result: Tensor = _prelu(x, slope)
-    return result
+    return _prelu(x, slope)
 
 
 @public

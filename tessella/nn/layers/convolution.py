@@ -3,11 +3,7 @@
 from __future__ import annotations
 
 from tessella.arguments import public
-from tessella.arguments.kinds import (
-    Count,
-    Padding,
-    PerAxis,
-)
+from tessella.arguments.kinds import Count, Padding, PerAxis
 from tessella.errors import ArgumentError
 from tessella.nn.functional.convolution import check_padding, convolution, per_axis
 from tessella.nn.layers.linear import reset

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from tessella.arguments import public
-from tessella.arguments.kinds import (
-    Probability,
-)
+from tessella.arguments.kinds import Probability
 from tessella.nn import functional as F
 from tessella.nn.module import Module
 from tessella.tensors.tensor import Tensor

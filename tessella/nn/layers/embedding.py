@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from tessella.arguments import public
-from tessella.arguments.kinds import (
-    Natural,
-)
+from tessella.arguments.kinds import Natural
 from tessella.nn import functional as F
 from tessella.nn import init
 from tessella.nn.module import Module, Parameter

@@ -6,10 +6,7 @@ import math
 from typing import Any
 
 from tessella.arguments import public
-from tessella.arguments.kinds import (
-    Count,
-    Natural,
-)
+from tessella.arguments.kinds import Count, Natural
 from tessella.nn import functional as F
 from tessella.nn import init
 from tessella.nn.module import Module, Parameter

@@ -4,11 +4,7 @@ from __future__ import annotations
 
 from tessella import dtypes
 from tessella.arguments import public
-from tessella.arguments.kinds import (
-    Count,
-    NotNegative,
-    ShapeLike,
-)
+from tessella.arguments.kinds import Count, NotNegative, ShapeLike
 from tessella.devices.array import check_shape
 from tessella.errors import ShapeError
 from tessella.nn import functional as F

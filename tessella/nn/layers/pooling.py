@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from tessella.arguments import public
-from tessella.arguments.kinds import (
-    PerAxis,
-)
+from tessella.arguments.kinds import PerAxis
 from tessella.nn import functional as F
 from tessella.nn.module import Module
 from tessella.tensors.tensor import Tensor
@@ -37,12 +35,9 @@ class MaxPool2d(_Pool):
 
     @public
     def __init__(
-        self,
-        kernel_size: PerAxis,
-        stride: PerAxis | None = None,
-        padding: PerAxis = 0,
+        self, kernel_size: PerAxis, stride: PerAxis | None = None, padding: PerAxis = 0,
         dilation: PerAxis = 1,
-    ) -> None:
+    ) -> None:  # fmt: skip
         super().__init__(kernel_size, stride, padding)
         self.dilation = dilation
 

@@ -25,14 +25,7 @@ from tessella.scalar.mathematics.support import (
     scale,
     whole_part,
 )
-from tessella.scalar.operators import (
-    absolute,
-    bitcast,
-    equal,
-    fma,
-    less,
-    select,
-)
+from tessella.scalar.operators import absolute, bitcast, equal, fma, less, select
 
 LOG2_E = 1.4426950408889634
 LN2_HIGH, LN2_LOW = 0.6931471805599453, 2.3190468138462996e-17
@@ -159,29 +152,18 @@ exp: Operator = define(
     "exp", exp_of, np.exp, lambda r, x: (r,), "e to the power of x.", float32=exp_float32
 )
 exp_up_to_0: Operator = define(
-    "exp_up_to_0",
-    exp_of,
-    np.exp,
-    lambda r, x: (r,),
+    "exp_up_to_0", exp_of, np.exp, lambda r, x: (r,),
     "e^x of an x that is known not to be above 0 (it may be NaN): a softmax's. A fifth less to do.",
     float32=exp_up_to_0_float32,
-)
+)  # fmt: skip
 exp2: Operator = define(
-    "exp2",
-    exp2_of,
-    np.exp2,
-    lambda r, x: (r * LN2_HIGH,),
-    "2 to the power of x.",
+    "exp2", exp2_of, np.exp2, lambda r, x: (r * LN2_HIGH,), "2 to the power of x.",
     float32=exp2_float32,
-)
+)  # fmt: skip
 expm1: Operator = define(
-    "expm1",
-    expm1_of,
-    np.expm1,
-    lambda r, x: (r + 1,),
-    "e^x - 1, exact near 0 too.",
+    "expm1", expm1_of, np.expm1, lambda r, x: (r + 1,), "e^x - 1, exact near 0 too.",
     float32=expm1_float32,
-)
+)  # fmt: skip
 
 
 def _np_sigmoid(x: np.ndarray) -> np.ndarray:
@@ -190,10 +172,6 @@ def _np_sigmoid(x: np.ndarray) -> np.ndarray:
 
 
 sigmoid: Operator = define(
-    "sigmoid",
-    sigmoid_of,
-    _np_sigmoid,
-    lambda r, x: (r * (1 - r),),
-    "The logistic function 1 / (1 + e^-x).",
-    float32=sigmoid_float32,
-)
+    "sigmoid", sigmoid_of, _np_sigmoid, lambda r, x: (r * (1 - r),),
+    "The logistic function 1 / (1 + e^-x).", float32=sigmoid_float32,
+)  # fmt: skip

@@ -29,31 +29,14 @@ from tessella.scalar.mathematics.support import (
     horner,
     over_sum,
 )
-from tessella.scalar.operators import (
-    absolute,
-    copysign,
-    equal,
-    fma,
-    less,
-    select,
-    sqrt,
-)
+from tessella.scalar.operators import absolute, copysign, equal, fma, less, select, sqrt
 
 # tanh x = x + x^3 T(x^2) for |x| < 0.55: interpolants at Chebyshev's points
 _TANH = (
-    -0.3333333333333333,
-    0.1333333333333331,
-    -0.05396825396822037,
-    0.021869488534073906,
-    -0.0088632354631468,
-    0.0035921267699626346,
-    -0.001455819097151351,
-    0.0005899052969492733,
-    -0.0002384727248015252,
-    9.455133052924858e-05,
-    -3.372080112046316e-05,
-    7.874274345344419e-06,
-)
+    -0.3333333333333333, 0.1333333333333331, -0.05396825396822037, 0.021869488534073906,
+    -0.0088632354631468, 0.0035921267699626346, -0.001455819097151351, 0.0005899052969492733,
+    -0.0002384727248015252, 9.455133052924858e-05, -3.372080112046316e-05, 7.874274345344419e-06,
+)  # fmt: skip
 
 
 def tanh_of(x: Expression) -> Expression:
@@ -132,47 +115,25 @@ def atanh_of(x: Expression) -> Expression:
 
 
 tanh: Operator = define(
-    "tanh",
-    tanh_of,
-    np.tanh,
-    lambda r, x: (1 - r * r,),
-    "The hyperbolic tangent.",
+    "tanh", tanh_of, np.tanh, lambda r, x: (1 - r * r,), "The hyperbolic tangent.",
     float32=tanh_float32,
-)
+)  # fmt: skip
 sinh: Operator = define(
-    "sinh",
-    sinh_of,
-    np.sinh,
-    lambda r, x: (cosh(x),),
-    "The hyperbolic sine.",
-    float32=sinh_float32,
+    "sinh", sinh_of, np.sinh, lambda r, x: (cosh(x),), "The hyperbolic sine.", float32=sinh_float32
 )
 cosh: Operator = define(
-    "cosh",
-    cosh_of,
-    np.cosh,
-    lambda r, x: (sinh(x),),
-    "The hyperbolic cosine.",
+    "cosh", cosh_of, np.cosh, lambda r, x: (sinh(x),), "The hyperbolic cosine.",
     float32=cosh_float32,
-)
+)  # fmt: skip
 asinh: Operator = define(
-    "asinh",
-    asinh_of,
-    np.arcsinh,
-    lambda r, x: (1 / sqrt(x * x + 1),),
+    "asinh", asinh_of, np.arcsinh, lambda r, x: (1 / sqrt(x * x + 1),),
     "The inverse hyperbolic sine.",
-)
+)  # fmt: skip
 acosh: Operator = define(
-    "acosh",
-    acosh_of,
-    np.arccosh,
-    lambda r, x: (1 / sqrt((x - 1) * (x + 1)),),
+    "acosh", acosh_of, np.arccosh, lambda r, x: (1 / sqrt((x - 1) * (x + 1)),),
     "The inverse hyperbolic cosine.",
-)
+)  # fmt: skip
 atanh: Operator = define(
-    "atanh",
-    atanh_of,
-    np.arctanh,
-    lambda r, x: (1 / ((1 - x) * (1 + x)),),
+    "atanh", atanh_of, np.arctanh, lambda r, x: (1 / ((1 - x) * (1 + x)),),
     "The inverse hyperbolic tangent.",
-)
+)  # fmt: skip

@@ -16,13 +16,7 @@ import numpy as np
 from tessella import dtypes
 from tessella.scalar.expression import Expression, Operator
 from tessella.scalar.mathematics.exponential import exp, exp_of
-from tessella.scalar.mathematics.support import (
-    INFINITY,
-    NAN,
-    define,
-    first_true,
-    horner,
-)
+from tessella.scalar.mathematics.support import INFINITY, NAN, define, first_true, horner
 from tessella.scalar.operators import (
     absolute,
     bitcast,
@@ -39,16 +33,10 @@ _SERIES = tuple(2.0 / (2 * k + 1) for k in range(1, 12))  # of s^2, s^4, ...
 _SQRT_HALF_BITS = 0x3FE6A09E667F3BCD
 # Q of float32: an interpolant of (log(1 + f) - f + f^2/2) / f^3 at Chebyshev's points
 _CUBIC_FLOAT32 = (
-    0.33333331180030046,
-    -0.24999996957950882,
-    0.200007157488921,
-    -0.16667802319501254,
-    0.1424905764569748,
-    -0.12425687331451106,
-    0.1168541992348674,
-    -0.11479733846637635,
+    0.33333331180030046, -0.24999996957950882, 0.200007157488921, -0.16667802319501254,
+    0.1424905764569748, -0.12425687331451106, 0.1168541992348674, -0.11479733846637635,
     0.06971611471451178,
-)
+)  # fmt: skip
 _SQRT_HALF_BITS_FLOAT32 = 0x3F3504F3
 _LN2_HIGH_FLOAT32, _LN2_LOW_FLOAT32 = 0.693359375, -2.1219444005469057e-4
 _LN2_HIGH, _LN2_LOW = 0.6931471805598903, 5.497923018708371e-14  # e x high is exact
@@ -127,10 +115,7 @@ def log1p_float32(x: Expression) -> Expression:
 def special(x: Expression, result: Expression) -> Expression:
     """What a logarithm is where it is no ordinary number."""
     return first_true(
-        result,
-        (equal(x, 0.0), -INFINITY),
-        (less(x, 0.0), NAN),
-        (equal(x, INFINITY), x),
+        result, (equal(x, 0.0), -INFINITY), (less(x, 0.0), NAN), (equal(x, INFINITY), x)
     )
 
 
@@ -201,54 +186,32 @@ def logaddexp_of(x: Expression, y: Expression) -> Expression:
 
 
 log: Operator = define(
-    "log",
-    log_of,
-    np.log,
-    lambda r, x: (1 / x,),
-    "The natural logarithm.",
-    float32=log_float32,
+    "log", log_of, np.log, lambda r, x: (1 / x,), "The natural logarithm.", float32=log_float32
 )
 log1p: Operator = define(
-    "log1p",
-    log1p_of,
-    np.log1p,
-    lambda r, x: (1 / (1 + x),),
-    "log(1 + x), exact near 0 too.",
+    "log1p", log1p_of, np.log1p, lambda r, x: (1 / (1 + x),), "log(1 + x), exact near 0 too.",
     float32=log1p_float32,
-)
+)  # fmt: skip
 log2: Operator = define(
-    "log2",
-    log2_of,
-    np.log2,
-    lambda r, x: (_LOG2_E[0] / x,),
-    "The logarithm to base 2.",
+    "log2", log2_of, np.log2, lambda r, x: (_LOG2_E[0] / x,), "The logarithm to base 2.",
     float32=log2_float32,
-)
+)  # fmt: skip
 log10: Operator = define(
     "log10", log10_of, np.log10, lambda r, x: (_LOG10_E[0] / x,), "The logarithm to base 10."
 )
 softplus: Operator = define(
-    "softplus",
-    softplus_of,
-    lambda x: np.maximum(x, 0.0) + np.log1p(np.exp(-np.abs(x))),
-    lambda r, x: (_sigmoid(x),),
-    "log(1 + e^x).",
-)
+    "softplus", softplus_of, lambda x: np.maximum(x, 0.0) + np.log1p(np.exp(-np.abs(x))),
+    lambda r, x: (_sigmoid(x),), "log(1 + e^x).",
+)  # fmt: skip
 log_sigmoid: Operator = define(
-    "log_sigmoid",
-    lambda x: -softplus_of(-x),
-    lambda x: -(np.maximum(-x, 0.0) + np.log1p(np.exp(-np.abs(x)))),
-    lambda r, x: (_sigmoid(-x),),
+    "log_sigmoid", lambda x: -softplus_of(-x),
+    lambda x: -(np.maximum(-x, 0.0) + np.log1p(np.exp(-np.abs(x)))), lambda r, x: (_sigmoid(-x),),
     "log(1 / (1 + e^-x)).",
-)
+)  # fmt: skip
 logaddexp: Operator = define(
-    "logaddexp",
-    logaddexp_of,
-    np.logaddexp,
-    lambda r, x, y: (exp(x - r), exp(y - r)),
-    "log(e^x + e^y), without overflow.",
-    arity=2,
-)
+    "logaddexp", logaddexp_of, np.logaddexp, lambda r, x, y: (exp(x - r), exp(y - r)),
+    "log(e^x + e^y), without overflow.", arity=2,
+)  # fmt: skip
 
 
 def _sigmoid(x: Expression) -> Expression:

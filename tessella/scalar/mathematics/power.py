@@ -119,11 +119,7 @@ def _special(x: Expression, y: Expression, magnitude: Expression) -> Expression:
     signed = select(signbit(x) & odd, negative(size_result), size_result)
     undefined = less(x, 0.0) & ~whole & not_equal(size, INFINITY)
     missing = not_equal(x, x) | not_equal(y, y)
-    return first_true(
-        signed,
-        (equal(x, 1.0) | equal(y, 0.0), 1.0),
-        (missing | undefined, NAN),
-    )
+    return first_true(signed, (equal(x, 1.0) | equal(y, 0.0), 1.0), (missing | undefined, NAN))
 
 
 def _usable(x: Expression) -> Expression:
@@ -233,18 +229,10 @@ def hypot_of(x: Expression, y: Expression) -> Expression:
 
 
 rsqrt: Operator = define(
-    "rsqrt",
-    rsqrt_of,
-    lambda x: 1.0 / np.sqrt(x),
-    lambda r, x: (-0.5 * r / x,),
-    "1 / sqrt(x).",
+    "rsqrt", rsqrt_of, lambda x: 1.0 / np.sqrt(x), lambda r, x: (-0.5 * r / x,), "1 / sqrt(x).",
     float32=rsqrt_of,
-)
+)  # fmt: skip
 hypot: Operator = define(
-    "hypot",
-    hypot_of,
-    np.hypot,
-    lambda r, x, y: (x / r, y / r),
-    "sqrt(x^2 + y^2), without overflow.",
-    arity=2,
-)
+    "hypot", hypot_of, np.hypot, lambda r, x, y: (x / r, y / r),
+    "sqrt(x^2 + y^2), without overflow.", arity=2,
+)  # fmt: skip

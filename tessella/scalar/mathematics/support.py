@@ -34,8 +34,7 @@ def horner(x: Expression, coefficients: Sequence[float]) -> Expression:
     total: Any = constant(last, x.dtype)
     for coefficient in reversed(rest):
         total = fma(total, x, constant(coefficient, x.dtype))
-    result: Expression = total
-    return result
+    return total
 
 
 def clamp(x: Expression, low: float, high: float) -> Expression:
@@ -72,8 +71,7 @@ def over_sum(x: Expression, a: float, b: Expression) -> Expression:
     rough = fma(total, constant(-0.5, x.dtype), constant(1.457, x.dtype))
     found = x / total
     rest = fma(-found, lost, fma(-found, total, x))
-    result: Expression = fma(rest, rough, found)
-    return result
+    return fma(rest, rough, found)
 
 
 def power_of_two(n: Expression) -> Expression:
@@ -103,15 +101,10 @@ def in_float64(function: Callable[..., Any]) -> Callable[..., Expression]:
 
 
 def define(
-    name: str,
-    function: Callable[..., Any],
-    evaluate: Callable[..., Any],
-    partials: Callable[..., Sequence[Partial]],
-    documentation: str,
-    arity: int = 1,
-    float32: Callable[..., Any] | None = None,
-    expand: Callable[..., Any] | None = None,
-) -> Operator:
+    name: str, function: Callable[..., Any], evaluate: Callable[..., Any],
+    partials: Callable[..., Sequence[Partial]], documentation: str, arity: int = 1,
+    float32: Callable[..., Any] | None = None, expand: Callable[..., Any] | None = None,
+) -> Operator:  # fmt: skip
     """An operator of the maths library.
 
     Args:
@@ -134,14 +127,9 @@ def define(
         return float32(*(convert(operand, dtypes.float32) for operand in operands))
 
     return Operator(
-        name,
-        arity,
-        evaluate=evaluated,
-        result=floating,
-        partials=partials,
-        expand=expand or expanded,
-        documentation=documentation,
-    )
+        name, arity, evaluate=evaluated, result=floating, partials=partials,
+        expand=expand or expanded, documentation=documentation,
+    )  # fmt: skip
 
 
 def library(name: str, x: Expression) -> Expression:

@@ -15,6 +15,7 @@ from collections.abc import Callable
 from typing import Any
 
 from tessella.targets.cpu import engine, processors
+from tessella.targets.cpu.by_hand import spelled_out
 
 _FASTCALL = 0x0080  # METH_FASTCALL
 _ITEMS = bytes.__basicsize__ - 1  # where the bytes of an object of that class begin
@@ -30,21 +31,15 @@ define ptr @{NAME}(ptr %bound, ptr %objects, i64 %count) {
 entry:
   %table = getelementptr i8, ptr %bound, i64 {ITEMS}
   %code = load ptr, ptr %table
-  %places.place = getelementptr i64, ptr %table, i64 1
-  %places = load i64, ptr %places.place
-  %total.place = getelementptr i64, ptr %table, i64 2
-  %total = load i64, ptr %total.place
-  %numbers.place = getelementptr i64, ptr %table, i64 3
-  %numbers = load i64, ptr %numbers.place
-  %to_integer.place = getelementptr i64, ptr %table, i64 4
-  %to_integer = load ptr, ptr %to_integer.place
-  %occurred.place = getelementptr i64, ptr %table, i64 5
-  %occurred = load ptr, ptr %occurred.place
+  %places = word 1 of %table as i64
+  %total = word 2 of %table as i64
+  %numbers = word 3 of %table as i64
+  %to_integer = word 4 of %table as ptr
+  %occurred = word 5 of %table as ptr
   %fits = icmp eq i64 %count, %places
   br i1 %fits, label %begin, label %refuse
 refuse:
-  %refusal.place = getelementptr i64, ptr %table, i64 6
-  %refusal = load ptr, ptr %refusal.place
+  %refusal = word 6 of %table as ptr
   call i32 %refusal()
   br label %failed
 failed:
@@ -78,8 +73,7 @@ copy:
   br i1 %left, label %copy.one, label %run
 copy.one:
   %from = add i64 %j, {NUMBERS}
-  %from.place = getelementptr i64, ptr %table, i64 %from
-  %number = load i64, ptr %from.place
+  %number = word %from of %table as i64
   %to = add i64 %j, %places
   %to.place = getelementptr i64, ptr %arguments, i64 %to
   store i64 %number, ptr %to.place
@@ -91,10 +85,8 @@ run:
 """
 _KERNEL = """
   call void %code(ptr %arguments, i64 0, i64 %total)
-  %increase.place = getelementptr i64, ptr %table, i64 7
-  %increase = load ptr, ptr %increase.place
-  %none.place = getelementptr i64, ptr %table, i64 9
-  %none = load ptr, ptr %none.place
+  %increase = word 7 of %table as ptr
+  %none = word 9 of %table as ptr
   call void %increase(ptr %none)
   ret ptr %none
 """
@@ -104,8 +96,7 @@ _QUESTION = """
   %has.raised = icmp ne ptr %raised, null
   br i1 %has.raised, label %failed, label %give
 give:
-  %from_integer.place = getelementptr i64, ptr %table, i64 8
-  %from_integer = load ptr, ptr %from_integer.place
+  %from_integer = word 8 of %table as ptr
   %result = call ptr %from_integer(i64 %answer)
   ret ptr %result
 """
@@ -178,4 +169,4 @@ def _pythons() -> bytes:
 def _module() -> engine.Module:
     text = _CALL.replace("{ITEMS}", str(_ITEMS)).replace("{NUMBERS}", str(_NUMBERS))
     parts = [text.replace("{NAME}", name).replace("{RUN}", run) for name, run in _FUNCTIONS.items()]
-    return engine.Module("".join(parts), tuple(_FUNCTIONS))
+    return engine.Module(spelled_out("".join(parts)), tuple(_FUNCTIONS))

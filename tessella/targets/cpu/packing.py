@@ -29,15 +29,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from tessella.dtypes import DType, int64, uint16
-from tessella.loops.nest import (
-    Kernel,
-    Loop,
-    Pointer,
-    Store,
-    index_constant,
-    index_variable,
-    load,
-)
+from tessella.loops.nest import Kernel, Loop, Pointer, Store, index_constant, index_variable, load
 from tessella.scalar.expression import Expression
 from tessella.scalar.operators import (
     convert,

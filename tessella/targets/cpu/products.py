@@ -16,6 +16,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from tessella.loops.llvm_types import register_type
+from tessella.targets.cpu.by_hand import spelled_out, words
 from tessella.targets.cpu.tiles import Tile, micro_kernel
 
 # When the right operand is packed; of windows, only the panels that do not lie side by side, on the way.
@@ -73,10 +74,9 @@ def product_ir(tile: Tile, packed: str, attributes: str) -> str:
         "packed_ahead": AHEAD_STEPS * tile.columns,
         "steps_of_k": 2 if tile.pairs else 1,
         "frame": MOST_EPILOGUE_ARGUMENTS + 8,
-        "arguments": "\n".join(
-            f"  %{name}.place = getelementptr i64, ptr %args, i64 {slot}\n"
-            f"  %{name} = load {'ptr' if name in POINTERS else 'i64'}, ptr %{name}.place"
-            for slot, name in enumerate(ARGUMENTS)
+        "arguments": words(ARGUMENTS, len(POINTERS)),
+        "hows": "\n".join(
+            f"  %how.{i} = getelementptr i64, ptr %how, i64 {i}" for i in range(1, 11)
         ),
     }
     for name in ("batch", "block", "panel"):
@@ -84,7 +84,8 @@ def product_ir(tile: Tile, packed: str, attributes: str) -> str:
     for name in ("entry", "batch", "block", "panel"):
         parts[f"right_{name}"] = right[name].format(**parts)
     parts["right_steps"] = "ptr %b.steps" if packed == WINDOWS else "i64 %b.step, i64 %b.ahead"
-    return micro_kernel(tile, attributes, packed == WINDOWS) + _PRODUCT.format(**parts)
+    micro = micro_kernel(tile, attributes, packed == WINDOWS)
+    return spelled_out(micro + _PRODUCT.format(**parts))
 
 
 # How the left operand is found: packed by batch, block of k and panel; or by its places.
@@ -101,8 +102,7 @@ _LEFT = {
   %places.row = getelementptr i64, ptr %left_places, i64 0""",
     },
     True: {
-        "batch": """  %la.at = getelementptr i64, ptr %left_batches, i64 %batch
-  %la.offset = load i64, ptr %la.at
+        "batch": """  %la.offset = word %batch of %left_batches as i64
   %la = getelementptr {kind}, ptr %left, i64 %la.offset""",
         "block": """  %lb.offset = mul i64 %k0, %left_step
   %lblock = getelementptr {kind}, ptr %la, i64 %lb.offset""",
@@ -161,16 +161,7 @@ _RIGHT = {
   %packed.size = mul i64 %room, {tile_columns}
   %packed = alloca {kind}, i64 %packed.size, align 64
   %how = alloca [11 x i64], align 8
-  %how.1 = getelementptr i64, ptr %how, i64 1
-  %how.2 = getelementptr i64, ptr %how, i64 2
-  %how.3 = getelementptr i64, ptr %how, i64 3
-  %how.4 = getelementptr i64, ptr %how, i64 4
-  %how.5 = getelementptr i64, ptr %how, i64 5
-  %how.6 = getelementptr i64, ptr %how, i64 6
-  %how.7 = getelementptr i64, ptr %how, i64 7
-  %how.8 = getelementptr i64, ptr %how, i64 8
-  %how.9 = getelementptr i64, ptr %how, i64 9
-  %how.10 = getelementptr i64, ptr %how, i64 10
+{hows}
   store ptr %right, ptr %how
   store ptr %packed, ptr %how.1
   store i64 1, ptr %how.6
@@ -234,8 +225,7 @@ item.begin:
   %cp.past = add i64 %cp.first, %columns_per_item
   %cp.over = icmp sgt i64 %cp.past, %column_panels
   %cp.end = select i1 %cp.over, i64 %column_panels, i64 %cp.past
-  %bo.place = getelementptr i64, ptr %batch_offsets, i64 %batch
-  %bo = load i64, ptr %bo.place
+  %bo = word %batch of %batch_offsets as i64
   %c = getelementptr {kind}, ptr %result, i64 %bo
 {left_batch}
 {right_batch}
@@ -263,8 +253,7 @@ cp.begin:
   %columns.many = icmp sgt i64 %columns.here, {tile_columns}
   %columns.count = select i1 %columns.many, i64 {tile_columns}, i64 %columns.here
   %coffsets = getelementptr i64, ptr %column_offsets, i64 %column
-  %flag.place = getelementptr i64, ptr %column_flags, i64 %cp
-  %flag = load i64, ptr %flag.place
+  %flag = word %cp of %column_flags as i64
   %flagged = icmp ne i64 %flag, 0
 {right_panel}
   br label %rp.enter

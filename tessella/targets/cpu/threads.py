@@ -29,6 +29,7 @@ from tessella.blocks import restoring
 from tessella.devices.table import DONE, MAY_STOP, PROCESSOR, SIGNALS, TIMES
 from tessella.errors import ConfigurationError
 from tessella.targets.cpu import calls, engine, machine, processors
+from tessella.targets.cpu.by_hand import spelled_out
 
 VARIABLE = "TESSELLA_NUM_THREADS"
 _MOST = 1024
@@ -121,32 +122,25 @@ def run_timed(head: int, times: int) -> int:
             are calls; the clock is that of `time.perf_counter_ns`.
     """
     ctypes.c_int64.from_address(head + 8 * TIMES).value = times
-    native = timed_loop()
-    if count() > 1 and _NATIVE and _lock.acquire(blocking=False):
-        try:
-            pool = _running_pool()
-            return pool.run_program(head, native)
-        finally:
-            _lock.release()
-    stopped: int = native(None, 0, head)
-    return stopped
+    return run_program(head, native=timed_loop())
 
 
-def run_program(head: int, alone: bool = False) -> int:
+def run_program(head: int, alone: bool = False, native: Any = None) -> int:
     """Run a table of calls (`tessella.devices.table`); gives 0, or 1 + the number of the step that stopped it.
 
     Args:
         head: the address of the table's head.
         alone: whether every call runs on the calling thread anyway.
+        native: what runs it, if that is another native loop.
     """
-    if not alone and count() > 1 and _NATIVE and _lock.acquire(blocking=False):
-        try:
-            return _running_pool().run_program(head)
-        finally:
-            _lock.release()
     if alone:
         return quick_runner()(head)
-    return int(_natives()["call_program"](None, 0, head))
+    if count() > 1 and _NATIVE and _lock.acquire(blocking=False):
+        try:
+            return _running_pool().run_program(head, native)
+        finally:
+            _lock.release()
+    return int((native or _natives()["call_program"])(None, 0, head))
 
 
 def run_loop(table: Any, alone: bool = False) -> int:
@@ -158,12 +152,7 @@ def run_loop(table: Any, alone: bool = False) -> int:
     """
     address = ctypes.addressof(table)
     native = _natives()["call_loop"]
-    if not alone and count() > 1 and _NATIVE and _lock.acquire(blocking=False):
-        try:
-            return _running_pool().run_program(address, native)
-        finally:
-            _lock.release()
-    return int(native(None, 0, address))
+    return int(native(None, 0, address)) if alone else run_program(address, native=native)
 
 
 # --- the native loops --------------------------------------------------------------------------------
@@ -198,8 +187,7 @@ entry:
 time:
   call i32 @clock_gettime(i32 {CLOCK}, ptr %clock)
   %seconds = load i64, ptr %clock
-  %nanoseconds.place = getelementptr i64, ptr %clock, i64 1
-  %nanoseconds = load i64, ptr %nanoseconds.place
+  %nanoseconds = word 1 of %clock as i64
   %scaled = mul i64 %seconds, 1000000000
   %now = add i64 %scaled, %nanoseconds
   %due = load i64, ptr %look
@@ -211,12 +199,9 @@ late:
   %is.first = icmp eq i64 %due, 0
   br i1 %is.first, label %no, label %ask
 ask:
-  %thread.place = getelementptr i64, ptr %look, i64 1
-  %thread = load ptr, ptr %thread.place
-  %functions.place = getelementptr i64, ptr %look, i64 2
-  %functions = load ptr, ptr %functions.place
-  %signals.place = getelementptr i64, ptr %functions, i64 2
-  %signals = load ptr, ptr %signals.place
+  %thread = word 1 of %look as ptr
+  %functions = word 2 of %look as ptr
+  %signals = word 2 of %functions as ptr
   %holds = icmp eq ptr %thread, null
   br i1 %holds, label %held, label %free
 held:
@@ -249,8 +234,7 @@ entry:
   %none = icmp eq ptr %look, null
   br i1 %none, label %done, label %do
 do:
-  %functions.place = getelementptr i64, ptr %look, i64 2
-  %functions = load ptr, ptr %functions.place
+  %functions = word 2 of %look as ptr
   %save = load ptr, ptr %functions
   %thread = call ptr %save()
   %thread.place = getelementptr i64, ptr %look, i64 1
@@ -265,12 +249,9 @@ entry:
   %none = icmp eq ptr %look, null
   br i1 %none, label %done, label %do
 do:
-  %functions.place = getelementptr i64, ptr %look, i64 2
-  %functions = load ptr, ptr %functions.place
-  %restore.place = getelementptr i64, ptr %functions, i64 1
-  %restore = load ptr, ptr %restore.place
-  %thread.place = getelementptr i64, ptr %look, i64 1
-  %thread = load ptr, ptr %thread.place
+  %functions = word 2 of %look as ptr
+  %restore = word 1 of %functions as ptr
+  %thread = word 1 of %look as ptr
   store i64 0, ptr %thread.place
   call void %restore(ptr %thread)
   br label %done
@@ -292,8 +273,7 @@ define void @call_serial(ptr %kernel, ptr %args, i64 %total, i64 %chunk, ptr %fu
 
 define i64 @call_loop(ptr %state, i32 %workers, ptr %loop) {
   %body = load ptr, ptr %loop
-  %functions.place = getelementptr i64, ptr %body, i64 {PYTHON}
-  %functions = load ptr, ptr %functions.place
+  %functions = word {PYTHON} of %body as ptr
   %room = alloca [3 x i64]
   %look = call ptr @begin_look(ptr %room, ptr %functions)
   call void @let_lock_go(ptr %look)
@@ -304,8 +284,7 @@ define i64 @call_loop(ptr %state, i32 %workers, ptr %loop) {
 """
 _PROGRAM_ENTRY = """
 define i64 @{OWN}call_program(ptr %state, i32 %workers, ptr %program) {
-  %functions.place = getelementptr i64, ptr %program, i64 {PYTHON}
-  %functions = load ptr, ptr %functions.place
+  %functions = word {PYTHON} of %program as ptr
   %room = alloca [3 x i64]
   %look = call ptr @begin_look(ptr %room, ptr %functions)
   call void @let_lock_go(ptr %look)
@@ -316,8 +295,7 @@ define i64 @{OWN}call_program(ptr %state, i32 %workers, ptr %program) {
 
 define i64 @{OWN}run_alone(ptr %arguments) {
   %program = load ptr, ptr %arguments
-  %functions.place = getelementptr i64, ptr %program, i64 {PYTHON}
-  %functions = load ptr, ptr %functions.place
+  %functions = word {PYTHON} of %program as ptr
   %room = alloca [3 x i64]
   %look = call ptr @begin_look(ptr %room, ptr %functions)
   %result = call i64 @run_program(ptr null, i32 0, ptr %program, ptr %look)
@@ -367,19 +345,14 @@ done:
 _PROGRAM = """
 define internal i64 @run_program(ptr %state, i32 %workers, ptr %program, ptr %look) {
 entry:
-  %may.place = getelementptr i64, ptr %program, i64 {MAY_STOP}
-  %may = load i64, ptr %may.place
+  %may = word {MAY_STOP} of %program as i64
   %done.place = getelementptr i64, ptr %program, i64 {DONE}
   store i64 0, ptr %done.place
   %steps = load ptr, ptr %program
-  %count.place = getelementptr i64, ptr %program, i64 1
-  %count = load i64, ptr %count.place
-  %patches.place = getelementptr i64, ptr %program, i64 2
-  %patches = load ptr, ptr %patches.place
-  %patch.count.place = getelementptr i64, ptr %program, i64 3
-  %patch.count = load i64, ptr %patch.count.place
-  %slots.place = getelementptr i64, ptr %program, i64 4
-  %slots = load ptr, ptr %slots.place
+  %count = word 1 of %program as i64
+  %patches = word 2 of %program as ptr
+  %patch.count = word 3 of %program as i64
+  %slots = word 4 of %program as ptr
   %here.place = getelementptr i64, ptr %program, i64 5
 {BEFORE}
   br label %patch
@@ -389,14 +362,10 @@ patch:
   br i1 %patch.more, label %patch.body, label %step
 patch.body:
   %patch.index = mul i64 %p, 3
-  %target.place = getelementptr i64, ptr %patches, i64 %patch.index
-  %target = load ptr, ptr %target.place
-  %slot.place = getelementptr i64, ptr %target.place, i64 1
-  %slot = load i64, ptr %slot.place
-  %offset.place = getelementptr i64, ptr %target.place, i64 2
-  %offset = load i64, ptr %offset.place
-  %base.place = getelementptr i64, ptr %slots, i64 %slot
-  %base = load i64, ptr %base.place
+  %target = word %patch.index of %patches as ptr
+  %slot = word 1 of %target.place as i64
+  %offset = word 2 of %target.place as i64
+  %base = word %slot of %slots as i64
   %address = add i64 %base, %offset
   store i64 %address, ptr %target
   %p.next = add i64 %p, 1
@@ -418,14 +387,10 @@ end:
   ret i64 -1
 step.begin:
   %step.index = mul i64 %i, 4
-  %kernel.place = getelementptr i64, ptr %steps, i64 %step.index
-  %kernel = load ptr, ptr %kernel.place
-  %args.place = getelementptr i64, ptr %kernel.place, i64 1
-  %args = load ptr, ptr %args.place
-  %total.place = getelementptr i64, ptr %kernel.place, i64 2
-  %total = load i64, ptr %total.place
-  %chunk.place = getelementptr i64, ptr %kernel.place, i64 3
-  %chunk = load i64, ptr %chunk.place
+  %kernel = word %step.index of %steps as ptr
+  %args = word 1 of %kernel.place as ptr
+  %total = word 2 of %kernel.place as i64
+  %chunk = word 3 of %kernel.place as i64
   %i.next = add i64 %i, 1
   %is.check = icmp eq ptr %kernel, null
   br i1 %is.check, label %check, label %call
@@ -462,16 +427,11 @@ _LOOP = """
 define internal i64 @run_loop(ptr %state, i32 %workers, ptr %loop, ptr %look) {
 entry:
   %body = load ptr, ptr %loop
-  %turns.place = getelementptr i64, ptr %loop, i64 1
-  %turns = load i64, ptr %turns.place
-  %count.place = getelementptr i64, ptr %loop, i64 2
-  %count = load i64, ptr %count.place
-  %moves.place = getelementptr i64, ptr %loop, i64 3
-  %moves = load ptr, ptr %moves.place
-  %condition.place = getelementptr i64, ptr %loop, i64 4
-  %condition = load ptr, ptr %condition.place
-  %flag.place = getelementptr i64, ptr %loop, i64 6
-  %flag = load ptr, ptr %flag.place
+  %turns = word 1 of %loop as i64
+  %count = word 2 of %loop as i64
+  %moves = word 3 of %loop as ptr
+  %condition = word 4 of %loop as ptr
+  %flag = word 6 of %loop as ptr
   %stopped.place = getelementptr i64, ptr %loop, i64 7
   %asks = icmp ne ptr %condition, null
   br label %head
@@ -506,10 +466,8 @@ move:
   br i1 %move.more, label %move.body, label %moved
 move.body:
   %m.index = mul i64 %m, 2
-  %slot.place = getelementptr i64, ptr %moves, i64 %m.index
-  %slot = load ptr, ptr %slot.place
-  %by.place = getelementptr i64, ptr %slot.place, i64 1
-  %by = load i64, ptr %by.place
+  %slot = word %m.index of %moves as ptr
+  %by = word 1 of %slot.place as i64
   %before = load i64, ptr %slot
   %after = add i64 %before, %by
   store i64 %after, ptr %slot
@@ -540,8 +498,7 @@ was.here:
   %here.wide = sext i32 %here to i64
   store i64 %here.wide, ptr %here.place
   br label %step.end"""
-_BEFORE = f"""  %times.place = getelementptr i64, ptr %program, i64 {TIMES}
-  %times = load ptr, ptr %times.place
+_BEFORE = f"""  %times = word {TIMES} of %program as ptr
   call i32 @clock_gettime(i32 {getattr(time, "CLOCK_MONOTONIC", 1)}, ptr %times)"""
 _AFTER = f"""  %time.place = getelementptr [2 x i64], ptr %times, i64 %i.next
   call i32 @clock_gettime(i32 {getattr(time, "CLOCK_MONOTONIC", 1)}, ptr %time.place)"""
@@ -606,25 +563,19 @@ define void @{OWN}worker(ptr %state, i32 %first) {{
 entry:
   %pending = getelementptr i64, ptr %state, i64 {PENDING}
   %sleepers = getelementptr i64, ptr %state, i64 {SLEEPERS}
-  %work0 = getelementptr i64, ptr %state, i64 {WORK}
-  %work1 = getelementptr i64, ptr %state, i64 {WORK1}
-  %work2 = getelementptr i64, ptr %state, i64 {WORK2}
-  %work3 = getelementptr i64, ptr %state, i64 {WORK3}
   br label %wait
 wait:
   %old = phi i32 [ %first, %entry ], [ %now, %finished ], [ %now, %last ]
   call void @await_change(ptr %state, i32 %old, ptr %sleepers)
   %now = load atomic i32, ptr %state acquire, align 4
-  %kernel = load ptr, ptr %work0
+  %kernel = word {WORK} of %state as ptr
   %stop = icmp eq ptr %kernel, null
   br i1 %stop, label %leave, label %run
 run:
-  %args = load ptr, ptr %work1
-  %total = load i64, ptr %work2
-  %chunk = load i64, ptr %work3
+  %args = word {WORK1} of %state as ptr
+  %total = word {WORK2} of %state as i64
+  %chunk = word {WORK3} of %state as i64
   %none = call i1 @chunks(ptr %state, ptr %kernel, ptr %args, i64 %total, i64 %chunk, ptr null)
-  br label %finished0
-finished0:
   %left = atomicrmw sub ptr %pending, i32 1 acq_rel
   %isLast = icmp eq i32 %left, 1
   br i1 %isLast, label %last, label %finished
@@ -744,12 +695,16 @@ _kept: list[Any] = []  # what native code points at
 @functools.cache
 def module() -> engine.Module:
     """The native loops as LLVM IR, so that they can be compiled beside the first kernels."""
+    text, names = _loops() + _LOOP + _entries(), (*_types, _QUICK)
     if _NATIVE:
-        text = _look() + _SERIAL + _fork_and_join() + _program_loop() + _LOOP
-        return engine.Module(text + _entries() + _FORK_ENTRY, (*_types, *_types_of_pools, _QUICK))
-    return engine.Module(
-        _look() + _SERIAL + _program_loop() + _LOOP + _entries(), (*_types, _QUICK)
-    )
+        text, names = text + _FORK_ENTRY, (*names, *_types_of_pools)
+    return engine.Module(spelled_out(text), names)
+
+
+def _loops(own: str = "", before: str = "", after: str = "") -> str:
+    """What runs work and programs, with names of its own where another module has it too."""
+    shared = _fork_and_join(own) if _NATIVE else ""
+    return _look() + _SERIAL + shared + _program_loop(before, after)
 
 
 def _look() -> str:
@@ -765,7 +720,7 @@ def _program_entry(own: str = "") -> str:
     return _PROGRAM_ENTRY.replace("{PYTHON}", str(SIGNALS)).replace("{OWN}", own)
 
 
-def _program_loop(before: str = "", after: str = "") -> str:
+def _program_loop(before: str, after: str) -> str:
     text = _PROGRAM.replace("{ALL}", _ALL if _NATIVE else _ALL_SERIAL)
     text = text.replace("{MAY_STOP}", str(MAY_STOP)).replace("{DONE}", str(DONE))
     return text.replace("{BEFORE}", before).replace("{AFTER}", after)
@@ -775,13 +730,12 @@ def _program_loop(before: str = "", after: str = "") -> str:
 def timed_loop() -> Any:
     """The loop of programs that notes the time after each call; made when it is first needed."""
     own = "timed_"  # names of its own: both modules are linked into one process
-    parts = _look() + _SERIAL + (_fork_and_join(own) if _NATIVE else "")
-    text = parts + _program_loop(_BEFORE, _AFTER) + _program_entry(own)
+    text = spelled_out(_loops(own, _BEFORE, _AFTER) + _program_entry(own))
     address = engine.compile(engine.Module(text, ("timed_call_program",)))["timed_call_program"]
     return _function(address, *_types["call_program"])
 
 
-def _fork_and_join(own: str = "") -> str:
+def _fork_and_join(own: str) -> str:
     architecture = processors.target().architecture
     return _FORK_AND_JOIN.format(
         OWN=own, NEXT=_NEXT, PENDING=_PENDING, SLEEPERS=_SLEEPERS, WORK=_WORK, WORK1=_WORK + 1,
@@ -821,7 +775,7 @@ class _Pool:
         if here != self.caller_processor:
             self._leave_to_caller(here)
 
-    def run_program(self, program: int, native: Any = None) -> int:
+    def run_program(self, program: int, native: Any) -> int:
         stopped: int = (native or self.native_program)(self.state, self.workers, program)
         here = ctypes.c_int64.from_address(program + 8 * PROCESSOR).value
         if here >= 0 and here != self.caller_processor:

@@ -77,7 +77,7 @@ def tile_for(dtype: DType, rows: int, in_place: bool = False, pairs: bool = Fals
 
 
 def micro_kernel(tile: Tile, attributes: str, windows: bool = False) -> str:
-    """LLVM IR of `micro`: the loop over k, then the tile goes to the result.
+    """LLVM IR of `micro`, to be spelled out: the loop over k, then the tile goes to the result.
 
     Args:
         windows: whether a table says where the right operand's steps of k are, in place of equal steps.
@@ -134,8 +134,7 @@ class _MicroKernel:
         ]
         for i in range(self.tile.rows):
             lines += [
-                f"  %fetch.at{i} = getelementptr i64, ptr %row_offsets, i64 {i}",
-                f"  %fetch.row{i} = load i64, ptr %fetch.at{i}",
+                f"  %fetch.row{i} = word {i} of %row_offsets as i64",
                 f"  %fetch{i} = getelementptr {self.scalar}, ptr %first, i64 %fetch.row{i}",
                 f"  call void @llvm.prefetch.p0(ptr %fetch{i}, i32 0, i32 3, i32 1)",
             ]
@@ -151,8 +150,7 @@ class _MicroKernel:
             line
             for i in range(self.tile.rows)
             for line in (
-                f"  %place.at{i} = getelementptr i64, ptr %places, i64 {i}",
-                f"  %place{i} = load i64, ptr %place.at{i}",
+                f"  %place{i} = word {i} of %places as i64",
                 f"  %row{i} = getelementptr {self.scalar}, ptr %a, i64 %place{i}",
             )
         ]
@@ -177,8 +175,7 @@ class _MicroKernel:
             )
         if self.windows:
             lines += [
-                "  %step.at = getelementptr i64, ptr %b.steps, i64 %k",
-                "  %step = load i64, ptr %step.at",
+                "  %step = word %k of %b.steps as i64",
                 f"  %pb = getelementptr {self.scalar}, ptr %b, i64 %step",
             ]
         for j in range(2):
@@ -265,8 +262,7 @@ class _MicroKernel:
                     f"{name}.row{i}:",
                 ]
             lines += [
-                f"  %{name}r{i} = getelementptr i64, ptr %row_offsets, i64 {i}",
-                f"  %{name}o{i} = load i64, ptr %{name}r{i}",
+                f"  %{name}o{i} = word {i} of %row_offsets as i64",
                 f"  %{name}q{i} = getelementptr {self.scalar}, ptr %cc, i64 %{name}o{i}",
             ]
             for j in range(2):
@@ -333,8 +329,7 @@ row:
   %i.ok = icmp slt i64 %i, %rows
   br i1 %i.ok, label %row.begin, label %leave
 row.begin:
-  %ro.place = getelementptr i64, ptr %row_offsets, i64 %i
-  %ro = load i64, ptr %ro.place
+  %ro = word %i of %row_offsets as i64
   %crow = getelementptr {scalar}, ptr %c, i64 %ro
   %srow.index = mul i64 %i, {columns}
   %srow = getelementptr {scalar}, ptr %spare, i64 %srow.index
@@ -344,8 +339,7 @@ column:
   %j.ok = icmp slt i64 %j, %columns
   br i1 %j.ok, label %column.begin, label %row.end
 column.begin:
-  %co.place = getelementptr i64, ptr %column_offsets, i64 %j
-  %co = load i64, ptr %co.place
+  %co = word %j of %column_offsets as i64
   %target = getelementptr {scalar}, ptr %crow, i64 %co
   %value.place = getelementptr {scalar}, ptr %srow, i64 %j
   %value = load {scalar}, ptr %value.place

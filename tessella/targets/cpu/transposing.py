@@ -16,6 +16,7 @@ from __future__ import annotations
 from tessella.dtypes import bfloat16, float16
 from tessella.loops import half_precision
 from tessella.loops.llvm_types import register_type
+from tessella.targets.cpu.by_hand import spelled_out, words
 from tessella.targets.cpu.packing import MISSING, POINTERS, SIZES, Elements
 
 PART = 16  # bytes within which registers are interleaved cheaply
@@ -47,28 +48,19 @@ class _Transposing:
         helpers = ""
         if self.elements.source is float16 and self.widens:
             helpers = "\n".join(half_precision.DECLARATIONS) + half_precision.DEFINITIONS
-        return helpers + _TRANSPOSING.format(
-            source=self.source,
-            kind=self.kind,
-            width=self.width,
-            square=PARTS_OF_SQUARE * self.part,
-            steps=2 if self.elements.pairs else 1,
-            missing=MISSING,
-            attributes=attributes,
-            arguments="\n".join(
-                f"  %{name}.at = getelementptr i64, ptr %args, i64 {slot}\n"
-                f"  %{name} = load {'ptr' if slot < len(POINTERS) else 'i64'}, ptr %{name}.at"
-                for slot, name in enumerate(POINTERS + SIZES)
-            ),
+        text = _TRANSPOSING.format(
+            source=self.source, kind=self.kind, width=self.width, square=PARTS_OF_SQUARE * self.part,
+            steps=2 if self.elements.pairs else 1, missing=MISSING, attributes=attributes,
+            arguments=words(POINTERS + SIZES, len(POINTERS)),
             rows="\n".join(
-                f"  %place.at.{i} = getelementptr i64, ptr %places.here, i64 {i}\n"
-                f"  %place.{i} = load i64, ptr %place.at.{i}\n"
+                f"  %place.{i} = word {i} of %places.here as i64\n"
                 f"  %row.{i} = getelementptr {self.source}, ptr %source.here, i64 %place.{i}"
                 for i in range(self.width)
             ),
             squares="\n".join(self._squares()),
             singles="\n".join(line for i in range(self.width) for line in self._single(i)),
-        )
+        )  # fmt: skip
+        return helpers + spelled_out(text)
 
     # --- squares ----------------------------------------------------------------------------------
 
@@ -215,8 +207,7 @@ item.begin:
   %left = sub i64 %depth, %first
   %short = icmp slt i64 %left, %block
   %count = select i1 %short, i64 %left, i64 %block
-  %batch.at = getelementptr i64, ptr %batches, i64 %batch
-  %batch.offset = load i64, ptr %batch.at
+  %batch.offset = word %batch of %batches as i64
   %source.here = getelementptr {source}, ptr %source, i64 %batch.offset
   %places.first = mul i64 %panel, {width}
   %places.here = getelementptr i64, ptr %places, i64 %places.first
@@ -240,14 +231,12 @@ chunk.begin:
   %k.next = add nsw i64 %k, {square}
   %fits = icmp sle i64 %k.next, %count
   %k.step = mul i64 %k, {steps}
-  %flag.at = getelementptr i64, ptr %flags.here, i64 %k.step
-  %flag = load i64, ptr %flag.at
+  %flag = word %k.step of %flags.here as i64
   %flagged = icmp ne i64 %flag, 0
   %whole = and i1 %fits, %flagged
   br i1 %whole, label %square, label %singles
 square:
-  %step.at = getelementptr i64, ptr %steps.here, i64 %k.step
-  %step = load i64, ptr %step.at
+  %step = word %k.step of %steps.here as i64
   %k.place = mul i64 %k, {width}
   %target.k = getelementptr {kind}, ptr %target.here, i64 %k.place
 {squares}
@@ -261,8 +250,7 @@ single:
   %single.step.at = getelementptr i64, ptr %steps.here, i64 %s.step
   %single.step = load i64, ptr %single.step.at
   %single.last.at = getelementptr i64, ptr %single.step.at, i64 {steps}
-  %single.second.at = getelementptr i64, ptr %single.last.at, i64 -1
-  %single.last = load i64, ptr %single.second.at
+  %single.last = word -1 of %single.last.at as i64
   %second.missing = icmp eq i64 %single.last, {missing}
   %single.second = select i1 %second.missing, i64 %single.step, i64 %single.last
   %single.place = mul i64 %s, {width}

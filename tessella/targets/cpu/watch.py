@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from tessella.devices.table import DONE
 from tessella.devices.words import CHANGED, CLASS, Word
 from tessella.targets.cpu import calls, engine, threads
+from tessella.targets.cpu.by_hand import spelled_out
 
 _UNCHANGED = """
 define internal i64 @unchanged(ptr %table) {
@@ -27,12 +28,9 @@ head:
 look:
   %row = mul i64 %i, 3
   %first = add i64 %row, 1
-  %address.place = getelementptr i64, ptr %table, i64 %first
-  %address = load ptr, ptr %address.place
-  %mask.place = getelementptr i64, ptr %address.place, i64 1
-  %mask = load i64, ptr %mask.place
-  %wanted.place = getelementptr i64, ptr %address.place, i64 2
-  %wanted = load i64, ptr %wanted.place
+  %address = word %first of %table as ptr
+  %mask = word 1 of %address.place as i64
+  %wanted = word 2 of %address.place as i64
   %word = load i64, ptr %address
   %found = and i64 %word, %mask
   %next = add i64 %i, 1
@@ -54,10 +52,8 @@ define i64 @ask_unchanged(ptr %arguments) {
 
 define i64 @run_unchanged(ptr %arguments) {
   %program = load ptr, ptr %arguments
-  %table.place = getelementptr i64, ptr %arguments, i64 1
-  %table = load ptr, ptr %table.place
-  %run.place = getelementptr i64, ptr %arguments, i64 2
-  %run = load ptr, ptr %run.place
+  %table = word 1 of %arguments as ptr
+  %run = word 2 of %arguments as ptr
   %done = getelementptr i64, ptr %program, i64 {DONE}
   store i64 0, ptr %done
   %same = call i64 @unchanged(ptr %table)
@@ -72,16 +68,14 @@ stay:
 
 define i64 @take_unchanged(ptr %arguments) {
   %table = load ptr, ptr %arguments
-  %taken.place = getelementptr i64, ptr %arguments, i64 1
-  %taken = load ptr, ptr %taken.place
+  %taken = word 1 of %arguments as ptr
   %same = call i64 @unchanged(ptr %table)
   %is.same = icmp ne i64 %same, 0
   br i1 %is.same, label %take, label %leave
 take:
   %active = getelementptr i64, ptr %taken, i64 1
   store i64 1, ptr %active
-  %kind.place = getelementptr i64, ptr %taken, i64 2
-  %kind = load i64, ptr %kind.place
+  %kind = word 2 of %taken as i64
   call void @put_words(ptr %taken, i64 %kind)
   br label %leave
 leave:
@@ -90,13 +84,11 @@ leave:
 
 define i64 @give_back(ptr %arguments) {
   %taken = load ptr, ptr %arguments
-  %active.place = getelementptr i64, ptr %taken, i64 1
-  %active = load i64, ptr %active.place
+  %active = word 1 of %taken as i64
   %is.active = icmp ne i64 %active, 0
   br i1 %is.active, label %give, label %leave
 give:
-  %kind.place = getelementptr i64, ptr %taken, i64 3
-  %kind = load i64, ptr %kind.place
+  %kind = word 3 of %taken as i64
   call void @put_words(ptr %taken, i64 %kind)
   store i64 0, ptr %active.place
   br label %leave
@@ -114,8 +106,7 @@ head:
   br i1 %more, label %put, label %done
 put:
   %at = add i64 %i, 4
-  %place.place = getelementptr i64, ptr %taken, i64 %at
-  %place = load ptr, ptr %place.place
+  %place = word %at of %taken as ptr
   store i64 %word, ptr %place
   %next = add i64 %i, 1
   br label %head
@@ -169,4 +160,4 @@ class Taken:
 def _natives() -> dict[str, int]:
     text = _UNCHANGED.replace("{CHANGED}", str(CHANGED)).replace("{DONE}", str(DONE))
     names = ("ask_unchanged", "run_unchanged", "take_unchanged", "give_back")
-    return engine.compile(engine.Module(text, names))
+    return engine.compile(engine.Module(spelled_out(text), names))

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from tessella import dtypes
 from tessella.arguments import public, refuse
 from tessella.arguments.kinds import Device, shown
 from tessella.devices.device import Device as OneDevice
-from tessella.dtypes import as_dtype
+from tessella.dtypes import DType, as_dtype
 from tessella.errors import ArgumentTypeError, DeviceError
 from tessella.primitives.base import normalise_axis
 from tessella.primitives.elementwise import cast_to
@@ -29,8 +30,7 @@ class Facts:
         >>> ts.zeros((2, 3)).dim()
         2
         """
-        found: int = self.ndim
-        return found
+        return self.ndim
 
     ndimension = dim
 
@@ -41,21 +41,18 @@ class Facts:
         >>> ts.zeros((2, 3)).numel()
         6
         """
-        found: int = self.size
-        return found
+        return self.size
 
     nelement = numel
 
     @property
     def itemsize(self: Any) -> int:
         """The bytes of one element."""
-        found: int = self.dtype.itemsize
-        return found
+        return self.dtype.itemsize
 
     def element_size(self: Any) -> int:
         """The bytes of one element, as `itemsize`."""
-        found: int = self.itemsize
-        return found
+        return self.itemsize
 
     def stride(self: Any, axis: int | None = None, **others: Any) -> Any:
         """How many elements further the next one along each axis (or along one) is, as `strides`."""
@@ -70,18 +67,15 @@ class Facts:
         """Whether the elements lie in row-major order."""
         if others:
             refuse("is_contiguous", others)
-        found: bool = self.contiguous() is self
-        return found
+        return self.contiguous() is self
 
     def is_floating_point(self: Any) -> bool:
         """Whether the dtype is a floating one."""
-        found: bool = self.dtype.is_float
-        return found
+        return self.dtype.is_float
 
     def is_complex(self: Any) -> bool:
         """Whether the dtype is a complex one."""
-        found: bool = self.dtype.is_complex
-        return found
+        return self.dtype.is_complex
 
 
 class Copies:
@@ -129,6 +123,19 @@ class Copies:
         if others:
             refuse("contiguous", others)
         return self if seen(self)._value.layout.contiguous else self.copy()
+
+
+def _as(name: str, dtype: DType) -> Callable[..., Tensor]:
+    """The method of that name, which gives the numbers as a dtype."""
+
+    def method(self: Any, **others: Any) -> Tensor:
+        if others:
+            refuse(name, others)
+        return self.astype(dtype, copy=False)
+
+    method.__name__ = name
+    method.__doc__ = f"The numbers as {dtype.name}."
+    return method
 
 
 class Conversions:
@@ -209,65 +216,16 @@ class Conversions:
             refuse("clone", others)
         return self.copy()
 
-    def float(self: Any, **others: Any) -> Tensor:
-        """The numbers as float32."""
-        if others:
-            refuse("float", others)
-        return self.astype(dtypes.float32, copy=False)
-
-    def double(self: Any, **others: Any) -> Tensor:
-        """The numbers as float64."""
-        if others:
-            refuse("double", others)
-        return self.astype(dtypes.float64, copy=False)
-
-    def half(self: Any, **others: Any) -> Tensor:
-        """The numbers as float16."""
-        if others:
-            refuse("half", others)
-        return self.astype(dtypes.float16, copy=False)
-
-    def bfloat16(self: Any, **others: Any) -> Tensor:
-        """The numbers as bfloat16."""
-        if others:
-            refuse("bfloat16", others)
-        return self.astype(dtypes.bfloat16, copy=False)
-
-    def long(self: Any, **others: Any) -> Tensor:
-        """The numbers as int64."""
-        if others:
-            refuse("long", others)
-        return self.astype(dtypes.int64, copy=False)
-
-    def int(self: Any, **others: Any) -> Tensor:
-        """The numbers as int32."""
-        if others:
-            refuse("int", others)
-        return self.astype(dtypes.int32, copy=False)
-
-    def short(self: Any, **others: Any) -> Tensor:
-        """The numbers as int16."""
-        if others:
-            refuse("short", others)
-        return self.astype(dtypes.int16, copy=False)
-
-    def char(self: Any, **others: Any) -> Tensor:
-        """The numbers as int8."""
-        if others:
-            refuse("char", others)
-        return self.astype(dtypes.int8, copy=False)
-
-    def byte(self: Any, **others: Any) -> Tensor:
-        """The numbers as uint8."""
-        if others:
-            refuse("byte", others)
-        return self.astype(dtypes.uint8, copy=False)
-
-    def bool(self: Any, **others: Any) -> Tensor:
-        """Whether each number is not 0."""
-        if others:
-            refuse("bool", others)
-        return self.astype(dtypes.bool_, copy=False)
+    float = _as("float", dtypes.float32)
+    double = _as("double", dtypes.float64)
+    half = _as("half", dtypes.float16)
+    bfloat16 = _as("bfloat16", dtypes.bfloat16)
+    long = _as("long", dtypes.int64)
+    int = _as("int", dtypes.int32)
+    short = _as("short", dtypes.int16)
+    char = _as("char", dtypes.int8)
+    byte = _as("byte", dtypes.uint8)
+    bool = _as("bool", dtypes.bool_)
 
 
 def _other(others: dict[str, Any]) -> list[Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from tessella.errors import ArgumentTypeError
@@ -19,6 +19,21 @@ from tessella.tensors.tensor import Tensor, another_handle, apply
 
 _ADD, _SUBTRACT = elementwise("add"), elementwise("subtract")
 _MULTIPLY, _DIVIDE = elementwise("multiply"), elementwise("divide")
+
+
+def _operator(name: str) -> Callable[..., Tensor]:
+    primitive = elementwise(name)
+    return lambda self, other: binary(primitive, self, other)
+
+
+def _swapped(name: str) -> Callable[..., Tensor]:
+    """Of the tensor on the right."""
+    primitive = elementwise(name)
+    return lambda self, other: binary(primitive, other, self)
+
+
+def _comparison(name: str) -> Callable[..., Tensor]:
+    return lambda self, other: compare(name, self, other)
 
 
 class Operators:
@@ -47,50 +62,36 @@ class Operators:
             return apply(_ADD, (self, other))
         return binary(_ADD, self, other)
 
-    def __radd__(self: Any, other: Operand) -> Tensor:
-        return binary(_ADD, other, self)
+    __radd__ = _swapped("add")
 
     def __sub__(self: Any, other: Operand) -> Tensor:
         if type(other) is Tensor:
             return apply(_SUBTRACT, (self, other))
         return binary(_SUBTRACT, self, other)
 
-    def __rsub__(self: Any, other: Operand) -> Tensor:
-        return binary(_SUBTRACT, other, self)
+    __rsub__ = _swapped("subtract")
 
     def __mul__(self: Any, other: Operand) -> Tensor:
         if type(other) is Tensor:
             return apply(_MULTIPLY, (self, other))
         return binary(_MULTIPLY, self, other)
 
-    def __rmul__(self: Any, other: Operand) -> Tensor:
-        return binary(_MULTIPLY, other, self)
+    __rmul__ = _swapped("multiply")
 
     def __truediv__(self: Any, other: Operand) -> Tensor:
         if type(other) is Tensor:
             return apply(_DIVIDE, (self, other))
         return binary(_DIVIDE, self, other)
 
-    def __rtruediv__(self: Any, other: Operand) -> Tensor:
-        return binary(_DIVIDE, other, self)
+    __rtruediv__ = _swapped("divide")
 
-    def __floordiv__(self: Any, other: Operand) -> Tensor:
-        return binary(elementwise("floor_divide"), self, other)
-
-    def __rfloordiv__(self: Any, other: Operand) -> Tensor:
-        return binary(elementwise("floor_divide"), other, self)
-
-    def __mod__(self: Any, other: Operand) -> Tensor:
-        return binary(elementwise("remainder"), self, other)
-
-    def __rmod__(self: Any, other: Operand) -> Tensor:
-        return binary(elementwise("remainder"), other, self)
+    __floordiv__, __rfloordiv__ = _operator("floor_divide"), _swapped("floor_divide")
+    __mod__, __rmod__ = _operator("remainder"), _swapped("remainder")
 
     def __pow__(self: Any, other: Operand) -> Tensor:
         return power(self, other)
 
-    def __rpow__(self: Any, other: Operand) -> Tensor:
-        return binary(elementwise("pow"), other, self)
+    __rpow__ = _swapped("pow")
 
     def __matmul__(self: Any, other: Any) -> Tensor:
         return matmul(self, other) if isinstance(other, ARRAYS) else NotImplemented
@@ -98,53 +99,17 @@ class Operators:
     def __rmatmul__(self: Any, other: Any) -> Tensor:
         return matmul(other, self) if isinstance(other, ARRAYS) else NotImplemented
 
-    def __and__(self: Any, other: Operand) -> Tensor:
-        return binary(elementwise("bitwise_and"), self, other)
-
-    def __rand__(self: Any, other: Operand) -> Tensor:
-        return binary(elementwise("bitwise_and"), other, self)
-
-    def __or__(self: Any, other: Operand) -> Tensor:
-        return binary(elementwise("bitwise_or"), self, other)
-
-    def __ror__(self: Any, other: Operand) -> Tensor:
-        return binary(elementwise("bitwise_or"), other, self)
-
-    def __xor__(self: Any, other: Operand) -> Tensor:
-        return binary(elementwise("bitwise_xor"), self, other)
-
-    def __rxor__(self: Any, other: Operand) -> Tensor:
-        return binary(elementwise("bitwise_xor"), other, self)
-
-    def __lshift__(self: Any, other: Operand) -> Tensor:
-        return binary(elementwise("left_shift"), self, other)
-
-    def __rlshift__(self: Any, other: Operand) -> Tensor:
-        return binary(elementwise("left_shift"), other, self)
-
-    def __rshift__(self: Any, other: Operand) -> Tensor:
-        return binary(elementwise("right_shift"), self, other)
-
-    def __rrshift__(self: Any, other: Operand) -> Tensor:
-        return binary(elementwise("right_shift"), other, self)
-
-    def __lt__(self: Any, other: Operand) -> Tensor:
-        return compare("less", self, other)
-
-    def __le__(self: Any, other: Operand) -> Tensor:
-        return compare("less_equal", self, other)
-
-    def __gt__(self: Any, other: Operand) -> Tensor:
-        return compare("greater", self, other)
-
-    def __ge__(self: Any, other: Operand) -> Tensor:
-        return compare("greater_equal", self, other)
-
-    def __eq__(self: Any, other: object) -> Tensor:  # type: ignore[override]
-        return compare("equal", self, other)
-
-    def __ne__(self: Any, other: object) -> Tensor:  # type: ignore[override]
-        return compare("not_equal", self, other)
+    __and__, __rand__ = _operator("bitwise_and"), _swapped("bitwise_and")
+    __or__, __ror__ = _operator("bitwise_or"), _swapped("bitwise_or")
+    __xor__, __rxor__ = _operator("bitwise_xor"), _swapped("bitwise_xor")
+    __lshift__, __rlshift__ = _operator("left_shift"), _swapped("left_shift")
+    __rshift__, __rrshift__ = _operator("right_shift"), _swapped("right_shift")
+    __lt__ = _comparison("less")
+    __le__ = _comparison("less_equal")
+    __gt__ = _comparison("greater")
+    __ge__ = _comparison("greater_equal")
+    __eq__ = _comparison("equal")  # type: ignore[assignment]
+    __ne__ = _comparison("not_equal")  # type: ignore[assignment]
 
     def __neg__(self: Any) -> Tensor:
         return apply(elementwise("negative"), (self,))

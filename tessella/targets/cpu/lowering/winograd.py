@@ -36,15 +36,7 @@ from tessella.compiler.recipe import RESULT, Call, Place, Recipe, Role
 from tessella.devices.array import Layout, contiguous_layout
 from tessella.devices.device import Growth
 from tessella.dtypes import float32, int64
-from tessella.loops.nest import (
-    Kernel,
-    Loop,
-    Pointer,
-    Store,
-    index_constant,
-    index_variable,
-    load,
-)
+from tessella.loops.nest import Kernel, Loop, Pointer, Store, index_constant, index_variable, load
 from tessella.primitives.base import Spec
 from tessella.primitives.contraction import Contraction
 from tessella.scalar.expression import Expression, constant
@@ -346,8 +338,7 @@ def transformed(matrix: Matrix, tile: Numbers) -> Numbers:
 
 
 def _matrix(name: str, taps: int) -> Matrix:
-    found: Matrix = getattr(matrices(POINTS + 1 - taps, taps), name)
-    return found
+    return getattr(matrices(POINTS + 1 - taps, taps), name)
 
 
 @functools.cache
