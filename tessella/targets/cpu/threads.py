@@ -26,7 +26,7 @@ import numpy as np
 
 from tessella import forking
 from tessella.blocks import restoring
-from tessella.devices.table import DONE, MAY_STOP, PROCESSOR, SIGNALS, TIMES
+from tessella.devices.table import DONE, LOOP_STOPPED, MAY_STOP, PROCESSOR, SIGNALS, TIMES
 from tessella.errors import ConfigurationError
 from tessella.targets.cpu import calls, engine, machine, processors
 
@@ -430,6 +430,18 @@ step.begin:
   %is.check = icmp eq ptr %kernel, null
   br i1 %is.check, label %check, label %call
 check:
+  %is.loop = icmp ne i64 %chunk, 0
+  br i1 %is.loop, label %loop, label %check.flag
+loop:
+  %looped = call i64 @run_loop(ptr %state, i32 %workers, ptr %args, ptr %looking)
+  %loop.ended = icmp slt i64 %looped, 0
+  br i1 %loop.ended, label %end, label %loop.stopped
+loop.stopped:
+  %loop.stopped.place = getelementptr i64, ptr %args, i64 {LOOP_STOPPED}
+  %loop.stop = load i64, ptr %loop.stopped.place
+  %loop.wrong = icmp ne i64 %loop.stop, 0
+  br i1 %loop.wrong, label %stop, label %step.end
+check.flag:
   %flag.place = load ptr, ptr %args
   %flag = load i64, ptr %flag.place
   %wrong = icmp ne i64 %flag, 0
@@ -472,7 +484,8 @@ entry:
   %condition = load ptr, ptr %condition.place
   %flag.place = getelementptr i64, ptr %loop, i64 6
   %flag = load ptr, ptr %flag.place
-  %stopped.place = getelementptr i64, ptr %loop, i64 7
+  %stopped.place = getelementptr i64, ptr %loop, i64 {LOOP_STOPPED}
+  store i64 0, ptr %stopped.place
   %asks = icmp ne ptr %condition, null
   br label %head
 head:
@@ -485,7 +498,7 @@ look.at:
   br i1 %looks, label %look.now, label %begin
 look.now:
   %stop = call i1 @asked_to_stop(ptr %look)
-  br i1 %stop, label %done, label %begin
+  br i1 %stop, label %end, label %begin
 begin:
   br i1 %asks, label %ask, label %do
 ask:
@@ -508,10 +521,10 @@ move.body:
   %m.index = mul i64 %m, 2
   %slot.place = getelementptr i64, ptr %moves, i64 %m.index
   %slot = load ptr, ptr %slot.place
-  %by.place = getelementptr i64, ptr %slot.place, i64 1
-  %by = load i64, ptr %by.place
+  %distance.place = getelementptr i64, ptr %slot.place, i64 1
+  %distance = load i64, ptr %distance.place
   %before = load i64, ptr %slot
-  %after = add i64 %before, %by
+  %after = add i64 %before, %distance
   store i64 %after, ptr %slot
   %m.next = add i64 %m, 1
   br label %move
@@ -520,11 +533,17 @@ moved:
   br label %head
 ask.stop:
   %negative = sub i64 0, %asked
-  store i64 %negative, ptr %stopped.place
-  ret i64 1
+  br label %note
 do.stop:
-  store i64 %did, ptr %stopped.place
-  ret i64 1
+  br label %note
+note:
+  %by = phi i64 [ %asked, %ask.stop ], [ %did, %do.stop ]
+  %noted = phi i64 [ %negative, %ask.stop ], [ %did, %do.stop ]
+  store i64 %noted, ptr %stopped.place
+  %ended = icmp slt i64 %by, 0
+  br i1 %ended, label %end, label %done
+end:
+  ret i64 -1
 done:
   ret i64 1
 used:
@@ -745,11 +764,9 @@ _kept: list[Any] = []  # what native code points at
 def module() -> engine.Module:
     """The native loops as LLVM IR, so that they can be compiled beside the first kernels."""
     if _NATIVE:
-        text = _look() + _SERIAL + _fork_and_join() + _program_loop() + _LOOP
+        text = _look() + _SERIAL + _fork_and_join() + _program_loop()
         return engine.Module(text + _entries() + _FORK_ENTRY, (*_types, *_types_of_pools, _QUICK))
-    return engine.Module(
-        _look() + _SERIAL + _program_loop() + _LOOP + _entries(), (*_types, _QUICK)
-    )
+    return engine.Module(_look() + _SERIAL + _program_loop() + _entries(), (*_types, _QUICK))
 
 
 def _look() -> str:
@@ -766,8 +783,9 @@ def _program_entry(own: str = "") -> str:
 
 
 def _program_loop(before: str = "", after: str = "") -> str:
-    text = _PROGRAM.replace("{ALL}", _ALL if _NATIVE else _ALL_SERIAL)
+    text = (_PROGRAM + _LOOP).replace("{ALL}", _ALL if _NATIVE else _ALL_SERIAL)
     text = text.replace("{MAY_STOP}", str(MAY_STOP)).replace("{DONE}", str(DONE))
+    text = text.replace("{LOOP_STOPPED}", str(LOOP_STOPPED))
     return text.replace("{BEFORE}", before).replace("{AFTER}", after)
 
 
