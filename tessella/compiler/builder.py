@@ -13,7 +13,7 @@ from typing import Any
 from tessella.compiler.control import Compile, runner
 from tessella.compiler.lowering import NEITHER, bounds, epilogue, lower
 from tessella.compiler.lowering.epilogue import Epilogue
-from tessella.compiler.lowering.movement import copy
+from tessella.compiler.lowering.movement import duplicate
 from tessella.compiler.machine_code import Together
 from tessella.compiler.recipe import (
     RESULT,
@@ -192,20 +192,23 @@ class Builder:
         self.where.update(zip(node.outputs, results, strict=True))
 
     def _programs(self, node: Node, inputs: list[Location]) -> None:
-        """Programs for the graphs of a node; they read operands in order."""
-        straight = [
-            where if where.layout.contiguous else self.follow(copy(where.layout), [where], (node,))
-            for where in inputs
-        ]
+        """Programs for the graphs of a node; they read operands in order, and loops write over what they carry."""
         made = runner(node.primitive, node.primitive.name, self.compile)  # type: ignore[arg-type]
+        straight = [
+            self.follow(duplicate(where.layout), [where], ())
+            if number < made.carried or not where.layout.contiguous
+            else where
+            for number, where in enumerate(inputs)
+        ]
+        self.where.update(zip(node.outputs, straight[: made.carried], strict=False))
         self._host(node, straight, made)
 
     def _host(self, node: Node, inputs: list[Location], runner: Any = None) -> None:
-        outputs = []
         for value in node.outputs:
-            self.where[value] = self.array(contiguous_layout(value.shape, value.dtype))
-            outputs.append(self.where[value])
-        self.steps.append(HostStep(node, tuple(inputs), tuple(outputs), runner))
+            if value not in self.where:
+                self.where[value] = self.array(contiguous_layout(value.shape, value.dtype))
+        outputs = tuple(self.where[value] for value in node.outputs)
+        self.steps.append(HostStep(node, tuple(inputs), outputs, runner))
 
     def follow(
         self, recipe: Recipe, inputs: Sequence[Location], nodes: tuple[Node, ...]

@@ -3,7 +3,8 @@
 A branch is one call of its program. A loop is a native loop around its program's native loop: between two
 turns it moves the slots of what is gone through place by place, and that is all. What is carried lies at one
 place for the whole loop, and each turn writes over it; the memory plan of the body sees to it that everything
-has been read by then (`tessella.compiler.results`).
+has been read by then (`tessella.compiler.results`). A loop in a loop is a row of its body's table: the patches
+of the body write the slots of the inner body.
 """
 
 from __future__ import annotations
@@ -12,23 +13,23 @@ import abc
 import ctypes
 import functools
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from tessella.compiler.observe import choice
-from tessella.compiler.steps import Check, HostStep
-from tessella.compiler.tables import Stretch
+from tessella.compiler.steps import HostStep
 from tessella.devices.array import Layout, contiguous_layout
 from tessella.devices.device import Device
 from tessella.devices.registry import current
-from tessella.devices.table import LOOP_STOPPED, LOOP_WORDS
+from tessella.devices.table import LOOP_STOPPED, head_of
 from tessella.dtypes import bool_, int32, uint8
 from tessella.primitives.base import size_of
 from tessella.primitives.control import Cond, Control, ScanLoop, While
 from tessella.primitives.graph import Graph, Value
 
 TURNS_AT_ONCE = 1 << 14  # of a native loop, before Python looks whether somebody wants it to stop
+ENDLESS = 1 << 62  # turns
 
 
 # a graph, the layouts of its inputs, outputs that take the memory of inputs, fixed inputs, a name: a program
@@ -68,11 +69,16 @@ class Part:
         self.outputs = {k: self.slots[place] for k, place in places.items()}
 
     @functools.cached_property
-    def head(self) -> int | None:
-        """The program as a native loop takes it, if it is one native call."""
-        segments = self.program.tables.segments
-        only = segments[0] if len(segments) == 1 else None
-        return only.address if isinstance(only, Stretch) else None
+    def native(self) -> Native | None:
+        """The program as a native loop takes it; None if the host has work in it."""
+        return _native(self.program)
+
+    @property
+    def alone(self) -> bool:
+        """Whether every call runs on the calling thread, those of the loops in it, too."""
+        return self.program.tables.alone and not any(
+            isinstance(s, HostStep) for s in self.program.steps
+        )
 
     def point(self, slots: Sequence[int], address: int) -> None:
         """Let an input or an output be at an address."""
@@ -80,7 +86,7 @@ class Part:
             self.program.slot_words[slot] = address
 
     def places(self, slots: Sequence[int]) -> list[int]:
-        """The addresses of slots, which a native loop may move."""
+        """The addresses of slots, which a native program may write and a loop move."""
         base = ctypes.addressof(self.program.slot_words)
         return [base + 8 * slot for slot in slots]
 
@@ -102,6 +108,8 @@ class Runner(abc.ABC):
     """Programs of the graphs of a primitive of control, and how they are run."""
 
     parts: list[Part]
+    carried = 0  # at the front, results that are written over what they start with
+    loops: Sequence[Loop] | None = None  # how it is run natively, if it can be
 
     @property
     def device(self) -> Device:
@@ -112,14 +120,6 @@ class Runner(abc.ABC):
     @abc.abstractmethod
     def run(self, inputs: Sequence[int], outputs: Sequence[int]) -> None:
         """Compute from the inputs at some addresses the outputs at others."""
-
-    @property
-    def may_stop(self) -> bool:
-        """Whether a part may raise an exception: it has a check, or Python has its turn."""
-        return any(
-            part.head is None or any(isinstance(s, Check) for s in part.program.native_steps)
-            for part in self.parts
-        )
 
 
 class _Branches(Runner):
@@ -141,147 +141,211 @@ class _Branches(Runner):
         part.run()
 
 
+class Native(NamedTuple):
+    """A program behind its preparation as one native stretch, with its loops in it.
+
+    Args:
+        head: what the device is given; `rows` and `patches` are what it points at.
+        stops: the steps and loops that the rows stand for.
+    """
+
+    head: Any
+    rows: Any
+    patches: Any
+    stops: list[Any]
+
+
+def _native(program: Any) -> Native | None:
+    tables, number, stops = program.tables, program.prepared, list[Any]()
+    rows, patches = list[int](), tables.patches[: 3 * tables.patch_count]
+    for step in program.steps[number:]:
+        if not isinstance(step, HostStep):
+            rows += tables.steps[4 * number : 4 * number + 4]
+            stops.append(step)
+            number += 1
+        elif step.runner is None or step.runner.loops is None or not program.device.signals():
+            return None
+        else:
+            for loop in step.runner.loops:
+                rows += 0, ctypes.addressof(loop.words), 0, 1
+            stops += step.runner.loops
+            patches += step.runner.patches(
+                [program.place(x) for x in (*step.inputs, *step.outputs)]
+            )
+    held = _words(rows), _words(patches)
+    head = head_of(
+        ctypes.addressof(held[0]), len(stops), ctypes.addressof(held[1]), len(patches) // 3,
+        ctypes.addressof(program.slot_words), program.device.signals(),
+    )  # fmt: skip
+    return Native(head, *held, stops)
+
+
+def _words(words: Sequence[int]) -> Any:
+    return (ctypes.c_int64 * max(1, len(words)))(*words)
+
+
+class Loop:
+    """A native loop (`tessella.devices.table`).
+
+    Args:
+        body: what is run; or, if it is `prepared`, what it needs once.
+        moves: slots of the body, and by how much they move between two turns.
+        condition: what says at `flag` whether to go on.
+    """
+
+    def __init__(
+        self, body: Part, turns: int, moves: Sequence[tuple[int, int]] = (), condition: Part | None = None,
+        flag: int = 0, prepared: bool = False,
+    ) -> None:  # fmt: skip
+        def head(part: Part | None) -> int:
+            return 0 if part is None or part.native is None else ctypes.addressof(part.native.head)
+
+        program = body.program
+        preparation = program.tables.preparation
+        self.body, self.condition, self.prepared = body, condition, prepared
+        self.moves = _words([w for slot, by in moves for w in (*body.places([slot]), by)])
+        self.words = _words(
+            (
+                preparation.address if prepared else head(body), turns, len(moves),
+                ctypes.addressof(self.moves), head(condition), -1, flag, 0,
+            )
+        )  # fmt: skip
+
+    def run(self, device: Device, alone: bool) -> None:
+        """Take all turns."""
+        words = type(self.words).from_buffer_copy(self.words)
+        left = words[1]
+        while left > 0:
+            words[1] = min(left, TURNS_AT_ONCE)
+            left -= TURNS_AT_ONCE
+            if device.run_loop(words, alone):
+                break
+        self.complain(words[LOOP_STOPPED])
+
+    def complain(self, stopped: int) -> None:
+        """Raise what stopped a turn, if something did: the step of the body, or, negative, of the condition."""
+        if not stopped:
+            return
+        part = self.condition if stopped < 0 else self.body
+        assert part is not None
+        assert part.native is not None
+        steps = part.program.steps if self.prepared and stopped > 0 else part.native.stops
+        found = steps[abs(stopped) - 1]
+        if isinstance(found, Loop):
+            found.complain(found.words[LOOP_STOPPED])
+        else:
+            part.program.complain(found)
+
+
 class _Loop(Runner):
-    """What both loops share: the body, what is carried, and the native loop."""
+    """What both loops share: parts, what is carried, and where their slots point."""
 
-    def __init__(self, body: Graph, carried: int, sliced: int, name: str, compile: Compile) -> None:
-        self.carried, self.sliced = carried, sliced
-        same = frozenset(range(carried + sliced, len(body.inputs)))
-        self.body = Part(body, {k: k for k in range(carried)}, same, name, compile)
-        self.parts = [self.body]
-        self.carry_bytes = [_nbytes(value) for value in body.inputs[:carried]]
+    def __init__(self, carried: int, parts: Sequence[Part]) -> None:
+        self.carried, self.parts = carried, list(parts)
+        # of a part: slots, the operand that they point into, of the inputs and outputs, and how far
+        self.pointers: list[tuple[Part, list[int], int, int]] = []
 
-    def _begin(self, inputs: Sequence[int], outputs: Sequence[int]) -> None:
-        """What is carried starts where the results will be."""
-        for source, target, count in zip(inputs, outputs, self.carry_bytes, strict=False):
-            if source != target:
-                self.device.copy_within(target, source, count)
-        for place, address in enumerate(outputs[: self.carried]):
-            self.body.point(self.body.slots[place], address)
-        for place in range(self.carried + self.sliced, len(inputs)):
-            self.body.point(self.body.slots[place], inputs[place])
+    @functools.cached_property
+    def loops(self) -> Sequence[Loop] | None:  # type: ignore[override]
+        return None if any(part.native is None for part in self.parts) else self._loops()
 
-    def _table(
-        self, turns: int, moves: Sequence[tuple[int, int]], condition: Part | None, flag: int
-    ) -> Any:
-        flat = [word for move in moves for word in move]
-        self._moves = (ctypes.c_int64 * max(1, len(flat)))(*flat)
-        head = 0 if condition is None else condition.head
-        assert self.body.head is not None
-        return (ctypes.c_int64 * LOOP_WORDS)(
-            self.body.head, turns, len(moves), ctypes.addressof(self._moves), head or 0, -1, flag
-        )
+    @abc.abstractmethod
+    def _loops(self) -> list[Loop]:
+        """The native loops that are run one after the other."""
+
+    @abc.abstractmethod
+    def _take_turns(self) -> None:
+        """Run the parts turn by turn."""
+
+    def patches(self, operands: Sequence[tuple[int, int]]) -> list[int]:
+        """What writes the slots of the parts, by the slots and offsets of the inputs and outputs."""
+        return [
+            word
+            for part, slots, operand, offset in self.pointers
+            for place in part.places(slots)
+            for word in (place, operands[operand][0], operands[operand][1] + offset)
+        ]
+
+    def run(self, inputs: Sequence[int], outputs: Sequence[int]) -> None:
+        operands = (*inputs, *outputs)
+        for part, slots, operand, offset in self.pointers:
+            part.point(slots, operands[operand] + offset)
+        if self.loops is None or choice.observers:
+            self._take_turns()
+            return
+        alone = all(part.alone for part in self.parts)
+        for loop in self.loops:
+            loop.run(self.device, alone)
 
 
 class _While(_Loop):
     def __init__(self, primitive: While, name: str, compile: Compile) -> None:
-        super().__init__(primitive.body, primitive.carried, 0, f"{name}, body", compile)
-        same = frozenset(range(primitive.carried, len(primitive.body.inputs)))
+        carried, inputs = primitive.carried, len(primitive.body.inputs)
+        same = frozenset(range(carried, inputs))
+        self.body = Part(
+            primitive.body, {k: k for k in range(carried)}, same, f"{name}, body", compile
+        )
         self.condition = Part(primitive.condition, {}, same, f"{name}, condition", compile)
-        self.parts.append(self.condition)
+        super().__init__(carried, [self.body, self.condition])
         self.flag = self.device.allocate(1)
-
-    def run(self, inputs: Sequence[int], outputs: Sequence[int]) -> None:
-        self._begin(inputs, outputs)
-        for place, address in enumerate(outputs[: self.carried]):
-            self.condition.point(self.condition.slots[place], address)
-        for place in range(self.carried, len(inputs)):
-            self.condition.point(self.condition.slots[place], inputs[place])
         self.condition.point(self.condition.outputs[0], self.flag.address)
+        for part in self.parts:
+            self.pointers += [(part, part.slots[i], i, 0) for i in range(inputs)]
+
+    def _loops(self) -> list[Loop]:
+        """The body needs nothing if there is no turn, and what it would read may be out of range."""
+        asked = self.condition, self.flag.address
+        once = [Loop(self.condition, 1, prepared=True)] if _prepares(self.condition) else []
+        if _prepares(self.body):
+            once.append(Loop(self.body, 1, (), *asked, prepared=True))
+        return [*once, Loop(self.body, ENDLESS, (), *asked)]
+
+    def _take_turns(self) -> None:
         self.condition.program.prepare()
-        native = self.body.head is not None and self.condition.head is not None
-        if native and not choice.observers:
-            if not self._prepare_body():
-                return
-            table = self._table(TURNS_AT_ONCE, [], self.condition, self.flag.address)
-            while (
-                self.device.run_loop(
-                    table, self.body.program.tables.alone and self.condition.program.tables.alone
-                )
-                == 0
-            ):
-                pass
-            self._complain(table)
-            return
         prepared = False
         while True:
             self.condition.run()
-            if not self._goes_on():
+            if not self.device.read(self.flag.address, bool_):
                 return
             if not prepared:
                 self.body.program.prepare()
                 prepared = True
             self.body.run()
 
-    def _prepare_body(self) -> bool:
-        """Compute what the body needs once; not for a loop without turns, as an index may be out of range.
-
-        Gives whether there is a turn.
-        """
-        if self.body.program.tables.preparation is not None:
-            self.condition.run()
-            if not self._goes_on():
-                return False
-            self.body.program.prepare()
-        return True
-
-    def _goes_on(self) -> bool:
-        return bool(self.device.read(self.flag.address, bool_))
-
-    def _complain(self, table: Any) -> None:
-        stopped = table[LOOP_STOPPED]
-        if stopped:
-            part = self.condition if stopped < 0 else self.body
-            steps = part.program.native_steps
-            part.program.complain(steps[part.program.prepared + abs(stopped) - 1])
-
 
 class _Scan(_Loop):
     def __init__(self, primitive: ScanLoop, name: str, compile: Compile) -> None:
-        super().__init__(
-            primitive.body, primitive.carried, primitive.sliced, f"{name}, body", compile
-        )
-        self.length, self.reverse = primitive.length, primitive.reverse
-        n, m = primitive.carried, primitive.sliced
-        self.steps_in = [_nbytes(value) for value in primitive.body.inputs[n : n + m]]
-        self.steps_out = [_nbytes(value) for value in primitive.body.outputs[n:]]
-
-    def run(self, inputs: Sequence[int], outputs: Sequence[int]) -> None:
-        self._begin(inputs, outputs)
-        if not self.length:
-            return
-        n = self.carried
-        moving = [
-            (self.body.slots[n + i], inputs[n + i], step) for i, step in enumerate(self.steps_in)
-        ]
+        body, n, m = primitive.body, primitive.carried, primitive.sliced
+        inputs, self.length = len(body.inputs), primitive.length
+        same = frozenset(range(n + m, inputs))
+        self.body = Part(body, {k: k for k in range(n)}, same, f"{name}, body", compile)
+        super().__init__(n, [self.body])
+        first, sign = (self.length - 1, -1) if primitive.reverse else (0, 1)
+        moving = [(self.body.slots[i], i, _nbytes(body.inputs[i])) for i in range(n, n + m)]
         moving += [
-            (self.body.outputs[n + i], outputs[n + i], step)
-            for i, step in enumerate(self.steps_out)
+            (self.body.outputs[k], inputs + k, _nbytes(body.outputs[k]))
+            for k in range(n, len(body.outputs))
         ]
-        first = self.length - 1 if self.reverse else 0
-        sign = -1 if self.reverse else 1
-        for slots, address, step in moving:
-            self.body.point(slots, address + first * step)
-        self.body.program.prepare()
-        if self.body.head is None or choice.observers:
-            for turn in range(self.length):
-                for slots, address, step in moving:
-                    self.body.point(slots, address + (first + sign * turn) * step)
-                self.body.run()
-            return
-        moves = [
-            (place, sign * step) for slots, _, step in moving for place in self.body.places(slots)
-        ]
-        left = self.length
-        while left:
-            turns = min(left, TURNS_AT_ONCE)
-            table = self._table(turns, moves, None, 0)
-            self.device.run_loop(table, self.body.program.tables.alone)
-            if table[LOOP_STOPPED]:
-                steps = self.body.program.native_steps
-                number = self.body.program.prepared + table[LOOP_STOPPED] - 1
-                self.body.program.complain(steps[number])
-            left -= turns
+        self.moves = [(slot, sign * step) for slots, _, step in moving for slot in slots]
+        resting = [*range(n), *range(n + m, inputs)]
+        self.pointers = [(self.body, self.body.slots[i], i, 0) for i in resting]
+        self.pointers += [(self.body, slots, i, first * step) for slots, i, step in moving]
+
+    def _loops(self) -> list[Loop]:
+        once = [Loop(self.body, 1, prepared=True)] if _prepares(self.body) else []
+        return [*once, Loop(self.body, self.length, self.moves)] if self.length else []
+
+    def _take_turns(self) -> None:
+        if self.length:
+            self.body.program.prepare()
+        for _ in range(self.length):
+            self.body.run()
+            for slot, step in self.moves:
+                self.body.program.slot_words[slot] += step
+
+
+def _prepares(part: Part) -> bool:
+    return part.program.tables.preparation is not None
 
 
 def _nbytes(value: Value) -> int:

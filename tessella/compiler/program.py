@@ -100,7 +100,7 @@ class Program:
             self.result_buffers, self.in_place = placed.result_buffers, placed.in_place
             self.prepared, self._addresses = placed.prepared, placed.addresses
             slots = len(self.layouts) + len(self.result_buffers)
-            self.slot_words = (ctypes.c_int64 * max(1, slots))()
+            self.slot_words = (ctypes.c_int64 * (slots + 1))()  # the last one stays 0
             self.native_steps = [step for step in self.steps if not isinstance(step, HostStep)]
             work.later(lambda: self.tables)
 
@@ -254,10 +254,15 @@ class Program:
         """A value's memory for NumPy, while the program holds it."""
         return to_numpy(self.array(location))
 
+    def place(self, location: Location) -> tuple[int, int]:
+        """Where a value is: a slot, and how far behind what that points at."""
+        slot, offset = self._addresses.of(location.buffer, location.offset)
+        return len(self.slot_words) - 1 if slot is None else slot, offset
+
     def address(self, location: Location) -> int:
         """Where a value is, while the program runs."""
-        slot, address = self._addresses.of(location.buffer, location.offset)
-        return address if slot is None else int(self.slot_words[slot]) + address
+        slot, offset = self.place(location)
+        return int(self.slot_words[slot]) + offset
 
     def _run_host(self, step: HostStep) -> None:
         if step.runner is not None:

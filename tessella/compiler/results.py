@@ -110,8 +110,9 @@ class Results:
         written, read = self._writes_of.get(buffer, []), self._reads_of.get(number, [])
         writers = [self.steps[i] for i in written]
         first = writers[0] if writers else None
-        if not isinstance(first, Step):
+        if first is None or not all(isinstance(step, Step) for step in writers):
             return False
+        assert isinstance(first, Step)
         together = {  # the blocks of one epilogue read and write element by element, too
             at
             for at, step in zip(written, writers, strict=True)

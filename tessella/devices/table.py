@@ -3,7 +3,8 @@
 A program is a table of calls. Its head: the steps and how many they are; the patches and how many they are; the
 slots; the processor the caller was last seen on; where times go (of a program that is timed); at how many steps it
 may be stopped; whether it was done; what the device asks for signals. A step is a kernel, its arguments, `total` and
-`chunk` (0: all at once); without a kernel it stops the program if the word its arguments point at is not zero. Two
+`chunk` (0: all at once); without a kernel it stops the program if the word its arguments point at is not zero, or,
+with a `chunk`, its arguments are a loop, which only a device is given that looks for signals (`Device.signals`). Two
 words stand before arguments: how many addresses they begin with, and where the arguments of an epilogue are (0:
 nowhere), for a device that has to know what a step reads and writes. A patch is a place in some step's arguments, a slot, and an offset: before the steps run, slot + offset is written to
 the place.
@@ -11,7 +12,7 @@ the place.
 A loop is a program that is run again and again. Its words: the program's head; how many turns; how many slots
 move between two turns; these slots, each an address and by how much; the head of a program that says whether to go
 on (or 0); where the caller was seen; the byte where it says so; the step that stopped a turn (negative: of that
-program).
+program; 0: none).
 """
 
 from __future__ import annotations

@@ -26,7 +26,7 @@ import numpy as np
 
 from tessella import forking
 from tessella.blocks import restoring
-from tessella.devices.table import DONE, MAY_STOP, PROCESSOR, SIGNALS, TIMES
+from tessella.devices.table import DONE, LOOP_STOPPED, MAY_STOP, PROCESSOR, SIGNALS, TIMES
 from tessella.errors import ConfigurationError
 from tessella.targets.cpu import calls, engine, machine, processors
 from tessella.targets.cpu.by_hand import spelled_out
@@ -395,6 +395,18 @@ step.begin:
   %is.check = icmp eq ptr %kernel, null
   br i1 %is.check, label %check, label %call
 check:
+  %is.loop = icmp ne i64 %chunk, 0
+  br i1 %is.loop, label %loop, label %check.flag
+loop:
+  %looped = call i64 @run_loop(ptr %state, i32 %workers, ptr %args, ptr %looking)
+  %loop.ended = icmp slt i64 %looped, 0
+  br i1 %loop.ended, label %end, label %loop.stopped
+loop.stopped:
+  %loop.stopped.place = getelementptr i64, ptr %args, i64 {LOOP_STOPPED}
+  %loop.stop = load i64, ptr %loop.stopped.place
+  %loop.wrong = icmp ne i64 %loop.stop, 0
+  br i1 %loop.wrong, label %stop, label %step.end
+check.flag:
   %flag.place = load ptr, ptr %args
   %flag = load i64, ptr %flag.place
   %wrong = icmp ne i64 %flag, 0
@@ -432,7 +444,8 @@ entry:
   %moves = word 3 of %loop as ptr
   %condition = word 4 of %loop as ptr
   %flag = word 6 of %loop as ptr
-  %stopped.place = getelementptr i64, ptr %loop, i64 7
+  %stopped.place = getelementptr i64, ptr %loop, i64 {LOOP_STOPPED}
+  store i64 0, ptr %stopped.place
   %asks = icmp ne ptr %condition, null
   br label %head
 head:
@@ -445,7 +458,7 @@ look.at:
   br i1 %looks, label %look.now, label %begin
 look.now:
   %stop = call i1 @asked_to_stop(ptr %look)
-  br i1 %stop, label %done, label %begin
+  br i1 %stop, label %end, label %begin
 begin:
   br i1 %asks, label %ask, label %do
 ask:
@@ -467,9 +480,9 @@ move:
 move.body:
   %m.index = mul i64 %m, 2
   %slot = word %m.index of %moves as ptr
-  %by = word 1 of %slot.place as i64
+  %distance = word 1 of %slot.place as i64
   %before = load i64, ptr %slot
-  %after = add i64 %before, %by
+  %after = add i64 %before, %distance
   store i64 %after, ptr %slot
   %m.next = add i64 %m, 1
   br label %move
@@ -478,11 +491,17 @@ moved:
   br label %head
 ask.stop:
   %negative = sub i64 0, %asked
-  store i64 %negative, ptr %stopped.place
-  ret i64 1
+  br label %note
 do.stop:
-  store i64 %did, ptr %stopped.place
-  ret i64 1
+  br label %note
+note:
+  %by = phi i64 [ %asked, %ask.stop ], [ %did, %do.stop ]
+  %noted = phi i64 [ %negative, %ask.stop ], [ %did, %do.stop ]
+  store i64 %noted, ptr %stopped.place
+  %ended = icmp slt i64 %by, 0
+  br i1 %ended, label %end, label %done
+end:
+  ret i64 -1
 done:
   ret i64 1
 used:
@@ -695,7 +714,7 @@ _kept: list[Any] = []  # what native code points at
 @functools.cache
 def module() -> engine.Module:
     """The native loops as LLVM IR, so that they can be compiled beside the first kernels."""
-    text, names = _loops() + _LOOP + _entries(), (*_types, _QUICK)
+    text, names = _loops() + _entries(), (*_types, _QUICK)
     if _NATIVE:
         text, names = text + _FORK_ENTRY, (*names, *_types_of_pools)
     return engine.Module(spelled_out(text), names)
@@ -721,8 +740,9 @@ def _program_entry(own: str = "") -> str:
 
 
 def _program_loop(before: str, after: str) -> str:
-    text = _PROGRAM.replace("{ALL}", _ALL if _NATIVE else _ALL_SERIAL)
+    text = (_PROGRAM + _LOOP).replace("{ALL}", _ALL if _NATIVE else _ALL_SERIAL)
     text = text.replace("{MAY_STOP}", str(MAY_STOP)).replace("{DONE}", str(DONE))
+    text = text.replace("{LOOP_STOPPED}", str(LOOP_STOPPED))
     return text.replace("{BEFORE}", before).replace("{AFTER}", after)
 
 
