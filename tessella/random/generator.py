@@ -19,7 +19,7 @@ from tessella.devices.array import check_shape
 from tessella.devices.device import Device
 from tessella.devices.registry import current
 from tessella.dtypes import DType
-from tessella.errors import ArgumentError
+from tessella.errors import ArgumentError, DeviceError
 from tessella.primitives.base import Shape
 from tessella.primitives.random import RandomBits, threefry, unit_float32
 from tessella.random.draws import between, digits_of, floating, whole_numbers
@@ -50,9 +50,8 @@ class Generator:
     def __init__(self, seed: Any) -> None:
         self._lock = forking.lock()
         self._begin = 0, 0
-        self._counters: dict[
-            Device, list[Tensor]
-        ] = {}  # on each device: seed, count, the numbers 0 and 1
+        # on each device: seed, count, the numbers 0 and 1
+        self._counters: dict[Device, list[Tensor]] = {}
         self.seed(seed)
 
     @public
@@ -74,21 +73,39 @@ class Generator:
 
     @state.setter
     def state(self, state: tuple[int, int]) -> None:
-        self._begin = state
         with self._lock:
+            self._begin = state
+            if _mode.trace is not None:  # what is written down needs something to write to
+                self._here()
+                self._require_one_device()
             for counters in self._counters.values():
                 for counter, number in zip(counters, _words_of(state), strict=False):
                     counter.assign(asarray(number, device=counter.device))
+
+    def _require_one_device(self) -> None:
+        others = [device for device in self._counters if device is not current()]
+        if others:
+            raise DeviceError(
+                f"a compiled function seeds a generator that has drawn on {current()} and on {others[0]}, and a program "
+                "works on one device; seed it outside, or use a Generator for each device"
+            )
 
     def _here(self) -> list[Tensor]:
         """Seed and count on the device of this thread, where they begin as on every other one."""
         found = self._counters.get(current())
         if found is None:
             with suspended():
-                found = [asarray(number) for number in _words_of(self._begin)]
+                found = [asarray(number) for number in _words_of(self._beginning())]
                 found.append(asarray(np.arange(2, dtype=np.uint32)))
             self._counters[current()] = found
         return found
+
+    def _beginning(self) -> tuple[int, int]:
+        """What the generator was seeded with for the last time, by a program perhaps, which says so on its device alone."""
+        for seed, *_ in self._counters.values():
+            if int(seed) & _MASK != self._begin[0] & _MASK:
+                return int(seed), 0
+        return self._begin
 
     def __repr__(self) -> str:
         return f"<generator of random numbers: seed {self.state[0]}, draws so far {self.state[1]}>"

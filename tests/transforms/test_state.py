@@ -1,6 +1,7 @@
 """What compiled programs write in place, and what they must never write over."""
 
 import gc
+import subprocess
 import sys
 
 import numpy as np
@@ -393,17 +394,42 @@ def test_the_state_of_a_generator_is_a_captured_tensor():
     assert f(x)[0].tolist() == (x + other.uniform((4,))).tolist()
 
 
-def test_a_compiled_function_may_seed():
-    @ts.jit
-    def f(x):
-        ts.manual_seed(5)
-        return x + ts.rand(3)
+SEEDING = """
+import tessella as ts
 
-    first = f(ts.zeros(3))
-    ts.rand(2)
-    assert f(ts.zeros(3)).tolist() == first.tolist()
+@ts.jit
+def f(x):
     ts.manual_seed(5)
-    assert ts.rand(3).tolist() == first.tolist()
+    return x + ts.rand(3)
+
+first = f(ts.zeros(3))
+ts.rand(2)
+assert f(ts.zeros(3)).tolist() == first.tolist()
+ts.manual_seed(5)
+assert ts.rand(3).tolist() == first.tolist()
+ts.manual_seed(7)
+f(ts.zeros(3))
+with ts.device("emulated"):
+    assert ts.rand(3).tolist() == first.tolist()  # what a program seeded with holds everywhere
+"""
+
+
+def test_a_compiled_function_may_seed():
+    """In a process of its own, whose first draw it is."""
+    subprocess.run([sys.executable, "-c", SEEDING], check=True)
+
+
+def test_a_compiled_function_seeds_one_device():
+    generator = ts.random.Generator(1)
+    generator.uniform((2,))
+    with ts.device("emulated"):
+        generator.uniform((2,))
+    with pytest.raises(
+        errors.DeviceError, match="drawn on cpu and on emulated, and a program works on one"
+    ):
+        ts.jit(lambda: generator.seed(3))()
+    generator.seed(3)
+    assert generator.state == (3, 0)
 
 
 def test_a_failing_program_draws_nothing():
