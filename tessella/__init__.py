@@ -22,7 +22,7 @@ __version__ = "0.1.0"
 
 e, inf, nan, newaxis, pi = _math.e, _math.inf, _math.nan, None, _math.pi
 
-_PLACES = _later.places(__file__ + "i")
+_PLACES = _later.homes(__file__ + "i")
 _HIDING = "double float half int io long nn optim short"  # what `import *` leaves out
 __all__ = sorted({*_PLACES, "__version__", "e", "inf", "nan", "newaxis", "pi"} - {*_HIDING.split()})
 

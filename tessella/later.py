@@ -14,7 +14,7 @@ from types import ModuleType
 from typing import Any, NamedTuple
 
 
-class Place(NamedTuple):
+class Home(NamedTuple):
     """Where a public name stands: a module, and the name that it has there."""
 
     module: str
@@ -24,33 +24,33 @@ class Place(NamedTuple):
 ABSENT = object()
 
 
-def places(stub: str | Path) -> dict[str, Place]:
+def homes(stub: str | Path) -> dict[str, Home]:
     """Where the public names of a package stand, by its stub, which editors and type checkers read: there is one list.
 
     Its lines are `from tessella.dtypes import float32 as float32`, and `float = float32` for another name of it.
     """
-    known: dict[str, Place] = {}
+    known: dict[str, Home] = {}
     for statement in ast.parse(Path(stub).read_text(encoding="utf-8")).body:
         if isinstance(statement, ast.ImportFrom):
             for alias in statement.names:
-                known[alias.name] = Place(statement.module or "", alias.name)
+                known[alias.name] = Home(statement.module or "", alias.name)
         elif isinstance(statement, ast.Assign):
             (target,) = statement.targets
             known[ast.unparse(target)] = _same_as(statement.value, known)
     return known
 
 
-def _same_as(value: ast.expr, known: Mapping[str, Place]) -> Place:
+def _same_as(value: ast.expr, known: Mapping[str, Home]) -> Home:
     """Where a name stands that is another one of what has a name already, or of what a module has."""
     module, _, name = ast.unparse(value).rpartition(".")
-    return Place(".".join(known[module]), name) if module else known[name]
+    return Home(".".join(known[module]), name) if module else known[name]
 
 
-def found(package: str, name: str, of: Mapping[str, Place]) -> Any:
+def found(package: str, name: str, of: Mapping[str, Home]) -> Any:
     """A public name of a package, or a module in it, imported now; `ABSENT` if there is none."""
     place = of.get(name)
     if place is None:
-        place = Place(package, name)
+        place = Home(package, name)
         if name.startswith("_") or importlib.util.find_spec(f"{package}.{name}") is None:
             return ABSENT
     home = importlib.import_module(place.module)

@@ -96,8 +96,8 @@ def state():
     """Everything that blocks change."""
     return (
         autodiff.recording.get(), autodiff.mode.trace, autodiff.mode.where,
-        observe.choice.backend, observe.choice.observers, observe.choice.witnesses,
-        observe.choice.visiting, observe.choice.key, observe.choice.compiles,
+        observe.settings.backend, observe.settings.observers, observe.settings.witnesses,
+        observe.settings.visiting, observe.settings.key, observe.settings.compiles,
         gc.isenabled(), threads.count(), list(tiled_contraction._watchers),
         machine_code._current.together, expression._weak_float.get(),
         SCOPE.hints, SCOPE.stage, [id(x._value) for x in HELD], [id(x._node) for x in HELD],
@@ -215,7 +215,7 @@ def test_blocks_are_decorators():
     for _ in range(2):
         with pytest.raises(ts.errors.NotFiniteError):
             checked()
-    assert observe.choice.observers == ()
+    assert observe.settings.observers == ()
 
 
 def test_an_exception_goes_through_a_block_as_it_is():

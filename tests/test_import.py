@@ -57,7 +57,7 @@ def test_nothing_comes_before_it_is_asked_for():
 
 
 def test_every_public_name_is_there_and_is_that_of_its_stub():
-    places = later.places(Path(ts.__file__).with_suffix(".pyi"))
+    places = later.homes(Path(ts.__file__).with_suffix(".pyi"))
     assert set(ts.__all__) <= {*places, "__version__", "e", "inf", "nan", "newaxis", "pi"}
     for name, (module, own) in places.items():
         found = getattr(ts, name)

@@ -9,7 +9,7 @@ import pytest
 
 import tessella as ts
 from tessella import errors, nn, optim
-from tessella.compiler.observe import choice
+from tessella.compiler.observe import settings
 from tessella.nn import functional as F
 from tessella.targets.cpu import threads
 
@@ -160,7 +160,7 @@ def test_nobody_looks_on_before_and_afterwards(arguments):
     ts.exp(arguments[0])
     step(*arguments)
     assert len(p.events) == count
-    assert (choice.key, choice.observers, choice.witnesses) == ("cpu", (), ())
+    assert (settings.key, settings.observers, settings.witnesses) == ("cpu", (), ())
 
 
 def test_other_threads_are_left_alone(arguments):

@@ -24,13 +24,22 @@ from tessella.compiler.recipe import (
     Recipe,
     View,
 )
-from tessella.compiler.steps import ARENA, CONSTANT, INPUT, Buffer, Check, HostStep, Location, Step
+from tessella.compiler.steps import (
+    ARENA,
+    CONSTANT,
+    INPUT,
+    Check,
+    HostStep,
+    Location,
+    ProgramBuffer,
+    Step,
+)
 from tessella.devices.array import Layout, contiguous_layout
 from tessella.devices.device import Device
 from tessella.primitives.base import size_of
 from tessella.primitives.contraction import Contraction
 from tessella.primitives.fused import Fused
-from tessella.primitives.graph import Graph, Node, Value
+from tessella.primitives.graph import Graph, GraphNode, Value
 
 
 class Builder:
@@ -43,13 +52,13 @@ class Builder:
         self.graph, self.work, self.compile, self.device = graph, work, compile, device
         self.updates = {graph.outputs[number] for number in updates}  # go to the memory of inputs
         self.fixed = {graph.inputs[number] for number in fixed} | {*graph.constants}
-        self.buffers: list[Buffer] = []
+        self.buffers: list[ProgramBuffer] = []
         self.where: dict[Value, Location] = {}
         self.steps: list[Step | HostStep | Check] = []
         self.begun = 0  # where the steps of the node begin that is being added
         self.keep: list[Any] = []
         self.readers = graph.uses()
-        self.merged: set[Node] = set()  # groups that became epilogues
+        self.merged: set[GraphNode] = set()  # groups that became epilogues
         self.packed: dict[Any, int] = {}  # calls that pack an operand, and the buffers they fill
         self.shared = _shared_operands(graph)
         self.checked: set[tuple[Location, int, int]] = set()  # indices, and what they may be
@@ -59,7 +68,7 @@ class Builder:
             self.where[value] = Location(self.buffer(CONSTANT, number, 0), 0, array.layout)
 
     def buffer(self, kind: str, number: int, nbytes: int, name: str = "") -> int:
-        self.buffers.append(Buffer(kind, number, nbytes, name))
+        self.buffers.append(ProgramBuffer(kind, number, nbytes, name))
         return len(self.buffers) - 1
 
     def array(self, layout: Layout) -> Location:
@@ -79,7 +88,7 @@ class Builder:
                 self.add(node)
         self.steps = checks_first(self.steps)
 
-    def add(self, node: Node) -> None:
+    def add(self, node: GraphNode) -> None:
         """Add the steps of one node."""
         primitive = node.primitive
         self.begun = len(self.steps)
@@ -102,7 +111,7 @@ class Builder:
             case Elsewhere.PROGRAMS:
                 self._programs(node, inputs)
 
-    def _same(self, node: Node) -> tuple[bool, bool]:
+    def _same(self, node: GraphNode) -> tuple[bool, bool]:
         """Which operands of a product are packed whole: they stay the same, or another product reads them, too."""
         if not isinstance(node.primitive, Contraction):
             return NEITHER
@@ -112,7 +121,7 @@ class Builder:
         )
         return left, right
 
-    def _view(self, node: Node, inputs: list[Location], view: View) -> None:
+    def _view(self, node: GraphNode, inputs: list[Location], view: View) -> None:
         for bound in view.bounds:
             self._check(bound, inputs[bound.operand], node)
         source = inputs[0]
@@ -120,7 +129,7 @@ class Builder:
             offset=source.offset + view.offset, layout=view.layout
         )
 
-    def _attach(self, node: Node, recipe: Recipe) -> None:
+    def _attach(self, node: GraphNode, recipe: Recipe) -> None:
         """Let the first group that reads a product be its epilogue, if it can."""
         product = self.where[node.output]
         for group in self.readers.get(node.output, ()):
@@ -144,7 +153,12 @@ class Builder:
                 return
 
     def _merge(
-        self, node: Node, group: Node, found: Epilogue, product: Location, inputs: list[Location]
+        self,
+        node: GraphNode,
+        group: GraphNode,
+        found: Epilogue,
+        product: Location,
+        inputs: list[Location],
     ) -> None:
         """Give the product's last calls an epilogue that makes the group's results."""
         alone = self.readers[node.output] == [group] and node.output not in self.graph.outputs
@@ -175,7 +189,7 @@ class Builder:
                 )
         self.merged.add(group)
 
-    def _fused(self, node: Node, inputs: list[Location], recipe: FusedRecipe) -> None:
+    def _fused(self, node: GraphNode, inputs: list[Location], recipe: FusedRecipe) -> None:
         results = [self.array(layout) for layout in recipe.results]
         scratch = [Location(self.buffer(ARENA, 0, n), 0, recipe.results[0]) for n in recipe.scratch]
         places = [*inputs, *results, *scratch]
@@ -191,7 +205,7 @@ class Builder:
             self._step(Step(call, where, reads, writes, (node,), in_step))
         self.where.update(zip(node.outputs, results, strict=True))
 
-    def _programs(self, node: Node, inputs: list[Location]) -> None:
+    def _programs(self, node: GraphNode, inputs: list[Location]) -> None:
         """Programs for the graphs of a node; they read operands in order, and loops write over what they carry."""
         made = runner(node.primitive, node.primitive.name, self.compile)  # type: ignore[arg-type]
         straight = [
@@ -203,7 +217,7 @@ class Builder:
         self.where.update(zip(node.outputs, straight[: made.carried], strict=False))
         self._host(node, straight, made)
 
-    def _host(self, node: Node, inputs: list[Location], runner: Any = None) -> None:
+    def _host(self, node: GraphNode, inputs: list[Location], runner: Any = None) -> None:
         for value in node.outputs:
             if value not in self.where:
                 self.where[value] = self.array(contiguous_layout(value.shape, value.dtype))
@@ -211,7 +225,7 @@ class Builder:
         self.steps.append(HostStep(node, tuple(inputs), outputs, runner))
 
     def follow(
-        self, recipe: Recipe, inputs: Sequence[Location], nodes: tuple[Node, ...]
+        self, recipe: Recipe, inputs: Sequence[Location], nodes: tuple[GraphNode, ...]
     ) -> Location:
         """Add the calls of a recipe; gives where its result is."""
         for bound in recipe.bounds:
@@ -244,7 +258,7 @@ class Builder:
             self._step(Step(call, tuple(places), tuple(reads), tuple(writes), nodes, in_step))
         return result if recipe.shown is None else result._replace(layout=recipe.shown)
 
-    def _check(self, bound: Bound, index: Location, node: Node) -> None:
+    def _check(self, bound: Bound, index: Location, node: GraphNode) -> None:
         limits = index, bound.limits.least, bound.limits.extent
         if index.layout.size == 0 or limits in self.checked:
             return
@@ -265,7 +279,7 @@ def _shared_operands(graph: Graph) -> set[Any]:
     return shared
 
 
-def _result(node: Node) -> Any:
+def _result(node: GraphNode) -> Any:
     return tuple(node.outputs) if node.primitive.multiple_results else node.output
 
 

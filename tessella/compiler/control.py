@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from tessella.compiler.observe import choice
+from tessella.compiler.observe import settings
 from tessella.compiler.steps import HostStep
 from tessella.devices.array import Layout, contiguous_layout
 from tessella.devices.device import Device
@@ -270,7 +270,7 @@ class _Loop(Runner):
         operands = (*inputs, *outputs)
         for part, slots, operand, offset in self.pointers:
             part.point(slots, operands[operand] + offset)
-        if self.loops is None or choice.observers:
+        if self.loops is None or settings.observers:
             self._take_turns()
             return
         alone = all(part.alone for part in self.parts)

@@ -22,7 +22,7 @@ from tessella.arguments.kinds import shown
 from tessella.blocks import Restoring
 from tessella.compiler import observe
 from tessella.compiler.machine_code import compile_all, numbers_of
-from tessella.compiler.recipe import RESULT, Call, Elsewhere, Place, Recipe, View
+from tessella.compiler.recipe import RESULT, Call, Elsewhere, Recipe, Region, View
 from tessella.devices.array import (
     Array,
     Layout,
@@ -52,7 +52,7 @@ _tables: dict[Primitive, Plans] = {}
 _made = itertools.count(1)
 
 
-_choice = observe.choice
+_choice = observe.settings
 
 
 def current_backend() -> str:
@@ -70,7 +70,7 @@ def backend(name: str) -> Restoring[None]:
         raise DeviceError(
             f"backend: there is no backend {shown(name)}; choose one of {', '.join(BACKENDS)}"
         )
-    return observe.choosing(backend=name)
+    return observe.setting(backend=name)
 
 
 def run(primitive: Primitive, arrays: Sequence[Array]) -> Any:
@@ -187,12 +187,12 @@ def _steps_plan(
 def _program_of(primitive: Primitive, layouts: list[Layout], result: Any) -> Program:
     """A program of one node."""
     from tessella.compiler.pipeline import compile
-    from tessella.primitives.graph import Graph, Node, Value
+    from tessella.primitives.graph import Graph, GraphNode, Value
 
     inputs = [Value(layout.shape, layout.dtype) for layout in layouts]
     specs = result if primitive.multiple_results else (result,)
     outputs = [Value(spec.shape, spec.dtype) for spec in specs]
-    graph = Graph(inputs, [Node(primitive, inputs, outputs)], outputs)
+    graph = Graph(inputs, [GraphNode(primitive, inputs, outputs)], outputs)
     return compile(graph, layouts, {}, frozenset(), primitive.name)
 
 
@@ -241,7 +241,7 @@ def _recipe_plan(recipe: Recipe) -> Plan:
     if simple and recipe.shown is None:
         (only,) = recipe.calls
         run, make = native_call(only), maker(recipe.result)
-        if only.places == (Place(0), Place(RESULT)):
+        if only.places == (Region(0), Region(RESULT)):
 
             def one(arrays: Sequence[Array], keep: Any = recipe.keep) -> Array:
                 result = make()
@@ -249,7 +249,7 @@ def _recipe_plan(recipe: Recipe) -> Plan:
                 return result
 
             return one
-        if only.places == (Place(0), Place(1), Place(RESULT)):
+        if only.places == (Region(0), Region(1), Region(RESULT)):
 
             def two(arrays: Sequence[Array], keep: Any = recipe.keep) -> Array:
                 first, second = arrays

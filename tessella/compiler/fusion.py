@@ -22,7 +22,7 @@ from tessella.primitives import index as maps
 from tessella.primitives.base import Shape, size_of
 from tessella.primitives.elementwise import Elementwise
 from tessella.primitives.fused import Fused
-from tessella.primitives.graph import Graph, Node, Note, Value
+from tessella.primitives.graph import Graph, GraphNode, Note, Value
 from tessella.primitives.index import Dim, Index
 from tessella.primitives.movement import Movement
 from tessella.primitives.random import RandomBits
@@ -44,7 +44,9 @@ SHARED_FROM = 1 << 12  # elements of a value that is worth reading only once
 class Group:
     """Nodes that are computed together, or one node that cannot be fused."""
 
-    def __init__(self, number: int, node: Node, space: Shape | None, axes: tuple[int, ...]) -> None:
+    def __init__(
+        self, number: int, node: GraphNode, space: Shape | None, axes: tuple[int, ...]
+    ) -> None:
         self.number = number
         self.nodes = [node]
         self.space = space  # None: not to be joined
@@ -121,7 +123,7 @@ class _Fusion:
         self.group_of: dict[Value, Group] = {}
         self.groups: dict[Group, None] = {}  # in the order in which they were formed
         self.formed = 0
-        self.inlined: dict[Node, int] = {}  # cheap nodes, and how many operations they are
+        self.inlined: dict[GraphNode, int] = {}  # cheap nodes, and how many operations they are
         # of what is read through: the values that are no movement from which it is read
         self.bases: dict[Value, tuple[Value, ...]] = {}
         self.below: dict[Value, Value] = {}  # of movement: what is moved
@@ -145,17 +147,17 @@ class _Fusion:
         self._merge_neighbours()
         return self._rebuild()
 
-    def _read_through(self, node: Node) -> None:
+    def _read_through(self, node: GraphNode) -> None:
         found = dict.fromkeys(base for source in node.inputs for base in self._bases(source))
         self.bases[node.output] = tuple(found)
 
     # --- cheap nodes are computed where they are needed ------------------------------------------
 
-    def _is_read_through(self, node: Node | None) -> bool:
+    def _is_read_through(self, node: GraphNode | None) -> bool:
         """Whether groups read through a node instead of reading its result."""
         return node is not None and (node.primitive.transparent or node in self.inlined)
 
-    def _cost(self, node: Node) -> int:
+    def _cost(self, node: GraphNode) -> int:
         """The operations of an elementwise node and of what is computed on the way to it."""
         if not isinstance(node.primitive, Elementwise) or self.spaces[node][0] is None:
             return CHEAP + 1
@@ -183,7 +185,7 @@ class _Fusion:
 
     # --- forming groups -------------------------------------------------------------------------
 
-    def _place(self, node: Node) -> None:
+    def _place(self, node: GraphNode) -> None:
         sources = dict.fromkeys(s for value in node.inputs for s in self._bases(value))
         needed = {self.group_of[s] for s in sources if s in self.group_of}
         space, axes = self.spaces[node]
@@ -208,7 +210,7 @@ class _Fusion:
         group.reads, group.operations = self._reads_of(node), _size(node)
         self.groups[group] = None
 
-    def _add_value(self, group: Group, node: Node) -> None:
+    def _add_value(self, group: Group, node: GraphNode) -> None:
         for value in node.outputs:
             self.group_of[value] = group
         if group.space is not None:
@@ -223,12 +225,12 @@ class _Fusion:
         found = self.bases.get(value)
         return (value,) if found is None else found
 
-    def _reads_of(self, node: Node) -> dict[Value, None]:
+    def _reads_of(self, node: GraphNode) -> dict[Value, None]:
         """What a node reads, each value once, as they come."""
         return dict.fromkeys(base for value in node.inputs for base in self._bases(value))
 
     def _join(
-        self, group: Group, node: Node, space: Shape, axes: tuple[int, ...], needed: set[Group]
+        self, group: Group, node: GraphNode, space: Shape, axes: tuple[int, ...], needed: set[Group]
     ) -> str:
         """Let a node join a group, if it can; else say why not."""
         if group.space is None:
@@ -315,7 +317,7 @@ class _Fusion:
                         self._merge(first, second)
 
     def _shared_space(
-        self, group: Group, node: Node, space: Shape, axes: tuple[int, ...]
+        self, group: Group, node: GraphNode, space: Shape, axes: tuple[int, ...]
     ) -> tuple[Shape, tuple[int, ...], bool] | None:
         """The loops of the group with the node in it, and whether the node is one value a row."""
         assert group.space is not None
@@ -331,7 +333,7 @@ class _Fusion:
         return None
 
     def _aligned(
-        self, group: Group, node: Node, space: Shape, axes: tuple[int, ...], is_row: bool
+        self, group: Group, node: GraphNode, space: Shape, axes: tuple[int, ...], is_row: bool
     ) -> bool:
         """Whether the node uses what the group makes at the place where the group makes it."""
         full, position, row = _loops(space, axes)
@@ -377,7 +379,7 @@ class _Fusion:
 
     def _rebuild(self) -> Graph:
         """Groups in an order in which they can run, each as one node."""
-        nodes: list[Node] = []
+        nodes: list[GraphNode] = []
         made: set[Value] = {*self.graph.inputs, *self.graph.constants}
         for group in _in_order(self.groups):
             for member in group.nodes:
@@ -386,7 +388,7 @@ class _Fusion:
             if group.space is None:
                 (node,) = group.nodes
                 note = Note(reasons.of_single(node, MOST_PIECES))
-                nodes.append(Node(node.primitive, node.inputs, node.outputs, node.where, note))
+                nodes.append(GraphNode(node.primitive, node.inputs, node.outputs, node.where, note))
                 made.update(node.outputs)
             else:
                 nodes.append(self._fused(group))
@@ -395,11 +397,13 @@ class _Fusion:
             self._show(value, nodes, made, None)
         return Graph(self.graph.inputs, nodes, self.graph.outputs, self.graph.constants)
 
-    def _show(self, value: Value, nodes: list[Node], made: set[Value], group: Group | None) -> None:
+    def _show(
+        self, value: Value, nodes: list[GraphNode], made: set[Value], group: Group | None
+    ) -> None:
         """Add the movement that leads to a value, for those who cannot read through it."""
         if group is not None and group.space is not None:
             return
-        shown: list[Node] = []
+        shown: list[GraphNode] = []
         waiting = [value]
         while waiting:
             value = waiting.pop()
@@ -410,7 +414,7 @@ class _Fusion:
                 waiting += node.inputs
         nodes += reversed(shown)
 
-    def _fused(self, group: Group) -> Node:
+    def _fused(self, group: Group) -> GraphNode:
         outputs = [v for node in group.nodes for v in node.outputs if self._leaves(v, group)]
         inputs, nodes = self._collect(outputs, set(group.nodes))
         inner = Graph(inputs, nodes, outputs)
@@ -419,14 +423,14 @@ class _Fusion:
         assert group.space is not None
         primitive = Fused(inner, group.space, group.axes, label)
         note = self._note(group, nodes)
-        return Node(primitive, inputs, outputs, group.nodes[-1].where, note)
+        return GraphNode(primitive, inputs, outputs, group.nodes[-1].where, note)
 
     def _collect(
-        self, outputs: Sequence[Value], members: set[Node]
-    ) -> tuple[list[Value], list[Node]]:
+        self, outputs: Sequence[Value], members: set[GraphNode]
+    ) -> tuple[list[Value], list[GraphNode]]:
         """What values are computed from outside of their group, and the nodes that do so, in order."""
         inputs: dict[Value, None] = {}
-        nodes: dict[Node, None] = {}
+        nodes: dict[GraphNode, None] = {}
         waiting = list(reversed(outputs))
         opened: set[Value] = set()
         while waiting:
@@ -443,7 +447,7 @@ class _Fusion:
             waiting.pop()
         return list(inputs), list(nodes)
 
-    def _note(self, group: Group, nodes: Sequence[Node]) -> Note:
+    def _note(self, group: Group, nodes: Sequence[GraphNode]) -> Note:
         shown = [node for node in nodes if not node.primitive.transparent]
         again = sum(node in self.inlined for node in nodes)
         apart = [
@@ -476,7 +480,7 @@ def _made_outside(reads: dict[Value, None], group: Group) -> dict[Value, None]:
     return {value: None for value in reads if value not in group.full and value not in group.rows}
 
 
-def _size(node: Node) -> int:
+def _size(node: GraphNode) -> int:
     """How many operations on numbers a node is for each element of its loops."""
     if isinstance(node.primitive, RandomBits):
         return OPERATIONS_OF_BITS
@@ -526,14 +530,14 @@ def _common_space(a: Group, b: Group) -> tuple[Shape, tuple[int, ...]] | None:
     return (a.space, a.axes) if a.axes else (b.space, b.axes)
 
 
-def _names(nodes: Sequence[Node]) -> list[str]:
+def _names(nodes: Sequence[GraphNode]) -> list[str]:
     """The names of what a kernel does, shortened in the middle."""
     names = [node.primitive.name for node in nodes]
     distinct = list(dict.fromkeys(names))
     return distinct if len(distinct) <= 6 else [*distinct[:3], "to", *distinct[-2:]]
 
 
-def _space(node: Node) -> tuple[Shape | None, tuple[int, ...]]:
+def _space(node: GraphNode) -> tuple[Shape | None, tuple[int, ...]]:
     """The loops of a node, or None if it cannot be fused."""
     if len(node.outputs) != 1:
         return None, ()
@@ -553,7 +557,7 @@ def _space(node: Node) -> tuple[Shape | None, tuple[int, ...]]:
     return None, ()
 
 
-def _operand_index(node: Node, value: Value, own: Sequence[Index]) -> Sequence[Index] | None:
+def _operand_index(node: GraphNode, value: Value, own: Sequence[Index]) -> Sequence[Index] | None:
     """Where a map reads an operand, if that is one place only."""
     if isinstance(node.primitive, Elementwise):
         return maps.broadcast(own, value.shape)

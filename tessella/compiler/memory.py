@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 ALIGNMENT = 64
 
 
-class Plan(NamedTuple):
+class MemoryPlan(NamedTuple):
     """The offset of every buffer in the arena, the arena's bytes, and the bytes without sharing."""
 
     offsets: dict[int, int]
@@ -35,7 +35,7 @@ def lifetimes(
     return found
 
 
-def plan(buffers: Sequence[Any], steps: Sequence[Any], kind: str, share: bool = True) -> Plan:
+def plan(buffers: Sequence[Any], steps: Sequence[Any], kind: str, share: bool = True) -> MemoryPlan:
     """Place every buffer of a kind that some step touches; none at another's place unless `share`."""
     alive = lifetimes(buffers, steps, kind)
     if not share:
@@ -54,7 +54,7 @@ def plan(buffers: Sequence[Any], steps: Sequence[Any], kind: str, share: bool = 
             size = _rounded(buffers[buffer].nbytes)
             offsets[buffer] = room.take(size)
             unshared += size
-    return Plan(offsets, room.height, unshared, alive)
+    return MemoryPlan(offsets, room.height, unshared, alive)
 
 
 def _rounded(nbytes: int) -> int:

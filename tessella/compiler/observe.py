@@ -53,7 +53,7 @@ class Observer:
         """A program has been made."""
 
 
-class Choice(threading.local):
+class ThreadSettings(threading.local):
     """How this thread runs primitives."""
 
     backend = "cpu"
@@ -70,36 +70,36 @@ class Choice(threading.local):
         self.compiles = self.backend == "cpu" and not self.visiting
 
 
-choice = Choice()
+settings = ThreadSettings()
 
 
 @restoring
-def choosing(**changes: Any) -> Generator[None, None, None]:
+def setting(**changes: Any) -> Generator[None, None, None]:
     """Inside the block this thread runs primitives in another way."""
-    before = {name: getattr(choice, name) for name in changes}
+    before = {name: getattr(settings, name) for name in changes}
     try:
         try:
-            choice.set(**changes)
+            settings.set(**changes)
             yield
         finally:
-            choice.set(**before)
+            settings.set(**before)
     finally:  # again, for a Ctrl-C in the first one
-        choice.set(**before)
+        settings.set(**before)
 
 
 @restoring
 def observed(*observers: Observer) -> Generator[None, None, None]:
     """Let observers look on inside a `with` block, in this thread."""
-    both = (*choice.observers, *observers), (*choice.witnesses, *observers)
-    with choosing(observers=both[0], witnesses=both[1]):
+    both = (*settings.observers, *observers), (*settings.witnesses, *observers)
+    with setting(observers=both[0], witnesses=both[1]):
         yield
 
 
 @restoring
 def unobserved() -> Generator[tuple[Observer, ...], None, None]:
     """Nobody looks on at operations inside a `with` block; gives who did."""
-    before = choice.observers
-    with choosing(observers=()):
+    before = settings.observers
+    with setting(observers=()):
         yield before
 
 
@@ -108,7 +108,7 @@ def visiting() -> Restoring[None]:
 
     Their programs cannot be called meanwhile: one of them is not done yet.
     """
-    return choosing(visiting=True)
+    return setting(visiting=True)
 
 
 @contextlib.contextmanager
@@ -124,7 +124,7 @@ def stage(name: str, subject: str = "") -> Iterator[None]:
 def noted(name: str, subject: str, begin: int) -> None:
     """A stage that began at some time has ended."""
     end = now()
-    for observer in choice.witnesses:
+    for observer in settings.witnesses:
         observer.stage(name, subject, begin, end)
 
 
@@ -146,18 +146,18 @@ def compiling(name: str, number: int, why: str) -> Iterator[None]:
         number: the how-manieth trace of the function it is.
     """
     with contextlib.ExitStack() as blocks:
-        for observer in (*choice.witnesses, *_for_good):
+        for observer in (*settings.witnesses, *_for_good):
             blocks.enter_context(observer.compiling(name, number, why))
         yield
 
 
 def passed(name: str, step: str, graph: Any) -> None:
     """A graph has come out of a pass, or "", as it was traced."""
-    for observer in (*choice.witnesses, *_for_good):
+    for observer in (*settings.witnesses, *_for_good):
         observer.passed(name, step, graph)
 
 
 def compiled(program: Any) -> None:
     """A program has been made."""
-    for observer in (*choice.witnesses, *_for_good):
+    for observer in (*settings.witnesses, *_for_good):
         observer.compiled(program)

@@ -22,10 +22,18 @@ from tessella.compiler.builder import Builder
 from tessella.compiler.control import Compile
 from tessella.compiler.copies import write_over_originals
 from tessella.compiler.machine_code import together
-from tessella.compiler.memory import Plan
-from tessella.compiler.observe import choice, now, stage, visiting
+from tessella.compiler.memory import MemoryPlan
+from tessella.compiler.observe import now, settings, stage, visiting
 from tessella.compiler.results import Results, separate
-from tessella.compiler.steps import INPUT, RESULT_BUFFER, Buffer, Check, HostStep, Location, Step
+from tessella.compiler.steps import (
+    INPUT,
+    RESULT_BUFFER,
+    Check,
+    HostStep,
+    Location,
+    ProgramBuffer,
+    Step,
+)
 from tessella.compiler.tables import Addresses, Stretch, Tables, tables_of
 from tessella.devices.array import Array, Layout, to_numpy, write
 from tessella.devices.buffer import protect
@@ -47,7 +55,7 @@ class Placed(NamedTuple):
         prepared: how many steps at the front depend on fixed inputs alone.
     """
 
-    buffers: list[Buffer]
+    buffers: list[ProgramBuffer]
     steps: list[Step | HostStep | Check]
     keep: list[Any]
     where: dict[Value, Location]
@@ -105,12 +113,12 @@ class Program:
             work.later(lambda: self.tables)
 
     @property
-    def arena_plan(self) -> Plan:
+    def arena_plan(self) -> MemoryPlan:
         """Where the intermediate values lie."""
         return self._addresses.arena_plan
 
     @property
-    def kept_plan(self) -> Plan:
+    def kept_plan(self) -> MemoryPlan:
         """Where what is prepared lies."""
         return self._addresses.kept_plan
 
@@ -175,7 +183,7 @@ class Program:
         preparation = self.tables.preparation
         if preparation is None:
             return
-        if not choice.observers:
+        if not settings.observers:
             stopped = self.device.run_program(preparation.address)
             if stopped:
                 self.complain(self.native_steps[stopped - 1])
@@ -183,7 +191,7 @@ class Program:
         begin = now()
         self._run_timed(preparation)
         end = now()
-        for observer in choice.observers:
+        for observer in settings.observers:
             observer.prepared(self, begin, end)
 
     def execute(self, effects: bool = True) -> None:
@@ -192,7 +200,7 @@ class Program:
         Args:
             effects: whether to print and to open debuggers; measurements do not.
         """
-        if choice.observers:
+        if settings.observers:
             self._execute_observed(effects)
             return
         tables = self.tables
@@ -212,7 +220,7 @@ class Program:
 
     def _execute_observed(self, effects: bool) -> None:
         """Run all segments, and tell those who look on about every step."""
-        observers = choice.observers
+        observers = settings.observers
         for observer in observers:
             observer.before(self)
         start = now()
@@ -239,7 +247,7 @@ class Program:
             self.complain(self.native_steps[first + stopped - 1])
         ends = [times[i] * 1_000_000_000 + times[i + 1] for i in range(0, len(times), 2)]
         for step, begin, end in zip(self.native_steps[first:], ends, ends[1:], strict=False):
-            for observer in choice.observers:
+            for observer in settings.observers:
                 observer.step(self, step, begin, end)
 
     def input(self, number: int) -> Array:

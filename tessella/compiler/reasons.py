@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from tessella.primitives.base import Shape
 from tessella.primitives.contraction import Contraction
-from tessella.primitives.graph import Node, Note
+from tessella.primitives.graph import GraphNode, Note
 from tessella.primitives.host import Host
 from tessella.primitives.movement import Movement
 
@@ -32,7 +32,7 @@ def of_group(
     return Note(", ".join(parts), tuple(quoted)[:MOST_QUOTED])
 
 
-def of_single(node: Node, most_pieces: int) -> str:
+def of_single(node: GraphNode, most_pieces: int) -> str:
     """Why a node is in no group."""
     primitive = node.primitive
     values = (*node.inputs, *node.outputs)

@@ -29,7 +29,7 @@ class Native(NamedTuple):
     text: str
 
 
-class Place(NamedTuple):
+class Region(NamedTuple):
     """A buffer of a recipe, and how many bytes into it."""
 
     buffer: int
@@ -60,7 +60,7 @@ class Call(NamedTuple):
     """
 
     kernel: Kernel | Native
-    places: tuple[Place, ...]
+    places: tuple[Region, ...]
     numbers: Any  # bytes
     total: int
     chunk: int

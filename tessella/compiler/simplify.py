@@ -17,7 +17,7 @@ from tessella.primitives.contraction import Contraction
 from tessella.primitives.control import ScanLoop
 from tessella.primitives.elementwise import Elementwise, elementwise
 from tessella.primitives.generate import Full
-from tessella.primitives.graph import Graph, Node, Value, rewrite
+from tessella.primitives.graph import Graph, GraphNode, Value, rewrite
 from tessella.primitives.indexing import Gather, InRange, Scatter, limits_of
 from tessella.primitives.movement import Concatenate, Pad, Permute, Rearrangement
 from tessella.scalar.expression import Expression, postorder
@@ -32,7 +32,7 @@ def decompose(graph: Graph) -> Graph:
     """
     device = current()
 
-    def rule(node: Node, inputs: tuple[Value, ...], nodes: list[Node]) -> Any:
+    def rule(node: GraphNode, inputs: tuple[Value, ...], nodes: list[GraphNode]) -> Any:
         steps = steps_of(node.primitive, inputs, device)  # type: ignore[arg-type]
         if steps is None:
             return None
@@ -41,7 +41,7 @@ def decompose(graph: Graph) -> Graph:
             inner = steps_of(primitive, operands, device)
             if inner is not None:
                 return inner(apply, operands)
-            return graphs.apply(nodes, primitive, operands, node.where)
+            return graphs.add_node(nodes, primitive, operands, node.where)
 
         return (steps(apply, inputs),)
 
@@ -55,7 +55,7 @@ def remove_dead_code(graph: Graph) -> Graph:
     nothing of the result.
     """
     needed = set(graph.outputs)
-    kept: list[Node] = []
+    kept: list[GraphNode] = []
     for node in reversed(graph.nodes):
         live = node.primitive.has_effect or isinstance(node.primitive, InRange)
         if live or any(value in needed for value in node.outputs):
@@ -69,7 +69,7 @@ def remove_dead_code(graph: Graph) -> Graph:
     return Graph(graph.inputs, kept[::-1], graph.outputs, constants)
 
 
-def _needed_of(node: Node, needed: set[Value]) -> Node:
+def _needed_of(node: GraphNode, needed: set[Value]) -> GraphNode:
     """A loop without the results of its places that nobody needs; any other node as it is."""
     loop = node.primitive
     if not isinstance(loop, ScanLoop) or all(value in needed for value in node.outputs):
@@ -77,16 +77,16 @@ def _needed_of(node: Node, needed: set[Value]) -> Node:
     given = zip(loop.body.outputs, node.outputs, strict=True)
     pairs = [pair for i, pair in enumerate(given) if i < loop.carried or pair[1] in needed]
     fewer = loop.with_results([inner for inner, _ in pairs])
-    return Node(fewer, node.inputs, [outer for _, outer in pairs], node.where, node.note)
+    return GraphNode(fewer, node.inputs, [outer for _, outer in pairs], node.where, node.note)
 
 
-def _checks_of(node: Node) -> list[Node]:
+def _checks_of(node: GraphNode) -> list[GraphNode]:
     """What is left of a gather or a scatter whose result nobody needs; the last check first."""
     axes = node.primitive.axes  # type: ignore[attr-defined]
-    checks: list[Node] = []
+    checks: list[GraphNode] = []
     limits = limits_of(axes, node.inputs[0].shape)
     for index, limit in zip(node.inputs[-len(axes) :], limits, strict=True):
-        graphs.apply(checks, InRange(limit), (index,), node.where)
+        graphs.add_node(checks, InRange(limit), (index,), node.where)
     return checks[::-1]
 
 
@@ -97,7 +97,7 @@ def drop_unused_operands(graph: Graph) -> Graph:
     be kept for the backward pass.
     """
 
-    def rule(node: Node, inputs: tuple[Value, ...], nodes: list[Node]) -> Any:
+    def rule(node: GraphNode, inputs: tuple[Value, ...], nodes: list[GraphNode]) -> Any:
         if not isinstance(node.primitive, Elementwise):
             return None
         if any(value.dtype.is_complex for value in inputs):
@@ -110,7 +110,7 @@ def drop_unused_operands(graph: Graph) -> Graph:
         if broadcast_shapes(shapes, node.primitive.name) != node.output.shape:
             return None
         fewer = Elementwise(_without(function, kinds, kept))
-        return (graphs.apply(nodes, fewer, [inputs[i] for i in kept], node.where),)
+        return (graphs.add_node(nodes, fewer, [inputs[i] for i in kept], node.where),)
 
     return rewrite(graph, rule)
 
@@ -141,9 +141,9 @@ def compose_movement(graph: Graph) -> Graph:
 
     What reads through a long chain of them would go through the whole chain each time.
     """
-    made: dict[Value, Node] = {}
+    made: dict[Value, GraphNode] = {}
 
-    def rule(node: Node, inputs: tuple[Value, ...], nodes: list[Node]) -> Any:
+    def rule(node: GraphNode, inputs: tuple[Value, ...], nodes: list[GraphNode]) -> Any:
         primitive: Any = node.primitive
         if not isinstance(primitive, Rearrangement):
             return None
@@ -152,7 +152,7 @@ def compose_movement(graph: Graph) -> Graph:
             both = primitive.after(below.primitive)
             primitive, inputs = (both, below.inputs) if both is not None else (primitive, inputs)
         if primitive is not node.primitive or inputs is not node.inputs:
-            node = Node(primitive, inputs, node.outputs, node.where)
+            node = GraphNode(primitive, inputs, node.outputs, node.where)
         made[node.output] = node
         nodes.append(node)
         return node.outputs
@@ -216,7 +216,7 @@ def join_padded_pieces(graph: Graph) -> Graph:
     }
     renamed: dict[Value, Value] = {}
 
-    def rule(node: Node, inputs: tuple[Value, ...], nodes: list[Node]) -> Any:
+    def rule(node: GraphNode, inputs: tuple[Value, ...], nodes: list[GraphNode]) -> Any:
         if not _is_add(node) or node.output not in pieces or node.output in inner:
             return None
         joined = _joined(pieces[node.output], node, renamed, nodes)
@@ -226,11 +226,11 @@ def join_padded_pieces(graph: Graph) -> Graph:
     return rewrite(graph, rule)
 
 
-def _is_add(node: Node) -> bool:
+def _is_add(node: GraphNode) -> bool:
     return bool(node.primitive == elementwise("add"))
 
 
-def _pieces_of(node: Node, known: dict[Value, _Pieces]) -> _Pieces | None:
+def _pieces_of(node: GraphNode, known: dict[Value, _Pieces]) -> _Pieces | None:
     primitive = node.primitive
     if isinstance(primitive, Pad) and primitive.value == 0 and not any(primitive.interior):
         (x,) = node.inputs
@@ -245,7 +245,9 @@ def _pieces_of(node: Node, known: dict[Value, _Pieces]) -> _Pieces | None:
     return None
 
 
-def _joined(found: _Pieces, node: Node, renamed: dict[Value, Value], nodes: list[Node]) -> Value:
+def _joined(
+    found: _Pieces, node: GraphNode, renamed: dict[Value, Value], nodes: list[GraphNode]
+) -> Value:
     """The concatenation of the pieces, with zeros where there is none."""
     axis, shape = found.axis, node.output.shape
     parts: list[Value] = []
@@ -254,7 +256,7 @@ def _joined(found: _Pieces, node: Node, renamed: dict[Value, Value], nodes: list
     def fill(until: int) -> None:
         if until > end:
             gap = (*shape[:axis], until - end, *shape[axis + 1 :])
-            parts.append(graphs.apply(nodes, Full(gap, node.output.dtype, 0), (), node.where))
+            parts.append(graphs.add_node(nodes, Full(gap, node.output.dtype, 0), (), node.where))
 
     for piece in found.pieces():
         fill(piece.start)
@@ -262,7 +264,7 @@ def _joined(found: _Pieces, node: Node, renamed: dict[Value, Value], nodes: list
         parts.append(renamed.get(piece.parts, piece.parts))
         end = piece.end
     fill(shape[axis])
-    joined: Value = graphs.apply(nodes, Concatenate(axis), parts, node.where)
+    joined: Value = graphs.add_node(nodes, Concatenate(axis), parts, node.where)
     return joined
 
 
@@ -273,7 +275,7 @@ def permute_contractions(graph: Graph) -> Graph:
     """
     uses = graph.uses()
     outputs = set(graph.outputs)
-    orders: dict[Node, tuple[int, ...]] = {}
+    orders: dict[GraphNode, tuple[int, ...]] = {}
     for node in graph.nodes:
         if isinstance(node.primitive, Contraction) and node.output not in outputs:
             wanted = {use.primitive for use in uses.get(node.output, ())}
@@ -281,11 +283,11 @@ def permute_contractions(graph: Graph) -> Graph:
                 orders[node] = permute.order
     permuted: dict[Value, Value] = {}
 
-    def rule(node: Node, inputs: tuple[Value, ...], nodes: list[Node]) -> Any:
+    def rule(node: GraphNode, inputs: tuple[Value, ...], nodes: list[GraphNode]) -> Any:
         if node in orders:
             primitive: Any = node.primitive
             output = tuple(primitive.output[axis] for axis in orders[node])
-            made = graphs.apply(nodes, replace(primitive, output=output), inputs, node.where)
+            made = graphs.add_node(nodes, replace(primitive, output=output), inputs, node.where)
             permuted[node.output] = made
             return (made,)
         if node.inputs and node.inputs[0] in permuted:
@@ -299,7 +301,7 @@ def share_common_subexpressions(graph: Graph) -> Graph:
     """Compute what is computed twice only once: equal primitives on the same values."""
     known: dict[Any, Sequence[Value]] = {}
 
-    def rule(node: Node, inputs: tuple[Value, ...], nodes: list[Node]) -> Any:
+    def rule(node: GraphNode, inputs: tuple[Value, ...], nodes: list[GraphNode]) -> Any:
         if node.primitive.has_effect:
             return None
         key = (node.primitive, inputs)

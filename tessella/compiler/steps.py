@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tessella.compiler.recipe import Call
 from tessella.devices.array import Layout
-from tessella.primitives.graph import Node, Where
+from tessella.primitives.graph import GraphNode, Where
 from tessella.primitives.indexing import Length, Limits
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ class Step(NamedTuple):
     places: tuple[tuple[int, int], ...]  # buffers and offsets in bytes
     reads: tuple[int, ...]
     writes: tuple[int, ...]
-    nodes: tuple[Node, ...]
+    nodes: tuple[GraphNode, ...]
     in_step: frozenset[int] = frozenset()  # buffers read only where the results are written
     epilogue: Epilogue | None = None
     epilogue_places: tuple[tuple[int, int], ...] = ()
@@ -47,7 +47,7 @@ class Step(NamedTuple):
 class HostStep(NamedTuple):
     """A primitive that NumPy computes between native calls; or one of control, which has a `runner`."""
 
-    node: Node
+    node: GraphNode
     inputs: tuple[Location, ...]
     outputs: tuple[Location, ...]
     runner: Any = None
@@ -65,7 +65,7 @@ class Check(NamedTuple):
     """Stop the program if the word at a place is not zero."""
 
     place: tuple[int, int]
-    node: Node
+    node: GraphNode
     limits: Limits | Length
     indices: Location
 
@@ -81,7 +81,7 @@ class Check(NamedTuple):
 INPUT, RESULT_BUFFER, CONSTANT, ARENA, KEPT = "input", "result", "constant", "arena", "kept"
 
 
-class Buffer:
+class ProgramBuffer:
     """A block of memory of a program: what kind, its number among its kind, and its bytes."""
 
     def __init__(self, kind: str, number: int, nbytes: int, name: str = "") -> None:

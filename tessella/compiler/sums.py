@@ -15,7 +15,7 @@ from tessella.primitives import graph as graphs
 from tessella.primitives.base import same_shape, size_of
 from tessella.primitives.contraction import Contraction
 from tessella.primitives.elementwise import elementwise
-from tessella.primitives.graph import Graph, Node, Value, rewrite
+from tessella.primitives.graph import Graph, GraphNode, Value, rewrite
 from tessella.primitives.movement import Concatenate
 
 FEWEST = 3  # products that are worth putting side by side
@@ -31,7 +31,7 @@ def join_sums_of_products(graph: Graph) -> Graph:
     outputs = set(graph.outputs)
     alone = {value for value, readers in uses.items() if len(readers) == 1} - outputs
     inner = {v for node in graph.nodes if _is_sum(node) for v in node.inputs if v in alone}
-    sums: dict[Node, list[Value]] = {}
+    sums: dict[GraphNode, list[Value]] = {}
     for node in graph.nodes:
         if _is_sum(node) and node.output not in inner:
             terms = _terms(node, producers, alone)
@@ -41,14 +41,14 @@ def join_sums_of_products(graph: Graph) -> Graph:
         return graph
     new: dict[Value, Value] = {}
 
-    def rule(node: Node, inputs: tuple[Value, ...], nodes: list[Node]) -> Any:
+    def rule(node: GraphNode, inputs: tuple[Value, ...], nodes: list[GraphNode]) -> Any:
         new.update(zip(node.inputs, inputs, strict=True))
         return (_joined(node, sums[node], producers, alone, new, nodes),) if node in sums else None
 
     return rewrite(graph, rule)
 
 
-def _is_sum(node: Node | None) -> bool:
+def _is_sum(node: GraphNode | None) -> bool:
     return (
         node is not None
         and node.primitive == elementwise("add")
@@ -59,7 +59,7 @@ def _is_sum(node: Node | None) -> bool:
     )
 
 
-def _terms(node: Node, producers: dict[Value, Node], alone: set[Value]) -> list[Value]:
+def _terms(node: GraphNode, producers: dict[Value, GraphNode], alone: set[Value]) -> list[Value]:
     """What a sum of sums adds up, from left to right."""
     found: list[Value] = []
     waiting = [*reversed(node.inputs)]
@@ -73,7 +73,7 @@ def _terms(node: Node, producers: dict[Value, Node], alone: set[Value]) -> list[
     return found
 
 
-def _kind(value: Value, producers: dict[Value, Node], alone: set[Value]) -> Any:
+def _kind(value: Value, producers: dict[Value, GraphNode], alone: set[Value]) -> Any:
     """What products must have in common to be joined; None for all else."""
     node = producers.get(value) if value in alone else None
     if node is None or not isinstance(node.primitive, Contraction) or node.primitive.geometry:
@@ -87,8 +87,8 @@ def _kind(value: Value, producers: dict[Value, Node], alone: set[Value]) -> Any:
 
 
 def _joined(
-    node: Node, terms: list[Value], producers: dict[Value, Node], alone: set[Value],
-    new: dict[Value, Value], nodes: list[Node],
+    node: GraphNode, terms: list[Value], producers: dict[Value, GraphNode], alone: set[Value],
+    new: dict[Value, Value], nodes: list[GraphNode],
 ) -> Value:  # fmt: skip
     """The sum of the joined products, and of what else there is."""
     groups: dict[Any, list[Value]] = {}
@@ -108,10 +108,10 @@ def _joined(
             values = [producers[term].inputs[side] for term in members]
             joined = Concatenate(labels.index(label))
             operands.append(
-                graphs.apply(nodes, joined, [new.get(v, v) for v in values], node.where)
+                graphs.add_node(nodes, joined, [new.get(v, v) for v in values], node.where)
             )
-        parts.append(graphs.apply(nodes, primitive, operands, node.where))
+        parts.append(graphs.add_node(nodes, primitive, operands, node.where))
     total, *rest = parts
     for part in rest:
-        total = graphs.apply(nodes, node.primitive, (total, part), node.where)
+        total = graphs.add_node(nodes, node.primitive, (total, part), node.where)
     return total

@@ -19,9 +19,9 @@ from tessella.compiler.steps import (
     INPUT,
     KEPT,
     RESULT_BUFFER,
-    Buffer,
     Check,
     HostStep,
+    ProgramBuffer,
     Step,
 )
 from tessella.devices.array import Array
@@ -43,7 +43,7 @@ class Addresses:
 
     def __init__(
         self,
-        buffers: Sequence[Buffer],
+        buffers: Sequence[ProgramBuffer],
         steps: Sequence[Step | HostStep | Check],
         inputs: int,
         constants: Sequence[Array],

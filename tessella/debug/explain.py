@@ -24,7 +24,7 @@ from tessella.primitives.base import size_of
 from tessella.primitives.contraction import Contraction
 from tessella.primitives.elementwise import Elementwise
 from tessella.primitives.fused import Fused
-from tessella.primitives.graph import Node, describe
+from tessella.primitives.graph import GraphNode, describe
 from tessella.transforms.jit import Subject
 
 ROUNDS = 3
@@ -193,7 +193,7 @@ def _seconds_of_nodes(program: Program, times: Sequence[float]) -> dict[tuple[in
     return found
 
 
-def _flops(node: Node, step: Step) -> float:
+def _flops(node: GraphNode, step: Step) -> float:
     primitive: Any = node.primitive
     if isinstance(primitive, Contraction):
         sizes = primitive.sizes(*node.inputs)  # type: ignore[arg-type]
@@ -204,13 +204,13 @@ def _flops(node: Node, step: Step) -> float:
     return float(sum(_operations(member) for member in members))
 
 
-def _multiplied_in(node: Node) -> DType:
+def _multiplied_in(node: GraphNode) -> DType:
     """The dtype of a node's arithmetic, as far as speed goes."""
     wide = any(value.dtype is float64 for value in (*node.inputs, *node.outputs))
     return float64 if wide else float32
 
 
-def _operations(node: Node) -> int:
+def _operations(node: GraphNode) -> int:
     """Simple operations on elements, roughly."""
     if isinstance(node.primitive, Elementwise):
         kinds = tuple(value.dtype for value in node.inputs)
@@ -218,6 +218,6 @@ def _operations(node: Node) -> int:
     return size_of(node.inputs[0].shape) if hasattr(node.primitive, "monoid") else 0
 
 
-def _nbytes(node: Node) -> float:
+def _nbytes(node: GraphNode) -> float:
     values = {*node.inputs, *node.outputs}
     return float(sum(size_of(value.shape) * value.dtype.itemsize for value in values))

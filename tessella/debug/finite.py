@@ -16,7 +16,7 @@ from tessella.errors import NotFiniteError
 from tessella.primitives.base import Primitive
 from tessella.primitives.elementwise import Elementwise
 from tessella.primitives.fused import Fused
-from tessella.primitives.graph import Graph, Node, Value, Where, describe
+from tessella.primitives.graph import Graph, GraphNode, Value, Where, describe
 from tessella.primitives.movement import Movement
 from tessella.tracing.lines import Lines
 
@@ -128,7 +128,7 @@ class _Check(Observer):
                     del known[value]
         return [known[value] for value in graph.outputs]
 
-    def _done(self, node: Node, arrays: Sequence[Array]) -> Sequence[Array]:
+    def _done(self, node: GraphNode, arrays: Sequence[Array]) -> Sequence[Array]:
         """The results of one node; of a program that was made of fused nodes, of those in it."""
         if isinstance(node.primitive, Fused):
             return self._interpret(node.primitive.graph, arrays)

@@ -38,7 +38,7 @@ from tessella.scalar.precision import core, require_core
 CACHE_LINE = 64  # bytes
 
 
-class Value(NamedTuple):
+class Register(NamedTuple):
     """A name (or constant) in the text, its dtype, and how many lanes it has."""
 
     text: str
@@ -61,9 +61,9 @@ class _Scope:
         self.depth = depth
         self.label = label  # of the block that the next line goes to
         self.lines: list[str] = []
-        self.values: dict[tuple[Expression, bool], Value] = {}
-        self.volatile: dict[tuple[Expression, bool], Value] = {}  # read from written arrays
-        self.broadcasts: dict[tuple[str, int], Value] = {}
+        self.values: dict[tuple[Expression, bool], Register] = {}
+        self.volatile: dict[tuple[Expression, bool], Register] = {}  # read from written arrays
+        self.broadcasts: dict[tuple[str, int], Register] = {}
 
 
 class Emitter:
@@ -78,7 +78,7 @@ class Emitter:
         self.has_halves = any(pointer.dtype is dtypes.float16 for pointer in kernel.pointers)
         self.pointers: dict[Pointer, str] = {}
         self.depths: dict[Expression, int] = {}  # of variables: the scope that binds them
-        self.bases: dict[Expression, Value] = {}  # vector variables: the scalar of lane 0
+        self.bases: dict[Expression, Register] = {}  # vector variables: the scalar of lane 0
         self._depth_memo: dict[Expression, int] = {}
         self._volatile_memo: dict[Expression, bool] = {}
         self._varies_memo: dict[Expression, bool] = {}
@@ -131,7 +131,7 @@ class Emitter:
         for slot, size in enumerate(self.kernel.sizes, start=len(arguments)):
             place = self.assign(f"getelementptr inbounds i64, ptr %args, i64 {slot}")
             text = self.assign(f"load i64, ptr {place}, !invariant.load !{{}}")
-            self._bind(size, Value(text, dtypes.int64))
+            self._bind(size, Register(text, dtypes.int64))
         for pointer in self.kernel.pointers:
             if pointer.local is not None:
                 extent = self.emit(core(pointer.local)).text
@@ -190,7 +190,7 @@ class Emitter:
         else:
             self._scatter(store, self._to_memory(value, lanes), mask, lanes)
 
-    def _store_one(self, store: Store, value: Value, mask: Value | None) -> None:
+    def _store_one(self, store: Store, value: Register, mask: Register | None) -> None:
         text = self._to_memory(value, 1)
         address = self.element_address(store.pointer, self.emit(core(store.index)))
         kind = memory_type(store.pointer.dtype)
@@ -204,7 +204,7 @@ class Emitter:
         self.line(f"br label %{done}")
         self.begin_block(done)
 
-    def _store_contiguous(self, store: Store, text: str, mask: Value | None, lanes: int) -> None:
+    def _store_contiguous(self, store: Store, text: str, mask: Register | None, lanes: int) -> None:
         address = self.element_address(store.pointer, self.emit(core(store.index), base=True))
         kind = memory_type(store.pointer.dtype, lanes)
         align = store.pointer.dtype.itemsize
@@ -218,7 +218,7 @@ class Emitter:
             f"i32 {align}, <{lanes} x i1> {self._lanes(mask, lanes)})"
         )
 
-    def _scatter(self, store: Store, text: str, mask: Value, lanes: int) -> None:
+    def _scatter(self, store: Store, text: str, mask: Register, lanes: int) -> None:
         index = self.emit(core(store.index))
         addresses = self._addresses(store.pointer, index, lanes)
         kind = memory_type(store.pointer.dtype, lanes)
@@ -263,17 +263,18 @@ class Emitter:
             self._bind(carried.variable, final)
 
     def _loop_part(
-        self, loop: Loop, lanes: int, start: str, end: str, starts: list[Value]
-    ) -> tuple[str, list[Value]]:
+        self, loop: Loop, lanes: int, start: str, end: str, starts: list[Register]
+    ) -> tuple[str, list[Register]]:
         """One loop of step `lanes`; gives where it stopped and the last carried values."""
         head, body, exit_ = (self.name(hint)[1:] for hint in ("head", "body", "exit"))
         counter, following = self.name("i"), self.name("n")
         # a value already in vectors (a loop around this one) keeps its lanes
         starts = [
-            Value(self._lanes(s, max(lanes, s.lanes)), s.dtype, max(lanes, s.lanes)) for s in starts
+            Register(self._lanes(s, max(lanes, s.lanes)), s.dtype, max(lanes, s.lanes))
+            for s in starts
         ]
         starts = self._widen_starts(starts)
-        phis = [Value(self.name("c"), value.dtype, value.lanes) for value in starts]
+        phis = [Register(self.name("c"), value.dtype, value.lanes) for value in starts]
         self._enter(body)
         self._bind_counter(loop.variable, counter, lanes)
         for carried, phi in zip(loop.carried, phis, strict=True):
@@ -293,21 +294,21 @@ class Emitter:
         self.begin_block(exit_)
         return counter, phis
 
-    def _widen_starts(self, starts: list[Value]) -> list[Value]:
+    def _widen_starts(self, starts: list[Register]) -> list[Register]:
         """Inside a vector loop, what a serial loop carries may differ from lane to lane."""
         around = self._vector_lanes()
         return [
-            Value(self._lanes(s, max(around, s.lanes)), s.dtype, max(around, s.lanes))
+            Register(self._lanes(s, max(around, s.lanes)), s.dtype, max(around, s.lanes))
             for s in starts
         ]
 
-    def _next_values(self, carried: tuple[Carried, ...], phis: list[Value]) -> list[str]:
+    def _next_values(self, carried: tuple[Carried, ...], phis: list[Register]) -> list[str]:
         values = [self.emit(core(c.next, c.variable.dtype)) for c in carried]
         return [self._lanes(value, phi.lanes) for value, phi in zip(values, phis, strict=True)]
 
     def _write_loop_head(
         self, blocks: tuple[str, str], labels: tuple[str, str, str],
-        counting: tuple[str, str, str, str], lanes: int, carried: list[tuple[Value, Value, str]],
+        counting: tuple[str, str, str, str], lanes: int, carried: list[tuple[Register, Register, str]],
     ) -> None:  # fmt: skip
         before, latch = blocks
         head, body, exit_ = labels
@@ -342,7 +343,7 @@ class Emitter:
         return inner.lines
 
     def _bind_counter(self, variable: Expression, counter: str, lanes: int) -> None:
-        base = Value(counter, dtypes.int64)
+        base = Register(counter, dtypes.int64)
         if lanes == 1:
             self._bind(variable, base)
             return
@@ -350,15 +351,15 @@ class Emitter:
         spread = self._lanes(base, lanes)
         kind = register_type(dtypes.int64, lanes)
         self._bind(
-            variable, Value(self.assign(f"add {kind} {spread}, <{steps}>"), dtypes.int64, lanes)
+            variable, Register(self.assign(f"add {kind} {spread}, <{steps}>"), dtypes.int64, lanes)
         )
         self.bases[variable] = base
         self._varies_memo.clear()
         self.scope.values[variable, True] = base
 
     def _combine_lanes(
-        self, combine: Combine, values: list[Value], lanes: int, until: int
-    ) -> list[Value]:
+        self, combine: Combine, values: list[Register], lanes: int, until: int
+    ) -> list[Register]:
         """Halve the lanes until so many are left, always pairing lane i with lane i + half."""
         while lanes > until:
             lanes //= 2
@@ -376,20 +377,20 @@ class Emitter:
             if not node.is_variable:
                 self.scope.values.pop((node, False), None)
 
-    def _half(self, value: Value, first: int, lanes: int) -> Value:
+    def _half(self, value: Register, first: int, lanes: int) -> Register:
         kind = register_type(value.dtype, 2 * lanes)
         if lanes == 1:
             text = self.assign(f"extractelement {kind} {value.text}, i64 {first}")
-            return Value(text, value.dtype)
+            return Register(text, value.dtype)
         chosen = ", ".join(f"i32 {lane}" for lane in range(first, first + lanes))
         text = self.assign(
             f"shufflevector {kind} {value.text}, {kind} poison, <{lanes} x i32> <{chosen}>"
         )
-        return Value(text, value.dtype, lanes)
+        return Register(text, value.dtype, lanes)
 
     # --- expressions ----------------------------------------------------------------------------
 
-    def _bind(self, variable: Expression, value: Value) -> None:
+    def _bind(self, variable: Expression, value: Register) -> None:
         self.scope.values[variable, False] = value
         self.depths[variable] = self.scope.depth
         self._depth_memo.clear()
@@ -414,7 +415,7 @@ class Emitter:
             memo[below] = reads or any(memo[argument] for argument in below.arguments)
         return memo[node]
 
-    def _find(self, key: tuple[Expression, bool]) -> Value | None:
+    def _find(self, key: tuple[Expression, bool]) -> Register | None:
         for scope in reversed(self.scopes):
             if key in scope.values:
                 return scope.values[key]
@@ -422,7 +423,7 @@ class Emitter:
                 return scope.volatile[key]
         return None
 
-    def emit(self, node: Expression, base: bool = False) -> Value:
+    def emit(self, node: Expression, base: bool = False) -> Register:
         """The value of an expression in core operators; with `base`, that of the first lane."""
         waiting = [
             (node, base)
@@ -441,10 +442,10 @@ class Emitter:
             found = self._value(*item)
         return found
 
-    def _known(self, node: Expression, base: bool) -> Value | None:
+    def _known(self, node: Expression, base: bool) -> Register | None:
         """The value of an expression, if it is there."""
         if node.is_constant:
-            return Value(literal(node.static, node.dtype), node.dtype, is_constant=True)
+            return Register(literal(node.static, node.dtype), node.dtype, is_constant=True)
         return self._find((node, self._differs(node, base)))
 
     def _differs(self, node: Expression, base: bool) -> bool:
@@ -460,7 +461,7 @@ class Emitter:
             return [(usual, False), (condition, False)]
         return [(argument, base) for argument in node.arguments]
 
-    def _value(self, node: Expression, base: bool) -> Value:
+    def _value(self, node: Expression, base: bool) -> Register:
         """The value of an expression whose operands are there."""
         found = self._known(node, base)
         if found is not None:
@@ -492,7 +493,7 @@ class Emitter:
             memo[below] = below in self.bases or any(memo[x] for x in below.arguments)
         return memo[node]
 
-    def _compute(self, node: Expression, base: bool) -> Value:
+    def _compute(self, node: Expression, base: bool) -> Register:
         self.has_halves |= node.dtype is dtypes.float16
         if node.is_variable:
             raise AssertionError(f"variable {node} is used outside its loop in {self.kernel.name}")
@@ -508,9 +509,9 @@ class Emitter:
         if rule is None:
             require_core(node)
         texts = [self._lanes(argument, lanes) for argument in arguments]
-        return Value(rule(self, node, texts, lanes), node.dtype, lanes)  # type: ignore[misc]
+        return Register(rule(self, node, texts, lanes), node.dtype, lanes)  # type: ignore[misc]
 
-    def _lanes(self, value: Value, lanes: int) -> str:
+    def _lanes(self, value: Register, lanes: int) -> str:
         """The text of a value with that many lanes: a scalar is repeated."""
         if value.lanes == lanes:
             return value.text
@@ -525,10 +526,10 @@ class Emitter:
             text = self.assign(
                 f"shufflevector {kind} {first}, {kind} poison, <{lanes} x i32> zeroinitializer"
             )
-            known = self.scope.broadcasts[value.text, lanes] = Value(text, value.dtype, lanes)
+            known = self.scope.broadcasts[value.text, lanes] = Register(text, value.dtype, lanes)
         return known.text
 
-    def _fallback(self, node: Expression) -> Value:
+    def _fallback(self, node: Expression) -> Register:
         """Compute the rare side in a block of its own, entered only if some lane needs it."""
         condition, rare, usual = node.arguments
         normal = self.emit(usual)
@@ -555,9 +556,9 @@ class Emitter:
         text = self.assign(
             f"select {condition_kind} {self._lanes(test, lanes)}, {kind} {both}, {kind} {normal_text}"
         )
-        return Value(text, node.dtype, lanes)
+        return Register(text, node.dtype, lanes)
 
-    def _any(self, test: Value) -> str:
+    def _any(self, test: Register) -> str:
         kind = register_type(dtypes.bool_, test.lanes)
         name = f"llvm.vector.reduce.or.v{test.lanes}i1"
         self.declare(f"i1 @{name}({kind})")
@@ -588,20 +589,20 @@ class Emitter:
                 return slope
         return constant(0, dtypes.int64)
 
-    def element_address(self, pointer: Pointer, index: Value) -> str:
+    def element_address(self, pointer: Pointer, index: Register) -> str:
         kind = memory_type(pointer.dtype)
         return self.assign(
             f"getelementptr inbounds {kind}, ptr {self.pointers[pointer]}, i64 {index.text}"
         )
 
-    def _addresses(self, pointer: Pointer, index: Value, lanes: int) -> str:
+    def _addresses(self, pointer: Pointer, index: Register, lanes: int) -> str:
         kind = memory_type(pointer.dtype)
         return self.assign(
             f"getelementptr inbounds {kind}, ptr {self.pointers[pointer]}, "
             f"<{lanes} x i64> {self._lanes(index, lanes)}"
         )
 
-    def _load(self, node: Expression, base: bool) -> Value:
+    def _load(self, node: Expression, base: bool) -> Register:
         pointer: Pointer = node.static
         (index,) = node.arguments
         stride = 0 if base else self._stride(index)
@@ -623,12 +624,12 @@ class Emitter:
     def _load_backwards(self, pointer: Pointer, index: Expression, lanes: int) -> str:
         kind = memory_type(pointer.dtype, lanes)
         last = self.assign(f"sub nsw i64 {self.emit(index, base=True).text}, {lanes - 1}")
-        address = self.element_address(pointer, Value(last, dtypes.int64))
+        address = self.element_address(pointer, Register(last, dtypes.int64))
         raw = self.assign(f"load {kind}, ptr {address}, align {pointer.dtype.itemsize}")
         order = ", ".join(f"i32 {lane}" for lane in reversed(range(lanes)))
         return self.assign(f"shufflevector {kind} {raw}, {kind} poison, <{lanes} x i32> <{order}>")
 
-    def _masked_load(self, node: Expression, base: bool) -> Value:
+    def _masked_load(self, node: Expression, base: bool) -> Register:
         pointer: Pointer = node.static
         index, mask_node, other_node = node.arguments
         mask, other = self.emit(mask_node, base), self._spare(other_node, pointer.dtype, base)
@@ -653,22 +654,24 @@ class Emitter:
             raw = self._gather(pointer, addresses, mask_text, lanes, spare)
         return self._from_memory(raw, pointer.dtype, lanes)
 
-    def _spare(self, node: Expression, dtype: DType, base: bool) -> Value:
+    def _spare(self, node: Expression, dtype: DType, base: bool) -> Register:
         """What a masked load gives where it reads nothing, in the dtype of the memory."""
         if node.is_constant:
-            return Value(literal(node.static, dtype), dtype, is_constant=True)
+            return Register(literal(node.static, dtype), dtype, is_constant=True)
         return self.emit(core(node, dtype), base)
 
-    def _masked_load_one(self, node: Expression, mask: Value, other: Value, base: bool) -> Value:
+    def _masked_load_one(
+        self, node: Expression, mask: Register, other: Register, base: bool
+    ) -> Register:
         """Read element 0 where the mask is false (it exists), and forget it."""
         index = self.emit(node.arguments[0], base)
         safe = self.assign(f"select i1 {mask.text}, i64 {index.text}, i64 0")
-        address = self.element_address(node.static, Value(safe, dtypes.int64))
+        address = self.element_address(node.static, Register(safe, dtypes.int64))
         raw = self.assign(f"load {memory_type(node.dtype)}, ptr {address}")
         value = self._from_memory(raw, node.dtype, 1)
         kind = register_type(node.dtype)
         text = self.assign(f"select i1 {mask.text}, {kind} {value.text}, {kind} {other.text}")
-        return Value(text, node.dtype)
+        return Register(text, node.dtype)
 
     def _gather(self, pointer: Pointer, addresses: str, mask: str, lanes: int, spare: str) -> str:
         kind = memory_type(pointer.dtype, lanes)
@@ -683,14 +686,14 @@ class Emitter:
     def _memory_suffix(self, dtype: DType, lanes: int) -> str:
         return f"v{lanes}i8" if dtype.is_bool else mangled(dtype, lanes)
 
-    def _from_memory(self, raw: str, dtype: DType, lanes: int) -> Value:
+    def _from_memory(self, raw: str, dtype: DType, lanes: int) -> Register:
         if not dtype.is_bool:
-            return Value(raw, dtype, lanes)
+            return Register(raw, dtype, lanes)
         kind = memory_type(dtype, lanes)
         zero = "0" if lanes == 1 else "zeroinitializer"
-        return Value(self.assign(f"icmp ne {kind} {raw}, {zero}"), dtype, lanes)
+        return Register(self.assign(f"icmp ne {kind} {raw}, {zero}"), dtype, lanes)
 
-    def _to_memory(self, value: Value, lanes: int) -> str:
+    def _to_memory(self, value: Register, lanes: int) -> str:
         text = self._lanes(value, lanes)
         if not value.dtype.is_bool:
             return text

@@ -11,14 +11,14 @@ from importlib import resources
 from typing import NamedTuple
 
 
-class Place(NamedTuple):
+class Library(NamedTuple):
     """Where a library has a name: `torch.linalg`."""
 
     library: str
     path: str
 
 
-def places_of(namespace: str, name: str) -> list[Place]:
+def places_of(namespace: str, name: str) -> list[Library]:
     """Where others have a name that users look for in a namespace.
 
     >>> places_of("ts", "svdvals")[0]
@@ -43,11 +43,11 @@ def lines(file: str) -> Iterator[list[str]]:
 
 
 @functools.cache
-def _names() -> dict[tuple[str, str], list[Place]]:
-    found: dict[tuple[str, str], list[Place]] = {}
+def _names() -> dict[tuple[str, str], list[Library]]:
+    found: dict[tuple[str, str], list[Library]] = {}
     for library, namespace, path, names in lines("names.txt"):
         for name in names.split():
-            found.setdefault((namespace, name), []).append(Place(library, path))
+            found.setdefault((namespace, name), []).append(Library(library, path))
     return found
 
 

@@ -54,7 +54,7 @@ class Note(NamedTuple):
         return "; ".join([self.what, *self.apart])
 
 
-class Node:
+class GraphNode:
     """A primitive applied to values; `note` says, for readers, why it is as it is."""
 
     __slots__ = ("inputs", "note", "outputs", "primitive", "where")
@@ -93,7 +93,7 @@ class Graph:
     def __init__(
         self,
         inputs: Sequence[Value],
-        nodes: Sequence[Node],
+        nodes: Sequence[GraphNode],
         outputs: Sequence[Value],
         constants: dict[Value, Any] | None = None,
     ) -> None:
@@ -117,31 +117,31 @@ class Graph:
         """The axes over which the collectives in it go."""
         return frozenset().union(*[node.primitive.axis_names for node in self.nodes])
 
-    def producers(self) -> dict[Value, Node]:
+    def producers(self) -> dict[Value, GraphNode]:
         """The node that makes each value."""
         return {value: node for node in self.nodes for value in node.outputs}
 
-    def uses(self) -> dict[Value, list[Node]]:
+    def uses(self) -> dict[Value, list[GraphNode]]:
         """The nodes that read each value, once for each time they do."""
-        found: dict[Value, list[Node]] = {}
+        found: dict[Value, list[GraphNode]] = {}
         for node in self.nodes:
             for value in node.inputs:
                 found.setdefault(value, []).append(node)
         return found
 
 
-def apply(
-    nodes: list[Node], primitive: Primitive, inputs: Sequence[Any], where: Where | None = None
+def add_node(
+    nodes: list[GraphNode], primitive: Primitive, inputs: Sequence[Any], where: Where | None = None
 ) -> Any:
     """Add a node for a primitive on values; gives its result, or a tuple of results."""
     spec = primitive.result(*inputs)
     specs = spec if primitive.multiple_results else (spec,)
     outputs = [Value(s.shape, s.dtype) for s in specs]
-    nodes.append(Node(primitive, inputs, outputs, where))
+    nodes.append(GraphNode(primitive, inputs, outputs, where))
     return tuple(outputs) if primitive.multiple_results else outputs[0]
 
 
-Rule = Callable[[Node, tuple[Value, ...], list[Node]], Sequence[Value] | None]
+Rule = Callable[[GraphNode, tuple[Value, ...], list[GraphNode]], Sequence[Value] | None]
 
 
 def rewrite(graph: Graph, rule: Rule) -> Graph:
@@ -151,14 +151,14 @@ def rewrite(graph: Graph, rule: Rule) -> Graph:
     may add. It gives the values that stand for the node's results, or None to keep the node.
     """
     known: dict[Value, Value] = {}
-    nodes: list[Node] = []
+    nodes: list[GraphNode] = []
     for node in graph.nodes:
         inputs = node.inputs
         if known and not known.keys().isdisjoint(inputs):
             inputs = tuple([known.get(value, value) for value in inputs])
         replaced = rule(node, inputs, nodes)
         if replaced is None:
-            kept = node if inputs is node.inputs else Node(
+            kept = node if inputs is node.inputs else GraphNode(
                 node.primitive, inputs, node.outputs, node.where
             )  # fmt: skip
             nodes.append(kept)

@@ -9,7 +9,7 @@ from typing import Any
 from tessella.primitives.base import Primitive
 from tessella.primitives.contraction import Geometry
 from tessella.primitives.fused import Fused, Origin
-from tessella.primitives.graph import Graph, Node, Value
+from tessella.primitives.graph import Graph, GraphNode, Value
 from tessella.sizes.polynomials import Binding
 from tessella.sizes.size import Size, is_symbolic
 
@@ -49,13 +49,13 @@ def _value_at(value: Value, binding: Binding) -> Value:
     return Value(at(value.shape, binding), value.dtype, value.hint)
 
 
-def _node_at(node: Node, value_at: Any, binding: Binding) -> Node:
+def _node_at(node: GraphNode, value_at: Any, binding: Binding) -> GraphNode:
     primitive = at(node.primitive, binding)
     inputs = tuple([value_at(value) for value in node.inputs])
     outputs = tuple([value_at(value) for value in node.outputs])
     if primitive is node.primitive and inputs == node.inputs and outputs == node.outputs:
         return node
-    return Node(primitive, inputs, outputs, node.where, node.note)
+    return GraphNode(primitive, inputs, outputs, node.where, node.note)
 
 
 def at(value: Any, binding: Binding) -> Any:

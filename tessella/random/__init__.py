@@ -11,7 +11,7 @@ from typing import Any as _Any
 from tessella import later as _later
 from tessella.names import missing as _missing
 
-_PLACES = _later.places(__file__ + "i")
+_PLACES = _later.homes(__file__ + "i")
 __all__ = sorted({*_PLACES} - {"default"})
 
 

@@ -12,7 +12,7 @@ from tessella import autodiff
 from tessella.devices.array import to_numpy
 from tessella.primitives.elementwise import cast_to, elementwise
 from tessella.primitives.generate import Full
-from tessella.primitives.graph import Node, Value
+from tessella.primitives.graph import GraphNode, Value
 from tessella.primitives.movement import Expand, Reshape
 from tessella.tensors.tensor import Tensor
 from tessella.tracing.trace import Trace, Traced
@@ -49,7 +49,7 @@ class _Sums:
 
     def __init__(self, trace: Trace) -> None:
         self.trace = trace
-        self.nodes: dict[Value, Node] = {}
+        self.nodes: dict[Value, GraphNode] = {}
         self.numbers: dict[Value, int] = {}
         self.outside: dict[Value, Value] = {}  # captures, and what they stand for further out
         around: Trace | None = trace
@@ -107,7 +107,7 @@ class _Sums:
             return Sum(int(primitive.value))
         return _combined(node, parts) or self._of_its_own(node, value, parts)
 
-    def _of_its_own(self, node: Node, value: Value, parts: list[Sum]) -> Sum:
+    def _of_its_own(self, node: GraphNode, value: Value, parts: list[Sum]) -> Sum:
         """No sum: a term, the same for equal operations on equal integers."""
         if len(node.outputs) > 1 or node.primitive.has_effect or not node.inputs:
             return self._term(value)
@@ -117,7 +117,7 @@ class _Sums:
         return Sum(0, ((self.terms.setdefault(key, len(self.terms)), 1),))
 
 
-def _combined(node: Node, parts: list[Sum]) -> Sum | None:
+def _combined(node: GraphNode, parts: list[Sum]) -> Sum | None:
     """The sum that an operation makes of sums; None if it makes none."""
     primitive, output = node.primitive, node.output if len(node.outputs) == 1 else None
     if output is None or not output.dtype.is_integer:
@@ -136,6 +136,6 @@ def _combined(node: Node, parts: list[Sum]) -> Sum | None:
     return first if same and _is_one(node) else None
 
 
-def _is_one(node: Node) -> bool:
+def _is_one(node: GraphNode) -> bool:
     """Whether it is about one integer, before and after."""
     return all(n == 1 for value in (*node.inputs, node.output) for n in value.shape)

@@ -38,7 +38,7 @@ from tessella.errors import SideEffectError, TracedValueError
 from tessella.primitives import graph as graphs
 from tessella.primitives.base import Primitive, Shape, is_array_operation
 from tessella.primitives.generate import Full
-from tessella.primitives.graph import Node, Value, Where
+from tessella.primitives.graph import GraphNode, Value, Where
 from tessella.sizes.scope import Scope
 from tessella.sizes.size import AT_LEAST
 from tessella.tracing.attributes import has
@@ -193,7 +193,7 @@ class Trace:
     def __init__(self, outer: Trace | None = None) -> None:
         self.outer = outer
         self.active = True
-        self.nodes: list[Node] = []
+        self.nodes: list[GraphNode] = []
         self.lines: dict[Value, Where] = {}
         self.constants: dict[Value, Array] = {}
         self.arguments: list[Value] = []
@@ -297,7 +297,7 @@ class Trace:
 
     def full(self, value: Any, shape: Shape, dtype: DType, device: Device | None = None) -> Traced:
         """One number everywhere."""
-        made: Value = graphs.apply(self.nodes, Full(shape, dtype, value), (), None)
+        made: Value = graphs.add_node(self.nodes, Full(shape, dtype, value), (), None)
         return self.traced(made, device)
 
     def number(
@@ -323,7 +323,7 @@ class Trace:
         inputs = [self.value_of(tensor) for tensor in tensors]
         device = device_of([tensor._value.layout for tensor in tensors], primitive.name)
         where = _mode.where or line_of(self._line_of)
-        made = graphs.apply(self.nodes, primitive, inputs, where)
+        made = graphs.add_node(self.nodes, primitive, inputs, where)
         for output in self.nodes[-1].outputs:
             self.lines[output] = where
         if primitive.multiple_results:

@@ -16,8 +16,7 @@ from tessella.arguments.kinds import an
 from tessella.autodiff import Node
 from tessella.errors import ArgumentTypeError, GradientError
 from tessella.primitives.base import TOLD, Primitive, Spec
-from tessella.primitives.graph import Node as GraphNode
-from tessella.primitives.graph import Value
+from tessella.primitives.graph import GraphNode, Value
 from tessella.primitives.movement import move_axis
 from tessella.tensors.tensor import Tensor, alike, as_it_is, edge_of, new_handle
 from tessella.tracing.lines import line_of

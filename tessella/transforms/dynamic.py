@@ -33,7 +33,7 @@ _NAMES = ("n", "m", "k", "p", "q", "r")
 MOST_PROGRAMS = 64  # of one traced function
 
 
-class Place(NamedTuple):
+class SizePlace(NamedTuple):
     """A dimension of an argument: the number of the leaf among all leaves, and the axis."""
 
     leaf: int
@@ -127,7 +127,7 @@ class Dimensions:
         """Remember a call that no program was there for."""
         self.seen.setdefault(_without_sizes(key), []).append(key)
 
-    def of(self, key: Key, tree: Any) -> dict[Place, str]:
+    def of(self, key: Key, tree: Any) -> dict[SizePlace, str]:
         """The dynamic dimensions of a call, and the names of their symbols.
 
         Args:
@@ -160,10 +160,10 @@ class Dimensions:
         self.seen.clear()
         self.fixed.clear()
 
-    def _declared(self, key: Key, tree: Any) -> dict[Place, str]:
+    def _declared(self, key: Key, tree: Any) -> dict[SizePlace, str]:
         if not self.declared.axes:
             return {}
-        found: dict[Place, str] = {}
+        found: dict[SizePlace, str] = {}
         sizes: dict[str, tuple[int, str]] = {}
         for leaf, name in enumerate(self.leaf_names(tree)):
             part = key[_FIRST + leaf]
@@ -171,7 +171,7 @@ class Dimensions:
             if axes is None or type(part) is not tuple:
                 continue
             for axis, label in axes.items():
-                place = Place(leaf, _normalised(axis, part[0], name))
+                place = SizePlace(leaf, _normalised(axis, part[0], name))
                 symbol = label or f"{name}_{place.axis}"
                 size, text = _extent(key, place), f"{name} (axis {place.axis})"
                 if sizes.setdefault(symbol, (size, text))[0] != size:
@@ -200,17 +200,17 @@ class Dimensions:
             else:
                 yield plain[which] if which < len(plain) else several[0] if several else ""
 
-    def _shown(self, key: Key, declared: Mapping[Place, str]) -> dict[Place, str]:
+    def _shown(self, key: Key, declared: Mapping[SizePlace, str]) -> dict[SizePlace, str]:
         """Dimensions that have come with several sizes; those that were always equal share a symbol."""
         seen = [*self.seen.get(_without_sizes(key), ()), key]
         histories: dict[tuple[int, ...], str] = {}
         for place, label in declared.items():
             histories[tuple(_extent(one, place) for one in seen)] = label
         names = (name for name in _names() if name not in declared.values())
-        found: dict[Place, str] = {}
+        found: dict[SizePlace, str] = {}
         for leaf, part in enumerate(key[_FIRST:]):
             for axis in range(part[0].ndim) if type(part) is tuple else ():
-                place = Place(leaf, axis)
+                place = SizePlace(leaf, axis)
                 history = tuple(_extent(one, place) for one in seen)
                 if self.declared.everything:
                     chosen = history[-1] >= AT_LEAST
@@ -247,7 +247,7 @@ def _normalised(axis: int, layout: Layout, name: str) -> int:
     return axis % layout.ndim
 
 
-def _extent(key: Key, place: Place) -> int:
+def _extent(key: Key, place: SizePlace) -> int:
     found: int = key[_FIRST + place.leaf][0].shape[place.axis]
     return found
 
@@ -271,7 +271,7 @@ class Family:
     """
 
     def __init__(
-        self, function: Any, tree: Any, key: Key, dimensions: Mapping[Place, str],
+        self, function: Any, tree: Any, key: Key, dimensions: Mapping[SizePlace, str],
         names: Sequence[str], lent: Sequence[Source] = (),
     ) -> None:  # fmt: skip
         self.key, self.dimensions, self.names = key, dict(dimensions), list(names)
@@ -286,7 +286,7 @@ class Family:
         """The shape of each input among the leaves."""
         for leaf, part in enumerate(self.key[_FIRST:]):
             if type(part) is tuple:
-                names = [self.dimensions.get(Place(leaf, axis)) for axis in range(part[0].ndim)]
+                names = [self.dimensions.get(SizePlace(leaf, axis)) for axis in range(part[0].ndim)]
                 yield tuple(
                     n if name is None else symbols[name]
                     for n, name in zip(part[0].shape, names, strict=True)
@@ -304,7 +304,7 @@ class Family:
                 continue
             expected = self.key[_FIRST + leaf][0].shape
             for axis, size in enumerate(part[0].shape):
-                name = self.dimensions.get(Place(leaf, axis))
+                name = self.dimensions.get(SizePlace(leaf, axis))
                 if size != (expected[axis] if name is None else found.setdefault(name, size)):
                     return None
         return found

@@ -33,7 +33,7 @@ import numpy as np
 from tessella import autodiff, forking
 from tessella.arguments import public
 from tessella.arguments.kinds import scope, shown
-from tessella.compiler.observe import choice, compiling
+from tessella.compiler.observe import compiling, settings
 from tessella.devices.array import Array, Layout, from_numpy
 from tessella.devices.device import Device
 from tessella.devices.registry import current, host
@@ -320,7 +320,7 @@ class Jitted(Generic[P, R]):
 
     @calls_users
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
-        if _mode.trace is not None or not self.compiles or not choice.compiles:
+        if _mode.trace is not None or not self.compiles or not settings.compiles:
             return self.function(*args, **kwargs)  # inlined, or run as it is
         try:
             with self.lock:

@@ -20,7 +20,7 @@ from tessella.devices.registry import current
 from tessella.errors import SideEffectError
 from tessella.primitives.base import Primitive, Spec
 from tessella.primitives.elementwise import Elementwise
-from tessella.primitives.graph import Graph, Node, Value
+from tessella.primitives.graph import Graph, GraphNode, Value
 from tessella.scalar.function import ScalarFunction
 from tessella.tensors.tensor import Tensor, apply, from_array, new_handle, perform
 from tessella.tracing.guards import Guard
@@ -48,7 +48,7 @@ class InnerTrace(Trace):
         super().__init__(_mode.trace)
         self.name, self.inlines = name, inlines
         self.pending: list[Callable[[], None]] = []
-        self.silent: set[Node] = set()  # what was done in `no_grad`
+        self.silent: set[GraphNode] = set()  # what was done in `no_grad`
         if self.outer is not None:
             self.after = self.outer.after
         else:
@@ -155,7 +155,7 @@ class Recorded(NamedTuple):
     captured: list[Tensor]
     outputs: list[Any]
     structure: Any
-    silent: set[Node]
+    silent: set[GraphNode]
 
     def result(self, tensors: Sequence[Tensor]) -> Any:
         """The result with tensors for the graph's outputs."""
@@ -241,10 +241,10 @@ def _replay(recorded: Recorded, inputs: Sequence[Tensor]) -> list[Tensor]:
     return [known[value] for value in graph.outputs]
 
 
-def last_readers(graph: Graph) -> dict[Node, list[Value]]:
+def last_readers(graph: Graph) -> dict[GraphNode, list[Value]]:
     """What nobody needs any more after each node."""
     kept = set(graph.outputs)
-    found: dict[Node, list[Value]] = {}
+    found: dict[GraphNode, list[Value]] = {}
     for node in reversed(graph.nodes):
         for value in (*node.inputs, *node.outputs):
             if value not in kept:
@@ -262,7 +262,7 @@ def evaluate(primitive: Primitive, tensors: Sequence[Tensor]) -> Any:
 
 
 @restoring
-def again(node: Node, recorded: Recorded) -> Generator[None, None, None]:
+def again(node: GraphNode, recorded: Recorded) -> Generator[None, None, None]:
     """What is done in the block is for a node: it belongs to its line, and records as it did."""
     line = attributed(node.where) if _mode.trace is not None else contextlib.nullcontext()
     heard = autodiff.no_grad() if node in recorded.silent else contextlib.nullcontext()

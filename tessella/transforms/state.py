@@ -16,7 +16,7 @@ from itertools import zip_longest
 from typing import Any
 
 from tessella import forking
-from tessella.compiler.observe import choice
+from tessella.compiler.observe import settings
 from tessella.compiler.program import Program
 from tessella.compiler.steps import RESULT_BUFFER, Check, HostStep
 from tessella.compiler.tables import Stretch
@@ -170,7 +170,9 @@ class State:
             slots[slot] = block.address
             blocks.append(block)
         quick = (
-            program.tables.alone_at is not None and not choice.observers and self.watch is not None
+            program.tables.alone_at is not None
+            and not settings.observers
+            and self.watch is not None
         )
         if not (self._execute_quickly() if quick else self._execute_taken()):
             return self._settle(arguments, numbers)  # another thread was faster

@@ -15,8 +15,8 @@ def programs():
             found.append(program)
 
     eager.forget()
-    before = observe.choice.witnesses
-    observe.choice.set(witnesses=(*before, Witness()))
+    before = observe.settings.witnesses
+    observe.settings.set(witnesses=(*before, Witness()))
     yield found
-    observe.choice.set(witnesses=before)
+    observe.settings.set(witnesses=before)
     eager.forget()

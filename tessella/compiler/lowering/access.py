@@ -26,7 +26,7 @@ from tessella.primitives.base import Shape
 from tessella.primitives.elementwise import Elementwise
 from tessella.primitives.fused import Fused
 from tessella.primitives.generate import Full, Iota
-from tessella.primitives.graph import Node, Value
+from tessella.primitives.graph import GraphNode, Value
 from tessella.primitives.index import Dim, Index, Part, Piece
 from tessella.primitives.monoid import neutral
 from tessella.primitives.movement import Movement
@@ -39,7 +39,7 @@ from tessella.sizes.size import is_symbolic
 UNROLLED = 16  # elements of a reduction that is written out instead of looped over
 
 
-def unrolls(node: Node) -> bool:
+def unrolls(node: GraphNode) -> bool:
     """Whether a reduction is so short that it is written out, element by element."""
     if not isinstance(node.primitive, Reduce):
         return False
@@ -96,7 +96,7 @@ class Element(NamedTuple):
 
 # A rule asks for elements of the operands by yielding them, is sent their expressions, and returns its own.
 Steps = Generator[Element, Any, Expression]
-Rule = Callable[["Evaluator", Node, Where, Mask], Steps]
+Rule = Callable[["Evaluator", GraphNode, Where, Mask], Steps]
 
 
 class Access(NamedTuple):
@@ -231,7 +231,7 @@ def _given(expression: Expression) -> Steps:
     yield  # a rule that asks for nothing
 
 
-def _elementwise(of: Evaluator, node: Node, where: Where, mask: Mask) -> Steps:
+def _elementwise(of: Evaluator, node: GraphNode, where: Where, mask: Mask) -> Steps:
     operands = []
     for value in node.inputs:
         operands.append((yield Element(value, tuple(maps.broadcast(where, value.shape)), mask)))
@@ -239,7 +239,7 @@ def _elementwise(of: Evaluator, node: Node, where: Where, mask: Mask) -> Steps:
     return value_of(node.primitive.function, kinds, operands)  # type: ignore[attr-defined]
 
 
-def _movement(of: Evaluator, node: Node, where: Where, mask: Mask) -> Steps:
+def _movement(of: Evaluator, node: GraphNode, where: Where, mask: Mask) -> Steps:
     """The element of the first piece that has it: pieces behind one that has all are not asked."""
     primitive: Any = node.primitive
     found = primitive.index_map([value.shape for value in node.inputs], node.output.shape)
@@ -321,17 +321,17 @@ def _between(of: Evaluator, index: Index, size: int) -> tuple[Index, Mask, Mask]
     return maps.within(index, size), above, below
 
 
-def _full(of: Evaluator, node: Node, where: Where, mask: Mask) -> Steps:
+def _full(of: Evaluator, node: GraphNode, where: Where, mask: Mask) -> Steps:
     return constant(node.primitive.value, node.output.dtype)  # type: ignore[attr-defined]
     yield
 
 
-def _iota(of: Evaluator, node: Node, where: Where, mask: Mask) -> Steps:
+def _iota(of: Evaluator, node: GraphNode, where: Where, mask: Mask) -> Steps:
     return operators.convert(of.number(where[0]), node.output.dtype)
     yield
 
 
-def _written_out(of: Evaluator, node: Node, where: Where, mask: Mask) -> Steps:
+def _written_out(of: Evaluator, node: GraphNode, where: Where, mask: Mask) -> Steps:
     """A short reduction, element after element."""
     primitive: Any = node.primitive
     (x,) = node.inputs
@@ -354,7 +354,7 @@ def cast_parts(parts: Sequence[Expression], kinds: Sequence[DType]) -> tuple[Exp
     return tuple(operators.convert(p, kind) for p, kind in zip(parts, kinds, strict=True))
 
 
-def _random_bits(of: Evaluator, node: Node, where: Where, mask: Mask) -> Steps:
+def _random_bits(of: Evaluator, node: GraphNode, where: Where, mask: Mask) -> Steps:
     (key,) = node.inputs
     first = yield Element(key, (maps.number(0),), mask)
     second = yield Element(key, (maps.number(1),), mask)

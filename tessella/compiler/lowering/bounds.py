@@ -6,7 +6,7 @@ import functools
 
 from tessella import dtypes
 from tessella.compiler.lowering.kernels import decode, dot, sizes, values
-from tessella.compiler.recipe import RESULT, Call, Place, Recipe
+from tessella.compiler.recipe import RESULT, Call, Recipe, Region
 from tessella.devices.array import Layout, contiguous_layout
 from tessella.dtypes import DType
 from tessella.loops.nest import (
@@ -36,7 +36,7 @@ def lower(layout: Layout, limits: Limits | Length) -> Recipe:
         **values("o", layout.shape),
         **values("s", layout.strides),
     }  # fmt: skip
-    only: Call = call(kernel, numbers, 1, layout.size, Place(0), RESULT)
+    only: Call = call(kernel, numbers, 1, layout.size, Region(0), RESULT)
     return Recipe(flag, (only._replace(chunk=0),))
 
 

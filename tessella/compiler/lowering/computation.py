@@ -12,14 +12,14 @@ from typing import Any, NamedTuple
 
 from tessella.compiler.lowering.access import Evaluator, Splits, cast_parts, wanted_splits
 from tessella.compiler.lowering.kernels import lanes_for
-from tessella.compiler.lowering.passes import Pass, Plan
+from tessella.compiler.lowering.passes import Pass, PassPlan
 from tessella.compiler.lowering.spaces import Loops
 from tessella.devices.array import Layout
 from tessella.loops.nest import Pointer, index_constant
 from tessella.primitives import index as maps
 from tessella.primitives.base import size_of
 from tessella.primitives.fused import Fused
-from tessella.primitives.graph import Node, Value
+from tessella.primitives.graph import GraphNode, Value
 from tessella.primitives.index import Index
 from tessella.scalar import operators
 from tessella.scalar.expression import Expression, postorder, variable
@@ -34,14 +34,16 @@ class Computation:
         splits: loops that are two.
     """
 
-    def __init__(self, fused: Fused, layouts: Sequence[Layout], plan: Plan, splits: Splits) -> None:
+    def __init__(
+        self, fused: Fused, layouts: Sequence[Layout], plan: PassPlan, splits: Splits
+    ) -> None:
         self.fused, self.layouts, self.plan, self.splits = fused, layouts, plan, splits
         self.inputs = tuple(Pointer(f"x{i}", layout.dtype) for i, layout in enumerate(layouts))
         self.of = Evaluator(fused, layouts, splits)
         self.items: dict[
-            Node, tuple[Expression, ...]
+            GraphNode, tuple[Expression, ...]
         ] = {}  # what a reduction is given for an element
-        self.carried: dict[Node, tuple[Expression, ...]] = {}  # its running values
+        self.carried: dict[GraphNode, tuple[Expression, ...]] = {}  # its running values
         self.values: dict[Value, Expression] = {}  # of what is stored
         self.read_back: dict[Value, Expression] = {}  # what an earlier pass has kept
         for number, step in enumerate(plan.passes):
@@ -68,7 +70,7 @@ class Computation:
     def _at(self, value: Value, place: Index) -> Expression:
         return self.of.at(value, maps.unflatten(place, value.shape), None)
 
-    def _reduction(self, node: Node) -> None:
+    def _reduction(self, node: GraphNode) -> None:
         primitive: Any = node.primitive
         (x,) = node.inputs
         monoid, kinds = primitive.monoid, primitive.monoid.accumulator(x.dtype)
@@ -126,7 +128,7 @@ class Computation:
         return frozenset(range(len(self.inputs))) - wrong
 
 
-def computation_of(fused: Fused, layouts: Sequence[Layout], plan: Plan) -> Computation:
+def computation_of(fused: Fused, layouts: Sequence[Layout], plan: PassPlan) -> Computation:
     """The expressions of a group, with loops split where that makes index maps simpler."""
     found = Computation(fused, layouts, plan, {})
     while len(wanted := found.wanted()) > len(found.splits):

@@ -18,7 +18,7 @@ from tessella.compiler.lowering.computation import Computation, Shape, computati
 from tessella.compiler.lowering.elementwise import safe
 from tessella.compiler.lowering.fused import structure
 from tessella.compiler.lowering.kernels import decode
-from tessella.compiler.lowering.passes import Plan
+from tessella.compiler.lowering.passes import PassPlan
 from tessella.compiler.lowering.spaces import Loops, Numbers
 from tessella.compiler.lowering.writer import Memory, Writer, fitting, memory_of
 from tessella.compiler.recipe import MOST_KERNELS, Blocks
@@ -67,7 +67,7 @@ class _Block(NamedTuple):
 def _epilogue(
     fused: Fused, layouts: Sequence[Layout], product: int, blocks: Blocks
 ) -> Epilogue | None:
-    plan = Plan(fused)
+    plan = PassPlan(fused)
     computation = computation_of(fused, layouts, plan)
     if plan.looped or len(plan.passes) > 1 or computation.splits:
         return None

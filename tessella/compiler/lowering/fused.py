@@ -24,7 +24,7 @@ from typing import Any
 from tessella.compiler.lowering.computation import Computation, Shape, computation_of
 from tessella.compiler.lowering.elementwise import safe
 from tessella.compiler.lowering.kernels import call, decode
-from tessella.compiler.lowering.passes import Plan, splits
+from tessella.compiler.lowering.passes import PassPlan, splits
 from tessella.compiler.lowering.reduce import CHUNK, MOST_CHUNKS, NARROW, second_stage
 from tessella.compiler.lowering.spaces import Loops, Numbers
 from tessella.compiler.lowering.writer import Chunk, Memory, Writer, fitting, memory_of
@@ -119,7 +119,7 @@ def _recipe(fused: Fused, layouts: Sequence[Layout]) -> FusedRecipe:
 
 def _described(fused: Fused, layouts: Sequence[Layout]) -> tuple[Computation, Shape]:
     """What a group computes, and in which loops."""
-    computation = computation_of(fused, layouts, Plan(fused))
+    computation = computation_of(fused, layouts, PassPlan(fused))
     shape = _shape_of(computation)
     if shape.row_length() > MOST_STASHED:  # too long for the stack: computed again instead
         plan = computation.plan.keeping(fused.graph.outputs)

@@ -6,7 +6,7 @@ import struct
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from tessella.compiler.recipe import Call, Place
+from tessella.compiler.recipe import Call, Region
 from tessella.dtypes import DType
 from tessella.loops.nest import LOAD, Kernel, index_constant, index_variable
 from tessella.scalar import operators
@@ -105,7 +105,7 @@ def lanes_of(dtype: DType) -> int:
 
 
 def call(
-    kernel: Kernel, numbers: Mapping[str, int], total: int, work: int, *places: int | Place
+    kernel: Kernel, numbers: Mapping[str, int], total: int, work: int, *places: int | Region
 ) -> Call:
     """A call of a kernel over [0, total).
 
@@ -116,7 +116,7 @@ def call(
     """
     names = [size.static for size in kernel.sizes]
     packed = pack([numbers[name] for name in names])
-    where = tuple(place if isinstance(place, Place) else Place(place) for place in places)
+    where = tuple(place if isinstance(place, Region) else Region(place) for place in places)
     return Call(kernel, where, packed, total, share_of(total, work))
 
 

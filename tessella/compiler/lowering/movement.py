@@ -17,7 +17,7 @@ from tessella.compiler.lowering.kernels import (
     sizes,
     values,
 )
-from tessella.compiler.recipe import MOST_KERNELS, RESULT, Call, Native, Place, Recipe
+from tessella.compiler.recipe import MOST_KERNELS, RESULT, Call, Native, Recipe, Region
 from tessella.devices.array import Layout, contiguous_layout, layout_of
 from tessella.dtypes import DType, compute_dtype
 from tessella.loops import duplicating
@@ -35,7 +35,7 @@ from tessella.primitives.base import Spec
 from tessella.primitives.elementwise import Elementwise
 from tessella.primitives.fused import Fused
 from tessella.primitives.generate import Full
-from tessella.primitives.graph import Graph, Node, Value
+from tessella.primitives.graph import Graph, GraphNode, Value
 from tessella.primitives.movement import Concatenate, Movement, Pad, Reshape, UpdateSlice
 from tessella.primitives.window import Fold
 from tessella.scalar import operators
@@ -60,7 +60,7 @@ def duplicate(layout: Layout) -> Recipe:
     kernel = Native(duplicating.NAME, duplicating.TEXT)
     nbytes = layout.nbytes
     only = Call(
-        kernel, (Place(0), Place(RESULT)), b"", nbytes, share_of(nbytes, nbytes), duplicates=True
+        kernel, (Region(0), Region(RESULT)), b"", nbytes, share_of(nbytes, nbytes), duplicates=True
     )
     return Recipe(contiguous_layout(layout.shape, layout.dtype), (only,))
 
@@ -91,10 +91,10 @@ def moved(primitive: Movement, layouts: list[Layout], result: Spec) -> Recipe:
         return Recipe(out, ())
     inputs = [Value(layout.shape, layout.dtype) for layout in layouts]
     output = Value(result.shape, result.dtype)
-    graph = Graph(inputs, [Node(primitive, inputs, [output])], [output])
+    graph = Graph(inputs, [GraphNode(primitive, inputs, [output])], [output])
     group = Fused(graph, result.shape, (), primitive.name)
     (only,) = fused.lower(group, layouts, [result]).calls
-    places = [place if place.buffer < len(inputs) else Place(RESULT) for place in only.places]
+    places = [place if place.buffer < len(inputs) else Region(RESULT) for place in only.places]
     return Recipe(out, (only._replace(places=tuple(places)),))
 
 
@@ -208,7 +208,7 @@ def _copy_into(layout: Layout, target: tuple[int, ...], operand: int, offset: in
         **values("y", [d.strides[1] for d in outer]),
     }  # fmt: skip
     rows = layout.size // inner.size
-    return call(kernel, numbers, rows, layout.size, operand, Place(RESULT, offset))
+    return call(kernel, numbers, rows, layout.size, operand, Region(RESULT, offset))
 
 
 @functools.cache

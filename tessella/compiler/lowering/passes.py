@@ -14,7 +14,7 @@ from tessella.compiler.lowering.reduce import CHUNK, NARROW
 from tessella.primitives.base import Shape, size_of
 from tessella.primitives.elementwise import Elementwise
 from tessella.primitives.fused import Fused
-from tessella.primitives.graph import Node, Value
+from tessella.primitives.graph import GraphNode, Value
 from tessella.primitives.random import RandomBits
 from tessella.primitives.reduce import Reduce
 from tessella.scalar.expression import postorder
@@ -37,11 +37,11 @@ def splits(space: Shape, axes: tuple[int, ...]) -> bool:
 class Pass(NamedTuple):
     """One walk over the reduced axes: reductions of it, and full values to store."""
 
-    reductions: list[Node]
+    reductions: list[GraphNode]
     stores: list[Value]
 
 
-class Plan:
+class PassPlan:
     """Which pass computes what, and what is kept in between."""
 
     def __init__(self, fused: Fused) -> None:
@@ -83,7 +83,7 @@ class Plan:
         """What a pass computes and keeps for later ones."""
         return [value for value, first in self.stash.items() if first == number]
 
-    def keeping(self, values: Sequence[Value]) -> Plan:
+    def keeping(self, values: Sequence[Value]) -> PassPlan:
         """This plan, if nothing else than some values is kept; the rest is computed again."""
         plan = copy.copy(self)
         plan.stash = {value: first for value, first in self.stash.items() if value in values}
@@ -108,7 +108,7 @@ class Plan:
                 waiting += node.inputs
         return kept
 
-    def _is_expensive(self, node: Node) -> bool:
+    def _is_expensive(self, node: GraphNode) -> bool:
         if size_of(node.output.shape) != size_of(self.fused.space):
             return False
         if isinstance(node.primitive, RandomBits):

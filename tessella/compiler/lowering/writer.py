@@ -21,7 +21,7 @@ from tessella.loops.nest import (
     index_variable,
     load,
 )
-from tessella.primitives.graph import Node, Value
+from tessella.primitives.graph import GraphNode, Value
 from tessella.primitives.index import Dim, Index, Part
 from tessella.primitives.monoid import neutral
 from tessella.scalar import operators
@@ -165,7 +165,7 @@ class Writer:
         carries = self._carries(self._items(step), 0)
         return [Loop(index_variable("once"), index_constant(1), (), carried=carries)]
 
-    def _items(self, step: Pass) -> dict[Node, tuple[Expression, ...]]:
+    def _items(self, step: Pass) -> dict[GraphNode, tuple[Expression, ...]]:
         """What each reduction of a pass is given for an element."""
         items = self.computation.items
         return {node: tuple(self._ready(part) for part in items[node]) for node in step.reductions}
@@ -197,7 +197,7 @@ class Writer:
 
     # --- running values -------------------------------------------------------------------------
 
-    def _carried_at(self, node: Node, level: int) -> tuple[Expression, ...]:
+    def _carried_at(self, node: GraphNode, level: int) -> tuple[Expression, ...]:
         """The running values of a reduction in a loop; the outermost one holds the final ones."""
         carried = self.computation.carried[node]
         if level == 0:
@@ -205,7 +205,7 @@ class Writer:
         return tuple(variable(f"{c.static}_{level}", c.dtype) for c in carried)
 
     def _carries(
-        self, items: dict[Node, tuple[Expression, ...]], level: int
+        self, items: dict[GraphNode, tuple[Expression, ...]], level: int
     ) -> tuple[Carried, ...]:
         carries: list[Carried] = []
         for node, item in items.items():

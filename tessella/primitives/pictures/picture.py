@@ -9,7 +9,7 @@ from typing import Any
 
 from tessella.primitives.base import size_of
 from tessella.primitives.contraction import Contraction
-from tessella.primitives.graph import Graph, Node, Value, describe, names_of
+from tessella.primitives.graph import Graph, GraphNode, Value, describe, names_of
 from tessella.primitives.movement import Rearrangement
 
 FAMILIES = {  # what a reader is told of each
@@ -105,7 +105,7 @@ def picture(graph: Graph, most_ends: int | None = None) -> Picture:
     return Picture(boxes, list(arrows))
 
 
-def _box(node: Node) -> Box:
+def _box(node: GraphNode) -> Box:
     lines = [_sizes(node)]
     if node.where is not None:
         mark = " (backward)" if node.where.backward else ""
@@ -126,7 +126,7 @@ def _title(primitive: Any) -> str:
     return " · ".join(distinct)
 
 
-def _sizes(node: Node) -> str:
+def _sizes(node: GraphNode) -> str:
     """The results, those of one size counted; of a product what is multiplied, too."""
     if isinstance(node.primitive, Contraction):
         x, y = (str(list(value.shape)).replace(" ", "") for value in node.inputs)
@@ -143,7 +143,7 @@ def _joined(parts: Sequence[str], most: int = 2) -> str:
     return ", ".join(parts[:most]) + (f" and {rest} more" if rest > 0 else "")
 
 
-def _note(node: Node) -> str:
+def _note(node: GraphNode) -> str:
     inner = getattr(node.primitive, "graph", None)
     bytes_ = sum(size_of(v.shape) * v.dtype.itemsize for v in node.outputs)
     parts = [] if node.note is None else [str(node.note)]

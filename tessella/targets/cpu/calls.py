@@ -166,7 +166,7 @@ def _pythons() -> bytes:
 
 
 @functools.cache
-def _module() -> engine.Module:
+def _module() -> engine.LLVMModule:
     text = _CALL.replace("{ITEMS}", str(_ITEMS)).replace("{NUMBERS}", str(_NUMBERS))
     parts = [text.replace("{NAME}", name).replace("{RUN}", run) for name, run in _FUNCTIONS.items()]
-    return engine.Module(spelled_out("".join(parts)), tuple(_FUNCTIONS))
+    return engine.LLVMModule(spelled_out("".join(parts)), tuple(_FUNCTIONS))

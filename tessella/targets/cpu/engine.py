@@ -115,7 +115,7 @@ def fingerprint() -> str:
     return "|".join((VERSION, llvmlite.__version__, *processors.target()))
 
 
-class Module(NamedTuple):
+class LLVMModule(NamedTuple):
     """LLVM IR to compile, or how it is written, and the functions in it.
 
     Args:
@@ -143,7 +143,7 @@ def load() -> None:
     processors.target()
 
 
-def compile(module: Module) -> dict[str, int]:
+def compile(module: LLVMModule) -> dict[str, int]:
     """Compile LLVM IR and give the native addresses of its functions.
 
     The same text is compiled once in a process, and once on a machine if the cache can be used. Code
@@ -154,7 +154,7 @@ def compile(module: Module) -> dict[str, int]:
 
 
 @uninterrupted
-def _compile(key: str, module: Module) -> dict[str, int]:
+def _compile(key: str, module: LLVMModule) -> dict[str, int]:
     with forking.making.section(), _lock:
         known = _compiled.get(key)
         if known is None:
@@ -170,7 +170,7 @@ class SideBySide:
     """
 
     def __init__(self) -> None:
-        self.begun: dict[str, Module] = {}
+        self.begun: dict[str, LLVMModule] = {}
         self.waiting: deque[str] = deque()
         self.codes: dict[str, bytes] = {}
         self.workers: list[Work[None]] = []
@@ -183,7 +183,7 @@ class SideBySide:
         for worker in self.workers:
             worker.wait()
 
-    def begin(self, module: Module) -> None:
+    def begin(self, module: LLVMModule) -> None:
         """Let a thread compile a module, if that has not been done."""
         key = module.key
         if key in _compiled or key in self.begun:
@@ -217,7 +217,7 @@ class SideBySide:
                     _compiled[key] = _link(key, code, self.begun[key].symbols)
 
 
-def _object_code(key: str, module: Module) -> bytes:
+def _object_code(key: str, module: LLVMModule) -> bytes:
     """Machine code from the cache, or made and put there."""
     code = cache.load(key)
     if code is None:

@@ -21,13 +21,13 @@ def llvm_of(kernel: Kernel | Native) -> str:
 
 
 @functools.lru_cache(maxsize=MOST_KERNELS)
-def module_of(kernel: Kernel | Native) -> engine.Module:
+def module_of(kernel: Kernel | Native) -> engine.LLVMModule:
     """A kernel as the engine takes it: its LLVM IR is written only if no machine code is found."""
     signed = None if isinstance(kernel, Native) else signature(kernel)
     if signed is None:
-        return engine.Module(llvm_of(kernel), (kernel.name,))
+        return engine.LLVMModule(llvm_of(kernel), (kernel.name,))
     identity = f"{generator()}\n{machine.function_attributes()}\n{signed}"
-    return engine.Module(functools.partial(llvm_of, kernel), (kernel.name,), identity)
+    return engine.LLVMModule(functools.partial(llvm_of, kernel), (kernel.name,), identity)
 
 
 @functools.lru_cache(maxsize=MOST_KERNELS)

@@ -31,7 +31,7 @@ def multiply_adds(steps: int, dtype: DType = float32) -> tuple[Callable[[int], N
     """
     lanes = machine.vector_bytes() // dtype.itemsize
     text = _multiply_adds(register_type(dtype), f"v{lanes}f{dtype.bits}", lanes, steps)
-    address = engine.compile(engine.Module(text, ("peak",)))["peak"]
+    address = engine.compile(engine.LLVMModule(text, ("peak",)))["peak"]
     target = np.zeros(lanes, dtype.numpy)
     args = np.array([target.ctypes.data], np.int64).tobytes()
 
@@ -133,7 +133,7 @@ def _measured_bytes() -> float:
 
     source, target = np.ones(_COPIED // 4, np.float32), np.ones(_COPIED // 4, np.float32)
     text = to_llvm(_copy_kernel(), machine.function_attributes())
-    address = engine.compile(engine.Module(text, ("copy",)))["copy"]
+    address = engine.compile(engine.LLVMModule(text, ("copy",)))["copy"]
     args = np.array([source.ctypes.data, target.ctypes.data], np.int64).tobytes()
     items = _COPIED // 4
     return 2 * _COPIED / _best(lambda: threads.parallel(address, args, items, items // 32))

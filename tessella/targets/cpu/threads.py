@@ -712,12 +712,12 @@ _kept: list[Any] = []  # what native code points at
 
 
 @functools.cache
-def module() -> engine.Module:
+def module() -> engine.LLVMModule:
     """The native loops as LLVM IR, so that they can be compiled beside the first kernels."""
     text, names = _loops() + _entries(), (*_types, _QUICK)
     if _NATIVE:
         text, names = text + _FORK_ENTRY, (*names, *_types_of_pools)
-    return engine.Module(spelled_out(text), names)
+    return engine.LLVMModule(spelled_out(text), names)
 
 
 def _loops(own: str = "", before: str = "", after: str = "") -> str:
@@ -751,7 +751,7 @@ def timed_loop() -> Any:
     """The loop of programs that notes the time after each call; made when it is first needed."""
     own = "timed_"  # names of its own: both modules are linked into one process
     text = spelled_out(_loops(own, _BEFORE, _AFTER) + _program_entry(own))
-    address = engine.compile(engine.Module(text, ("timed_call_program",)))["timed_call_program"]
+    address = engine.compile(engine.LLVMModule(text, ("timed_call_program",)))["timed_call_program"]
     return _function(address, *_types["call_program"])
 
 

@@ -160,4 +160,4 @@ class Taken:
 def _natives() -> dict[str, int]:
     text = _UNCHANGED.replace("{CHANGED}", str(CHANGED)).replace("{DONE}", str(DONE))
     names = ("ask_unchanged", "run_unchanged", "take_unchanged", "give_back")
-    return engine.compile(engine.Module(spelled_out(text), names))
+    return engine.compile(engine.LLVMModule(spelled_out(text), names))

@@ -26,7 +26,7 @@ define void @test_calls_add(ptr %arguments, i64 %begin, i64 %end) {
 
 
 def bound(number=5, total=100):
-    module = engine.Module(TEXT, ("test_calls_add",))
+    module = engine.LLVMModule(TEXT, ("test_calls_add",))
     address = engine.compile(module)["test_calls_add"]
     return calls.kernel(address, 2, struct.pack("<q", number), total)
 
@@ -93,7 +93,7 @@ define i64 @test_calls_raise(ptr %arguments) {
 
 
 def question(name, places, *others):
-    module = engine.Module(QUESTION, ("test_calls_sum", "test_calls_raise"))
+    module = engine.LLVMModule(QUESTION, ("test_calls_sum", "test_calls_raise"))
     return calls.question(engine.compile(module)[name], places, *others)
 
 

@@ -52,7 +52,9 @@ def test_two_threads_are_in_llvm_at_the_same_time(monkeypatch):
         return emit(*arguments)
 
     monkeypatch.setattr(engine, "_side_by_side", lambda: (run_passes, both))
-    modules = [engine.Module(text(100 + number), (f"kernel_{100 + number}",)) for number in (0, 1)]
+    modules = [
+        engine.LLVMModule(text(100 + number), (f"kernel_{100 + number}",)) for number in (0, 1)
+    ]
     monkeypatch.setattr(engine.cache, "load", lambda key: None)
     monkeypatch.setattr(engine.machine, "usable_processors", lambda: 2)
     compile_all(modules)
@@ -67,8 +69,8 @@ def test_no_signal_finds_the_main_thread_in_llvm():
     note = lambda: seen.add(threading.current_thread() is threading.main_thread())  # noqa: E731
     ffi.register_lock_callback(note, nothing)
     try:
-        compile_all([engine.Module(text(200 + k), (f"kernel_{200 + k}",)) for k in range(3)])
-        assert engine.compile(engine.Module(text(210), ("kernel_210",)))["kernel_210"]
+        compile_all([engine.LLVMModule(text(200 + k), (f"kernel_{200 + k}",)) for k in range(3)])
+        assert engine.compile(engine.LLVMModule(text(210), ("kernel_210",)))["kernel_210"]
         assert "kernel_210" in engine.assembly(engine.optimised(text(210)))
     finally:
         ffi.unregister_lock_callback(note, nothing)
@@ -76,7 +78,7 @@ def test_no_signal_finds_the_main_thread_in_llvm():
 
 
 def test_what_llvm_does_not_understand_is_an_error_in_a_thread_too():
-    bad = [engine.Module(f"define void @f{k}( nonsense", (f"f{k}",)) for k in (0, 1)]
+    bad = [engine.LLVMModule(f"define void @f{k}( nonsense", (f"f{k}",)) for k in (0, 1)]
     with pytest.raises(RuntimeError, match="LLVM IR parsing error"):
         compile_all(bad)
     assert float(ts.jit(lambda x: ts.sum(x * 3.0 + 0.25))(ts.ones(4))) == 13.0

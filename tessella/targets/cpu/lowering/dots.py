@@ -28,7 +28,7 @@ import numpy as np
 
 from tessella.compiler.lowering import reduce
 from tessella.compiler.lowering.kernels import Dimension, collapse, decode, parts, share_of
-from tessella.compiler.recipe import RESULT, Call, Place, Recipe, Role
+from tessella.compiler.recipe import RESULT, Call, Recipe, Region, Role
 from tessella.devices.array import contiguous_layout
 from tessella.dtypes import DType, compute_dtype, int64
 from tessella.loops.nest import (
@@ -119,14 +119,14 @@ def lower(groups: Groups, left: int, dtype: DType, result: Spec) -> Recipe:
     tiles = -(-rows // form.rows) * -(-columns // form.columns)
     items = len(tables[0]) * part_count * tiles
     first = Call(
-        _kernel(form), (Place(left), Place(1 - left), Place(PARTIAL)),
+        _kernel(form), (Region(left), Region(1 - left), Region(PARTIAL)),
         struct.pack(f"<{len(numbers)}q", *numbers), items,
         share_of(items, 2 * out.size * int(lengths.sum())), role=Role.MULTIPLY,
     )  # fmt: skip
     width = part_count * lanes
     partial_sums = [Dimension(out.size, (width,))], [Dimension(width, (1,))]
     (second,) = reduce.recipe_of(SUM, dtype, *partial_sums, out).calls
-    second = second._replace(places=(Place(PARTIAL), Place(RESULT)))
+    second = second._replace(places=(Region(PARTIAL), Region(RESULT)))
     return Recipe(out, (first, second), (out.size * width * dtype.itemsize,), keep=tables)
 
 

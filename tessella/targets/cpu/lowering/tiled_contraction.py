@@ -18,7 +18,7 @@ import numpy as np
 
 from tessella.blocks import restoring
 from tessella.compiler.lowering.plain_contraction import Axis
-from tessella.compiler.recipe import RESULT, Blocks, Call, Native, Place, Recipe, Role
+from tessella.compiler.recipe import RESULT, Blocks, Call, Native, Recipe, Region, Role
 from tessella.devices.array import Layout, contiguous_layout
 from tessella.dtypes import DType, bfloat16, compute_dtype, uint32
 from tessella.loops.nest import Kernel
@@ -140,7 +140,7 @@ class _Packed:
         share = len(self.batches) * panels * self.width * depth >= PACK_TOGETHER_FROM
         chunk = max(1, items // 32) if share and items > 1 else 0
         whole = depth * self.per_step == len(self.steps) and panels == self.panels
-        places = Place(source), Place(target)
+        places = Region(source), Region(target)
         return Call(self.kernel, places, suffix, items, chunk, packs=whole, role=Role.PACK)
 
 
@@ -357,9 +357,9 @@ def _product_call(
     }
     words = arguments(values)
     places = (
-        Place(left if tile.in_place else PACKED_ROWS),
-        Place(PACKED_COLUMNS if blocking_.right == AHEAD else 1 - left),
-        Place(RESULT),
+        Region(left if tile.in_place else PACKED_ROWS),
+        Region(PACKED_COLUMNS if blocking_.right == AHEAD else 1 - left),
+        Region(RESULT),
     )
     items = problem.batches * row_items * column_items
     kind = ON_THE_WAY if blocking_.right == IN_PLACE else blocking_.right

@@ -32,7 +32,7 @@ from typing import NamedTuple
 import numpy as np
 
 from tessella.compiler.lowering.kernels import share_of
-from tessella.compiler.recipe import RESULT, Call, Place, Recipe, Role
+from tessella.compiler.recipe import RESULT, Call, Recipe, Region, Role
 from tessella.devices.array import Layout, contiguous_layout
 from tessella.devices.device import Growth
 from tessella.dtypes import float32, int64
@@ -60,7 +60,7 @@ APART = 16  # elements between the 36 matrices: at multiples of a page they woul
 CHUNK_BYTES = 1 << 23  # of transformed tiles and products at one time
 
 
-class Plan(NamedTuple):
+class WinogradTiles(NamedTuple):
     """How a contraction is such a convolution: the labels of each part, and the tiles along each axis.
 
     `is_filter`: the right operand is the 3 by 3 filter; else the result is (a gradient).
@@ -74,7 +74,7 @@ class Plan(NamedTuple):
     is_filter: bool
 
 
-def plan(primitive: Contraction, x: Spec, y: Spec) -> Plan | None:
+def plan(primitive: Contraction, x: Spec, y: Spec) -> WinogradTiles | None:
     """The plan of a contraction whose tiles are all whole, or None where another way is better."""
     found = _parts(primitive, x, y)
     if found is None or any(extent % OUTPUTS for extent in _tiled(primitive, found)):
@@ -93,7 +93,7 @@ def growth(primitive: Contraction, x: Spec, y: Spec) -> Growth | None:
     return Growth((first, second), found.is_filter) if _pays(found, used) else None
 
 
-def _parts(primitive: Contraction, x: Spec, y: Spec) -> Plan | None:
+def _parts(primitive: Contraction, x: Spec, y: Spec) -> WinogradTiles | None:
     """What a contraction is as a convolution of the kind, if it is one."""
     geometry = primitive.geometry
     if x.dtype is not float32 or len(geometry) != 2 or os.environ.get(VARIABLE) == "0":
@@ -112,7 +112,7 @@ def _parts(primitive: Contraction, x: Spec, y: Spec) -> Plan | None:
     is_filter = all(sizes[g.kernel] == TAPS for g in geometry)
     if not is_filter and any(sizes[g.output] != TAPS for g in geometry):
         return None
-    found = Plan(
+    found = WinogradTiles(
         tuple(label for label in primitive.left if label in left & output),
         tuple(label for label in primitive.left if label in left & right),
         tuple(label for label in primitive.right if label in right & output),
@@ -124,12 +124,12 @@ def _parts(primitive: Contraction, x: Spec, y: Spec) -> Plan | None:
     return found._replace(tiles=(first, second))
 
 
-def _tiled(primitive: Contraction, found: Plan) -> list[int]:
+def _tiled(primitive: Contraction, found: WinogradTiles) -> list[int]:
     """The sizes of the axes that are cut into tiles."""
     return [found.sizes[g.output if found.is_filter else g.kernel] for g in primitive.geometry]
 
 
-def _pays(found: Plan, used: float) -> bool:
+def _pays(found: WinogradTiles, used: float) -> bool:
     """Whether the transforms cost less than the multiplications that they save."""
     rows, kept, summed = (
         math.prod(found.sizes[label] for label in part)
@@ -152,7 +152,7 @@ class _Side:
         self.stride = dict(zip(labels, strides, strict=True))
         self.within = tuple(self.stride[label] for label in spatial)
 
-    def table(self, found: Plan, labels: Sequence[int], tiled: bool) -> Table:
+    def table(self, found: WinogradTiles, labels: Sequence[int], tiled: bool) -> Table:
         """The offset of every position of some labels, and of every tile."""
         sizes = [found.sizes[label] for label in labels]
         strides = [self.stride[label] for label in labels]
@@ -177,7 +177,9 @@ class _Scratch:
         return RESULT - len(self.sizes)
 
 
-def lower(primitive: Contraction, layouts: list[Layout], result: Spec, found: Plan) -> Recipe:
+def lower(
+    primitive: Contraction, layouts: list[Layout], result: Spec, found: WinogradTiles
+) -> Recipe:
     """The recipe of a contraction that has a plan."""
     geometry, (x, y) = primitive.geometry, layouts
     out = contiguous_layout(result.shape, result.dtype)
@@ -195,7 +197,7 @@ def lower(primitive: Contraction, layouts: list[Layout], result: Spec, found: Pl
 class _Convolution:
     """The tables of a convolution, and its calls."""
 
-    def __init__(self, found: Plan, data: _Side, filters: _Side, outputs: _Side) -> None:
+    def __init__(self, found: WinogradTiles, data: _Side, filters: _Side, outputs: _Side) -> None:
         self.is_filter = found.is_filter
         self.data, self.filters, self.outputs = data, filters, outputs
         tiled = not found.is_filter  # whether the sum goes over the tiles
@@ -244,14 +246,14 @@ class _Convolution:
         kernel = transform_kernel("filters", TAPS if self.is_filter else OUTPUTS, self.tile.rows)
         call = self._transform(kernel, self.filters, self.filter_steps[k:], self.rows, depth)
         packs = self.is_filter  # a whole operand, once and for all
-        return call._replace(places=(Place(source), Place(target)), packs=packs)
+        return call._replace(places=(Region(source), Region(target)), packs=packs)
 
     def _data(self, source: int, target: int, panel: int, panels: int, k: int, depth: int) -> Call:
         kernel = transform_kernel("inputs", POINTS, self.tile.columns)
         width = self.tile.columns
         places = self.columns[panel * width : (panel + panels) * width]
         call = self._transform(kernel, self.data, self.data_steps[k:], places, depth)
-        return call._replace(places=(Place(source), Place(target)))
+        return call._replace(places=(Region(source), Region(target)))
 
     def _transform(
         self, kernel: Kernel, side: _Side, steps: Table, places: Table, depth: int
@@ -289,7 +291,7 @@ class _Convolution:
         words = arguments(values)
         numbers = struct.pack(f"<{len(words)}q", *words)
         items = NUMBERS * row_items * column_items
-        places = Place(left), Place(right), Place(target)
+        places = Region(left), Region(right), Region(target)
         return Call(product_kernel(tile), places, numbers, items, 1, role=Role.MULTIPLY)
 
     def _outputs(self, source: int, target: int, panel: int, panels: int) -> Call:
@@ -301,7 +303,7 @@ class _Convolution:
             self.row_count * width + APART, *self.outputs.within,
         )  # fmt: skip
         chunk = share_of(self.row_count, NUMBERS * self.row_count * count)
-        places = Place(source), Place(target)
+        places = Region(source), Region(target)
         return Call(outputs_kernel(size), places, numbers, self.row_count, chunk)
 
     def _kept(self, table: Table) -> Table:
