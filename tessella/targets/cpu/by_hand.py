@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
-
-_WORD = re.compile(r"^  %(\S+) = word (\S+) of (\S+) as (\w+)$", re.MULTILINE)
 
 
 def spelled_out(text: str) -> str:
@@ -15,8 +12,13 @@ def spelled_out(text: str) -> str:
       %size.place = getelementptr i64, ptr %table, i64 2
       %size = load i64, ptr %size.place
     """
-    place = r"  %\1.place = getelementptr i64, ptr \3, i64 \2"
-    return _WORD.sub(place + "\n" + r"  %\1 = load \4, ptr %\1.place", text)
+    return "\n".join(_read(line) if " = word " in line else line for line in text.split("\n"))
+
+
+def _read(line: str) -> str:
+    name, _, _, number, _, table, _, kind = line.split()
+    place = f"  {name}.place = getelementptr i64, ptr {table}, i64 {number}"
+    return f"{place}\n  {name} = load {kind}, ptr {name}.place"
 
 
 def words(names: Sequence[str], pointers: int) -> str:

@@ -125,7 +125,7 @@ class Copies:
         return self if seen(self)._value.layout.contiguous else self.copy()
 
 
-def _as(name: str, dtype: DType) -> Callable[..., Tensor]:
+def _as(name: str, dtype: DType, meaning: str = "") -> Callable[..., Tensor]:
     """The method of that name, which gives the numbers as a dtype."""
 
     def method(self: Any, **others: Any) -> Tensor:
@@ -134,7 +134,7 @@ def _as(name: str, dtype: DType) -> Callable[..., Tensor]:
         return self.astype(dtype, copy=False)
 
     method.__name__ = name
-    method.__doc__ = f"The numbers as {dtype.name}."
+    method.__doc__ = meaning or f"The numbers as {dtype.name}."
     return method
 
 
@@ -225,7 +225,7 @@ class Conversions:
     short = _as("short", dtypes.int16)
     char = _as("char", dtypes.int8)
     byte = _as("byte", dtypes.uint8)
-    bool = _as("bool", dtypes.bool_)
+    bool = _as("bool", dtypes.bool_, "Whether each number is not 0.")
 
 
 def _other(others: dict[str, Any]) -> list[Any]:
