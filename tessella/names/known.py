@@ -22,7 +22,7 @@ def places_of(namespace: str, name: str) -> list[Library]:
     """Where others have a name that users look for in a namespace.
 
     >>> places_of("ts", "svdvals")[0]
-    Place(library='PyTorch', path='torch.linalg')
+    Library(library='PyTorch', path='torch.linalg')
     """
     return _names().get((namespace, name), [])
 

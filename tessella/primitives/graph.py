@@ -232,7 +232,7 @@ def to_text(graph: Graph) -> str:
     >>> from tessella.primitives.elementwise import elementwise
     >>> x = Value((3,), dtypes.float32, "x")
     >>> nodes = []
-    >>> y = apply(nodes, elementwise("exp"), (x,))
+    >>> y = add_node(nodes, elementwise("exp"), (x,))
     >>> print(Graph([x], nodes, [y]))
     graph(x: float32[3])
       %0: float32[3] = exp(x)

@@ -19,11 +19,11 @@ def graph_at(graph: Graph, binding: Binding) -> Graph:
 
     >>> from tessella import dtypes
     >>> from tessella.primitives.elementwise import elementwise
-    >>> from tessella.primitives.graph import apply
+    >>> from tessella.primitives.graph import add_node
     >>> from tessella.sizes.scope import Scope
     >>> n = Scope({"n": 8}).symbol("n")
     >>> x, nodes = Value((n, 3), dtypes.float32, "x"), []
-    >>> y = apply(nodes, elementwise("exp"), (x,))
+    >>> y = add_node(nodes, elementwise("exp"), (x,))
     >>> print(graph_at(Graph([x], nodes, [y]), {"n": 5}))
     graph(x: float32[5,3])
       %0: float32[5,3] = exp(x)

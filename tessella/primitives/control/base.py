@@ -212,9 +212,9 @@ def interpret(graph: Graph, arrays: Sequence[NumPyArray]) -> list[NumPyArray]:
 
     >>> from tessella import dtypes
     >>> from tessella.primitives.elementwise import elementwise
-    >>> from tessella.primitives.graph import Value, apply
+    >>> from tessella.primitives.graph import Value, add_node
     >>> x, nodes = Value((), dtypes.float64), []
-    >>> y = apply(nodes, elementwise("square"), (x,))
+    >>> y = add_node(nodes, elementwise("square"), (x,))
     >>> [float(found) for found in interpret(Graph([x], nodes, [y]), [np.float64(3.0)])]
     [9.0]
     """
