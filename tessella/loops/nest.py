@@ -27,7 +27,7 @@ from typing import TypeAlias
 
 from tessella import dtypes
 from tessella.dtypes import DType
-from tessella.scalar.expression import Expression, Operand, Operator, apply, constant, variable
+from tessella.scalar.expression import Expression, Operand, Operator, applied, constant, variable
 
 
 @dataclass(frozen=True)
@@ -166,7 +166,7 @@ def load(
     if not isinstance(index, Expression):
         index = index_constant(int(index))
     if mask is None or (mask.is_constant and mask.static):
-        return apply(LOAD, (index,), static=pointer)
+        return applied(LOAD, (index,), static=pointer)
     if not isinstance(other, Expression):
         other = constant(other, pointer.dtype)
-    return apply(MASKED_LOAD, (index, mask, other), static=pointer)
+    return applied(MASKED_LOAD, (index, mask, other), static=pointer)

@@ -9,7 +9,7 @@ from tessella.errors import MissingRuleError
 from tessella.scalar.expression import (
     Expression,
     Partial,
-    apply,
+    applied,
     constant,
     postorder,
     require_expression,
@@ -46,7 +46,7 @@ def derivative(root: Expression, variable: Expression) -> Expression:
     slope = slopes[root]
     slope = 0 if slope is None else slope
     if isinstance(slope, Expression):
-        return slope if slope.dtype is root.dtype else apply(cast, (slope,), static=root.dtype)
+        return slope if slope.dtype is root.dtype else applied(cast, (slope,), static=root.dtype)
     return constant(slope, root.dtype)
 
 
@@ -76,13 +76,13 @@ def _times(partial: Partial, slope: Partial, node: Expression) -> Partial:
     slope = _of_dtype(slope, node)
     assert slope is not None
     if isinstance(partial, Expression) or isinstance(slope, Expression):
-        return apply(multiply, (partial, slope))
+        return applied(multiply, (partial, slope))
     return partial * slope
 
 
 def _of_dtype(slope: Partial, node: Expression) -> Partial:
     if isinstance(slope, Expression) and slope.dtype is not node.dtype:
-        return apply(cast, (slope,), static=node.dtype)
+        return applied(cast, (slope,), static=node.dtype)
     return slope
 
 

@@ -105,12 +105,12 @@ class Operator:
             )
         for operand in operands:
             if isinstance(operand, Expression):
-                return apply(self, operands)
+                return applied(self, operands)
             bind = getattr(operand, "__tessella_scalar__", None)
             if bind is not None:
                 return bind(self, operands)
         with weak_floats(dtypes.float64):  # as Python computes
-            return apply(self, operands).number()
+            return applied(self, operands).number()
 
 
 def _operator(name: str) -> Callable[..., Expression]:
@@ -211,11 +211,11 @@ def _binary(name: str, x: Operand, y: Operand) -> Expression:
         return NotImplemented
     if not isinstance(y, (Expression, bool, int, float)):
         return NotImplemented
-    return apply(_named(name), (x, y))
+    return applied(_named(name), (x, y))
 
 
 def _unary(name: str, x: Expression) -> Expression:
-    return apply(_named(name), (x,))
+    return applied(_named(name), (x,))
 
 
 def _named(name: str) -> Operator:
@@ -325,7 +325,7 @@ def _normalised(value: Any, dtype: DType) -> Number:
     return float(value)  # half precision is computed in float32, so its constants are not rounded
 
 
-def apply(operator: Operator, operands: Sequence[Operand], static: Any = None) -> Expression:
+def applied(operator: Operator, operands: Sequence[Operand], static: Any = None) -> Expression:
     """The expression of an operator applied to operands, simplified.
 
     Raises:
@@ -415,7 +415,7 @@ def weak_dtype(value: Number, like: DType) -> DType:
 def _cast(argument: Expression, dtype: DType) -> Expression:
     if argument.dtype is dtype:
         return argument
-    return apply(OPERATORS["cast"], (argument,), static=dtype)
+    return applied(OPERATORS["cast"], (argument,), static=dtype)
 
 
 def _fold(node: Expression) -> Expression:

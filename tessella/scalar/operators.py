@@ -23,7 +23,7 @@ from tessella.scalar.expression import (
     Operand,
     Operator,
     Partial,
-    apply,
+    applied,
     beside,
     constant,
     real_dtype,
@@ -320,7 +320,7 @@ def _expand_fmod(x: Expression, y: Expression) -> Expression:
     The division may round up to a whole number, and then what is left has the wrong sign.
     """
     if not x.dtype.is_float:
-        rest = apply(_remainder_integers, (x, y))
+        rest = applied(_remainder_integers, (x, y))
         wrong_sign = not_equal(rest, 0) & not_equal(less(x, 0), less(y, 0))
         return rest if x.dtype.kind == "uint" else select(wrong_sign, rest - y, rest)
     size, step = absolute(x), absolute(y)
@@ -328,7 +328,7 @@ def _expand_fmod(x: Expression, y: Expression) -> Expression:
     rest = fma(-trunc(ratio), step, size)
     usual = copysign(select(less(rest, 0), rest + step, rest), x)
     small = less(ratio, 2.0**22) & less(step, float("inf"))
-    return apply(fallback, (~small, apply(library_fmod, (x, y)), usual))
+    return applied(fallback, (~small, applied(library_fmod, (x, y)), usual))
 
 
 fmod: Operator = Operator(
@@ -363,7 +363,7 @@ modulo: Operator = Operator(
 def _expand_remainder(x: Expression, y: Expression) -> Expression:
     """Python's and NumPy's `%`: the sign of the divisor (npy_divmod)."""
     if not x.dtype.is_float:
-        return apply(_remainder_integers, (x, y))
+        return applied(_remainder_integers, (x, y))
     rest = fmod(x, y)
     wrong_sign = not_equal(less(y, 0), less(rest, 0))
     zero = copysign(constant(0.0, x.dtype), y)
@@ -374,7 +374,7 @@ def _expand_remainder(x: Expression, y: Expression) -> Expression:
 def _expand_floor_divide(x: Expression, y: Expression) -> Expression:
     """Python's and NumPy's `//` (npy_divmod): exact where x / y would round to a whole number."""
     if not x.dtype.is_float:
-        return apply(_floor_divide_integers, (x, y))
+        return applied(_floor_divide_integers, (x, y))
     rest = fmod(x, y)
     ratio = (x - rest) / y
     wrong_sign = not_equal(less(y, 0), less(rest, 0)) & not_equal(rest, 0)
@@ -486,7 +486,7 @@ def select(condition: Any, x: Any, y: Any) -> Any:
     condition = constant(condition)
     condition = condition if condition.dtype.is_bool else not_equal(condition, 0)
     x, y = _together(x, y)
-    return apply(_select, (condition, x, y))
+    return applied(_select, (condition, x, y))
 
 
 def _together(x: Operand, y: Operand) -> tuple[Expression, Expression]:
@@ -510,7 +510,7 @@ cast: Operator = Operator(
 
 
 def _convert(x: Expression, dtype: DType) -> Expression:
-    return apply(cast, (x,), static=dtype)
+    return applied(cast, (x,), static=dtype)
 
 
 def convert(x: Operand, dtype: DType) -> Expression:
@@ -538,7 +538,7 @@ def bitcast(x: Operand, dtype: DType) -> Expression:
     x, dtype = constant(x), real_dtype(dtype)
     if x.dtype.bits != dtype.bits:
         raise DTypeError(f"bitcast: {x.dtype.name} and {dtype.name} differ in width", "bitcast")
-    return apply(bitcast_operator, (x,), static=dtype)
+    return applied(bitcast_operator, (x,), static=dtype)
 
 
 # --- the C library, for the few huge arguments our own functions do not serve ---------------------

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from tessella import dtypes
 from tessella.errors import MissingRuleError
-from tessella.scalar.expression import CONSTANT, Expression, apply, constant, require_expression
+from tessella.scalar.expression import CONSTANT, Expression, applied, constant, require_expression
 from tessella.scalar.operators import cast, convert
 from tessella.scalar.rewriting import rewrite_once
 
 
 def _to(node: Expression, dtype: dtypes.DType) -> Expression:
-    return apply(cast, (node,), static=dtype)
+    return applied(cast, (node,), static=dtype)
 
 
 def widen(root: Expression) -> Expression:
@@ -39,8 +39,8 @@ def _widened(node: Expression, arguments: tuple[Expression, ...]) -> Expression 
         arguments = tuple(_operand(argument, node.dtype) for argument in arguments)
     if not any(dtypes.is_half(argument.dtype) for argument in arguments):
         same = arguments == node.arguments
-        return None if same else apply(node.operator, arguments, node.static)
-    return apply(node.operator, [_wide(argument) for argument in arguments], node.static)
+        return None if same else applied(node.operator, arguments, node.static)
+    return applied(node.operator, [_wide(argument) for argument in arguments], node.static)
 
 
 def _operand(argument: Expression, result: dtypes.DType) -> Expression:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from tessella.errors import ArgumentTypeError
-from tessella.scalar.expression import Expression, apply, postorder, require_expression
+from tessella.scalar.expression import Expression, applied, postorder, require_expression
 
 
 def variables(*roots: Expression) -> list[Expression]:
@@ -56,7 +56,7 @@ def rebuilt(node: Expression, arguments: tuple[Expression, ...]) -> Expression:
     """The node with other operands, simplified again."""
     if arguments == node.arguments:
         return node
-    return apply(node.operator, arguments, node.static)
+    return applied(node.operator, arguments, node.static)
 
 
 def rewrite_once(root: Expression, rule: Rule, slot: str) -> Expression:

@@ -14,7 +14,7 @@ from tessella.arguments.kinds import shown
 from tessella.autodiff import Leaf, Node
 from tessella.errors import ArgumentError, ArgumentTypeError, GradientError
 from tessella.scalar import mathematics, operators
-from tessella.scalar.expression import Operator, apply, constant
+from tessella.scalar.expression import Operator, applied, constant
 
 
 class Scalar:
@@ -92,7 +92,7 @@ def apply_operator(operator: Operator, operands: Sequence[Any]) -> Scalar:
     """Apply an operator to scalars and numbers, and remember it."""
     scalars = [x if isinstance(x, Scalar) else Scalar(x, requires_grad=False) for x in operands]
     numbers = tuple(constant(x.data, dtypes.float64) for x in scalars)
-    result = Scalar(float(apply(operator, numbers).number()), requires_grad=False)
+    result = Scalar(float(applied(operator, numbers).number()), requires_grad=False)
     if autodiff.is_enabled() and any(x.requires_grad for x in scalars):
         result.operator = operator
         parents = tuple(None if x._node is None else (x._node, 0) for x in scalars)
@@ -109,7 +109,7 @@ def apply_operator(operator: Operator, operands: Sequence[Any]) -> Scalar:
 def _partials(operator: Operator, numbers: tuple[Any, ...]) -> list[float | None]:
     if operator.partials is None:
         return [None] * len(numbers)
-    found = operator.partials(apply(operator, numbers), *numbers)
+    found = operator.partials(applied(operator, numbers), *numbers)
     return [None if p is None else float(constant(p).number()) for p in found]
 
 

@@ -35,8 +35,8 @@ from tessella.transforms.recording import (
     InnerTrace,
     Recorded,
     again,
+    apply_any,
     beside,
-    evaluate,
     finish,
     last_readers,
     record,
@@ -284,7 +284,7 @@ def batch_graph(
         with again(node, recorded):
             named = axis_name is not None and _may_name(primitive, axis_name)
             if all(axis is None for axis in axes) and not named:
-                result, place = evaluate(primitive, tensors), None
+                result, place = apply_any(primitive, tensors), None
             else:
                 result, place = primitive.batch_over(tensors, axes, size, axis_name)
         if not primitive.multiple_results:
@@ -328,7 +328,7 @@ def _axis(axis_name: str, name: str) -> BatchTrace:
 
 def _collect(x: Any, axis_name: str, operation: Operation, name: str) -> Any:
     primitive = Collective(axis_name, operation, _axis(axis_name, name).size)
-    return trees.map_leaves(lambda leaf: evaluate(primitive, (trees.as_tensor(leaf),)), x)
+    return trees.map_leaves(lambda leaf: apply_any(primitive, (trees.as_tensor(leaf),)), x)
 
 
 @public

@@ -203,7 +203,7 @@ def _while(name: str, condition: Callable[..., Any], body: Callable[..., Any], s
         carry.specs,
     )
     primitive = While(graphs[0], graphs[1], len(carry.tensors), TRANSFORMATIONS, name)
-    return carry.whole(primitive.evaluate([*carry.tensors, *captured]))
+    return carry.whole(primitive.apply([*carry.tensors, *captured]))
 
 
 def _scan(
@@ -242,7 +242,7 @@ def _scan(
     primitive = ScanLoop(
         graph, count, len(carry.tensors), len(sequences_), TRANSFORMATIONS, reverse
     )
-    found = primitive.evaluate([*carry.tensors, *sequences_, *recorded.captured])
+    found = primitive.apply([*carry.tensors, *sequences_, *recorded.captured])
     last, stacked = found[: len(carry.tensors)], iter(found[len(carry.tensors) :])
     leaves, shape = structure
     ys = trees.unflatten(shape, [None if leaf is None else next(stacked) for leaf in leaves])
@@ -464,7 +464,7 @@ def _branches(
                 "structure, shapes and dtypes"
             )
     primitive = Cond(tuple(graphs), TRANSFORMATIONS)
-    results = iter(primitive.evaluate([index, *given.tensors, *captured]))
+    results = iter(primitive.apply([index, *given.tensors, *captured]))
     structure, nothing = shapes[0]
     return trees.unflatten(structure, [None if none else next(results) for none in nothing])
 

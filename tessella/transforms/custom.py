@@ -20,7 +20,7 @@ from tessella.tensors.tensor import Tensor, new_handle
 from tessella.tracebacks import users_frames
 from tessella.transforms import trees
 from tessella.transforms.custom_rules import Call, JVPRule, VJPRule, name_of
-from tessella.transforms.recording import STOP_GRADIENT, InnerTrace, evaluate
+from tessella.transforms.recording import STOP_GRADIENT, InnerTrace, apply_any
 
 _mode = autodiff.mode
 
@@ -41,7 +41,7 @@ def stop_gradient(tree: Any) -> Any:
             return leaf
         if not leaf.dtype.is_float or not isinstance(_mode.trace, InnerTrace):
             return leaf.detach()
-        return new_handle(evaluate(STOP_GRADIENT, (leaf,))._value, None, 0)
+        return new_handle(apply_any(STOP_GRADIENT, (leaf,))._value, None, 0)
 
     return trees.map_leaves(stopped, tree)
 

@@ -419,7 +419,7 @@ class CustomCall(Primitive):
     def result(self, *inputs: Spec) -> tuple[Spec, ...]:
         return self.results
 
-    def evaluate(self, tensors: Sequence[Tensor]) -> list[Tensor]:
+    def apply(self, tensors: Sequence[Tensor]) -> list[Tensor]:
         """Call the function, with its rule."""
         leaves, _ = self.rule.call(*tensors)
         return self._chosen(leaves)

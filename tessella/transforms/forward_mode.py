@@ -21,7 +21,7 @@ from tessella.primitives.graph import Value
 from tessella.tensors.tensor import Tensor, alike, from_array
 from tessella.tracebacks import users_frames
 from tessella.transforms import trees
-from tessella.transforms.recording import InnerTrace, Recorded, again, evaluate, finish, record
+from tessella.transforms.recording import InnerTrace, Recorded, again, apply_any, finish, record
 
 Tangent = Tensor | None
 
@@ -179,7 +179,7 @@ def _values(recorded: Recorded, inputs: Sequence[Tensor]) -> dict[Value, Tensor]
     known |= {value: from_array(array) for value, array in recorded.graph.constants.items()}
     for node in recorded.graph.nodes:
         with again(node, recorded):
-            made = evaluate(node.primitive, tuple([known[value] for value in node.inputs]))
+            made = apply_any(node.primitive, tuple([known[value] for value in node.inputs]))
         if node.outputs:
             several = node.primitive.multiple_results
             known.update(zip(node.outputs, made if several else (made,), strict=True))

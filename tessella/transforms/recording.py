@@ -232,7 +232,7 @@ def _replay(recorded: Recorded, inputs: Sequence[Tensor]) -> list[Tensor]:
         if node.primitive.has_effect and not node.outputs:
             continue
         with again(node, recorded):
-            made = evaluate(node.primitive, tuple([known[value] for value in node.inputs]))
+            made = apply_any(node.primitive, tuple([known[value] for value in node.inputs]))
         known.update(
             zip(node.outputs, made if node.primitive.multiple_results else (made,), strict=True)
         )
@@ -253,9 +253,9 @@ def last_readers(graph: Graph) -> dict[GraphNode, list[Value]]:
     return found
 
 
-def evaluate(primitive: Primitive, tensors: Sequence[Tensor]) -> Any:
+def apply_any(primitive: Primitive, tensors: Sequence[Tensor]) -> Any:
     """A primitive applied to tensors, of which there may be none."""
-    own = getattr(primitive, "evaluate", None)  # what is no array operation knows how
+    own = getattr(primitive, "apply", None)  # what is no array operation knows how
     if own is not None:
         return own(tensors)
     return perform(primitive, tensors) if primitive.has_effect else apply(primitive, tensors)

@@ -117,7 +117,7 @@ class Control(Primitive):
         """The results, by loops and branches of Python's."""
         raise self._missing("step_by_step")
 
-    def evaluate(self, tensors: Sequence[Any]) -> list[Any]:
+    def apply(self, tensors: Sequence[Any]) -> list[Any]:
         return self.by.run(self, tensors)
 
     @functools.cached_property

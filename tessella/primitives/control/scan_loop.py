@@ -51,7 +51,7 @@ class ScanLoop(Control):
         body = Graph(self.body.inputs, self.body.nodes, results, self.body.constants)
         return replace(self, body=body, keeps=keeps)
 
-    def evaluate(self, tensors: Sequence[Any]) -> list[Any]:
+    def apply(self, tensors: Sequence[Any]) -> list[Any]:
         n, outputs = self.carried, self.body.outputs
         if self.keeps or not n or not self.by.remembers(tensors):
             return self.by.run(self, tensors)
@@ -105,7 +105,7 @@ class ScanLoop(Control):
         """A loop of a function of what is carried, the places of sequences, and what is the same for all."""
         graph = self.by.graph("scan", body, [*carry, *map(_first, sequences), *same])
         loop = ScanLoop(graph, self.length, len(carry), len(sequences), self.by, reverse)
-        return loop.evaluate([*carry, *sequences, *same])
+        return loop.apply([*carry, *sequences, *same])
 
     def vjp(self, cotangents: Any, inputs: Any, outputs: Any) -> Any:
         """A loop from the last place to the first: the body again, on what was carried into it, and its way back."""

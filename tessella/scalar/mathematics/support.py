@@ -16,7 +16,7 @@ import numpy as np
 from tessella import dtypes
 from tessella.dtypes import DType
 from tessella.scalar import operators
-from tessella.scalar.expression import Expression, Operator, Partial, apply, constant
+from tessella.scalar.expression import Expression, Operator, Partial, applied, constant
 from tessella.scalar.operators import bitcast, convert, fma, less, select
 
 INFINITY = float("inf")
@@ -134,12 +134,12 @@ def define(
 
 def library(name: str, x: Expression) -> Expression:
     """The C library's function of that name."""
-    return apply(operators.c_library, (x,), static=name)
+    return applied(operators.c_library, (x,), static=name)
 
 
 def rarely(condition: Expression, rare: Expression, usual: Expression) -> Expression:
     """`rare` where the condition holds, computed only if it does somewhere."""
-    return apply(operators.fallback, (condition, rare, usual))
+    return applied(operators.fallback, (condition, rare, usual))
 
 
 def first_true(default: Any, *cases: tuple[Any, Any]) -> Any:
