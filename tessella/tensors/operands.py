@@ -28,19 +28,19 @@ _mode = autodiff.mode
 def scalar_beside(value: Number, like: Layout) -> Tensor:
     """A zero-dimensional tensor of a Python number beside one of a layout; common ones are made once."""
     tracing = _mode.trace is not None
-    key = (value, type(value))
-    found: Tensor | None = None if tracing or not value else like.numbers.get(key)
+    kind = type(value)
+    key = (value if value and kind is not complex else repr(value), kind)  # 0.0 == -0.0
+    found: Tensor | None = None if tracing else like.numbers.get(key)
     if found is not None:
         return found
     dtype = dtypes.python_scalar_dtype(value, like.dtype)
     if tracing:
         return filled(fitting(value, dtype), (), dtype, like.device)
     found = from_array(fill(fitting(value, dtype), (), dtype, like.device))
-    if value:  # 0.0 and -0.0 are equal keys
-        protect(found._value.buffer)
-        if len(like.numbers) > 4096:
-            like.numbers.clear()
-        like.numbers[key] = found
+    protect(found._value.buffer)
+    if len(like.numbers) > 4096:
+        like.numbers.clear()
+    like.numbers[key] = found
     return found
 
 

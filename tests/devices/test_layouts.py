@@ -68,7 +68,9 @@ def test_without_native_threads(monkeypatch):
     own = ts.asarray(x)
     expected = [(own @ own.T).numpy(), ts.exp(own).numpy(), own.sum(axis=1).numpy()]
     monkeypatch.setattr(threads, "_NATIVE", False)
-    found = [(own @ own.T).numpy(), ts.exp(own).numpy(), own.sum(axis=1).numpy()]
+    with threads.limited(2):
+        found = [(own @ own.T).numpy(), ts.exp(own).numpy(), own.sum(axis=1).numpy()]
+        assert not threads._workers().threads
     for a, b in zip(expected, found, strict=True):
         np.testing.assert_array_equal(a, b)
 
@@ -84,5 +86,5 @@ def test_workers_stay_where_the_caller_may_run():
         for _ in range(50):
             ts.ones((1000, 1000)) + 1
         assert os.sched_getaffinity(0) == before
-        for thread in threads._running_pool().threads:
+        for thread in threads._workers().threads:
             assert os.sched_getaffinity(thread.native_id) <= before

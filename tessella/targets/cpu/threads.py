@@ -7,6 +7,9 @@ worker that is still spinning sees it at once; one that has gone to sleep is wok
 
 Who takes which chunk is chance, what a chunk is depends on `total` and `chunk` alone: so results
 cannot depend on the number of threads.
+
+The workers are one caller's at a time: another one does its work itself. Native code takes them and lets them go,
+because a signal may raise an exception between any two steps of Python, behind the taking of a lock too.
 """
 
 from __future__ import annotations
@@ -68,11 +71,12 @@ def set_count(number: int) -> None:
     Raises:
         ConfigurationError: not a positive whole number.
     """
-    global _count
+    global _count, _pool
     number = _validated(number, "the number of threads")
     with _lock:
-        _stop()
-        _count = number
+        pool, _pool, _count = _pool, None, number
+    if pool is not None:
+        pool.stop()
 
 
 @restoring
@@ -92,15 +96,9 @@ def limited(number: int) -> Generator[None, None, None]:
 def parallel(address: int, args: bytes, total: int, chunk: int) -> None:
     """Run the kernel at `address` over [0, total) in pieces of `chunk`, on all threads.
 
-    A call from a second Python thread while the pool is busy does all its work itself.
+    A call from a second Python thread while the workers are busy does all its work itself.
     """
-    if total > chunk and count() > 1 and _NATIVE and _lock.acquire(blocking=False):
-        try:
-            _running_pool().run(address, args, total, chunk)
-            return
-        finally:
-            _lock.release()
-    _natives()["call_serial"](address, args, total, chunk, python_functions())
+    _workers().run(address, args, total, chunk)
 
 
 @functools.cache
@@ -135,12 +133,7 @@ def run_program(head: int, alone: bool = False, native: Any = None) -> int:
     """
     if alone:
         return quick_runner()(head)
-    if count() > 1 and _NATIVE and _lock.acquire(blocking=False):
-        try:
-            return _running_pool().run_program(head, native)
-        finally:
-            _lock.release()
-    return int((native or _natives()["call_program"])(None, 0, head))
+    return _workers().run_program(head, native)
 
 
 def run_loop(table: Any, alone: bool = False) -> int:
@@ -152,13 +145,13 @@ def run_loop(table: Any, alone: bool = False) -> int:
     """
     address = ctypes.addressof(table)
     native = _natives()["call_loop"]
-    return int(native(None, 0, address)) if alone else run_program(address, native=native)
+    return int(native(None, 0, address)) if alone else _workers().run_program(address, native)
 
 
 # --- the native loops --------------------------------------------------------------------------------
 
 # Slots of the shared state, in 8-byte words; what different threads write is 64 bytes apart.
-_GENERATION, _NEXT, _PENDING, _SLEEPERS, _WORK, _WORDS = 0, 8, 16, 24, 32, 48
+_GENERATION, _NEXT, _PENDING, _SLEEPERS, _WORK, _CALLER, _WORDS = 0, 8, 16, 24, 32, 40, 48
 _SPIN = 4000  # turns of waiting before sleeping: some tens of microseconds
 
 _PLACE_AT_MOST_EVERY = 1e-3  # seconds
@@ -277,7 +270,9 @@ define i64 @call_loop(ptr %state, i32 %workers, ptr %loop) {
   %room = alloca [3 x i64]
   %look = call ptr @begin_look(ptr %room, ptr %functions)
   call void @let_lock_go(ptr %look)
-  %result = call i64 @run_loop(ptr %state, i32 %workers, ptr %loop, ptr %look)
+  %own = call i32 @take_workers(ptr %state, i32 %workers)
+  %result = call i64 @run_loop(ptr %state, i32 %own, ptr %loop, ptr %look)
+  call void @let_workers_go(ptr %state, i32 %own)
   call void @take_lock(ptr %look)
   ret i64 %result
 }
@@ -287,8 +282,12 @@ define i64 @{OWN}call_program(ptr %state, i32 %workers, ptr %program) {
   %functions = word {PYTHON} of %program as ptr
   %room = alloca [3 x i64]
   %look = call ptr @begin_look(ptr %room, ptr %functions)
+  %here.place = getelementptr i64, ptr %program, i64 {HERE}
+  store i64 -1, ptr %here.place
   call void @let_lock_go(ptr %look)
-  %result = call i64 @run_program(ptr %state, i32 %workers, ptr %program, ptr %look)
+  %own = call i32 @take_workers(ptr %state, i32 %workers)
+  %result = call i64 @run_program(ptr %state, i32 %own, ptr %program, ptr %look)
+  call void @let_workers_go(ptr %state, i32 %own)
   call void @take_lock(ptr %look)
   ret i64 %result
 }
@@ -302,18 +301,97 @@ define i64 @{OWN}run_alone(ptr %arguments) {
   ret i64 %result
 }
 """
-_FORK_ENTRY = """
+_FORK_ENTRIES = """
 define i32 @call_fork_join(
-    ptr %state, ptr %kernel, ptr %args, i64 %total, i64 %chunk, i32 %workers, ptr %functions
+    ptr %state, i32 %workers, ptr %kernel, ptr %args, i64 %total, i64 %chunk, ptr %functions
 ) {
+entry:
   %room = alloca [3 x i64]
   %look = call ptr @begin_look(ptr %room, ptr %functions)
   call void @let_lock_go(ptr %look)
+  %own = call i32 @take_workers(ptr %state, i32 %workers)
+  %some = icmp ne i32 %own, 0
+  br i1 %some, label %all, label %one
+all:
   %here = call i32 @fork_join(
-    ptr %state, ptr %kernel, ptr %args, i64 %total, i64 %chunk, i32 %workers, ptr %look
+    ptr %state, ptr %kernel, ptr %args, i64 %total, i64 %chunk, i32 %own, ptr %look
   )
+  call void @let_workers_go(ptr %state, i32 %own)
+  br label %done
+one:
+  %stopped = call i1 @serial(ptr %kernel, ptr %args, i64 %total, i64 %chunk, ptr %look)
+  br label %done
+done:
+  %seen = phi i32 [ %here, %all ], [ -1, %one ]
   call void @take_lock(ptr %look)
-  ret i32 %here
+  ret i32 %seen
+}
+
+define i32 @dismiss(ptr %state) {
+entry:
+  %caller = getelementptr i64, ptr %state, i64 {CALLER}
+  %before = atomicrmw xchg ptr %caller, i32 2 acq_rel
+  %idle = icmp eq i32 %before, 0
+  br i1 %idle, label %home, label %busy
+home:
+  call void @send_home(ptr %state)
+  ret i32 1
+busy:
+  ret i32 0
+}
+"""
+
+# Whose the workers are: nobody's (0), some caller's (1), or nobody's any more (2): then they go home, at once or when
+# the caller who has them is done.
+_TAKING = """
+define internal i32 @take_workers(ptr %state, i32 %workers) {
+entry:
+  %none = icmp eq i32 %workers, 0
+  br i1 %none, label %alone, label %ask
+ask:
+  %caller = getelementptr i64, ptr %state, i64 {CALLER}
+  %seen = cmpxchg ptr %caller, i32 0, i32 1 acq_rel monotonic
+  %taken = extractvalue { i32, i1 } %seen, 1
+  br i1 %taken, label %all, label %alone
+all:
+  ret i32 %workers
+alone:
+  ret i32 0
+}
+
+define internal void @let_workers_go(ptr %state, i32 %workers) {
+entry:
+  %none = icmp eq i32 %workers, 0
+  br i1 %none, label %done, label %give
+give:
+  %caller = getelementptr i64, ptr %state, i64 {CALLER}
+  %seen = cmpxchg ptr %caller, i32 1, i32 0 acq_rel monotonic
+  %given = extractvalue { i32, i1 } %seen, 1
+  br i1 %given, label %done, label %dismissed
+dismissed:
+  call void @send_home(ptr %state)
+  br label %done
+done:
+  ret void
+}
+
+define internal void @send_home(ptr %state) {
+  %work = getelementptr i64, ptr %state, i64 {WORK}
+  store ptr null, ptr %work
+  %generation = atomicrmw add ptr %state, i32 1 seq_cst
+  %woken = call i64 (i64, ...) @syscall(
+    i64 {FUTEX}, ptr %state, i64 129, i32 2147483647, ptr null, ptr null, i64 0
+  )
+  ret void
+}
+"""
+_TAKING_NONE = """
+define internal i32 @take_workers(ptr %state, i32 %workers) {
+  ret i32 0
+}
+
+define internal void @let_workers_go(ptr %state, i32 %workers) {
+  ret void
 }
 """
 
@@ -530,7 +608,7 @@ declare i32 @sched_getcpu()
 
 define internal i1 @chunks(
     ptr %state, ptr %kernel, ptr %args, i64 %total, i64 %chunk, ptr %look
-) {{
+) {
 entry:
   %next = getelementptr i64, ptr %state, i64 {NEXT}
   br label %ask
@@ -552,9 +630,9 @@ work:
   br label %ask
 done:
   ret i1 false
-}}
+}
 
-define internal void @await_change(ptr %word, i32 %old, ptr %sleepers) {{
+define internal void @await_change(ptr %word, i32 %old, ptr %sleepers) {
 entry:
   br label %spin
 spin:
@@ -576,9 +654,9 @@ sleep:
   br i1 %woken, label %done, label %sleep
 done:
   ret void
-}}
+}
 
-define void @{OWN}worker(ptr %state, i32 %first) {{
+define void @{OWN}worker(ptr %state, i32 %first) {
 entry:
   %pending = getelementptr i64, ptr %state, i64 {PENDING}
   %sleepers = getelementptr i64, ptr %state, i64 {SLEEPERS}
@@ -605,11 +683,11 @@ finished:
   br label %wait
 leave:
   ret void
-}}
+}
 
 define internal i32 @fork_join(
     ptr %state, ptr %kernel, ptr %args, i64 %total, i64 %chunk, i32 %workers, ptr %look
-) {{
+) {
 entry:
   %here = call i32 @sched_getcpu()
   %next = getelementptr i64, ptr %state, i64 {NEXT}
@@ -649,7 +727,7 @@ wait:
 leave:
   %found = select i1 %stopped, i32 -1, i32 %here
   ret i32 %found
-}}
+}
 """
 
 _types: dict[str, tuple[Any, ...]] = {
@@ -668,9 +746,10 @@ _types: dict[str, tuple[Any, ...]] = {
 _types_of_pools: dict[str, tuple[Any, ...]] = {
     "worker": (ctypes.CFUNCTYPE, None, ctypes.c_void_p, ctypes.c_int32),
     "call_fork_join": (
-        ctypes.PYFUNCTYPE, ctypes.c_int32, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_char_p, ctypes.c_ssize_t,
-        ctypes.c_ssize_t, ctypes.c_int32, ctypes.c_void_p,
+        ctypes.PYFUNCTYPE, ctypes.c_int32, ctypes.c_void_p, ctypes.c_int32, ctypes.c_void_p, ctypes.c_char_p,
+        ctypes.c_ssize_t, ctypes.c_ssize_t, ctypes.c_void_p,
     ),
+    "dismiss": (ctypes.PYFUNCTYPE, ctypes.c_int32, ctypes.c_void_p),
 }  # fmt: skip
 _QUICK = "run_alone"  # called by `calls`
 _native_functions: dict[str, Any] = {}
@@ -716,13 +795,13 @@ def module() -> engine.LLVMModule:
     """The native loops as LLVM IR, so that they can be compiled beside the first kernels."""
     text, names = _loops() + _entries(), (*_types, _QUICK)
     if _NATIVE:
-        text, names = text + _FORK_ENTRY, (*names, *_types_of_pools)
+        text, names = text + _fork_entries(), (*names, *_types_of_pools)
     return engine.LLVMModule(spelled_out(text), names)
 
 
 def _loops(own: str = "", before: str = "", after: str = "") -> str:
     """What runs work and programs, with names of its own where another module has it too."""
-    shared = _fork_and_join(own) if _NATIVE else ""
+    shared = _fork_and_join(own) if _NATIVE else _TAKING_NONE
     return _look() + _SERIAL + shared + _program_loop(before, after)
 
 
@@ -736,7 +815,12 @@ def _entries() -> str:
 
 
 def _program_entry(own: str = "") -> str:
-    return _PROGRAM_ENTRY.replace("{PYTHON}", str(SIGNALS)).replace("{OWN}", own)
+    text = _PROGRAM_ENTRY.replace("{PYTHON}", str(SIGNALS)).replace("{HERE}", str(PROCESSOR))
+    return text.replace("{OWN}", own)
+
+
+def _fork_entries() -> str:
+    return _FORK_ENTRIES.replace("{CALLER}", str(_CALLER))
 
 
 def _program_loop(before: str, after: str) -> str:
@@ -757,15 +841,20 @@ def timed_loop() -> Any:
 
 def _fork_and_join(own: str) -> str:
     architecture = processors.target().architecture
-    return _FORK_AND_JOIN.format(
-        OWN=own, NEXT=_NEXT, PENDING=_PENDING, SLEEPERS=_SLEEPERS, WORK=_WORK, WORK1=_WORK + 1,
-        WORK2=_WORK + 2, WORK3=_WORK + 3, SPIN=_SPIN, FUTEX=_FUTEX[architecture],
-        PAUSE=_PAUSE[architecture], DECLARATION=_PAUSE_DECLARATION[architecture],
-    )  # fmt: skip
+    words = {
+        "OWN": own, "NEXT": _NEXT, "PENDING": _PENDING, "SLEEPERS": _SLEEPERS, "WORK": _WORK,
+        "WORK1": _WORK + 1, "WORK2": _WORK + 2, "WORK3": _WORK + 3, "CALLER": _CALLER, "SPIN": _SPIN,
+        "FUTEX": _FUTEX[architecture], "PAUSE": _PAUSE[architecture],
+        "DECLARATION": _PAUSE_DECLARATION[architecture],
+    }  # fmt: skip
+    text = _FORK_AND_JOIN + _TAKING
+    for name, word in words.items():
+        text = text.replace(f"{{{name}}}", str(word))
+    return text
 
 
 class _Pool:
-    """The workers and the state they share with the caller."""
+    """The workers, of whom there may be none, and the state that they share with the caller."""
 
     def __init__(self, workers: int) -> None:
         self.workers = workers
@@ -774,9 +863,7 @@ class _Pool:
         memory = np.zeros(_WORDS + 8, np.int64)
         ctypes.pythonapi.Py_IncRef(ctypes.py_object(memory))
         self.state = -(-int(memory.ctypes.data) // 64) * 64
-        native = _natives()
-        self.fork_join = native["call_fork_join"]
-        self.native_program = native["call_program"]
+        self.native = native = _natives()
         self.threads = [
             threading.Thread(
                 target=native["worker"], args=(self.state, 0), name=f"tessella-{i}", daemon=True
@@ -789,17 +876,17 @@ class _Pool:
         self.placed_at = 0.0
 
     def run(self, address: int, args: bytes, total: int, chunk: int) -> None:
-        here = self.fork_join(
-            self.state, address, args, total, chunk, self.workers, python_functions()
-        )
-        if here != self.caller_processor:
-            self._leave_to_caller(here)
+        if not self.workers or total <= chunk:
+            self.native["call_serial"](address, args, total, chunk, python_functions())
+            return
+        work = address, args, total, chunk
+        here = self.native["call_fork_join"](self.state, self.workers, *work, python_functions())
+        self._leave_to_caller(here)
 
     def run_program(self, program: int, native: Any) -> int:
-        stopped: int = (native or self.native_program)(self.state, self.workers, program)
-        here = ctypes.c_int64.from_address(program + 8 * PROCESSOR).value
-        if here >= 0 and here != self.caller_processor:
-            self._leave_to_caller(here)
+        call = native or self.native["call_program"]
+        stopped: int = call(self.state, self.workers, program)
+        self._leave_to_caller(ctypes.c_int64.from_address(program + 8 * PROCESSOR).value)
         return stopped
 
     def _leave_to_caller(self, processor: int) -> None:
@@ -808,6 +895,8 @@ class _Pool:
         A scheduler that has just woken a worker may well put it where the caller runs, and leave
         it there for many milliseconds; the two would then take turns instead of working together.
         """
+        if processor in (-1, self.caller_processor):  # -1: the workers had nothing to do
+            return
         now = time.monotonic()
         if now - self.placed_at < _PLACE_AT_MOST_EVERY:
             return
@@ -819,25 +908,22 @@ class _Pool:
                     os.sched_setaffinity(thread.native_id, others)
 
     def stop(self) -> None:
-        """Let the workers leave their loop, and wait until they have."""
-        self.fork_join(self.state, None, b"", 0, 1, 0, None)
-        for thread in self.threads:
-            thread.join()
+        """Let the workers leave their loop, and wait until they have if nobody is using them."""
+        if self.workers and self.native["dismiss"](self.state):
+            for thread in self.threads:
+                thread.join()
 
 
-def _running_pool() -> _Pool:
+def _workers() -> _Pool:
     global _pool
-    if _pool is None:
-        processors.require_executable()
-        _pool = _Pool(count() - 1)
-    return _pool
-
-
-def _stop() -> None:
-    global _pool
-    if _pool is not None:
-        _pool.stop()
-        _pool = None
+    found = _pool
+    if found is None:
+        with _lock:
+            found = _pool
+            if found is None:
+                processors.require_executable()
+                found = _pool = _Pool(count() - 1 if _NATIVE else 0)
+    return found
 
 
 def _forget_the_pool() -> None:

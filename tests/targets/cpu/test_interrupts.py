@@ -1,7 +1,9 @@
 """Signals that arrive while native code works: it stops, and everything is as it was or done."""
 
 import gc
+import itertools
 import signal
+import sys
 import threading
 import time
 
@@ -133,3 +135,65 @@ def test_other_threads_go_on(alarm):
     assert alarm(lambda: forever(ts.ones(200_000)), after=0.05)
     thread.join()
     assert done == [300.0**3] * 200
+
+
+def interrupted(work, file, place):
+    """Call work, and raise an alarm behind so many steps of Python in a file; whether there were so many."""
+    passed = 0
+
+    def look(frame, event, _):
+        nonlocal passed
+        if frame.f_code.co_filename != file:
+            return None
+        frame.f_trace_opcodes = True
+        if event == "opcode":
+            passed += 1
+            if passed > place:
+                sys.settrace(None)
+                raise Alarm
+        return look
+
+    before = sys.gettrace()
+    sys.settrace(look)
+    try:
+        work()
+    except Alarm:
+        return True
+    finally:
+        sys.settrace(before)
+    return False
+
+
+def test_the_workers_are_free_wherever_a_signal_raises():
+    x = ts.ones((600, 600))
+    step = ts.jit(lambda x: ts.fori_loop(0, 2, lambda _, s: ts.sin(s) + 1.0, x).sum())
+    step(x)
+    for work in (lambda: x + 1.0, lambda: step(x)):
+        for place in itertools.count():
+            with threads.limited(3):
+                work()
+                workers = threads._workers().threads
+                stopped = interrupted(work, threads.__file__, place)
+            assert len(workers) == 2
+            assert not [worker for worker in workers if worker.is_alive()]  # none waits for its caller
+            if not stopped:
+                break
+        assert place > 10
+
+
+def test_workers_that_are_dismissed_while_they_work_go_home_afterwards():
+    x, done = ts.ones((400, 400)), threading.Event()
+    step = ts.jit(lambda x: ts.fori_loop(0, 8000, lambda _, s: ts.sin(s) + 1.0, x).sum())
+    step(x)
+    with threads.limited(2):
+        thread = threading.Thread(target=lambda: (step(x), done.set()))
+        (worker,) = threads._workers().threads
+        thread.start()
+        time.sleep(0.05)
+        threads.set_count(3)  # does not wait
+        was_done = done.is_set()
+        assert (x + 1.0).sum().item() == 2.0 * 400 * 400
+        thread.join()
+        worker.join(60)
+    assert not was_done
+    assert not worker.is_alive()
