@@ -175,7 +175,9 @@ def test_the_workers_are_free_wherever_a_signal_raises():
                 workers = threads._workers().threads
                 stopped = interrupted(work, threads.__file__, place)
             assert len(workers) == 2
-            assert not [worker for worker in workers if worker.is_alive()]  # none waits for its caller
+            assert not [
+                worker for worker in workers if worker.is_alive()
+            ]  # none waits for its caller
             if not stopped:
                 break
         assert place > 10
