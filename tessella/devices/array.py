@@ -323,6 +323,13 @@ def check_count(value: Any, name: str, argument: str, least: int = 0) -> int:
     return int(value)
 
 
+def is_plain(shape: Any) -> bool:
+    """Whether a shape is a tuple of Python's integers, none of them negative or too large."""
+    return type(shape) is tuple and not [
+        n for n in shape if type(n) is not int or not 0 <= n <= _LARGEST
+    ]
+
+
 def check_shape(shape: Any, name: str) -> Shape:
     """A shape as a tuple of Python integers.
 
@@ -332,10 +339,8 @@ def check_shape(shape: Any, name: str) -> Shape:
     >>> check_shape(3, "zeros"), check_shape([2, 3], "zeros")
     ((3,), (2, 3))
     """
-    if type(shape) is tuple and not [
-        n for n in shape if type(n) is not int or not 0 <= n <= _LARGEST
-    ]:
-        return shape  # as it mostly comes
+    if is_plain(shape):  # as it mostly comes
+        return shape
     if isinstance(shape, (int, np.integer, Size)):
         shape = (shape,)
     try:

@@ -10,7 +10,7 @@ from tessella import dtypes
 from tessella.arguments import public
 from tessella.arguments.gates import as_tensors
 from tessella.arguments.kinds import PerAxis, ShapeLike, shown
-from tessella.devices.array import check_count, check_shape
+from tessella.devices.array import check_count, check_shape, is_plain
 from tessella.devices.registry import host
 from tessella.dtypes import DType
 from tessella.errors import ArgumentError, ArgumentTypeError, AxisError, ShapeError
@@ -50,8 +50,8 @@ def reshape(x: Tensor, /, shape: ShapeLike, *, copy: bool | None = None) -> Tens
 
 
 def _inferred(old: Shape, shape: int | Sequence[int]) -> Shape:
-    if type(shape) is tuple and not [n for n in shape if type(n) is not int or n < 0]:  # mostly
-        return check_shape(shape, "reshape")
+    if is_plain(shape):
+        return shape  # type: ignore[return-value]
     sizes = [shape] if isinstance(shape, INTEGERS) else list(shape)
     strange = [n for n in sizes if not isinstance(n, INTEGERS)]
     if strange:  # which is said there
