@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -25,6 +25,52 @@ from tessella.transforms.recording import Recorded, replay
 from tessella.transforms.traced_function import SizeNumber, TracedFunction
 from tessella.transforms.traced_results import Again, Output
 
+if TYPE_CHECKING:
+    from tessella.compiler.program import Program
+    from tessella.transforms.state import State
+
+
+def _program_of(
+    traced: TracedFunction, layouts: Sequence[Layout], binding: Binding | None
+) -> Program:
+    """The program of a function that was traced, for arguments of some layouts."""
+    from tessella.compiler import pipeline
+
+    layouts = [*layouts, *traced.around.layouts]
+    handed = {*traced.handed, *range(len(layouts) - len(traced.around.numbers), len(layouts))}
+    given = [layout for number, layout in enumerate(layouts) if number not in handed]
+    device = pipeline.device_for(traced.graph, given, traced.name)
+    layouts = [
+        contiguous_layout(layout.shape, layout.dtype, device)
+        if number in handed and layout.device is not device
+        else layout
+        for number, layout in enumerate(layouts)
+    ]
+    if traced.programs is None or binding is None:
+        made = pipeline.compile(traced.graph, layouts, traced.in_place, traced.fixed, traced.name)
+    else:
+        made = traced.programs.program(layouts, binding)
+    made.defined = _definition(traced.function)
+    return made
+
+
+def _state_of(traced: TracedFunction, program: Program) -> State:
+    """What a program reads and writes around it."""
+    from tessella.transforms.places import gradient_place_of, place_of
+    from tessella.transforms.state import State
+
+    around, results = traced.around, traced.results
+    places = [place_of(tensor) for tensor in around.captured]
+    writes: list[tuple[Any, int]] = [(place_of(t), number) for t, number in results.rebound]
+    writes += [(gradient_place_of(t), n) for t, n in results.new_gradients if n is not None]
+    return State(
+        program, traced.count,
+        [*places, *[gradient_place_of(tensor) for tensor in around.read_gradients]],
+        [*around.captured_layouts, *around.gradient_layouts],
+        [places[number - traced.count] for number in traced.fixed],
+        writes, [tensor for tensor, number in results.new_gradients if number is None],
+    )  # fmt: skip
+
 
 class Specialisation:
     """A program for arguments of some layouts.
@@ -39,7 +85,10 @@ class Specialisation:
     ) -> None:
         self.traced, self.layouts, self.binding = traced, list(layouts), binding
         with collector_paused():
-            self._compile()
+            self.program = _program_of(traced, layouts, binding)
+            self.state = _state_of(traced, self.program)
+        self.device = self.program.device
+        self.brings = self.device is not host()  # what is no tensor is on the host
         self.backward = None if traced.backward is None else traced.backward.at(binding)
         kept = self._kept_inputs()
         self.kept = frozenset(number for number in kept if number < traced.count)
@@ -58,46 +107,6 @@ class Specialisation:
         single = self.structure.is_leaf() and type(self.returned[0]) is Output
         self.only = self.returned[0].number if single else None
         self.unflatten = _unflatten
-
-    def _compile(self) -> None:
-        from tessella.compiler import pipeline
-        from tessella.transforms.places import gradient_place_of, place_of
-        from tessella.transforms.state import State
-
-        traced = self.traced
-        layouts = [*self.layouts, *traced.around.layouts]
-        handed = {*traced.handed, *range(len(layouts) - len(traced.around.numbers), len(layouts))}
-        given = [layout for number, layout in enumerate(layouts) if number not in handed]
-        self.device = pipeline.device_for(traced.graph, given, traced.name)
-        self.brings = self.device is not host()  # what is no tensor is on the host
-        layouts = [
-            contiguous_layout(layout.shape, layout.dtype, self.device)
-            if number in handed and layout.device is not self.device
-            else layout
-            for number, layout in enumerate(layouts)
-        ]
-        if traced.programs is None or self.binding is None:
-            self.program = pipeline.compile(
-                traced.graph, layouts, traced.in_place, traced.fixed, traced.name
-            )
-        else:
-            self.program = traced.programs.program(layouts, self.binding)
-        self.program.defined = _definition(traced.function)
-        first = traced.count
-        places = [place_of(tensor) for tensor in traced.around.captured]
-        writes: list[tuple[Any, int]] = [
-            (place_of(t), number) for t, number in traced.results.rebound
-        ]
-        writes += [
-            (gradient_place_of(t), n) for t, n in traced.results.new_gradients if n is not None
-        ]
-        self.state = State(
-            self.program, first,
-            [*places, *[gradient_place_of(tensor) for tensor in traced.around.read_gradients]],
-            [*traced.around.captured_layouts, *traced.around.gradient_layouts],
-            [places[number - first] for number in traced.fixed],
-            writes, [tensor for tensor, number in traced.results.new_gradients if number is None],
-        )  # fmt: skip
 
     def fits(self, settled: bool, numbers: Sequence[float] = ()) -> bool:
         """Whether it may be called: `settled`, if nothing has touched the tensors around it.
