@@ -143,7 +143,6 @@ UNSIGNED = (uint8, uint16, uint32, uint64)
 INTEGERS = SIGNED + UNSIGNED
 FLOATS = (float16, bfloat16, float32, float64)
 COMPLEX = (complex64, complex128)
-REAL = (bool_, *INTEGERS, *FLOATS)
 
 DEFAULT_FLOAT = float32
 DEFAULT_INT = int64
