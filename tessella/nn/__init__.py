@@ -23,6 +23,16 @@ from tessella.nn.layers.activations import (
     Softsign,
     Tanh,
 )
+from tessella.nn.layers.attention import (
+    MultiheadAttention,
+    RotaryEmbedding,
+    SinusoidalEmbedding,
+    Transformer,
+    TransformerDecoder,
+    TransformerDecoderLayer,
+    TransformerEncoder,
+    TransformerEncoderLayer,
+)
 from tessella.nn.layers.convolution import Conv1d, Conv2d, Conv3d
 from tessella.nn.layers.dropout import Dropout
 from tessella.nn.layers.embedding import Embedding
@@ -53,8 +63,10 @@ __all__ = [
     "ELU", "GELU", "LSTM", "AvgPool1d", "AvgPool2d", "BCELoss", "BCEWithLogitsLoss", "BatchNorm1d",
     "BatchNorm2d", "Conv1d", "Conv2d", "Conv3d", "CrossEntropyLoss", "Dropout", "Embedding",
     "Flatten", "Hardtanh", "HuberLoss", "Identity", "L1Loss", "LayerNorm", "LeakyReLU", "Linear",
-    "LogSigmoid", "LogSoftmax", "MSELoss", "MaxPool1d", "MaxPool2d", "Mish", "Module",
-    "ModuleList", "NLLLoss", "Parameter", "ReLU", "Sequential", "SiLU", "Sigmoid", "SmoothL1Loss",
-    "Softmax", "Softplus", "Softsign", "Tanh", "functional", "functional_call", "init",
-    "stack_module_state", "utils",
+    "LogSigmoid", "LogSoftmax", "MSELoss", "MaxPool1d", "MaxPool2d", "Mish", "Module", "ModuleList",
+    "MultiheadAttention", "NLLLoss", "Parameter", "ReLU", "RotaryEmbedding", "Sequential", "SiLU",
+    "Sigmoid", "SinusoidalEmbedding", "SmoothL1Loss", "Softmax", "Softplus", "Softsign", "Tanh",
+    "Transformer", "TransformerDecoder", "TransformerDecoderLayer", "TransformerEncoder",
+    "TransformerEncoderLayer", "functional", "functional_call", "init", "stack_module_state",
+    "utils",
 ]  # fmt: skip

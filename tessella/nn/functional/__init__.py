@@ -20,7 +20,12 @@ from tessella.nn.functional.activations import (
     softsign,
     tanh,
 )
-from tessella.nn.functional.attention import scaled_dot_product_attention
+from tessella.nn.functional.attention import (
+    multi_head_attention_forward,
+    rotary_embedding,
+    scaled_dot_product_attention,
+    sinusoidal_embedding,
+)
 from tessella.nn.functional.convolution import conv1d, conv2d, conv3d
 from tessella.nn.functional.dropout import dropout
 from tessella.nn.functional.embedding import embedding, one_hot
@@ -72,7 +77,9 @@ __all__ = [
     "cross_entropy", "dropout", "elu", "embedding", "flatten", "gelu", "glu", "hardshrink",
     "hardsigmoid", "hardswish", "hardtanh", "huber_loss", "kl_div", "l1_loss", "layer_norm",
     "leaky_relu", "linear", "log_softmax", "logsigmoid", "max_pool1d", "max_pool2d", "mish",
-    "mse_loss", "nll_loss", "normalize", "one_hot", "pairwise_distance", "prelu", "relu", "relu6",
-    "scaled_dot_product_attention", "selu", "sigmoid", "silu", "smooth_l1_loss", "softmax",
-    "softmin", "softplus", "softshrink", "softsign", "tanh", "tanhshrink", "threshold",
+    "mse_loss", "multi_head_attention_forward", "nll_loss", "normalize", "one_hot",
+    "pairwise_distance", "prelu", "relu", "relu6", "rotary_embedding",
+    "scaled_dot_product_attention", "selu", "sigmoid", "silu", "sinusoidal_embedding",
+    "smooth_l1_loss", "softmax", "softmin", "softplus", "softshrink", "softsign", "tanh",
+    "tanhshrink", "threshold",
 ]  # fmt: skip
