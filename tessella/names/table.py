@@ -368,7 +368,7 @@ PyTorch | nn | ConvTranspose1d ConvTranspose2d ConvTranspose3d | not here yet; `
 PyTorch | nn | MaxPool3d AvgPool3d AdaptiveAvgPool1d AdaptiveAvgPool2d AdaptiveMaxPool1d AdaptiveMaxPool2d LPPool2d FractionalMaxPool2d | not here yet; `ts.nn.MaxPool2d`, `AvgPool2d` are, and `x.mean((2, 3))` pools all
 PyTorch | nn | Dropout1d Dropout2d Dropout3d AlphaDropout FeatureAlphaDropout | not here yet; `ts.nn.Dropout` is
 PyTorch | nn | ReLU6 SELU CELU PReLU RReLU Hardswish Hardsigmoid Hardshrink Softshrink Tanhshrink Threshold GLU Softmin Softmax2d | not here as a module yet; write one that calls `ts.nn.functional`, or `ts.map(fn)` of a scalar function
-PyTorch | nn | EmbeddingBag Bilinear CosineSimilarity PairwiseDistance | not here yet; `ts.nn.Embedding`, `ts.nn.Linear` are
+PyTorch | nn | Bilinear CosineSimilarity PairwiseDistance | not here yet; `ts.nn.Embedding`, `ts.nn.Linear` are
 PyTorch | nn | Upsample UpsamplingNearest2d UpsamplingBilinear2d PixelShuffle PixelUnshuffle Fold Unfold ChannelShuffle Unflatten | not here yet; `ts.sliding_window`, `ts.repeat` and `ts.reshape` make them
 PyTorch | nn | ZeroPad1d ZeroPad2d ConstantPad1d ConstantPad2d | `ts.pad(x, widths, value)` in `forward`
 PyTorch | nn | KLDivLoss CTCLoss HingeEmbeddingLoss CosineEmbeddingLoss TripletMarginLoss MarginRankingLoss MultiMarginLoss MultiLabelMarginLoss MultiLabelSoftMarginLoss SoftMarginLoss PoissonNLLLoss GaussianNLLLoss | not here yet; write it with tensors: gradients follow
@@ -396,7 +396,7 @@ PyTorch | F | adaptive_avg_pool1d adaptive_avg_pool2d adaptive_max_pool2d max_po
 PyTorch | F | group_norm instance_norm rms_norm local_response_norm | not here yet; `layer_norm` and `batch_norm` are
 PyTorch | F | conv_transpose1d conv_transpose2d conv_transpose3d | not here yet; `conv1d`, `conv2d` and `conv3d` are
 PyTorch | F | dropout1d dropout2d dropout3d alpha_dropout feature_alpha_dropout | not here yet; `dropout` is
-PyTorch | F | embedding_bag bilinear gumbel_softmax | not here yet; `embedding`, `linear`, `softmax`, `scaled_dot_product_attention` are
+PyTorch | F | bilinear gumbel_softmax | not here yet; `embedding`, `linear`, `softmax`, `scaled_dot_product_attention` are
 PyTorch | F | ctc_loss hinge_embedding_loss cosine_embedding_loss triplet_margin_loss margin_ranking_loss multi_margin_loss multilabel_margin_loss multilabel_soft_margin_loss soft_margin_loss poisson_nll_loss gaussian_nll_loss | not here yet; write it with tensors: gradients follow
 PyTorch | F | relu_ elu_ leaky_relu_ celu_ selu_ rrelu_ threshold_ hardtanh_ | `x = F.relu(x)`, and so on
 PyTorch | F | rrelu | `ts.where(x > 0, x, weight * x)`

@@ -35,7 +35,7 @@ from tessella.nn.layers.attention import (
 )
 from tessella.nn.layers.convolution import Conv1d, Conv2d, Conv3d
 from tessella.nn.layers.dropout import Dropout
-from tessella.nn.layers.embedding import Embedding
+from tessella.nn.layers.embedding import Embedding, EmbeddingBag
 from tessella.nn.layers.linear import Flatten, Identity, Linear
 from tessella.nn.layers.losses import (
     BCELoss,
@@ -62,11 +62,11 @@ if not _TYPE_CHECKING:  # for which it would mean that all names are there
 __all__ = [
     "ELU", "GELU", "LSTM", "AvgPool1d", "AvgPool2d", "BCELoss", "BCEWithLogitsLoss", "BatchNorm1d",
     "BatchNorm2d", "Conv1d", "Conv2d", "Conv3d", "CrossEntropyLoss", "Dropout", "Embedding",
-    "Flatten", "Hardtanh", "HuberLoss", "Identity", "L1Loss", "LayerNorm", "LeakyReLU", "Linear",
-    "LogSigmoid", "LogSoftmax", "MSELoss", "MaxPool1d", "MaxPool2d", "Mish", "Module", "ModuleList",
-    "MultiheadAttention", "NLLLoss", "Parameter", "ReLU", "RotaryEmbedding", "Sequential", "SiLU",
-    "Sigmoid", "SinusoidalEmbedding", "SmoothL1Loss", "Softmax", "Softplus", "Softsign", "Tanh",
-    "Transformer", "TransformerDecoder", "TransformerDecoderLayer", "TransformerEncoder",
-    "TransformerEncoderLayer", "functional", "functional_call", "init", "stack_module_state",
-    "utils",
+    "EmbeddingBag", "Flatten", "Hardtanh", "HuberLoss", "Identity", "L1Loss", "LayerNorm",
+    "LeakyReLU", "Linear", "LogSigmoid", "LogSoftmax", "MSELoss", "MaxPool1d", "MaxPool2d", "Mish",
+    "Module", "ModuleList", "MultiheadAttention", "NLLLoss", "Parameter", "ReLU", "RotaryEmbedding",
+    "Sequential", "SiLU", "Sigmoid", "SinusoidalEmbedding", "SmoothL1Loss", "Softmax", "Softplus",
+    "Softsign", "Tanh", "Transformer", "TransformerDecoder", "TransformerDecoderLayer",
+    "TransformerEncoder", "TransformerEncoderLayer", "functional", "functional_call", "init",
+    "stack_module_state", "utils",
 ]  # fmt: skip

@@ -28,7 +28,7 @@ from tessella.nn.functional.attention import (
 )
 from tessella.nn.functional.convolution import conv1d, conv2d, conv3d
 from tessella.nn.functional.dropout import dropout
-from tessella.nn.functional.embedding import embedding, one_hot
+from tessella.nn.functional.embedding import embedding, embedding_bag, one_hot
 from tessella.nn.functional.linear import linear
 from tessella.nn.functional.losses import (
     binary_cross_entropy,
@@ -74,10 +74,10 @@ if not _TYPE_CHECKING:  # for which it would mean that all names are there
 __all__ = [
     "avg_pool1d", "avg_pool2d", "batch_norm", "binary_cross_entropy",
     "binary_cross_entropy_with_logits", "celu", "conv1d", "conv2d", "conv3d", "cosine_similarity",
-    "cross_entropy", "dropout", "elu", "embedding", "flatten", "gelu", "glu", "hardshrink",
-    "hardsigmoid", "hardswish", "hardtanh", "huber_loss", "kl_div", "l1_loss", "layer_norm",
-    "leaky_relu", "linear", "log_softmax", "logsigmoid", "max_pool1d", "max_pool2d", "mish",
-    "mse_loss", "multi_head_attention_forward", "nll_loss", "normalize", "one_hot",
+    "cross_entropy", "dropout", "elu", "embedding", "embedding_bag", "flatten", "gelu", "glu",
+    "hardshrink", "hardsigmoid", "hardswish", "hardtanh", "huber_loss", "kl_div", "l1_loss",
+    "layer_norm", "leaky_relu", "linear", "log_softmax", "logsigmoid", "max_pool1d", "max_pool2d",
+    "mish", "mse_loss", "multi_head_attention_forward", "nll_loss", "normalize", "one_hot",
     "pairwise_distance", "prelu", "relu", "relu6", "rotary_embedding",
     "scaled_dot_product_attention", "selu", "sigmoid", "silu", "sinusoidal_embedding",
     "smooth_l1_loss", "softmax", "softmin", "softplus", "softshrink", "softsign", "tanh",
