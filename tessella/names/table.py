@@ -417,10 +417,12 @@ JAX | F | squareplus | `(x + ts.sqrt(x * x + 4)) / 2`
 JAX | F | sparse_plus sparse_sigmoid log1mexp logmeanexp | not here; `ts.map(fn)` makes others
 JAX | F | scaled_matmul scaled_dot_general get_scaled_dot_general_config | `ts.einsum`
 
-PyTorch | optim | RMSprop Rprop Adagrad Adadelta Adamax NAdam RAdam ASGD LBFGS SparseAdam Adafactor Muon | not here yet; `ts.optim.SGD`, `Adam` and `AdamW` are, and `ts.optim.Optimizer` is the class to derive one from
+PyTorch | optim | LBFGS | not here yet
+PyTorch | optim | SparseAdam | not here: tensors are dense; `ts.optim.Adam` takes every gradient
+PyTorch | optim | swap_in_optimizer_params_and_state | not here: keep `optimiser.state_dict()`, and load it again
 PyTorch | optim | lr_scheduler swa_utils | not here yet; set the rate before a step: `optimiser.param_groups[0]["lr"] = rate`, which compiled functions follow
 Optax | optim | adamw | `ts.optim.AdamW`
-Optax | optim | lamb lion adagrad rmsprop | not here yet; `ts.optim.Optimizer` is the class to derive one from
+Optax | optim | lamb lion adagrad rmsprop adafactor | `ts.optim.LAMB`, `ts.optim.Lion`, `ts.optim.Adagrad`, `ts.optim.RMSprop`, `ts.optim.Adafactor`
 PyTorch | optim | *LR LRScheduler LambdaLR ReduceLROnPlateau ChainedScheduler CosineAnnealingWarmRestarts | not here yet; set the rate before a step: `optimiser.param_groups[0]["lr"] = rate`, which compiled functions follow
 
 JAX | random | PRNGKey | `ts.random.key(seed)`

@@ -4,9 +4,12 @@ from typing import TYPE_CHECKING as _TYPE_CHECKING
 from typing import NoReturn as _NoReturn
 
 from tessella.names import missing as _missing
-from tessella.optim.adam import Adam, AdamW
+from tessella.optim.adam import Adam, Adamax, AdamW, NAdam, RAdam
+from tessella.optim.adaptive import Adadelta, Adafactor, Adagrad, RMSprop
+from tessella.optim.layerwise import LAMB, Muon
 from tessella.optim.optimiser import Optimizer
-from tessella.optim.sgd import SGD
+from tessella.optim.sgd import ASGD, SGD
+from tessella.optim.signs import Lion, Rprop
 
 if not _TYPE_CHECKING:  # for which it would mean that all names are there
 
@@ -15,4 +18,21 @@ if not _TYPE_CHECKING:  # for which it would mean that all names are there
         raise _missing("optim", name)
 
 
-__all__ = ["SGD", "Adam", "AdamW", "Optimizer"]
+__all__ = [
+    "ASGD",
+    "LAMB",
+    "SGD",
+    "Adadelta",
+    "Adafactor",
+    "Adagrad",
+    "Adam",
+    "AdamW",
+    "Adamax",
+    "Lion",
+    "Muon",
+    "NAdam",
+    "Optimizer",
+    "RAdam",
+    "RMSprop",
+    "Rprop",
+]

@@ -11,8 +11,8 @@ from tessella.arguments import constructor_gate, public
 from tessella.arguments.kinds import shown
 from tessella.errors import ArgumentError, ArgumentTypeError, MissingRuleError, StateDictError
 from tessella.names import missing
-from tessella.tensors.creation import asarray, zeros_like
-from tessella.tensors.surroundings import about_to_write, entry, guarded, touched
+from tessella.tensors.creation import asarray
+from tessella.tensors.surroundings import about_to_write, touched
 from tessella.tensors.tensor import Tensor, hold_data_of, is_traced
 from tessella.tracing.changes import WatchedDict, WatchedList, note
 from tessella.tracing.trace import ours, suspended
@@ -140,7 +140,7 @@ class Optimizer:
             for group in self.param_groups
         ]
         return {
-            "state": {numbers[id(p)]: dict(s) for p, s in self.state.items()},
+            "state": {numbers[id(p)]: _taken_out(s) for p, s in self.state.items() if s},
             "param_groups": groups,
         }
 
@@ -253,6 +253,11 @@ class Optimizer:
         return f"{type(self).__name__}(\n{''.join(lines)})"
 
 
+def _taken_out(state: Mapping[str, Any]) -> dict[str, Any]:
+    """What is remembered of a parameter, for a checkpoint: lists stay as they are now."""
+    return {name: [*v] if isinstance(v, list) else v for name, v in state.items()}
+
+
 def _require_order(parameters: Iterable[Any]) -> None:
     if isinstance(parameters, (set, frozenset)):
         raise ArgumentTypeError(
@@ -323,14 +328,3 @@ def _follow(parameter: Tensor, state: dict[str, Any], counts: tuple[str, ...]) -
         if value.dtype is not wanted or value.device is not device:
             with suspended():  # the same handle: compiled steps have captured it
                 hold_data_of(value, value.detach().to(device, wanted))
-
-
-def fresh_state(parameter: Tensor) -> Tensor:
-    """Zeros to remember something in from step to step, made once even if the step is compiled."""
-    with suspended():
-        return zeros_like(parameter)
-
-
-def setting(options: dict[str, Any], name: str) -> Any:
-    """An option that shapes the computation: compiled steps are compiled again when it changes."""
-    return guarded(options, name, entry(options, name))

@@ -1,4 +1,4 @@
-"""Stochastic gradient descent."""
+"""Steps along the gradient: with momentum, and averaged."""
 
 from __future__ import annotations
 
@@ -8,21 +8,51 @@ from typing import Any
 from tessella.arguments import public
 from tessella.arguments.kinds import NotNegative
 from tessella.errors import ArgumentError
-from tessella.optim.optimiser import Optimizer, fresh_state, setting
+from tessella.optim.optimiser import Optimizer
+from tessella.optim.rules import (
+    Recorded,
+    count_step,
+    decayed,
+    fresh_state,
+    is_on,
+    keep,
+    mix,
+    number,
+    one_number,
+    setting,
+)
+from tessella.scalar.mathematics import pow
+from tessella.scalar.operators import maximum
 from tessella.tensors.elementwise import operation
-from tessella.tensors.surroundings import after_call, guarded, number_in
+from tessella.tensors.surroundings import after_call, entry, guarded
 from tessella.tensors.tensor import Tensor
 
 _move = operation("sgd", lambda p, g, rate: p - rate * g)
+_gather = operation("sgd_velocity", lambda v, g, momentum, damping: v * momentum + g * (1 - damping))  # fmt: skip
+_look_ahead = operation("sgd_nesterov", lambda g, v, momentum: g + v * momentum)
 
 
 class SGD(Optimizer):
     """Gradient descent with momentum.
 
     g = gradient + weight_decay p;  v = momentum v + (1 - dampening) g;  p = p - lr v
-    (with Nesterov: p = p - lr (g + momentum v)).
+    (with Nesterov: p = p - lr (g + momentum v)). The first v is g.
+
+    Args:
+        params: parameters, or dicts of them with options of their own.
+        maximize: make the loss large.
+        foreach, fused: speak of speed in PyTorch; a compiled step is one program whatever they are.
+        differentiable: False, as steps are not recorded.
 
     Source: Sutskever et al., *On the importance of initialization and momentum* (2013).
+
+    >>> import tessella as ts
+    >>> p = ts.nn.Parameter(ts.ones(2))
+    >>> optimiser = ts.optim.SGD([p], lr=0.1)
+    >>> (p * p).sum().backward()
+    >>> optimiser.step()
+    >>> p.detach()
+    tensor([0.8, 0.8])
     """
 
     moments = ("momentum_buffer",)
@@ -30,39 +60,41 @@ class SGD(Optimizer):
     @public
     def __init__(
         self, params: Iterable[Any], lr: NotNegative = 1e-3, momentum: NotNegative = 0.0,
-        dampening: float = 0.0, weight_decay: NotNegative = 0.0, nesterov: bool = False,
-        maximize: bool = False,
+        dampening: float = 0.0, weight_decay: NotNegative = 0.0, nesterov: bool = False, *,
+        maximize: bool = False, foreach: bool | None = None, differentiable: Recorded = False,
+        fused: bool | None = None,
     ) -> None:  # fmt: skip
         if nesterov and (momentum <= 0 or dampening != 0):
             raise ArgumentError("nesterov: needs a momentum and no dampening")
         self._first: dict[Tensor, bool] = {}  # whether a parameter's next step is its first
         super().__init__(params, {
-            "lr": lr, "momentum": momentum, "dampening": dampening,
-            "weight_decay": weight_decay, "nesterov": nesterov, "maximize": maximize,
+            "lr": lr, "momentum": momentum, "dampening": dampening, "weight_decay": weight_decay,
+            "nesterov": nesterov, "maximize": maximize, "foreach": foreach,
+            "differentiable": differentiable, "fused": fused,
         })  # fmt: skip
 
     def _update(
         self, parameter: Tensor, gradient: Tensor, state: dict[str, Any], options: dict[str, Any]
     ) -> None:
-        gradient = gradient.detach()
-        if setting(options, "maximize"):
-            gradient = -gradient
-        if setting(options, "weight_decay"):
-            gradient = gradient + parameter.detach() * options["weight_decay"]
-        momentum = setting(options, "momentum")
-        if momentum:
-            damping = setting(options, "dampening")
-            is_new = "momentum_buffer" not in state
-            if is_new:
-                state["momentum_buffer"] = fresh_state(parameter)
-            if damping and self._is_first(parameter, is_new):
-                damping = 0.0  # the first gradient counts in full
-            velocity = state["momentum_buffer"]
-            velocity.assign(velocity * momentum + gradient * (1 - damping))
-            velocity = velocity.detach()
-            nesterov = setting(options, "nesterov")
-            gradient = gradient + velocity * momentum if nesterov else velocity
-        parameter.assign(_move(parameter.detach(), gradient, number_in(options, "lr", parameter)))
+        gradient = decayed(parameter, gradient, options)
+        if is_on(options, "momentum"):
+            gradient = self._velocity(parameter, gradient, state, options)
+        keep(parameter, _move(parameter.detach(), gradient, number(options, "lr", parameter)))
+
+    def _velocity(
+        self, parameter: Tensor, gradient: Tensor, state: dict[str, Any], options: dict[str, Any]
+    ) -> Tensor:
+        damped, momentum = is_on(options, "dampening"), number(options, "momentum", parameter)
+        is_new = "momentum_buffer" not in state
+        if is_new:
+            state["momentum_buffer"] = fresh_state(parameter)
+        if damped and self._is_first(parameter, is_new):
+            damped = False  # the first gradient counts in full
+        damping = number(options, "dampening", parameter) if damped else 0.0
+        velocity = state["momentum_buffer"]
+        velocity = keep(velocity, _gather(velocity, gradient, momentum, damping)).detach()
+        ahead = is_on(options, "nesterov")
+        return _look_ahead(gradient, velocity, momentum) if ahead else velocity
 
     def _is_first(self, parameter: Tensor, is_new: bool) -> bool:
         """Whether it is a parameter's first step; a compiled step is made for one of the two."""
@@ -71,3 +103,51 @@ class SGD(Optimizer):
         first: bool = guarded(self._first, parameter, self._first.setdefault(parameter, False))
         after_call(lambda: self._first.update({parameter: False}))
         return first
+
+
+_move_asgd = operation("asgd", lambda p, g, eta, lambd: p * (1 - lambd * eta) - eta * g)
+_rate = operation("asgd_rate", lambda step, rate, lambd, alpha: rate / pow(1 + lambd * rate * step, alpha))  # fmt: skip
+_share = operation("asgd_share", lambda step, start: 1 / maximum(step - start, 1.0))
+
+
+class ASGD(Optimizer):
+    """Gradient descent whose parameters are averaged over the steps.
+
+    g = gradient + weight_decay p;  p = (1 - lambd eta) p - eta g;  ax = ax + mu (p - ax)
+    then, for the next step: eta = lr / (1 + lambd lr t)^alpha;  mu = 1 / max(1, t - t0)
+
+    The average is `optimiser.state[p]["ax"]`. It is p itself until t0.
+
+    Source: Polyak & Juditsky, *Acceleration of stochastic approximation by averaging* (1992).
+    """
+
+    moments = ("ax",)
+    counts = ("step", "eta", "mu")
+
+    @public
+    def __init__(
+        self, params: Iterable[Any], lr: NotNegative = 1e-2, lambd: float = 1e-4, alpha: float = 0.75,
+        t0: float = 1e6, weight_decay: NotNegative = 0.0, foreach: bool | None = None,
+        maximize: bool = False, differentiable: Recorded = False, capturable: bool = False,
+    ) -> None:  # fmt: skip
+        super().__init__(params, {
+            "lr": lr, "lambd": lambd, "alpha": alpha, "t0": t0, "weight_decay": weight_decay,
+            "foreach": foreach, "maximize": maximize, "differentiable": differentiable,
+            "capturable": capturable,
+        })  # fmt: skip
+
+    def _update(
+        self, parameter: Tensor, gradient: Tensor, state: dict[str, Any], options: dict[str, Any]
+    ) -> None:
+        gradient = decayed(parameter, gradient, options)
+        if not state:
+            state["step"], state["ax"] = one_number(parameter), fresh_state(parameter)
+            state["eta"] = one_number(parameter, float(entry(options, "lr")))
+            state["mu"] = one_number(parameter, 1.0)
+        step, eta, mu, ax = count_step(state, parameter), state["eta"], state["mu"], state["ax"]
+        lambd = number(options, "lambd", parameter)
+        keep(parameter, _move_asgd(parameter.detach(), gradient, eta.astype(step.dtype), lambd))
+        keep(ax, mix(ax, parameter.detach(), mu.astype(step.dtype)))
+        rate = number(options, "lr", parameter)
+        keep(eta, _rate(step, rate, lambd, number(options, "alpha", parameter)))
+        keep(mu, _share(step, setting(options, "t0")))

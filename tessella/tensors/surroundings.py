@@ -14,31 +14,40 @@ from tessella.devices.array import Array
 from tessella.dtypes import DType
 from tessella.errors import ArgumentError, ArgumentTypeError
 from tessella.tensors.tensor import Tensor, new_handle, viewing
+from tessella.tracing.guards import truth_guard
 
 _mode = autodiff.mode
 
 
-def number_in(owner: dict[str, Any], name: str, like: Tensor) -> Any:
+def number_in(
+    owner: dict[str, Any], name: str, like: Tensor, change: Callable[[Any], Any] | None = None
+) -> Any:
     """A number in a dict: itself, or, in a traced function, an input that is read at every call.
 
     So a program follows a learning rate that changes, and need not be compiled again.
+
+    Args:
+        like: a tensor of the dtype and on the device that it is for; beside halves it is a float32.
+        change: makes the number of what is there, in Python's precision; the same function at every call.
     """
-    value = entry(owner, name)
+    value = entry(owner, name) if change is None else change(entry(owner, name))
     if type(value) is not float:
         _require_number(name, value)
     traced = isinstance(value, Tensor) or hasattr(type(value), "__tessella_operand__")
     if _mode.trace is None or traced:
         return value
-    dtype, device = like.dtype, like.device
+    dtype, device = dtypes.compute_dtype(like.dtype), like.device
     last: list[Any] = [None, None]
 
     def read() -> Array:
         now = owner[name]
         if now != last[0]:
-            last[:] = now, fill(now, (), dtype, device)
+            number = now if change is None else change(now)
+            last[:] = now, fill(number, (), dtype, device)
         return last[1]
 
-    return new_handle(_mode.trace.number((id(owner), name, dtype, device), read, read()), None, 0)
+    key = (id(owner), name, change, dtype, device)
+    return new_handle(_mode.trace.number(key, read, read()), None, 0)
 
 
 def entry(owner: dict[str, Any], name: str) -> Any:
@@ -64,6 +73,13 @@ def guarded(owner: Any, name: Any, value: Any) -> Any:
     if _mode.trace is not None:
         _mode.trace.guard(owner, name, value)
     return value
+
+
+def guarded_truth(owner: Any, name: Any, value: Any) -> bool:
+    """Whether a setting is not 0, False or None; a traced function depends on that alone."""
+    if _mode.trace is not None:
+        _mode.trace.guard(owner, name, bool(value), truth_guard)
+    return bool(value)
 
 
 def default_float() -> DType:

@@ -215,6 +215,16 @@ def value_guard(source: Source, value: Any) -> Guard:
     )  # fmt: skip
 
 
+def truth_guard(source: Source, value: bool) -> Guard:
+    """A source holds something that is true, or something that is not: a number that is 0, None, False."""
+    return Guard(
+        ("truth", *source.id), is_watched(source.owner),
+        lambda bind: f"bool({source.expression(bind)}) is {value}",
+        f"{source.text} is {'not ' if value else ''}0, False or None",
+        lambda: f"{source.text} is {shown(source.find(_ABSENT))} now",
+    )  # fmt: skip
+
+
 def kind_guard(source: Source, kind: type) -> Guard:
     """A source holds a number of some type, whichever."""
     limit = " and -9223372036854775808 <= found < 9223372036854775808" if kind is int else ""

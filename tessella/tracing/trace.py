@@ -366,13 +366,19 @@ class Trace:
 
     # --- what else a program depends on ---------------------------------------------------------
 
-    def guard(self, owner: Any, name: Any, value: Any) -> None:
-        """The program is only right while an attribute (or an item of a dict) has this value."""
+    def guard(
+        self, owner: Any, name: Any, value: Any, make: Callable[..., Guard] = value_guard
+    ) -> None:
+        """The program is only right while an attribute (or an item of a dict) has this value.
+
+        Args:
+            make: gives the guard of a source and a value; another one than that it has this very value.
+        """
         kind = "item" if isinstance(owner, dict) else "attribute"
         text = shown(name) if kind == "item" else f"{type(owner).__name__}.{str(name).strip('_')}"
         source = Source(kind, owner, name, text)
         if self.reader is None or not self.reader.writes.has(source):
-            self.add_guard(value_guard(source, value))
+            self.add_guard(make(source, value))
 
     def add_guard(self, guard: Guard) -> None:
         """The program is only right while a guard holds."""

@@ -23,7 +23,7 @@ from tessella.primitives.elementwise import Elementwise
 from tessella.primitives.graph import Graph, GraphNode, Value
 from tessella.scalar.function import ScalarFunction
 from tessella.tensors.tensor import Tensor, apply, from_array, new_handle, perform
-from tessella.tracing.guards import Guard
+from tessella.tracing.guards import Guard, value_guard
 from tessella.tracing.lines import user_line
 from tessella.tracing.trace import Trace, attributed, outside, tracing
 from tessella.transforms import trees
@@ -91,9 +91,11 @@ class InnerTrace(Trace):
             found = self.numbers[key] = self.value_of(tensor), read
         return self.traced(found[0], ANYWHERE)
 
-    def guard(self, owner: Any, name: Any, value: Any) -> None:
+    def guard(
+        self, owner: Any, name: Any, value: Any, make: Callable[..., Guard] = value_guard
+    ) -> None:
         if self.outer is not None:
-            self.outer.guard(owner, name, value)
+            self.outer.guard(owner, name, value, make)
 
     def add_guard(self, guard: Guard) -> None:
         if self.outer is not None:

@@ -81,7 +81,7 @@ def test_methods_that_are_to_be_written_are_there(here):
         ("Tensor", "unsqeeze", "'Tensor' object has no attribute 'unsqeeze'; did you mean `unsqueeze`"),
         ("nn", "Lineer", "module 'tessella.nn' has no attribute 'Lineer'; did you mean `Linear`?"),
         ("F", "sofmax", "did you mean `softmax`"),
-        ("optim", "Adma", "did you mean `Adam`"),
+        ("optim", "AdanW", "did you mean `AdamW`"),
         ("random", "nromal", "did you mean `normal`"),
         ("ts", "compile", "PyTorch's `compile` is `ts.jit` here"),
         ("random", "PRNGKey", "JAX's `PRNGKey` is `ts.random.key(seed)` here"),

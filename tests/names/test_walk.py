@@ -134,7 +134,7 @@ def test_no_keyword_is_unknown(library):
         (lambda x: ts.nn.Linear(2, 3, dtype=ts.float64), "Linear: no argument `dtype`: convert the layer"),
         (lambda x: ts.nn.Conv2d(1, 1, 1, padding_mode="zeros"),
          "Conv2d: no argument `padding_mode` yet, which PyTorch has; it takes `in_channels`"),
-        (lambda x: ts.optim.Adam([x], fused=True), "Adam: no argument `fused`: leave it out: a compiled step"),
+        (lambda x: ts.optim.Lion([x], fused=True), "Lion: no argument `fused`: leave it out: a compiled step"),
         (lambda x: ts.jit(len, donate_argnums=0), "leave it out: memory is reused by itself"),
         (lambda x: x.sum(axs=0), "sum: no argument `axs`; did you mean `axis`? It takes `x`, `axis`"),
         (lambda x: ts.pow(x, 2, other=3), "pow: `x2` was given twice"),
