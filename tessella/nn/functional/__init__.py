@@ -6,13 +6,17 @@ from typing import NoReturn as _NoReturn
 from tessella.names import missing as _missing
 from tessella.nn.functional.activations import (
     elu,
+    elu_,
     gelu,
     hardtanh,
+    hardtanh_,
     leaky_relu,
+    leaky_relu_,
     log_softmax,
     logsigmoid,
     mish,
     relu,
+    relu_,
     sigmoid,
     silu,
     softmax,
@@ -45,17 +49,23 @@ from tessella.nn.functional.similarities import (
 )
 from tessella.nn.functional.thresholds import (
     celu,
+    celu_,
     glu,
+    gumbel_softmax,
     hardshrink,
     hardsigmoid,
     hardswish,
     prelu,
     relu6,
+    rrelu,
+    rrelu_,
     selu,
+    selu_,
     softmin,
     softshrink,
     tanhshrink,
     threshold,
+    threshold_,
 )
 from tessella.tensors.manipulation import flatten
 
@@ -68,11 +78,13 @@ if not _TYPE_CHECKING:  # for which it would mean that all names are there
 
 __all__ = [
     "avg_pool1d", "avg_pool2d", "batch_norm", "binary_cross_entropy",
-    "binary_cross_entropy_with_logits", "celu", "conv1d", "conv2d", "conv3d", "cosine_similarity",
-    "cross_entropy", "dropout", "elu", "embedding", "flatten", "gelu", "glu", "hardshrink",
-    "hardsigmoid", "hardswish", "hardtanh", "huber_loss", "kl_div", "l1_loss", "layer_norm",
-    "leaky_relu", "linear", "log_softmax", "logsigmoid", "max_pool1d", "max_pool2d", "mish",
-    "mse_loss", "nll_loss", "normalize", "one_hot", "pairwise_distance", "prelu", "relu", "relu6",
-    "scaled_dot_product_attention", "selu", "sigmoid", "silu", "smooth_l1_loss", "softmax",
-    "softmin", "softplus", "softshrink", "softsign", "tanh", "tanhshrink", "threshold",
+    "binary_cross_entropy_with_logits", "celu", "celu_", "conv1d", "conv2d", "conv3d",
+    "cosine_similarity", "cross_entropy", "dropout", "elu", "elu_", "embedding", "flatten", "gelu",
+    "glu", "gumbel_softmax", "hardshrink", "hardsigmoid", "hardswish", "hardtanh", "hardtanh_",
+    "huber_loss", "kl_div", "l1_loss", "layer_norm", "leaky_relu", "leaky_relu_", "linear",
+    "log_softmax", "logsigmoid", "max_pool1d", "max_pool2d", "mish", "mse_loss", "nll_loss",
+    "normalize", "one_hot", "pairwise_distance", "prelu", "relu", "relu6", "relu_", "rrelu",
+    "rrelu_", "scaled_dot_product_attention", "selu", "selu_", "sigmoid", "silu", "smooth_l1_loss",
+    "softmax", "softmin", "softplus", "softshrink", "softsign", "tanh", "tanhshrink", "threshold",
+    "threshold_",
 ]  # fmt: skip
