@@ -28,6 +28,7 @@ PerAxis: TypeAlias = int | Sequence[int]  # of windows: one number for all axes,
 Padding: TypeAlias = int | str | Sequence[int] | Sequence[Sequence[int]]
 Device: TypeAlias = Any  # one of them, or its name; None for that of the tensors, or of the thread
 Reduction: TypeAlias = str
+DivergenceReduction: TypeAlias = str
 Approximation: TypeAlias = str
 Count: TypeAlias = int  # of at least 1
 Natural: TypeAlias = int  # of at least 0
@@ -388,6 +389,7 @@ def _choice(text: str) -> Kind:
 for _name in ("Count", "Natural", "NotNegative", "Probability", "ShapeLike"):
     _KINDS[f"{_name} | None"] = _KINDS[_name].or_none()
 _KINDS["Reduction"] = _choice("Literal['mean', 'sum', 'none']")
+_KINDS["DivergenceReduction"] = _choice("Literal['mean', 'sum', 'none', 'batchmean']")
 _KINDS["Approximation"] = _choice("Literal['none', 'tanh']")
 
 

@@ -367,11 +367,10 @@ PyTorch | nn | GroupNorm InstanceNorm1d InstanceNorm2d InstanceNorm3d RMSNorm Ba
 PyTorch | nn | ConvTranspose1d ConvTranspose2d ConvTranspose3d | not here yet; `ts.nn.Conv2d` and `ts.nn.Linear` are
 PyTorch | nn | MaxPool3d AvgPool3d AdaptiveAvgPool1d AdaptiveAvgPool2d AdaptiveMaxPool1d AdaptiveMaxPool2d LPPool2d FractionalMaxPool2d | not here yet; `ts.nn.MaxPool2d`, `AvgPool2d` are, and `x.mean((2, 3))` pools all
 PyTorch | nn | Dropout1d Dropout2d Dropout3d AlphaDropout FeatureAlphaDropout | not here yet; `ts.nn.Dropout` is
-PyTorch | nn | ReLU6 SELU CELU PReLU RReLU Hardswish Hardsigmoid Hardshrink Softshrink Tanhshrink Threshold GLU Softmin Softmax2d | not here as a module yet; write one that calls `ts.nn.functional`, or `ts.map(fn)` of a scalar function
 PyTorch | nn | Bilinear CosineSimilarity PairwiseDistance | not here yet; `ts.nn.Embedding`, `ts.nn.Linear` are
 PyTorch | nn | Upsample UpsamplingNearest2d UpsamplingBilinear2d PixelShuffle PixelUnshuffle Fold Unfold ChannelShuffle Unflatten | not here yet; `ts.sliding_window`, `ts.repeat` and `ts.reshape` make them
 PyTorch | nn | ZeroPad1d ZeroPad2d ConstantPad1d ConstantPad2d | `ts.pad(x, widths, value)` in `forward`
-PyTorch | nn | KLDivLoss CTCLoss HingeEmbeddingLoss CosineEmbeddingLoss TripletMarginLoss MarginRankingLoss MultiMarginLoss MultiLabelMarginLoss MultiLabelSoftMarginLoss SoftMarginLoss PoissonNLLLoss GaussianNLLLoss | not here yet; write it with tensors: gradients follow
+PyTorch | nn | CTCLoss | not here yet; write it with tensors: gradients follow
 PyTorch | nn | Buffer UninitializedParameter | `module.register_buffer(name, tensor)`
 PyTorch | nn | attention | `ts.nn.functional.scaled_dot_product_attention`
 JAX | nn | relu relu6 gelu silu swish softmax log_softmax one_hot sigmoid softplus elu leaky_relu | in `ts.nn.functional`
@@ -383,7 +382,7 @@ PyTorch | nn | ReflectionPad* ReplicationPad* CircularPad* | not here yet: `ts.p
 PyTorch | nn | AdaptiveAvgPool3d AdaptiveMaxPool3d FractionalMaxPool3d LPPool1d LPPool3d MaxUnpool* | not here yet; `ts.nn.MaxPool2d`, `AvgPool2d` are, and `x.mean((2, 3))` pools all
 PyTorch | nn | RNNBase RNNCellBase | not here yet; `ts.nn.LSTM` is, and `ts.scan` makes loops
 PyTorch | nn | CrossMapLRN2d | not here yet; `ts.nn.LayerNorm`, `BatchNorm1d` and `BatchNorm2d` are
-PyTorch | nn | TripletMarginWithDistanceLoss AdaptiveLogSoftmaxWithLoss LinearCrossEntropyLoss LinearCrossEntropyOptions | not here yet; write it with tensors: gradients follow
+PyTorch | nn | AdaptiveLogSoftmaxWithLoss LinearCrossEntropyLoss LinearCrossEntropyOptions | not here yet; write it with tensors: gradients follow
 PyTorch | nn | NLLLoss2d | `ts.nn.NLLLoss`
 PyTorch | nn | Container | `ts.nn.Module`
 PyTorch | nn | UninitializedBuffer | `module.register_buffer(name, tensor)`
@@ -396,17 +395,15 @@ PyTorch | F | adaptive_avg_pool1d adaptive_avg_pool2d adaptive_max_pool2d max_po
 PyTorch | F | group_norm instance_norm rms_norm local_response_norm | not here yet; `layer_norm` and `batch_norm` are
 PyTorch | F | conv_transpose1d conv_transpose2d conv_transpose3d | not here yet; `conv1d`, `conv2d` and `conv3d` are
 PyTorch | F | dropout1d dropout2d dropout3d alpha_dropout feature_alpha_dropout | not here yet; `dropout` is
-PyTorch | F | bilinear gumbel_softmax | not here yet; `embedding`, `linear`, `softmax`, `scaled_dot_product_attention` are
-PyTorch | F | ctc_loss hinge_embedding_loss cosine_embedding_loss triplet_margin_loss margin_ranking_loss multi_margin_loss multilabel_margin_loss multilabel_soft_margin_loss soft_margin_loss poisson_nll_loss gaussian_nll_loss | not here yet; write it with tensors: gradients follow
-PyTorch | F | relu_ elu_ leaky_relu_ celu_ selu_ rrelu_ threshold_ hardtanh_ | `x = F.relu(x)`, and so on
-PyTorch | F | rrelu | `ts.where(x > 0, x, weight * x)`
+PyTorch | F | bilinear | not here yet; `embedding`, `linear`, `softmax`, `scaled_dot_product_attention` are
+PyTorch | F | ctc_loss | not here yet; write it with tensors: gradients follow
 PyTorch | F | cdist pdist | `ts.cdist(x, y)`
 JAX | F | swish hard_swish hard_tanh | `silu`, `hardswish`, `hardtanh`
 JAX | F | standardize | `layer_norm(x, x.shape[-1:])`
 JAX | F | dot_product_attention | `scaled_dot_product_attention`
 PyTorch | F | adaptive_* max_unpool* lp_pool* fractional_max_pool* *_with_indices | not here yet; `x.mean((2, 3))` pools all, `avg_pool2d` and `max_pool2d` are here
 PyTorch | F | upsample_bilinear upsample_nearest channel_shuffle native_channel_shuffle | not here yet; `ts.sliding_window`, `ts.repeat` and `ts.reshape` make them
-PyTorch | F | triplet_margin_with_distance_loss linear_cross_entropy | not here yet; write it with tensors: gradients follow
+PyTorch | F | linear_cross_entropy | not here yet; write it with tensors: gradients follow
 PyTorch | F | conv_tbc | `ts.nn.functional.conv1d`
 PyTorch | F | grouped_mm scaled_mm scaled_grouped_mm | `ts.einsum`
 PyTorch | F | *torch_function* boolean_dispatch assert_int_or_pair *_notes BroadcastingList* ScalingType SwizzleType GRID_SAMPLE_* | PyTorch's own affair, and not here
@@ -521,7 +518,7 @@ KEYWORDS = """
 * | loc | add it to the result: loc + scale * draw
 * | scale | multiply the result by it: loc + scale * draw
 * | force | leave it out: write x.detach().numpy() if there is a history
-Linear Embedding LayerNorm BatchNorm1d BatchNorm2d Conv1d Conv2d Conv3d LSTM | dtype | convert the layer: layer.to(dtype)
+Linear PReLU Embedding LayerNorm BatchNorm1d BatchNorm2d Conv1d Conv2d Conv3d LSTM | dtype | convert the layer: layer.to(dtype)
 empty_like zeros_like ones_like full_like | shape | use ts.empty, ts.zeros, ts.ones, ts.full with dtype=x.dtype
 backward | inputs | write ts.gradients(loss, inputs), which gives the gradients of these alone
 randint | key | use the method integers of a ts.random.Generator
@@ -575,9 +572,6 @@ std | * | PyTorch's second one is `unbiased`: write correction=1 for True, corre
 var | * | PyTorch's second one is `unbiased`: write correction=1 for True, correction=0 for False
 std | axis | PyTorch's `unbiased` is correction=1 for True, correction=0 for False
 var | axis | PyTorch's `unbiased` is correction=1 for True, correction=0 for False
-ReLU | * | leave PyTorch's `inplace` out: memory is reused by itself
-SiLU | * | leave PyTorch's `inplace` out: memory is reused by itself
-Mish | * | leave PyTorch's `inplace` out: memory is reused by itself
 tile | * | give the counts as a tuple
 cat | axis | give the tensors in a list: ts.cat([x, y])
 concat | axis | give the tensors in a list: ts.concat([x, y])

@@ -458,7 +458,7 @@ class ForeignArray:
         self.array, self.copies = array, copies
 
     def __call__(self) -> Array:
-        return from_numpy(np.ascontiguousarray(self.array), self.copies, host())
+        return from_numpy(np.asarray(self.array, order="C"), self.copies, host())
 
 
 # While a tensor stands for another one, for every thread (`tensors/rebinding.py`): one thread at a time does that.

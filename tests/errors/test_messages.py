@@ -43,7 +43,7 @@ CASES = [
     (lambda: X[ts.asarray([0.5])], errors.DTypeError, "integers or bool, not float32"),
     (lambda: X[ts.asarray([True, False])], errors.IndexingError, "a bool index has shape (2,)"),
     (lambda: F.batch_norm(ts.ones(3), None, None), errors.ShapeError, "shape (3,); expected (N, C) or (N, C, ...)"),
-    (lambda: F.smooth_l1_loss(X, X, -1.0), errors.ArgumentError, "beta is -1.0; expected at least 0"),
+    (lambda: F.smooth_l1_loss(X, X, beta=-1.0), errors.ArgumentError, "beta is -1.0; expected at least 0"),
     (lambda: ts.pad(ts.ones(2, dtype=ts.uint8), [(1, 1)], 300), errors.ArgumentError, "300 does not fit in uint8"),
     (lambda: ts.pad(ts.ones(2, dtype=ts.int8), [(1, 1)], 0.5), errors.ArgumentError, "value is 0.5; expected a whole"),
     (lambda: ts.randint(0, 300, (2,), ts.uint8), errors.ArgumentError, "0 to 299 were asked for, and uint8 holds 0 to"),

@@ -192,11 +192,11 @@ def test_losses_of_numbers(reduction):
     p = np.concatenate([np.random.default_rng(0).random(18), [0.0, 1.0]]).astype(np.float32)
     t = np.concatenate([np.random.default_rng(1).random(18), [1.0, 1.0]]).astype(np.float32)
     compare(
-        lambda x: F.binary_cross_entropy(x, ts.asarray(t), reduction),
+        lambda x: F.binary_cross_entropy(x, ts.asarray(t), reduction=reduction),
         lambda x: T.binary_cross_entropy(x, torch.tensor(t), reduction=reduction), p,
     )  # fmt: skip
     compare(
-        lambda x: F.binary_cross_entropy_with_logits(x, ts.asarray(t), reduction),
+        lambda x: F.binary_cross_entropy_with_logits(x, ts.asarray(t), reduction=reduction),
         lambda x: T.binary_cross_entropy_with_logits(x, torch.tensor(t), reduction=reduction), 50 * p - 25,
     )  # fmt: skip
 

@@ -422,8 +422,3 @@ def test_what_is_shown_of_generators_rules_hooks_and_dtypes():
         True,
         False,
     )
-    with pytest.raises(
-        errors.ArgumentTypeError,
-        match=r"ReLU: 1 argument was given by place; .* leave PyTorch's `inplace`",
-    ):
-        nn.ReLU(True)

@@ -3796,3 +3796,9 @@ def test_memory_that_is_too_large_to_be_compared_is_refused():
         match=r"a bytearray from outside, of 131072 bytes, .* as an argument",
     ):
         ts.jit(lambda x: x + raw[0])(x)
+
+
+@pytest.mark.parametrize("array", [np.array(2.5), np.array([[1, 2], [3, 4]]).T, np.zeros((0, 3))])
+def test_arrays_from_outside_keep_their_shapes(array):
+    found = ts.jit(lambda: ts.asarray(array) * 2)()
+    assert found.shape == array.shape and found.tolist() == (array * 2).tolist()

@@ -6,13 +6,17 @@ from typing import NoReturn as _NoReturn
 from tessella.names import missing as _missing
 from tessella.nn.functional.activations import (
     elu,
+    elu_,
     gelu,
     hardtanh,
+    hardtanh_,
     leaky_relu,
+    leaky_relu_,
     log_softmax,
     logsigmoid,
     mish,
     relu,
+    relu_,
     sigmoid,
     silu,
     softmax,
@@ -26,6 +30,13 @@ from tessella.nn.functional.attention import (
     scaled_dot_product_attention,
     sinusoidal_embedding,
 )
+from tessella.nn.functional.class_losses import (
+    cross_entropy,
+    multi_margin_loss,
+    multilabel_margin_loss,
+    multilabel_soft_margin_loss,
+    nll_loss,
+)
 from tessella.nn.functional.convolution import conv1d, conv2d, conv3d
 from tessella.nn.functional.dropout import dropout
 from tessella.nn.functional.embedding import embedding, embedding_bag, one_hot
@@ -33,34 +44,44 @@ from tessella.nn.functional.linear import linear
 from tessella.nn.functional.losses import (
     binary_cross_entropy,
     binary_cross_entropy_with_logits,
-    cross_entropy,
+    gaussian_nll_loss,
     huber_loss,
+    kl_div,
     l1_loss,
     mse_loss,
-    nll_loss,
+    poisson_nll_loss,
     smooth_l1_loss,
+)
+from tessella.nn.functional.margins import (
+    cosine_embedding_loss,
+    hinge_embedding_loss,
+    margin_ranking_loss,
+    soft_margin_loss,
+    triplet_margin_loss,
+    triplet_margin_with_distance_loss,
 )
 from tessella.nn.functional.normalisation import batch_norm, layer_norm
 from tessella.nn.functional.pooling import avg_pool1d, avg_pool2d, max_pool1d, max_pool2d
-from tessella.nn.functional.similarities import (
-    cosine_similarity,
-    kl_div,
-    normalize,
-    pairwise_distance,
-)
+from tessella.nn.functional.similarities import cosine_similarity, normalize, pairwise_distance
 from tessella.nn.functional.thresholds import (
     celu,
+    celu_,
     glu,
+    gumbel_softmax,
     hardshrink,
     hardsigmoid,
     hardswish,
     prelu,
     relu6,
+    rrelu,
+    rrelu_,
     selu,
+    selu_,
     softmin,
     softshrink,
     tanhshrink,
     threshold,
+    threshold_,
 )
 from tessella.tensors.manipulation import flatten
 
@@ -73,13 +94,17 @@ if not _TYPE_CHECKING:  # for which it would mean that all names are there
 
 __all__ = [
     "avg_pool1d", "avg_pool2d", "batch_norm", "binary_cross_entropy",
-    "binary_cross_entropy_with_logits", "celu", "conv1d", "conv2d", "conv3d", "cosine_similarity",
-    "cross_entropy", "dropout", "elu", "embedding", "embedding_bag", "flatten", "gelu", "glu",
-    "hardshrink", "hardsigmoid", "hardswish", "hardtanh", "huber_loss", "kl_div", "l1_loss",
-    "layer_norm", "leaky_relu", "linear", "log_softmax", "logsigmoid", "max_pool1d", "max_pool2d",
-    "mish", "mse_loss", "multi_head_attention_forward", "nll_loss", "normalize", "one_hot",
-    "pairwise_distance", "prelu", "relu", "relu6", "rotary_embedding",
-    "scaled_dot_product_attention", "selu", "sigmoid", "silu", "sinusoidal_embedding",
-    "smooth_l1_loss", "softmax", "softmin", "softplus", "softshrink", "softsign", "tanh",
-    "tanhshrink", "threshold",
+    "binary_cross_entropy_with_logits", "celu", "celu_", "conv1d", "conv2d", "conv3d",
+    "cosine_embedding_loss", "cosine_similarity", "cross_entropy", "dropout", "elu", "elu_",
+    "embedding", "embedding_bag", "flatten", "gaussian_nll_loss", "gelu", "glu", "gumbel_softmax",
+    "hardshrink", "hardsigmoid", "hardswish", "hardtanh", "hardtanh_", "hinge_embedding_loss",
+    "huber_loss", "kl_div", "l1_loss", "layer_norm", "leaky_relu", "leaky_relu_", "linear",
+    "log_softmax", "logsigmoid", "margin_ranking_loss", "max_pool1d", "max_pool2d", "mish",
+    "mse_loss", "multi_head_attention_forward", "multi_margin_loss", "multilabel_margin_loss",
+    "multilabel_soft_margin_loss", "nll_loss", "normalize", "one_hot", "pairwise_distance",
+    "poisson_nll_loss", "prelu", "relu", "relu6", "relu_", "rotary_embedding", "rrelu", "rrelu_",
+    "scaled_dot_product_attention", "selu", "selu_", "sigmoid", "silu", "sinusoidal_embedding",
+    "smooth_l1_loss", "soft_margin_loss", "softmax", "softmin", "softplus", "softshrink",
+    "softsign", "tanh", "tanhshrink", "threshold", "threshold_", "triplet_margin_loss",
+    "triplet_margin_with_distance_loss",
 ]  # fmt: skip

@@ -5,7 +5,9 @@ from __future__ import annotations
 import math
 
 from tessella.arguments import public
-from tessella.arguments.kinds import Approximation
+from tessella.arguments.kinds import Approximation, DTypeLike, shown
+from tessella.errors import ArgumentError
+from tessella.nn.functional.in_place import always_in_place, settled
 from tessella.primitives.base import normalise_axis
 from tessella.primitives.elementwise import elementwise
 from tessella.primitives.softmax import LogSoftmax, Softmax
@@ -16,14 +18,15 @@ from tessella.tensors.tensor import Tensor, apply
 
 
 @public
-def relu(x: Tensor) -> Tensor:
+def relu(x: Tensor, inplace: bool = False) -> Tensor:
     """max(x, 0); its derivative at 0 is 0.
 
     >>> import tessella as ts
     >>> relu(ts.asarray([-1.0, 2.0]))
     tensor([0., 2.])
     """
-    return apply(_RELU, (x,))
+    result = apply(_RELU, (x,))
+    return settled(x, result, True, "relu") if inplace else result
 
 
 @public
@@ -49,14 +52,21 @@ def tanh(x: Tensor) -> Tensor:
 
 
 @public
-def softplus(x: Tensor) -> Tensor:
-    """log(1 + e^x), without overflow.
+def softplus(x: Tensor, beta: float = 1.0, threshold: float = 20.0) -> Tensor:
+    """log(1 + e^(beta x)) / beta, without overflow; x itself where beta x is above a threshold.
+
+    Raises:
+        ArgumentError: beta is 0.
 
     >>> import tessella as ts
     >>> softplus(ts.asarray([0.0, 100.0]))
     tensor([  0.6931, 100.    ])
     """
-    return apply(_SOFTPLUS, (x,))
+    if type(beta) is float and type(threshold) is float and beta == 1.0 and threshold == 20.0:
+        return apply(_SOFTPLUS, (x,))  # which is as near to x above 20
+    if beta == 0:
+        raise ArgumentError(f"softplus: beta is {shown(beta)}; expected another number than 0")
+    return _softplus_of(x, beta, threshold)
 
 
 @public
@@ -72,6 +82,9 @@ def logsigmoid(x: Tensor) -> Tensor:
 
 _RELU, _SIGMOID, _TANH = elementwise("relu"), elementwise("sigmoid"), elementwise("tanh")
 _SOFTPLUS, _LOG_SIGMOID = elementwise("softplus"), elementwise("log_sigmoid")
+_softplus_of = operation(
+    "softplus", lambda x, beta, most: x if x * beta > most else scalar_softplus(x * beta) / beta
+)
 _leaky_relu = operation("leaky_relu", lambda x, slope: x if x > 0 else slope * x)
 _elu = operation("elu", lambda x, alpha: x if x > 0 else alpha * math.expm1(min(x, 0)))
 _silu = operation("silu", lambda x: x * scalar_sigmoid(x))
@@ -82,22 +95,24 @@ _gelu_tanh = operation(
 )
 _mish = operation("mish", lambda x: x * math.tanh(scalar_softplus(x)))
 _softsign = operation("softsign", lambda x: x / (1 + abs(x)))
-_hardtanh = operation("hardtanh", lambda x, low, high: min(max(x, low), high))
+_hardtanh = operation(
+    "hardtanh", lambda x, low, high: low if x <= low else (high if x >= high else x)
+)
 
 
 @public
-def leaky_relu(x: Tensor, negative_slope: float = 0.01) -> Tensor:
+def leaky_relu(x: Tensor, negative_slope: float = 0.01, inplace: bool = False) -> Tensor:
     """x where it is positive, else slope x.
 
     >>> import tessella as ts
     >>> leaky_relu(ts.asarray([-1.0, 2.0]))
     tensor([-0.01,  2.  ])
     """
-    return _leaky_relu(x, negative_slope)
+    return settled(x, _leaky_relu(x, negative_slope), inplace, "leaky_relu")
 
 
 @public
-def elu(x: Tensor, alpha: float = 1.0) -> Tensor:
+def elu(x: Tensor, alpha: float = 1.0, inplace: bool = False) -> Tensor:
     """x where it is positive, else alpha (e^x - 1).
 
     Source: Clevert, Unterthiner & Hochreiter, *Exponential linear units* (2016).
@@ -106,18 +121,18 @@ def elu(x: Tensor, alpha: float = 1.0) -> Tensor:
     >>> elu(ts.asarray([-1.0, 2.0]))
     tensor([-0.6321,  2.    ])
     """
-    return _elu(x, alpha)
+    return settled(x, _elu(x, alpha), inplace, "elu")
 
 
 @public
-def silu(x: Tensor) -> Tensor:
+def silu(x: Tensor, inplace: bool = False) -> Tensor:
     """x sigmoid(x), also called swish.
 
     >>> import tessella as ts
     >>> silu(ts.asarray([0.0, 1.0]))
     tensor([0.    , 0.7311])
     """
-    return _silu(x)
+    return settled(x, _silu(x), inplace, "silu")
 
 
 @public
@@ -137,7 +152,7 @@ def gelu(x: Tensor, approximate: Approximation = "none") -> Tensor:
 
 
 @public
-def mish(x: Tensor) -> Tensor:
+def mish(x: Tensor, inplace: bool = False) -> Tensor:
     """x tanh(softplus(x)).
 
     Source: Misra, *Mish* (2019).
@@ -146,7 +161,7 @@ def mish(x: Tensor) -> Tensor:
     >>> mish(ts.asarray([0.0, 1.0]))
     tensor([0.    , 0.8651])
     """
-    return _mish(x)
+    return settled(x, _mish(x), inplace, "mish")
 
 
 @public
@@ -161,39 +176,51 @@ def softsign(x: Tensor) -> Tensor:
 
 
 @public
-def hardtanh(x: Tensor, min_val: float = -1.0, max_val: float = 1.0) -> Tensor:
+def hardtanh(
+    x: Tensor, min_val: float = -1.0, max_val: float = 1.0, inplace: bool = False
+) -> Tensor:
     """x, but at least `min_val` and at most `max_val`.
 
     >>> import tessella as ts
     >>> hardtanh(ts.asarray([-3.0, 0.5, 3.0]))
     tensor([-1. ,  0.5,  1. ])
     """
-    return _hardtanh(x, min_val, max_val)
+    if not min_val <= max_val:
+        raise ArgumentError(
+            f"hardtanh: min_val is {shown(min_val)}, max_val {shown(max_val)}; expected the smaller one first"
+        )
+    return settled(x, _hardtanh(x, min_val, max_val), inplace, "hardtanh")
 
 
 @public
-def softmax(x: Tensor, dim: int = -1) -> Tensor:
+def softmax(x: Tensor, dim: int = -1, *, dtype: DTypeLike = None) -> Tensor:
     """e^x, divided by its sum along an axis.
 
-    Shapes: any of at least one axis; the same.
+    Shapes: any of at least one axis; the same. `dtype` is that of the computation and of the result.
 
     >>> import tessella as ts
     >>> softmax(ts.zeros((1, 4)))
     tensor([[0.25, 0.25, 0.25, 0.25]])
     """
     axis = normalise_axis(dim, x.ndim, "softmax")
-    return apply(Softmax(axis), (x,))
+    return apply(Softmax(axis), (x if dtype is None else x.astype(dtype),))
 
 
 @public
-def log_softmax(x: Tensor, dim: int = -1) -> Tensor:
+def log_softmax(x: Tensor, dim: int = -1, *, dtype: DTypeLike = None) -> Tensor:
     """The logarithm of `softmax`, without overflow.
 
-    Shapes: any of at least one axis; the same.
+    Shapes: any of at least one axis; the same. `dtype` is that of the computation and of the result.
 
     >>> import tessella as ts
     >>> log_softmax(ts.asarray([0.0, 1000.0]))
     tensor([-1000.,     0.])
     """
     axis = normalise_axis(dim, x.ndim, "log_softmax")
-    return apply(LogSoftmax(axis), (x,))
+    return apply(LogSoftmax(axis), (x if dtype is None else x.astype(dtype),))
+
+
+relu_ = always_in_place(relu)
+leaky_relu_ = always_in_place(leaky_relu)
+elu_ = always_in_place(elu)
+hardtanh_ = always_in_place(hardtanh)

@@ -1,7 +1,7 @@
-"""Losses: one number for how far a network is from what it should say.
+"""Losses of numbers: how far they are from what they should be, or how unlikely that is.
 
 All take `reduction`: 'mean', 'sum', or 'none' for one loss for each element or example. Half precision is
-computed, added and counted in float32, and rounded once.
+computed, added and counted in float32, and rounded once. `class_losses`, `margins` and `ctc` have the others.
 """
 
 from __future__ import annotations
@@ -9,26 +9,24 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
-import numpy as np
-
-from tessella import dtypes
 from tessella.arguments import public
-from tessella.arguments.kinds import Reduction, shown
-from tessella.errors import ArgumentError, DTypeError, ShapeError
-from tessella.nn.functional.activations import log_softmax
+from tessella.arguments.kinds import DivergenceReduction, NotNegative, Reduction
+from tessella.errors import ArgumentError, ShapeError
 from tessella.nn.functional.checks import check_sizes
-from tessella.primitives.indexing import InRange, Limits
+from tessella.nn.functional.reductions import (
+    of_elements,
+    of_weighted_elements,
+    reduced,
+    same_shape,
+)
 from tessella.scalar.function import ScalarFunction
 from tessella.scalar.mathematics import softplus as scalar_softplus
-from tessella.tensors.creation import arange
-from tessella.tensors.elementwise import operation, where, zip_with
-from tessella.tensors.indexing import get_item
-from tessella.tensors.manipulation import expand_dims, moveaxis, reshape
+from tessella.tensors.arithmetic import xlogy
+from tessella.tensors.creation import full
+from tessella.tensors.elementwise import exp, operation, zip_with
+from tessella.tensors.manipulation import broadcast_shapes, expand_dims
 from tessella.tensors.statistical import narrowed, widened
-from tessella.tensors.tensor import Tensor, apply, is_traced
-
-# --- numbers -------------------------------------------------------------------------------------
-
+from tessella.tensors.tensor import Tensor, is_traced
 
 _squared_error = operation("squared_error", lambda x, y: (x - y) * (x - y))
 _absolute_error = operation("absolute_error", lambda x, y: abs(x - y))
@@ -36,12 +34,9 @@ _huber = operation(
     "huber", lambda d, delta: 0.5 * d * d if abs(d) < delta else delta * (abs(d) - 0.5 * delta)
 )
 _bce_with_logits = operation("bce_with_logits", lambda x, y: scalar_softplus(x) - x * y)
-_if_counted = zip_with(
-    ScalarFunction(  # x itself; but what is ignored gets no gradient, not even NaN
-        lambda x, counted: x,
-        "if_counted",
-        derivatives=(lambda x, counted: 1.0 if counted else 0.0, lambda x, counted: 0.0),
-    )
+_bce_of_logits = operation(
+    "bce_of_logits",
+    lambda x, y, positive: (1 - y) * x + (1 + (positive - 1) * y) * scalar_softplus(-x),
 )
 _bce = zip_with(
     ScalarFunction(
@@ -56,40 +51,49 @@ _bce = zip_with(
 
 
 @public
-def mse_loss(x: Tensor, target: Tensor, reduction: Reduction = "mean") -> Tensor:
+def mse_loss(
+    x: Tensor, target: Tensor, reduction: Reduction = "mean", weight: Tensor | None = None
+) -> Tensor:
     """The squared difference.
 
-    Shapes: any, and the same.
+    Shapes: any, and the same. A mean divides by the sum of the weights.
 
     >>> import tessella as ts
     >>> mse_loss(ts.asarray([1.0, 4.0]), ts.asarray([1.0, 2.0]))
     tensor(2.)
     """
-    x, target = _same_shape(x, target, "mse_loss")
-    return _of_elements(_squared_error, x, target, reduction)
+    x, target = same_shape(x, target, "mse_loss")
+    if weight is not None:
+        return of_weighted_elements(_squared_error, x, target, weight, reduction, "mse_loss")
+    return of_elements(_squared_error, x, target, reduction)
 
 
 @public
-def l1_loss(x: Tensor, target: Tensor, reduction: Reduction = "mean") -> Tensor:
+def l1_loss(
+    x: Tensor, target: Tensor, reduction: Reduction = "mean", weight: Tensor | None = None
+) -> Tensor:
     """The absolute difference.
 
-    Shapes: any, and the same.
+    Shapes: any, and the same. A mean divides by the sum of the weights.
 
     >>> import tessella as ts
     >>> l1_loss(ts.asarray([1.0, 4.0]), ts.asarray([1.0, 2.0]))
     tensor(1.)
     """
-    x, target = _same_shape(x, target, "l1_loss")
-    return _of_elements(_absolute_error, x, target, reduction)
+    x, target = same_shape(x, target, "l1_loss")
+    if weight is not None:
+        return of_weighted_elements(_absolute_error, x, target, weight, reduction, "l1_loss")
+    return of_elements(_absolute_error, x, target, reduction)
 
 
 @public
 def huber_loss(
-    x: Tensor, target: Tensor, delta: float = 1.0, reduction: Reduction = "mean"
-) -> Tensor:
+    x: Tensor, target: Tensor, reduction: Reduction = "mean", delta: float = 1.0,
+    weight: Tensor | None = None,
+) -> Tensor:  # fmt: skip
     """Quadratic near zero, linear beyond delta.
 
-    Shapes: any, and the same.
+    Shapes: any, and the same. A mean divides by the number of elements, weighted or not, as in PyTorch.
 
     Source: Huber, *Robust estimation of a location parameter* (1964).
 
@@ -97,249 +101,207 @@ def huber_loss(
     >>> huber_loss(ts.asarray([1.0, 4.0]), ts.asarray([0.0, 0.0]), reduction="none")
     tensor([0.5, 3.5])
     """
-    x, target = _same_shape(x, target, "huber_loss")
+    x, target = same_shape(x, target, "huber_loss")
     if delta <= 0:
         raise ArgumentError(f"huber_loss: delta is {delta}; expected more than 0")
-    return _of_elements(lambda x, y: _huber(x - y, delta), x, target, reduction)
+    if weight is None:
+        return of_elements(lambda x, y: _huber(x - y, delta), x, target, reduction)
+    check_sizes(weight, x.shape, "huber_loss", "weight")
+    each = _huber(widened(x) - widened(target), delta) * widened(weight)
+    return narrowed(reduced(each, reduction), x, target, weight)
 
 
 @public
 def smooth_l1_loss(
-    x: Tensor, target: Tensor, beta: float = 1.0, reduction: Reduction = "mean"
+    x: Tensor, target: Tensor, reduction: Reduction = "mean", beta: float = 1.0
 ) -> Tensor:
     """The Huber loss divided by beta; the absolute difference for beta 0.
 
     Shapes: any, and the same.
 
     >>> import tessella as ts
-    >>> smooth_l1_loss(ts.asarray([1.0, 4.0]), ts.asarray([0.0, 0.0]), 2.0, reduction="none")
+    >>> smooth_l1_loss(ts.asarray([1.0, 4.0]), ts.asarray([0.0, 0.0]), "none", 2.0)
     tensor([0.25, 3.  ])
     """
-    x, target = _same_shape(x, target, "smooth_l1_loss")
+    x, target = same_shape(x, target, "smooth_l1_loss")
     if beta == 0:
         return l1_loss(x, target, reduction)
     if beta < 0:
         raise ArgumentError(f"smooth_l1_loss: beta is {beta}; expected at least 0")
-    return _of_elements(lambda x, y: _huber(x - y, beta) / beta, x, target, reduction)
+    return of_elements(lambda x, y: _huber(x - y, beta) / beta, x, target, reduction)
 
 
 @public
 def binary_cross_entropy_with_logits(
-    x: Tensor, target: Tensor, reduction: Reduction = "mean"
-) -> Tensor:
+    x: Tensor, target: Tensor, weight: Tensor | None = None, reduction: Reduction = "mean",
+    pos_weight: Tensor | None = None,
+) -> Tensor:  # fmt: skip
     """The cross entropy of independent yes-or-no answers, from their logits.
 
-    Shapes: any, and the same.
+    Shapes: any, and the same; `weight` and `pos_weight` broadcast to it.
+
+    Args:
+        weight: of each loss; a mean divides by the number of elements all the same.
+        pos_weight: of the part for the answer yes.
 
     >>> import tessella as ts
     >>> binary_cross_entropy_with_logits(ts.asarray([0.0]), ts.asarray([1.0]))
     tensor(0.6931)
     """
-    x, target = _same_shape(x, target, "binary_cross_entropy_with_logits")
-    return _of_elements(_bce_with_logits, x, target, reduction)
+    name = "binary_cross_entropy_with_logits"
+    x, target = same_shape(x, target, name)
+    _check_spread(pos_weight, x, name, "pos_weight")
+    if pos_weight is None:
+        return _spread(_bce_with_logits, x, target, weight, reduction, name)
+    wide = widened(pos_weight)
+    return _spread(lambda x, y: _bce_of_logits(x, y, wide), x, target, weight, reduction, name)
 
 
 @public
-def binary_cross_entropy(x: Tensor, target: Tensor, reduction: Reduction = "mean") -> Tensor:
+def binary_cross_entropy(
+    x: Tensor, target: Tensor, weight: Tensor | None = None, reduction: Reduction = "mean"
+) -> Tensor:
     """The cross entropy of independent yes-or-no answers; logarithms are at least -100.
 
-    Shapes: any, and the same.
+    Shapes: any, and the same; `weight`, of each loss, broadcasts to it.
 
     >>> import tessella as ts
     >>> binary_cross_entropy(ts.asarray([0.5, 0.0]), ts.asarray([1.0, 1.0]), reduction="none")
     tensor([  0.6931, 100.    ])
     """
-    x, target = _same_shape(x, target, "binary_cross_entropy")
-    return _of_elements(_bce, x, target, reduction)
+    x, target = same_shape(x, target, "binary_cross_entropy")
+    return _spread(_bce, x, target, weight, reduction, "binary_cross_entropy")
 
 
-def _of_elements(
-    function: Callable[..., Tensor], x: Tensor, target: Tensor, reduction: str
-) -> Tensor:
-    """A loss for each element, reduced."""
-    loss = _reduced(function(widened(x), widened(target)), reduction)
-    return narrowed(loss, x, target)
+def _spread(
+    function: Callable[..., Tensor], x: Tensor, target: Tensor, weight: Tensor | None, reduction: str,
+    name: str,
+) -> Tensor:  # fmt: skip
+    """A loss for each element times a weight that broadcasts, reduced."""
+    if weight is None:
+        return of_elements(function, x, target, reduction)
+    _check_spread(weight, x, name, "weight")
+    each = function(widened(x), widened(target)) * widened(weight)
+    return narrowed(reduced(each, reduction), x, target, weight)
 
 
-# --- classes -------------------------------------------------------------------------------------
+def _check_spread(weight: Tensor | None, x: Tensor, function: str, name: str) -> None:
+    if weight is not None and broadcast_shapes(weight.shape, x.shape) != x.shape:
+        raise ShapeError(
+            f"{function}: {name} has shape {weight.shape}; expected one that broadcasts to {x.shape}"
+        )
+
+
+# --- likelihoods ---------------------------------------------------------------------------------
+
+_poisson_of_logs = operation("poisson_of_logs", lambda x, y: math.exp(x) - y * x)
+_poisson = operation("poisson", lambda x, y, eps: x - y * math.log(x + eps))
+_stirling = operation(  # of log(y!), where y is above 1
+    "stirling",
+    lambda y: y * math.log(y) - y + 0.5 * math.log(2 * math.pi * y) if y > 1 else 0.0 * y,
+)
+_gaussian = operation(
+    "gaussian", lambda x, y, variance: 0.5 * (math.log(variance) + (x - y) * (x - y) / variance)
+)
+_at_least = zip_with(
+    ScalarFunction(  # what is too small counts as `least`, and its gradient is that of `least`
+        lambda x, least: max(x, least), "at_least",
+        derivatives=(lambda x, least: 1.0, lambda x, least: 0.0),
+    )
+)  # fmt: skip
 
 
 @public
-def nll_loss(
-    x: Tensor, target: Tensor, weight: Tensor | None = None, ignore_index: int = -100,
+def poisson_nll_loss(
+    x: Tensor, target: Tensor, log_input: bool = True, full: bool = False,
+    eps: float = 1e-8, reduction: Reduction = "mean",
+) -> Tensor:  # fmt: skip
+    """Minus the logarithm of the probability of counts, whose rates are e^x: e^x - target x.
+
+    Shapes: any that broadcast.
+
+    Args:
+        log_input: whether x holds logarithms of rates; if not, the loss is x - target log(x + eps).
+        full: whether Stirling's approximation of log(target!) is added, for targets above 1.
+
+    >>> import tessella as ts
+    >>> poisson_nll_loss(ts.asarray([0.0, 0.0]), ts.asarray([1.0, 3.0]))
+    tensor(1.)
+    """
+    y = widened(target)
+    each = _poisson_of_logs(widened(x), y) if log_input else _poisson(widened(x), y, eps)
+    return narrowed(reduced(each + _stirling(y) if full else each, reduction), x, target)
+
+
+@public
+def gaussian_nll_loss(
+    x: Tensor, target: Tensor, var: float | Tensor, full: bool = False, eps: NotNegative = 1e-6,
     reduction: Reduction = "mean",
 ) -> Tensor:  # fmt: skip
-    """Minus the log probability of the right class; what is ignored may be anything, NaN too.
+    """Minus the logarithm of the density of targets that are normal about x:
+    (log var + (x - target)^2 / var) / 2.
 
-    Shapes: (N, C, ...) and (N, ...), or (C,) and (). `weight` is (C,).
+    Shapes: x and target any that broadcast; `var` a number, or of x's shape, or of that shape without the
+    last axis, or with one axis of size 1.
+
+    Args:
+        var: variances; those below `eps` count as `eps`.
+        full: whether log(2 pi) / 2 is added.
 
     Raises:
-        DTypeError: the target is not made of integers.
-        IndexingError: there is no such class.
+        ShapeError: of `var`.
+        ArgumentError: a variance is negative (under `jit` it counts as `eps`).
+
+    Source: Nix & Weigend, *Estimating the mean and variance of the target probability distribution* (1994).
 
     >>> import tessella as ts
-    >>> nll_loss(ts.asarray([[-1.0, -0.5]]), ts.asarray([1]))
-    tensor(0.5)
+    >>> gaussian_nll_loss(ts.asarray([1.0, 2.0]), ts.asarray([1.0, 4.0]), ts.ones(2))
+    tensor(1.)
     """
-    _check_weight(x, weight, "nll_loss")
-    counted = _counted(x, target, ignore_index, "nll_loss")
-    loss, factor = _nll(x, target, weight, counted, "nll_loss")
-    return narrowed(_weighted(loss, factor, reduction), x)
+    variance = _at_least(widened(_variances(x, var)), eps)
+    each = _gaussian(widened(x), widened(target), variance)
+    if full:
+        each = each + 0.5 * math.log(2 * math.pi)
+    return narrowed(reduced(each, reduction), x, target)
+
+
+def _variances(x: Tensor, var: float | Tensor) -> Tensor:
+    """One for each element of x, but for sizes of 1."""
+    variances = var if isinstance(var, Tensor) else full(x.shape, var, dtype=x.dtype)
+    if not is_traced() and bool((variances < 0).any()):
+        raise ArgumentError("gaussian_nll_loss: var has negative entries; expected variances")
+    if variances.shape == x.shape:
+        return variances
+    if x.ndim and variances.shape == x.shape[:-1]:
+        return expand_dims(variances, axis=-1)
+    others = [n for n, m in zip(variances.shape, x.shape, strict=False) if n != m]
+    if variances.ndim != x.ndim or others != [1]:
+        raise ShapeError(
+            f"gaussian_nll_loss: var has shape {variances.shape}; expected {x.shape}, {x.shape[:-1]}, or "
+            "one axis of size 1"
+        )
+    return variances
 
 
 @public
-def cross_entropy(
-    x: Tensor, target: Tensor, weight: Tensor | None = None, ignore_index: int = -100,
-    reduction: Reduction = "mean", label_smoothing: float = 0.0,
-) -> Tensor:  # fmt: skip
-    """Minus the log of the probability that `softmax(x)` gives to the right class.
+def kl_div(
+    x: Tensor, target: Tensor, reduction: DivergenceReduction = "mean", log_target: bool = False
+) -> Tensor:
+    """Kullback and Leibler's divergence of a target from log-probabilities x: target (log target - x).
 
-    Examples of the class `ignore_index` do not count, whatever they hold: -inf and NaN reach neither the
-    loss nor the gradient.
+    Shapes: any that broadcast.
 
-    Shapes: (N, C, ...) and class numbers (N, ...), or probabilities of x's shape; or (C,) and ().
-
-    Raises:
-        IndexingError: there is no such class.
+    Args:
+        reduction: "batchmean" is the divergence itself: the sum, divided by the size of the first axis;
+            "mean", the default as in PyTorch, divides by the number of elements; "sum" or "none".
+        log_target: whether the target is of log-probabilities, too.
 
     >>> import tessella as ts
-    >>> cross_entropy(ts.zeros((1, 4)), ts.asarray([2]))
-    tensor(1.3863)
+    >>> kl_div(ts.log(ts.asarray([[0.5, 0.5]])), ts.asarray([[0.5, 0.5]]), reduction="batchmean")
+    tensor(0.)
     """
-    if not 0.0 <= label_smoothing <= 1.0:
-        raise ArgumentError(f"cross_entropy: label_smoothing is {label_smoothing}; expected 0 to 1")
-    axis = 1 if x.ndim > 1 else 0
-    _check_weight(x, weight, "cross_entropy")
-    if target.dtype.is_float:
-        soft = _soft_cross_entropy(x, target, weight, reduction, label_smoothing, axis)
-        return narrowed(soft, x, target)
-    counted = _counted(x, target, ignore_index, "cross_entropy")
-    seen = widened(x)
-    if counted is not None:
-        seen = _if_counted(seen, expand_dims(counted, axis=axis))
-    logs = log_softmax(seen, axis)
-    loss, factor = _nll(logs, target, weight, counted, "cross_entropy")
-    hard = _weighted(loss, factor, reduction)
-    if label_smoothing == 0.0:
-        return narrowed(hard, x)
-    even = -_by_class(logs, weight, axis).sum(axis=axis)
-    if counted is not None:
-        even = where(counted, even, 0.0)
-    smooth = (
-        even.sum() / (target.size if factor is None else factor.sum())
-        if reduction == "mean"
-        else _reduced(even, reduction)
-    )
-    return narrowed(hard * (1.0 - label_smoothing) + smooth * (label_smoothing / x.shape[axis]), x)
-
-
-def _check_weight(x: Tensor, weight: Tensor | None, name: str) -> None:
-    if x.ndim == 0:
-        raise ShapeError(f"{name}: the input has shape (); expected (N, C, ...) or (C,)")
-    check_sizes(weight, (x.shape[min(1, x.ndim - 1)],), name, "weight")
-
-
-def _counted(x: Tensor, target: Tensor, ignore_index: int, name: str) -> Tensor | None:
-    """Which examples count; None if it is known that all do."""
-    target = _checked_classes(x, target, name)
-    limits = np.iinfo(target.dtype.numpy)
-    if not limits.min <= ignore_index <= limits.max:  # a byte is never -100
-        return None
-    counted = target != ignore_index
-    return counted if is_traced() or not bool(counted.all()) else None
-
-
-def _nll(
-    logs: Tensor, target: Tensor, weight: Tensor | None, counted: Tensor | None, name: str
-) -> tuple[Tensor, Tensor | None]:
-    """The loss of each example, and what it counts in a mean (None if all count 1)."""
-    safe = target if counted is None else where(counted, target, 0)
-    limits = Limits(logs.shape[min(1, logs.ndim - 1)], purpose=name)
-    safe = apply(InRange(limits), (safe,)).astype(dtypes.int64)
-    loss = widened(-(_matching if is_traced() else _picked)(logs, safe))
-    factor = None
-    if weight is not None:
-        factor = widened(get_item(weight, safe))
-        loss = loss * factor
-    if counted is not None:  # chosen, not multiplied: zero times NaN is NaN
-        loss = where(counted, loss, 0.0)
-        factor = counted.astype(loss.dtype) if factor is None else where(counted, factor, 0.0)
-    return loss, factor
-
-
-def _picked(logs: Tensor, target: Tensor) -> Tensor:
-    """The entry of each example's class: (N, C, ...) and (N, ...) -> (N, ...)."""
-    classes = logs.shape[min(1, logs.ndim - 1)]
-    rows = reshape(moveaxis(logs, 1, -1) if logs.ndim > 2 else logs, (target.size, classes))
-    found: Tensor = get_item(rows, (arange(target.size), reshape(target, (target.size,))))
-    return reshape(found, target.shape)
-
-
-def _matching(logs: Tensor, target: Tensor) -> Tensor:
-    """The same without indexing, for compiled programs: it becomes a part of the softmax's loops."""
-    axis = 1 if logs.ndim > 1 else 0
-    shape = [1] * logs.ndim
-    shape[axis] = logs.shape[axis]
-    classes = reshape(arange(logs.shape[axis]), tuple(shape))
-    return where(expand_dims(target, axis=axis) == classes, logs, 0.0).sum(axis=axis)
-
-
-def _checked_classes(logs: Tensor, target: Tensor, name: str) -> Tensor:
-    if not target.dtype.is_integer:
-        raise DTypeError(
-            f"{name}: the target is {target.dtype.name}; class numbers are integers: "
-            "target.astype(ts.int64)"
-        )
-    expected = () if logs.ndim == 1 else (*logs.shape[:1], *logs.shape[2:])
-    if logs.ndim == 0 or target.shape != expected:
-        raise ShapeError(
-            f"{name}: the input has shape {logs.shape}, the target {target.shape}; expected (N, C, "
-            "...) and (N, ...)"
-        )
-    return target
-
-
-def _soft_cross_entropy(
-    x: Tensor, target: Tensor, weight: Tensor | None, reduction: str, smoothing: float, axis: int
-) -> Tensor:
-    """The target is a distribution over the classes; the mean is over examples."""
-    x, target = _same_shape(x, target, "cross_entropy")
-    if smoothing:
-        target = target * (1.0 - smoothing) + smoothing / x.shape[axis]
-    logs = _by_class(log_softmax(widened(x), axis), weight, axis)
-    return _reduced(-(logs * target).sum(axis=axis), reduction)
-
-
-def _by_class(logs: Tensor, weight: Tensor | None, axis: int) -> Tensor:
-    if weight is None:
-        return logs
-    return logs * reshape(weight, tuple(-1 if i == axis else 1 for i in range(logs.ndim)))
-
-
-# --- what all share ------------------------------------------------------------------------------
-
-
-def _same_shape(x: Tensor, target: Tensor, name: str) -> tuple[Tensor, Tensor]:
-    if x.shape != target.shape:
-        raise ShapeError(
-            f"{name}: the input has shape {x.shape}, the target {target.shape}; they must be the "
-            "same: reshape one of them"
-        )
-    return x, target
-
-
-def _weighted(loss: Tensor, factor: Tensor | None, reduction: str) -> Tensor:
-    """A mean counts each example by its factor."""
-    if factor is None or reduction != "mean":
-        return _reduced(loss, reduction)
-    return loss.sum() / factor.sum()
-
-
-def _reduced(loss: Tensor, reduction: str) -> Tensor:
-    if reduction == "mean":
-        return loss.mean()
-    if reduction == "sum":
-        return loss.sum()
-    if reduction == "none":
-        return loss
-    raise ArgumentError(f"reduction: {shown(reduction)}; expected 'mean', 'sum' or 'none'")
+    logs, wide = widened(x), widened(target)
+    each = exp(wide) * (wide - logs) if log_target else xlogy(wide, wide) - wide * logs
+    if reduction == "batchmean":
+        return narrowed(each.sum() / (x.shape[0] if x.ndim else 1), x, target)
+    return narrowed(reduced(each, reduction), x, target)

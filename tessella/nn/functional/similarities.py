@@ -1,11 +1,8 @@
-"""How alike vectors are, or distributions; vectors of length 1."""
+"""How alike vectors are, and how far from each other; vectors of length 1."""
 
 from __future__ import annotations
 
 from tessella.arguments import public
-from tessella.arguments.kinds import shown
-from tessella.errors import ArgumentError
-from tessella.tensors.arithmetic import xlogy
 from tessella.tensors.elementwise import maximum, sqrt
 from tessella.tensors.matrices import norm
 from tessella.tensors.tensor import Tensor
@@ -46,26 +43,3 @@ def pairwise_distance(
     tensor([5.])
     """
     return norm(x1 - x2 + eps, p, -1, keepdims)
-
-
-@public
-def kl_div(x: Tensor, target: Tensor, reduction: str = "mean", log_target: bool = False) -> Tensor:
-    """Kullback and Leibler's divergence of a target from log-probabilities x: target (log target - x).
-
-    Args:
-        reduction: "batchmean" is the divergence itself: the sum, divided by the size of the first axis;
-            "mean", the default as in PyTorch, divides by the number of elements; "sum" or "none".
-        log_target: whether the target is of log-probabilities, too.
-
-    >>> import tessella as ts
-    >>> kl_div(ts.log(ts.asarray([[0.5, 0.5]])), ts.asarray([[0.5, 0.5]]), reduction="batchmean")
-    tensor(0.)
-    """
-    each = target.exp() * (target - x) if log_target else xlogy(target, target) - target * x
-    if reduction == "batchmean":
-        return each.sum() / (x.shape[0] if x.ndim else 1)
-    if reduction not in ("mean", "sum", "none"):
-        raise ArgumentError(
-            f"kl_div: reduction is {shown(reduction)}; expected 'batchmean', 'mean', 'sum' or 'none'"
-        )
-    return each.mean() if reduction == "mean" else each.sum() if reduction == "sum" else each
