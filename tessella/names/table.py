@@ -364,7 +364,7 @@ PyTorch | nn | parallel DataParallel | not here: a program uses all cores by its
 PyTorch | nn | ModuleDict ParameterList ParameterDict | not here yet; `ts.nn.ModuleList` is, and attributes of a Module may be modules and parameters
 PyTorch | nn | GRU RNN RNNCell LSTMCell GRUCell | not here yet; `ts.nn.LSTM` is, and `ts.scan` makes loops
 PyTorch | nn | MultiheadAttention Transformer TransformerEncoder TransformerEncoderLayer TransformerDecoder TransformerDecoderLayer | not here yet; `ts.nn.functional.scaled_dot_product_attention` is
-PyTorch | nn | GroupNorm InstanceNorm1d InstanceNorm2d InstanceNorm3d RMSNorm BatchNorm3d SyncBatchNorm LocalResponseNorm | not here yet; `ts.nn.LayerNorm`, `BatchNorm1d` and `BatchNorm2d` are
+PyTorch | nn | SyncBatchNorm | not here: a program runs in one process; `ts.nn.BatchNorm2d`
 PyTorch | nn | MaxPool3d AvgPool3d AdaptiveAvgPool1d AdaptiveAvgPool2d AdaptiveMaxPool1d AdaptiveMaxPool2d LPPool2d FractionalMaxPool2d | not here yet; `ts.nn.MaxPool2d`, `AvgPool2d` are, and `x.mean((2, 3))` pools all
 PyTorch | nn | Dropout1d Dropout2d Dropout3d AlphaDropout FeatureAlphaDropout | not here yet; `ts.nn.Dropout` is
 PyTorch | nn | ReLU6 SELU CELU PReLU RReLU Hardswish Hardsigmoid Hardshrink Softshrink Tanhshrink Threshold GLU Softmin Softmax2d | not here as a module yet; write one that calls `ts.nn.functional`, or `ts.map(fn)` of a scalar function
@@ -379,7 +379,7 @@ JAX | nn | Dense Conv | `ts.nn.Linear`, `ts.nn.Conv2d`
 PyTorch | nn | Lazy* | not here yet: give the number of inputs; `ts.nn.Linear` and `ts.nn.Conv2d` take it first
 PyTorch | nn | AdaptiveAvgPool3d AdaptiveMaxPool3d FractionalMaxPool3d LPPool1d LPPool3d MaxUnpool* | not here yet; `ts.nn.MaxPool2d`, `AvgPool2d` are, and `x.mean((2, 3))` pools all
 PyTorch | nn | RNNBase RNNCellBase | not here yet; `ts.nn.LSTM` is, and `ts.scan` makes loops
-PyTorch | nn | CrossMapLRN2d | not here yet; `ts.nn.LayerNorm`, `BatchNorm1d` and `BatchNorm2d` are
+PyTorch | nn | CrossMapLRN2d | `ts.nn.LocalResponseNorm`
 PyTorch | nn | TripletMarginWithDistanceLoss AdaptiveLogSoftmaxWithLoss LinearCrossEntropyLoss LinearCrossEntropyOptions | not here yet; write it with tensors: gradients follow
 PyTorch | nn | NLLLoss2d | `ts.nn.NLLLoss`
 PyTorch | nn | Container | `ts.nn.Module`
@@ -389,7 +389,6 @@ PyTorch | nn | factory_kwargs common_types | PyTorch's own affair, and not here
 
 PyTorch | F | interpolate upsample grid_sample affine_grid pixel_shuffle pixel_unshuffle fold unfold | not here yet; `ts.sliding_window`, `ts.repeat` and `ts.reshape` make them
 PyTorch | F | adaptive_avg_pool1d adaptive_avg_pool2d adaptive_max_pool2d max_pool3d avg_pool3d lp_pool2d max_unpool2d | not here yet; `x.mean((2, 3))` pools all, `avg_pool2d` and `max_pool2d` are here
-PyTorch | F | group_norm instance_norm rms_norm local_response_norm | not here yet; `layer_norm` and `batch_norm` are
 PyTorch | F | dropout1d dropout2d dropout3d alpha_dropout feature_alpha_dropout | not here yet; `dropout` is
 PyTorch | F | embedding_bag bilinear gumbel_softmax multi_head_attention_forward | not here yet; `embedding`, `linear`, `softmax`, `scaled_dot_product_attention` are
 PyTorch | F | ctc_loss hinge_embedding_loss cosine_embedding_loss triplet_margin_loss margin_ranking_loss multi_margin_loss multilabel_margin_loss multilabel_soft_margin_loss soft_margin_loss poisson_nll_loss gaussian_nll_loss | not here yet; write it with tensors: gradients follow
