@@ -6,7 +6,7 @@ import ast
 import operator
 import reprlib
 from collections.abc import Callable, Iterable, Mapping, Sequence, Set
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, Literal, NamedTuple, TypeAlias
 
 import numpy as np
 
@@ -26,6 +26,7 @@ ShapeLike: TypeAlias = int | Sequence[int]
 DTypeLike: TypeAlias = DType | type | str | np.dtype[Any] | None
 PerAxis: TypeAlias = int | Sequence[int]  # of windows: one number for all axes, or one for each
 Padding: TypeAlias = int | str | Sequence[int] | Sequence[Sequence[int]]
+PaddingMode: TypeAlias = Literal["zeros", "reflect", "replicate", "circular"]  # of convolutions
 Device: TypeAlias = Any  # one of them, or its name; None for that of the tensors, or of the thread
 Reduction: TypeAlias = str
 DivergenceReduction: TypeAlias = str
@@ -390,6 +391,7 @@ for _name in ("Count", "Natural", "NotNegative", "Probability", "ShapeLike"):
     _KINDS[f"{_name} | None"] = _KINDS[_name].or_none()
 _KINDS["Reduction"] = _choice("Literal['mean', 'sum', 'none']")
 _KINDS["DivergenceReduction"] = _choice("Literal['mean', 'sum', 'none', 'batchmean']")
+_KINDS["PaddingMode"] = _choice("Literal['zeros', 'reflect', 'replicate', 'circular']")
 _KINDS["Approximation"] = _choice("Literal['none', 'tanh']")
 
 

@@ -202,7 +202,7 @@ JAX | ts | Ref ref new_ref empty_ref free_ref freeze | a tensor: `x.assign(value
 JAX | ts | *_p | a primitive of JAX's own; ours are the classes in `tessella.primitives`
 JAX | ts | after_all create_token optimization_barrier dce_sink | not needed: what is written happens in its order
 JAX | ts | conv conv_general_dilated conv_general_dilated_local conv_with_general_padding | `ts.nn.functional.conv2d`, and likewise for one axis and three
-JAX | ts | conv_transpose | not here yet; `ts.nn.functional.conv1d`, `conv2d` and `conv3d` are
+JAX | ts | conv_transpose | `ts.nn.functional.conv_transpose2d`, and likewise for one axis and three
 JAX | ts | conv_general_dilated_patches reduce_window* | `ts.sliding_window(x, sizes, steps)`, then a sum or a maximum
 JAX | ts | batch_matmul | `ts.matmul`
 JAX | ts | dot_general ragged_dot ragged_dot_general scaled_dot | `ts.einsum`
@@ -363,13 +363,11 @@ PyTorch | nn | modules | `ts.nn` itself, which has the classes
 PyTorch | nn | parallel DataParallel | not here: a program uses all cores by itself
 PyTorch | nn | ModuleDict ParameterList ParameterDict | not here yet; `ts.nn.ModuleList` is, and attributes of a Module may be modules and parameters
 PyTorch | nn | GRU RNN RNNCell LSTMCell GRUCell | not here yet; `ts.nn.LSTM` is, and `ts.scan` makes loops
-PyTorch | nn | GroupNorm InstanceNorm1d InstanceNorm2d InstanceNorm3d RMSNorm BatchNorm3d SyncBatchNorm LocalResponseNorm | not here yet; `ts.nn.LayerNorm`, `BatchNorm1d` and `BatchNorm2d` are
-PyTorch | nn | ConvTranspose1d ConvTranspose2d ConvTranspose3d | not here yet; `ts.nn.Conv2d` and `ts.nn.Linear` are
+PyTorch | nn | SyncBatchNorm | not here yet; `ts.nn.LayerNorm`, `BatchNorm1d` and `BatchNorm2d` are
 PyTorch | nn | MaxPool3d AvgPool3d AdaptiveAvgPool1d AdaptiveAvgPool2d AdaptiveMaxPool1d AdaptiveMaxPool2d LPPool2d FractionalMaxPool2d | not here yet; `ts.nn.MaxPool2d`, `AvgPool2d` are, and `x.mean((2, 3))` pools all
 PyTorch | nn | Dropout1d Dropout2d Dropout3d AlphaDropout FeatureAlphaDropout | not here yet; `ts.nn.Dropout` is
 PyTorch | nn | Bilinear CosineSimilarity PairwiseDistance | not here yet; `ts.nn.Embedding`, `ts.nn.Linear` are
 PyTorch | nn | Upsample UpsamplingNearest2d UpsamplingBilinear2d PixelShuffle PixelUnshuffle Fold Unfold ChannelShuffle Unflatten | not here yet; `ts.sliding_window`, `ts.repeat` and `ts.reshape` make them
-PyTorch | nn | ZeroPad1d ZeroPad2d ConstantPad1d ConstantPad2d | `ts.pad(x, widths, value)` in `forward`
 PyTorch | nn | CTCLoss | not here yet; write it with tensors: gradients follow
 PyTorch | nn | Buffer UninitializedParameter | `module.register_buffer(name, tensor)`
 PyTorch | nn | attention | `ts.nn.functional.scaled_dot_product_attention`
@@ -377,8 +375,6 @@ JAX | nn | relu relu6 gelu silu swish softmax log_softmax one_hot sigmoid softpl
 JAX | nn | initializers | `ts.nn.init`
 JAX | nn | Dense Conv | `ts.nn.Linear`, `ts.nn.Conv2d`
 PyTorch | nn | Lazy* | not here yet: give the number of inputs; `ts.nn.Linear` and `ts.nn.Conv2d` take it first
-PyTorch | nn | ZeroPad3d ConstantPad3d | `ts.pad(x, widths, value)` in `forward`
-PyTorch | nn | ReflectionPad* ReplicationPad* CircularPad* | not here yet: `ts.pad` fills with one value; `x.take(places, axis)` repeats what is there
 PyTorch | nn | AdaptiveAvgPool3d AdaptiveMaxPool3d FractionalMaxPool3d LPPool1d LPPool3d MaxUnpool* | not here yet; `ts.nn.MaxPool2d`, `AvgPool2d` are, and `x.mean((2, 3))` pools all
 PyTorch | nn | RNNBase RNNCellBase | not here yet; `ts.nn.LSTM` is, and `ts.scan` makes loops
 PyTorch | nn | CrossMapLRN2d | not here yet; `ts.nn.LayerNorm`, `BatchNorm1d` and `BatchNorm2d` are
@@ -389,11 +385,8 @@ PyTorch | nn | UninitializedBuffer | `module.register_buffer(name, tensor)`
 PyTorch | nn | quantized quantizable qat intrinsic | not here: nothing is quantised yet
 PyTorch | nn | factory_kwargs common_types | PyTorch's own affair, and not here
 
-PyTorch | F | pad | `ts.pad(x, widths, value)`, with a (before, after) pair for every axis, from the first
 PyTorch | F | interpolate upsample grid_sample affine_grid pixel_shuffle pixel_unshuffle fold unfold | not here yet; `ts.sliding_window`, `ts.repeat` and `ts.reshape` make them
 PyTorch | F | adaptive_avg_pool1d adaptive_avg_pool2d adaptive_max_pool2d max_pool3d avg_pool3d lp_pool2d max_unpool2d | not here yet; `x.mean((2, 3))` pools all, `avg_pool2d` and `max_pool2d` are here
-PyTorch | F | group_norm instance_norm rms_norm local_response_norm | not here yet; `layer_norm` and `batch_norm` are
-PyTorch | F | conv_transpose1d conv_transpose2d conv_transpose3d | not here yet; `conv1d`, `conv2d` and `conv3d` are
 PyTorch | F | dropout1d dropout2d dropout3d alpha_dropout feature_alpha_dropout | not here yet; `dropout` is
 PyTorch | F | bilinear | not here yet; `embedding`, `linear`, `softmax`, `scaled_dot_product_attention` are
 PyTorch | F | ctc_loss | not here yet; write it with tensors: gradients follow
@@ -519,10 +512,11 @@ KEYWORDS = """
 * | scale | multiply the result by it: loc + scale * draw
 * | force | leave it out: write x.detach().numpy() if there is a history
 Linear PReLU Embedding LayerNorm BatchNorm1d BatchNorm2d Conv1d Conv2d Conv3d LSTM | dtype | convert the layer: layer.to(dtype)
+Linear Embedding LayerNorm BatchNorm1d BatchNorm2d BatchNorm3d GroupNorm InstanceNorm1d InstanceNorm2d InstanceNorm3d RMSNorm Conv1d Conv2d Conv3d ConvTranspose1d ConvTranspose2d ConvTranspose3d LSTM | dtype | convert the layer: layer.to(dtype)
 empty_like zeros_like ones_like full_like | shape | use ts.empty, ts.zeros, ts.ones, ts.full with dtype=x.dtype
 backward | inputs | write ts.gradients(loss, inputs), which gives the gradients of these alone
 randint | key | use the method integers of a ts.random.Generator
-pad | mode | it pads with one value, as mode="constant" does
+pad | mode | it pads with one value; ts.nn.functional.pad has the modes, and its widths begin with the last axis
 checkpoint | use_reentrant preserve_rng_state policy | leave it out: the function is computed again with the same random numbers
 swapaxes swapdims transpose | axis1 axis2 axis0 dim0 dim1 | give the two axes by place
 split | indices_or_sections ary | ts.split takes sizes, as PyTorch's; NumPy's is ts.tensor_split(x, sections, axis=...)

@@ -477,6 +477,9 @@ F.dropout(a, 0.5, training=False)
 F.max_pool2d(p, 2, 1)
 F.avg_pool2d(p, 2, 1)
 F.conv1d(p, p[:, :, :2])
+F.group_norm(p, 1)
+F.pad(a, (1, 1))
+F.conv_transpose1d(p, p)
 F.scaled_dot_product_attention(p, p, p)
 F.relu6(a)
 F.selu(a)
@@ -585,13 +588,9 @@ T.set_printoptions(precision=2) | np.set_printoptions
 T.FloatTensor([1.0]) | ts.asarray(data, dtype=ts.float32)
 T.trapz(v) | ts.diff(x)
 T.nonzero(a, as_tuple=False) | ts.argwhere
-F.pad(a, (1, 1)) | ts.pad
 F.interpolate(p) | not here yet
 F.adaptive_avg_pool2d(p, 1) | x.mean((2, 3))
-F.group_norm(p, 1) | `layer_norm`
 F.ctc_loss | not here yet
-F.conv_transpose2d | not here yet
 F.unfold(p, 2) | ts.sliding_window
-F.embedding_bag | `embedding`
 F.mse_loss(a, b, size_average=True) | write reduction=
 """

@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from tessella.arguments import public
-from tessella.arguments.kinds import Padding, PerAxis, shown
+from tessella.arguments.kinds import Padding, PaddingMode, PerAxis, shown
 from tessella.errors import ArgumentError, ShapeError
 from tessella.nn.functional.checks import check_sizes
+from tessella.nn.functional.padding import pad
 from tessella.primitives.contraction import Contraction, Geometry, promote_pair
 from tessella.sizes.size import INTEGERS, as_integer
 from tessella.tensors.manipulation import reshape
@@ -61,9 +62,12 @@ def _padding(
 @public
 def convolution(
     x: Tensor, weight: Tensor, bias: Tensor | None, stride: Any, padding: Any, dilation: Any,
-    groups: int, rank: int,
+    groups: int, rank: int, mode: PaddingMode = "zeros",
 ) -> Tensor:  # fmt: skip
     """`conv1d`, `conv2d`, `conv3d` for `rank` spatial axes.
+
+    Args:
+        mode: what the padding is made of: zeros, or as `pad` has it.
 
     Raises:
         ShapeError: channels do not fit, or the kernel is larger than the padded input.
@@ -71,25 +75,18 @@ def convolution(
     name = f"conv{rank}d"
     unbatched = x.ndim == rank + 1
     x = reshape(x, (1, *x.shape)) if unbatched else x
-    if x.ndim != rank + 2 or weight.ndim != rank + 2:
-        raise ShapeError(
-            f"{name}: the input has shape {x.shape}, the weight {weight.shape}; expected "
-            f"{rank + 2} axes each: (N, C, ...) and (out, C / groups, ...)"
-        )
-    if groups < 1 or x.shape[1] % groups or weight.shape[0] % groups:
-        raise ShapeError(
-            f"{name}: groups={groups} does not divide the channels {x.shape[1]}, {weight.shape[0]}"
-        )
+    check_axes(x, weight, groups, rank, name, "(out, C / groups, ...)")
     if x.shape[1] // groups != weight.shape[1]:
         raise ShapeError(
             f"{name}: the input has {x.shape[1]} channels, the weight expects "
             f"{weight.shape[1] * groups} (weight {weight.shape}, groups {groups})"
         )
     check_sizes(bias, weight.shape[:1], name, "bias")
-    steps, spacing = per_axis(stride, rank, "stride"), per_axis(dilation, rank, "dilation")
-    if min(steps) < 1 or min(spacing) < 1:
-        raise ArgumentError(f"{name}: stride {stride} and dilation {dilation} must be at least 1")
+    steps, spacing = steps_of(stride, dilation, rank, name)
     pads = _padding(padding, rank, weight.shape[2:], spacing, steps)
+    if mode != "zeros":
+        x = pad(x, [width for pair in reversed(pads) for width in pair], mode)
+        pads = [(0, 0)] * rank
     x, weight = promote_pair(x, weight)
     result = _contract(x, weight, steps, pads, spacing, groups, rank)
     if any(n < 1 for n in result.shape[2:]):
@@ -99,6 +96,31 @@ def convolution(
     if bias is not None:
         result = result + reshape(bias, (1, -1, *(1,) * rank))
     return reshape(result, result.shape[1:]) if unbatched else result
+
+
+def check_axes(x: Tensor, weight: Tensor, groups: int, rank: int, name: str, layout: str) -> None:
+    """Input and weight have all their axes, and groups divide the channels.
+
+    Raises:
+        ShapeError: they have not, or do not.
+    """
+    if x.ndim != rank + 2 or weight.ndim != rank + 2:
+        raise ShapeError(
+            f"{name}: the input has shape {x.shape}, the weight {weight.shape}; expected "
+            f"{rank + 2} axes each: (N, C, ...) and {layout}"
+        )
+    if groups < 1 or x.shape[1] % groups or weight.shape[0] % groups:
+        raise ShapeError(
+            f"{name}: groups={groups} does not divide the channels {x.shape[1]}, {weight.shape[0]}"
+        )
+
+
+def steps_of(stride: Any, dilation: Any, rank: int, name: str) -> tuple[tuple[int, ...], ...]:
+    """Strides and dilations for each axis."""
+    steps, spacing = per_axis(stride, rank, "stride"), per_axis(dilation, rank, "dilation")
+    if min(steps) < 1 or min(spacing) < 1:
+        raise ArgumentError(f"{name}: stride {stride} and dilation {dilation} must be at least 1")
+    return steps, spacing
 
 
 def _contract(
@@ -133,7 +155,7 @@ def conv1d(
 ) -> Tensor:  # fmt: skip
     """Correlation with a bank of kernels along one axis.
 
-    Shapes: (N, C, L) and (out, C / groups, K) -> (N, out, L').
+    Shapes: (N, C, L) and (out, C / groups, K) -> (N, out, L'), also without N.
 
     >>> import tessella as ts
     >>> conv1d(ts.ones((1, 1, 4)), ts.ones((1, 1, 2)))

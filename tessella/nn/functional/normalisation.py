@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import math
+
 from tessella.arguments import public
-from tessella.arguments.kinds import ShapeLike, shown
+from tessella.arguments.kinds import Count, ShapeLike, shown
 from tessella.errors import ShapeError
 from tessella.nn.functional.checks import check_sizes
+from tessella.nn.functional.padding import pad
 from tessella.sizes.size import for_this_call
-from tessella.tensors.manipulation import reshape
+from tessella.tensors.inspection import finfo
+from tessella.tensors.manipulation import moveaxis, reshape, sliding_window
 from tessella.tensors.operands import unary
 from tessella.tensors.statistical import narrowed, widened
 from tessella.tensors.tensor import Tensor
@@ -36,21 +40,15 @@ def batch_norm(
     tensor([[-1.],
             [ 1.]])
     """
-    if x.ndim < 2:
-        raise ShapeError(
-            f"batch_norm: the input has shape {x.shape}; expected (N, C) or (N, C, ...): reshape it"
-        )
-    check_sizes(running_mean, x.shape[1:2], "batch_norm", "running_mean")
-    check_sizes(running_var, x.shape[1:2], "batch_norm", "running_var")
-    check_sizes(weight, x.shape[1:2], "batch_norm", "weight")
-    check_sizes(bias, x.shape[1:2], "batch_norm", "bias")
-    operands = [y for y in (x, weight, bias) if y is not None]
-    x = widened(x)
+    _check_channels(
+        x, "batch_norm", running_mean=running_mean, running_var=running_var, weight=weight, bias=bias
+    )  # fmt: skip
+    wide = widened(x)
     axes = tuple(axis for axis in range(x.ndim) if axis != 1)
-    shape = (1, -1, *(1,) * (x.ndim - 2))
+    shape = _beside_channels(x)
     if training or running_mean is None or running_var is None:
-        mean = x.mean(axis=axes, keepdims=True)
-        centred = x - mean
+        mean = wide.mean(axis=axes, keepdims=True)
+        centred = wide - mean
         variance = (centred * centred).mean(axis=axes, keepdims=True)
         if training and running_mean is not None and running_var is not None:
             count = x.size // x.shape[1]
@@ -62,14 +60,33 @@ def batch_norm(
             _update(running_mean, mean, momentum, 1.0)
             _update(running_var, variance, momentum, count / (count - 1))
     else:
-        centred = x - reshape(running_mean, shape)
+        centred = wide - reshape(running_mean, shape)
         variance = reshape(running_var, shape)
     factor = unary("rsqrt", variance + eps)
-    if weight is not None:
+    if weight is not None:  # of a channel: it costs nothing beside one product for each element
         factor = factor * reshape(weight, shape)
     result = centred * factor
     result = result if bias is None else result + reshape(bias, shape)
-    return narrowed(result, *operands)
+    return narrowed(result, *[y for y in (x, weight, bias) if y is not None])
+
+
+def _check_channels(x: Tensor, name: str, **of_channels: Tensor | None) -> None:
+    """There are channels, and as many of what belongs to them.
+
+    Raises:
+        ShapeError: there are not.
+    """
+    if x.ndim < 2:
+        raise ShapeError(
+            f"{name}: the input has shape {x.shape}; expected (N, C) or (N, C, ...): reshape it"
+        )
+    for argument, value in of_channels.items():
+        check_sizes(value, x.shape[1:2], name, argument)
+
+
+def _beside_channels(x: Tensor) -> tuple[int, ...]:
+    """The shape with which what belongs to channels stands beside x."""
+    return (1, x.shape[1], *(1,) * (x.ndim - 2))
 
 
 def _update(running: Tensor, now: Tensor, momentum: float | Tensor, scale: float) -> None:
@@ -93,19 +110,176 @@ def layer_norm(
     >>> layer_norm(ts.asarray([1.0, 3.0]), 2, eps=0.0)
     tensor([-1.,  1.])
     """
-    shape = (normalized_shape,) if isinstance(normalized_shape, int) else tuple(normalized_shape)
-    if x.shape[x.ndim - len(shape) :] != shape:
-        raise ShapeError(
-            f"layer_norm: the input has shape {x.shape}, which does not end in {shown(shape)}"
-        )
+    shape, axes = _ending(x, normalized_shape, "layer_norm")
     check_sizes(weight, shape, "layer_norm", "weight")
     check_sizes(bias, shape, "layer_norm", "bias")
-    axes = tuple(range(x.ndim - len(shape), x.ndim))
-    operands = [y for y in (x, weight, bias) if y is not None]
-    x = widened(x)
-    centred = x - x.mean(axis=axes, keepdims=True)
+    result = _centred(widened(x), axes)
+    return _scaled(result * _factor(result, axes, eps), weight, bias, x)
+
+
+def _centred(x: Tensor, axes: tuple[int, ...]) -> Tensor:
+    return x - x.mean(axis=axes, keepdims=True)
+
+
+def _factor(x: Tensor, axes: tuple[int, ...], eps: float) -> Tensor:
+    """What makes the mean square along axes one."""
+    return unary("rsqrt", (x * x).mean(axis=axes, keepdims=True) + eps)
+
+
+def _scaled(
+    result: Tensor, weight: Tensor | None, bias: Tensor | None, x: Tensor, channels: bool = False
+) -> Tensor:
+    """What was made of x, scaled and shifted, in the precision of all three.
+
+    Args:
+        channels: whether weight and bias are of the second axis, not of the last ones.
+    """
+    for_each = (lambda y: reshape(y, _beside_channels(x))) if channels else (lambda y: y)
+    scaled = result if weight is None else result * for_each(weight)
+    shifted = scaled if bias is None else scaled + for_each(bias)
+    return narrowed(shifted, *[y for y in (x, weight, bias) if y is not None])
+
+
+def _ending(x: Tensor, normalized_shape: ShapeLike, name: str) -> tuple[tuple[int, ...], ...]:
+    """The shape in which x ends, and its axes.
+
+    Raises:
+        ShapeError: x does not end in it.
+    """
+    shape = (normalized_shape,) if isinstance(normalized_shape, int) else tuple(normalized_shape)
+    if x.shape[max(0, x.ndim - len(shape)) :] != shape:
+        raise ShapeError(
+            f"{name}: the input has shape {x.shape}, which does not end in {shown(shape)}"
+        )
+    return shape, tuple(range(x.ndim - len(shape), x.ndim))
+
+
+@public
+def rms_norm(
+    x: Tensor, normalized_shape: ShapeLike, weight: Tensor | None = None, eps: float | None = None
+) -> Tensor:
+    """The last axes divided by the root of their mean square, then scaled.
+
+    Shapes: (..., *normalized_shape); the same.
+    Dtypes: floating; the same. Half precision is computed in float32 and rounded once.
+
+    Args:
+        eps: added to the mean square; if it is not given, the smallest step from one in the input's dtype.
+
+    Source: Zhang & Sennrich, *Root mean square layer normalization* (2019).
+
+    >>> import tessella as ts
+    >>> rms_norm(ts.asarray([3.0, -3.0]), 2, eps=0.0)
+    tensor([ 1., -1.])
+    """
+    shape, axes = _ending(x, normalized_shape, "rms_norm")
+    check_sizes(weight, shape, "rms_norm", "weight")
+    wide = widened(x)
+    least = finfo(x.dtype).eps if eps is None else eps
+    return _scaled(wide * _factor(wide, axes, least), weight, None, x)
+
+
+@public
+def group_norm(
+    x: Tensor, num_groups: Count, weight: Tensor | None = None, bias: Tensor | None = None,
+    eps: float = 1e-5,
+) -> Tensor:  # fmt: skip
+    """Each group of channels of each example with mean 0 and variance 1, then each channel scaled and shifted.
+
+    Shapes: (N, C, ...); the same. Weight and bias are (C,).
+    Dtypes: floating; the same. Half precision is computed in float32 and rounded once.
+
+    Raises:
+        ShapeError: there is no axis of channels, or the groups do not divide them.
+
+    Source: Wu & He, *Group normalization* (2018).
+
+    >>> import tessella as ts
+    >>> group_norm(ts.asarray([[1.0, 3.0, 5.0, 5.0]]), 2, eps=1e-9)
+    tensor([[-1.,  1.,  0.,  0.]])
+    """
+    _check_channels(x, "group_norm", weight=weight, bias=bias)
+    n, channels, *places = x.shape
+    if channels % num_groups:
+        raise ShapeError(
+            f"group_norm: {num_groups} groups do not divide the {channels} channels of shape {x.shape}"
+        )
+    grouped = reshape(widened(x), (n, num_groups, channels // num_groups, *places))
+    axes = tuple(range(2, grouped.ndim))
+    result = _centred(grouped, axes)
+    result = reshape(result * _factor(result, axes, eps), x.shape)
+    return _scaled(result, weight, bias, x, channels=True)
+
+
+@public
+def instance_norm(
+    x: Tensor, running_mean: Tensor | None = None, running_var: Tensor | None = None,
+    weight: Tensor | None = None, bias: Tensor | None = None, use_input_stats: bool = True,
+    momentum: float = 0.1, eps: float = 1e-5,
+) -> Tensor:  # fmt: skip
+    """Each channel of each example with mean 0 and variance 1, then scaled and shifted.
+
+    Running statistics (the mean of those of the examples; the variance without bias) are updated if there are any
+    and the input's are used; if these are not, the running ones take their place.
+
+    Shapes: (N, C, ...), one axis at least after the channels; the same. All others are (C,).
+    Dtypes: floating; the same. Half precision is computed in float32 and rounded once.
+
+    Raises:
+        ShapeError: there is no axis after the channels, or but one value for each channel.
+
+    Source: Ulyanov, Vedaldi & Lempitsky, *Instance normalization* (2016).
+
+    >>> import tessella as ts
+    >>> instance_norm(ts.asarray([[[1.0, 3.0], [5.0, 5.0]]]), eps=1e-9)
+    tensor([[[-1.,  1.],
+             [ 0.,  0.]]])
+    """
+    if not use_input_stats:
+        return batch_norm(x, running_mean, running_var, weight, bias, False, momentum, eps)
+    _check_channels(
+        x, "instance_norm", running_mean=running_mean, running_var=running_var, weight=weight, bias=bias
+    )  # fmt: skip
+    count = math.prod(x.shape[2:])
+    if x.ndim < 3 or for_this_call(count) == 1:
+        raise ShapeError(
+            f"instance_norm: the input has shape {x.shape}; expected (N, C, ...) with two values at least for each channel"
+        )
+    axes = tuple(range(2, x.ndim))
+    mean = widened(x).mean(axis=axes, keepdims=True)
+    centred = widened(x) - mean
     variance = (centred * centred).mean(axis=axes, keepdims=True)
-    result = centred * unary("rsqrt", variance + eps)
-    result = result if weight is None else result * weight
-    result = result if bias is None else result + bias
-    return narrowed(result, *operands)
+    if running_mean is not None and running_var is not None:
+        _update(running_mean, mean.mean(axis=0), momentum, 1.0)
+        _update(running_var, variance.mean(axis=0), momentum, count / (count - 1))
+    return _scaled(centred * unary("rsqrt", variance + eps), weight, bias, x, channels=True)
+
+
+@public
+def local_response_norm(
+    x: Tensor, size: Count, alpha: float = 1e-4, beta: float = 0.75, k: float = 1.0
+) -> Tensor:
+    """Each element divided by (k + alpha mean(square))**beta, the mean over channels near its own.
+
+    Of an even size there is one channel more before than behind; what lies outside counts as zeros.
+
+    Shapes: (N, C, ...), one axis at least after the channels; the same.
+
+    Raises:
+        ShapeError: it has fewer axes.
+
+    Source: Krizhevsky, Sutskever & Hinton, *ImageNet classification with deep convolutional neural networks* (2012).
+
+    >>> import tessella as ts
+    >>> local_response_norm(ts.ones((1, 2, 1)), 1, alpha=3.0, beta=0.5)
+    tensor([[[0.5],
+             [0.5]]])
+    """
+    if x.ndim < 3:
+        raise ShapeError(
+            f"local_response_norm: the input has shape {x.shape}; expected (N, C, ...), with three axes at least"
+        )
+    last = moveaxis(widened(x), 1, -1)
+    squares = pad(last * last, (size // 2, (size - 1) // 2))
+    near = sliding_window(squares, (size,)).mean(axis=-1)
+    return narrowed(moveaxis(last / (near * alpha + k) ** beta, -1, 1), x)
