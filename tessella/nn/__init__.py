@@ -39,7 +39,16 @@ from tessella.nn.layers.losses import (
 )
 from tessella.nn.layers.normalisation import BatchNorm1d, BatchNorm2d, LayerNorm
 from tessella.nn.layers.pooling import AvgPool1d, AvgPool2d, MaxPool1d, MaxPool2d
-from tessella.nn.layers.recurrent import LSTM
+from tessella.nn.layers.recurrent import (
+    GRU,
+    LSTM,
+    RNN,
+    GRUCell,
+    LSTMCell,
+    RNNBase,
+    RNNCell,
+    RNNCellBase,
+)
 from tessella.nn.module import Module, Parameter
 
 if not _TYPE_CHECKING:  # for which it would mean that all names are there
@@ -50,11 +59,11 @@ if not _TYPE_CHECKING:  # for which it would mean that all names are there
 
 
 __all__ = [
-    "ELU", "GELU", "LSTM", "AvgPool1d", "AvgPool2d", "BCELoss", "BCEWithLogitsLoss", "BatchNorm1d",
-    "BatchNorm2d", "Conv1d", "Conv2d", "Conv3d", "CrossEntropyLoss", "Dropout", "Embedding",
-    "Flatten", "Hardtanh", "HuberLoss", "Identity", "L1Loss", "LayerNorm", "LeakyReLU", "Linear",
-    "LogSigmoid", "LogSoftmax", "MSELoss", "MaxPool1d", "MaxPool2d", "Mish", "Module",
-    "ModuleList", "NLLLoss", "Parameter", "ReLU", "Sequential", "SiLU", "Sigmoid", "SmoothL1Loss",
-    "Softmax", "Softplus", "Softsign", "Tanh", "functional", "functional_call", "init",
-    "stack_module_state", "utils",
+    "ELU", "GELU", "GRU", "LSTM", "RNN", "AvgPool1d", "AvgPool2d", "BCELoss", "BCEWithLogitsLoss",
+    "BatchNorm1d", "BatchNorm2d", "Conv1d", "Conv2d", "Conv3d", "CrossEntropyLoss", "Dropout",
+    "Embedding", "Flatten", "GRUCell", "Hardtanh", "HuberLoss", "Identity", "L1Loss", "LSTMCell",
+    "LayerNorm", "LeakyReLU", "Linear", "LogSigmoid", "LogSoftmax", "MSELoss", "MaxPool1d",
+    "MaxPool2d", "Mish", "Module", "ModuleList", "NLLLoss", "Parameter", "RNNBase", "RNNCell",
+    "RNNCellBase", "ReLU", "Sequential", "SiLU", "Sigmoid", "SmoothL1Loss", "Softmax", "Softplus",
+    "Softsign", "Tanh", "functional", "functional_call", "init", "stack_module_state", "utils",
 ]  # fmt: skip
