@@ -103,8 +103,9 @@ PyTorch | ts | typename | `type(x).__name__`
 PyTorch | ts | version torch_version | `ts.__version__`
 PyTorch | ts | constant_pad_nd | `ts.pad(x, widths, value)`
 PyTorch | ts | convolution conv_tbc *_convolution *_convolution_* | `ts.nn.functional.conv2d`, and likewise for one axis and three
-PyTorch | ts | lstm lstm_cell | `ts.nn.LSTM`
-PyTorch | ts | gru gru_cell rnn_tanh rnn_tanh_cell rnn_relu rnn_relu_cell | not here yet; `ts.nn.LSTM` is, and `ts.scan` makes loops
+PyTorch | ts | lstm lstm_cell | `ts.nn.LSTM`, `ts.nn.LSTMCell`
+PyTorch | ts | gru gru_cell | `ts.nn.GRU`, `ts.nn.GRUCell`
+PyTorch | ts | rnn_tanh rnn_tanh_cell rnn_relu rnn_relu_cell | `ts.nn.RNN`, `ts.nn.RNNCell`
 PyTorch | ts | view_as_real_copy view_as_complex_copy | `real + 1j * imag`; `ts.real`, `ts.imag`
 PyTorch | ts | *_copy | the same without `_copy`: no view can be written through here
 PyTorch | ts | sparse_* *sparse_ masked nested jagged hspmm hsmm spmm smm saddmm dsmm | not here: tensors are dense
@@ -362,7 +363,6 @@ PyTorch | nn | parameter | `ts.nn.Parameter`
 PyTorch | nn | modules | `ts.nn` itself, which has the classes
 PyTorch | nn | parallel DataParallel | not here: a program uses all cores by itself
 PyTorch | nn | ModuleDict ParameterList ParameterDict | not here yet; `ts.nn.ModuleList` is, and attributes of a Module may be modules and parameters
-PyTorch | nn | GRU RNN RNNCell LSTMCell GRUCell | not here yet; `ts.nn.LSTM` is, and `ts.scan` makes loops
 PyTorch | nn | SyncBatchNorm | not here yet; `ts.nn.LayerNorm`, `BatchNorm1d` and `BatchNorm2d` are
 PyTorch | nn | MaxPool3d AvgPool3d AdaptiveAvgPool1d AdaptiveAvgPool2d AdaptiveMaxPool1d AdaptiveMaxPool2d LPPool2d FractionalMaxPool2d | not here yet; `ts.nn.MaxPool2d`, `AvgPool2d` are, and `x.mean((2, 3))` pools all
 PyTorch | nn | Dropout1d Dropout2d Dropout3d AlphaDropout FeatureAlphaDropout | not here yet; `ts.nn.Dropout` is
@@ -376,7 +376,6 @@ JAX | nn | initializers | `ts.nn.init`
 JAX | nn | Dense Conv | `ts.nn.Linear`, `ts.nn.Conv2d`
 PyTorch | nn | Lazy* | not here yet: give the number of inputs; `ts.nn.Linear` and `ts.nn.Conv2d` take it first
 PyTorch | nn | AdaptiveAvgPool3d AdaptiveMaxPool3d FractionalMaxPool3d LPPool1d LPPool3d MaxUnpool* | not here yet; `ts.nn.MaxPool2d`, `AvgPool2d` are, and `x.mean((2, 3))` pools all
-PyTorch | nn | RNNBase RNNCellBase | not here yet; `ts.nn.LSTM` is, and `ts.scan` makes loops
 PyTorch | nn | CrossMapLRN2d | not here yet; `ts.nn.LayerNorm`, `BatchNorm1d` and `BatchNorm2d` are
 PyTorch | nn | AdaptiveLogSoftmaxWithLoss LinearCrossEntropyLoss LinearCrossEntropyOptions | not here yet; write it with tensors: gradients follow
 PyTorch | nn | NLLLoss2d | `ts.nn.NLLLoss`
@@ -445,7 +444,6 @@ JAX | init | delta_orthogonal Initializer | not here; a function that fills a te
 
 PyTorch | utils | clip_grad_norm clip_grad get_total_norm clip_grads_with_norm_ | `ts.nn.utils.clip_grad_norm_(parameters, most)`, which gives the norm
 PyTorch | utils | weight_norm spectral_norm remove_weight_norm remove_spectral_norm parametrize parametrizations prune | not here yet; compute the weight in `forward`
-PyTorch | utils | rnn | not here yet; `ts.pad` and masks make sequences equally long
 PyTorch | utils | stateless | `ts.nn.functional_call`
 PyTorch | utils | skip_init | not here: a module has its parameters from the beginning
 PyTorch | utils | fuse_* fusion convert_conv* memory_format | not needed: the layout and what is computed together are the system's affair
@@ -513,6 +511,7 @@ KEYWORDS = """
 * | force | leave it out: write x.detach().numpy() if there is a history
 Linear PReLU Embedding LayerNorm BatchNorm1d BatchNorm2d Conv1d Conv2d Conv3d LSTM | dtype | convert the layer: layer.to(dtype)
 Linear Embedding LayerNorm BatchNorm1d BatchNorm2d BatchNorm3d GroupNorm InstanceNorm1d InstanceNorm2d InstanceNorm3d RMSNorm Conv1d Conv2d Conv3d ConvTranspose1d ConvTranspose2d ConvTranspose3d LSTM | dtype | convert the layer: layer.to(dtype)
+Linear Embedding LayerNorm BatchNorm1d BatchNorm2d Conv1d Conv2d Conv3d RNN LSTM GRU RNNCell LSTMCell GRUCell RNNBase RNNCellBase | dtype | convert the layer: layer.to(dtype)
 empty_like zeros_like ones_like full_like | shape | use ts.empty, ts.zeros, ts.ones, ts.full with dtype=x.dtype
 backward | inputs | write ts.gradients(loss, inputs), which gives the gradients of these alone
 randint | key | use the method integers of a ts.random.Generator

@@ -23,6 +23,7 @@ from tessella.tracing.lines import line_of
 from tessella.tracing.trace import binding
 from tessella.transforms import trees
 from tessella.transforms.batching import vmap
+from tessella.transforms.forward_mode import jvp
 from tessella.transforms.recording import InnerTrace, beside, record
 from tessella.transforms.reverse_mode import vjp
 
@@ -256,6 +257,16 @@ class VJPRule(Rule):
 
     def batched(self, axes: Sequence[Any], size: int, axis_name: str | None) -> Rule:
         return _BatchedVJP(self, axes, size, axis_name)
+
+
+class FasterVJPRule(VJPRule):
+    """A gradient that is the function's own, by a shorter way; forward mode goes the long one."""
+
+    has_own_code = False
+
+    def push(self, tensors: Sequence[Tensor], tangents: Sequence[Any]) -> tuple[Any, Any]:
+        found: tuple[Any, Any] = jvp(self.plain, tuple(tensors), tuple(tangents))
+        return found
 
 
 class _BatchedVJP(VJPRule):
