@@ -362,11 +362,22 @@ def _reduced(kind: str, function: Callable[[Any], Any], size: int | None) -> Any
         parts = [_contracted(with_loop, loop), *without]
     else:
         kept = [other for other in found.loops if other is not loop]
-        whole = found.along([*kept, loop])
-        whole = expand(whole, (*whole.shape[:-1], turns))
-        parts = [(getattr(statistical, kind)(whole, axis=-1), tuple(kept))]
+        if with_loop or not turns or not found.dtype.is_float:
+            whole = found.along([*kept, loop])
+            whole = expand(whole, (*whole.shape[:-1], turns))
+            one = getattr(statistical, kind)(whole, axis=-1)
+        else:
+            one = _repeated(kind, found.along(kept), turns)
+        parts = [(one, tuple(kept))]
     result = Element(parts)
     return result if result.loops else result.along([])
+
+
+def _repeated(kind: str, x: Tensor, turns: int) -> Tensor:
+    """What is the same at every turn of a loop, which then takes none."""
+    if kind == "prod":  # in float64, which tells odd numbers of turns from even ones
+        return (x.astype(dtypes.float64) ** turns).astype(x.dtype)
+    return x * turns if kind == "sum" else x
 
 
 def _contracted(

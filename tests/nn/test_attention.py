@@ -81,6 +81,7 @@ def test_shapes_that_do_not_fit_attention_are_told():
         (lambda: nn.MultiheadAttention(6, 4), "embed_dim is 6, and num_heads 4; expected a multiple"),
         (lambda: nn.TransformerEncoderLayer(6, 2, activation="tanhh"), "activation is 'tanhh'; expected 'relu', 'gelu'"),
         (lambda: F.sinusoidal_embedding(ts.arange(3), 5), "embedding_dim is 5; expected an even number"),
+        
     ):  # fmt: skip
         with pytest.raises(ts.errors.ArgumentError, match=words):
             call()
@@ -133,3 +134,12 @@ def test_encoders_of_copies_train_under_jit():
     assert losses[-1] < 0.7 * losses[0]
     first, second = (block.linear1.weight.numpy() for block in model.layers)
     assert (first != second).any()
+
+
+def test_more_blocks_than_memory_has_room_for_are_refused_at_once():
+    with pytest.raises(ts.errors.OutOfMemoryError, match="of memory were asked for"):
+        nn.TransformerEncoder(nn.TransformerEncoderLayer(6, 2), 2**45)
+    with pytest.raises(
+        ts.errors.ArgumentTypeError, match="encoder_layer is 3; expected an nn.Module"
+    ):
+        nn.TransformerEncoder(3, 2)

@@ -154,3 +154,12 @@ def test_a_loop_that_is_over():
     kept = []
     with pytest.raises(errors.ArgumentError, match="is over"):
         ts.table(lambda i: sum_over(lambda k: kept.append(a[i, k]) or a[i, k]) + kept[0], (4,))
+
+
+def test_what_is_the_same_at_every_turn_takes_no_turns():
+    turns = 2**40 + 1
+    assert ts.prod_over(lambda k: -1.0, turns).item() == -1.0
+    assert ts.sum_over(lambda k: 2.0, turns).item() == pytest.approx(2.0 * turns)
+    for reduction in (ts.mean_over, ts.max_over, ts.min_over):
+        assert reduction(lambda k: 3.0, turns).item() == 3.0
+    assert ts.grad(lambda x: ts.prod_over(lambda k: x, 3))(ts.asarray(2.0)).item() == 12.0

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-import functools
+import inspect
 from collections.abc import Callable
+from typing import Any
 
+from tessella.arguments import public
 from tessella.tensors.methods.rebinding import rebind, refuse_if_view
 from tessella.tensors.tensor import Tensor
 
@@ -25,11 +27,14 @@ def settled(x: Tensor, result: Tensor, inplace: bool, name: str) -> Tensor:
 def always_in_place(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
     """PyTorch's spelling with an underscore of a function that takes `inplace`."""
 
-    @functools.wraps(function)
-    def changed(*operands: object, **options: object) -> Tensor:
+    def changed(*operands: Any, **options: Any) -> Tensor:
         return function(*operands, **options, inplace=True)
 
-    name = f"{function.__name__}_"
-    changed.__name__ = changed.__qualname__ = name
-    changed.__doc__ = f"`{function.__name__}(x, ..., inplace=True)`: x stands for the result from then on, as with `+=`."
-    return changed
+    signature = inspect.signature(function)
+    kept = [given for name, given in signature.parameters.items() if name != "inplace"]
+    made: Any = changed
+    made.__signature__ = signature.replace(parameters=kept)
+    made.__name__ = made.__qualname__ = f"{function.__name__}_"
+    made.__module__ = function.__module__
+    made.__doc__ = f"`{function.__name__}(x, ..., inplace=True)`: x stands for the result from then on, as with `+=`."
+    return public(changed)

@@ -349,6 +349,7 @@ class Softmax2d(_Activation):
         ShapeError: of x, if it has neither three nor four axes.
     """
 
+    @public
     def forward(self, x: Tensor) -> Tensor:
         if x.ndim not in (3, 4):
             raise ShapeError(

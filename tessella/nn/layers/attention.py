@@ -8,6 +8,7 @@ from typing import Any
 
 from tessella.arguments import public
 from tessella.arguments.kinds import Count, NotNegative, Probability
+from tessella.devices.registry import host
 from tessella.errors import ArgumentError
 from tessella.nn import functional as F
 from tessella.nn import init
@@ -19,6 +20,9 @@ from tessella.nn.module import Module, Parameter
 from tessella.tensors.creation import empty, full
 from tessella.tensors.matrices import triu
 from tessella.tensors.tensor import Tensor
+
+
+_OBJECTS = 1 << 15  # bytes of the objects of Python that a block is
 
 
 class MultiheadAttention(Module):
@@ -240,7 +244,7 @@ class TransformerEncoder(Module):
 
     @public
     def __init__(
-        self, encoder_layer: Any, num_layers: Count, norm: Any = None,
+        self, encoder_layer: Module, num_layers: Count, norm: Module | None = None,
         enable_nested_tensor: bool = True, mask_check: bool = True,
     ) -> None:  # fmt: skip
         super().__init__()
@@ -261,7 +265,9 @@ class TransformerDecoder(Module):
     """Some copies of a decoder layer, one after the other, and perhaps a norm."""
 
     @public
-    def __init__(self, decoder_layer: Any, num_layers: Count, norm: Any = None) -> None:
+    def __init__(
+        self, decoder_layer: Module, num_layers: Count, norm: Module | None = None
+    ) -> None:
         super().__init__()
         self.layers = _copies(decoder_layer, num_layers)
         self.num_layers, self.norm = num_layers, norm
@@ -281,7 +287,9 @@ class TransformerDecoder(Module):
         return tgt if self.norm is None else self.norm(tgt)
 
 
-def _copies(layer: Any, count: int) -> ModuleList:
+def _copies(layer: Module, count: int) -> ModuleList:
+    size = sum(x.size * x.dtype.itemsize for x in layer.parameters())
+    host().require_available(count * (size + _OBJECTS))  # before the first is made
     return ModuleList([copy.deepcopy(layer) for _ in range(count)])
 
 
@@ -303,7 +311,8 @@ class Transformer(Module):
     def __init__(
         self, d_model: Count = 512, nhead: Count = 8, num_encoder_layers: Count = 6,
         num_decoder_layers: Count = 6, dim_feedforward: Count = 2048, dropout: Probability = 0.1,
-        activation: Any = F.relu, custom_encoder: Any = None, custom_decoder: Any = None,
+        activation: Any = F.relu, custom_encoder: Module | None = None,
+        custom_decoder: Module | None = None,
         layer_norm_eps: NotNegative = 1e-5, batch_first: bool = False, norm_first: bool = False,
         bias: bool = True,
     ) -> None:  # fmt: skip
