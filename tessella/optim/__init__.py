@@ -7,6 +7,7 @@ from tessella.names import missing as _missing
 from tessella.optim.adam import Adam, Adamax, AdamW, NAdam, RAdam
 from tessella.optim.adaptive import Adadelta, Adafactor, Adagrad, RMSprop
 from tessella.optim.layerwise import LAMB, Muon
+from tessella.optim.lbfgs import LBFGS
 from tessella.optim.optimiser import Optimizer
 from tessella.optim.sgd import ASGD, SGD
 from tessella.optim.signs import Lion, Rprop
@@ -21,6 +22,7 @@ if not _TYPE_CHECKING:  # for which it would mean that all names are there
 __all__ = [
     "ASGD",
     "LAMB",
+    "LBFGS",
     "SGD",
     "Adadelta",
     "Adafactor",
