@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING as _TYPE_CHECKING
 from typing import NoReturn as _NoReturn
 
 from tessella.names import missing as _missing
+from tessella.optim import lr_scheduler
 from tessella.optim.adam import Adam, Adamax, AdamW, NAdam, RAdam
 from tessella.optim.adaptive import Adadelta, Adafactor, Adagrad, RMSprop
 from tessella.optim.layerwise import LAMB, Muon
@@ -37,4 +38,5 @@ __all__ = [
     "RAdam",
     "RMSprop",
     "Rprop",
+    "lr_scheduler",
 ]

@@ -19,7 +19,7 @@ CHANGES = {
     "step_sizes": ((0.01, 0.02), False), "d": (1.5, False), "ns_coefficients": ((2.0, -1.5, 0.5), False),
     "ns_steps": (2, False), "adjust_lr_fn": ("match_rms_adamw", False),
 }  # fmt: skip
-PAIRS = {"Adafactor": {"eps": ((1e-2, 3.0), False)}}
+PAIRS = {"Muon": {"eps": (50.0, False)}, "Adafactor": {"eps": ((1e-2, 3.0), False)}}
 START = {"momentum": 0.9, "weight_decay": 0.1, "lr_decay": 0.1, "dampening": 0.2, "lr": 0.1}
 # Here: it is read at the first step only, nothing is cut, or the squares grow all the time.
 WITHOUT_EFFECT = {
