@@ -406,13 +406,12 @@ JAX | F | squareplus | `(x + ts.sqrt(x * x + 4)) / 2`
 JAX | F | sparse_plus sparse_sigmoid log1mexp logmeanexp | not here; `ts.map(fn)` makes others
 JAX | F | scaled_matmul scaled_dot_general get_scaled_dot_general_config | `ts.einsum`
 
-PyTorch | optim | LBFGS | not here yet
 PyTorch | optim | SparseAdam | not here: tensors are dense; `ts.optim.Adam` takes every gradient
 PyTorch | optim | swap_in_optimizer_params_and_state | not here: keep `optimiser.state_dict()`, and load it again
-PyTorch | optim | lr_scheduler swa_utils | not here yet; set the rate before a step: `optimiser.param_groups[0]["lr"] = rate`, which compiled functions follow
+PyTorch | optim | swa_utils | not here yet
 Optax | optim | adamw | `ts.optim.AdamW`
 Optax | optim | lamb lion adagrad rmsprop adafactor | `ts.optim.LAMB`, `ts.optim.Lion`, `ts.optim.Adagrad`, `ts.optim.RMSprop`, `ts.optim.Adafactor`
-PyTorch | optim | *LR LRScheduler LambdaLR ReduceLROnPlateau ChainedScheduler CosineAnnealingWarmRestarts | not here yet; set the rate before a step: `optimiser.param_groups[0]["lr"] = rate`, which compiled functions follow
+PyTorch | optim | *LR LRScheduler LambdaLR ReduceLROnPlateau ChainedScheduler CosineAnnealingWarmRestarts | in `ts.optim.lr_scheduler`
 
 JAX | random | PRNGKey | `ts.random.key(seed)`
 JAX | random | multivariate_normal maxwell pareto t rademacher ball orthogonal weibull_min rayleigh binomial geometric chisquare lognormal wald triangular | not here yet; `ts.random.normal`, `uniform`, `gamma`, ... are

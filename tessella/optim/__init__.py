@@ -4,9 +4,11 @@ from typing import TYPE_CHECKING as _TYPE_CHECKING
 from typing import NoReturn as _NoReturn
 
 from tessella.names import missing as _missing
+from tessella.optim import lr_scheduler
 from tessella.optim.adam import Adam, Adamax, AdamW, NAdam, RAdam
 from tessella.optim.adaptive import Adadelta, Adafactor, Adagrad, RMSprop
 from tessella.optim.layerwise import LAMB, Muon
+from tessella.optim.lbfgs import LBFGS
 from tessella.optim.optimiser import Optimizer
 from tessella.optim.sgd import ASGD, SGD
 from tessella.optim.signs import Lion, Rprop
@@ -21,6 +23,7 @@ if not _TYPE_CHECKING:  # for which it would mean that all names are there
 __all__ = [
     "ASGD",
     "LAMB",
+    "LBFGS",
     "SGD",
     "Adadelta",
     "Adafactor",
@@ -35,4 +38,5 @@ __all__ = [
     "RAdam",
     "RMSprop",
     "Rprop",
+    "lr_scheduler",
 ]
