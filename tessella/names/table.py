@@ -505,9 +505,9 @@ KEYWORDS = """
 * | loc | add it to the result: loc + scale * draw
 * | scale | multiply the result by it: loc + scale * draw
 * | force | leave it out: write x.detach().numpy() if there is a history
-Linear PReLU Embedding LayerNorm BatchNorm1d BatchNorm2d Conv1d Conv2d Conv3d LSTM | dtype | convert the layer: layer.to(dtype)
-Linear Embedding LayerNorm BatchNorm1d BatchNorm2d BatchNorm3d GroupNorm InstanceNorm1d InstanceNorm2d InstanceNorm3d RMSNorm Conv1d Conv2d Conv3d ConvTranspose1d ConvTranspose2d ConvTranspose3d LSTM | dtype | convert the layer: layer.to(dtype)
-Linear Embedding LayerNorm BatchNorm1d BatchNorm2d Conv1d Conv2d Conv3d RNN LSTM GRU RNNCell LSTMCell GRUCell RNNBase RNNCellBase | dtype | convert the layer: layer.to(dtype)
+Linear Bilinear PReLU Embedding LayerNorm BatchNorm1d BatchNorm2d Conv1d Conv2d Conv3d LSTM | dtype | convert the layer: layer.to(dtype)
+Linear Bilinear Embedding LayerNorm BatchNorm1d BatchNorm2d BatchNorm3d GroupNorm InstanceNorm1d InstanceNorm2d InstanceNorm3d RMSNorm Conv1d Conv2d Conv3d ConvTranspose1d ConvTranspose2d ConvTranspose3d LSTM | dtype | convert the layer: layer.to(dtype)
+Linear Bilinear Embedding LayerNorm BatchNorm1d BatchNorm2d Conv1d Conv2d Conv3d RNN LSTM GRU RNNCell LSTMCell GRUCell RNNBase RNNCellBase | dtype | convert the layer: layer.to(dtype)
 empty_like zeros_like ones_like full_like | shape | use ts.empty, ts.zeros, ts.ones, ts.full with dtype=x.dtype
 backward | inputs | write ts.gradients(loss, inputs), which gives the gradients of these alone
 randint | key | use the method integers of a ts.random.Generator
