@@ -16,7 +16,7 @@ from tessella.sizes.size import at
 
 if TYPE_CHECKING:
     from tessella.loops.nest import Kernel
-    from tessella.primitives.indexing import Length, Limits
+    from tessella.primitives.indexing import Length, Lengths, Limits
 
 MOST_KERNELS = 4096  # of a kind that are remembered: functions of users come and go
 RESULT = -1  # the buffer of the result; operands count from 0, scratch buffers from -2 down
@@ -97,7 +97,7 @@ class Bound(NamedTuple):
     """An operand that holds indices, and what they may be."""
 
     operand: int
-    limits: Limits | Length
+    limits: Limits | Length | Lengths
 
 
 class Recipe(NamedTuple):

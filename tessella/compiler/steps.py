@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from tessella.compiler.recipe import Call
 from tessella.devices.array import Layout
 from tessella.primitives.graph import GraphNode, Where
-from tessella.primitives.indexing import Length, Limits
+from tessella.primitives.indexing import Length, Lengths, Limits
 
 if TYPE_CHECKING:
     from tessella.compiler.lowering.epilogue import Epilogue
@@ -66,7 +66,7 @@ class Check(NamedTuple):
 
     place: tuple[int, int]
     node: GraphNode
-    limits: Limits | Length
+    limits: Limits | Length | Lengths
     indices: Location
 
     @property

@@ -34,7 +34,7 @@ PyTorch | ts | cuda mps xpu | not here: there is no GPU yet; leave it out
 PyTorch | ts | bartlett_window blackman_window hamming_window hann_window kaiser_window | not here; make it with NumPy: `ts.asarray(np.hanning(n))`
 PyTorch | ts | batch_norm | `ts.nn.functional.batch_norm`
 PyTorch | ts | bernoulli | `ts.random.bernoulli(key, p)`, or `ts.rand_like(p) < p`
-PyTorch | ts | bilinear | `ts.einsum("bi,oij,bj->bo", x, weight, y)`
+PyTorch | ts | bilinear | `ts.nn.functional.bilinear`
 PyTorch | ts | block_diag | not here; put the blocks into `ts.zeros(...)` by `x[a:b, c:d] = block`
 JAX | ts | broadcast_in_dim | `ts.broadcast_to`
 PyTorch | ts | bucketize | `ts.searchsorted(boundaries, x)`
@@ -67,7 +67,7 @@ PyTorch | ts | msort | `ts.sort(x, axis=0)`
 PyTorch | ts | multiprocessing distributed futures package hub library sparse quantization testing utils overrides profiler cpp | not here
 PyTorch | ts | normal | `ts.random.normal(key, shape)`, or `mean + std * ts.randn(*shape)`
 PyTorch | ts | onnx | not here yet
-PyTorch | ts | pdist | `ts.cdist(x, x)`, above the diagonal
+PyTorch | ts | pdist | `ts.nn.functional.pdist`
 PyTorch | ts | poisson | `ts.random.poisson(key, rate)`
 PyTorch | ts | promote_types | `ts.result_type(a, b)`
 PyTorch | ts | put scatter_reduce index_reduce | `ts.scatter`, `ts.scatter_add`, `ts.index_add`; or `x[index] = values`
@@ -366,9 +366,7 @@ PyTorch | nn | ModuleDict ParameterList ParameterDict | not here yet; `ts.nn.Mod
 PyTorch | nn | SyncBatchNorm | not here yet; `ts.nn.LayerNorm`, `BatchNorm1d` and `BatchNorm2d` are
 PyTorch | nn | MaxPool3d AvgPool3d AdaptiveAvgPool1d AdaptiveAvgPool2d AdaptiveMaxPool1d AdaptiveMaxPool2d LPPool2d FractionalMaxPool2d | not here yet; `ts.nn.MaxPool2d`, `AvgPool2d` are, and `x.mean((2, 3))` pools all
 PyTorch | nn | Dropout1d Dropout2d Dropout3d AlphaDropout FeatureAlphaDropout | not here yet; `ts.nn.Dropout` is
-PyTorch | nn | Bilinear CosineSimilarity PairwiseDistance | not here yet; `ts.nn.Embedding`, `ts.nn.Linear` are
-PyTorch | nn | Upsample UpsamplingNearest2d UpsamplingBilinear2d PixelShuffle PixelUnshuffle Fold Unfold ChannelShuffle Unflatten | not here yet; `ts.sliding_window`, `ts.repeat` and `ts.reshape` make them
-PyTorch | nn | CTCLoss | not here yet; write it with tensors: gradients follow
+PyTorch | nn | Upsample UpsamplingNearest2d UpsamplingBilinear2d PixelShuffle PixelUnshuffle Fold Unfold ChannelShuffle | not here yet; `ts.sliding_window`, `ts.repeat` and `ts.reshape` make them
 PyTorch | nn | Buffer UninitializedParameter | `module.register_buffer(name, tensor)`
 PyTorch | nn | attention | `ts.nn.functional.scaled_dot_product_attention`
 JAX | nn | relu relu6 gelu silu swish softmax log_softmax one_hot sigmoid softplus elu leaky_relu | in `ts.nn.functional`
@@ -387,9 +385,7 @@ PyTorch | nn | factory_kwargs common_types | PyTorch's own affair, and not here
 PyTorch | F | interpolate upsample grid_sample affine_grid pixel_shuffle pixel_unshuffle fold unfold | not here yet; `ts.sliding_window`, `ts.repeat` and `ts.reshape` make them
 PyTorch | F | adaptive_avg_pool1d adaptive_avg_pool2d adaptive_max_pool2d max_pool3d avg_pool3d lp_pool2d max_unpool2d | not here yet; `x.mean((2, 3))` pools all, `avg_pool2d` and `max_pool2d` are here
 PyTorch | F | dropout1d dropout2d dropout3d alpha_dropout feature_alpha_dropout | not here yet; `dropout` is
-PyTorch | F | bilinear | not here yet; `embedding`, `linear`, `softmax`, `scaled_dot_product_attention` are
-PyTorch | F | ctc_loss | not here yet; write it with tensors: gradients follow
-PyTorch | F | cdist pdist | `ts.cdist(x, y)`
+PyTorch | F | cdist | `ts.cdist(x, y)`
 JAX | F | swish hard_swish hard_tanh | `silu`, `hardswish`, `hardtanh`
 JAX | F | standardize | `layer_norm(x, x.shape[-1:])`
 JAX | F | dot_product_attention | `scaled_dot_product_attention`
@@ -508,9 +504,9 @@ KEYWORDS = """
 * | loc | add it to the result: loc + scale * draw
 * | scale | multiply the result by it: loc + scale * draw
 * | force | leave it out: write x.detach().numpy() if there is a history
-Linear PReLU Embedding LayerNorm BatchNorm1d BatchNorm2d Conv1d Conv2d Conv3d LSTM | dtype | convert the layer: layer.to(dtype)
-Linear Embedding LayerNorm BatchNorm1d BatchNorm2d BatchNorm3d GroupNorm InstanceNorm1d InstanceNorm2d InstanceNorm3d RMSNorm Conv1d Conv2d Conv3d ConvTranspose1d ConvTranspose2d ConvTranspose3d LSTM | dtype | convert the layer: layer.to(dtype)
-Linear Embedding LayerNorm BatchNorm1d BatchNorm2d Conv1d Conv2d Conv3d RNN LSTM GRU RNNCell LSTMCell GRUCell RNNBase RNNCellBase | dtype | convert the layer: layer.to(dtype)
+Linear Bilinear PReLU Embedding LayerNorm BatchNorm1d BatchNorm2d Conv1d Conv2d Conv3d LSTM | dtype | convert the layer: layer.to(dtype)
+Linear Bilinear Embedding LayerNorm BatchNorm1d BatchNorm2d BatchNorm3d GroupNorm InstanceNorm1d InstanceNorm2d InstanceNorm3d RMSNorm Conv1d Conv2d Conv3d ConvTranspose1d ConvTranspose2d ConvTranspose3d LSTM | dtype | convert the layer: layer.to(dtype)
+Linear Bilinear Embedding LayerNorm BatchNorm1d BatchNorm2d Conv1d Conv2d Conv3d RNN LSTM GRU RNNCell LSTMCell GRUCell RNNBase RNNCellBase | dtype | convert the layer: layer.to(dtype)
 empty_like zeros_like ones_like full_like | shape | use ts.empty, ts.zeros, ts.ones, ts.full with dtype=x.dtype
 backward | inputs | write ts.gradients(loss, inputs), which gives the gradients of these alone
 randint | key | use the method integers of a ts.random.Generator

@@ -110,6 +110,36 @@ class Length(NamedTuple):
             )
 
 
+class Lengths(NamedTuple):
+    """What lengths may be.
+
+    Args:
+        least, most: the shortest and the longest.
+        purpose: who asks, for messages.
+    """
+
+    least: int
+    most: int
+    purpose: str
+
+    @property
+    def extent(self) -> int:
+        return self.most + 1
+
+    def check(self, lengths: NumPyArray) -> None:
+        """Complain about a length that is none of them.
+
+        Raises:
+            IndexingError: there is one.
+        """
+        wrong = lengths[(lengths < self.least) | (lengths > self.most)]
+        if wrong.size:
+            expected = f"{self.least} to {self.most}" if self.least < self.most else f"{self.most}"
+            raise IndexingError(
+                f"{self.purpose}: {int(wrong[0])} is out of range; expected {expected}"
+            )
+
+
 def limits_of(axes: tuple[int, ...], shape: Shape) -> tuple[Limits, ...]:
     """What the index arrays of some axes may hold."""
     return tuple(Limits(shape[axis], axis) for axis in axes)
@@ -127,7 +157,7 @@ class InRange(Primitive):
 
     family = "indexing"
 
-    limits: Limits | Length
+    limits: Limits | Length | Lengths
 
     def result(self, *inputs: Spec) -> Spec:
         _check(inputs, self.limits.purpose or "index")
@@ -152,6 +182,7 @@ class InRange(Primitive):
         yield Sample(cls(Limits(4)), (index,), differentiable=False)
         yield Sample(cls(Limits(4, purpose="test")), (abs(index) % 4,), differentiable=False)
         yield Sample(cls(Length(2)), (np.array([2, 2]),), differentiable=False)
+        yield Sample(cls(Lengths(1, 3, "test")), (np.array([1, 3]),), differentiable=False)
 
 
 @dataclass(frozen=True)

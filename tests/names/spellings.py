@@ -590,7 +590,6 @@ T.trapz(v) | ts.diff(x)
 T.nonzero(a, as_tuple=False) | ts.argwhere
 F.interpolate(p) | not here yet
 F.adaptive_avg_pool2d(p, 1) | x.mean((2, 3))
-F.ctc_loss | not here yet
 F.unfold(p, 2) | ts.sliding_window
 F.mse_loss(a, b, size_average=True) | write reduction=
 """

@@ -20,12 +20,12 @@ from tessella.loops.nest import (
     index_variable,
     load,
 )
-from tessella.primitives.indexing import Length, Limits
+from tessella.primitives.indexing import Length, Lengths, Limits
 from tessella.scalar import operators
 from tessella.scalar.expression import Expression, constant, variable
 
 
-def lower(layout: Layout, limits: Limits | Length) -> Recipe:
+def lower(layout: Layout, limits: Limits | Length | Lengths) -> Recipe:
     """A number that is not 0 if one of the indices is outside its limits."""
     from tessella.compiler.lowering.kernels import call
 

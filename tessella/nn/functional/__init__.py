@@ -38,9 +38,10 @@ from tessella.nn.functional.class_losses import (
     nll_loss,
 )
 from tessella.nn.functional.convolution import conv1d, conv2d, conv3d
+from tessella.nn.functional.ctc import ctc_loss
 from tessella.nn.functional.dropout import dropout
 from tessella.nn.functional.embedding import embedding, embedding_bag, one_hot
-from tessella.nn.functional.linear import linear
+from tessella.nn.functional.linear import bilinear, linear
 from tessella.nn.functional.losses import (
     binary_cross_entropy,
     binary_cross_entropy_with_logits,
@@ -70,7 +71,12 @@ from tessella.nn.functional.normalisation import (
 )
 from tessella.nn.functional.padding import pad
 from tessella.nn.functional.pooling import avg_pool1d, avg_pool2d, max_pool1d, max_pool2d
-from tessella.nn.functional.similarities import cosine_similarity, normalize, pairwise_distance
+from tessella.nn.functional.similarities import (
+    cosine_similarity,
+    normalize,
+    pairwise_distance,
+    pdist,
+)
 from tessella.nn.functional.thresholds import (
     celu,
     celu_,
@@ -106,19 +112,20 @@ if not _TYPE_CHECKING:  # for which it would mean that all names are there
 
 
 __all__ = [
-    "avg_pool1d", "avg_pool2d", "batch_norm", "binary_cross_entropy",
+    "avg_pool1d", "avg_pool2d", "batch_norm", "bilinear", "binary_cross_entropy",
     "binary_cross_entropy_with_logits", "celu", "celu_", "conv1d", "conv2d", "conv3d",
     "conv_transpose1d", "conv_transpose2d", "conv_transpose3d", "cosine_embedding_loss",
-    "cosine_similarity", "cross_entropy", "dropout", "elu", "elu_", "embedding", "embedding_bag",
-    "flatten", "gaussian_nll_loss", "gelu", "glu", "group_norm", "gumbel_softmax", "hardshrink",
-    "hardsigmoid", "hardswish", "hardtanh", "hardtanh_", "hinge_embedding_loss", "huber_loss",
-    "instance_norm", "kl_div", "l1_loss", "layer_norm", "leaky_relu", "leaky_relu_", "linear",
-    "local_response_norm", "log_softmax", "logsigmoid", "margin_ranking_loss", "max_pool1d",
-    "max_pool2d", "mish", "mse_loss", "multi_head_attention_forward", "multi_margin_loss",
-    "multilabel_margin_loss", "multilabel_soft_margin_loss", "nll_loss", "normalize", "one_hot",
-    "pad", "pairwise_distance", "poisson_nll_loss", "prelu", "relu", "relu6", "relu_", "rms_norm",
-    "rotary_embedding", "rrelu", "rrelu_", "scaled_dot_product_attention", "selu", "selu_",
-    "sigmoid", "silu", "sinusoidal_embedding", "smooth_l1_loss", "soft_margin_loss", "softmax",
-    "softmin", "softplus", "softshrink", "softsign", "tanh", "tanhshrink", "threshold",
-    "threshold_", "triplet_margin_loss", "triplet_margin_with_distance_loss",
+    "cosine_similarity", "cross_entropy", "ctc_loss", "dropout", "elu", "elu_", "embedding",
+    "embedding_bag", "flatten", "gaussian_nll_loss", "gelu", "glu", "group_norm", "gumbel_softmax",
+    "hardshrink", "hardsigmoid", "hardswish", "hardtanh", "hardtanh_", "hinge_embedding_loss",
+    "huber_loss", "instance_norm", "kl_div", "l1_loss", "layer_norm", "leaky_relu", "leaky_relu_",
+    "linear", "local_response_norm", "log_softmax", "logsigmoid", "margin_ranking_loss",
+    "max_pool1d", "max_pool2d", "mish", "mse_loss", "multi_head_attention_forward",
+    "multi_margin_loss", "multilabel_margin_loss", "multilabel_soft_margin_loss", "nll_loss",
+    "normalize", "one_hot", "pad", "pairwise_distance", "pdist", "poisson_nll_loss", "prelu",
+    "relu", "relu6", "relu_", "rms_norm", "rotary_embedding", "rrelu", "rrelu_",
+    "scaled_dot_product_attention", "selu", "selu_", "sigmoid", "silu", "sinusoidal_embedding",
+    "smooth_l1_loss", "soft_margin_loss", "softmax", "softmin", "softplus", "softshrink",
+    "softsign", "tanh", "tanhshrink", "threshold", "threshold_", "triplet_margin_loss",
+    "triplet_margin_with_distance_loss",
 ]  # fmt: skip

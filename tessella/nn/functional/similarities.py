@@ -2,31 +2,41 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from tessella.arguments import public
+from tessella.errors import ShapeError
 from tessella.tensors.elementwise import maximum, sqrt
-from tessella.tensors.matrices import norm
+from tessella.tensors.manipulation import broadcast_arrays
+from tessella.tensors.matrices import norm, triu_indices
 from tessella.tensors.tensor import Tensor
 
 
 @public
-def normalize(x: Tensor, p: float = 2.0, dim: int = 1, eps: float = 1e-12) -> Tensor:
-    """x divided by its p-norms along an axis (by `eps`, where they are less).
+def normalize(
+    x: Tensor, p: float = 2.0, dim: int | Sequence[int] = 1, eps: float = 1e-12
+) -> Tensor:
+    """x divided by its p-norms along an axis, or several (by `eps`, where they are less).
 
     >>> import tessella as ts
     >>> normalize(ts.asarray([[3.0, 4.0]]))
     tensor([[0.6, 0.8]])
     """
-    return x / maximum(norm(x, p, dim, True), eps)
+    axis = dim if isinstance(dim, int) else tuple(dim)
+    return x / maximum(norm(x, p, axis, True), eps)
 
 
 @public
 def cosine_similarity(x1: Tensor, x2: Tensor, dim: int = 1, eps: float = 1e-8) -> Tensor:
     """The cosine of the angle between vectors along an axis; their lengths count as at least `eps`.
 
+    Shapes: any that broadcast; the axis is one of the common shape.
+
     >>> import tessella as ts
     >>> cosine_similarity(ts.asarray([[1.0, 0.0]]), ts.asarray([[1.0, 1.0]]))
     tensor([0.7071])
     """
+    x1, x2 = broadcast_arrays(x1, x2)
     products = (x1 * x2).sum(axis=dim)
     squares = [maximum((x * x).sum(axis=dim), eps * eps) for x in (x1, x2)]
     return products / (sqrt(squares[0]) * sqrt(squares[1]))
@@ -43,3 +53,22 @@ def pairwise_distance(
     tensor([5.])
     """
     return norm(x1 - x2 + eps, p, -1, keepdims)
+
+
+@public
+def pdist(x: Tensor, p: float = 2.0) -> Tensor:
+    """The p-norms of the differences of all pairs of rows: of the first one and each that follows, and so on.
+
+    Shapes: (N, D) -> (N (N - 1) / 2,).
+
+    Raises:
+        ShapeError: x is no matrix.
+
+    >>> import tessella as ts
+    >>> pdist(ts.asarray([[0.0, 0.0], [3.0, 4.0], [0.0, 1.0]])).round(decimals=2)
+    tensor([5.  , 1.  , 4.24])
+    """
+    if x.ndim != 2:
+        raise ShapeError(f"pdist: the input has shape {x.shape}; expected (N, D)")
+    first, second = triu_indices(x.shape[0], x.shape[0], 1)
+    return norm(x[first] - x[second], p, -1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 from tessella.arguments import public
@@ -11,6 +12,7 @@ from tessella.nn import functional as F
 from tessella.nn import init
 from tessella.nn.module import Module, Parameter
 from tessella.tensors.creation import empty
+from tessella.tensors.shapes import unflatten
 from tessella.tensors.tensor import Tensor
 
 
@@ -42,6 +44,43 @@ class Linear(Module):
         return (
             f"in_features={self.in_features}, out_features={self.out_features}, "
             f"bias={self.bias is not None}"
+        )
+
+
+class Bilinear(Module):
+    """y = x1^T W x2 + b, for each output.
+
+    Shapes: (..., in1_features) and (..., in2_features) -> (..., out_features); W is (out_features, in1_features,
+    in2_features).
+    Initialisation: W and b evenly over +-1/sqrt(in1_features).
+
+    >>> import tessella as ts
+    >>> Bilinear(3, 4, 2)(ts.zeros((5, 3)), ts.zeros((5, 4))).shape
+    (5, 2)
+    """
+
+    bias: Parameter | None
+
+    @public
+    def __init__(
+        self, in1_features: Count, in2_features: Natural, out_features: Count, bias: bool = True
+    ) -> None:
+        super().__init__()
+        self.in1_features, self.in2_features = in1_features, in2_features
+        self.out_features = out_features
+        self.weight = Parameter(empty((out_features, in1_features, in2_features)))
+        self.register_parameter("bias", Parameter(empty(out_features)) if bias else None)
+        bound = 1 / math.sqrt(in1_features)
+        for parameter in self.parameters():
+            init.uniform_(parameter, -bound, bound)
+
+    def forward(self, input1: Tensor, input2: Tensor) -> Tensor:
+        return F.bilinear(input1, input2, self.weight, self.bias)
+
+    def extra_repr(self) -> str:
+        return (
+            f"in1_features={self.in1_features}, in2_features={self.in2_features}, "
+            f"out_features={self.out_features}, bias={self.bias is not None}"
         )
 
 
@@ -78,3 +117,23 @@ class Flatten(Module):
 
     def extra_repr(self) -> str:
         return f"start_dim={self.start_dim}, end_dim={self.end_dim}"
+
+
+class Unflatten(Module):
+    """One axis as several; one of their sizes may be -1.
+
+    >>> import tessella as ts
+    >>> Unflatten(1, (2, -1))(ts.zeros((5, 6))).shape
+    (5, 2, 3)
+    """
+
+    @public
+    def __init__(self, dim: int, unflattened_size: Sequence[int]) -> None:
+        super().__init__()
+        self.dim, self.unflattened_size = dim, tuple(unflattened_size)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return unflatten(x, self.dim, self.unflattened_size)
+
+    def extra_repr(self) -> str:
+        return f"dim={self.dim}, unflattened_size={self.unflattened_size}"

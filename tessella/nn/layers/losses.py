@@ -286,3 +286,25 @@ class TripletMarginWithDistanceLoss(_MarginLoss):
 def _check_above_0(layer: str, margin: float) -> None:
     if not margin > 0:
         raise ArgumentError(f"{layer}: margin is {shown(margin)}; expected a number above 0")
+
+
+class CTCLoss(_Loss):
+    """Minus the logarithm of the probability of labels, summed over all their alignments with a sequence.
+
+    Shapes: see `nn.functional.ctc_loss`.
+    """
+
+    @public
+    def __init__(
+        self, blank: int = 0, reduction: Reduction = "mean", zero_infinity: bool = False
+    ) -> None:
+        super().__init__(reduction)
+        self.blank, self.zero_infinity = blank, zero_infinity
+
+    def forward(
+        self, log_probs: Tensor, targets: Tensor, input_lengths: Tensor, target_lengths: Tensor
+    ) -> Tensor:
+        return F.ctc_loss(
+            log_probs, targets, input_lengths, target_lengths, self.blank, self.reduction,
+            self.zero_infinity,
+        )  # fmt: skip
