@@ -113,7 +113,7 @@ PyTorch | ts | float8* float4* bits* uint1 uint2 uint3 uint4 uint5 uint6 uint7 i
 PyTorch | ts | sym_* Sym* | not needed: sizes are whole numbers, also in functions compiled for any size
 PyTorch | ts | Script* *ScriptModule* Graph Node Block CompilationUnit FunctionSchema parse_* import_ir_module* Tag Value Use | `ts.make_graph(function)(example)`; `ts.jit` compiles
 PyTorch | ts | *Storage *StorageBase is_storage | not here: memory is the system's affair; `x.numpy()` shows it
-PyTorch | ts | adaptive_max_pool1d max_pool1d_with_indices channel_shuffle grid_sampler* affine_grid_generator | not here yet; `ts.nn.functional.max_pool2d` is, and `ts.sliding_window` gives windows
+PyTorch | ts | max_pool1d_with_indices | `ts.nn.functional.max_pool1d`, with return_indices=True
 PyTorch | ts | alpha_dropout_ dropout_ feature_dropout feature_dropout_ feature_alpha_dropout_ native_dropout | `ts.nn.functional.dropout`
 PyTorch | ts | native_batch_norm batch_norm_* *_batch_norm | `ts.nn.functional.batch_norm`
 PyTorch | ts | native_layer_norm | `ts.nn.functional.layer_norm`
@@ -365,7 +365,6 @@ PyTorch | nn | ModuleDict ParameterList ParameterDict | not here yet; `ts.nn.Mod
 PyTorch | nn | GRU RNN RNNCell LSTMCell GRUCell | not here yet; `ts.nn.LSTM` is, and `ts.scan` makes loops
 PyTorch | nn | MultiheadAttention Transformer TransformerEncoder TransformerEncoderLayer TransformerDecoder TransformerDecoderLayer | not here yet; `ts.nn.functional.scaled_dot_product_attention` is
 PyTorch | nn | SyncBatchNorm | not here: a program runs in one process; `ts.nn.BatchNorm2d`
-PyTorch | nn | MaxPool3d AvgPool3d AdaptiveAvgPool1d AdaptiveAvgPool2d AdaptiveMaxPool1d AdaptiveMaxPool2d LPPool2d FractionalMaxPool2d | not here yet; `ts.nn.MaxPool2d`, `AvgPool2d` are, and `x.mean((2, 3))` pools all
 PyTorch | nn | Dropout1d Dropout2d Dropout3d AlphaDropout FeatureAlphaDropout | not here yet; `ts.nn.Dropout` is
 PyTorch | nn | ReLU6 SELU CELU PReLU RReLU Hardswish Hardsigmoid Hardshrink Softshrink Tanhshrink Threshold GLU Softmin Softmax2d | not here as a module yet; write one that calls `ts.nn.functional`, or `ts.map(fn)` of a scalar function
 PyTorch | nn | EmbeddingBag Bilinear CosineSimilarity PairwiseDistance | not here yet; `ts.nn.Embedding`, `ts.nn.Linear` are
@@ -377,7 +376,6 @@ JAX | nn | relu relu6 gelu silu swish softmax log_softmax one_hot sigmoid softpl
 JAX | nn | initializers | `ts.nn.init`
 JAX | nn | Dense Conv | `ts.nn.Linear`, `ts.nn.Conv2d`
 PyTorch | nn | Lazy* | not here yet: give the number of inputs; `ts.nn.Linear` and `ts.nn.Conv2d` take it first
-PyTorch | nn | AdaptiveAvgPool3d AdaptiveMaxPool3d FractionalMaxPool3d LPPool1d LPPool3d MaxUnpool* | not here yet; `ts.nn.MaxPool2d`, `AvgPool2d` are, and `x.mean((2, 3))` pools all
 PyTorch | nn | RNNBase RNNCellBase | not here yet; `ts.nn.LSTM` is, and `ts.scan` makes loops
 PyTorch | nn | CrossMapLRN2d | `ts.nn.LocalResponseNorm`
 PyTorch | nn | TripletMarginWithDistanceLoss AdaptiveLogSoftmaxWithLoss LinearCrossEntropyLoss LinearCrossEntropyOptions | not here yet; write it with tensors: gradients follow
@@ -388,7 +386,6 @@ PyTorch | nn | quantized quantizable qat intrinsic | not here: nothing is quanti
 PyTorch | nn | factory_kwargs common_types | PyTorch's own affair, and not here
 
 PyTorch | F | interpolate upsample grid_sample affine_grid pixel_shuffle pixel_unshuffle fold unfold | not here yet; `ts.sliding_window`, `ts.repeat` and `ts.reshape` make them
-PyTorch | F | adaptive_avg_pool1d adaptive_avg_pool2d adaptive_max_pool2d max_pool3d avg_pool3d lp_pool2d max_unpool2d | not here yet; `x.mean((2, 3))` pools all, `avg_pool2d` and `max_pool2d` are here
 PyTorch | F | dropout1d dropout2d dropout3d alpha_dropout feature_alpha_dropout | not here yet; `dropout` is
 PyTorch | F | embedding_bag bilinear gumbel_softmax multi_head_attention_forward | not here yet; `embedding`, `linear`, `softmax`, `scaled_dot_product_attention` are
 PyTorch | F | ctc_loss hinge_embedding_loss cosine_embedding_loss triplet_margin_loss margin_ranking_loss multi_margin_loss multilabel_margin_loss multilabel_soft_margin_loss soft_margin_loss poisson_nll_loss gaussian_nll_loss | not here yet; write it with tensors: gradients follow
@@ -398,7 +395,7 @@ PyTorch | F | cdist pdist | `ts.cdist(x, y)`
 JAX | F | swish hard_swish hard_tanh | `silu`, `hardswish`, `hardtanh`
 JAX | F | standardize | `layer_norm(x, x.shape[-1:])`
 JAX | F | dot_product_attention | `scaled_dot_product_attention`
-PyTorch | F | adaptive_* max_unpool* lp_pool* fractional_max_pool* *_with_indices | not here yet; `x.mean((2, 3))` pools all, `avg_pool2d` and `max_pool2d` are here
+PyTorch | F | *_with_indices | the function without these words, with return_indices=True
 PyTorch | F | upsample_bilinear upsample_nearest channel_shuffle native_channel_shuffle | not here yet; `ts.sliding_window`, `ts.repeat` and `ts.reshape` make them
 PyTorch | F | triplet_margin_with_distance_loss linear_cross_entropy | not here yet; write it with tensors: gradients follow
 PyTorch | F | conv_tbc | `ts.nn.functional.conv1d`
