@@ -25,6 +25,8 @@ from tessella.sizes.size import Size
 ShapeLike: TypeAlias = int | Sequence[int]
 DTypeLike: TypeAlias = DType | type | str | np.dtype[Any] | None
 PerAxis: TypeAlias = int | Sequence[int]  # of windows: one number for all axes, or one for each
+Sizes: TypeAlias = int | Sequence[int | None] | None  # of results; None for that of the input
+Factors: TypeAlias = float | Sequence[float]  # by which sizes grow
 Padding: TypeAlias = int | str | Sequence[int] | Sequence[Sequence[int]]
 PaddingMode: TypeAlias = Literal["zeros", "reflect", "replicate", "circular"]  # of convolutions
 Device: TypeAlias = Any  # one of them, or its name; None for that of the tensors, or of the thread
@@ -292,6 +294,13 @@ _KINDS: dict[str, Kind] = {
     "PerAxis": _ONE_OR_MORE,
     "PerAxis | None": _ONE_OR_MORE.or_none(),
     "int | Sequence[int]": _ONE_OR_MORE,
+    "Sizes": Kind(
+        "a whole number, or one or None for each axis", f"({_is_small} or {{0}} is None)",
+        _either(_instance_of(type(None)), _integer, _several(_either(_instance_of(type(None)), _integer))),
+    ),
+    "Factors | None": Kind(
+        "a number, or one for each axis", "(type({0}) is float or {0} is None)", _either(_number, _several(_number)),
+    ).or_none(),
     "int | tuple[Sequence[int], Sequence[int]]": Kind(
         "a whole number, or two lists of axes", f"({_is_small})",
         _either(_integer, _several(_either(_integer, _integers))),

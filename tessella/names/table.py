@@ -114,7 +114,7 @@ PyTorch | ts | float8* float4* bits* uint1 uint2 uint3 uint4 uint5 uint6 uint7 i
 PyTorch | ts | sym_* Sym* | not needed: sizes are whole numbers, also in functions compiled for any size
 PyTorch | ts | Script* *ScriptModule* Graph Node Block CompilationUnit FunctionSchema parse_* import_ir_module* Tag Value Use | `ts.make_graph(function)(example)`; `ts.jit` compiles
 PyTorch | ts | *Storage *StorageBase is_storage | not here: memory is the system's affair; `x.numpy()` shows it
-PyTorch | ts | adaptive_max_pool1d max_pool1d_with_indices channel_shuffle grid_sampler* affine_grid_generator | not here yet; `ts.nn.functional.max_pool2d` is, and `ts.sliding_window` gives windows
+PyTorch | ts | max_pool1d_with_indices | `ts.nn.functional.max_pool1d`, with return_indices=True
 PyTorch | ts | alpha_dropout_ dropout_ feature_dropout feature_dropout_ feature_alpha_dropout_ native_dropout | `ts.nn.functional.dropout`
 PyTorch | ts | native_batch_norm batch_norm_* *_batch_norm | `ts.nn.functional.batch_norm`
 PyTorch | ts | native_layer_norm | `ts.nn.functional.layer_norm`
@@ -364,7 +364,6 @@ PyTorch | nn | modules | `ts.nn` itself, which has the classes
 PyTorch | nn | parallel DataParallel | not here: a program uses all cores by itself
 PyTorch | nn | ModuleDict ParameterList ParameterDict | not here yet; `ts.nn.ModuleList` is, and attributes of a Module may be modules and parameters
 PyTorch | nn | SyncBatchNorm | not here yet; `ts.nn.LayerNorm`, `BatchNorm1d` and `BatchNorm2d` are
-PyTorch | nn | MaxPool3d AvgPool3d AdaptiveAvgPool1d AdaptiveAvgPool2d AdaptiveMaxPool1d AdaptiveMaxPool2d LPPool2d FractionalMaxPool2d | not here yet; `ts.nn.MaxPool2d`, `AvgPool2d` are, and `x.mean((2, 3))` pools all
 PyTorch | nn | Dropout1d Dropout2d Dropout3d AlphaDropout FeatureAlphaDropout | not here yet; `ts.nn.Dropout` is
 PyTorch | nn | Upsample UpsamplingNearest2d UpsamplingBilinear2d PixelShuffle PixelUnshuffle Fold Unfold ChannelShuffle | not here yet; `ts.sliding_window`, `ts.repeat` and `ts.reshape` make them
 PyTorch | nn | Buffer UninitializedParameter | `module.register_buffer(name, tensor)`
@@ -373,7 +372,7 @@ JAX | nn | relu relu6 gelu silu swish softmax log_softmax one_hot sigmoid softpl
 JAX | nn | initializers | `ts.nn.init`
 JAX | nn | Dense Conv | `ts.nn.Linear`, `ts.nn.Conv2d`
 PyTorch | nn | Lazy* | not here yet: give the number of inputs; `ts.nn.Linear` and `ts.nn.Conv2d` take it first
-PyTorch | nn | AdaptiveAvgPool3d AdaptiveMaxPool3d FractionalMaxPool3d LPPool1d LPPool3d MaxUnpool* | not here yet; `ts.nn.MaxPool2d`, `AvgPool2d` are, and `x.mean((2, 3))` pools all
+PyTorch | nn | MaxUnpool* | not here yet; `ts.nn.MaxPool2d`, `AvgPool2d` are, and `x.mean((2, 3))` pools all
 PyTorch | nn | CrossMapLRN2d | not here yet; `ts.nn.LayerNorm`, `BatchNorm1d` and `BatchNorm2d` are
 PyTorch | nn | AdaptiveLogSoftmaxWithLoss LinearCrossEntropyLoss LinearCrossEntropyOptions | not here yet; write it with tensors: gradients follow
 PyTorch | nn | NLLLoss2d | `ts.nn.NLLLoss`
@@ -383,13 +382,12 @@ PyTorch | nn | quantized quantizable qat intrinsic | not here: nothing is quanti
 PyTorch | nn | factory_kwargs common_types | PyTorch's own affair, and not here
 
 PyTorch | F | interpolate upsample grid_sample affine_grid pixel_shuffle pixel_unshuffle fold unfold | not here yet; `ts.sliding_window`, `ts.repeat` and `ts.reshape` make them
-PyTorch | F | adaptive_avg_pool1d adaptive_avg_pool2d adaptive_max_pool2d max_pool3d avg_pool3d lp_pool2d max_unpool2d | not here yet; `x.mean((2, 3))` pools all, `avg_pool2d` and `max_pool2d` are here
 PyTorch | F | dropout1d dropout2d dropout3d alpha_dropout feature_alpha_dropout | not here yet; `dropout` is
 PyTorch | F | cdist | `ts.cdist(x, y)`
 JAX | F | swish hard_swish hard_tanh | `silu`, `hardswish`, `hardtanh`
 JAX | F | standardize | `layer_norm(x, x.shape[-1:])`
 JAX | F | dot_product_attention | `scaled_dot_product_attention`
-PyTorch | F | adaptive_* max_unpool* lp_pool* fractional_max_pool* *_with_indices | not here yet; `x.mean((2, 3))` pools all, `avg_pool2d` and `max_pool2d` are here
+PyTorch | F | *_with_indices | the function without these words, with return_indices=True
 PyTorch | F | upsample_bilinear upsample_nearest channel_shuffle native_channel_shuffle | not here yet; `ts.sliding_window`, `ts.repeat` and `ts.reshape` make them
 PyTorch | F | linear_cross_entropy | not here yet; write it with tensors: gradients follow
 PyTorch | F | conv_tbc | `ts.nn.functional.conv1d`

@@ -6,8 +6,9 @@ too: its partial result is a pair.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,8 @@ from tessella import dtypes
 from tessella.dtypes import DType
 from tessella.primitives.base import NumPyArray
 from tessella.primitives.elementwise import cast, elementwise
+from tessella.primitives.generate import Iota
+from tessella.primitives.movement import expand, reshape
 from tessella.scalar import operators
 from tessella.scalar.expression import Expression, Number, constant
 
@@ -145,6 +148,28 @@ MAXIMUM = Monoid(
     slope=_shares,
     needs_elements=True,
 )
+
+
+def _leads(of: Any, x: Any, y: Any) -> Any:
+    """1 for the first of those that reach the maximum, 0 elsewhere."""
+    hit = elementwise("equal")(x, of.restored(of(x) if y is None else y, x.shape))
+    kind = dtypes.compute_dtype(x.dtype)
+    hit, extents = (
+        cast(hit, kind),
+        tuple(n if axis in of.axes else 1 for axis, n in enumerate(x.shape)),
+    )
+    count = math.prod(extents)
+    place = expand(reshape(cast(Iota(count, dtypes.int64)(x), kind), extents), x.shape)
+    rank = place - hit * count  # of no element that is not hit is it below zero
+    first = replace(of, monoid=MINIMUM)(rank)
+    return cast(elementwise("equal")(rank, of.restored(first, x.shape)), x.dtype) * cast(
+        hit, x.dtype
+    )
+
+
+LEADING_MAXIMUM = replace(
+    MAXIMUM, slope=_leads
+)  # whose gradient goes to the first of equal elements
 
 
 MINIMUM = Monoid(

@@ -1,142 +1,298 @@
-"""Pooling: a reduction of each window. Windows that lie side by side are only a reshape."""
+"""Pooling: the largest element, the mean, or another norm of each window."""
 
 from __future__ import annotations
 
-from typing import Any
+import math
+from typing import Any, NamedTuple
+
+import numpy as np
 
 from tessella.arguments import public
 from tessella.arguments.kinds import PerAxis
-from tessella.errors import ArgumentError, ShapeError
-from tessella.nn.functional.convolution import per_axis
-from tessella.primitives.monoid import lowest
-from tessella.primitives.movement import Pad
-from tessella.primitives.window import Window
+from tessella.errors import ArgumentError, DTypeError
+from tessella.nn.functional.windows import Windows, over_windows, seen, windows_of
+from tessella.primitives.monoid import LEADING_MAXIMUM, lowest
+from tessella.primitives.reduce import Reduce
+from tessella.tensors.creation import asarray
+from tessella.tensors.elementwise import where, zip_with
 from tessella.tensors.manipulation import reshape
+from tessella.tensors.statistical import argmax, narrowed, widened
 from tessella.tensors.tensor import Tensor, apply
 
 
-def _sizes(kernel: Any, stride: Any, rank: int, name: str) -> tuple[Any, Any]:
-    """The window's sizes and steps."""
-    sizes = per_axis(kernel, rank, name)
-    steps = sizes if stride is None else per_axis(stride, rank, name)
-    if min(sizes) < 1 or min(steps) < 1:
-        raise ArgumentError(f"{name}: window {sizes} and stride {steps} must be at least 1")
-    return sizes, steps
+class Pooled(NamedTuple):
+    """The largest elements, and where in the flat input each stands."""
+
+    values: Tensor
+    indices: Tensor
 
 
-def _windows(
-    x: Tensor, kernel: Any, stride: Any, padding: Any, dilation: Any, rank: int, name: str,
-    reduction: str,
-) -> Tensor:  # fmt: skip
-    """The windows of the last axes, each as one axis: (..., *places, window)."""
-    sizes, steps = _sizes(kernel, stride, rank, name)
-    pads, spacing = per_axis(padding, rank, name), per_axis(dilation, rank, name)
-    if x.ndim < rank + 1:
-        raise ShapeError(f"{name}: shape {x.shape}; expected (N, C, ...) or (C, ...)")
-    if any(2 * p > k for p, k in zip(pads, sizes, strict=True)):
-        raise ArgumentError(f"{name}: padding {padding} is more than half of the window {kernel}")
-    if any(pads):
-        widths = (0,) * (x.ndim - rank) + pads
-        fill = lowest(x.dtype) if reduction == "max" else 0
-        x = apply(Pad(widths, widths, (0,) * x.ndim, fill), (x,))
-    seen: Tensor = apply(Window(sizes, steps, spacing), (x,))
-    if min(seen.shape[-2 * rank :]) < 1:
-        raise ShapeError(f"{name}: the window {sizes} is larger than the input {x.shape}")
-    return seen
+def larger(a: Any, b: Any) -> Any:
+    """The second number if it is larger, or NaN."""
+    return b if (b > a) | (b != b) else a  # NaN is largest
 
 
-def _tiled(x: Tensor, kernel: Any, stride: Any, padding: Any, dilation: Any, rank: int) -> bool:
-    """Whether windows lie side by side and cover the input: then they are a reshape."""
-    sizes = per_axis(kernel, rank, "pool")
-    same = stride is None or per_axis(stride, rank, "pool") == sizes
-    plain = (
-        per_axis(padding, rank, "pool") == (0,) * rank
-        and per_axis(dilation, rank, "pool") == (1,) * rank
+_larger = zip_with(larger)
+
+
+def largest(x: Tensor, axes: tuple[int, ...]) -> Tensor:
+    """The largest element along axes; the first of equal ones has the gradient."""
+    return apply(Reduce(LEADING_MAXIMUM, axes), (x,))
+
+
+def _max_pool(
+    x: Tensor, kernel: Any, stride: Any, padding: Any, dilation: Any, ceil: bool, indices: bool, rank: int
+) -> Any:  # fmt: skip
+    windows = windows_of(x, kernel, stride, padding, dilation, ceil, rank, f"max_pool{rank}d")
+    values = over_windows(x, windows, lowest(x.dtype), _larger, largest)
+    return Pooled(values, _where_largest(x.detach(), windows)) if indices else values
+
+
+def _where_largest(x: Tensor, windows: list[Windows]) -> Tensor:
+    """Where in the flat last axes the largest element of each window stands."""
+    rank = len(windows)
+    view = seen(x, windows, lowest(x.dtype))
+    inside = argmax(reshape(view, (*view.shape[: view.ndim - rank], -1)), axis=-1)
+    found: list[Tensor] = []
+    for w in reversed(windows):
+        found.insert(0, inside % w.size)
+        inside = inside // w.size
+    places = [_place(offset, w, rank - axis - 1) for axis, (offset, w) in enumerate(zip(found, windows, strict=True))]  # fmt: skip
+    flat, outside = places[0]
+    first = _first_inside(windows[0], rank - 1)
+    for axis in range(1, rank):
+        place, beyond = places[axis]
+        flat, outside = flat * windows[axis].n + place, outside | beyond
+        first = first * windows[axis].n + _first_inside(windows[axis], rank - axis - 1)
+    return where(outside, first, flat)  # it stands outside if all within are minus infinity
+
+
+def _place(offset: Tensor, w: Windows, behind: int) -> tuple[Tensor, Tensor]:
+    """Where along its axis an element of a window stands, and whether that is outside."""
+    starts = np.arange(int(w.places)).reshape(-1, *(1,) * behind) * w.step - w.pad
+    place = asarray(starts) + offset * w.dilation
+    return place, (place < 0) | (place >= w.n)
+
+
+def _first_inside(w: Windows, behind: int) -> Tensor:
+    """Where the first element of each window stands that is no padding."""
+    starts = np.arange(int(w.places)) * w.step - w.pad
+    steps = -(np.minimum(starts, 0) // w.dilation)
+    return asarray((starts + steps * w.dilation).reshape(-1, *(1,) * behind))
+
+
+def mean_of_windows(
+    x: Tensor, windows: list[Windows], name: str, count_pad: bool, divisor: int | None
+) -> Tensor:
+    """The sum of each window divided by how many elements it has.
+
+    Raises:
+        DTypeError: the elements have no fractions.
+    """
+    if not x.dtype.is_inexact:
+        raise DTypeError(
+            f"{name}: {x.dtype.name} has no fractions; convert first: x.astype(ts.float32)"
+        )
+    total = over_windows(
+        widened(x), windows, 0, lambda a, b: a + b, lambda y, axes: y.sum(axis=axes)
     )
-    return (
-        same
-        and plain
-        and all(n % k == 0 for n, k in zip(x.shape[x.ndim - rank :], sizes, strict=True))
-    )
+    return narrowed(total / (divisor or _counts(windows, count_pad, total)), x)
 
 
-def _pool(
-    x: Tensor, kernel: Any, stride: Any, padding: Any, dilation: Any, rank: int, name: str,
-    reduction: str,
+def _counts(windows: list[Windows], count_pad: bool, like: Tensor) -> Any:
+    """How many elements the windows have: a number if all have as many."""
+    if all(w.more <= (w.pad if count_pad else 0) and (count_pad or not w.pad) for w in windows):
+        return math.prod(w.size for w in windows)
+    counts: Any = 1
+    for w in windows:
+        reach = w.reach(w.pad, w.pad) if count_pad else w.reach(0, 0)
+        counts = np.multiply.outer(counts, reach)
+    return asarray(counts.astype(np.float64)).astype(like.dtype)
+
+
+def _avg_pool(
+    x: Tensor, kernel: Any, stride: Any, padding: Any, ceil: bool, count_pad: bool, divisor: int | None, rank: int
 ) -> Tensor:  # fmt: skip
-    _sizes(kernel, stride, rank, name)
-    if x.ndim > rank and _tiled(x, kernel, stride, padding, dilation, rank):
-        sizes = per_axis(kernel, rank, name)
-        shape: tuple[int, ...] = x.shape[: x.ndim - rank]
-        for n, k in zip(x.shape[x.ndim - rank :], sizes, strict=True):
-            shape += (n // k, k)
-        axes = tuple(range(len(shape) - 2 * rank + 1, len(shape), 2))
-        seen = reshape(x, shape)
-    else:
-        seen = _windows(x, kernel, stride, padding, dilation, rank, name, reduction)
-        axes = tuple(range(seen.ndim - rank, seen.ndim))
-    return getattr(seen, reduction)(axis=axes)
+    name = f"avg_pool{rank}d"
+    if divisor is not None and divisor == 0:
+        raise ArgumentError(f"{name}: divisor_override is 0; expected another number")
+    windows = windows_of(x, kernel, stride, padding, 1, ceil, rank, name)
+    return mean_of_windows(x, windows, name, count_pad, divisor)
+
+
+def _lp_pool(x: Tensor, p: float, kernel: Any, stride: Any, ceil: bool, rank: int) -> Tensor:
+    name = f"lp_pool{rank}d"
+    windows = windows_of(x, kernel, stride, 0, 1, ceil, rank, name)
+    means = mean_of_windows(x**p, windows, name, True, None)
+    return (means * math.prod(w.size for w in windows)) ** (1.0 / p)
+
+
+@public
+def max_pool1d(
+    x: Tensor, kernel_size: PerAxis, stride: PerAxis | None = None, padding: PerAxis = 0,
+    dilation: PerAxis = 1, ceil_mode: bool = False, return_indices: bool = False,
+) -> Any:  # fmt: skip
+    """The largest element of each window of the last axis; NaN counts as largest.
+
+    Of equal elements the first one has the gradient. What is padded is lower than all elements. With `ceil_mode` a
+    window may end behind the axis, if it begins within the axis or the padding before it.
+
+    Shapes: (N, C, L) -> (N, C, L'), also without N, L' = (L + 2 padding - dilation (kernel - 1) - 1) // stride + 1.
+
+    Args:
+        stride: from one window to the next; as large as the window, if it is not given.
+        return_indices: whether to give (values, indices), where in the flat last axis each value stands.
+
+    Raises:
+        ArgumentError: the padding is more than half of the window.
+        ShapeError: there is no room for a window.
+
+    >>> import tessella as ts
+    >>> max_pool1d(ts.asarray([[1.0, 3.0, 2.0, 0.0]]), 2)
+    tensor([[3., 2.]])
+    >>> max_pool1d(ts.asarray([[1.0, 3.0, 2.0, 0.0]]), 2, return_indices=True).indices
+    tensor([[1, 2]])
+    """
+    return _max_pool(x, kernel_size, stride, padding, dilation, ceil_mode, return_indices, 1)
 
 
 @public
 def max_pool2d(
     x: Tensor, kernel_size: PerAxis, stride: PerAxis | None = None, padding: PerAxis = 0,
-    dilation: PerAxis = 1,
-) -> Tensor:  # fmt: skip
-    """The largest element of each window; the gradient of a tie is shared equally.
+    dilation: PerAxis = 1, ceil_mode: bool = False, return_indices: bool = False,
+) -> Any:  # fmt: skip
+    """The largest element of each window of images; ties, arguments and errors as in `max_pool1d`.
 
-    Shapes: (N, C, H, W) -> (N, C, H', W').
+    Shapes: (N, C, H, W) -> (N, C, H', W'), also without N; indices count the elements of an image, row by row.
 
     >>> import tessella as ts
     >>> max_pool2d(ts.reshape(ts.arange(16.0), (1, 1, 4, 4)), 2)
     tensor([[[[ 5.,  7.],
               [13., 15.]]]])
     """
-    return _pool(x, kernel_size, stride, padding, dilation, 2, "max_pool2d", "max")
+    return _max_pool(x, kernel_size, stride, padding, dilation, ceil_mode, return_indices, 2)
 
 
 @public
-def max_pool1d(
+def max_pool3d(
     x: Tensor, kernel_size: PerAxis, stride: PerAxis | None = None, padding: PerAxis = 0,
-    dilation: PerAxis = 1,
-) -> Tensor:  # fmt: skip
-    """The largest element of each window along one axis.
+    dilation: PerAxis = 1, ceil_mode: bool = False, return_indices: bool = False,
+) -> Any:  # fmt: skip
+    """The largest element of each window of volumes; ties, arguments and errors as in `max_pool1d`.
 
-    Shapes: (N, C, L) -> (N, C, L').
+    Shapes: (N, C, D, H, W) -> (N, C, D', H', W'), also without N.
 
     >>> import tessella as ts
-    >>> max_pool1d(ts.asarray([[1.0, 3.0, 2.0, 0.0]]), 2)
-    tensor([[3., 2.]])
+    >>> max_pool3d(ts.reshape(ts.arange(8.0), (1, 1, 2, 2, 2)), 2)
+    tensor([[[[[7.]]]]])
     """
-    return _pool(x, kernel_size, stride, padding, dilation, 1, "max_pool1d", "max")
+    return _max_pool(x, kernel_size, stride, padding, dilation, ceil_mode, return_indices, 3)
+
+
+@public
+def avg_pool1d(
+    x: Tensor, kernel_size: PerAxis, stride: PerAxis | None = None, padding: PerAxis = 0,
+    ceil_mode: bool = False, count_include_pad: bool = True,
+) -> Tensor:  # fmt: skip
+    """The mean of each window of the last axis.
+
+    Shapes: (N, C, L) -> (N, C, L'), also without N; sizes as in `max_pool1d`.
+
+    Args:
+        stride: from one window to the next; as large as the window, if it is not given.
+        count_include_pad: whether the zeros of the padding are counted; those behind it, where a window ends with
+            `ceil_mode`, never are.
+
+    Raises:
+        ArgumentError: the padding is more than half of the window.
+        ShapeError: there is no room for a window.
+        DTypeError: the elements have no fractions.
+
+    >>> import tessella as ts
+    >>> avg_pool1d(ts.asarray([[1.0, 3.0, 2.0, 0.0]]), 2)
+    tensor([[2., 1.]])
+    """
+    return _avg_pool(x, kernel_size, stride, padding, ceil_mode, count_include_pad, None, 1)
 
 
 @public
 def avg_pool2d(
-    x: Tensor, kernel_size: PerAxis, stride: PerAxis | None = None, padding: PerAxis = 0
-) -> Tensor:
-    """The mean of each window; padding counts as zeros.
+    x: Tensor, kernel_size: PerAxis, stride: PerAxis | None = None, padding: PerAxis = 0,
+    ceil_mode: bool = False, count_include_pad: bool = True, divisor_override: int | None = None,
+) -> Tensor:  # fmt: skip
+    """The mean of each window of images; arguments and errors as in `avg_pool1d`.
 
-    Shapes: (N, C, H, W) -> (N, C, H', W').
+    Shapes: (N, C, H, W) -> (N, C, H', W'), also without N.
+
+    Args:
+        divisor_override: by which sums are divided, instead of the number of elements.
 
     >>> import tessella as ts
     >>> avg_pool2d(ts.reshape(ts.arange(16.0), (1, 1, 4, 4)), 2)
     tensor([[[[ 2.5,  4.5],
               [10.5, 12.5]]]])
     """
-    return _pool(x, kernel_size, stride, padding, 1, 2, "avg_pool2d", "mean")
+    return _avg_pool(
+        x, kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override, 2
+    )
 
 
 @public
-def avg_pool1d(
-    x: Tensor, kernel_size: PerAxis, stride: PerAxis | None = None, padding: PerAxis = 0
-) -> Tensor:
-    """The mean of each window along one axis; padding counts as zeros.
+def avg_pool3d(
+    x: Tensor, kernel_size: PerAxis, stride: PerAxis | None = None, padding: PerAxis = 0,
+    ceil_mode: bool = False, count_include_pad: bool = True, divisor_override: int | None = None,
+) -> Tensor:  # fmt: skip
+    """The mean of each window of volumes; arguments and errors as in `avg_pool2d`.
 
-    Shapes: (N, C, L) -> (N, C, L').
+    Shapes: (N, C, D, H, W) -> (N, C, D', H', W'), also without N.
 
     >>> import tessella as ts
-    >>> avg_pool1d(ts.asarray([[1.0, 3.0, 2.0, 0.0]]), 2)
-    tensor([[2., 1.]])
+    >>> avg_pool3d(ts.reshape(ts.arange(8.0), (1, 1, 2, 2, 2)), 2)
+    tensor([[[[[3.5]]]]])
     """
-    return _pool(x, kernel_size, stride, padding, 1, 1, "avg_pool1d", "mean")
+    return _avg_pool(
+        x, kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override, 3
+    )
+
+
+@public
+def lp_pool1d(
+    x: Tensor, norm_type: float, kernel_size: PerAxis, stride: PerAxis | None = None, ceil_mode: bool = False
+) -> Tensor:  # fmt: skip
+    """(sum of x**p)**(1/p) of each window of the last axis, p being `norm_type`.
+
+    Of a window that ends behind the axis, as it may with `ceil_mode`, the mean stands for what is missing.
+
+    Shapes: (N, C, L) -> (N, C, L'), also without N; sizes as in `max_pool1d`.
+
+    >>> import tessella as ts
+    >>> lp_pool1d(ts.asarray([[3.0, 4.0, 0.0, 2.0]]), 2, 2)
+    tensor([[5., 2.]])
+    """
+    return _lp_pool(x, norm_type, kernel_size, stride, ceil_mode, 1)
+
+
+@public
+def lp_pool2d(
+    x: Tensor, norm_type: float, kernel_size: PerAxis, stride: PerAxis | None = None, ceil_mode: bool = False
+) -> Tensor:  # fmt: skip
+    """(sum of x**p)**(1/p) of each window of images, as in `lp_pool1d`.
+
+    >>> import tessella as ts
+    >>> lp_pool2d(ts.ones((1, 2, 2)), 2, 2)
+    tensor([[[2.]]])
+    """
+    return _lp_pool(x, norm_type, kernel_size, stride, ceil_mode, 2)
+
+
+@public
+def lp_pool3d(
+    x: Tensor, norm_type: float, kernel_size: PerAxis, stride: PerAxis | None = None, ceil_mode: bool = False
+) -> Tensor:  # fmt: skip
+    """(sum of x**p)**(1/p) of each window of volumes, as in `lp_pool1d`.
+
+    >>> import tessella as ts
+    >>> lp_pool3d(ts.ones((1, 2, 2, 2)), 1, 2)
+    tensor([[[[8.]]]])
+    """
+    return _lp_pool(x, norm_type, kernel_size, stride, ceil_mode, 3)
