@@ -41,8 +41,12 @@ MADE_WITH = {
     "scale_factor": "2", "optimizer": "ts.optim.SGD([ts.nn.Parameter(ts.ones(2))], lr=0.1)", "step_size": "2",
     "mode": "'LSTM'", "bias": "True", "num_chunks": "4", "threshold": "0.5", "num_layers": "1",
     "encoder_layer": "ts.nn.TransformerEncoderLayer(4, 2, 4)", "decoder_layer": "ts.nn.TransformerDecoderLayer(4, 2, 4)",
-    "in1_features": "3", "in2_features": "2", "unflattened_size": "(1, 2)", "negative_slope": "0.1",
+    "in1_features": "3", "in2_features": "2", "unflattened_size": "(1, 2)", "norm_type": "2.0", "negative_slope": "0.1",
 }  # fmt: skip
+
+ALSO_WITH = {
+    f"FractionalMaxPool{rank}d": ("output_size=1",) for rank in (2, 3)
+}  # one of two options
 
 # What is neither a class of ours nor a function, but has methods that people call.
 OBJECTS = {
@@ -217,6 +221,7 @@ def instance_of(expression: str, kind: type) -> str | None:
             if parameter.name not in MADE_WITH:
                 return None
             given.append(MADE_WITH[parameter.name])
+    given += ALSO_WITH.get(kind.__name__, ())
     made = f"{expression}({', '.join(given)})"
     try:
         evaluate(made)

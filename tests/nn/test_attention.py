@@ -81,7 +81,7 @@ def test_shapes_that_do_not_fit_attention_are_told():
         (lambda: nn.MultiheadAttention(6, 4), "embed_dim is 6, and num_heads 4; expected a multiple"),
         (lambda: nn.TransformerEncoderLayer(6, 2, activation="tanhh"), "activation is 'tanhh'; expected 'relu', 'gelu'"),
         (lambda: F.sinusoidal_embedding(ts.arange(3), 5), "embedding_dim is 5; expected an even number"),
-        
+
     ):  # fmt: skip
         with pytest.raises(ts.errors.ArgumentError, match=words):
             call()
@@ -140,6 +140,6 @@ def test_more_blocks_than_memory_has_room_for_are_refused_at_once():
     with pytest.raises(ts.errors.OutOfMemoryError, match="of memory were asked for"):
         nn.TransformerEncoder(nn.TransformerEncoderLayer(6, 2), 2**45)
     with pytest.raises(
-        ts.errors.ArgumentTypeError, match="encoder_layer is 3; expected an nn.Module"
+        ts.errors.ArgumentTypeError, match=r"encoder_layer is 3; expected an nn\.Module"
     ):
         nn.TransformerEncoder(3, 2)
