@@ -25,6 +25,8 @@ ROOMS = {
     "nn.init": "ts.nn.init",
     "functional": "ts.nn.functional",
     "optim": "ts.optim",
+    "optim.lr_scheduler": "ts.optim.lr_scheduler",
+    "optim.swa_utils": "ts.optim.swa_utils",
     "minitorch": "__import__('tessella.minitorch').minitorch",
 }
 
@@ -39,6 +41,10 @@ MADE_WITH = {
     "ops": "__import__('tessella.minitorch').minitorch.SimpleOps", "parameters": "[]", "lr": "0.1", "v": "1.0",
     "backend": "__import__('tessella.minitorch').minitorch.SimpleBackend", "upscale_factor": "1", "padding": "1",
     "scale_factor": "2", "optimizer": "ts.optim.SGD([ts.nn.Parameter(ts.ones(2))], lr=0.1)", "step_size": "2",
+    "gamma": "0.9", "lr_lambda": "lambda epoch: 0.9", "milestones": "[]", "T_max": "3", "T_0": "3", "base_lr": "0.1",
+    "max_lr": "0.2", "warmup_steps": "1", "total_steps": "9", "step_size_up": "3", "epochs": "3",
+    "swa_lr": "0.1", "model": "ts.nn.Linear(3, 2)",
+    "schedulers": "[ts.optim.lr_scheduler.StepLR(ts.optim.SGD([ts.nn.Parameter(ts.ones(2))]), 3)]",
 }  # fmt: skip
 
 # What is neither a class of ours nor a function, but has methods that people call.
