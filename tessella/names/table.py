@@ -402,7 +402,6 @@ JAX | F | scaled_matmul scaled_dot_general get_scaled_dot_general_config | `ts.e
 
 PyTorch | optim | SparseAdam | not here: tensors are dense; `ts.optim.Adam` takes every gradient
 PyTorch | optim | swap_in_optimizer_params_and_state | not here: keep `optimiser.state_dict()`, and load it again
-PyTorch | optim | swa_utils | not here yet
 Optax | optim | adamw | `ts.optim.AdamW`
 Optax | optim | lamb lion adagrad rmsprop adafactor | `ts.optim.LAMB`, `ts.optim.Lion`, `ts.optim.Adagrad`, `ts.optim.RMSprop`, `ts.optim.Adafactor`
 PyTorch | optim | *LR LRScheduler LambdaLR ReduceLROnPlateau ChainedScheduler CosineAnnealingWarmRestarts | in `ts.optim.lr_scheduler`

@@ -4,9 +4,10 @@ from typing import TYPE_CHECKING as _TYPE_CHECKING
 from typing import NoReturn as _NoReturn
 
 from tessella.names import missing as _missing
-from tessella.optim import lr_scheduler
+from tessella.optim import lr_scheduler, swa_utils
 from tessella.optim.adam import Adam, Adamax, AdamW, NAdam, RAdam
 from tessella.optim.adaptive import Adadelta, Adafactor, Adagrad, RMSprop
+from tessella.optim.groups import decay_groups
 from tessella.optim.layerwise import LAMB, Muon
 from tessella.optim.lbfgs import LBFGS
 from tessella.optim.optimiser import Optimizer
@@ -38,5 +39,7 @@ __all__ = [
     "RAdam",
     "RMSprop",
     "Rprop",
+    "decay_groups",
     "lr_scheduler",
+    "swa_utils",
 ]

@@ -11,7 +11,15 @@ from tessella.arguments import public
 from tessella.arguments.kinds import Natural, NotNegative, shown
 from tessella.errors import ArgumentError, ArgumentTypeError
 from tessella.optim.optimiser import Optimizer
-from tessella.optim.schedules import LRScheduler, PerGroup, one_each, put, rates, require_eager
+from tessella.optim.schedules import (
+    LRScheduler,
+    PerGroup,
+    one_each,
+    put,
+    rates,
+    require_eager,
+    several,
+)
 
 
 class _OfSeveral(LRScheduler):
@@ -51,8 +59,9 @@ class _OfSeveral(LRScheduler):
     @public
     def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
         """Take what `state_dict` gave, here or in PyTorch."""
+        saved = several(state_dict, "_schedulers", len(self._schedulers))
         super().load_state_dict(state_dict)
-        for part, state in zip(self._schedulers, state_dict["_schedulers"], strict=True):
+        for part, state in zip(self._schedulers, saved, strict=True):
             part.load_state_dict(state)
 
 

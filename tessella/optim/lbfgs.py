@@ -7,10 +7,10 @@ from typing import Any, Literal, NamedTuple, TypeAlias
 
 from tessella import autodiff
 from tessella.arguments import public
-from tessella.arguments.kinds import UNFIT, Count, Kind, Natural, NotNegative, register_kind
-from tessella.errors import ArgumentError, SideEffectError
+from tessella.arguments.kinds import UNFIT, Count, Kind, Natural, NotNegative, register_kind, shown
+from tessella.errors import ArgumentError, ArgumentTypeError, SideEffectError
 from tessella.optim.optimiser import Optimizer
-from tessella.optim.rules import keep
+from tessella.optim.rules import is_number, keep
 from tessella.tensors.creation import asarray, zeros_like
 from tessella.tensors.manipulation import concat
 from tessella.tensors.tensor import Tensor, is_traced
@@ -248,6 +248,19 @@ def _as_ours(value: Any, parameter: Tensor) -> Any:
     return found if found.ndim else found.item()
 
 
+def _number_of(loss: Any) -> float:
+    """A loss as a number.
+
+    Raises:
+        ArgumentTypeError: it is none.
+    """
+    if is_number(loss) or (isinstance(loss, Tensor) and loss.size == 1):
+        return float(loss)
+    raise ArgumentTypeError(
+        f"LBFGS: the closure gave {shown(loss)}; expected the loss, as a tensor of one number"
+    )
+
+
 def _flat(tensors: Iterable[Tensor]) -> Tensor:
     return concat([tensor.reshape(-1) for tensor in tensors])
 
@@ -280,7 +293,7 @@ class _Step:
         self.calls += 1
         self.state["func_evals"] += 1
         gradients = (zeros_like(p) if p.grad is None else p.grad.detach() for p in self.parameters)
-        return given, float(given), _flat(gradients)
+        return given, _number_of(given), _flat(gradients)
 
     def run(self) -> Any:
         given, loss, gradient = self.evaluate()

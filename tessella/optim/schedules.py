@@ -22,6 +22,7 @@ from tessella.arguments.kinds import (
     Probability,
     register_class,
     register_kind,
+    shown,
 )
 from tessella.errors import ArgumentError, MissingRuleError, SideEffectError, StateDictError
 from tessella.optim.optimiser import Optimizer
@@ -82,6 +83,20 @@ def put(group: dict[str, Any], name: str, value: Any) -> None:
 def rates(optimizer: Optimizer, name: str = "lr") -> list[float]:
     """An option of all groups, as numbers."""
     return [float(group[name]) for group in optimizer.param_groups]
+
+
+def several(state_dict: Mapping[str, Any], name: str, count: int) -> list[Any]:
+    """A list of a checkpoint.
+
+    Raises:
+        StateDictError: it is not of so many.
+    """
+    found = state_dict.get(name)
+    if not isinstance(found, (list, tuple)) or len(found) != count:
+        raise StateDictError(
+            f"load_state_dict: {name} is {shown(found)}; expected a list of {count}, as state_dict() gives it"
+        )
+    return list(found)
 
 
 def require_eager(kind: str) -> None:
@@ -152,6 +167,7 @@ class LRScheduler:
         else:
             self.go_to(epoch)
 
+    @public
     def go_to(self, epoch: int) -> None:
         """Go to an epoch, whatever was before."""
         self.last_epoch = epoch
@@ -188,7 +204,7 @@ class LRScheduler:
             StateDictError: something is missing.
         """
         own = self.state_dict()
-        missing = [name for name in own if name not in state_dict and not name.startswith("_")]
+        missing = [name for name in own if name not in state_dict]
         if missing:
             raise StateDictError(
                 f"load_state_dict: {missing[0]} is missing; is it a checkpoint of {type(self).__name__}?"
@@ -453,8 +469,9 @@ class _ByFunction(LRScheduler):
     @public
     def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
         """Take what `state_dict` gave, here or in PyTorch."""
+        saved = several(state_dict, "lr_lambdas", len(self.lr_lambdas))
         super().load_state_dict(state_dict)
-        for function, held in zip(self.lr_lambdas, state_dict["lr_lambdas"], strict=True):
+        for function, held in zip(self.lr_lambdas, saved, strict=True):
             if held is not None:
                 vars(function).update(held)
 

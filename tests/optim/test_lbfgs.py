@@ -98,6 +98,8 @@ def test_what_it_says():
     optimiser = optim.LBFGS([x])
     with pytest.raises(errors.ArgumentError, match="step needs a closure"):
         optimiser.step()
+    with pytest.raises(errors.ArgumentTypeError, match="the closure gave None; expected the loss"):
+        optimiser.step(lambda: None)
     with pytest.raises(errors.ArgumentError, match="a second group of parameters; expected one"):
         optim.LBFGS([{"params": [x]}, {"params": [nn.Parameter(ts.ones(1))]}])
     with pytest.raises(
