@@ -434,11 +434,11 @@ JAX | init | variance_scaling | `ts.nn.init.kaiming_normal_(tensor, mode=..., no
 JAX | init | truncated_normal | `ts.nn.init.trunc_normal_(tensor)`
 JAX | init | delta_orthogonal Initializer | not here; a function that fills a tensor initialises it
 
-PyTorch | utils | clip_grad_norm clip_grad get_total_norm clip_grads_with_norm_ | `ts.nn.utils.clip_grad_norm_(parameters, most)`, which gives the norm
+PyTorch | utils | clip_grad_norm clip_grad | `ts.nn.utils.clip_grad_norm_(parameters, most)`, which gives the norm
 PyTorch | utils | weight_norm spectral_norm remove_weight_norm remove_spectral_norm parametrize parametrizations prune | not here yet; compute the weight in `forward`
 PyTorch | utils | stateless | `ts.nn.functional_call`
 PyTorch | utils | skip_init | not here: a module has its parameters from the beginning
-PyTorch | utils | fuse_* fusion convert_conv* memory_format | not needed: the layout and what is computed together are the system's affair
+PyTorch | utils | convert_conv* memory_format | not needed: the layout and what is computed together are the system's affair
 
 JAX | debug | callback log | `ts.debug.print` or `ts.debug.breakpoint`
 JAX | debug | inspect_array_sharding visualize_array_sharding visualize_sharding | not here: there is no GPU yet; leave it out
