@@ -424,8 +424,7 @@ NumPy | random | bytes | `ts.random.bits(key, shape)`
 NumPy | random | get_state set_state | `ts.random.default.state`, which can be read and assigned
 NumPy | random | BitGenerator MT19937 PCG64 PCG64DXSM Philox SFC64 bit_generator get_bit_generator set_bit_generator mtrand | `ts.random.Generator(seed)`, which counts keys of Threefry
 
-PyTorch | init | constant eye normal uniform orthogonal kaiming_normal kaiming_uniform xavier_normal xavier_uniform | the same with an underscore at its end, as `ts.nn.init.normal_(tensor)` has
-PyTorch | init | dirac dirac_ sparse sparse_ | not here yet; assign what you make: `tensor.assign(values)`
+PyTorch | init | constant eye normal uniform orthogonal kaiming_normal kaiming_uniform xavier_normal xavier_uniform dirac sparse | the same with an underscore at its end, as `ts.nn.init.normal_(tensor)` has
 JAX | init | zeros ones | `ts.nn.init.zeros_(tensor)`, `ts.nn.init.ones_(tensor)`
 JAX | init | glorot_normal glorot_uniform | `ts.nn.init.xavier_normal_(tensor)`, `ts.nn.init.xavier_uniform_(tensor)`
 JAX | init | he_normal he_uniform | `ts.nn.init.kaiming_normal_(tensor)`, `ts.nn.init.kaiming_uniform_(tensor)`
@@ -434,11 +433,11 @@ JAX | init | variance_scaling | `ts.nn.init.kaiming_normal_(tensor, mode=..., no
 JAX | init | truncated_normal | `ts.nn.init.trunc_normal_(tensor)`
 JAX | init | delta_orthogonal Initializer | not here; a function that fills a tensor initialises it
 
-PyTorch | utils | clip_grad_norm clip_grad get_total_norm clip_grads_with_norm_ | `ts.nn.utils.clip_grad_norm_(parameters, most)`, which gives the norm
+PyTorch | utils | clip_grad_norm clip_grad | `ts.nn.utils.clip_grad_norm_(parameters, most)`, which gives the norm
 PyTorch | utils | weight_norm spectral_norm remove_weight_norm remove_spectral_norm parametrize parametrizations prune | not here yet; compute the weight in `forward`
 PyTorch | utils | stateless | `ts.nn.functional_call`
 PyTorch | utils | skip_init | not here: a module has its parameters from the beginning
-PyTorch | utils | fuse_* fusion convert_conv* memory_format | not needed: the layout and what is computed together are the system's affair
+PyTorch | utils | convert_conv* memory_format | not needed: the layout and what is computed together are the system's affair
 
 JAX | debug | callback log | `ts.debug.print` or `ts.debug.breakpoint`
 JAX | debug | inspect_array_sharding visualize_array_sharding visualize_sharding | not here: there is no GPU yet; leave it out
@@ -501,9 +500,7 @@ KEYWORDS = """
 * | loc | add it to the result: loc + scale * draw
 * | scale | multiply the result by it: loc + scale * draw
 * | force | leave it out: write x.detach().numpy() if there is a history
-Linear Bilinear PReLU Embedding LayerNorm BatchNorm1d BatchNorm2d Conv1d Conv2d Conv3d LSTM | dtype | convert the layer: layer.to(dtype)
-Linear Bilinear Embedding LayerNorm BatchNorm1d BatchNorm2d BatchNorm3d GroupNorm InstanceNorm1d InstanceNorm2d InstanceNorm3d RMSNorm Conv1d Conv2d Conv3d ConvTranspose1d ConvTranspose2d ConvTranspose3d LSTM | dtype | convert the layer: layer.to(dtype)
-Linear Bilinear Embedding LayerNorm BatchNorm1d BatchNorm2d Conv1d Conv2d Conv3d RNN LSTM GRU RNNCell LSTMCell GRUCell RNNBase RNNCellBase | dtype | convert the layer: layer.to(dtype)
+Linear Bilinear PReLU Embedding LayerNorm BatchNorm1d BatchNorm2d Conv1d Conv2d Conv3d LSTM BatchNorm3d GroupNorm InstanceNorm1d InstanceNorm2d InstanceNorm3d RMSNorm ConvTranspose1d ConvTranspose2d ConvTranspose3d RNN GRU RNNCell LSTMCell GRUCell RNNBase RNNCellBase | dtype | convert the layer: layer.to(dtype)
 empty_like zeros_like ones_like full_like | shape | use ts.empty, ts.zeros, ts.ones, ts.full with dtype=x.dtype
 backward | inputs | write ts.gradients(loss, inputs), which gives the gradients of these alone
 randint | key | use the method integers of a ts.random.Generator

@@ -104,3 +104,71 @@ def test_as_pytorch(p):
     expected = torch.nn.utils.clip_grad_norm_([theirs], 2.0, p)
     assert total.item() == pytest.approx(expected.item(), rel=1e-5)
     np.testing.assert_allclose(mine.grad.numpy(), theirs.grad.numpy(), rtol=1e-4)
+
+
+def test_the_norm_is_taken_once_for_many_clips():
+    layer, other = model(), model()
+    other.load_state_dict(layer.state_dict())
+    for one, two in zip(layer.parameters(), other.parameters(), strict=True):
+        two.grad = one.grad
+    total = nn.utils.get_total_norm([parameter.grad for parameter in layer.parameters()])
+    nn.utils.clip_grads_with_norm_(layer.parameters(), 0.5, total)
+    assert nn.utils.clip_grad_norm_(other.parameters(), 0.5, foreach=True).item() == total.item()
+    for one, two in zip(layer.parameters(), other.parameters(), strict=True):
+        assert one.grad.tolist() == two.grad.tolist()
+    assert nn.utils.get_total_norm([]).item() == 0.0
+    with pytest.raises(
+        errors.GradientError, match="get_total_norm: the norm of the gradients is inf"
+    ):
+        nn.utils.get_total_norm(ts.asarray([ts.inf]), error_if_nonfinite=True)
+
+
+def normalised(kind, features, **options):
+    """A batch normalisation that has seen something."""
+    layer = kind(features, **options)
+    for tensor, low, high in ((layer.running_mean, -1, 1), (layer.running_var, 0.5, 2)):
+        nn.init.uniform_(tensor, low, high)
+    if layer.weight is not None:
+        nn.init.uniform_(layer.weight, 0.5, 2)
+        nn.init.uniform_(layer.bias, -1, 1)
+    return layer.eval()
+
+
+@pytest.mark.parametrize(
+    ("layer", "normalisation", "shape", "transpose"),
+    [
+        (nn.Conv2d(3, 4, 3), normalised(nn.BatchNorm2d, 4), (2, 3, 5, 4), False),
+        (nn.Conv1d(4, 6, 2, groups=2, bias=False), normalised(nn.BatchNorm1d, 6, affine=False), (2, 4, 5), False),
+        (nn.ConvTranspose2d(4, 6, 3, stride=2, groups=2), normalised(nn.BatchNorm2d, 6), (2, 4, 3, 2), True),
+        (nn.ConvTranspose1d(2, 3, 3), normalised(nn.BatchNorm1d, 3), (1, 2, 4), True),
+        (nn.Linear(3, 5), normalised(nn.BatchNorm1d, 5), (4, 3), None),
+        (nn.Linear(3, 5, bias=False), normalised(nn.BatchNorm1d, 5), (1, 3), None),
+    ],
+)  # fmt: skip
+def test_a_normalisation_becomes_part_of_the_layer_before(layer, normalisation, shape, transpose):
+    layer.eval()
+    state = {name: value.tolist() for name, value in layer.state_dict().items()}
+    fused = (
+        nn.utils.fuse_linear_bn_eval(layer, normalisation)
+        if transpose is None
+        else nn.utils.fuse_conv_bn_eval(layer, normalisation, transpose)
+    )
+    x = ts.randn(*shape)
+    np.testing.assert_allclose(
+        fused(x).detach().numpy(), normalisation(layer(x)).detach().numpy(), rtol=1e-4, atol=1e-5
+    )
+    assert type(fused) is type(layer) and fused.weight.requires_grad
+    assert {name: value.tolist() for name, value in layer.state_dict().items()} == state
+
+
+@pytest.mark.parametrize(
+    ("call", "said"),
+    [
+        (lambda: nn.utils.fuse_conv_bn_eval(nn.Conv1d(1, 2, 1), nn.BatchNorm1d(2).eval()), "a layer is in training; call eval()"),
+        (lambda: nn.utils.fuse_linear_bn_eval(nn.Linear(1, 2).eval(), nn.BatchNorm1d(3).eval()), "the layer has 2 features, the normalisation 3"),
+        (lambda: nn.utils.fuse_conv_bn_eval(nn.Conv1d(1, 2, 1).eval(), nn.BatchNorm1d(2, track_running_stats=False).eval()), "keeps no running statistics"),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_fused(call, said):
+    with pytest.raises(errors.ArgumentError, match=said.replace("(", r"\(").replace(")", r"\)")):
+        call()

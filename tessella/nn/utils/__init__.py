@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from tessella import autodiff, dtypes
@@ -11,6 +11,12 @@ from tessella.arguments import public
 from tessella.arguments.kinds import shown
 from tessella.errors import ArgumentError, ArgumentTypeError, GradientError, ShapeError
 from tessella.names import missing
+from tessella.nn.utils.fusion import (
+    fuse_conv_bn_eval,
+    fuse_conv_bn_weights,
+    fuse_linear_bn_eval,
+    fuse_linear_bn_weights,
+)
 from tessella.tensors.creation import zeros
 from tessella.tensors.elementwise import abs as absolute
 from tessella.tensors.elementwise import clip, isfinite
@@ -25,14 +31,81 @@ if not TYPE_CHECKING:  # for which it would mean that all names are there
 
 
 @public
-def clip_grad_norm_(
-    parameters: Any, max_norm: float, norm_type: float = 2.0, error_if_nonfinite: bool = False
+def get_total_norm(
+    tensors: Any, norm_type: float = 2.0, error_if_nonfinite: bool = False,
+    foreach: bool | None = None,
+) -> Tensor:  # fmt: skip
+    """The norm of several tensors as one vector.
+
+    Args:
+        tensors: one, or several.
+        norm_type: which norm: 2, 1, `math.inf`, ...
+        foreach: speaks of speed in PyTorch, and of nothing here.
+
+    Raises:
+        GradientError: the norm is not finite, and `error_if_nonfinite` asks for that.
+
+    >>> import tessella as ts
+    >>> get_total_norm([ts.asarray([3.0]), ts.asarray([[4.0]])])
+    tensor(5.)
+    """
+    return _total_norm(
+        "get_total_norm", _several("get_total_norm", tensors), norm_type, error_if_nonfinite
+    )
+
+
+def _total_norm(
+    name: str, tensors: Sequence[Tensor], norm_type: float, error_if_nonfinite: bool
 ) -> Tensor:
+    if not norm_type > 0.0:
+        raise ArgumentError(f"{name}: norm_type is {norm_type}; expected a number above 0")
+    if not tensors:
+        return zeros(())
+    norms = [_norm(_wide(x), norm_type) for x in tensors]
+    total = _norm(stack([norm.astype(norms[0].dtype) for norm in norms]), norm_type)
+    if error_if_nonfinite and not bool(isfinite(total)):
+        raise GradientError(
+            f"{name}: the norm of the gradients is {total.item()}; look for its cause with "
+            "ts.debug.check_nan, or leave error_if_nonfinite out"
+        )
+    return total
+
+
+@public
+def clip_grads_with_norm_(
+    parameters: Any, max_norm: float, total_norm: Tensor, foreach: bool | None = None
+) -> None:
+    """Make all gradients together no longer than `max_norm`, given the length that they have.
+
+    >>> import tessella as ts
+    >>> x = ts.asarray([3.0, 4.0]).requires_grad_()
+    >>> (x * x / 2).sum().backward()
+    >>> clip_grads_with_norm_(x, 1.0, get_total_norm(x.grad))
+    >>> x.grad.round(decimals=2)
+    tensor([0.6, 0.8])
+    """
+    _scale(_with_gradients("clip_grads_with_norm_", parameters), max_norm, total_norm)
+
+
+def _scale(parameters: Sequence[Tensor], max_norm: float, total: Tensor) -> None:
+    with autodiff.no_grad():
+        factor = clip(max_norm / (total + 1e-6), max=1.0)
+        for parameter in parameters:
+            gradient = _gradient(parameter)
+            parameter.grad = gradient * factor.astype(gradient.dtype)
+
+
+@public
+def clip_grad_norm_(
+    parameters: Any, max_norm: float, norm_type: float = 2.0, error_if_nonfinite: bool = False,
+    foreach: bool | None = None,
+) -> Tensor:  # fmt: skip
     """Make all gradients together no longer than `max_norm`, and give the length that they had.
 
     Args:
         parameters: a tensor, or several; those without a gradient count for nothing.
         norm_type: which norm, of all gradients as one vector: 2, 1, `math.inf`, ...
+        foreach: speaks of speed in PyTorch, and of nothing here.
 
     Raises:
         GradientError: the length is not finite, and `error_if_nonfinite` asks for that.
@@ -45,28 +118,16 @@ def clip_grad_norm_(
     >>> clip_grad_norm_(x, 1.0), x.grad.round(decimals=2)
     (tensor(5.), tensor([0.6, 0.8]))
     """
-    if not norm_type > 0.0:
-        raise ArgumentError(f"clip_grad_norm_: norm_type is {norm_type}; expected a number above 0")
-    held = [p for p in _several("clip_grad_norm_", parameters) if p.grad is not None]
+    held = _with_gradients("clip_grad_norm_", parameters)
     with autodiff.no_grad():
-        if not held:
-            return zeros(())
-        norms = [_norm(_wide(_gradient(p)), norm_type) for p in held]
-        total = _norm(stack([norm.astype(norms[0].dtype) for norm in norms]), norm_type)
-        if error_if_nonfinite and not bool(isfinite(total)):
-            raise GradientError(
-                f"clip_grad_norm_: the norm of the gradients is {total.item()}; look for its cause with "
-                "ts.debug.check_nan, or leave error_if_nonfinite out"
-            )
-        factor = clip(max_norm / (total + 1e-6), max=1.0)
-        for parameter in held:
-            gradient = _gradient(parameter)
-            parameter.grad = gradient * factor.astype(gradient.dtype)
+        gradients = [_gradient(parameter) for parameter in held]
+        total = _total_norm("clip_grad_norm_", gradients, norm_type, error_if_nonfinite)
+    _scale(held, max_norm, total)
     return total
 
 
 @public
-def clip_grad_value_(parameters: Any, clip_value: float) -> None:
+def clip_grad_value_(parameters: Any, clip_value: float, foreach: bool | None = None) -> None:
     """Keep each number of the gradients between -clip_value and clip_value.
 
     >>> import tessella as ts
@@ -77,9 +138,8 @@ def clip_grad_value_(parameters: Any, clip_value: float) -> None:
     tensor([ 3. , -3.5])
     """
     with autodiff.no_grad():
-        for parameter in _several("clip_grad_value_", parameters):
-            if parameter.grad is not None:
-                parameter.grad = clip(_gradient(parameter), -clip_value, clip_value)
+        for parameter in _with_gradients("clip_grad_value_", parameters):
+            parameter.grad = clip(_gradient(parameter), -clip_value, clip_value)
 
 
 @public
@@ -128,6 +188,10 @@ def _several(function: str, parameters: Any) -> list[Tensor]:
     return found
 
 
+def _with_gradients(function: str, parameters: Any) -> list[Tensor]:
+    return [p for p in _several(function, parameters) if p.grad is not None]
+
+
 def _gradient(parameter: Tensor) -> Tensor:
     gradient = parameter.grad
     assert gradient is not None  # as the callers have asked
@@ -148,5 +212,7 @@ def _norm(x: Tensor, p: float) -> Tensor:
 
 
 __all__ = [
-    "clip_grad_norm_", "clip_grad_value_", "parameters_to_vector", "vector_to_parameters",
+    "clip_grad_norm_", "clip_grad_value_", "clip_grads_with_norm_", "fuse_conv_bn_eval",
+    "fuse_conv_bn_weights", "fuse_linear_bn_eval", "fuse_linear_bn_weights", "get_total_norm",
+    "parameters_to_vector", "vector_to_parameters",
 ]  # fmt: skip
