@@ -81,7 +81,7 @@ def test_shapes_that_do_not_fit_attention_are_told():
         (lambda: nn.MultiheadAttention(6, 4), "embed_dim is 6, and num_heads 4; expected a multiple"),
         (lambda: nn.TransformerEncoderLayer(6, 2, activation="tanhh"), "activation is 'tanhh'; expected 'relu', 'gelu'"),
         (lambda: F.sinusoidal_embedding(ts.arange(3), 5), "embedding_dim is 5; expected an even number"),
-        
+
     ):  # fmt: skip
         with pytest.raises(ts.errors.ArgumentError, match=words):
             call()

@@ -21,7 +21,6 @@ from tessella.tensors.creation import empty, full
 from tessella.tensors.matrices import triu
 from tessella.tensors.tensor import Tensor
 
-
 _OBJECTS = 1 << 15  # bytes of the objects of Python that a block is
 
 
