@@ -43,6 +43,14 @@ class IndexingError(TessellaError, IndexError):
     """An index out of range, of the wrong kind, or too many of them."""
 
 
+class UnknownKeyError(TessellaError, KeyError):
+    """A name under which a container holds nothing."""
+
+    def __str__(self) -> str:
+        """Show the message as it is (`KeyError` would quote it)."""
+        return str(self.args[0]) if self.args else ""
+
+
 class ArgumentError(TessellaError, ValueError):
     """An argument whose value makes no sense."""
 

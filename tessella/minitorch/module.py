@@ -124,7 +124,7 @@ class Module(nn.Module):
 
     def named_parameters(self, recurse: bool = True) -> list[tuple[str, Any]]:  # type: ignore[override]
         """All parameters below, with dotted names."""
-        return list(super().named_parameters(recurse))
+        return list(super().named_parameters(recurse=recurse))
 
     def parameters(self, recurse: bool = True) -> list[Any]:  # type: ignore[override]
         """All parameters below."""

@@ -362,10 +362,9 @@ JAX | Tensor | addressable_shards global_shards is_fully_* committed copy_to_hos
 PyTorch | nn | parameter | `ts.nn.Parameter`
 PyTorch | nn | modules | `ts.nn` itself, which has the classes
 PyTorch | nn | parallel DataParallel | not here: a program uses all cores by itself
-PyTorch | nn | ModuleDict ParameterList ParameterDict | not here yet; `ts.nn.ModuleList` is, and attributes of a Module may be modules and parameters
 PyTorch | nn | SyncBatchNorm | not here yet; `ts.nn.LayerNorm`, `BatchNorm1d` and `BatchNorm2d` are
 PyTorch | nn | Upsample UpsamplingNearest2d UpsamplingBilinear2d PixelShuffle PixelUnshuffle Fold Unfold ChannelShuffle | not here yet; `ts.sliding_window`, `ts.repeat` and `ts.reshape` make them
-PyTorch | nn | Buffer UninitializedParameter | `module.register_buffer(name, tensor)`
+PyTorch | nn | UninitializedParameter | `module.register_buffer(name, tensor)`
 PyTorch | nn | attention | `ts.nn.functional.scaled_dot_product_attention`
 JAX | nn | relu relu6 gelu silu swish softmax log_softmax one_hot sigmoid softplus elu leaky_relu | in `ts.nn.functional`
 JAX | nn | initializers | `ts.nn.init`
@@ -447,11 +446,7 @@ PyTorch | Module | cuda xpu ipu mtia mps | not here: there is no GPU yet; leave 
 PyTorch | Module | compile | `ts.jit`, around the function that calls the model
 PyTorch | Module | share_memory | not here: memory is the system's affair
 PyTorch | Module | to_empty | not here: a module has its parameters from the beginning
-PyTorch | Module | register_module | `module.add_module(name, child)`
-PyTorch | Module | set_submodule | an assignment: `setattr(module.get_submodule(path), name, child)`
-PyTorch | Module | get_extra_state set_extra_state | not here: keep it in a buffer, by `module.register_buffer(name, tensor)`
-PyTorch | Module | register_backward_hook register_full_backward_hook register_full_backward_pre_hook | not here; tensors have hooks: `x.register_hook(function)` in `forward`
-PyTorch | Module | register_*state_dict_*hook | not here; what `state_dict()` gives is a dict that can be changed before it is saved or loaded
+PyTorch | Module | register_backward_hook | `module.register_full_backward_hook(hook)`
 PyTorch | Module | T_destination call_super_init dump_patches | PyTorch's own affair, and not here
 Flax | Module | init init_with_output | not needed: a module has its parameters from the beginning; `ts.nn.functional_call(model, parameters, x)` takes others
 Keras | Module | fit predict evaluate summary | not here; write the loop: `loss.backward()`, `optimiser.step()`; `print(model)` shows it

@@ -10,8 +10,9 @@ from typing import Any, TypeVar, overload
 
 from tessella.arguments import called, public
 from tessella.arguments.kinds import shown
-from tessella.errors import ArgumentTypeError, IndexingError
+from tessella.errors import ArgumentError, ArgumentTypeError, IndexingError
 from tessella.nn.module import Module
+from tessella.tensors.surroundings import touched
 
 S = TypeVar("S", bound="_Listed")
 
@@ -26,7 +27,8 @@ class _Listed(Module):
         return len(self._modules)
 
     def __iter__(self) -> Iterator[Module]:
-        return self.children()
+        touched(self)
+        return iter([module for module in self._modules.values() if module is not None])
 
     def __setitem__(self, index: int, module: Module) -> None:
         names = list(self._modules)
@@ -44,9 +46,12 @@ class _Listed(Module):
     def __iadd__(self: S, modules: Iterable[Module]) -> S:
         return self.extend(modules)
 
+    def __add__(self: S, modules: Iterable[Module]) -> S:
+        return type(self)().extend(self).extend(modules)
+
     def append(self: S, module: Module) -> S:
         """Add a module at the end."""
-        self.add_module(_next_number(self), self._checked(module, len(self)))
+        self.add_module(self._next_number(), self._checked(module, len(self)))
         return self
 
     def extend(self: S, modules: Iterable[Module]) -> S:
@@ -89,6 +94,11 @@ class _Listed(Module):
         numbered = {str(number): module for number, module in enumerate(modules)}
         self._modules.clear()
         self._modules.update(numbered)
+
+    def _next_number(self) -> str:
+        """The name of one more module: a part of a `Sequential` keeps its names, so some numbers may be taken."""
+        names = self._modules
+        return next(str(n) for n in itertools.count(len(names)) if str(n) not in names)
 
     def _several(self, call: str, modules: Any) -> list[Any]:
         if isinstance(modules, Module) and not isinstance(modules, _Listed):
@@ -149,19 +159,30 @@ class Sequential(_Listed):
                 )
 
     def forward(self, x: Any) -> Any:
-        for module in self.children():
+        for module in self:
             x = module(x)
         return x
+
+    def __mul__(self, times: int) -> Sequential:
+        return Sequential(*[*self] * _checked_times(times))
+
+    __rmul__ = __mul__
+
+    def __imul__(self, times: int) -> Sequential:
+        self._hold([*self] * _checked_times(times))
+        return self
 
     @overload
     def __getitem__(self, index: int) -> Module: ...
     @overload
     def __getitem__(self, index: slice) -> Sequential: ...
     def __getitem__(self, index: int | slice) -> Module:
-        items = list(self.named_children())
+        touched(self)
+        items = list(self._modules.items())
         if isinstance(index, slice):
             return Sequential(OrderedDict(items[_checked_slice(self, index)]))
-        return items[_checked_index(self, index)][1]
+        found: Any = items[_checked_index(self, index)][1]
+        return found
 
 
 class ModuleList(_Listed):
@@ -185,7 +206,7 @@ class ModuleList(_Listed):
     @overload
     def __getitem__(self, index: slice) -> ModuleList: ...
     def __getitem__(self, index: int | slice) -> Module:
-        items = list(self.children())
+        items = list(self)
         if isinstance(index, slice):
             return ModuleList(items[_checked_slice(self, index)])
         return items[_checked_index(self, index)]
@@ -198,12 +219,6 @@ def _what(value: Any) -> str:
     if callable(value) and not isinstance(value, type):
         return f"the function {getattr(value, '__name__', type(value).__name__)}"
     return shown(value)
-
-
-def _next_number(modules: Module) -> str:
-    """The name of one more module: a part of a `Sequential` keeps its names, so some numbers may be taken."""
-    names = {name for name, _ in modules.named_children()}
-    return next(str(n) for n in itertools.count(len(names)) if str(n) not in names)
 
 
 def _checked_index(modules: Any, index: Any) -> int:
@@ -219,6 +234,19 @@ def _checked_index(modules: Any, index: Any) -> int:
             f"{type(modules).__name__}: index {shown(index)} for {count} modules; {expected}"
         )
     return place % count
+
+
+def _checked_times(times: Any) -> int:
+    """
+    Raises:
+        ArgumentError: it is no number of at least 1.
+    """
+    number = _integer(times)
+    if number is None or number < 1:
+        raise ArgumentError(
+            f"Sequential: {shown(times)} times was asked for; expected a whole number of at least 1"
+        )
+    return number
 
 
 def _integer(index: Any) -> int | None:

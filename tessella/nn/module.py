@@ -27,6 +27,7 @@ from tessella.errors import (
     UnknownNameError,
 )
 from tessella.names import missing
+from tessella.nn import hooks
 from tessella.nn.conversions import Conversions
 from tessella.tensors.creation import asarray
 from tessella.tensors.surroundings import about_to_write, at_once, guarded, touched
@@ -35,8 +36,8 @@ from tessella.tracebacks import calls_users, shorten
 from tessella.tracing.changes import WatchedDict, note
 from tessella.tracing.trace import at_home, ours
 
-_PRE_HOOK = "register_forward_pre_hook: the hook is called as hook(module, inputs)"
-_HOOK = "register_forward_hook: the hook is called as hook(module, inputs, output)"
+_CALLED = "{}: the hook is called as hook({})"
+_EXTRA = "_extra_state"  # the key of what a module keeps besides tensors
 M = TypeVar("M", bound="Module")
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -83,6 +84,44 @@ def _rebuild_parameter(data: Tensor, requires_grad: bool) -> Parameter:
     return Parameter(data, requires_grad)
 
 
+class Buffer(Tensor):
+    """A tensor that belongs to a module but is not trained, once it is assigned to an attribute.
+
+    Args:
+        persistent: whether it is part of `state_dict`.
+
+    >>> import tessella as ts
+    >>> module = Module()
+    >>> module.mean = Buffer(ts.zeros(2))
+    >>> list(module.state_dict())
+    ['mean']
+    """
+
+    __slots__ = ("persistent",)
+
+    persistent: bool
+
+    @public
+    def __new__(cls, data: Tensor, *, persistent: bool = True) -> Buffer:
+        buffer = handle_of(cls, data)
+        buffer.persistent = persistent
+        return buffer
+
+    def __init__(self, data: Tensor, *, persistent: bool = True) -> None:
+        pass  # all is done in __new__
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Buffer:
+        fresh = memo[id(self)] = Buffer(self.detach().copy(), persistent=self.persistent)
+        return fresh
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (_rebuild_buffer, (self.detach(), self.persistent))
+
+
+def _rebuild_buffer(data: Tensor, persistent: bool) -> Buffer:
+    return Buffer(data, persistent=persistent)
+
+
 class _HasForward(Protocol[P, R_co]):
     """What is called as its `forward` is."""
 
@@ -113,6 +152,7 @@ class Module(Conversions):
     _parameters: dict[str, Parameter | None]
     _buffers: dict[str, Tensor | None]
     _modules: dict[str, Module | None]
+    _state_hooks: dict[str, dict[int, Any]]
 
     @public
     def __init__(self) -> None:
@@ -124,6 +164,7 @@ class Module(Conversions):
             "_modules": WatchedDict(),
             "_forward_hooks": WatchedDict(),
             "_forward_pre_hooks": WatchedDict(),
+            "_state_hooks": {},
         }
         for name, value in fields.items():
             object.__setattr__(self, name, value)
@@ -144,21 +185,15 @@ class Module(Conversions):
         def __call__(self, *inputs: Any, **options: Any) -> Any:
             try:
                 touched(self)
-                for before in list(self._forward_pre_hooks.values()):
-                    changed = called(_PRE_HOOK, before, self, inputs)
-                    if changed is not None:
-                        inputs = changed if isinstance(changed, tuple) else (changed,)
-                try:
-                    forward = self._forward_traced if is_traced() else self.forward
-                    result = forward(*inputs, **options)
-                except TypeError as error:
-                    _explain_refusal(self, error)
-                    raise
-                for after in list(self._forward_hooks.values()):
-                    changed = called(_HOOK, after, self, inputs, result)
-                    if changed is not None:
-                        result = changed
-                return result
+                forward = self._forward_traced if is_traced() else self.forward
+                if self._forward_pre_hooks or self._forward_hooks:
+                    held = [*self._forward_pre_hooks.values(), *self._forward_hooks.values()]
+                    return hooks.call(self, forward, held, inputs, options)
+                return forward(*inputs, **options)
+            except TypeError as error:
+                _explain_refusal(self, error)
+                shorten(error)
+                raise
             except Exception as error:  # goes on as it is, but for the frames of ours
                 shorten(error)
                 raise
@@ -208,6 +243,11 @@ class Module(Conversions):
                 self._require_name("attribute", name)
             self._require_no_circle("attribute", name, value)
             return self._modules
+        if isinstance(value, Buffer):
+            if name not in self._buffers:
+                self._require_name("attribute", name)
+            (self._transient.discard if value.persistent else self._transient.add)(name)
+            return self._buffers
         if name in self._parameters:
             if value is None:
                 return self._parameters
@@ -228,7 +268,8 @@ class Module(Conversions):
                 return found[name]
         if name.startswith("__"):  # which Python itself and libraries look for
             raise AttributeError(f"{type(self).__name__} has no attribute {name!r}")
-        if name in Module.__tessella_tables__ and name not in self.__dict__:
+        tables = (*Module.__tessella_tables__, "_state_hooks")
+        if name in tables and name not in self.__dict__:
             raise UnknownNameError(
                 f"{type(self).__name__} has no {name} yet; call super().__init__() first in its __init__"
             )
@@ -322,7 +363,15 @@ class Module(Conversions):
 
     @public
     def named_children(self) -> Iterator[tuple[str, Module]]:
-        """The modules right below this one, with their names."""
+        """The modules right below this one, each once, with their names."""
+        seen: set[int] = set()
+        for name, module in self._held():
+            if id(module) not in seen:
+                seen.add(id(module))
+                yield name, module
+
+    def _held(self) -> Iterator[tuple[str, Module]]:
+        """The modules right below this one under all their names."""
         touched(self)
         return ((name, m) for name, m in self._modules.items() if m is not None)
 
@@ -333,46 +382,71 @@ class Module(Conversions):
 
     @public
     def named_modules(
-        self, memo: set[int] | None = None, prefix: str = ""
+        self, memo: set[int] | None = None, prefix: str = "", remove_duplicate: bool = True
     ) -> Iterator[tuple[str, Module]]:
-        """This module and all below it, with dotted names."""
+        """This module and all below it, with dotted names.
+
+        Args:
+            memo: ids of modules that are left out.
+            prefix: the name of this one.
+            remove_duplicate: whether a module that has several names is given once.
+        """
         memo = set() if memo is None else memo
         if id(self) in memo:
             return
-        memo.add(id(self))
+        if remove_duplicate:
+            memo.add(id(self))
         yield prefix, self
-        for name, child in self.named_children():
-            yield from child.named_modules(memo, f"{prefix}.{name}" if prefix else name)
+        for name, child in self._held():
+            below = f"{prefix}.{name}" if prefix else name
+            yield from child.named_modules(memo, below, remove_duplicate)
 
-    def _named(self, table: str, recurse: bool) -> Iterator[tuple[str, Tensor]]:
+    def _named(
+        self, table: str, prefix: str, recurse: bool, remove_duplicate: bool
+    ) -> Iterator[tuple[str, Tensor]]:
         seen: set[int] = set()
-        modules = self.named_modules() if recurse else iter([("", self)])
-        for prefix, module in modules:
+        modules = (
+            self.named_modules(prefix=prefix, remove_duplicate=remove_duplicate)
+            if recurse
+            else iter([(prefix, self)])
+        )
+        for path, module in modules:
             touched(module)
             for name, tensor in getattr(module, table).items():
                 if tensor is not None and id(tensor) not in seen:
-                    seen.add(id(tensor))
-                    yield f"{prefix}.{name}" if prefix else name, tensor
+                    if remove_duplicate:
+                        seen.add(id(tensor))
+                    yield f"{path}.{name}" if path else name, tensor
 
     @public
-    def named_parameters(self, recurse: bool = True) -> Iterator[tuple[str, Parameter]]:
-        """All parameters with dotted names; a shared one once."""
-        return self._named("_parameters", recurse)  # type: ignore[return-value]
+    def named_parameters(
+        self, prefix: str = "", recurse: bool = True, remove_duplicate: bool = True
+    ) -> Iterator[tuple[str, Parameter]]:
+        """All parameters with dotted names.
+
+        Args:
+            prefix: what all names begin with, before a dot.
+            recurse: whether those of the modules below are given, too.
+            remove_duplicate: whether one that is shared is given once.
+        """
+        return self._named("_parameters", prefix, recurse, remove_duplicate)  # type: ignore[return-value]
 
     @public
     def parameters(self, recurse: bool = True) -> Iterator[Parameter]:
         """All parameters; a shared one once."""
-        return (parameter for _, parameter in self.named_parameters(recurse))
+        return (parameter for _, parameter in self.named_parameters(recurse=recurse))
 
     @public
-    def named_buffers(self, recurse: bool = True) -> Iterator[tuple[str, Tensor]]:
-        """All buffers with dotted names."""
-        return self._named("_buffers", recurse)
+    def named_buffers(
+        self, prefix: str = "", recurse: bool = True, remove_duplicate: bool = True
+    ) -> Iterator[tuple[str, Tensor]]:
+        """All buffers with dotted names; the arguments are those of `named_parameters`."""
+        return self._named("_buffers", prefix, recurse, remove_duplicate)
 
     @public
     def buffers(self, recurse: bool = True) -> Iterator[Tensor]:
         """All buffers."""
-        return (buffer for _, buffer in self.named_buffers(recurse))
+        return (buffer for _, buffer in self.named_buffers(recurse=recurse))
 
     @public
     def get_parameter(self, target: str) -> Parameter:
@@ -407,6 +481,36 @@ class Module(Conversions):
                 raise ArgumentError(f"get_submodule: {target!r}: no {part!r}; there is: {names}")
             found = child
         return found
+
+    @public
+    def set_submodule(self, target: str, module: Module, strict: bool = False) -> None:
+        """Let another module have a dotted name.
+
+        Args:
+            strict: whether there must be one already.
+
+        Raises:
+            ArgumentError: there is none, or nothing that it could be in.
+
+        >>> from tessella import nn
+        >>> net = nn.Sequential(nn.Linear(2, 2))
+        >>> net.set_submodule("0", nn.Identity())
+        >>> net
+        Sequential(
+          (0): Identity()
+        )
+        """
+        path, _, name = target.rpartition(".")
+        owner = self.get_submodule(path)
+        if strict:
+            self.get_submodule(target)
+        owner._require_name("set_submodule", name)
+        setattr(owner, name, module)
+
+    @public
+    def register_module(self, name: str, module: Module | None) -> None:
+        """Add a module under a name, as `add_module` does."""
+        self.add_module(name, module)
 
     @public
     def apply(self: M, function: Callable[[Module], Any]) -> M:
@@ -494,82 +598,249 @@ class Module(Conversions):
 
     @public
     def register_forward_hook(
-        self, hook: Callable[[Module, tuple[Any, ...], Any], Any]
-    ) -> autodiff.HookHandle:
-        """Call `hook(module, inputs, output)` after forward; what it returns replaces the output."""
-        return autodiff.HookHandle(self._forward_hooks, hook)
+        self, hook: Callable[..., Any], *, prepend: bool = False, with_kwargs: bool = False,
+        always_call: bool = False,
+    ) -> autodiff.HookHandle:  # fmt: skip
+        """Call `hook(module, inputs, output)` after forward; what it returns replaces the output.
+
+        Args:
+            prepend: whether it is called before the hooks that are there already.
+            with_kwargs: whether it is called as `hook(module, inputs, keyword_arguments, output)`.
+            always_call: whether it is called, with None for the output, even if the call has failed.
+        """
+        options = ", keyword arguments" if with_kwargs else ""
+        told = _CALLED.format("register_forward_hook", f"module, inputs{options}, output")
+        made = hooks.AfterForward(hook, told, with_kwargs, always_call)
+        return hooks.registered(self._forward_hooks, made, prepend)
 
     @public
     def register_forward_pre_hook(
-        self, hook: Callable[[Module, tuple[Any, ...]], Any]
+        self, hook: Callable[..., Any], *, prepend: bool = False, with_kwargs: bool = False
     ) -> autodiff.HookHandle:
-        """Call `hook(module, inputs)` before forward; what it returns replaces the inputs."""
-        return autodiff.HookHandle(self._forward_pre_hooks, hook)
+        """Call `hook(module, inputs)` before forward; what it returns replaces the inputs.
+
+        Args:
+            prepend: whether it is called before the hooks that are there already.
+            with_kwargs: whether it is called as `hook(module, inputs, keyword_arguments)`, and returns both.
+        """
+        options = ", keyword arguments" if with_kwargs else ""
+        told = _CALLED.format("register_forward_pre_hook", f"module, inputs{options}")
+        made = hooks.BeforeForward(hook, told, with_kwargs)
+        return hooks.registered(self._forward_pre_hooks, made, prepend)
+
+    @public
+    def register_full_backward_hook(
+        self, hook: Callable[..., Any], prepend: bool = False
+    ) -> autodiff.HookHandle:
+        """Call `hook(module, grad_input, grad_output)` when gradients of the inputs have been computed.
+
+        Both are tuples; what is no tensor with a gradient has None in them, and what the loss does not depend on, zeros.
+        What the hook returns replaces the gradients of the inputs.
+
+        >>> import tessella as ts
+        >>> layer = Module()
+        >>> layer.forward = lambda x: x * 2
+        >>> _ = layer.register_full_backward_hook(lambda module, given, got: (got[0] * 10,))
+        >>> ts.grad(layer)(ts.asarray(1.0))
+        tensor(10.)
+        """
+        told = _CALLED.format("register_full_backward_hook", "module, grad_input, grad_output")
+        return hooks.registered(self._forward_hooks, hooks.AfterBackward(hook, told), prepend)
+
+    @public
+    def register_full_backward_pre_hook(
+        self, hook: Callable[..., Any], prepend: bool = False
+    ) -> autodiff.HookHandle:
+        """Call `hook(module, grad_output)` before the gradients go back through the module.
+
+        What the hook returns replaces them.
+        """
+        told = _CALLED.format("register_full_backward_pre_hook", "module, grad_output")
+        return hooks.registered(self._forward_hooks, hooks.BeforeBackward(hook, told), prepend)
+
+    @public
+    def register_state_dict_pre_hook(self, hook: Callable[..., Any]) -> autodiff.HookHandle:
+        """Call `hook(module, prefix, keep_vars)` before `state_dict` takes what is in this module."""
+        return self._state_hook("state_dict_pre", hook, "module, prefix, keep_vars")
+
+    @public
+    def register_state_dict_post_hook(self, hook: Callable[..., Any]) -> autodiff.HookHandle:
+        """Call `hook(module, state_dict, prefix, local_metadata)` when what is in this module and below is in a `state_dict`.
+
+        It may change the dict. The metadata are an empty dict.
+        """
+        told = "module, state_dict, prefix, local_metadata"
+        return self._state_hook("state_dict_post", hook, told)
+
+    @public
+    def register_load_state_dict_pre_hook(self, hook: Callable[..., Any]) -> autodiff.HookHandle:
+        """Call a hook before `load_state_dict` looks at the checkpoint, which it may change: a copy of the user's.
+
+        It is called as `hook(module, state_dict, prefix, local_metadata, strict, missing_keys, unexpected_keys,
+        error_msgs)`; what it puts into the lists is complained about with the rest.
+        """
+        told = (
+            "module, state_dict, prefix, local_metadata, strict, missing_keys, unexpected_keys, "
+            "error_msgs"
+        )
+        return self._state_hook("load_state_dict_pre", hook, told)
+
+    @public
+    def register_load_state_dict_post_hook(self, hook: Callable[..., Any]) -> autodiff.HookHandle:
+        """Call `hook(module, incompatible_keys)` after `load_state_dict`.
+
+        What it takes out of the lists of `missing_keys` and `unexpected_keys` is not complained about.
+        """
+        return self._state_hook("load_state_dict_post", hook, "module, incompatible_keys")
+
+    def _state_hook(self, kind: str, hook: Callable[..., Any], given: str) -> autodiff.HookHandle:
+        told = _CALLED.format(f"register_{kind}_hook", given)
+        return hooks.registered(self._state_hooks.setdefault(kind, {}), hooks.Hook(hook, told))
+
+    def _hooks_for(self, kind: str) -> list[hooks.Hook]:
+        return list(self._state_hooks.get(kind, {}).values())
 
     # --- checkpoints ----------------------------------------------------------------------------------
 
     @public
-    def state_dict(self) -> OrderedDict[str, Tensor]:
-        """All parameters and persistent buffers by dotted name, without history."""
-        entries = list(self._entries())
-        held = at_once([tensor for _, tensor, _ in entries])
-        return OrderedDict(zip([name for name, _, _ in entries], held, strict=True))
+    def state_dict(
+        self, *, destination: Any = None, prefix: str = "", keep_vars: bool = False
+    ) -> OrderedDict[str, Tensor]:
+        """All parameters and persistent buffers by dotted name, without history.
 
-    def _entries(self, prefix: str = "") -> Iterator[tuple[str, Tensor, Module]]:
+        Args:
+            destination: a dict that they are put into.
+            prefix: what all names begin with.
+            keep_vars: whether they are the parameters and buffers themselves.
+        """
+        if destination is not None and not isinstance(destination, dict):
+            raise ArgumentTypeError(
+                f"state_dict: destination is {shown(destination)}; expected a dict, or None"
+            )
+        state: Any = OrderedDict() if destination is None else destination
+        before = set(state)
+        state = self._collect(state, prefix, keep_vars)
+        names = [n for n, x in state.items() if n not in before and isinstance(x, Tensor)]
+        if not keep_vars:
+            held = at_once([state[name] for name in names])
+            state.update(zip(names, held, strict=True))
+        return state
+
+    def _collect(self, state: Any, prefix: str, keep_vars: bool) -> Any:
+        """Put what is in this module and below into a dict."""
+        for hook in self._hooks_for("state_dict_pre"):
+            hook(self, prefix, keep_vars)
+        state.update((prefix + name, tensor) for name, tensor in self._own())
+        if self._has_extra_state():
+            state[prefix + _EXTRA] = self.get_extra_state()
+        for name, child in self._held():
+            state = child._collect(state, f"{prefix}{name}.", keep_vars)
+        for hook in self._hooks_for("state_dict_post"):
+            changed = hook(self, state, prefix, {})
+            state = state if changed is None else changed
+        return state
+
+    def _own(self) -> Iterator[tuple[str, Tensor]]:
+        """The parameters of this module alone, then its persistent buffers."""
         touched(self)
-        for name, parameter in self._parameters.items():
-            if parameter is not None:
-                yield prefix + name, parameter, self
-        for name, buffer in self._buffers.items():
-            if buffer is not None and name not in self._transient:
-                yield prefix + name, buffer, self
-        for name, child in self.named_children():
-            yield from child._entries(f"{prefix}{name}.")
+        for name, tensor in (*self._parameters.items(), *self._buffers.items()):
+            if tensor is not None and name not in self._transient:
+                yield name, tensor
+
+    def _places(self, prefix: str = "") -> Iterator[tuple[str, Module, str]]:
+        """The keys of `state_dict`: for each the module, and the name in it."""
+        for name, _ in self._own():
+            yield prefix + name, self, name
+        if self._has_extra_state():
+            yield prefix + _EXTRA, self, _EXTRA
+        for name, child in self._held():
+            yield from child._places(f"{prefix}{name}.")
+
+    def _has_extra_state(self) -> bool:
+        return type(self).get_extra_state is not Module.get_extra_state
+
+    def get_extra_state(self) -> Any:
+        """What this module keeps in a `state_dict` besides tensors; for classes that define it, with `set_extra_state`."""
+        raise MissingRuleError(f"{type(self).__name__} has no get_extra_state; define it")
+
+    def set_extra_state(self, state: Any) -> None:
+        """Take what `get_extra_state` gave."""
+        raise MissingRuleError(
+            f"{type(self).__name__} has no set_extra_state; define it beside get_extra_state"
+        )
 
     @public
     def load_state_dict(
-        self, state_dict: Mapping[str, Any], strict: bool = True
+        self, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False
     ) -> IncompatibleKeys:
         """Take parameters and buffers from a checkpoint; nothing is changed if it does not fit.
 
         Args:
             state_dict: names to tensors (or anything `ts.asarray` takes).
             strict: complain about names that are missing or unknown.
+            assign: let the checkpoint's tensors be the parameters and buffers, of their own dtypes, instead of
+                copying their numbers.
 
         Raises:
             StateDictError: says which names and shapes do not fit.
         """
-        own = {name: tensor for name, tensor, _ in self._entries()}
-        missing = [name for name in own if name not in state_dict]
-        unexpected = [name for name in state_dict if name not in own]
-        problems = []
-        if strict and missing:
-            problems.append(f"missing: {', '.join(missing)}")
-        if strict and unexpected:
-            shown_names = (x if isinstance(x, str) else shown(x) for x in unexpected)
-            problems.append(f"unexpected: {', '.join(shown_names)}")
+        given = OrderedDict(state_dict)
+        keys, problems = IncompatibleKeys([], []), list[str]()
+        for name, module in self.named_modules(remove_duplicate=False):
+            for hook in module._hooks_for("load_state_dict_pre"):
+                hook(module, given, f"{name}." if name else "", {}, strict, *keys, problems)
+        places = {key: (owner, name) for key, owner, name in self._places()}
+        keys.missing_keys.extend(key for key in places if key not in given)
+        keys.unexpected_keys.extend(key for key in given if key not in places)
+        found = self._fitting(given, places, assign, problems)
+        heard = [(m, hook) for m in self.modules() for hook in m._hooks_for("load_state_dict_post")]
+        self._complain(problems + (_told(keys) if strict and not heard else []))
+        before = {key: getattr(*places[key]).detach().copy() for key in found} if heard else {}
+        _load(found, places, assign)
+        for module, hook in heard:
+            hook(module, keys)
+        if strict and any(keys):
+            _load(before, places, assign)
+            self._complain(_told(keys))
+        for key, (owner, name) in places.items():
+            if name == _EXTRA and key in given:
+                owner.set_extra_state(given[key])
+        return keys
+
+    def _fitting(
+        self, given: Mapping[str, Any], places: Mapping[str, Any], assign: bool, problems: list[str]
+    ) -> dict[str, Tensor]:
+        """The tensors of a checkpoint that fit; what is wrong with others goes to the problems."""
         found = {}
-        for name in own:
-            if name in state_dict:
-                try:
-                    found[name] = _as_tensor(state_dict[name]).astype(own[name].dtype)
-                except TessellaError as error:
-                    problems.append(f"{name}: {error}")
-        problems += [
-            f"size of {name}: the checkpoint has {value.shape}, the module {own[name].shape}"
-            for name, value in found.items()
-            if value.shape != own[name].shape
-        ]
+        for key, (owner, name) in places.items():
+            if key not in given or name == _EXTRA:
+                continue
+            own = getattr(owner, name)
+            try:
+                value = _as_tensor(given[key])
+                value = value if assign else value.astype(own.dtype)
+            except TessellaError as error:
+                problems.append(f"{key}: {error}")
+                continue
+            if value.shape == own.shape:
+                found[key] = value
+            else:
+                problems.append(
+                    f"size of {key}: the checkpoint has {value.shape}, the module {own.shape}"
+                )
+        return found
+
+    def _complain(self, problems: list[str]) -> None:
+        """
+        Raises:
+            StateDictError: there are problems.
+        """
         if problems:
             raise StateDictError(
                 f"load_state_dict: the checkpoint does not fit {type(self).__name__}:\n  "
                 + "\n  ".join(problems)
                 + "\nLoad it with strict=False to leave out names, or build the module it was made for."
             )
-        with autodiff.no_grad():
-            for name, value in found.items():
-                own[name].assign(value.detach().copy())
-        return IncompatibleKeys(missing, unexpected)
 
     # --- looking at it --------------------------------------------------------------------------------
 
@@ -578,7 +849,7 @@ class Module(Conversions):
         return ""
 
     def __repr__(self) -> str:
-        children = [f"({name}): {_indented(repr(child))}" for name, child in self.named_children()]
+        children = [f"({name}): {_indented(repr(child))}" for name, child in self._held()]
         extra = self.extra_repr()
         if not children:
             return f"{type(self).__name__}({extra})"
@@ -600,13 +871,14 @@ class Module(Conversions):
         title = f"({name}): " if name else ""
         text = f"{title}{type(self).__name__}({self.extra_repr()})"
         line = f"<code>{html.escape(text)}</code> {notebooks.soft(', '.join(own))}"
-        children = [child._as_html(key, depth - 1) for key, child in self.named_children()]
+        children = [child._as_html(key, depth - 1) for key, child in self._held()]
         if not children:
             return line
         return notebooks.folded(line, notebooks.listed(children), is_open=depth > 0)
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
+        self.__dict__.setdefault("_state_hooks", {})
         for table in self.__tessella_tables__:  # kept by an earlier version, they may be plain
             self.__dict__[table] = WatchedDict(self.__dict__.get(table, {}))
         note()
@@ -651,6 +923,29 @@ def _names_read_by(kind: type) -> frozenset[str]:
     return frozenset(found)
 
 
+def _told(keys: IncompatibleKeys) -> list[str]:
+    """What a checkpoint lacks, and has too much, in words."""
+    unexpected = [x if isinstance(x, str) else shown(x) for x in keys.unexpected_keys]
+    named = {"missing": keys.missing_keys, "unexpected": unexpected}
+    return [f"{what}: {', '.join(names)}" for what, names in named.items() if names]
+
+
+def _load(
+    found: Mapping[str, Tensor], places: Mapping[str, tuple[Module, str]], assign: bool
+) -> None:
+    """Let parameters and buffers hold tensors of a checkpoint."""
+    with autodiff.no_grad():
+        for key, value in found.items():
+            owner, name = places[key]
+            own = getattr(owner, name)
+            if not assign:
+                own.assign(value.detach().copy())
+            elif isinstance(own, Parameter):
+                setattr(owner, name, Parameter(value.detach(), own.requires_grad))
+            else:
+                setattr(owner, name, value.detach())
+
+
 def _explain_refusal(module: Module, error: TypeError) -> None:
     """Say how a module is called, if Python refused the call before forward began.
 
@@ -661,7 +956,7 @@ def _explain_refusal(module: Module, error: TypeError) -> None:
     while traceback is not None and traceback.tb_next is not None:
         traceback = traceback.tb_next
     ours = [vars(Module)[name].__code__ for name in ("__call__", "_forward_traced")]
-    if traceback is not None and traceback.tb_frame.f_code in ours:
+    if traceback is not None and traceback.tb_frame.f_code in (*ours, hooks.call.__code__):
         raise ArgumentTypeError(
             f"{type(module).__name__}: forward takes {inspect.signature(module.forward)}; {error}"
         ) from None
