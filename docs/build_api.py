@@ -37,7 +37,10 @@ PAGES = {
     "init": ("Initialisation", ["tessella.nn.init"]),
     "utils": ("Gradients and numbers of many parameters", ["tessella.nn.utils", "tessella.nn.utils.fusion"]),
     "io": ("Files of tensors", ["tessella.io.safetensors"]),
-    "optim": ("Optimisers", ["tessella.optim.optimiser", "tessella.optim.sgd", "tessella.optim.adam"]),
+    "optim": ("Optimisers", [
+        f"tessella.optim.{room}"
+        for room in ("optimiser", "sgd", "adam", "adaptive", "signs", "layerwise", "lbfgs", "groups", "schedules", "cycles", "combined", "swa_utils")
+    ]),
     "scalar": (
         "Scalars",
         [

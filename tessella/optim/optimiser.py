@@ -22,7 +22,8 @@ class Optimizer:
     """The base of all optimisers. Subclasses give `_update` for one parameter.
 
     Groups of parameters with options of their own are given as dicts:
-    `SGD([{"params": a}, {"params": b, "lr": 0.01}], lr=0.1)`.
+    `SGD([{"params": a}, {"params": b, "lr": 0.01}], lr=0.1)`. Pairs of names and parameters, as
+    `model.named_parameters()` gives them, serve too; the names are the option `param_names` of their group.
     """
 
     moments: tuple[str, ...] = ()  # what is remembered of a parameter, in its shape
@@ -62,6 +63,7 @@ class Optimizer:
             )
         _require_order(parameters)
         parameters = [parameters] if isinstance(parameters, Tensor) else list(parameters)
+        parameters, names = _without_names(parameters)
         for parameter in parameters:
             if not isinstance(parameter, Tensor):
                 raise ArgumentTypeError(
@@ -76,7 +78,7 @@ class Optimizer:
         known = {id(p) for other in self.param_groups for p in other["params"]}
         if any(id(p) in known for p in parameters):
             raise ArgumentError("params: a parameter is in two groups")
-        options = self._checked({**self.defaults, **group})
+        options = self._checked({**self.defaults, **group, **names})
         made = WatchedDict({**options, "params": WatchedList(parameters)})
         self.param_groups.append(made)
 
@@ -253,6 +255,16 @@ class Optimizer:
         return f"{type(self).__name__}(\n{''.join(lines)})"
 
 
+def _without_names(parameters: list[Any]) -> tuple[list[Any], dict[str, list[str]]]:
+    """Parameters, and their names as an option, if pairs were given as `named_parameters()` gives them."""
+    pairs = [
+        x for x in parameters if isinstance(x, tuple) and len(x) == 2 and isinstance(x[0], str)
+    ]
+    if not pairs or len(pairs) < len(parameters):
+        return parameters, {}
+    return [parameter for _, parameter in pairs], {"param_names": [name for name, _ in pairs]}
+
+
 def _taken_out(state: Mapping[str, Any]) -> dict[str, Any]:
     """What is remembered of a parameter, for a checkpoint: lists stay as they are now."""
     return {name: [*v] if isinstance(v, list) else v for name, v in state.items()}
@@ -267,7 +279,11 @@ def _require_order(parameters: Iterable[Any]) -> None:
 
 def _told(group: dict[str, Any]) -> str:
     """The options of a group as they are now, and how much it holds."""
-    options = ", ".join(f"{name}={value!r}" for name, value in group.items() if name != "params")
+    options = ", ".join(
+        f"{name}={value!r}"
+        for name, value in group.items()
+        if name not in ("params", "param_names")
+    )
     tensors = group["params"]
     count = sum(tensor.size for tensor in tensors)
     return f"{options}; {len(tensors)} tensor{'s' * (len(tensors) != 1)} of {count:,} numbers"

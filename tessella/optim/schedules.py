@@ -513,3 +513,19 @@ class MultiplicativeLR(_ByFunction):
     def get_lr(self) -> list[float]:
         """The rates of all groups for `last_epoch`, from those before."""
         return [rate * f for rate, f in zip(rates(self.optimizer), self._given(), strict=True)]
+
+
+__all__ = [
+    "Chainable",
+    "ConstantLR",
+    "CosineAnnealingLR",
+    "CosineAnnealingWarmRestarts",
+    "ExponentialLR",
+    "LRScheduler",
+    "LambdaLR",
+    "LinearLR",
+    "MultiStepLR",
+    "MultiplicativeLR",
+    "PolynomialLR",
+    "StepLR",
+]

@@ -170,3 +170,42 @@ def test_what_is_said_about_options(make, said):
     with pytest.raises(errors.TessellaError) as caught:
         make()
     assert said in str(caught.value)
+
+
+@pytest.mark.parametrize("dtype", [ts.bfloat16, ts.float64])
+@pytest.mark.parametrize("name", KINDS)
+def test_parameters_and_what_is_remembered_keep_their_dtype(name, dtype):
+    """Numbers come in float32 beside halves: a rate of 0.001 is no bfloat16."""
+
+    def steps(wrap):
+        p = nn.Parameter(ts.asarray([[1.0, -2.0], [0.5, 3.0]]).astype(dtype))
+        optimiser = getattr(optim, name)([p], lr=0.1)
+
+        @wrap
+        def step():
+            optimiser.zero_grad()
+            (p * p).sum().backward()
+            optimiser.step()
+
+        for _ in range(3):
+            step()
+        kept = {n: v for n, v in optimiser.state[p].items() if n not in optimiser.counts}
+        assert all(x.dtype is dtype for x in (p, *kept.values()))
+        return p.astype(ts.float64).numpy()
+
+    tolerance = 0.02 if name == "Muon" or dtype is ts.bfloat16 else 1e-12
+    np.testing.assert_allclose(steps(ts.jit), steps(lambda f: f), rtol=tolerance, atol=tolerance)
+
+
+def test_names_of_parameters_stay_beside_them():
+    model = nn.Linear(2, 1)
+    optimiser = optim.Adam(model.named_parameters(), lr=0.1)
+    assert optimiser.param_groups[0]["param_names"] == ["weight", "bias"]
+    assert repr(optimiser).endswith("2 tensors of 3 numbers)")
+    saved = optimiser.state_dict()
+    assert saved["param_groups"][0]["param_names"] == ["weight", "bias"]
+    optim.Adam(model.parameters()).load_state_dict(saved)
+    with pytest.raises(
+        errors.ArgumentTypeError, match="tuple among the parameters; expected tensors"
+    ):
+        optim.SGD([("weight", model.weight), model.bias])
