@@ -35,7 +35,7 @@ PAGES = {
     "nn": ("Modules and layers", ["tessella.nn.module", "tessella.nn.conversions", "tessella.nn.functional_call", "tessella.nn.layers.linear", "tessella.nn.layers.convolution", "tessella.nn.layers.pooling", "tessella.nn.layers.normalisation", "tessella.nn.layers.embedding", "tessella.nn.layers.dropout", "tessella.nn.layers.recurrent", "tessella.nn.layers.activations", "tessella.nn.layers.losses", "tessella.nn.layers.similarities", "tessella.nn.containers"]),
     "functional": ("Functions of networks", [f"tessella.nn.functional.{room}" for room in ("activations", "attention", "linear", "convolution", "embedding", "dropout", "pooling", "normalisation", "losses", "class_losses", "margins", "ctc", "thresholds", "similarities")]),
     "init": ("Initialisation", ["tessella.nn.init"]),
-    "utils": ("Gradients and numbers of many parameters", ["tessella.nn.utils", "tessella.nn.utils.fusion"]),
+    "utils": ("Gradients and numbers of many parameters", ["tessella.nn.utils", "tessella.nn.utils.fusion", "tessella.nn.utils.parametrize", "tessella.nn.utils.parametrizations"]),
     "io": ("Files of tensors", ["tessella.io.safetensors"]),
     "optim": ("Optimisers", [
         f"tessella.optim.{room}"

@@ -431,7 +431,9 @@ JAX | init | truncated_normal | `ts.nn.init.trunc_normal_(tensor)`
 JAX | init | delta_orthogonal Initializer | not here; a function that fills a tensor initialises it
 
 PyTorch | utils | clip_grad_norm clip_grad | `ts.nn.utils.clip_grad_norm_(parameters, most)`, which gives the norm
-PyTorch | utils | weight_norm spectral_norm remove_weight_norm remove_spectral_norm parametrize parametrizations prune | not here yet; compute the weight in `forward`
+PyTorch | utils | prune | not here yet; compute the weight in `forward`
+PyTorch | utils | weight_norm spectral_norm | `ts.nn.utils.parametrizations.weight_norm`, `ts.nn.utils.parametrizations.spectral_norm`
+PyTorch | utils | remove_weight_norm remove_spectral_norm | `ts.nn.utils.parametrize.remove_parametrizations`
 PyTorch | utils | stateless | `ts.nn.functional_call`
 PyTorch | utils | skip_init | not here: a module has its parameters from the beginning
 PyTorch | utils | convert_conv* memory_format | not needed: the layout and what is computed together are the system's affair
