@@ -113,6 +113,8 @@ PyTorch | ts | float8* float4* bits* uint1 uint2 uint3 uint4 uint5 uint6 uint7 i
 PyTorch | ts | sym_* Sym* | not needed: sizes are whole numbers, also in functions compiled for any size
 PyTorch | ts | Script* *ScriptModule* Graph Node Block CompilationUnit FunctionSchema parse_* import_ir_module* Tag Value Use | `ts.make_graph(function)(example)`; `ts.jit` compiles
 PyTorch | ts | *Storage *StorageBase is_storage | not here: memory is the system's affair; `x.numpy()` shows it
+PyTorch | ts | grid_sampler* | `ts.nn.functional.grid_sample`
+PyTorch | ts | affine_grid_generator | `ts.nn.functional.affine_grid`
 PyTorch | ts | max_pool1d_with_indices | `ts.nn.functional.max_pool1d`, with return_indices=True
 PyTorch | ts | alpha_dropout_ dropout_ feature_dropout feature_dropout_ feature_alpha_dropout_ native_dropout | `ts.nn.functional.dropout`
 PyTorch | ts | native_batch_norm batch_norm_* *_batch_norm | `ts.nn.functional.batch_norm`
@@ -367,7 +369,7 @@ PyTorch | nn | MultiheadAttention Transformer TransformerEncoder TransformerEnco
 PyTorch | nn | SyncBatchNorm | not here: a program runs in one process; `ts.nn.BatchNorm2d`
 PyTorch | nn | ReLU6 SELU CELU PReLU RReLU Hardswish Hardsigmoid Hardshrink Softshrink Tanhshrink Threshold GLU Softmin Softmax2d | not here as a module yet; write one that calls `ts.nn.functional`, or `ts.map(fn)` of a scalar function
 PyTorch | nn | EmbeddingBag Bilinear CosineSimilarity PairwiseDistance | not here yet; `ts.nn.Embedding`, `ts.nn.Linear` are
-PyTorch | nn | Upsample UpsamplingNearest2d UpsamplingBilinear2d PixelShuffle PixelUnshuffle Fold Unfold ChannelShuffle Unflatten | not here yet; `ts.sliding_window`, `ts.repeat` and `ts.reshape` make them
+PyTorch | nn | Unflatten | not here yet; `ts.sliding_window`, `ts.repeat` and `ts.reshape` make them
 PyTorch | nn | KLDivLoss CTCLoss HingeEmbeddingLoss CosineEmbeddingLoss TripletMarginLoss MarginRankingLoss MultiMarginLoss MultiLabelMarginLoss MultiLabelSoftMarginLoss SoftMarginLoss PoissonNLLLoss GaussianNLLLoss | not here yet; write it with tensors: gradients follow
 PyTorch | nn | Buffer UninitializedParameter | `module.register_buffer(name, tensor)`
 PyTorch | nn | attention | `ts.nn.functional.scaled_dot_product_attention`
@@ -384,7 +386,7 @@ PyTorch | nn | UninitializedBuffer | `module.register_buffer(name, tensor)`
 PyTorch | nn | quantized quantizable qat intrinsic | not here: nothing is quantised yet
 PyTorch | nn | factory_kwargs common_types | PyTorch's own affair, and not here
 
-PyTorch | F | interpolate upsample grid_sample affine_grid pixel_shuffle pixel_unshuffle fold unfold | not here yet; `ts.sliding_window`, `ts.repeat` and `ts.reshape` make them
+PyTorch | F | upsample | `interpolate`
 PyTorch | F | embedding_bag bilinear gumbel_softmax multi_head_attention_forward | not here yet; `embedding`, `linear`, `softmax`, `scaled_dot_product_attention` are
 PyTorch | F | ctc_loss hinge_embedding_loss cosine_embedding_loss triplet_margin_loss margin_ranking_loss multi_margin_loss multilabel_margin_loss multilabel_soft_margin_loss soft_margin_loss poisson_nll_loss gaussian_nll_loss | not here yet; write it with tensors: gradients follow
 PyTorch | F | relu_ elu_ leaky_relu_ celu_ selu_ rrelu_ threshold_ hardtanh_ | `x = F.relu(x)`, and so on
@@ -394,7 +396,8 @@ JAX | F | swish hard_swish hard_tanh | `silu`, `hardswish`, `hardtanh`
 JAX | F | standardize | `layer_norm(x, x.shape[-1:])`
 JAX | F | dot_product_attention | `scaled_dot_product_attention`
 PyTorch | F | *_with_indices | the function without these words, with return_indices=True
-PyTorch | F | upsample_bilinear upsample_nearest channel_shuffle native_channel_shuffle | not here yet; `ts.sliding_window`, `ts.repeat` and `ts.reshape` make them
+PyTorch | F | upsample_bilinear upsample_nearest | `interpolate`, with mode="bilinear", align_corners=True, or mode="nearest"
+PyTorch | F | native_channel_shuffle | `channel_shuffle`
 PyTorch | F | triplet_margin_with_distance_loss linear_cross_entropy | not here yet; write it with tensors: gradients follow
 PyTorch | F | conv_tbc | `ts.nn.functional.conv1d`
 PyTorch | F | grouped_mm scaled_mm scaled_grouped_mm | `ts.einsum`
