@@ -114,6 +114,8 @@ PyTorch | ts | float8* float4* bits* uint1 uint2 uint3 uint4 uint5 uint6 uint7 i
 PyTorch | ts | sym_* Sym* | not needed: sizes are whole numbers, also in functions compiled for any size
 PyTorch | ts | Script* *ScriptModule* Graph Node Block CompilationUnit FunctionSchema parse_* import_ir_module* Tag Value Use | `ts.make_graph(function)(example)`; `ts.jit` compiles
 PyTorch | ts | *Storage *StorageBase is_storage | not here: memory is the system's affair; `x.numpy()` shows it
+PyTorch | ts | grid_sampler* | `ts.nn.functional.grid_sample`
+PyTorch | ts | affine_grid_generator | `ts.nn.functional.affine_grid`
 PyTorch | ts | max_pool1d_with_indices | `ts.nn.functional.max_pool1d`, with return_indices=True
 PyTorch | ts | alpha_dropout_ dropout_ feature_dropout feature_dropout_ feature_alpha_dropout_ native_dropout | `ts.nn.functional.dropout`
 PyTorch | ts | native_batch_norm batch_norm_* *_batch_norm | `ts.nn.functional.batch_norm`
@@ -363,7 +365,6 @@ PyTorch | nn | parameter | `ts.nn.Parameter`
 PyTorch | nn | modules | `ts.nn` itself, which has the classes
 PyTorch | nn | parallel DataParallel | not here: a program uses all cores by itself
 PyTorch | nn | SyncBatchNorm | not here yet; `ts.nn.LayerNorm`, `BatchNorm1d` and `BatchNorm2d` are
-PyTorch | nn | Upsample UpsamplingNearest2d UpsamplingBilinear2d PixelShuffle PixelUnshuffle Fold Unfold ChannelShuffle | not here yet; `ts.sliding_window`, `ts.repeat` and `ts.reshape` make them
 PyTorch | nn | UninitializedParameter | `module.register_buffer(name, tensor)`
 PyTorch | nn | attention | `ts.nn.functional.scaled_dot_product_attention`
 JAX | nn | relu relu6 gelu silu swish softmax log_softmax one_hot sigmoid softplus elu leaky_relu | in `ts.nn.functional`
@@ -379,13 +380,13 @@ PyTorch | nn | UninitializedBuffer | `module.register_buffer(name, tensor)`
 PyTorch | nn | quantized quantizable qat intrinsic | not here: nothing is quantised yet
 PyTorch | nn | factory_kwargs common_types | PyTorch's own affair, and not here
 
-PyTorch | F | interpolate upsample grid_sample affine_grid pixel_shuffle pixel_unshuffle fold unfold | not here yet; `ts.sliding_window`, `ts.repeat` and `ts.reshape` make them
+PyTorch | F | upsample | not here yet; `ts.sliding_window`, `ts.repeat` and `ts.reshape` make them
 PyTorch | F | cdist | `ts.cdist(x, y)`
 JAX | F | swish hard_swish hard_tanh | `silu`, `hardswish`, `hardtanh`
 JAX | F | standardize | `layer_norm(x, x.shape[-1:])`
 JAX | F | dot_product_attention | `scaled_dot_product_attention`
 PyTorch | F | *_with_indices | the function without these words, with return_indices=True
-PyTorch | F | upsample_bilinear upsample_nearest channel_shuffle native_channel_shuffle | not here yet; `ts.sliding_window`, `ts.repeat` and `ts.reshape` make them
+PyTorch | F | upsample_bilinear upsample_nearest native_channel_shuffle | not here yet; `ts.sliding_window`, `ts.repeat` and `ts.reshape` make them
 PyTorch | F | linear_cross_entropy | not here yet; write it with tensors: gradients follow
 PyTorch | F | conv_tbc | `ts.nn.functional.conv1d`
 PyTorch | F | grouped_mm scaled_mm scaled_grouped_mm | `ts.einsum`

@@ -479,6 +479,8 @@ F.avg_pool2d(p, 2, 1)
 F.conv1d(p, p[:, :, :2])
 F.group_norm(p, 1)
 F.adaptive_avg_pool2d(p, 1)
+F.interpolate(p, scale_factor=2)
+F.unfold(p, 2)
 F.pad(a, (1, 1))
 F.conv_transpose1d(p, p)
 F.scaled_dot_product_attention(p, p, p)
@@ -589,7 +591,5 @@ T.set_printoptions(precision=2) | np.set_printoptions
 T.FloatTensor([1.0]) | ts.asarray(data, dtype=ts.float32)
 T.trapz(v) | ts.diff(x)
 T.nonzero(a, as_tuple=False) | ts.argwhere
-F.interpolate(p) | not here yet
-F.unfold(p, 2) | ts.sliding_window
 F.mse_loss(a, b, size_average=True) | write reduction=
 """
