@@ -18,6 +18,12 @@ from tessella.tracing.changes import WatchedDict, WatchedList, note
 from tessella.tracing.trace import ours, suspended
 
 
+ONLY_OF_SPEED = ("foreach", "fused", "capturable", "differentiable")  # what PyTorch asks for
+
+# options that say nothing of the numbers: what a group holds, and what speaks of speed in PyTorch
+_UNTOLD = ("params", "param_names", "foreach", "fused", "capturable", "differentiable")
+
+
 class Optimizer:
     """The base of all optimisers. Subclasses give `_update` for one parameter.
 
@@ -279,11 +285,7 @@ def _require_order(parameters: Iterable[Any]) -> None:
 
 def _told(group: dict[str, Any]) -> str:
     """The options of a group as they are now, and how much it holds."""
-    options = ", ".join(
-        f"{name}={value!r}"
-        for name, value in group.items()
-        if name not in ("params", "param_names")
-    )
+    options = ", ".join(f"{name}={value!r}" for name, value in group.items() if name not in _UNTOLD)
     tensors = group["params"]
     count = sum(tensor.size for tensor in tensors)
     return f"{options}; {len(tensors)} tensor{'s' * (len(tensors) != 1)} of {count:,} numbers"
