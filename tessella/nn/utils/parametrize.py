@@ -129,7 +129,7 @@ def register_parametrization(
             _check_result(value, parametrization(value), tensor_name)
         functions.append(parametrization)
         return module
-    own = {**dict(module.named_parameters(False)), **dict(module.named_buffers(False))}
+    own = {**dict(module.named_parameters(recurse=False)), **dict(module.named_buffers(recurse=False))}
     value = own.get(tensor_name)
     if value is None:
         raise ArgumentError(
