@@ -7,7 +7,7 @@ import math
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Literal
 
-from tessella import autodiff, dtypes
+from tessella import autodiff, dtypes, nn
 from tessella.arguments import public
 from tessella.arguments.kinds import Device, Natural, Probability
 from tessella.errors import ArgumentError, ShapeError
@@ -166,7 +166,8 @@ def update_bn(loader: Iterable[Any], model: Module, device: Device = None) -> No
         loader: gives batches, or tuples whose first item is one.
         device: where the batches are brought.
     """
-    found = [m for m in model.modules() if getattr(m, "num_batches_tracked", None) is not None]
+    kinds = tuple(getattr(nn, name) for name in nn.__all__ if "BatchNorm" in name)
+    found = [m for m in model.modules() if isinstance(m, kinds) and m.running_mean is not None]
     if not found:
         return
     momenta, was_training = [module.momentum for module in found], model.training

@@ -111,6 +111,15 @@ def test_the_statistics_of_all_batches():
     assert model[1].num_batches_tracked.item() == 5
 
 
+def test_only_batch_normalisations_are_measured_anew():
+    model = nn.Sequential(
+        nn.BatchNorm1d(3, track_running_stats=False), nn.InstanceNorm1d(3, track_running_stats=True)
+    )
+    before = model[1].running_mean.numpy().copy()
+    swa_utils.update_bn([ts.ones((2, 3, 4))], model)  # there is none that keeps statistics
+    np.testing.assert_array_equal(model[1].running_mean.numpy(), before)
+
+
 def test_the_copy_goes_its_own_way():
     model = nn.Linear(2, 1)
     averaged = swa_utils.AveragedModel(model)
