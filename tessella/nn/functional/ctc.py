@@ -16,7 +16,6 @@ from tessella.tensors.creation import arange, full
 from tessella.tensors.elementwise import maximum, where, zip_with
 from tessella.tensors.indexing import get_item
 from tessella.tensors.manipulation import broadcast_to, concat, expand_dims, reshape, stack
-from tessella.tensors.scattering import take_along_dim
 from tessella.tensors.statistical import cumulative_sum, logsumexp, narrowed, widened
 from tessella.tensors.tensor import Tensor, apply, is_traced
 from tessella.transforms.control import scan
@@ -114,7 +113,8 @@ def _likelihood(
     pairs = stack([labels, broadcast_to(blanks, labels.shape)], axis=-1)
     states = concat([blanks, reshape(pairs, (count, 2 * labels.shape[1]))], axis=1)  # (N, L)
     number = states.shape[1]
-    told = take_along_dim(logs, broadcast_to(states, (steps, count, number)), 2)  # (T, N, L)
+    rows = expand_dims(arange(count), axis=1)
+    told: Tensor = get_item(logs, (slice(None), rows, states))  # (T, N, L)
     unlike = states[:, 2:] != states[:, : max(number - 2, 0)]  # no blank is needed between the two
     may_skip = concat([full((count, min(2, number)), False), unlike], axis=1)
     nothing = full((count, 2), -math.inf, dtype=logs.dtype)

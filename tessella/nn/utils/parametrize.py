@@ -6,7 +6,7 @@ and lets `layer.weight` be the function of it; names and `state_dict` keys are P
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from tessella import autodiff
@@ -15,6 +15,7 @@ from tessella.arguments.kinds import shown
 from tessella.errors import ArgumentError, ArgumentTypeError, ShapeError
 from tessella.nn.containers import ModuleList
 from tessella.nn.module import Module, Parameter
+from tessella.nn.named_containers import ModuleDict
 from tessella.tensors.tensor import Tensor
 
 _CHILD = "parametrizations"
@@ -80,23 +81,6 @@ class ParametrizationList(ModuleList):
                 original.assign(part.detach().astype(original.dtype))
 
 
-class _Parametrizations(Module):
-    """The lists of a module, by the names of their tensors."""
-
-    def __getitem__(self, name: str) -> ParametrizationList:
-        found: ParametrizationList = dict(self.named_children())[name]  # type: ignore[assignment]
-        return found
-
-    def __contains__(self, name: object) -> bool:
-        return name in dict(self.named_children())
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(dict(self.named_children()))
-
-    def __len__(self) -> int:
-        return len(list(self.children()))
-
-
 @public
 def register_parametrization(
     module: Module, tensor_name: str, parametrization: Module, *, unsafe: bool = False
@@ -129,7 +113,10 @@ def register_parametrization(
             _check_result(value, parametrization(value), tensor_name)
         functions.append(parametrization)
         return module
-    own = {**dict(module.named_parameters(recurse=False)), **dict(module.named_buffers(recurse=False))}
+    own = {
+        **dict(module.named_parameters(recurse=False)),
+        **dict(module.named_buffers(recurse=False)),
+    }
     value = own.get(tensor_name)
     if value is None:
         raise ArgumentError(
@@ -143,8 +130,8 @@ def register_parametrization(
             _check_result(shape, functions(), tensor_name)
     delattr(module, tensor_name)
     if not is_parametrized(module):
-        module.add_module(_CHILD, _Parametrizations())
-    _lists(module).add_module(tensor_name, functions)
+        module.add_module(_CHILD, ModuleDict())
+    _lists(module)[tensor_name] = functions
     _name(module, type_before_parametrizations(module))
     return module
 
@@ -177,7 +164,7 @@ def remove_parametrizations(
         with autodiff.no_grad():
             value = functions()
         kept = _standing_for(kept, value)
-    delattr(lists, tensor_name)
+    del lists[tensor_name]
     if not len(lists):
         delattr(module, _CHILD)
     _name(module, kind)
@@ -189,7 +176,7 @@ def remove_parametrizations(
 def is_parametrized(module: Module, tensor_name: str | None = None) -> bool:
     """Whether a tensor of a module is parametrized; without a name, whether any is."""
     lists = getattr(module, _CHILD, None)
-    if not isinstance(lists, _Parametrizations):
+    if not isinstance(lists, ModuleDict):
         return False
     return bool(len(lists)) if tensor_name is None else tensor_name in lists
 
@@ -201,9 +188,9 @@ def type_before_parametrizations(module: Module) -> type:
     return kind
 
 
-def _lists(module: Module) -> _Parametrizations:
+def _lists(module: Module) -> ModuleDict:
     lists = getattr(module, _CHILD)
-    assert isinstance(lists, _Parametrizations)  # as the callers have asked
+    assert isinstance(lists, ModuleDict)  # as the callers have asked
     return lists
 
 
