@@ -22,6 +22,7 @@ X, W = ts.ones((1, 4, 5)), ts.ones((4, 2, 3))
         (lambda: nn.ConvTranspose1d(4, 2, 3, padding_mode="reflect"), "ConvTranspose1d: padding_mode is 'reflect'; expected 'zeros'"),
         (lambda: nn.ConvTranspose1d(4, 2, 3, stride=2)(X, (14,)), r"output_size is \(14,\); of an input of shape \(1, 4, 5\) come sizes from \(11,\) to \(12,\)"),
         (lambda: nn.ConvTranspose1d(4, 2, 3)(X, (1, 4)), r"output_size is \(1, 4\); expected 1 numbers"),
+        (lambda: nn.ConvTranspose1d(4, 2, 3)(ts.ones(4), (4,)), r"ConvTranspose1d: shape \(4,\); expected 2 or 3 axes"),
         (lambda: nn.ConvTranspose1d(4, 3, 3, groups=2), "groups=2 must divide in_channels=4 and out_channels=3"),
         (lambda: nn.Conv1d(4, 2, 3, padding=-1), "Conv1d: padding is -1; expected whole numbers of at least 0"),
         (lambda: nn.Conv1d(4, 2, 3, padding_mode="mirror"), "padding_mode is 'mirror'; expected 'zeros' or 'reflect'"),

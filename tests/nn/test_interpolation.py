@@ -35,6 +35,9 @@ GRID = ts.zeros((1, 3, 3, 2))
         (lambda: F.unfold(X[0, 0], 2), r"unfold: shape \(4, 6\); expected \(N, C, H, W\) or \(C, H, W\)"),
         (lambda: F.unfold(X, 2, stride=0), "must be at least 1"),
         (lambda: F.fold(ts.ones((1, 4, 5)), (3, 3), 2), r"fold: shape \(1, 4, 5\); of output_size \(3, 3\) expected \(N, C \* 4, 4\)"),
+        (lambda: F.interpolate(X, 2**40), "memory were asked for"),
+        (lambda: F.affine_grid(ts.ones((1, 2, 3)), (1, 1, 2**40, 2)), "memory were asked for"),
+        (lambda: F.adaptive_avg_pool2d(X, 2**70), "has more elements than any machine can address|out of range|expected"),
         (lambda: nn.PixelShuffle(0), "PixelShuffle: upscale_factor is 0; expected a whole number of at least 1"),
     ],
 )  # fmt: skip

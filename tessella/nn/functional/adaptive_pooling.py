@@ -9,6 +9,7 @@ import numpy as np
 from tessella.arguments import public
 from tessella.arguments.kinds import Sizes, shown
 from tessella.errors import ArgumentError, ShapeError
+from tessella.nn.functional.checks import check_room
 from tessella.nn.functional.pooling import Pooled, largest
 from tessella.primitives.indexing import Gather
 from tessella.tensors.creation import arange, asarray
@@ -38,7 +39,9 @@ def _wanted(x: Tensor, output_size: Any, rank: int, name: str) -> tuple[int, ...
             "for the size of the input"
         )
     extents = x.shape[x.ndim - rank :]
-    return tuple([n if size is None else size for size, n in zip(sizes, extents, strict=True)])
+    wanted = tuple([n if size is None else size for size, n in zip(sizes, extents, strict=True)])
+    check_room((*x.shape[: x.ndim - rank], *wanted), name)
+    return wanted
 
 
 def _bounds(n: int, count: int) -> tuple[Any, Any]:

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import math
+
+from tessella.devices.array import check_shape
+from tessella.devices.registry import host
 from tessella.errors import ShapeError
 from tessella.tensors.tensor import Tensor
 
@@ -17,3 +21,16 @@ def check_sizes(x: Tensor | None, shape: tuple[int, ...], function: str, name: s
     """
     if x is not None and x.shape != shape:
         raise ShapeError(f"{function}: {name} has shape {x.shape}; expected {shape}")
+
+
+def check_room(shape: tuple[int, ...], function: str) -> None:
+    """A result has room in memory, and so have tables of its axes, which NumPy makes.
+
+    Raises:
+        OutOfMemoryError: it has not.
+
+    >>> check_room((2, 3), "interpolate")
+    """
+    sizes = check_shape(shape, function)
+    with host().memory_for(8 * math.prod(sizes) + 256 * sum(sizes)):
+        pass

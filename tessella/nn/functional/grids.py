@@ -16,6 +16,7 @@ import numpy as np
 from tessella.arguments import public
 from tessella.arguments.kinds import shown
 from tessella.errors import ArgumentError, ShapeError
+from tessella.nn.functional.checks import check_room
 from tessella.nn.functional.interpolation import cubic_weights
 from tessella.primitives.indexing import Gather
 from tessella.tensors.creation import arange, asarray
@@ -53,6 +54,7 @@ def affine_grid(theta: Tensor, size: Sequence[int], align_corners: bool | None =
             f"affine_grid: theta has shape {theta.shape}, size is {shown(tuple(size))}; expected (N, 2, 3) and "
             "(N, C, H, W), or (N, 3, 4) and (N, C, D, H, W), all at least 1"
         )
+    check_room((n, *extents, rank + 1), "affine_grid")
     lines = [_line(extent, bool(align_corners)) for extent in reversed(extents)]
     planes = np.meshgrid(*lines[::-1], np.ones(1), indexing="ij")
     columns = [*planes[rank - 1 :: -1], planes[rank]]

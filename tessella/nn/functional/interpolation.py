@@ -18,6 +18,7 @@ from tessella.arguments import public
 from tessella.arguments.kinds import Factors, PerAxis, shown
 from tessella.errors import ArgumentError, DTypeError, ShapeError
 from tessella.nn.functional import adaptive_pooling
+from tessella.nn.functional.checks import check_room
 from tessella.nn.functional.convolution import per_axis
 from tessella.tensors.creation import asarray
 from tessella.tensors.indexing import take
@@ -241,6 +242,7 @@ def interpolate(
     _check(x, sizes, mode, align_corners, antialias)
     if recompute_scale_factor and size is not None:
         raise ArgumentError("interpolate: recompute_scale_factor with size; it is of scale_factor")
+    check_room((*x.shape[:2], *sizes), "interpolate")
     if mode == "area":
         return _AREA[rank - 1](x, sizes)
     steps = [1 / f for f in factors] if factors and not recompute_scale_factor else [n / m for n, m in zip(x.shape[2:], sizes, strict=True)]  # fmt: skip

@@ -117,6 +117,10 @@ class _TransposedConvolution(_Convolution):
 
     def _missing(self, x: Tensor, output_size: Sequence[int]) -> tuple[int, ...]:
         """What the output is padded with to have a size."""
+        if x.ndim not in (self.rank + 1, self.rank + 2):
+            raise ShapeError(
+                f"{type(self).__name__}: shape {x.shape}; expected {self.rank + 1} or {self.rank + 2} axes"
+            )
         wanted = tuple(output_size)[-self.rank :]
         if len(output_size) not in (self.rank, x.ndim):
             raise ArgumentError(
