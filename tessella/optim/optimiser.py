@@ -17,7 +17,6 @@ from tessella.tensors.tensor import Tensor, hold_data_of, is_traced
 from tessella.tracing.changes import WatchedDict, WatchedList, note
 from tessella.tracing.trace import ours, suspended
 
-
 ONLY_OF_SPEED = ("foreach", "fused", "capturable", "differentiable")  # what PyTorch asks for
 
 # options that say nothing of the numbers: what a group holds, and what speaks of speed in PyTorch
