@@ -44,16 +44,13 @@ MADE_WITH = {
     "scale_factor": "2", "optimizer": "ts.optim.SGD([ts.nn.Parameter(ts.ones(2))], lr=0.1)", "step_size": "2",
     "mode": "'LSTM'", "bias": "True", "num_chunks": "4", "threshold": "0.5", "num_layers": "1",
     "encoder_layer": "ts.nn.TransformerEncoderLayer(4, 2, 4)", "decoder_layer": "ts.nn.TransformerDecoderLayer(4, 2, 4)",
-    "in1_features": "3", "in2_features": "2", "unflattened_size": "(1, 2)", "norm_type": "2.0", "negative_slope": "0.1", "groups": "1", "downscale_factor": "1",
+    "in1_features": "3", "in2_features": "2", "unflattened_size": "(1, 2)", "negative_slope": "0.1",
     "gamma": "0.9", "lr_lambda": "lambda epoch: 0.9", "milestones": "[]", "T_max": "3", "T_0": "3", "base_lr": "0.1",
     "max_lr": "0.2", "warmup_steps": "1", "total_steps": "9", "step_size_up": "3", "epochs": "3",
     "swa_lr": "0.1", "model": "ts.nn.Linear(3, 2)",
     "schedulers": "[ts.optim.lr_scheduler.StepLR(ts.optim.SGD([ts.nn.Parameter(ts.ones(2))]), 3)]",
 }  # fmt: skip
 
-ALSO_WITH = {
-    f"FractionalMaxPool{rank}d": ("output_size=1",) for rank in (2, 3)
-}  # one of two options
 # What a class needs besides, one of its options at least.
 ALSO = {f"ts.nn.FractionalMaxPool{rank}d": "output_ratio=0.5" for rank in (2, 3)}
 
@@ -230,7 +227,6 @@ def instance_of(expression: str, kind: type) -> str | None:
             if parameter.name not in MADE_WITH:
                 return None
             given.append(MADE_WITH[parameter.name])
-    given += ALSO_WITH.get(kind.__name__, ())
     given += [ALSO[expression]] if expression in ALSO else []
     made = f"{expression}({', '.join(given)})"
     try:
