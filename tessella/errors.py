@@ -83,6 +83,10 @@ class AbsentAttributeError(ArgumentError, AttributeError):
     """An attribute that tensors of other shapes have."""
 
 
+class UninitializedError(TessellaError, RuntimeError):
+    """A parameter of a lazy layer that has not been called yet was used."""
+
+
 class DeviceError(TessellaError, ValueError):
     """A device or backend that does not exist."""
 

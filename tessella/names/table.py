@@ -365,18 +365,15 @@ PyTorch | nn | parameter | `ts.nn.Parameter`
 PyTorch | nn | modules | `ts.nn` itself, which has the classes
 PyTorch | nn | parallel DataParallel | not here: a program uses all cores by itself
 PyTorch | nn | SyncBatchNorm | not here yet; `ts.nn.LayerNorm`, `BatchNorm1d` and `BatchNorm2d` are
-PyTorch | nn | UninitializedParameter | `module.register_buffer(name, tensor)`
 PyTorch | nn | attention | `ts.nn.functional.scaled_dot_product_attention`
 JAX | nn | relu relu6 gelu silu swish softmax log_softmax one_hot sigmoid softplus elu leaky_relu | in `ts.nn.functional`
 JAX | nn | initializers | `ts.nn.init`
 JAX | nn | Dense Conv | `ts.nn.Linear`, `ts.nn.Conv2d`
-PyTorch | nn | Lazy* | not here yet: give the number of inputs; `ts.nn.Linear` and `ts.nn.Conv2d` take it first
 PyTorch | nn | MaxUnpool* | not here yet; `ts.nn.MaxPool2d`, `AvgPool2d` are, and `x.mean((2, 3))` pools all
 PyTorch | nn | CrossMapLRN2d | not here yet; `ts.nn.LayerNorm`, `BatchNorm1d` and `BatchNorm2d` are
 PyTorch | nn | AdaptiveLogSoftmaxWithLoss LinearCrossEntropyLoss LinearCrossEntropyOptions | not here yet; write it with tensors: gradients follow
 PyTorch | nn | NLLLoss2d | `ts.nn.NLLLoss`
 PyTorch | nn | Container | `ts.nn.Module`
-PyTorch | nn | UninitializedBuffer | `module.register_buffer(name, tensor)`
 PyTorch | nn | quantized quantizable qat intrinsic | not here: nothing is quantised yet
 PyTorch | nn | factory_kwargs common_types | PyTorch's own affair, and not here
 

@@ -17,6 +17,11 @@ from tessella.tensors.tensor import Tensor, hold_data_of, is_traced
 from tessella.tracing.changes import WatchedDict, WatchedList, note
 from tessella.tracing.trace import ours, suspended
 
+<<<<<<< HEAD
+=======
+ONLY_OF_SPEED = ("foreach", "fused", "capturable", "differentiable")  # what PyTorch asks for
+
+>>>>>>> n18rec
 # options that say nothing of the numbers: what a group holds, and what speaks of speed in PyTorch
 _UNTOLD = ("params", "param_names", "foreach", "fused", "capturable", "differentiable")
 
