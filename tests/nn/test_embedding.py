@@ -77,6 +77,7 @@ def test_options_that_do_not_fit_are_told():
     for call, error, words in (
         (lambda: F.embedding(x, table, sparse=True), ts.errors.ArgumentError, "sparse is True; gradients are dense"),
         (lambda: F.embedding(x, table, padding_idx=3), ts.errors.ArgumentError, "padding_idx is 3; expected a row"),
+        (lambda: F.embedding(x, ts.ones(3)), ts.errors.ShapeError, r"embedding: the weight has shape \(3,\); expected"),
         (lambda: F.embedding_bag(x, table, mode="max", per_sample_weights=ts.ones((1, 2))), ts.errors.ArgumentError, "mode='max'; expected 'sum'"),
         (lambda: F.embedding_bag(x, table, mode="sum", per_sample_weights=ts.ones(2)), ts.errors.ShapeError, r"per_sample_weights \(2,\); expected \(1, 2\)"),
         (lambda: F.embedding_bag(x[0], table), ts.errors.ShapeError, "without offsets"),

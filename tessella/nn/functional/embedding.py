@@ -58,6 +58,7 @@ def embedding(
     Dtypes: integers, and any.
 
     Raises:
+        ShapeError: the weight is no matrix.
         ArgumentError: `sparse`, which there are no gradients for here, or a `padding_idx` beyond the table.
 
     >>> import tessella as ts
@@ -83,6 +84,8 @@ def _row(name: str, weight: Tensor, padding_idx: int | None, sparse: bool) -> in
         raise ArgumentError(
             f"{name}: sparse is True; gradients are dense here, which gives the same numbers: leave it out"
         )
+    if weight.ndim != 2:
+        raise ShapeError(f"{name}: the weight has shape {weight.shape}; expected (rows, length)")
     count = weight.shape[0]
     if padding_idx is None or 0 <= padding_idx < count:
         return padding_idx
