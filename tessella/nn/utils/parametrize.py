@@ -129,7 +129,8 @@ def register_parametrization(
             _check_result(value, parametrization(value), tensor_name)
         functions.append(parametrization)
         return module
-    own = {**dict(module.named_parameters(False)), **dict(module.named_buffers(False))}
+    own: dict[str, Any] = dict(module.named_parameters(recurse=False))
+    own |= dict(module.named_buffers(recurse=False))
     value = own.get(tensor_name)
     if value is None:
         raise ArgumentError(
