@@ -42,7 +42,7 @@ MADE_WITH = {
     "backend": "__import__('tessella.minitorch').minitorch.SimpleBackend", "upscale_factor": "1", "padding": "1",
     "groups": "1", "downscale_factor": "1",
     "scale_factor": "2", "optimizer": "ts.optim.SGD([ts.nn.Parameter(ts.ones(2))], lr=0.1)", "step_size": "2",
-    "mode": "'LSTM'", "groups": "1", "downscale_factor": "1", "bias": "True", "num_chunks": "4", "threshold": "0.5", "num_layers": "1",
+    "mode": "'LSTM'", "bias": "True", "num_chunks": "4", "threshold": "0.5", "num_layers": "1",
     "encoder_layer": "ts.nn.TransformerEncoderLayer(4, 2, 4)", "decoder_layer": "ts.nn.TransformerDecoderLayer(4, 2, 4)",
     "in1_features": "3", "in2_features": "2", "unflattened_size": "(1, 2)", "negative_slope": "0.1",
     "gamma": "0.9", "lr_lambda": "lambda epoch: 0.9", "milestones": "[]", "T_max": "3", "T_0": "3", "base_lr": "0.1",
