@@ -40,7 +40,7 @@ MADE_WITH = {
     "function": "lambda x: x * 2", "name": "'name'", "storage": "[1.0, 2.0]", "shape": "(2,)", "value": "1.0", "x": "1.0",
     "ops": "__import__('tessella.minitorch').minitorch.SimpleOps", "parameters": "[]", "lr": "0.1", "v": "1.0",
     "backend": "__import__('tessella.minitorch').minitorch.SimpleBackend", "upscale_factor": "1", "padding": "1",
-    "groups": "1", "downscale_factor": "1",
+    "groups": "1", "downscale_factor": "1", "norm_type": "2",
     "scale_factor": "2", "optimizer": "ts.optim.SGD([ts.nn.Parameter(ts.ones(2))], lr=0.1)", "step_size": "2",
     "mode": "'LSTM'", "bias": "True", "num_chunks": "4", "threshold": "0.5", "num_layers": "1",
     "encoder_layer": "ts.nn.TransformerEncoderLayer(4, 2, 4)", "decoder_layer": "ts.nn.TransformerDecoderLayer(4, 2, 4)",
@@ -51,12 +51,11 @@ MADE_WITH = {
     "schedulers": "[ts.optim.lr_scheduler.StepLR(ts.optim.SGD([ts.nn.Parameter(ts.ones(2))]), 3)]",
 }  # fmt: skip
 
-# What a class needs besides, one of its options at least.
-ALSO = {f"ts.nn.FractionalMaxPool{rank}d": "output_ratio=0.5" for rank in (2, 3)}
-
+# What a class needs besides.
 ALSO_WITH = {
     f"FractionalMaxPool{rank}d": ("output_size=1",) for rank in (2, 3)
 }  # one of two options
+
 # What is neither a class of ours nor a function, but has methods that people call.
 OBJECTS = {
     "Tensor": [
@@ -230,7 +229,6 @@ def instance_of(expression: str, kind: type) -> str | None:
             if parameter.name not in MADE_WITH:
                 return None
             given.append(MADE_WITH[parameter.name])
-    given += [ALSO[expression]] if expression in ALSO else []
     given += ALSO_WITH.get(kind.__name__, ())
     made = f"{expression}({', '.join(given)})"
     try:
