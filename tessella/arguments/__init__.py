@@ -29,7 +29,7 @@ from tessella.arguments.gates import (
     called_there,
     unknown_keyword,
 )
-from tessella.arguments.kinds import MISSING, TENSOR, TENSORS, kind_of, scope
+from tessella.arguments.kinds import MISSING, TENSOR, TENSORS, kind_of, scope, shown
 from tessella.errors import ArgumentTypeError
 
 Function = TypeVar("Function", bound=Callable[..., Any])
@@ -210,4 +210,31 @@ def gate_of(function: Callable[..., Any]) -> Gate | None:
     return getattr(function, "__gate__", None)
 
 
-__all__ = ["called", "elementwise", "gate_of", "public", "refuse", "taking", "was_refused"]
+__all__ = [
+    "called",
+    "elementwise",
+    "gate_of",
+    "items_of",
+    "public",
+    "refuse",
+    "taking",
+    "was_refused",
+]
+
+
+def items_of(name: str, values: Any, expected: str) -> list[Any]:
+    """What an argument that is gone through gives; its length, if it says one, is not asked for.
+
+    Args:
+        name: of the function.
+        expected: what it is to be.
+
+    Raises:
+        ArgumentTypeError: it cannot be gone through.
+
+    >>> items_of("extend", range(3), "several numbers")
+    [0, 1, 2]
+    """
+    if not hasattr(type(values), "__iter__"):
+        raise ArgumentTypeError(f"{name}: {shown(values)} was given; expected {expected}")
+    return [item for item in values]  # noqa: C416

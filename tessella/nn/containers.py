@@ -8,7 +8,7 @@ from collections import OrderedDict
 from collections.abc import Iterable, Iterator
 from typing import Any, TypeVar, overload
 
-from tessella.arguments import called, public
+from tessella.arguments import items_of, public
 from tessella.arguments.kinds import shown
 from tessella.errors import ArgumentError, ArgumentTypeError, IndexingError
 from tessella.nn.module import Module
@@ -106,8 +106,8 @@ class _Listed(Module):
                 f"{type(self).__name__}.{call}: one {type(modules).__name__} was given; expected several modules, "
                 "for example a list"
             )
-        told = f"{type(self).__name__}.{call}: {shown(modules)} was given; expected several modules, for example a list"
-        return called(told, list, modules)
+        name = f"{type(self).__name__}.{call}"
+        return items_of(name, modules, "several modules, for example a list")
 
     def _checked(self, module: Any, place: Any) -> Module:
         """A module that is to stand at a place.

@@ -6,7 +6,7 @@ from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from tessella.arguments import called, public
+from tessella.arguments import items_of, public
 from tessella.arguments.kinds import shown
 from tessella.errors import ArgumentError, ArgumentTypeError, IndexingError, UnknownKeyError
 from tessella.nn.module import Module, Parameter
@@ -73,7 +73,7 @@ class _Named(Module):
         if isinstance(others, (Mapping, _Named)):
             pairs: list[Any] = list(others.items())
         elif isinstance(others, Iterable):
-            pairs = called(f"{kind}.update: pairs are expected", list, others)
+            pairs = items_of(f"{kind}.update", others, "pairs of names and values")
         else:
             raise ArgumentTypeError(
                 f"{kind}.update: {shown(others)} was given; expected a dict, or pairs of names and values"
@@ -189,7 +189,7 @@ class ParameterDict(_Named):
 
     def fromkeys(self, keys: Iterable[str], default: Any = None) -> ParameterDict:
         """One in which several names stand for one value."""
-        several = called("ParameterDict.fromkeys: names are expected", list, keys)
+        several = items_of("ParameterDict.fromkeys", keys, "several names")
         return ParameterDict([(key, default) for key in several])
 
     def __reversed__(self) -> Iterator[str]:
@@ -272,7 +272,7 @@ class ParameterList(Module):
             raise ArgumentTypeError(
                 f"ParameterList.extend: {shown(values)} was given; expected several tensors, for example a list"
             )
-        for value in called("ParameterList.extend: tensors are expected", list, values):
+        for value in items_of("ParameterList.extend", values, "several tensors"):
             self.append(value)
         return self
 

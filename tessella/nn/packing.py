@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from tessella import dtypes
-from tessella.arguments import called, public
+from tessella.arguments import items_of, public
 from tessella.arguments.kinds import shown
 from tessella.errors import ArgumentError, ArgumentTypeError, ShapeError
 from tessella.tensors.creation import arange, asarray, full_like, zeros
@@ -316,7 +316,7 @@ def _several(sequences: Any, name: str) -> list[Tensor]:
         raise ArgumentTypeError(
             f"{name}: sequences is {shown(sequences)}; expected several tensors"
         )
-    several = called(f"{name}: sequences", list, sequences)
+    several = items_of(name, sequences, "several sequences, for example a list")
     if not several:
         raise ArgumentError(f"{name}: there are no sequences; give at least one")
     for number, x in enumerate(several):
