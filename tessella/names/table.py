@@ -364,26 +364,26 @@ JAX | Tensor | addressable_shards global_shards is_fully_* committed copy_to_hos
 PyTorch | nn | parameter | `ts.nn.Parameter`
 PyTorch | nn | modules | `ts.nn` itself, which has the classes
 PyTorch | nn | parallel DataParallel | not here: a program uses all cores by itself
-PyTorch | nn | SyncBatchNorm | not here yet; `ts.nn.LayerNorm`, `BatchNorm1d` and `BatchNorm2d` are
+PyTorch | nn | SyncBatchNorm | not here: a batch is on one device; `ts.nn.BatchNorm2d` sees all of it
 PyTorch | nn | attention | `ts.nn.functional.scaled_dot_product_attention`
 JAX | nn | relu relu6 gelu silu swish softmax log_softmax one_hot sigmoid softplus elu leaky_relu | in `ts.nn.functional`
 JAX | nn | initializers | `ts.nn.init`
 JAX | nn | Dense Conv | `ts.nn.Linear`, `ts.nn.Conv2d`
 PyTorch | nn | MaxUnpool* | not here yet; `ts.nn.MaxPool2d`, `AvgPool2d` are, and `x.mean((2, 3))` pools all
-PyTorch | nn | CrossMapLRN2d | not here yet; `ts.nn.LayerNorm`, `BatchNorm1d` and `BatchNorm2d` are
+PyTorch | nn | CrossMapLRN2d | `ts.nn.LocalResponseNorm`
 PyTorch | nn | AdaptiveLogSoftmaxWithLoss LinearCrossEntropyLoss LinearCrossEntropyOptions | not here yet; write it with tensors: gradients follow
 PyTorch | nn | NLLLoss2d | `ts.nn.NLLLoss`
 PyTorch | nn | Container | `ts.nn.Module`
 PyTorch | nn | quantized quantizable qat intrinsic | not here: nothing is quantised yet
 PyTorch | nn | factory_kwargs common_types | PyTorch's own affair, and not here
 
-PyTorch | F | upsample | not here yet; `ts.sliding_window`, `ts.repeat` and `ts.reshape` make them
+PyTorch | F | upsample upsample_bilinear upsample_nearest | `ts.nn.functional.interpolate(x, mode=...)`
 PyTorch | F | cdist | `ts.cdist(x, y)`
 JAX | F | swish hard_swish hard_tanh | `silu`, `hardswish`, `hardtanh`
 JAX | F | standardize | `layer_norm(x, x.shape[-1:])`
 JAX | F | dot_product_attention | `scaled_dot_product_attention`
 PyTorch | F | *_with_indices | the function without these words, with return_indices=True
-PyTorch | F | upsample_bilinear upsample_nearest native_channel_shuffle | not here yet; `ts.sliding_window`, `ts.repeat` and `ts.reshape` make them
+PyTorch | F | native_channel_shuffle | `ts.nn.functional.channel_shuffle`
 PyTorch | F | linear_cross_entropy | not here yet; write it with tensors: gradients follow
 PyTorch | F | conv_tbc | `ts.nn.functional.conv1d`
 PyTorch | F | grouped_mm scaled_mm scaled_grouped_mm | `ts.einsum`

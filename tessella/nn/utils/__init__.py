@@ -11,7 +11,7 @@ from tessella.arguments import public
 from tessella.arguments.kinds import shown
 from tessella.errors import ArgumentError, ArgumentTypeError, GradientError, ShapeError
 from tessella.names import missing
-from tessella.nn.utils import parametrizations, parametrize
+from tessella.nn.utils import parametrizations, parametrize, rnn
 from tessella.nn.utils.fusion import (
     fuse_conv_bn_eval,
     fuse_conv_bn_weights,
@@ -215,5 +215,5 @@ def _norm(x: Tensor, p: float) -> Tensor:
 __all__ = [
     "clip_grad_norm_", "clip_grad_value_", "clip_grads_with_norm_", "fuse_conv_bn_eval",
     "fuse_conv_bn_weights", "fuse_linear_bn_eval", "fuse_linear_bn_weights", "get_total_norm",
-    "parameters_to_vector", "parametrizations", "parametrize", "vector_to_parameters",
+    "parameters_to_vector", "parametrizations", "parametrize", "rnn", "vector_to_parameters",
 ]  # fmt: skip
