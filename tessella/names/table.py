@@ -371,7 +371,7 @@ JAX | nn | initializers | `ts.nn.init`
 JAX | nn | Dense Conv | `ts.nn.Linear`, `ts.nn.Conv2d`
 PyTorch | nn | MaxUnpool* | not here yet; `ts.nn.MaxPool2d`, `AvgPool2d` are, and `x.mean((2, 3))` pools all
 PyTorch | nn | CrossMapLRN2d | `ts.nn.LocalResponseNorm`
-PyTorch | nn | AdaptiveLogSoftmaxWithLoss LinearCrossEntropyLoss LinearCrossEntropyOptions | not here yet; write it with tensors: gradients follow
+PyTorch | nn | LinearCrossEntropyOptions | not here: `ts.nn.LinearCrossEntropyLoss` takes none
 PyTorch | nn | NLLLoss2d | `ts.nn.NLLLoss`
 PyTorch | nn | Container | `ts.nn.Module`
 PyTorch | nn | quantized quantizable qat intrinsic | not here: nothing is quantised yet
@@ -384,7 +384,6 @@ JAX | F | standardize | `layer_norm(x, x.shape[-1:])`
 JAX | F | dot_product_attention | `scaled_dot_product_attention`
 PyTorch | F | *_with_indices | the function without these words, with return_indices=True
 PyTorch | F | native_channel_shuffle | `ts.nn.functional.channel_shuffle`
-PyTorch | F | linear_cross_entropy | not here yet; write it with tensors: gradients follow
 PyTorch | F | conv_tbc | `ts.nn.functional.conv1d`
 PyTorch | F | grouped_mm scaled_mm scaled_grouped_mm | `ts.einsum`
 PyTorch | F | *torch_function* boolean_dispatch assert_int_or_pair *_notes BroadcastingList* ScalingType SwizzleType GRID_SAMPLE_* | PyTorch's own affair, and not here

@@ -19,8 +19,6 @@ NAMESPACES = {
 }  # fmt: skip
 # What is still to be written; who writes one takes it out.
 NOT_YET = {
-    "nn": {"AdaptiveLogSoftmaxWithLoss", "LinearCrossEntropyLoss", "LinearCrossEntropyOptions"},
-    "nn.functional": {"linear_cross_entropy"},
     "nn.utils.parametrize": {"cached", "transfer_parametrizations_and_params"},
     "nn.utils.parametrizations": {"orthogonal"},
 }

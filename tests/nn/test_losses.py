@@ -124,3 +124,29 @@ def test_what_does_not_fit_is_refused(call, error, said):
     with pytest.raises(error) as caught:
         call()
     assert said in str(caught.value)
+
+
+def test_probabilities_of_many_classes_add_up_and_the_likeliest_is_predicted():
+    layer = ts.nn.AdaptiveLogSoftmaxWithLoss(8, 10, [3, 6], div_value=2.0)
+    x = ts.random.normal(ts.random.key(0), (4, 8))
+    logs = layer.log_prob(x)
+    np.testing.assert_allclose(np.exp(logs.numpy()).sum(axis=1), 1.0, rtol=1e-5)
+    np.testing.assert_array_equal(layer.predict(x).numpy(), logs.numpy().argmax(axis=1))
+    for cutoffs in ([], [3, 3], [0, 4], [3, 10], [12]):
+        with pytest.raises(
+            ts.errors.ArgumentError, match=r"cutoffs is .*; expected numbers that increase"
+        ):
+            ts.nn.AdaptiveLogSoftmaxWithLoss(8, 10, cutoffs)
+    with pytest.raises(ts.errors.IndexingError, match="class 10 is out of range for 10 classes"):
+        ts.jit(layer)(x, ts.asarray([0, 1, 2, 10]))
+    with pytest.raises(
+        ts.errors.ShapeError, match=r"the target \(3,\); expected \(N, 8\) and \(N,\)"
+    ):
+        layer(x, ts.asarray([0, 1, 2]))
+
+
+def test_heads_that_do_not_fit_are_told():
+    with pytest.raises(
+        ts.errors.ShapeError, match=r"input has shape \(2, 3\), the weight \(4, 2\)"
+    ):
+        ts.nn.functional.linear_cross_entropy(ts.ones((2, 3)), ts.ones((4, 2)), ts.asarray([0, 1]))

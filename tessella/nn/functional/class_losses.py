@@ -20,6 +20,7 @@ from tessella.scalar.mathematics import softplus as scalar_softplus
 from tessella.tensors.creation import arange
 from tessella.tensors.elementwise import operation, where, zip_with
 from tessella.tensors.indexing import get_item
+from tessella.tensors.linear import tensordot
 from tessella.tensors.manipulation import expand_dims, moveaxis, reshape
 from tessella.tensors.scattering import take_along_dim
 from tessella.tensors.statistical import any as any_of
@@ -98,6 +99,38 @@ def cross_entropy(
         even = where(counted, even, 0.0)
     smooth = weighted(even, factor, reduction)
     return narrowed(hard * (1.0 - label_smoothing) + smooth * (label_smoothing / x.shape[axis]), x)
+
+
+@public
+def linear_cross_entropy(
+    x: Tensor, linear_weight: Tensor, target: Tensor, *, linear_bias: Tensor | None = None,
+    weight: Tensor | None = None, reduction: Reduction = "mean", ignore_index: int | None = None,
+    label_smoothing: float = 0.0,
+) -> Tensor:  # fmt: skip
+    """`cross_entropy` of a linear function of x: a head and its loss.
+
+    Shapes: (N, E), a weight (C, E) or (C, d_1, ..., E), a bias of the weight's shape without E; class numbers (N,) or
+        (N, d_1, ...), or probabilities (N, C, d_1, ...); or all without N.
+
+    Raises:
+        ShapeError: x and the weight do not fit.
+        IndexingError: there is no such class.
+
+    >>> import tessella as ts
+    >>> linear_cross_entropy(ts.zeros((1, 3)), ts.ones((4, 3)), ts.asarray([2]))
+    tensor(1.3863)
+    """
+    if not x.ndim or linear_weight.ndim < 2 or x.shape[-1] != linear_weight.shape[-1]:
+        raise ShapeError(
+            f"linear_cross_entropy: the input has shape {x.shape}, the weight {linear_weight.shape}; expected (N, E) and "
+            "(C, E) or (C, d_1, ..., E)"
+        )
+    scores = tensordot(x, linear_weight, axes=((x.ndim - 1,), (linear_weight.ndim - 1,)))
+    if linear_bias is not None:
+        check_sizes(linear_bias, linear_weight.shape[:-1], "linear_cross_entropy", "linear_bias")
+        scores = scores + linear_bias
+    ignored = -100 if ignore_index is None else ignore_index
+    return cross_entropy(scores, target, weight, ignored, reduction, label_smoothing)
 
 
 def _check_weight(x: Tensor, weight: Tensor | None, name: str) -> None:

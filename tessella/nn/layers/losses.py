@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Sequence
 
 from tessella.arguments import public
-from tessella.arguments.kinds import DivergenceReduction, NotNegative, Probability, Reduction, shown
+from tessella.arguments.kinds import (
+    Count,
+    DivergenceReduction,
+    NotNegative,
+    Probability,
+    Reduction,
+    shown,
+)
 from tessella.errors import ArgumentError
 from tessella.nn import functional as F
+from tessella.nn.layers.linear import Linear
 from tessella.nn.module import Module
+from tessella.tensors.manipulation import reshape
 from tessella.tensors.tensor import Tensor
 
 
@@ -37,6 +47,36 @@ class CrossEntropyLoss(_Loss):
         return F.cross_entropy(
             x, target, self.weight, self.ignore_index, self.reduction, self.label_smoothing
         )
+
+
+class LinearCrossEntropyLoss(_Loss):
+    """`CrossEntropyLoss` of a linear function, whose weight is here: the head of a classifier and its loss.
+
+    Shapes: (N, in_features), and class numbers (N,), or (N, d_1, ...) with `out_features`.
+    Parameters: `linear`, a linear layer.
+    """
+
+    @public
+    def __init__(
+        self, in_features: Count, num_classes: Count, *, out_features: Sequence[int] = (),
+        bias: bool = False, reduction: Reduction = "mean", weight: Tensor | None = None,
+        ignore_index: int | None = None, label_smoothing: Probability = 0.0,
+    ) -> None:  # fmt: skip
+        super().__init__(reduction)
+        self.register_buffer("weight", weight)
+        self.num_classes, self.out_features = num_classes, tuple(out_features)
+        self.ignore_index, self.label_smoothing = ignore_index, label_smoothing
+        self.linear = Linear(in_features, math.prod(self.out_features) * num_classes, bias=bias)
+
+    def forward(self, x: Tensor, target: Tensor) -> Tensor:
+        shape = (self.num_classes, *self.out_features)
+        bias = self.linear.bias
+        return F.linear_cross_entropy(
+            x, reshape(self.linear.weight, (*shape, self.linear.in_features)), target,
+            linear_bias=None if bias is None else reshape(bias, shape), weight=self.weight,
+            reduction=self.reduction, ignore_index=self.ignore_index,
+            label_smoothing=self.label_smoothing,
+        )  # fmt: skip
 
 
 class NLLLoss(_Loss):

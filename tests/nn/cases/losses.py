@@ -83,4 +83,14 @@ OF_MARGINS = [
     case("triplet_margin_with_distance_loss", *TRIPLE), case("TripletMarginWithDistanceLoss", *TRIPLE, margin=2.0, swap=True, reduction="none"),
     case("triplet_margin_loss", normal(3), normal(3, seed=6), normal(3, seed=7)),
 ]  # fmt: skip
-CASES: list[Case] = [*NUMBERS, *LIKELIHOODS, *OF_CLASSES, *OF_MARGINS]
+HEADS = [
+    case("linear_cross_entropy", normal(5, 3), normal(4, 3, seed=5), CLASSES),
+    case("linear_cross_entropy", normal(5, 3), normal(4, 3, seed=5), SOME, linear_bias=normal(4), weight=WEIGHT, label_smoothing=0.2, reduction="sum"),
+    case("linear_cross_entropy", normal(5, 3), normal(4, 2, 3, seed=5), whole(4, 5, 2), ignore_index=1),
+    case("LinearCrossEntropyLoss", normal(5, 3), CLASSES, in_features=3, num_classes=4, bias=True, reduction="none"),
+    case("LinearCrossEntropyLoss", normal(5, 3), whole(4, 5, 2), in_features=3, num_classes=4, out_features=(2,)),
+    case("AdaptiveLogSoftmaxWithLoss", normal(5, 16), whole(10, 5), in_features=16, n_classes=10, cutoffs=[3, 6], head_bias=True),
+    case("AdaptiveLogSoftmaxWithLoss", normal(8), np.array(7), in_features=8, n_classes=10, cutoffs=[4], div_value=2.0),
+]  # fmt: skip
+
+CASES: list[Case] = [*NUMBERS, *LIKELIHOODS, *OF_CLASSES, *OF_MARGINS, *HEADS]
