@@ -235,6 +235,7 @@ def items_of(name: str, values: Any, expected: str) -> list[Any]:
     >>> items_of("extend", range(3), "several numbers")
     [0, 1, 2]
     """
+    told = f"{name}: {shown(values)} was given; expected {expected}"
     if not hasattr(type(values), "__iter__"):
-        raise ArgumentTypeError(f"{name}: {shown(values)} was given; expected {expected}")
-    return [item for item in values]  # noqa: C416
+        raise ArgumentTypeError(told)
+    return [item for item in called(told, iter, values)]  # noqa: C416

@@ -196,10 +196,8 @@ def _seconds_of_nodes(program: Program, times: Sequence[float]) -> dict[tuple[in
 def _flops(node: GraphNode, step: Step) -> float:
     primitive: Any = node.primitive
     if isinstance(primitive, Contraction):
-        sizes = primitive.sizes(*node.inputs)  # type: ignore[arg-type]
-        labels = {*primitive.left, *primitive.right, *primitive.output}
-        labels -= {g.input for g in primitive.geometry}
-        return 2.0 * math.prod(sizes[label] for label in labels) if _is_product(step) else 0.0
+        x, y = node.inputs
+        return 2.0 * primitive.multiply_adds(x, y) if _is_product(step) else 0.0  # type: ignore[arg-type]
     members = primitive.graph.nodes if isinstance(primitive, Fused) else [node]
     return float(sum(_operations(member) for member in members))
 

@@ -14,7 +14,8 @@ import numpy as np
 
 from tessella import autodiff, dtypes, notebooks
 from tessella.arguments import called, public
-from tessella.arguments.kinds import Device, register_class, shown
+from tessella.arguments.kinds import Device, DTypeLike, register_class, shown
+from tessella.devices.array import check_shape
 from tessella.devices.device import Device as OneDevice
 from tessella.dtypes import as_dtype
 from tessella.errors import (
@@ -29,6 +30,7 @@ from tessella.errors import (
 from tessella.names import missing
 from tessella.nn import hooks
 from tessella.nn.conversions import Conversions
+from tessella.nn.summary import NetworkSummary, Zeros, summarised
 from tessella.tensors.creation import asarray
 from tessella.tensors.surroundings import about_to_write, at_once, guarded, touched
 from tessella.tensors.tensor import Tensor, handle_of, hold_data_of, is_traced
@@ -44,6 +46,10 @@ R = TypeVar("R")
 R_co = TypeVar("R_co", covariant=True)
 register_class("Parameter", lambda: Parameter, "an nn.Parameter")
 register_class("Module", lambda: Module, "an nn.Module")
+
+
+def _is_shape(value: Any) -> bool:
+    return isinstance(value, tuple) and all(type(size) is int for size in value)
 
 
 class Parameter(Tensor):
@@ -185,15 +191,15 @@ class Module(Conversions):
         def __call__(self, *inputs: Any, **options: Any) -> Any:
             try:
                 touched(self)
-                forward = self._forward_traced if is_traced() else self.forward
-                if self._forward_pre_hooks or self._forward_hooks:
-                    held = [*self._forward_pre_hooks.values(), *self._forward_hooks.values()]
-                    return hooks.call(self, forward, held, inputs, options)
-                return forward(*inputs, **options)
-            except TypeError as error:
-                _explain_refusal(self, error)
-                shorten(error)
-                raise
+                try:
+                    forward = self._forward_traced if is_traced() else self.forward
+                    if self._forward_pre_hooks or self._forward_hooks:
+                        held = [*self._forward_pre_hooks.values(), *self._forward_hooks.values()]
+                        return hooks.call(self, forward, held, inputs, options)
+                    return forward(*inputs, **options)
+                except TypeError as error:
+                    _explain_refusal(self, error)
+                    raise
             except Exception as error:  # goes on as it is, but for the frames of ours
                 shorten(error)
                 raise
@@ -545,6 +551,31 @@ class Module(Conversions):
     def eval(self: M) -> M:
         """Evaluation mode."""
         return self.train(False)
+
+    @public
+    def summary(self, *inputs: Any, dtype: DTypeLike = None) -> NetworkSummary:
+        """The layers in the order of their calls: shapes, parameters, FLOPs and memory; nothing is computed.
+
+        Args:
+            inputs: what the module is called with, shapes for tensors of zeros: `model.summary((8, 3, 32, 32))`.
+            dtype: of those tensors; that of the parameters unless given.
+
+        >>> import tessella as ts
+        >>> print(ts.nn.Sequential(ts.nn.Linear(4, 8), ts.nn.ReLU(), ts.nn.Linear(8, 2)).summary((5, 4)))
+        layer        input  output  parameters  FLOPs  output memory
+        ------------------------------------------------------------
+        Sequential   5×4    5×2             58    480           40 B
+          0: Linear  5×4    5×8             40    320          160 B
+          1: ReLU    5×8    5×8              0      0          160 B
+          2: Linear  5×8    5×2             18    160           40 B
+        <BLANKLINE>
+        parameters: 58, of which 58 are trained (232 B)
+        FLOPs of a call: 480; outputs of the layers: 360 B
+        """
+        kinds = [p.dtype for p in self.parameters() if p.dtype.is_float]
+        kind = as_dtype(dtype) if dtype is not None else kinds[0] if kinds else dtypes.float32
+        given = [Zeros(check_shape(x, "summary"), kind) if _is_shape(x) else x for x in inputs]
+        return summarised(self, given)
 
     @public
     def requires_grad_(self: M, requires_grad: bool = True) -> M:

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import functools
 import itertools
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, TypeAlias
@@ -121,6 +122,12 @@ class Contraction(Primitive):
         for g in self.geometry:
             sizes[g.output] = g.places(sizes[g.input], sizes[g.kernel])
         return sizes
+
+    def multiply_adds(self, x: Spec, y: Spec) -> int:
+        """How many there are; what a convolution reads of its padding counts."""
+        labels = {*self.left, *self.right, *self.output} - {g.input for g in self.geometry}
+        sizes = self.sizes(x, y)
+        return math.prod(sizes[label] for label in labels)
 
     def result(self, *inputs: Spec) -> Spec:
         x, y = inputs

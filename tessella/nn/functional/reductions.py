@@ -7,6 +7,8 @@ from collections.abc import Callable
 from tessella.arguments.kinds import shown
 from tessella.errors import ArgumentError, ShapeError
 from tessella.nn.functional.checks import check_sizes
+from tessella.sizes.size import is_symbolic
+from tessella.tensors.creation import ones_like
 from tessella.tensors.elementwise import where
 from tessella.tensors.statistical import narrowed, widened
 from tessella.tensors.tensor import Tensor
@@ -47,10 +49,14 @@ def of_weighted_elements(
 
 def weighted(loss: Tensor, factor: Tensor | None, reduction: str) -> Tensor:
     """A mean counts each example by its factor; if all count 0, it is 0."""
-    if factor is None or reduction != "mean" or not loss.size:
+    any_size = is_symbolic(loss.size)  # which is not asked whether it is 0
+    if factor is None or reduction != "mean" or not (any_size or loss.size):
         return reduced(loss, reduction)
     total = factor.sum()
-    return loss.sum() / where(total == 0, 1.0, total)
+    none_counts = total == 0
+    if any_size:  # the mean of no examples at all is NaN
+        none_counts = none_counts & (ones_like(factor).sum() > 0)
+    return loss.sum() / where(none_counts, 1.0, total)
 
 
 def reduced(loss: Tensor, reduction: str) -> Tensor:
