@@ -448,7 +448,7 @@ PyTorch | Module | to_empty | not here: a module has its parameters from the beg
 PyTorch | Module | register_backward_hook | `module.register_full_backward_hook(hook)`
 PyTorch | Module | T_destination call_super_init dump_patches | PyTorch's own affair, and not here
 Flax | Module | init init_with_output | not needed: a module has its parameters from the beginning; `ts.nn.functional_call(model, parameters, x)` takes others
-Keras | Module | fit predict evaluate summary | not here; write the loop: `loss.backward()`, `optimiser.step()`; `print(model)` shows it
+Keras | Module | fit predict evaluate | not here; write the loop: `loss.backward()`, `optimiser.step()`; `print(model)` shows it
 PyTorch | Optimizer | register_*hook profile_hook_step OptimizerPreHook OptimizerPostHook | not here; call the function before or after `optimiser.step()`
 Optax | Optimizer | init update | `optimiser.step()`: an optimiser keeps its state itself
 """
