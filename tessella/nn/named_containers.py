@@ -8,7 +8,13 @@ from typing import Any
 
 from tessella.arguments import items_of, public
 from tessella.arguments.kinds import shown
-from tessella.errors import ArgumentError, ArgumentTypeError, IndexingError, UnknownKeyError
+from tessella.errors import (
+    ArgumentError,
+    ArgumentTypeError,
+    IndexingError,
+    MissingRuleError,
+    UnknownKeyError,
+)
 from tessella.nn.module import Module, Parameter
 from tessella.tensors.surroundings import touched
 from tessella.tensors.tensor import Tensor
@@ -99,10 +105,10 @@ class _Named(Module):
 
     def _table(self) -> dict[str, Any]:
         """What the names stand for."""
-        raise NotImplementedError
+        raise self._missing("_table")
 
     def _add(self, key: str, value: Any) -> None:
-        raise NotImplementedError
+        raise self._missing("_add")
 
     def _checked(self, key: Any, value: Any) -> Any:
         """What is to stand under a name.
@@ -110,7 +116,10 @@ class _Named(Module):
         Raises:
             ArgumentTypeError: it cannot.
         """
-        raise NotImplementedError
+        raise self._missing("_checked")
+
+    def _missing(self, name: str) -> MissingRuleError:
+        return MissingRuleError(f"{type(self).__name__} has no {name}; define it")
 
 
 class ModuleDict(_Named):

@@ -152,19 +152,7 @@ def multi_head_attention_forward(
         ArgumentError: the heads do not divide `embed_dim_to_check`.
     """
     name = "multi_head_attention_forward"
-    if embed_dim_to_check % num_heads:
-        raise ArgumentError(
-            f"{name}: embed_dim {embed_dim_to_check} is no multiple of the {num_heads} heads"
-        )
-    if query.ndim not in (2, 3) or {query.ndim} != {key.ndim, value.ndim}:
-        raise ShapeError(
-            f"{name}: query {query.shape}, key {key.shape} and value {value.shape}; expected (L, N, E), "
-            "(S, N, ...) and (S, N, ...), or all without N"
-        )
-    if query.shape[-1] != embed_dim_to_check:
-        raise ShapeError(
-            f"{name}: query {query.shape}; its last size must be embed_dim, {embed_dim_to_check}"
-        )
+    _check_heads(name, query, key, value, embed_dim_to_check, num_heads)
     separate = (q_proj_weight, k_proj_weight, v_proj_weight) if use_separate_proj_weight else None
     q, k, v = _projected((query, key, value), in_proj_weight, in_proj_bias, separate)
     if query.ndim == 2:
@@ -199,6 +187,29 @@ def multi_head_attention_forward(
     if query.ndim == 2:
         return output[:, 0], None if weights is None else weights[0]
     return output, weights
+
+
+def _check_heads(
+    name: str, query: Tensor, key: Tensor, value: Tensor, embed_dim: int, num_heads: int
+) -> None:
+    """
+    Raises:
+        ShapeError: the operands do not fit one another.
+        ArgumentError: the heads do not divide `embed_dim`.
+    """
+    if embed_dim % num_heads:
+        raise ArgumentError(
+            f"{name}: embed_dim {embed_dim} is no multiple of the {num_heads} heads"
+        )
+    if query.ndim not in (2, 3) or {query.ndim} != {key.ndim, value.ndim}:
+        raise ShapeError(
+            f"{name}: query {query.shape}, key {key.shape} and value {value.shape}; expected (L, N, E), "
+            "(S, N, ...) and (S, N, ...), or all without N"
+        )
+    if query.shape[-1] != embed_dim:
+        raise ShapeError(
+            f"{name}: query {query.shape}; its last size must be embed_dim, {embed_dim}"
+        )
 
 
 def _projected(

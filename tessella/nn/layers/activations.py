@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, ClassVar, Literal
 
 from tessella.arguments import public
 from tessella.arguments.kinds import Count
@@ -284,60 +284,43 @@ class LogSigmoid(_Activation):
         return F.logsigmoid(x)
 
 
-class GLU(_Activation):
+class _AlongAxis(_Activation):
+    """What is computed along one axis, `dim`, by a function of that and the axis."""
+
+    _options = ("dim",)
+    _function: ClassVar[Any]  # a static one
+
+    @public
+    def __init__(self, dim: int = -1) -> None:
+        super().__init__()
+        self.dim = dim
+
+    def forward(self, x: Tensor) -> Tensor:
+        return type(self)._function(x, self.dim)
+
+
+class GLU(_AlongAxis):
     """One half of an axis, times the sigmoid of the other half."""
 
-    _options = ("dim",)
-
-    @public
-    def __init__(self, dim: int = -1) -> None:
-        super().__init__()
-        self.dim = dim
-
-    def forward(self, x: Tensor) -> Tensor:
-        return F.glu(x, self.dim)
+    _function = staticmethod(F.glu)
 
 
-class Softmax(_Activation):
+class Softmax(_AlongAxis):
     """e^x, divided by its sum along an axis."""
 
-    _options = ("dim",)
-
-    @public
-    def __init__(self, dim: int = -1) -> None:
-        super().__init__()
-        self.dim = dim
-
-    def forward(self, x: Tensor) -> Tensor:
-        return F.softmax(x, self.dim)
+    _function = staticmethod(F.softmax)
 
 
-class LogSoftmax(_Activation):
+class LogSoftmax(_AlongAxis):
     """The logarithm of softmax."""
 
-    _options = ("dim",)
-
-    @public
-    def __init__(self, dim: int = -1) -> None:
-        super().__init__()
-        self.dim = dim
-
-    def forward(self, x: Tensor) -> Tensor:
-        return F.log_softmax(x, self.dim)
+    _function = staticmethod(F.log_softmax)
 
 
-class Softmin(_Activation):
+class Softmin(_AlongAxis):
     """Softmax of -x."""
 
-    _options = ("dim",)
-
-    @public
-    def __init__(self, dim: int = -1) -> None:
-        super().__init__()
-        self.dim = dim
-
-    def forward(self, x: Tensor) -> Tensor:
-        return F.softmin(x, self.dim)
+    _function = staticmethod(F.softmin)
 
 
 class Softmax2d(_Activation):
