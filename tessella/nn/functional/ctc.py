@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 from tessella import dtypes
 from tessella.arguments import public
 from tessella.arguments.kinds import Reduction, shown
 from tessella.dtypes import DType
 from tessella.errors import ArgumentError, DTypeError, ShapeError
+from tessella.nn.functional.loops import Loop
 from tessella.nn.functional.reductions import reduced
 from tessella.primitives.indexing import InRange, Lengths, Limits
 from tessella.scalar.function import ScalarFunction
 from tessella.tensors.creation import arange, full
-from tessella.tensors.elementwise import maximum, where, zip_with
-from tessella.tensors.indexing import get_item
+from tessella.tensors.elementwise import exp, maximum, where, zip_with
+from tessella.tensors.indexing import get_item, take_along_axis
 from tessella.tensors.manipulation import broadcast_to, concat, expand_dims, reshape, stack
 from tessella.tensors.statistical import cumulative_sum, logsumexp, narrowed, widened
 from tessella.tensors.tensor import Tensor, apply, is_traced
@@ -29,8 +31,11 @@ def _total(x: float, y: float, z: float) -> tuple[float, float]:
 
 
 def _log_of_sum(x: float, y: float, z: float) -> float:
-    most, total = _total(x, y, z)
-    return most + math.log(total)
+    """The largest is taken out, so that two exponentials are left; a NaN among the three is in one of the terms."""
+    upper, lower = (y if y > x else x), (x if y > x else y)
+    most, middle = (z if z > upper else upper), (upper if z > upper else z)
+    from_it = most if most > -math.inf else 0.0
+    return most + math.log(1.0 + math.exp(lower - from_it) + math.exp(middle - from_it))
 
 
 def _share(x: float, y: float, z: float) -> float:
@@ -103,38 +108,77 @@ def ctc_loss(
 def _likelihood(
     logs: Tensor, inputs: Tensor, labels: Tensor, lengths: Tensor, blank: int
 ) -> Tensor:
-    """The logarithm of the probability of the labels of each example, by going forward through its states: a blank,
-    the first label, a blank, the second label, ..., a blank.
+    """The logarithm of the probability of the labels of each example, whose states are: a blank, the first label, a
+    blank, the second label, ..., a blank.
 
     Shapes: (T, N, C), (N,), (N, S), (N,) -> (N,).
     """
-    steps, count, _ = logs.shape
+    count = logs.shape[1]
     blanks = full((count, 1), blank, dtype=labels.dtype)
     pairs = stack([labels, broadcast_to(blanks, labels.shape)], axis=-1)
     states = concat([blanks, reshape(pairs, (count, 2 * labels.shape[1]))], axis=1)  # (N, L)
     number = states.shape[1]
-    rows = expand_dims(arange(count), axis=1)
-    told: Tensor = get_item(logs, (slice(None), rows, states))  # (T, N, L)
+    told = take_along_axis(logs, expand_dims(states, axis=0), axis=2)  # (T, N, L)
     unlike = states[:, 2:] != states[:, : max(number - 2, 0)]  # no blank is needed between the two
     may_skip = concat([full((count, min(2, number)), False), unlike], axis=1)
-    nothing = full((count, 2), -math.inf, dtype=logs.dtype)
-    place = arange(number)
-    last_step = expand_dims(inputs, axis=1)
+    last, place = 2 * expand_dims(lengths, axis=1), arange(number)
+    is_end = (place == last) | (place == last - 1)
+    found: Tensor = _alignments(told, expand_dims(inputs, axis=1), may_skip, is_end)
+    return found
 
-    def forward(alpha: Tensor, at: tuple[Tensor, Tensor]) -> tuple[Tensor, None]:
+
+def _forward(told: Tensor, inputs: Tensor, may_skip: Tensor, is_end: Tensor) -> Any:
+    """The likelihood, by going through the states from the first step to the last, and what the gradient needs.
+
+    Shapes: (T, N, L), (N, 1), (N, L), (N, L) -> (N,).
+    Source: Graves et al. (2006), eq. 5 to 8, with logarithms.
+    """
+    steps, count, number = told.shape
+    nothing = _nothing(told, 2)
+
+    def turn(alpha: Tensor, at: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
         here, step = at
-        before = concat(
-            [nothing, alpha], axis=1
-        )  # (N, L + 2), the first two states before the first
+        before = concat([nothing, alpha], axis=1)
         skipped = where(may_skip, before[:, :number], -math.inf)
         found = _any_of_three(alpha, before[:, 1 : number + 1], skipped) + here
-        return where(step < last_step, found, alpha), None
+        alpha = where(step < inputs, found, alpha)
+        return alpha, alpha
 
-    start = broadcast_to(_at(place == 0, logs.dtype), (count, number))
-    alpha, _ = scan(forward, start, (told, arange(steps)))
-    last = 2 * expand_dims(lengths, axis=1)
-    is_end = (place == last) | (place == last - 1)
-    return logsumexp(where(is_end, alpha, -math.inf), axis=1)
+    start = broadcast_to(_at(arange(number) == 0, told.dtype), (count, number))
+    alpha, every = scan(turn, start, (told, arange(steps)))
+    found = logsumexp(where(is_end, alpha, -math.inf), axis=1)
+    return found, (every, found, told, inputs, may_skip, is_end)
+
+
+def _backward(kept: Any, cotangent: Tensor) -> Any:
+    """The gradient by `told`: how likely each state is at each step, by going from the last step to the first.
+
+    Source: Graves et al. (2006), eq. 9 to 14, with logarithms.
+    """
+    alpha, found, told, inputs, may_skip, is_end = kept
+    steps, count, number = told.shape
+    nothing = _nothing(told, 2)
+    may_be_skipped = concat([may_skip[:, 2:], full((count, min(2, number)), False)], axis=1)
+    ends = _at(is_end, told.dtype)
+
+    def turn(later: Tensor, at: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
+        here, step = at
+        after = concat([later, nothing], axis=1)
+        skipped = where(may_be_skipped, after[:, 2:], -math.inf)
+        beta = _any_of_three(later, after[:, 1 : number + 1], skipped)
+        beta = where(step == inputs - 1, ends, beta)
+        return beta + here, beta
+
+    _, beta = scan(turn, _nothing(told, number), (told, arange(steps)), reverse=True)
+    whole = expand_dims(where(found > -math.inf, found, math.inf), axis=1)
+    return expand_dims(cotangent, axis=1) * exp(alpha + beta - whole), None, None, None
+
+
+_alignments = Loop("ctc_loss", _forward, _backward)
+
+
+def _nothing(like: Tensor, number: int) -> Tensor:
+    return full((like.shape[1], number), -math.inf, dtype=like.dtype)
 
 
 def _at(chosen: Tensor, dtype: DType) -> Tensor:

@@ -11,16 +11,14 @@ import functools
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
-from tessella import autodiff
 from tessella.nn.functional.activations import relu, sigmoid, tanh
 from tessella.nn.functional.linear import linear
+from tessella.nn.functional.loops import Loop
 from tessella.tensors.elementwise import where
 from tessella.tensors.linear import matmul
 from tessella.tensors.manipulation import expand_dims, reshape
 from tessella.tensors.tensor import Tensor
 from tessella.transforms.control import scan
-from tessella.transforms.custom_rules import Call, FasterVJPRule
-from tessella.transforms.jit import jit
 from tessella.transforms.reverse_mode import vjp
 
 Tensors = tuple[Tensor, ...]
@@ -119,31 +117,14 @@ def recurrence(
 
     Shapes: of_inputs (L, N, gates · H), states (N, R) and (N, H), is_there (L, N) -> (L, N, R), and states.
     """
-    arguments = (of_inputs, states, weights, is_there)
-    forward, backward = (_run(way, cell, reverse) for way in (_forward, _backward))
-    call = Call(_Plainly(forward), arguments, ())
-    found: tuple[Tensor, Tensors] = call.run(FasterVJPRule(forward, backward, call))
+    found: tuple[Tensor, Tensors] = _loop(cell, reverse)(of_inputs, states, weights, is_there)
     return found
 
 
-class _Plainly:
-    """A recurrence, as what its rule is for."""
-
-    def __init__(self, forward: Callable[..., Any]) -> None:
-        self.function = lambda *arguments: forward(*arguments)[0]
-        self.__name__ = "recurrence"
-
-
 @functools.cache
-def _run(function: Callable[..., Any], cell: Cell, reverse: bool) -> Callable[..., Any]:
-    """A loop, as a part of what is traced, or as a program of its own for arguments of all sizes."""
-    here = functools.partial(function, cell, reverse)
-    compiled = jit(here, dynamic=True)
-
-    def run(*arguments: Any) -> Any:
-        return (compiled if autodiff.mode.trace is None else here)(*arguments)
-
-    return run
+def _loop(cell: Cell, reverse: bool) -> Loop:
+    ways = (functools.partial(way, cell, reverse) for way in (_forward, _backward))
+    return Loop("recurrence", *ways)
 
 
 def _forward(
