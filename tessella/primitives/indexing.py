@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
@@ -185,34 +185,47 @@ class InRange(Primitive):
         yield Sample(cls(Lengths(1, 3, "test")), (np.array([1, 3]),), differentiable=False)
 
 
+Pairs = tuple[tuple[int, int], ...]  # an axis of x, and the axis of the indices along which it goes
+
+
 @dataclass(frozen=True)
 class Gather(Primitive):
     """x[..., indices, ...]: the indexed axes go, those of the indices come in front.
 
     Inputs: x, and one integer array for each of `axes`; these broadcast together.
     Shapes: (indices' shape, x's other axes).
+
+    Args:
+        axes: the axes of x that the indices are for.
+        along: axes of x that go along with an axis of the indices, as if there were an index that counts on it; of x
+            that axis goes, too, and the one of the indices may be 1.
     """
 
     family = "indexing"
 
     axes: tuple[int, ...]
+    along: Pairs = ()
+
+    @property
+    def gone(self) -> tuple[int, ...]:
+        """The axes of x that the result has not."""
+        return (*self.axes, *(axis for axis, _ in self.along))
 
     def result(self, *inputs: Spec) -> Spec:
         x, *indices = inputs
-        common = _check(tuple(indices), "gather")
-        rest = tuple(n for axis, n in enumerate(x.shape) if axis not in self.axes)
-        return Spec((*common, *rest), x.dtype)
+        rest = tuple(n for axis, n in enumerate(x.shape) if axis not in self.gone)
+        return Spec((*common_shape(self.along, x, indices), *rest), x.dtype)
 
     def reference(self, *inputs: NumPyArray) -> NumPyArray:
         x, *indices = inputs
         for index, limits in zip(indices, limits_of(self.axes, x.shape), strict=True):
             limits.check(index)
-        front = np.moveaxis(x, self.axes, range(len(self.axes)))
-        return front[tuple(indices)]
+        front = np.moveaxis(x, self.gone, range(len(self.gone)))
+        return front[(*indices, *_counters(self.along, x, indices))]
 
     def vjp(self, cotangents: Any, inputs: Any, outputs: Any) -> list[Any]:
         x, *indices = inputs
-        pulled = Scatter(self.axes, "add")(zeros_like(x), cotangents[0], *indices)
+        pulled = Scatter(self.axes, "add", self.along)(zeros_like(x), cotangents[0], *indices)
         return [pulled, *(None for _ in indices)]
 
     def jvp(self, inputs: Any, tangents: Any) -> Any:
@@ -220,18 +233,13 @@ class Gather(Primitive):
         return None if tangents[0] is None else self(tangents[0], *indices)
 
     def batch(self, inputs: Any, axes: Any, size: int) -> tuple[Any, Any]:
-        """A batch of arrays is indexed by one more index, which counts the batch."""
+        """The examples go along with an axis of the indices in front."""
         x, *indices = inputs
-        if axes[0] is None:
-            rank = max(
-                len(i.shape) - (a is not None) for i, a in zip(indices, axes[1:], strict=True)
-            )
-            return self(x, *_aligned(indices, axes[1:], size, rank)), 0
-        x = batch_front(x, axes[0], size)
-        shifted = tuple(axis + 1 for axis in self.axes)
-        rank = max(len(i.shape) - (a is not None) for i, a in zip(indices, axes[1:], strict=True))
-        aligned = _aligned(indices, axes[1:], size, rank)
-        return Gather((0, *shifted))(x, _counter(aligned[0], size, rank), *aligned), 0
+        aligned = _aligned(indices, axes[1:], size)
+        if axes[0] is None and not self.along:
+            return self(x, *aligned), 0
+        whole = Gather(*_of_a_batch(self.axes, self.along))
+        return whole(batch_front(x, axes[0], size), *aligned), 0
 
     @classmethod
     def samples(cls) -> Iterator[Sample]:
@@ -241,6 +249,8 @@ class Gather(Primitive):
         yield Sample(cls((2,)), (x, columns))
         yield Sample(cls((0, 1)), (x, rows, columns))
         yield Sample(cls((1,)), (x, np.zeros((0,), np.int64)))
+        yield Sample(cls((1,), ((0, 0),)), (x, np.array([[0, -1], [1, 2], [4, 4], [3, 0]])))
+        yield Sample(cls((0,), ((2, 1), (1, 2))), (x, np.array([[[1]], [[-4]], [[0]]])))
 
 
 @dataclass(frozen=True)
@@ -256,10 +266,16 @@ class Scatter(Primitive):
 
     axes: tuple[int, ...]
     mode: Literal["set", "add"]
+    along: Pairs = ()
+
+    @property
+    def gather(self) -> Gather:
+        """What reads where this one writes."""
+        return Gather(self.axes, self.along)
 
     def result(self, *inputs: Spec) -> Spec:
         x, updates, *indices = inputs
-        expected = Gather(self.axes).result(x, *indices)
+        expected = self.gather.result(x, *indices)
         if tuple(updates.shape) != expected.shape or updates.dtype is not x.dtype:
             raise IndexingError(
                 f"scatter: updates {updates.shape} {updates.dtype.name}; expected "
@@ -273,20 +289,22 @@ class Scatter(Primitive):
             limits.check(index)
         half = x.dtype.kind not in "iub" and x.dtype.itemsize == 2
         result = np.array(x, dtype=np.float32 if half else None, copy=True)
-        front = np.moveaxis(result, self.axes, range(len(self.axes)))
+        gone = self.gather.gone
+        front = np.moveaxis(result, gone, range(len(gone)))
+        places = (*indices, *_counters(self.along, x, indices))
         if self.mode == "add":
-            np.add.at(front, tuple(indices), updates)
+            np.add.at(front, places, updates)
         else:
-            front[tuple(indices)] = updates
+            front[places] = updates
         return result.astype(x.dtype)
 
     def vjp(self, cotangents: Any, inputs: Any, outputs: Any) -> list[Any]:
         (ct,), (_, updates, *indices) = cotangents, inputs
         none = [None] * len(indices)
-        taken = Gather(self.axes)(ct, *indices)
+        taken = self.gather(ct, *indices)
         if self.mode == "add":
             return [ct, taken, *none]
-        kept = Scatter(self.axes, "set")(ct, zeros_like(updates), *indices)
+        kept = self(ct, zeros_like(updates), *indices)
         return [kept, taken * self._wins(inputs), *none]
 
     def _wins(self, inputs: Any) -> Any:
@@ -295,7 +313,7 @@ class Scatter(Primitive):
         count = size_of(updates.shape)
         order = reshape(Iota(count, dtypes.int64)(updates), tuple(updates.shape))
         blank = expand(order.__tessella_zero__(), tuple(x.shape))
-        written = Gather(self.axes)(Scatter(self.axes, "set")(blank, order, *indices), *indices)
+        written = self.gather(self(blank, order, *indices), *indices)
         return cast(elementwise("equal")(written, order), updates.dtype)
 
     def jvp(self, inputs: Any, tangents: Any) -> Any:
@@ -308,12 +326,9 @@ class Scatter(Primitive):
 
     def batch(self, inputs: Any, axes: Any, size: int) -> tuple[Any, Any]:
         x, updates, *indices = inputs
-        rank = max(len(i.shape) - (a is not None) for i, a in zip(indices, axes[2:], strict=True))
         x, updates = batch_front(x, axes[0], size), batch_front(updates, axes[1], size)
-        aligned = _aligned(indices, axes[2:], size, rank)
-        shifted = (0, *(axis + 1 for axis in self.axes))
-        counter = _counter(aligned[0], size, rank)
-        return Scatter(shifted, self.mode)(x, updates, counter, *aligned), 0
+        places, along = _of_a_batch(self.axes, self.along)
+        return Scatter(places, self.mode, along)(x, updates, *_aligned(indices, axes[2:], size)), 0
 
     @classmethod
     def samples(cls) -> Iterator[Sample]:
@@ -326,17 +341,46 @@ class Scatter(Primitive):
                 cls((0, 1), mode),
                 (x, random.standard_normal((2, 4, 6)), rows, columns),
             )
+            index = np.array([[0, -1], [1, 2], [4, 4], [3, 0]])
+            yield Sample(cls((1,), mode, ((0, 0),)), (x, random.standard_normal((4, 2, 6)), index))
 
 
-def _aligned(indices: Any, axes: Any, size: int, rank: int) -> list[Any]:
-    """Index arrays with a batch axis in front of `rank` others."""
+def common_shape(along: Pairs, x: Spec, indices: Sequence[Spec]) -> Shape:
+    """The shape of the indices together, and with what goes along with them."""
+    common = list(_check(tuple(indices), "gather"))
+    for axis, place in along:
+        if common[place] not in (1, x.shape[axis]):
+            raise IndexingError(
+                f"gather: the indices have shape {tuple(common)}, and axis {place} goes along with one of size "
+                f"{x.shape[axis]}; it must be as large, or 1"
+            )
+        common[place] = x.shape[axis]
+    return tuple(common)
+
+
+def _counters(along: Pairs, x: NumPyArray, indices: Sequence[NumPyArray]) -> list[NumPyArray]:
+    rank = max(index.ndim for index in indices)
+    return [
+        np.arange(x.shape[axis]).reshape(-1, *(1,) * (rank - 1 - place)) for axis, place in along
+    ]
+
+
+def _of_a_batch(axes: tuple[int, ...], along: Pairs) -> tuple[tuple[int, ...], Pairs]:
+    """The same with one more axis in front, of x and of the indices."""
+    return tuple(axis + 1 for axis in axes), ((0, 0), *((a + 1, place + 1) for a, place in along))
+
+
+def _aligned(indices: Any, axes: Any, size: int) -> list[Any]:
+    """Index arrays with a batch axis in front of as many others as the longest has; 1 where there is no batch."""
+    pairs = list(zip(indices, axes, strict=True))
+    rank = max(len(index.shape) - (axis is not None) for index, axis in pairs)
     result = []
-    for index, axis in zip(indices, axes, strict=True):
-        index = batch_front(index, axis, size)
+    for index, axis in pairs:
+        index = (
+            batch_front(index, axis, size)
+            if axis is not None
+            else reshape(index, (1, *index.shape))
+        )
         inner = tuple(index.shape[1:])
-        result.append(reshape(index, (size, *(1,) * (rank - len(inner)), *inner)))
+        result.append(reshape(index, (index.shape[0], *(1,) * (rank - len(inner)), *inner)))
     return result
-
-
-def _counter(like: Any, size: int, rank: int) -> Any:
-    return reshape(Iota(size, dtypes.int64)(like), (size, *(1,) * rank))

@@ -20,7 +20,7 @@ from tessella.arguments.kinds import shown
 from tessella.devices.registry import host
 from tessella.errors import ArgumentError, ArgumentTypeError, DTypeError, IndexingError, ShapeError
 from tessella.primitives.base import Primitive, Shape, broadcast_shapes, normalise_axis, same_shape
-from tessella.primitives.indexing import Gather, InRange, Limits, Scatter
+from tessella.primitives.indexing import Gather, InRange, Limits, Pairs, Scatter
 from tessella.primitives.movement import Reshape, Slice, UpdateSlice
 from tessella.sizes.size import INTEGERS, Size, for_all, is_symbolic
 from tessella.tensors.creation import arange, asarray
@@ -464,21 +464,16 @@ def take_along_axis(x: Tensor, indices: Tensor, /, axis: int = -1) -> Tensor:
         raise ShapeError(
             f"take_along_axis: shape {x.shape}, and indices of shape {indices.shape}; expected as many axes"
         )
-    shape = broadcast_shapes(
-        [
-            tuple(1 if i == place else n for i, n in enumerate(x.shape)),
-            tuple(1 if i == place else n for i, n in enumerate(indices.shape)),
-        ],
-        "take_along_axis",
-    )
-    full = tuple(indices.shape[place] if i == place else n for i, n in enumerate(shape))
-    arrays = []
-    for i, n in enumerate(full):
-        if i == place:
-            arrays.append(broadcast_to(indices, full))
-        else:
-            arrays.append(reshape(arange(n), (1,) * i + (n,) + (1,) * (x.ndim - i - 1)))
-    return apply(Gather(tuple(range(x.ndim))), (x, *arrays))
+    inside = x.shape[place]
+    shapes = [tuple(1 if i == place else n for i, n in enumerate(y.shape)) for y in (x, indices)]
+    shape = broadcast_shapes(shapes, "take_along_axis")
+    whole = broadcast_to(x, (*shape[:place], inside, *shape[place + 1 :]))
+    return apply(Gather((place,), beside(x.ndim, place)), (whole, indices))
+
+
+def beside(rank: int, axis: int) -> Pairs:
+    """All axes but one, along with those of an index that has as many."""
+    return tuple((i, i) for i in range(rank) if i != axis)
 
 
 @public

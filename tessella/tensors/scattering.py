@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 from tessella import dtypes
 from tessella.arguments import public
@@ -11,14 +11,14 @@ from tessella.primitives.base import normalise_axis
 from tessella.primitives.indexing import Gather, Scatter
 from tessella.tensors.creation import arange, asarray
 from tessella.tensors.elementwise import where
-from tessella.tensors.indexing import nonzero, take, take_along_axis
+from tessella.tensors.indexing import beside, nonzero, take, take_along_axis
 from tessella.tensors.manipulation import broadcast_arrays, broadcast_to, moveaxis, reshape, stack
 from tessella.tensors.operands import Operand, operand, require
 from tessella.tensors.tensor import Number, Tensor, apply
 
 
-def _places(x: Tensor, axis: int, index: Tensor, name: str) -> tuple[int, list[Tensor]]:
-    """The axis, and for each axis of x where the elements of an index are: itself, or their own place."""
+def _along(x: Tensor, axis: int, index: Tensor, name: str) -> int:
+    """The axis that the index is for, once it is sure that the index fits."""
     place = normalise_axis(axis, require(x, name).ndim, name)
     if require(index, name).ndim != x.ndim:
         raise ShapeError(
@@ -30,12 +30,24 @@ def _places(x: Tensor, axis: int, index: Tensor, name: str) -> tuple[int, list[T
                 f"{name}: the index has shape {index.shape}, the tensor {x.shape}; but for axis {place} the "
                 "index must be no larger"
             )
-    counters = [
-        reshape(arange(n), (1,) * i + (n,) + (1,) * (x.ndim - i - 1))
-        for i, n in enumerate(index.shape)
-    ]
-    counters[place] = index
-    return place, [broadcast_to(counter, index.shape) for counter in counters]
+    return place
+
+
+def _part(x: Tensor, place: int, index: Tensor) -> Tensor:
+    """The part of x that the index may name something of."""
+    return x[tuple(slice(None) if i == place else slice(0, n) for i, n in enumerate(index.shape))]
+
+
+def _scattered(
+    x: Tensor, axis: int, index: Tensor, source: Operand, mode: Literal["set", "add"], name: str
+) -> Tensor:
+    place = _along(x, axis, index, name)
+    updates = _updates(x, index, source, name)
+    if all(i == place or n == x.shape[i] for i, n in enumerate(index.shape)):
+        return apply(Scatter((place,), mode, beside(x.ndim, place)), (x, updates, index))
+    places = [reshape(arange(n), (n, *(1,) * (x.ndim - i - 1))) for i, n in enumerate(index.shape)]
+    places[place] = index
+    return apply(Scatter(tuple(range(x.ndim)), mode), (x, updates, *places))
 
 
 @public
@@ -48,8 +60,9 @@ def gather(x: Tensor, /, axis: int, index: Tensor) -> Tensor:
     >>> gather(ts.asarray([[1, 2], [3, 4]]), 1, ts.asarray([[0, 0], [1, 0]])).tolist()
     [[1, 1], [4, 3]]
     """
-    _, places = _places(x, axis, index, "gather")
-    return apply(Gather(tuple(range(x.ndim))), (x, *places)) if x.ndim else x
+    place = _along(x, axis, index, "gather")
+    read = Gather((place,), beside(x.ndim, place))
+    return apply(read, (_part(x, place, index), index)) if x.ndim else x
 
 
 def _updates(x: Tensor, index: Tensor, source: Any, name: str) -> Tensor:
@@ -84,9 +97,7 @@ def scatter(x: Tensor, /, axis: int, index: Tensor, src: Operand) -> Tensor:
     >>> scatter(ts.zeros((2, 3)), 1, ts.asarray([[2], [0]]), 1.0).tolist()
     [[0.0, 0.0, 1.0], [1.0, 0.0, 0.0]]
     """
-    _, places = _places(x, axis, index, "scatter")
-    updates = _updates(x, index, src, "scatter")
-    return apply(Scatter(tuple(range(x.ndim)), "set"), (x, updates, *places))
+    return _scattered(x, axis, index, src, "set", "scatter")
 
 
 @public
@@ -97,9 +108,7 @@ def scatter_add(x: Tensor, /, axis: int, index: Tensor, src: Tensor) -> Tensor:
     >>> scatter_add(ts.zeros(3), 0, ts.asarray([0, 0, 2]), ts.asarray([1.0, 2.0, 3.0]))
     tensor([3., 0., 3.])
     """
-    _, places = _places(x, axis, index, "scatter_add")
-    updates = _updates(x, index, src, "scatter_add")
-    return apply(Scatter(tuple(range(x.ndim)), "add"), (x, updates, *places))
+    return _scattered(x, axis, index, src, "add", "scatter_add")
 
 
 # --- whole slices ------------------------------------------------------------------------------------

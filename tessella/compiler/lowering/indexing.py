@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Sequence
+from typing import NamedTuple
 
 from tessella.compiler.lowering.kernels import (
-    Dimension,
     call,
     collapse,
     decode,
@@ -21,35 +21,93 @@ from tessella.compiler.recipe import RESULT, Bound, Recipe, View
 from tessella.devices.array import Layout, contiguous_layout
 from tessella.dtypes import DType
 from tessella.loops.nest import Kernel, Loop, Pointer, Store, index_variable, load
-from tessella.primitives.base import Spec, broadcast_shapes, size_of
+from tessella.primitives.base import Spec, size_of
 from tessella.primitives.indexing import Gather, InRange, Scatter, limits_of
 from tessella.scalar import operators
 from tessella.scalar.expression import Expression
 
 
-def _split(layout: Layout, axes: tuple[int, ...]) -> tuple[list[int], list[int]]:
-    """The strides of the indexed axes, and the axes that stay."""
-    rest = [axis for axis in range(layout.ndim) if axis not in axes]
-    return [layout.strides[axis] for axis in axes], rest
+class _Place(NamedTuple):
+    """How an element's place follows from where its indices stand: what a kernel is written for.
+
+    Args:
+        kinds: of the indices.
+        common: how many axes the indices have together.
+        along: along which of these an axis of the array goes.
+        steps: how far each index moves along the last of these, if that is known to be 0 or 1.
+    """
+
+    kinds: tuple[DType, ...]
+    common: int
+    along: tuple[int, ...]
+    steps: tuple[int | None, ...]
+
+    @property
+    def pointers(self) -> tuple[Pointer, ...]:
+        return tuple(Pointer(f"index{i}", kind) for i, kind in enumerate(self.kinds))
+
+    def names(self) -> list[Expression]:
+        """The sizes that `offset` needs."""
+        count, found = len(self.kinds), []
+        for prefix, length in (("xs", count), ("n", count), ("as", len(self.along))):
+            found += sizes(prefix, length)
+        return found + [size for i in range(count) for size in sizes(f"i{i}_", self.common)]
+
+    def offset(self, where: Sequence[Expression]) -> Expression:
+        """The offset that the index arrays give at a position."""
+        xs, n = sizes("xs", len(self.kinds)), sizes("n", len(self.kinds))
+        offset = dot([where[place] for place in self.along], sizes("as", len(self.along)))
+        for position, pointer in enumerate(self.pointers):
+            strides: list[Expression | int] = [*sizes(f"i{position}_", self.common)]
+            step = self.steps[position]
+            if step is not None:
+                strides[-1] = step
+            index = operators.convert(load(pointer, dot(where, strides)), offset.dtype)
+            index = operators.select(operators.less(index, 0), index + n[position], index)
+            offset = offset + index * xs[position]
+        return offset
+
+
+def _place_of(
+    primitive: Gather | Scatter, x: Layout, indices: list[Layout], common: tuple[int, ...]
+) -> tuple[_Place, dict[str, int]]:
+    """What a kernel has to know of the indices, and the values of its sizes."""
+    strides = [broadcast_strides(layout, common) for layout in indices]
+    last = [layout[-1] if common else 0 for layout in strides]
+    steps = (
+        tuple(step if step in (0, 1) else None for step in last) if common else (None,) * len(last)
+    )
+    along = tuple(place for _, place in primitive.along)
+    place = _Place(tuple(layout.dtype for layout in indices), len(common), along, steps)
+    numbers = values("xs", [x.strides[a] for a in primitive.axes])
+    numbers |= values("n", [x.shape[a] for a in primitive.axes])
+    numbers |= values("as", [x.strides[a] for a, _ in primitive.along])
+    for position, layout in enumerate(strides):
+        numbers |= values(f"i{position}_", layout)
+    return place, numbers
 
 
 def gather(primitive: Gather, layouts: list[Layout], result: Spec) -> Recipe:
+    """Rows are copied where the array has other axes; else each row of indices is a row of the result."""
     x, *indices = layouts
     out = contiguous_layout(result.shape, result.dtype)
     bounds = _bounds(primitive.axes, x.shape, first=1)
     if out.size == 0:
         return Recipe(out, (), bounds=bounds)
-    common = broadcast_shapes([layout.shape for layout in indices], "gather")
-    strides, rest = _split(x, primitive.axes)
+    rest = [axis for axis in range(x.ndim) if axis not in primitive.gone]
+    common = out.shape[: out.ndim - len(rest)]
     inner = collapse([x.shape[a] for a in rest], [[x.strides[a] for a in rest]])
-    inner = inner or [Dimension(1, (1,))]
-    kinds = tuple(layout.dtype for layout in indices)
-    unit = inner[-1].strides[0] == 1
-    kernel = _gather_kernel(x.dtype, kinds, len(common), len(inner), unit)
-    numbers = _numbers(indices, common, strides, [x.shape[a] for a in primitive.axes])
-    numbers |= values("r", [d.size for d in inner])
+    place, numbers = _place_of(primitive, x, indices, common)
+    numbers |= values("c", common) | values("r", [d.size for d in inner])
     numbers |= values("rs", [d.strides[0] for d in inner])
-    rows = out.size // inner[-1].size
+    if inner or not common:
+        unit = bool(inner) and inner[-1].strides[0] == 1
+        kernel = _gather_kernel(x.dtype, place, max(1, len(inner)), unit)
+        numbers |= {} if inner else {"r0": 1, "rs0": 1}
+        length = inner[-1].size if inner else 1
+    else:
+        kernel, length = _gather_rows(x.dtype, place), common[-1]
+    rows = out.size // length
     places = (*range(len(layouts)), RESULT)
     only = call(kernel, numbers, rows, 2 * out.size + 8 * rows, *places)
     return Recipe(out, (only,), bounds=bounds)
@@ -63,98 +121,86 @@ def _bounds(axes: tuple[int, ...], shape: tuple[int, ...], first: int) -> tuple[
     return tuple(Bound(i, limits) for i, limits in enumerate(limits_of(axes, shape), start=first))
 
 
-def _numbers(
-    indices: list[Layout], common: tuple[int, ...], strides: list[int], extents: list[int]
-) -> dict[str, int]:
-    numbers = {**values("c", common), **values("xs", strides), **values("n", extents)}
-    for position, layout in enumerate(indices):
-        numbers |= values(f"i{position}_", broadcast_strides(layout, common))
-    return numbers
-
-
-def _place(
-    pointers: Sequence[Pointer], where: Sequence[Expression], rank: int
-) -> tuple[Expression, list[Expression]]:
-    """The offset that the index arrays give at a position, and the sizes it needs."""
-    xs, n = sizes("xs", len(pointers)), sizes("n", len(pointers))
-    names: list[Expression] = [*xs, *n]
-    offset: Expression | None = None
-    for position, pointer in enumerate(pointers):
-        strides = sizes(f"i{position}_", rank)
-        names += strides
-        index = operators.convert(load(pointer, dot(where, strides)), xs[0].dtype)
-        index = operators.select(operators.less(index, 0), index + n[position], index)
-        part = index * xs[position]
-        offset = part if offset is None else offset + part
-    assert offset is not None
-    return offset, names
+@functools.cache
+def _gather_kernel(dtype: DType, place: _Place, inner: int, unit: bool) -> Kernel:
+    """Each place of the indices names a row of the other axes."""
+    x, out = Pointer("x", dtype), Pointer("out", dtype, written=True)
+    c, r, rs = sizes("c", place.common), sizes("r", inner), sizes("rs", inner)
+    row, j = index_variable("row"), index_variable("j")
+    where = decode(row, [*c, *r[:-1]])
+    offset = place.offset(where[: place.common])
+    offset = offset + dot(where[place.common :], rs[:-1]) + j * (1 if unit else rs[-1])
+    store = Store(out, row * r[-1] + j, load(x, offset))
+    body = Loop(row, None, (Loop(j, r[-1], (store,), lanes=lanes_of(dtype)),), parallel=True)
+    return Kernel("gather", (x, *place.pointers, out), (*c, *r, *rs, *place.names()), (body,))
 
 
 @functools.cache
-def _gather_kernel(
-    dtype: DType, kinds: tuple[DType, ...], common: int, inner: int, unit: bool
-) -> Kernel:
+def _gather_rows(dtype: DType, place: _Place) -> Kernel:
+    """Each place of the indices names one element: loops over the last axis of the indices."""
     x, out = Pointer("x", dtype), Pointer("out", dtype, written=True)
-    pointers = tuple(Pointer(f"index{i}", kind) for i, kind in enumerate(kinds))
-    c, r, rs = sizes("c", common), sizes("r", inner), sizes("rs", inner)
+    c = sizes("c", place.common)
     row, j = index_variable("row"), index_variable("j")
-    where = decode(row, [*c, *r[:-1]])
-    offset, names = _place(pointers, where[:common], common)
-    offset = offset + dot(where[common:], rs[:-1]) + j * (1 if unit else rs[-1])
-    store = Store(out, row * r[-1] + j, load(x, offset))
-    body = Loop(row, None, (Loop(j, r[-1], (store,), lanes=lanes_of(dtype)),), parallel=True)
-    return Kernel("gather", (x, *pointers, out), (*c, *r, *rs, *names), (body,))
+    store = Store(out, row * c[-1] + j, load(x, place.offset([*decode(row, c[:-1]), j])))
+    body = Loop(row, None, (Loop(j, c[-1], (store,), lanes=lanes_of(dtype)),), parallel=True)
+    return Kernel("gather", (x, *place.pointers, out), (*c, *place.names()), (body,))
 
 
 def scatter(primitive: Scatter, layouts: list[Layout], result: Spec) -> Recipe:
-    """Copy, then write the updates one after the other; what is parallel is the other axes."""
+    """Copy, then write the updates one after the other.
+
+    What is parallel is the other axes, and those that go along with an axis of the indices.
+    """
     x, updates, *indices = layouts
     whole = duplicate(x)
     out = contiguous_layout(result.shape, result.dtype)
     bounds = _bounds(primitive.axes, x.shape, first=2)
-    common = broadcast_shapes([layout.shape for layout in indices], "scatter")
     if updates.size == 0 or out.size == 0:
         return whole._replace(bounds=bounds)
-    strides, rest = _split(out, primitive.axes)
+    rest = [axis for axis in range(out.ndim) if axis not in primitive.gather.gone]
+    rank = updates.ndim - len(rest)
+    common = updates.shape[:rank]
     kept = collapse(
-        [out.shape[a] for a in rest],
-        [[out.strides[a] for a in rest], updates.strides[len(common) :]],
-    ) or [Dimension(1, (1, 1))]
-    kinds = tuple(layout.dtype for layout in indices)
-    units = (kept[-1].strides[0] == 1, kept[-1].strides[1] == 1)
-    kernel = _scatter_kernel(x.dtype, kinds, primitive.mode, len(common), len(kept), units)
-    numbers = _numbers(indices, common, strides, [x.shape[a] for a in primitive.axes])
-    numbers |= values("u", updates.strides[: len(common)])
+        [out.shape[a] for a in rest], [[out.strides[a] for a in rest], updates.strides[rank:]]
+    )
+    place, numbers = _place_of(primitive, out, indices, common)
+    units = (kept[-1].strides[0] == 1, kept[-1].strides[1] == 1) if kept else (True, True)
+    kernel = _scatter_kernel(x.dtype, place, primitive.mode, len(kept), units)
+    numbers |= values("c", common) | values("u", updates.strides[:rank])
     numbers |= values("r", [d.size for d in kept])
     numbers |= values("rs", [d.strides[0] for d in kept])
     numbers |= values("us", [d.strides[1] for d in kept])
-    numbers["count"] = size_of(common)
-    columns = size_of(tuple(d.size for d in kept))
-    work = 4 * columns * size_of(common)
+    beside = size_of(tuple(common[i] for i in place.along))
+    numbers["count"] = size_of(common) // beside
+    rows = size_of(tuple(d.size for d in kept[:-1])) * beside
     places = (*range(1, len(layouts)), RESULT)
-    update = call(kernel, numbers, columns // kept[-1].size, work, *places)
+    update = call(kernel, numbers, rows, 4 * updates.size, *places)
     return Recipe(out, (*whole.calls, update), bounds=bounds)
 
 
 @functools.cache
 def _scatter_kernel(
-    dtype: DType, kinds: tuple[DType, ...], mode: str, common: int, inner: int,
-    units: tuple[bool, bool],
-) -> Kernel:  # fmt: skip
+    dtype: DType, place: _Place, mode: str, inner: int, units: tuple[bool, bool]
+) -> Kernel:
     updates, out = Pointer("updates", dtype), Pointer("out", dtype, written=True)
-    pointers = tuple(Pointer(f"index{i}", kind) for i, kind in enumerate(kinds))
-    c, u, r = sizes("c", common), sizes("u", common), sizes("r", inner)
+    c, u, r = sizes("c", place.common), sizes("u", place.common), sizes("r", inner)
     rs, us, count = sizes("rs", inner), sizes("us", inner), index_variable("count")
     outer, turn, j = index_variable("outer"), index_variable("turn"), index_variable("j")
-    where = decode(turn, c)
-    offset, names = _place(pointers, where, common)
-    rest = decode(outer, r[:-1])
-    target = offset + dot(rest, rs[:-1]) + j * (1 if units[0] else rs[-1])
-    source = dot(where, u) + dot(rest, us[:-1]) + j * (1 if units[1] else us[-1])
+    beside = decode(outer, [*(c[i] for i in place.along), *r[:-1]])
+    rest = beside[len(place.along) :]
+    others = [i for i in range(place.common) if i not in place.along]
+    known = dict(zip(others, decode(turn, [c[i] for i in others]), strict=True))
+    known |= dict(zip(place.along, beside, strict=False))
+    where = [known[i] for i in range(place.common)]
+    target, source = place.offset(where) + dot(rest, rs[:-1]), dot(where, u) + dot(rest, us[:-1])
+    if inner:
+        target = target + j * (1 if units[0] else rs[-1])
+        source = source + j * (1 if units[1] else us[-1])
     value = load(updates, source)
     if mode == "add":
         value = operators.convert(load(out, target) + value, dtype)
-    inside = Loop(j, r[-1], (Store(out, target, value),), lanes=lanes_of(dtype))
+    write: Store | Loop = Store(out, target, value)
+    inside = Loop(j, r[-1], (write,), lanes=lanes_of(dtype)) if inner else write
     body = Loop(outer, None, (Loop(turn, count, (inside,)),), parallel=True)
-    names = [*c, *u, *r, *rs, *us, count, *names]
-    return Kernel(f"scatter_{mode}", (updates, *pointers, out), tuple(names), (body,))
+    names = [*c, *u, *r, *rs, *us, count, *place.names()]
+    return Kernel(f"scatter_{mode}", (updates, *place.pointers, out), tuple(names), (body,))

@@ -102,8 +102,7 @@ def _where_largest(x: Tensor, sizes: tuple[int, ...]) -> Tensor:
     view = view.permute((*range(front), *[front + i for i in order]))
     rows = reshape(numbers.permute(order), (*sizes, -1))
     inside = argmax(reshape(view, (*x.shape[:front], *sizes, rows.shape[-1])), axis=-1)
-    counters = np.ogrid[tuple(slice(n) for n in sizes)]
-    return apply(Gather(tuple(range(rank + 1))), (rows, *[asarray(c) for c in counters], inside))
+    return apply(Gather((rank,), tuple((i, front + i) for i in range(rank))), (rows, inside))
 
 
 @public

@@ -19,7 +19,7 @@ from tessella.errors import ArgumentError, ShapeError
 from tessella.nn.functional.checks import check_room
 from tessella.nn.functional.interpolation import cubic_weights
 from tessella.primitives.indexing import Gather
-from tessella.tensors.creation import arange, asarray
+from tessella.tensors.creation import asarray
 from tessella.tensors.elementwise import clip, floor, round, where
 from tessella.tensors.linear import matmul
 from tessella.tensors.manipulation import moveaxis, reshape
@@ -93,14 +93,12 @@ def _bounded(place: Tensor, n: int, padding_mode: str, corners: bool) -> Tensor:
 
 def _read(x: Tensor, places: list[Tensor], weight: Tensor | None) -> Tensor:
     """Elements at whole places by a weight, (N, *out, C); zeros outside, whatever the weight."""
-    n = reshape(arange(x.shape[0]), (x.shape[0], *(1,) * (places[0].ndim - 1)))
     inside: Any = True
     indices = []
     for place, extent in zip(places, x.shape[2:], strict=True):
         inside = (place >= 0) & (place <= extent - 1) & inside
         indices.append(clip(where(inside, place, 0.0).astype("int64"), 0, extent - 1))
-    axes = (0, *range(2, x.ndim))
-    read = apply(Gather(axes), (x, n, *indices))
+    read = apply(Gather(tuple(range(2, x.ndim)), ((0, 0),)), (x, *indices))
     return where(inside[..., None], read if weight is None else read * weight[..., None], 0.0)
 
 

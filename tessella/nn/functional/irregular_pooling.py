@@ -81,8 +81,7 @@ def _random_windows(x: Tensor, samples: Tensor, kernel: Any, sizes: Any) -> tupl
     """The elements of all windows, (N, C, *places, *kernel), and where in the flat last axes they stand."""
     rank = len(sizes)
     n, channels, *extents = x.shape
-    arrays = [reshape(arange(n), (n, *(1,) * (2 * rank + 1)))]
-    arrays.append(reshape(arange(channels), (channels, *(1,) * (2 * rank))))
+    arrays = []
     flat: Any = 0
     for axis in range(rank):
         sample = samples[
@@ -94,7 +93,7 @@ def _random_windows(x: Tensor, samples: Tensor, kernel: Any, sizes: Any) -> tupl
         inside = reshape(arange(kernel[axis]), (kernel[axis], *(1,) * (rank - 1 - axis)))
         arrays.append(reshape(starts, tuple(shape)) + inside)
         flat = flat * extents[axis] + arrays[-1]
-    view = apply(Gather(tuple(range(rank + 2))), (x, *arrays))
+    view = apply(Gather(tuple(range(2, rank + 2)), ((0, 0), (1, 1))), (x, *arrays))
     return view, broadcast_to(flat, view.shape)
 
 
