@@ -10,7 +10,7 @@ import os
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from tessella.compiler import fusion, simplify, sums
+from tessella.compiler import fusion, lookups, simplify, sums
 from tessella.compiler.machine_code import together
 from tessella.compiler.observe import compiled, passed, stage
 from tessella.compiler.program import Program
@@ -27,6 +27,8 @@ PASSES: tuple[Callable[[Graph], Graph], ...] = (
     simplify.remove_dead_code,
     simplify.share_common_subexpressions,
     simplify.join_padded_pieces,
+    simplify.permute_contractions,
+    lookups.multiply_tables,
     simplify.permute_contractions,
     simplify.remove_dead_code,
     sums.join_sums_of_products,

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from tessella.compiler.lowering.kernels import (
+    Dimension,
     call,
     collapse,
     decode,
@@ -25,6 +26,12 @@ from tessella.primitives.base import Spec, size_of
 from tessella.primitives.indexing import Gather, InRange, Scatter, limits_of
 from tessella.scalar import operators
 from tessella.scalar.expression import Expression
+from tessella.sizes.size import is_symbolic
+
+PARTS, LONG = (
+    8,
+    32,
+)  # parts of a row that threads add to side by side, and how long each is at least
 
 
 class _Place(NamedTuple):
@@ -48,7 +55,7 @@ class _Place(NamedTuple):
 
     def names(self) -> list[Expression]:
         """The sizes that `offset` needs."""
-        count, found = len(self.kinds), []
+        count, found = len(self.kinds), list[Expression]()
         for prefix, length in (("xs", count), ("n", count), ("as", len(self.along))):
             found += sizes(prefix, length)
         return found + [size for i in range(count) for size in sizes(f"i{i}_", self.common)]
@@ -163,6 +170,7 @@ def scatter(primitive: Scatter, layouts: list[Layout], result: Spec) -> Recipe:
     kept = collapse(
         [out.shape[a] for a in rest], [[out.strides[a] for a in rest], updates.strides[rank:]]
     )
+    kept = _for_threads(kept)
     place, numbers = _place_of(primitive, out, indices, common)
     units = (kept[-1].strides[0] == 1, kept[-1].strides[1] == 1) if kept else (True, True)
     kernel = _scatter_kernel(x.dtype, place, primitive.mode, len(kept), units)
@@ -176,6 +184,20 @@ def scatter(primitive: Scatter, layouts: list[Layout], result: Spec) -> Recipe:
     places = (*range(1, len(layouts)), RESULT)
     update = call(kernel, numbers, rows, 4 * updates.size, *places)
     return Recipe(out, (*whole.calls, update), bounds=bounds)
+
+
+def _for_threads(kept: list[Dimension]) -> list[Dimension]:
+    """One long row as parts of it, if it has as many."""
+    if len(kept) != 1 or is_symbolic(kept[0].size):
+        return kept
+    size, strides = kept[0]
+    if size % PARTS or size < PARTS * LONG:
+        return kept
+    length = size // PARTS
+    return [
+        Dimension(PARTS, tuple(length * stride for stride in strides)),
+        Dimension(length, strides),
+    ]
 
 
 @functools.cache
