@@ -10,7 +10,7 @@ import os
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from tessella.compiler import fusion, lookups, simplify, sums
+from tessella.compiler import fusion, heads, lookups, simplify, sums
 from tessella.compiler.machine_code import together
 from tessella.compiler.observe import compiled, passed, stage
 from tessella.compiler.program import Program
@@ -20,6 +20,7 @@ from tessella.devices.registry import current
 from tessella.primitives.graph import Graph, verify
 
 PASSES: tuple[Callable[[Graph], Graph], ...] = (
+    heads.loop_over_heads,
     simplify.permute_contractions,  # before half precision gets a cast behind its products
     simplify.decompose,
     simplify.drop_unused_operands,

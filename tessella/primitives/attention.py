@@ -31,7 +31,7 @@ from tessella.primitives.reduce import Reduce
 from tessella.primitives.softmax import Softmax
 from tessella.scalar.function import ScalarFunction
 
-STRIP_BYTES = 1 << 22  # of scores at one time: they stay in the last cache
+STRIP_BYTES = 1 << 21  # of scores at one time: they stay in the caches
 MOST_STRIPS = 16  # each is some nodes of a program
 FEWEST_ROWS = 8
 

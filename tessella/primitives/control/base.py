@@ -140,6 +140,15 @@ class Control(Primitive):
 # --- what the rules are written with -----------------------------------------------------------------
 
 
+def _never(*_: Any, **__: Any) -> Any:
+    raise AssertionError(
+        "what the compiler makes is not differentiated, batched or recorded any more"
+    )
+
+
+AFTERWARDS = Transformations(_never, _never, _never, _never, _never, _never, _never, _never)
+
+
 def floats(tensors: Sequence[Any]) -> list[int]:
     """The places of those that have gradients."""
     return [i for i, x in enumerate(tensors) if x.dtype.is_float]
