@@ -520,6 +520,3 @@ def _gathered(x: Tensor, entries: Sequence[Any]) -> Element:
     shape = tuple(loop.turns() for loop in loops)
     places = tuple(expand(e.along(loops), shape) for e in elements)
     return Element.of(x[places], loops)
-
-
-__all__ = ["max_over", "mean_over", "min_over", "prod_over", "sum_over", "table"]

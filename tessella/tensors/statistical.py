@@ -398,10 +398,3 @@ def diff(
         later, earlier = x[(*before, slice(1, None))], x[(*before, slice(None, -1))]
         x = not_equal(later, earlier) if x.dtype.is_bool else later - earlier
     return x
-
-
-__all__ = [
-    "all", "any", "argmax", "argmin", "count_nonzero", "cumulative_max", "cumulative_min",
-    "cumulative_prod", "cumulative_sum", "diff", "logsumexp", "max", "mean", "min", "prod", "reduce",
-    "std", "sum", "var",
-]  # fmt: skip
