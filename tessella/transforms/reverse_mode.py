@@ -18,7 +18,7 @@ from tessella.arguments import public, refuse
 from tessella.arguments.gates import A_TENSOR, as_tensor
 from tessella.arguments.kinds import an, shown
 from tessella.autodiff import Edge, Leaf, Node
-from tessella.blocks import restoring
+from tessella.blocks import restoring, undoing
 from tessella.errors import ArgumentError, ArgumentTypeError, GradientError, ShapeError
 from tessella.tensors.tensor import Tensor, alike, edge_of, new_handle
 from tessella.tracebacks import calls_users, users_frames
@@ -298,15 +298,9 @@ def variables_of(
         strict: whether integers are an error, and not just without gradient.
     """
     variables = Variables(name, arguments, strict)
-    with autodiff.set_enabled(True):
-        try:
-            try:
-                variables.begin()
-                yield variables
-            finally:
-                variables.end()
-        finally:  # again, for a Ctrl-C in the first one
-            variables.end()
+    with autodiff.set_enabled(True), undoing(variables.end):
+        variables.begin()
+        yield variables
 
 
 class Variables:

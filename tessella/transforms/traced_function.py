@@ -10,7 +10,7 @@ import functools
 from collections.abc import Callable, Generator, Sequence
 from typing import Any, NamedTuple
 
-from tessella.blocks import restoring
+from tessella.blocks import restoring, undoing
 from tessella.compiler.many_sizes import Programs
 from tessella.compiler.observe import noted, now
 from tessella.devices.array import Array, Layout, contiguous_layout
@@ -289,17 +289,15 @@ def _lent(trace: Trace, lent: Sequence[Source]) -> Generator[None, None, None]:
     if lent and trace.reader is not None:
         trace.reader.writes.alone()
     before = [(source, source.get()) for source in lent]
-    try:
-        try:
-            for source, value in before:
-                source.lend(_number_from_outside(trace, source, value))
-            yield
-        finally:
-            for source, value in before:
-                source.lend(value)
-    finally:
+
+    def give_back() -> None:
         for source, value in before:
             source.lend(value)
+
+    with undoing(give_back):
+        for source, value in before:
+            source.lend(_number_from_outside(trace, source, value))
+        yield
     for source, value in before:
         looked = source.id in trace.looked_outside
         trace.guards.replace(

@@ -28,7 +28,7 @@ from typing import Any
 import numpy as np
 
 from tessella import forking
-from tessella.blocks import restoring
+from tessella.blocks import restoring, undoing
 from tessella.devices.table import DONE, LOOP_STOPPED, MAY_STOP, PROCESSOR, SIGNALS, TIMES
 from tessella.errors import ConfigurationError
 from tessella.targets.cpu import calls, engine, machine, processors
@@ -83,14 +83,9 @@ def set_count(number: int) -> None:
 def limited(number: int) -> Generator[None, None, None]:
     """Use that many threads inside a `with` block."""
     before = count()
-    try:
-        try:
-            set_count(number)
-            yield
-        finally:
-            set_count(before)
-    finally:  # again, for a Ctrl-C in the first one
-        set_count(before)
+    with undoing(lambda: set_count(before)):
+        set_count(number)
+        yield
 
 
 def parallel(address: int, args: bytes, total: int, chunk: int) -> None:

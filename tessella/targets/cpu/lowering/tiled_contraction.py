@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from tessella.blocks import restoring
+from tessella.blocks import restoring, undoing
 from tessella.compiler.lowering.plain_contraction import Axis
 from tessella.compiler.recipe import RESULT, Blocks, Call, Native, Recipe, Region, Role
 from tessella.devices.array import Layout, contiguous_layout
@@ -189,14 +189,9 @@ _watchers: list[list[Product]] = []
 def watched() -> Generator[list[Product], None, None]:
     """The products that are lowered inside a `with` block."""
     found: list[Product] = []
-    try:
-        try:
-            _watchers.append(found)
-            yield found
-        finally:
-            _forget(found)
-    finally:  # again, for a Ctrl-C in the first one
-        _forget(found)
+    with undoing(lambda: _forget(found)):
+        _watchers.append(found)
+        yield found
 
 
 def _forget(watcher: list[Product]) -> None:
