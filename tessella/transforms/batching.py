@@ -17,7 +17,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, Literal, ParamSpec, TypeVar
 
 from tessella import autodiff
-from tessella.arguments import public
+from tessella.arguments import public, require_function
 from tessella.arguments.kinds import Natural, an, shown
 from tessella.errors import ArgumentError, ArgumentTypeError, AxisError, ShapeError
 from tessella.primitives.base import Primitive, Spec
@@ -83,8 +83,7 @@ def vmap(
     >>> ts.vmap(ts.vecdot, in_axes=(0, None))(rows, ts.asarray([1.0, 10.0]))
     tensor([21., 43., 65.])
     """
-    if not callable(function):
-        raise ArgumentTypeError(f"vmap: {type(function).__name__} was given; expected a function")
+    require_function(function, "vmap")
     if randomness not in RANDOMNESS:
         raise ArgumentError(
             f"vmap: randomness is {shown(randomness)}; expected one of {RANDOMNESS}"

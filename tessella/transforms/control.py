@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from tessella import autodiff, dtypes
-from tessella.arguments import public, taking
+from tessella.arguments import public, require_function, taking
 from tessella.arguments.kinds import an, shown
 from tessella.devices.array import check_count
 from tessella.devices.registry import host
@@ -499,10 +499,7 @@ def _in_front(x: Tensor, axis: int) -> Tensor:
 
 def _require_functions(name: str, **functions: Any) -> None:
     for argument, function in functions.items():
-        if not callable(function):
-            raise ArgumentTypeError(
-                f"{name}: {argument}: {type(function).__name__} was given; expected a function"
-            )
+        require_function(function, f"{name}: {argument}")
 
 
 def _require_whole(value: Any, name: str, argument: str) -> None:

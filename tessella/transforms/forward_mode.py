@@ -12,16 +12,24 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from tessella.arguments import public, refuse
+from tessella.arguments import public, refuse, require_function
 from tessella.arguments.gates import A_TENSOR, as_tensor
 from tessella.arguments.kinds import an
 from tessella.errors import ArgumentError, ArgumentTypeError, GradientError, ShapeError
 from tessella.primitives.base import Spec
 from tessella.primitives.graph import Value
-from tessella.tensors.tensor import Tensor, alike, from_array
+from tessella.tensors.tensor import Tensor, alike
 from tessella.tracebacks import users_frames
 from tessella.transforms import trees
-from tessella.transforms.recording import InnerTrace, Recorded, again, apply_any, finish, record
+from tessella.transforms.recording import (
+    InnerTrace,
+    Recorded,
+    again,
+    do_again,
+    finish,
+    known_at_first,
+    record,
+)
 
 Tangent = Tensor | None
 
@@ -93,10 +101,7 @@ class _Call:
     """A function recorded for its arguments."""
 
     def __init__(self, function: Any, primals: Sequence[Any], name: str, has_aux: bool) -> None:
-        if not callable(function):
-            raise ArgumentTypeError(
-                f"{name}: {type(function).__name__} was given; expected a function"
-            )
+        require_function(function, name)
         if not isinstance(primals, (tuple, list)):
             raise ArgumentTypeError(
                 f"{name}: primals is {an(type(primals).__name__)}; expected a tuple, one entry for each argument"
@@ -175,14 +180,9 @@ class _Call:
 
 def _values(recorded: Recorded, inputs: Sequence[Tensor]) -> dict[Value, Tensor]:
     """Every value of the graph."""
-    known = dict(zip(recorded.graph.inputs, inputs, strict=True))
-    known |= {value: from_array(array) for value, array in recorded.graph.constants.items()}
+    known = known_at_first(recorded.graph, inputs)
     for node in recorded.graph.nodes:
-        with again(node, recorded):
-            made = apply_any(node.primitive, tuple([known[value] for value in node.inputs]))
-        if node.outputs:
-            several = node.primitive.multiple_results
-            known.update(zip(node.outputs, made if several else (made,), strict=True))
+        do_again(node, recorded, known)
     return known
 
 
