@@ -7,14 +7,8 @@ import string
 from collections.abc import Iterator
 from typing import Any
 
+from tessella import errors
 from tessella.debug.values import with_values
-from tessella.errors import (
-    ArgumentError,
-    ArgumentTypeError,
-    TessellaError,
-    TracedValueError,
-    UnknownNameError,
-)
 from tessella.tracing.lines import user_line
 from tessella.tracing.trace import holds_noted_text
 
@@ -41,12 +35,12 @@ def print(text: str, /, *values: Any, **named: Any) -> None:
     x = tensor([1., 2.]), its sum 3.0
     """
     if not isinstance(text, str):
-        raise ArgumentTypeError(
+        raise errors.ArgumentTypeError(
             f"debug.print: the first argument is a {type(text).__name__}; expected a format string, "
             'as in ts.debug.print("x = {}", x)'
         )
     if holds_noted_text(text):
-        raise TracedValueError(
+        raise errors.TracedValueError(
             f"{user_line()}: debug.print: the text was made (by an f-string or str()) from a tensor that is not known "
             'yet while its function is traced; give the tensor as an argument: ts.debug.print("x = {}", x)'
         )
@@ -57,9 +51,11 @@ def print(text: str, /, *values: Any, **named: Any) -> None:
         try:
             line = text.format(*positional, **keywords)
         except (ValueError, TypeError, AttributeError, LookupError) as error:
-            if isinstance(error, TessellaError) and not isinstance(error, UnknownNameError):
+            if isinstance(error, errors.TessellaError) and not isinstance(
+                error, errors.UnknownNameError
+            ):
                 raise
-            raise ArgumentError(
+            raise errors.ArgumentError(
                 f"debug.print: {text!r} does not fit its values: {error}"
             ) from error
         builtins.print(line)
@@ -72,17 +68,17 @@ def _check(text: str, values: tuple[Any, ...], named: dict[str, Any]) -> None:
     try:
         used = set(_fields(text))
     except ValueError as error:
-        raise ArgumentError(
+        raise errors.ArgumentError(
             f"debug.print: {text!r} is no format string ({error}); write {{{{ for a brace"
         ) from None
     given = {*range(len(values)), *named}
     for field in used - given:
-        raise ArgumentError(
+        raise errors.ArgumentError(
             f"debug.print: {text!r} shows the value {field!r}, which was not given; given were "
             f"{_listed(given)}"
         )
     for name in given - used:
-        raise ArgumentError(
+        raise errors.ArgumentError(
             f"debug.print: the value {name!r} was given, but {text!r} does not show it; "
             f"add {{{'' if isinstance(name, int) else name}}} to it"
         )
