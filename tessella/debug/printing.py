@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import builtins
 import string
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
-from tessella import errors
-from tessella.debug.values import with_values
+from tessella import errors, trees
+from tessella.devices.array import from_numpy
+from tessella.primitives.effect import Effect
+from tessella.tensors.tensor import Tensor, from_array, perform
 from tessella.tracing.lines import user_line
 from tessella.tracing.trace import holds_noted_text
 
@@ -101,3 +103,17 @@ def _fields(text: str) -> Iterator[int | str]:
 
 def _listed(given: set[Any]) -> str:
     return ", ".join(repr(name) for name in sorted(given, key=str)) or "none"
+
+
+def with_values(action: Callable[[Any], None], tree: Any, label: str) -> None:
+    """Do something with a tree whose tensors are concrete: now, or at every call of a program."""
+    leaves, structure = trees.flatten(tree)
+    places = [i for i, leaf in enumerate(leaves) if isinstance(leaf, Tensor)]
+    tensors = [leaves[i] for i in places]
+    others = [None if isinstance(leaf, Tensor) else leaf for leaf in leaves]
+
+    def on_arrays(*arrays: Any) -> None:
+        now = [from_array(from_numpy(array)) for array in arrays]
+        action(trees.with_leaves(structure, others, places, now))
+
+    perform(Effect(on_arrays, label), tensors)

@@ -40,8 +40,7 @@ from tessella.tensors.tensor import Tensor, as_it_is
 from tessella.tracebacks import users_frames
 from tessella.tracing.lines import user_line
 from tessella.transforms import trees
-from tessella.transforms.closed import LoopTrace, closed
-from tessella.transforms.control_graphs import TRANSFORMATIONS
+from tessella.transforms.control_graphs import TRANSFORMATIONS, LoopTrace, closed
 from tessella.transforms.recording import record
 
 _mode = autodiff.mode

@@ -26,8 +26,7 @@ from tessella.tracing.guards import Guards, Source, kind_guard, value_guard
 from tessella.tracing.lines import user_line
 from tessella.tracing.trace import Trace, tracing
 from tessella.transforms.backward import Backward
-from tessella.transforms.given import Containers
-from tessella.transforms.traced_arguments import Arguments, number_array
+from tessella.transforms.traced_arguments import Arguments, Containers, number_array
 from tessella.transforms.traced_results import Left, Outcome, derivatives_of, left_by, results_of
 
 _SHOWN = 40  # guards in an explanation

@@ -21,8 +21,8 @@ from tessella.devices.buffer import Buffer
 from tessella.targets.cpu.buffers import allocate
 from tessella.targets.cpu.lowering import blocking, contraction, tuned
 from tessella.targets.cpu.lowering.blocking import IN_PLACE
-from tessella.targets.cpu.lowering.product_problem import Choice, Problem
 from tessella.targets.cpu.lowering.tiled_contraction import Product, problem_of, recipe, watched
+from tessella.targets.cpu.lowering.tuned import Choice, Problem
 from tessella.targets.cpu.products import AHEAD, ON_THE_WAY, WINDOWS
 
 BLOCKS = (96, 128, 192, 256, 352, 512, 768, 1024)

@@ -45,7 +45,7 @@ class ElementwiseMethods:
     isreal = lcm = le = lerp = log_softmax = logit = lt = mul = ne = neg = rad2deg = ARITHMETIC
     sinc = softmax = sub = true_divide = xlogy = ARITHMETIC
     allclose: Method[Any] = Method("elementwise")
-    where: Method[Tensor] = Method("methods.choosing")
+    where: Method[Tensor] = Method("methods.axes")
     conjugate: Method[Tensor] = Method("elementwise", "conj")
     divide: Method[Tensor] = Method("arithmetic", "div")
 

@@ -26,7 +26,7 @@ from tessella.primitives.base import Spec
 from tessella.targets.cpu import machine, packing, products
 from tessella.targets.cpu.lowering import blocking
 from tessella.targets.cpu.lowering.blocking import IN_PLACE
-from tessella.targets.cpu.lowering.product_problem import Choice, Problem
+from tessella.targets.cpu.lowering.tuned import Choice, Problem
 from tessella.targets.cpu.packing import Elements, Table
 from tessella.targets.cpu.tiles import Tile
 from tessella.targets.cpu.transposing import square, transposing_ir
