@@ -467,6 +467,7 @@ class Reader:
             )
 
     def _on_set_item(self, frame: FrameType, access: Access) -> None:
+        """An item is set or deleted, or all are changed by an operator such as `+=`."""
         owner = self._value(frame, access.owner)
         if isinstance(owner, np.ndarray) and self.around.is_known(owner):
             self.writes.refuse(
@@ -476,10 +477,7 @@ class Reader:
         elif isinstance(owner, objects.CONTAINERS) and self.around.is_known(owner):
             self.writes.change(owner, str(access.owner))
 
-    def _on_delete_item(self, frame: FrameType, access: Access) -> None:
-        owner = self._value(frame, access.owner)
-        if isinstance(owner, objects.CONTAINERS) and self.around.is_known(owner):
-            self.writes.change(owner, str(access.owner))
+    _on_delete_item = _on_change = _on_set_item
 
     def _on_set_global(self, frame: FrameType, access: Access) -> None:
         self.writes.write(Source("item", frame.f_globals, access.name, access.name))
@@ -490,33 +488,11 @@ class Reader:
     def _on_delete_global(self, frame: FrameType, access: Access) -> None:
         self.writes.write(Source("item", frame.f_globals, access.name, access.name), True)
 
-    def _on_change(self, frame: FrameType, access: Access) -> None:
-        """An operator such as `+=`, which changes lists, sets and dicts in place."""
-        owner = self._value(frame, access.owner)
-        if isinstance(owner, objects.CONTAINERS) and self.around.is_known(owner):
-            self.writes.change(owner, str(access.owner))
-        elif isinstance(owner, np.ndarray) and self.around.is_known(owner):
-            self._on_set_item(frame, access)
-
 
 _ACTIONS: dict[str, Callable[[Reader, FrameType, Access], None]] = {
-    "global": Reader._on_global,
-    "attribute": Reader._on_attribute,
-    "item": Reader._on_item,
-    "whole": Reader._on_whole,
-    "fields": Reader._on_fields,
-    "operator": Reader._on_operator,
-    "compare": Reader._on_compare,
-    "contains": Reader._on_contains,
-    "call": Reader._on_call,
-    "set attribute": Reader._on_set_attribute,
-    "set item": Reader._on_set_item,
-    "set global": Reader._on_set_global,
-    "set variable": Reader._on_set_variable,
-    "delete attribute": Reader._on_delete_attribute,
-    "delete item": Reader._on_delete_item,
-    "delete global": Reader._on_delete_global,
-    "change": Reader._on_change,
+    name.removeprefix("_on_").replace("_", " "): action  # by the kinds of accesses
+    for name, action in vars(Reader).items()
+    if name.startswith("_on_")
 }
 
 
