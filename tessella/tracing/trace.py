@@ -340,9 +340,7 @@ class Trace:
         """What `tensor.grad` is here."""
         if self._is_own(tensor._value):
             return tensor._grad
-        entry = self.gradients.get(id(tensor))
-        if entry is None:
-            entry = self.gradients[id(tensor)] = Gradient(tensor)
+        entry = self.gradients.setdefault(id(tensor), Gradient(tensor))
         if not entry.is_set and not entry.read:
             entry.read = True
             before = tensor._grad
@@ -358,9 +356,7 @@ class Trace:
         if self._is_own(tensor._value):
             tensor._grad = gradient
             return
-        entry = self.gradients.get(id(tensor))
-        if entry is None:
-            entry = self.gradients[id(tensor)] = Gradient(tensor)
+        entry = self.gradients.setdefault(id(tensor), Gradient(tensor))
         entry.is_set = True
         entry.current = gradient
 
