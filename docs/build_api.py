@@ -12,6 +12,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from tessella.arguments import gate_of
+
 FOLDER = Path(__file__).parent / "api"
 PAGES = {
     "tensor": ("Tensor", ["tessella.tensors.tensor"]),
@@ -69,14 +71,25 @@ PAGES = {
 }  # fmt: skip
 
 
+ROOMS = "tessella.tensors.", "tessella.random."  # beside their functions stand helpers
+
+
+def offered_by(module: Any) -> set[str]:
+    """The names that a module gives to users: those in its list, or else all; of rooms what goes through the gate."""
+    every = {name: value for name, value in vars(module).items() if not name.startswith("_")}
+    gated = {name for name, value in every.items() if gate_of(value) is not None}
+    if gated and module.__name__.startswith(ROOMS):
+        return gated | {name for name, value in every.items() if inspect.isclass(value)}
+    return set(getattr(module, "__all__", every))
+
+
 def members(module: Any) -> list[tuple[str, Any]]:
     """What a module defines and offers, in the order of its source."""
-    names = getattr(module, "__all__", None)
+    names = offered_by(module)
     found = []
     for name, value in vars(module).items():
-        offered = name in names if names is not None else not name.startswith("_")
         own = getattr(value, "__module__", None) == module.__name__
-        if offered and own and (inspect.isclass(value) or callable(value)):
+        if name in names and own and (inspect.isclass(value) or callable(value)):
             found.append((name, value))
     return found
 

@@ -122,7 +122,6 @@ from tessella.tensors.creation import (
     empty as empty,
     empty_like as empty_like,
     eye as eye,
-    from_dlpack as from_dlpack,
     full as full,
     full_like as full_like,
     linspace as linspace,
@@ -241,6 +240,9 @@ from tessella.tensors.inspection import (
     iinfo as iinfo,
     isdtype as isdtype,
     result_type as result_type,
+)
+from tessella.tensors.interchange import (
+    from_dlpack as from_dlpack,
 )
 from tessella.tensors.linear import (
     matmul as matmul,

@@ -202,17 +202,14 @@ def restoring(
 ) -> Callable[Parameters, Restoring[Kept]]:
     """Like `contextlib.contextmanager`, for blocks that change what outlives them.
 
-    The generator changes and yields in a `try`, and changes back in its `finally`, in a way that can be done
-    twice; a second `finally` around the first does it again, for a Ctrl-C that arrives there.
+    The generator changes and yields inside `undoing`, which says how to change back.
 
     >>> settings = {"volume": 5}
     >>> @restoring
     ... def loud():
-    ...     try:
+    ...     with undoing(lambda: settings.update(volume=5)):
     ...         settings["volume"] = 11
     ...         yield
-    ...     finally:
-    ...         settings["volume"] = 5
     >>> with loud():
     ...     settings["volume"]
     11
@@ -225,3 +222,20 @@ def restoring(
         return Restoring(functools.partial(function, *args, **kwargs))
 
     return begin
+
+
+@restoring
+def undoing(undo: Callable[[], object]) -> Generator[None, None, None]:
+    """A block at whose end something is undone, in a way that can be done twice.
+
+    >>> with undoing(lambda: print("undone", end=" ")):
+    ...     print("done", end=", ")
+    done, undone undone
+    """
+    try:
+        try:
+            yield
+        finally:
+            undo()
+    finally:  # again, for a Ctrl-C in the first one
+        undo()

@@ -62,6 +62,3 @@ def get_num_threads() -> int:
     True
     """
     return host().limits.threads
-
-
-__all__ = ["get_default_dtype", "get_num_threads", "set_default_dtype", "set_num_threads"]

@@ -12,7 +12,7 @@ import threading
 from collections.abc import Generator
 
 from tessella import forking
-from tessella.blocks import restoring
+from tessella.blocks import restoring, undoing
 
 _lock = forking.lock()
 _open: dict[object, int] = {}  # blocks, and the threads they are in
@@ -32,15 +32,9 @@ def collector_paused() -> Generator[None, None, None]:
     True
     """
     block = object()
-    with forking.making.section():
-        try:
-            try:
-                _enter(block)
-                yield
-            finally:
-                _leave(block)
-        finally:
-            _leave(block)  # again, for a Ctrl-C in the first one
+    with forking.making.section(), undoing(lambda: _leave(block)):
+        _enter(block)
+        yield
 
 
 def _enter(block: object) -> None:

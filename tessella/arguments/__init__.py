@@ -178,6 +178,21 @@ def refuse(function: str, others: Mapping[str, Any], *names: str) -> None:
         raise unknown_keyword(function, keyword, names)
 
 
+def require_function(function: object, name: str) -> None:
+    """Complain about what cannot be called.
+
+    Args:
+        name: who it was given to.
+
+    >>> require_function(3, "vmap")
+    Traceback (most recent call last):
+        ...
+    tessella.errors.ArgumentTypeError: vmap: int was given; expected a function
+    """
+    if not callable(function):
+        raise ArgumentTypeError(f"{name}: {type(function).__name__} was given; expected a function")
+
+
 def called(told: str, function: Callable[..., Any], *arguments: Any) -> Any:
     """What a function of a user gives.
 
@@ -208,18 +223,6 @@ def taking(told: str, function: Callable[..., Any]) -> Callable[..., Any]:
 def gate_of(function: Callable[..., Any]) -> Gate | None:
     """The gate that a function is behind, if there is one."""
     return getattr(function, "__gate__", None)
-
-
-__all__ = [
-    "called",
-    "elementwise",
-    "gate_of",
-    "items_of",
-    "public",
-    "refuse",
-    "taking",
-    "was_refused",
-]
 
 
 def items_of(name: str, values: Any, expected: str) -> list[Any]:

@@ -10,16 +10,8 @@ from typing import Any, Literal, NamedTuple, TypeAlias
 
 import numpy as np
 
+from tessella import errors
 from tessella.dtypes import DType
-from tessella.errors import (
-    ArgumentError,
-    ArgumentTypeError,
-    AxisError,
-    DeviceError,
-    DTypeError,
-    ShapeError,
-    TessellaError,
-)
 from tessella.sizes.size import Size
 
 ShapeLike: TypeAlias = int | Sequence[int]
@@ -68,13 +60,13 @@ class Kind(NamedTuple):
     expected: str
     quick: str
     look: Callable[[Any], Any]
-    error: type[TessellaError] = ArgumentTypeError
+    error: type[errors.TessellaError] = errors.ArgumentTypeError
     typed: Callable[[Any], Any] | None = None
 
-    def error_for(self, value: Any) -> type[TessellaError]:
+    def error_for(self, value: Any) -> type[errors.TessellaError]:
         """The class of what is raised for an argument that does not fit."""
         wrong_type = self.typed is not None and self.typed(value) is UNFIT
-        return ArgumentTypeError if wrong_type else self.error
+        return errors.ArgumentTypeError if wrong_type else self.error
 
     def or_none(self) -> Kind:
         """The same, or None."""
@@ -268,11 +260,13 @@ _ONE_OR_MORE = Kind(
 _TEXT = Kind("text", "type({0}) is str", _text)
 _MAPPING = Kind("a mapping of names, such as a dict", "type({0}) is dict", _instance_of(Mapping))
 _FUNCTION = Kind("a function", "callable({0})", _function)
-_AXIS = Kind("the number of an axis", "(type({0}) is int and -99 < {0} < 99)", _integer, AxisError)
+_AXIS = Kind(
+    "the number of an axis", "(type({0}) is int and -99 < {0} < 99)", _integer, errors.AxisError
+)
 _AXES = Kind(
     "the number of an axis, or several as a tuple or a list",
     "({0} is None or type({0}) is int and -99 < {0} < 99 or type({0}) is tuple or type({0}) is list)",
-    _either(_instance_of(type(None)), _integer, _integers), AxisError,
+    _either(_instance_of(type(None)), _integer, _integers), errors.AxisError,
 )  # fmt: skip
 
 # What parameters take, by the text of their annotations. Tensors are looked at together (`Gate._fit_tensors`).
@@ -288,9 +282,9 @@ _KINDS: dict[str, Kind] = {
     "Axes": _AXES,
     "ShapeLike": _ONE_OR_MORE._replace(
         expected="a whole number or several, as a tuple or a list", look=_either(_extent, _several(_extent)),
-        error=ShapeError
+        error=errors.ShapeError
     ),
-    "Key": Kind("a key, as ts.random.key(seed) gives it, or None", "True", _anything, ArgumentError),
+    "Key": Kind("a key, as ts.random.key(seed) gives it, or None", "True", _anything, errors.ArgumentError),
     "PerAxis": _ONE_OR_MORE,
     "PerAxis | None": _ONE_OR_MORE.or_none(),
     "int | Sequence[int]": _ONE_OR_MORE,
@@ -316,10 +310,10 @@ _KINDS: dict[str, Kind] = {
     ),
     "Sequence[Sequence[int]]": Kind("pairs of whole numbers", "False", _several(_integers)),
     "DTypeLike": Kind(
-        "a dtype, such as ts.float32", "({0} is None or type({0}) is DType)", _dtype, DTypeError
+        "a dtype, such as ts.float32", "({0} is None or type({0}) is DType)", _dtype, errors.DTypeError
     ),
     "Device": Kind(
-        "'cpu', or another device", "{0} is None", lambda value: scope["device"](value), DeviceError
+        "'cpu', or another device", "{0} is None", lambda value: scope["device"](value), errors.DeviceError
     ),
     "bool | int | float": Kind(
         "a real number", "(type({0}) is float or type({0}) is int)",
@@ -329,26 +323,26 @@ _KINDS: dict[str, Kind] = {
     "str | None": _TEXT.or_none(),
     "Count": Kind(
         "a whole number of at least 1", f"(type({{0}}) is int and 0 < {{0}} < {_MOST})",
-        _within(_integer, 1, _MOST), ArgumentError, _number,
+        _within(_integer, 1, _MOST), errors.ArgumentError, _number,
     ),
     "Natural": Kind(
         "a whole number of at least 0", f"(type({{0}}) is int and 0 <= {{0}} < {_MOST})",
-        _within(_integer, 0, _MOST), ArgumentError, _number,
+        _within(_integer, 0, _MOST), errors.ArgumentError, _number,
     ),
     "Probability": Kind(
         "a probability from 0 to 1", "(type({0}) is float and 0.0 <= {0} <= 1.0)",
-        _within(_number, 0.0, 1.0), ArgumentError, _number,
+        _within(_number, 0.0, 1.0), errors.ArgumentError, _number,
     ),
     "NotNegative": Kind(
         "a finite number of at least 0", "(type({0}) is float and 0.0 <= {0} < 1e300)",
-        _within(_number, 0.0, _FINITE), ArgumentError, _number,
+        _within(_number, 0.0, _FINITE), errors.ArgumentError, _number,
     ),
     "set[int] | None": Kind("a set", "False", _instance_of(set)).or_none(),
     "str | Sequence[str]": Kind(
         "a name, or several as a tuple or a list", "(type({0}) is str)", _either(_text, _several(_text))
     ),
     "DTypes": Kind(
-        "several dtypes, as a tuple", "(type({0}) is tuple and {0} and type({0}[0]) is DType)", _dtypes, DTypeError
+        "several dtypes, as a tuple", "(type({0}) is tuple and {0} and type({0}[0]) is DType)", _dtypes, errors.DTypeError
     ),
     "Sequence[str] | None": Kind("several names", "False", _several(_text)).or_none(),
     "Sequence[Callable[..., Any]]": Kind("a list of functions", _IS_SEVERAL, _several(_function)),
@@ -392,7 +386,7 @@ def _choice(text: str) -> Kind:
     return Kind(
         " or ".join(map(repr, names)), f"(type({{0}}) is str and {{0}} in {names!r})",
         lambda value: value if isinstance(value, str) and value in names else UNFIT,
-        ArgumentError,
+        errors.ArgumentError,
     )  # fmt: skip
 
 

@@ -22,7 +22,7 @@ from tessella.compiler.steps import HostStep
 from tessella.devices.array import Layout, contiguous_layout
 from tessella.devices.device import Device
 from tessella.devices.registry import current
-from tessella.devices.table import LOOP_STOPPED, head_of
+from tessella.devices.table import LOOP_STOPPED, head_of, words_of
 from tessella.dtypes import bool_, int32, uint8
 from tessella.primitives.base import size_of
 from tessella.primitives.control import Cond, Control, ScanLoop, While
@@ -172,16 +172,12 @@ def _native(program: Any) -> Native | None:
             patches += step.runner.patches(
                 [program.place(x) for x in (*step.inputs, *step.outputs)]
             )
-    held = _words(rows), _words(patches)
+    held = words_of(rows), words_of(patches)
     head = head_of(
         ctypes.addressof(held[0]), len(stops), ctypes.addressof(held[1]), len(patches) // 3,
         ctypes.addressof(program.slot_words), program.device.signals(),
     )  # fmt: skip
     return Native(head, *held, stops)
-
-
-def _words(words: Sequence[int]) -> Any:
-    return (ctypes.c_int64 * max(1, len(words)))(*words)
 
 
 class Loop:
@@ -203,8 +199,8 @@ class Loop:
         program = body.program
         preparation = program.tables.preparation
         self.body, self.condition, self.prepared = body, condition, prepared
-        self.moves = _words([w for slot, by in moves for w in (*body.places([slot]), by)])
-        self.words = _words(
+        self.moves = words_of([w for slot, by in moves for w in (*body.places([slot]), by)])
+        self.words = words_of(
             (
                 preparation.address if prepared else head(body), turns, len(moves),
                 ctypes.addressof(self.moves), head(condition), -1, flag, 0,

@@ -12,7 +12,7 @@ import threading
 from collections.abc import Callable, Generator, Iterable
 from typing import TYPE_CHECKING
 
-from tessella.blocks import restoring
+from tessella.blocks import restoring, undoing
 from tessella.compiler.observe import stage
 from tessella.compiler.recipe import Call, Native
 from tessella.devices.device import Device
@@ -69,17 +69,11 @@ def together(device: Device) -> Generator[Together, None, None]:
         yield _current.together
         return
     found = Together(device)
-    try:
-        try:
-            _current.together = found
-            with found.work:
-                yield found
-                with stage("machine_code"):
-                    found.work.finish()
-        finally:
-            _current.together = None
-    finally:  # again, for a Ctrl-C in the first one
-        _current.together = None
+    with undoing(lambda: setattr(_current, "together", None)), found.work:
+        _current.together = found
+        yield found
+        with stage("machine_code"):
+            found.work.finish()
     for action in found.actions:
         action()
 

@@ -14,7 +14,7 @@ from contextlib import AbstractContextManager
 from typing import Any
 
 from tessella import autodiff
-from tessella.blocks import Restoring, restoring
+from tessella.blocks import Restoring, restoring, undoing
 
 now = time.perf_counter_ns
 
@@ -77,14 +77,9 @@ settings = ThreadSettings()
 def setting(**changes: Any) -> Generator[None, None, None]:
     """Inside the block this thread runs primitives in another way."""
     before = {name: getattr(settings, name) for name in changes}
-    try:
-        try:
-            settings.set(**changes)
-            yield
-        finally:
-            settings.set(**before)
-    finally:  # again, for a Ctrl-C in the first one
-        settings.set(**before)
+    with undoing(lambda: settings.set(**before)):
+        settings.set(**changes)
+        yield
 
 
 @restoring

@@ -27,7 +27,7 @@ from tessella.compiler.steps import (
 from tessella.devices.array import Array
 from tessella.devices.device import Device
 from tessella.devices.host import Host
-from tessella.devices.table import BEFORE, DONE, STEP_BYTES, head_of
+from tessella.devices.table import BEFORE, DONE, STEP_BYTES, head_of, words_of
 
 if TYPE_CHECKING:
     from tessella.compiler.lowering.epilogue import Epilogue
@@ -133,14 +133,16 @@ def tables_of(
     native = [step for step in steps if not isinstance(step, HostStep)]
     arguments, starts, patches = _arguments(native, addresses, device)
     base = ctypes.addressof(arguments)
-    rows = _words(
+    rows = words_of(
         [
             w
             for step, at in zip(native, starts, strict=True)
             for w in _row(step, base + 8 * at, device)
         ]
     )
-    flat = _words([word for at, slot, offset in patches for word in (base + 8 * at, slot, offset)])
+    flat = words_of(
+        [word for at, slot, offset in patches for word in (base + 8 * at, slot, offset)]
+    )
 
     def stretch(first: int, count: int) -> list[Stretch]:
         if not count:
@@ -173,10 +175,6 @@ def tables_of(
     return Tables(
         arguments, rows, flat, len(patches), segments, preparation, alone, alone_at, runner
     )
-
-
-def _words(words: Sequence[int]) -> Any:
-    return (ctypes.c_int64 * max(1, len(words)))(*words)
 
 
 def _row(step: Step | Check, arguments: int, device: Device) -> tuple[int, int, int, int]:
@@ -215,7 +213,7 @@ def _arguments(
         if step.epilogue is not None:
             own = add(step.epilogue_places, step.epilogue.numbers)
             epilogues.append((step.epilogue, starts[-1], own, len(words) - own))
-    found = _words(words)
+    found = words_of(words)
     base = ctypes.addressof(found)
     for epilogue, start, own, count in epilogues:
         found[start - 1] = base + 8 * own

@@ -9,6 +9,7 @@ from tessella.compiler.recipe import Role
 from tessella.compiler.steps import HostStep, Step
 from tessella.loops.nest import Kernel
 from tessella.loops.printer import source
+from tessella.terminal import bytes_of
 
 
 def sources(program: Program, kind: str) -> str:
@@ -55,19 +56,10 @@ def summary(program: Program) -> str:
         parts.append(f"{program.prepared} of them once only")
     if host:
         parts.append(f"{host} steps in Python")
-    parts.append(f"{shown_bytes(program.arena_plan.nbytes)} of intermediate values")
+    parts.append(f"{bytes_of(program.arena_plan.nbytes)} of intermediate values")
     return ", ".join(parts)
 
 
 def host_steps(program: Program) -> list[HostStep]:
     """What the host does between the native calls of a program."""
     return [step for step in program.steps if isinstance(step, HostStep)]
-
-
-def shown_bytes(count: float) -> str:
-    """An amount of memory for people."""
-    for unit in ("bytes", "KiB", "MiB", "GiB"):
-        if count < 1024 or unit == "GiB":
-            return f"{count:.0f} {unit}" if unit == "bytes" else f"{count:.1f} {unit}"
-        count /= 1024
-    raise AssertionError

@@ -9,7 +9,7 @@ from types import FrameType
 from typing import Any
 
 from tessella import trees
-from tessella.debug.values import with_values
+from tessella.debug.printing import with_values
 from tessella.primitives.graph import Where
 from tessella.tensors.tensor import Tensor, is_traced
 from tessella.tracing.lines import user_frame, where_of

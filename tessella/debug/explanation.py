@@ -12,7 +12,7 @@ from tessella import files, notebooks
 from tessella.arguments.kinds import shown
 from tessella.compiler.program import Program
 from tessella.compiler.steps import HostStep, Step
-from tessella.compiler.texts import host_steps, shown_bytes
+from tessella.compiler.texts import host_steps
 from tessella.devices.device import Limits
 from tessella.devices.registry import host as host_device
 from tessella.dtypes import DType, float32, float64
@@ -22,7 +22,7 @@ from tessella.primitives.graph import Where, describe
 from tessella.primitives.indexing import InRange
 from tessella.primitives.movement import Rearrangement
 from tessella.primitives.pictures import to_svg
-from tessella.terminal import placed, shortened, time_of, wrapped
+from tessella.terminal import bytes_of, placed, shortened, time_of, wrapped
 
 HEADS = ("time", "share", "calls", "GFLOP/s", "GB/s", "of the limit", "kernel")
 _MOST_NAME = 24  # characters of a kernel's name in a terminal
@@ -140,11 +140,11 @@ class Explanation:
             ("traced", "; ".join(f"{i + 1}. {why}" for i, why in enumerate(self.traces))),
             *self.depends,
             ("native calls", f"{native}, of {len(self.rows) - len({key_of(s) for s in host})} kinds"),
-            ("memory of intermediate values", f"{shown_bytes(plan.nbytes)} "
-             f"({shown_bytes(plan.unshared)} if each had its own)"),
+            ("memory of intermediate values", f"{bytes_of(plan.nbytes)} "
+             f"({bytes_of(plan.unshared)} if each had its own)"),
         ]  # fmt: skip
         if self.program.prepared:
-            kept = shown_bytes(self.program.kept_plan.nbytes)
+            kept = bytes_of(self.program.kept_plan.nbytes)
             facts.append(("done only once", f"{self.program.prepared} calls, {kept} kept"))
         effects = sum(step.node.primitive.has_effect for step in host)
         control = sum(step.runner is not None for step in host)

@@ -4,17 +4,13 @@ from __future__ import annotations
 
 import builtins
 import string
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
-from tessella.debug.values import with_values
-from tessella.errors import (
-    ArgumentError,
-    ArgumentTypeError,
-    TessellaError,
-    TracedValueError,
-    UnknownNameError,
-)
+from tessella import errors, trees
+from tessella.devices.array import from_numpy
+from tessella.primitives.effect import Effect
+from tessella.tensors.tensor import Tensor, from_array, perform
 from tessella.tracing.lines import user_line
 from tessella.tracing.trace import holds_noted_text
 
@@ -41,12 +37,12 @@ def print(text: str, /, *values: Any, **named: Any) -> None:
     x = tensor([1., 2.]), its sum 3.0
     """
     if not isinstance(text, str):
-        raise ArgumentTypeError(
+        raise errors.ArgumentTypeError(
             f"debug.print: the first argument is a {type(text).__name__}; expected a format string, "
             'as in ts.debug.print("x = {}", x)'
         )
     if holds_noted_text(text):
-        raise TracedValueError(
+        raise errors.TracedValueError(
             f"{user_line()}: debug.print: the text was made (by an f-string or str()) from a tensor that is not known "
             'yet while its function is traced; give the tensor as an argument: ts.debug.print("x = {}", x)'
         )
@@ -57,9 +53,11 @@ def print(text: str, /, *values: Any, **named: Any) -> None:
         try:
             line = text.format(*positional, **keywords)
         except (ValueError, TypeError, AttributeError, LookupError) as error:
-            if isinstance(error, TessellaError) and not isinstance(error, UnknownNameError):
+            if isinstance(error, errors.TessellaError) and not isinstance(
+                error, errors.UnknownNameError
+            ):
                 raise
-            raise ArgumentError(
+            raise errors.ArgumentError(
                 f"debug.print: {text!r} does not fit its values: {error}"
             ) from error
         builtins.print(line)
@@ -72,17 +70,17 @@ def _check(text: str, values: tuple[Any, ...], named: dict[str, Any]) -> None:
     try:
         used = set(_fields(text))
     except ValueError as error:
-        raise ArgumentError(
+        raise errors.ArgumentError(
             f"debug.print: {text!r} is no format string ({error}); write {{{{ for a brace"
         ) from None
     given = {*range(len(values)), *named}
     for field in used - given:
-        raise ArgumentError(
+        raise errors.ArgumentError(
             f"debug.print: {text!r} shows the value {field!r}, which was not given; given were "
             f"{_listed(given)}"
         )
     for name in given - used:
-        raise ArgumentError(
+        raise errors.ArgumentError(
             f"debug.print: the value {name!r} was given, but {text!r} does not show it; "
             f"add {{{'' if isinstance(name, int) else name}}} to it"
         )
@@ -105,3 +103,17 @@ def _fields(text: str) -> Iterator[int | str]:
 
 def _listed(given: set[Any]) -> str:
     return ", ".join(repr(name) for name in sorted(given, key=str)) or "none"
+
+
+def with_values(action: Callable[[Any], None], tree: Any, label: str) -> None:
+    """Do something with a tree whose tensors are concrete: now, or at every call of a program."""
+    leaves, structure = trees.flatten(tree)
+    places = [i for i, leaf in enumerate(leaves) if isinstance(leaf, Tensor)]
+    tensors = [leaves[i] for i in places]
+    others = [None if isinstance(leaf, Tensor) else leaf for leaf in leaves]
+
+    def on_arrays(*arrays: Any) -> None:
+        now = [from_array(from_numpy(array)) for array in arrays]
+        action(trees.with_leaves(structure, others, places, now))
+
+    perform(Effect(on_arrays, label), tensors)

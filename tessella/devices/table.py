@@ -18,6 +18,7 @@ program; 0: none).
 from __future__ import annotations
 
 import ctypes
+from collections.abc import Sequence
 from typing import Any
 
 PROCESSOR = 5  # where the caller was seen
@@ -29,6 +30,11 @@ HEAD = 10  # words
 LOOP_WORDS, LOOP_STOPPED = 8, 7
 STEP_BYTES = 32  # of a row of the table of steps
 BEFORE = 2  # words before arguments
+
+
+def words_of(numbers: Sequence[int]) -> Any:
+    """A table of some words; an empty one has a place, too."""
+    return (ctypes.c_int64 * max(1, len(numbers)))(*numbers)
 
 
 def head_of(

@@ -10,23 +10,14 @@ import itertools
 from collections import Counter
 from collections.abc import Iterable, Iterator
 
-from tessella.loops.nest import (
-    LOAD,
-    MASKED_LOAD,
-    Fetch,
-    Kernel,
-    Loop,
-    Statement,
-    Store,
-    index_variable,
-)
+from tessella.loops import nest
 from tessella.scalar.expression import Expression, postorder, variable
 from tessella.scalar.rewriting import Substitution, rebuilt, variables
 
 LONG = 40  # operations and operands from which on the parts of a value are named
 
 
-def source(kernel: Kernel) -> str:
+def source(kernel: nest.Kernel) -> str:
     """The loop nest as text.
 
     >>> from tessella import dtypes
@@ -59,10 +50,12 @@ def source(kernel: Kernel) -> str:
 class _Named:
     """What has a name, and where the names are given."""
 
-    def __init__(self, kernel: Kernel) -> None:
+    def __init__(self, kernel: nest.Kernel) -> None:
         known = {*kernel.sizes, *_loop_variables(kernel.body)}
         repeated = [node for node in _repeated(kernel.body) if {*variables(node)} <= known]
-        self.names = {node: index_variable(f"p{number}") for number, node in enumerate(repeated)}
+        self.names = {
+            node: nest.index_variable(f"p{number}") for number, node in enumerate(repeated)
+        }
         self.shown = Substitution(self.names)
         self.numbers = itertools.count()
 
@@ -107,14 +100,14 @@ class _Named:
                 yield f"let {name} = {rebuilt(node, tuple(arguments))}"
 
 
-def _loop_variables(body: Iterable[Statement]) -> Iterator[Expression]:
+def _loop_variables(body: Iterable[nest.Statement]) -> Iterator[Expression]:
     for statement in body:
-        if isinstance(statement, Loop):
+        if isinstance(statement, nest.Loop):
             yield statement.variable
             yield from _loop_variables(statement.body)
 
 
-def _repeated(body: Iterable[Statement]) -> list[Expression]:
+def _repeated(body: Iterable[nest.Statement]) -> list[Expression]:
     """What several places, or one place several times, are made of, the inner things first."""
     places = [place for statement in body for place in _places(statement)]
     nodes = [node for node in postorder(*dict.fromkeys(places)) if node.arguments]
@@ -126,52 +119,52 @@ def _repeated(body: Iterable[Statement]) -> list[Expression]:
     return [node for node in nodes if uses[node] > 1]
 
 
-def _places(statement: Statement) -> Iterator[Expression]:
+def _places(statement: nest.Statement) -> Iterator[Expression]:
     """Where arrays are read and written, as often as it is written down."""
-    if isinstance(statement, (Store, Fetch)):
+    if isinstance(statement, (nest.Store, nest.Fetch)):
         yield statement.index
     times = Counter(_own(statement))
     for node in reversed([*postorder(*times)]):
         for argument in node.arguments:
             times[argument] += min(times[node], 2)  # once and several times is all that counts
-        if node.operator in (LOAD, MASKED_LOAD):
+        if node.operator in (nest.LOAD, nest.MASKED_LOAD):
             yield from itertools.repeat(node.arguments[0], times[node])
-    if isinstance(statement, Loop):
+    if isinstance(statement, nest.Loop):
         for inner in statement.body:
             yield from _places(inner)
 
 
-def _own(statement: Statement) -> list[Expression]:
+def _own(statement: nest.Statement) -> list[Expression]:
     """The expressions of a statement, but for those of statements inside."""
-    if isinstance(statement, Store):
+    if isinstance(statement, nest.Store):
         return [
             statement.index,
             statement.value,
             *([] if statement.mask is None else [statement.mask]),
         ]
-    if isinstance(statement, Fetch):
+    if isinstance(statement, nest.Fetch):
         return [statement.index]
     carried = [part for c in statement.carried for part in (c.start, c.next)]
     return carried if statement.extent is None else [statement.extent, *carried]
 
 
-def _expressions(statement: Statement) -> Iterator[Expression]:
+def _expressions(statement: nest.Statement) -> Iterator[Expression]:
     yield from _own(statement)
-    if isinstance(statement, Loop):
+    if isinstance(statement, nest.Loop):
         for inner in statement.body:
             yield from _expressions(inner)
 
 
 def _lines(
-    statement: Statement, depth: int, named: _Named, outer: frozenset[Expression]
+    statement: nest.Statement, depth: int, named: _Named, outer: frozenset[Expression]
 ) -> list[str]:
     indent = "  " * depth
-    if isinstance(statement, Store):
+    if isinstance(statement, nest.Store):
         mask = "" if statement.mask is None else f" where {named.text(statement.mask)}"
         lets, (value,) = named.values([statement.value])
         store = f"{statement.pointer.name}[{named.text(statement.index)}] = {value}{mask}"
         return [f"{indent}{line}" for line in (*lets, store)]
-    if isinstance(statement, Fetch):
+    if isinstance(statement, nest.Fetch):
         return [f"{indent}fetch {statement.pointer.name}[{named.text(statement.index)}]"]
     notes = ["parallel"] if statement.parallel else []
     notes += [f"{statement.lanes} lanes"] if statement.lanes > 1 else []

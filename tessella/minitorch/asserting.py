@@ -1,13 +1,13 @@
-"""Errors of Tessella where MiniTorch has an `assert`: they are both."""
+"""Errors of Tessella where MiniTorch has an `assert`: they are both. What is said where the course would have a GPU."""
 
 from __future__ import annotations
 
 import functools
 from collections.abc import Callable
-from typing import ParamSpec, TypeVar
+from typing import NoReturn, ParamSpec, TypeVar
 
 from tessella.arguments import was_refused
-from tessella.errors import ArgumentTypeError, CourseShapeError, ShapeError
+from tessella.errors import ArgumentTypeError, CourseShapeError, DeviceError, ShapeError
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -32,3 +32,14 @@ def asserting(function: Callable[P, R]) -> Callable[P, R]:
             raise
 
     return asserted
+
+
+def refuse(name: str) -> NoReturn:
+    """Say that there is no GPU backend.
+
+    Raises:
+        DeviceError: always.
+    """
+    raise DeviceError(
+        f"{name}: Tessella has no GPU backend yet; use minitorch.TensorBackend(minitorch.FastOps)"
+    )

@@ -5,33 +5,27 @@ from __future__ import annotations
 from typing import Any
 
 import tessella as ts
-from tessella.minitorch.tensor_ops import (
-    LowLevel,
-    TensorOps,
-    diagnosed,
-    elementwise_kernel,
-    written,
-)
+from tessella.minitorch import tensor_ops
 
 
-class FastOps(TensorOps):
+class FastOps(tensor_ops.TensorOps):
     """Compiled kernels. A function must be one that Tessella can follow: arithmetic, `math`, branches."""
 
-    elementwise = staticmethod(elementwise_kernel)
+    elementwise = staticmethod(tensor_ops.elementwise_kernel)
 
 
-_fast = LowLevel(FastOps)
+_fast = tensor_ops.LowLevel(FastOps)
 tensor_map, tensor_zip, tensor_reduce = _fast.tensor_map, _fast.tensor_zip, _fast.tensor_reduce
 
 
-@diagnosed
+@tensor_ops.diagnosed
 def tensor_matrix_multiply(*places: Any) -> None:
     """Write the product of the last two axes of a and b to out: (out..., a..., b...), each as storage,
     shape and strides.
 
     Shapes: (..., n, k) and (..., k, m) -> (..., n, m); the others broadcast.
     """
-    written(ts.matmul)(*places)
+    tensor_ops.written(ts.matmul)(*places)
 
 
 __all__ = ["FastOps"]

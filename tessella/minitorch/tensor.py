@@ -7,15 +7,9 @@ from typing import Any, TypeAlias
 import numpy as np
 
 import tessella as ts
-from tessella import dtypes
+from tessella import dtypes, errors
 from tessella.devices.array import Array, contiguous_layout, from_numpy, to_numpy
 from tessella.devices.buffer import is_protected, protect
-from tessella.errors import (
-    ArgumentTypeError,
-    CourseArgumentError,
-    CourseGradientError,
-    CourseShapeError,
-)
 from tessella.minitorch import functions
 from tessella.minitorch.autodiff import History, backpropagate, unique_ids
 from tessella.minitorch.handle import Handle
@@ -58,7 +52,7 @@ class Tensor(Handle):
         backend: TensorBackend | None = None,
     ) -> None:  # fmt: skip
         if not isinstance(v, TensorData):
-            raise CourseArgumentError(
+            raise errors.CourseArgumentError(
                 f"Tensor: {type(v).__name__} was given; expected TensorData; use "
                 "minitorch.tensor([1.0, 2.0])"
             )
@@ -128,7 +122,7 @@ class Tensor(Handle):
             b.backend = self.backend
             return b
         if not isinstance(b, (int, float, np.number)):
-            raise ArgumentTypeError(
+            raise errors.ArgumentTypeError(
                 f"{type(b).__name__} was given; expected a minitorch.Tensor or a number; "
                 "minitorch.tensor(x) makes a tensor of lists and arrays"
             )
@@ -181,7 +175,7 @@ class Tensor(Handle):
             ShapeError: they are not as many.
         """
         if not self.is_contiguous():
-            raise CourseShapeError(
+            raise errors.CourseShapeError(
                 f"view: the elements do not lie in row-major order (shape {self.shape}, strides "
                 f"{self._data.strides}); use x.contiguous().view{shape}"
             )
@@ -256,7 +250,7 @@ class Tensor(Handle):
         """
         grad_output = self.ones((1,)) if grad_output is None else grad_output
         if grad_output.shape != self.shape:
-            raise CourseGradientError(
+            raise errors.CourseGradientError(
                 f"backward: grad_output has shape {grad_output.shape} ((1,) if it is left out), the "
                 f"tensor {self.shape}; give one of the same shape, or use x.sum().backward()"
             )

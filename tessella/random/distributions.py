@@ -620,10 +620,3 @@ def _shape(shape: Any, name: str, *parameters: Tensor) -> Shape:
     if broadcast_shapes([own, sizes], name) != sizes:
         raise ShapeError(f"{name}: the parameters have shape {own}, which does not fit in {sizes}")
     return sizes
-
-
-__all__ = [
-    "bernoulli", "beta", "bits", "categorical", "cauchy", "choice", "dirichlet", "exponential", "fold_in",
-    "gamma", "gumbel", "key", "laplace", "logistic", "normal", "permutation", "poisson", "split",
-    "truncated_normal", "uniform",
-]  # fmt: skip

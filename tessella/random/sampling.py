@@ -172,8 +172,3 @@ def _require_numbers(name: str, **numbers: Any) -> None:
         known = isinstance(value, (int, float)) and not isinstance(value, bool)
         if not known and not hasattr(type(value), "__tessella_operand__"):  # or traced
             raise ArgumentTypeError(f"{name}: {argument} is {shown(value)}; expected a number")
-
-
-__all__ = [
-    "manual_seed", "multinomial", "rand", "rand_like", "randint", "randint_like", "randn", "randn_like", "randperm",
-]  # fmt: skip

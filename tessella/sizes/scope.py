@@ -8,7 +8,7 @@ from fractions import Fraction
 from typing import Any, NamedTuple
 
 from tessella import forking
-from tessella.blocks import restoring
+from tessella.blocks import restoring, undoing
 from tessella.errors import ArgumentError, TracedValueError
 from tessella.sizes.polynomials import (
     Applied,
@@ -105,17 +105,12 @@ class Scope:
         with self.lock:
             before = self.hints, self.guards, self.assumptions, self.known, self.least
             asked: dict[Guard, None] = {}
-            try:
-                try:
-                    self.hints, self.stage, self.least = dict(hints), "the compiler", AT_LEAST
-                    self.guards, self.assumptions, self.known = dict(before[1]), {}, {}
-                    yield asked
-                    asked |= {guard: None for guard in self.guards if guard not in before[1]}
-                    asked |= self.assumptions
-                finally:
-                    self._restore(before)
-            finally:  # again, for a Ctrl-C in the first one
-                self._restore(before)
+            with undoing(lambda: self._restore(before)):
+                self.hints, self.stage, self.least = dict(hints), "the compiler", AT_LEAST
+                self.guards, self.assumptions, self.known = dict(before[1]), {}, {}
+                yield asked
+                asked |= {guard: None for guard in self.guards if guard not in before[1]}
+                asked |= self.assumptions
 
     def _restore(self, before: Any) -> None:
         self.hints, self.guards, self.assumptions, self.known, self.least = before

@@ -23,20 +23,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tessella.sizes.polynomials import (
-    Applied,
-    Binding,
-    Terms,
-    balanced,
-    constant,
-    evaluate,
-    less,
-    number,
-    product,
-    scaled,
-    summed,
-    text_of,
-)
+from tessella.sizes import polynomials
 
 if TYPE_CHECKING:
     from tessella.sizes.scope import Scope
@@ -62,25 +49,25 @@ class Size:
 
     __slots__ = ("least", "scope", "terms")
 
-    def __init__(self, scope: Scope, terms: Terms, least: int | None = None) -> None:
+    def __init__(self, scope: Scope, terms: polynomials.Terms, least: int | None = None) -> None:
         self.scope = scope
         self.terms = terms
         self.least = (
             least  # the sizes that questions about it are answered for; None for those in force
         )
 
-    def at(self, binding: Binding) -> int:
+    def at(self, binding: polynomials.Binding) -> int:
         """The number, for sizes of the symbols."""
-        return evaluate(self.terms, binding)
+        return polynomials.evaluate(self.terms, binding)
 
     @property
     def hint(self) -> int:
         """The number in the call at hand."""
-        return evaluate(self.terms, self.scope.hints)
+        return polynomials.evaluate(self.terms, self.scope.hints)
 
-    def _made(self, terms: Terms) -> Any:
+    def _made(self, terms: polynomials.Terms) -> Any:
         """A size, or a plain number if nothing symbolic is left."""
-        known = constant(terms)
+        known = polynomials.constant(terms)
         return Size(self.scope, terms) if known is None else known
 
     # --- arithmetic -------------------------------------------------------------------------------
@@ -88,7 +75,7 @@ class Size:
     def _counted(
         self,
         other: Any,
-        combine: Callable[[Terms, Terms], Terms],
+        combine: Callable[[polynomials.Terms, polynomials.Terms], polynomials.Terms],
         function: Callable[[Any, Any], Any],
         swapped: bool = False,
     ) -> Any:
@@ -99,26 +86,26 @@ class Size:
         return self._made(combine(theirs, self.terms) if swapped else combine(self.terms, theirs))
 
     def __add__(self, other: Any) -> Any:
-        return self._counted(other, summed, operator.add)
+        return self._counted(other, polynomials.summed, operator.add)
 
     def __radd__(self, other: Any) -> Any:
-        return self._counted(other, summed, operator.add, swapped=True)
+        return self._counted(other, polynomials.summed, operator.add, swapped=True)
 
     def __sub__(self, other: Any) -> Any:
-        return self._counted(other, less, operator.sub)
+        return self._counted(other, polynomials.less, operator.sub)
 
     def __rsub__(self, other: Any) -> Any:
-        return self._counted(other, less, operator.sub, swapped=True)
+        return self._counted(other, polynomials.less, operator.sub, swapped=True)
 
     def __mul__(self, other: Any) -> Any:
         if isinstance(other, (list, tuple, str)):
             return other * operator.index(self)
-        return self._counted(other, product, operator.mul)
+        return self._counted(other, polynomials.product, operator.mul)
 
     def __rmul__(self, other: Any) -> Any:
         if isinstance(other, (list, tuple, str)):
             return other * operator.index(self)
-        return self._counted(other, product, operator.mul, swapped=True)
+        return self._counted(other, polynomials.product, operator.mul, swapped=True)
 
     def __floordiv__(self, other: Any) -> Any:
         if isinstance(other, Size):
@@ -167,7 +154,7 @@ class Size:
         return self._as_number(operator.truediv, other, swapped=True)
 
     def __neg__(self) -> Any:
-        return self._made(scaled(self.terms, -1))
+        return self._made(polynomials.scaled(self.terms, -1))
 
     def __pos__(self) -> Size:
         return self
@@ -218,7 +205,7 @@ class Size:
                 return RELATIONS[relation](operator.index(self), other)  # type: ignore[arg-type]
             return NotImplemented
         least = getattr(other, "least", None) if self.least is None else self.least
-        return self.scope.ask(relation, *balanced(self.terms, theirs), least=least)
+        return self.scope.ask(relation, *polynomials.balanced(self.terms, theirs), least=least)
 
     def __eq__(self, other: object) -> Any:
         if isinstance(other, Size) and other.terms == self.terms:
@@ -251,7 +238,7 @@ class Size:
     def __index__(self) -> int:
         """The number itself: what is traced is right for this size only."""
         found = self.hint  # if it is answered at all
-        self.scope.ask("==", *balanced(self.terms, number(found)))
+        self.scope.ask("==", *polynomials.balanced(self.terms, polynomials.number(found)))
         return found
 
     __int__ = __index__
@@ -263,10 +250,10 @@ class Size:
         return complex(operator.index(self))
 
     def __repr__(self) -> str:
-        return text_of(self.terms)
+        return polynomials.text_of(self.terms)
 
     def __format__(self, specification: str) -> str:
-        return format(text_of(self.terms), specification)
+        return format(polynomials.text_of(self.terms), specification)
 
 
 numbers.Integral.register(Size)
@@ -304,7 +291,7 @@ def deferred(function: Callable[..., int]) -> Callable[..., Any]:
         if scope is None:
             return function(*arguments)
         terms = tuple(_terms_of(x) or () for x in arguments)
-        return Size(scope, (((Applied(function, terms),), 1),))
+        return Size(scope, (((polynomials.Applied(function, terms),), 1),))
 
     return applied
 
@@ -328,7 +315,7 @@ def for_this_call(size: Any) -> Any:
     return Size(size.scope, size.terms, 0) if type(size) is Size else size
 
 
-def at(value: Any, binding: Binding) -> Any:
+def at(value: Any, binding: polynomials.Binding) -> Any:
     """A size, or a tuple in which there may be some, for sizes of the symbols."""
     if type(value) is Size:
         return value.at(binding)
@@ -337,11 +324,11 @@ def at(value: Any, binding: Binding) -> Any:
     return value
 
 
-def _terms_of(value: Any) -> Terms | None:
+def _terms_of(value: Any) -> polynomials.Terms | None:
     if type(value) is int:
         return (((), value),) if value else ()
     if isinstance(value, Size):
         return value.terms
     if isinstance(value, numbers.Integral) and hasattr(value, "__index__"):
-        return number(operator.index(value))
+        return polynomials.number(operator.index(value))
     return None

@@ -414,12 +414,3 @@ def interp(x: Tensor, xp: Tensor, fp: Tensor, /) -> Tensor:
 def isreal(x: Tensor, /) -> Tensor:
     """Whether the elements have no imaginary part."""
     return imag(x) == 0
-
-
-__all__ = [
-    "absolute", "addcdiv", "addcmul", "arccos", "arccosh", "arcsin", "arcsinh", "arctan", "arctan2",
-    "arctanh", "bitwise_not", "clamp", "clamp_max", "clamp_min", "deg2rad", "div", "eq", "erfinv", "fix",
-    "float_power", "fmax", "fmin", "frac", "gcd", "ge", "gt", "heaviside", "interp", "isreal", "lcm", "le",
-    "lerp", "log_softmax", "logit", "lt", "mul", "ne", "neg", "rad2deg", "sinc", "softmax", "sub",
-    "true_divide", "xlogy",
-]  # fmt: skip

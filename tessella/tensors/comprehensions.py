@@ -17,7 +17,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from tessella import dtypes
-from tessella.arguments import public
+from tessella.arguments import public, require_function
 from tessella.arguments.kinds import Natural, ShapeLike
 from tessella.devices.array import check_shape
 from tessella.errors import ArgumentError, ArgumentTypeError, IndexingError, ShapeError
@@ -108,8 +108,7 @@ def prod_over(function: Callable[[Any], Any], size: Natural | None = None) -> An
 
 
 def _names(function: Any, count: int, name: str) -> list[str]:
-    if not callable(function):
-        raise ArgumentTypeError(f"{name}: {type(function).__name__} was given; expected a function")
+    require_function(function, name)
     try:
         parameters = list(inspect.signature(function).parameters.values())
     except (TypeError, ValueError):
@@ -520,6 +519,3 @@ def _gathered(x: Tensor, entries: Sequence[Any]) -> Element:
     shape = tuple(loop.turns() for loop in loops)
     places = tuple(expand(e.along(loops), shape) for e in elements)
     return Element.of(x[places], loops)
-
-
-__all__ = ["max_over", "mean_over", "min_over", "prod_over", "sum_over", "table"]

@@ -213,6 +213,3 @@ def write_ranges(x: Tensor, ranges: Sequence[Range], values: Tensor) -> Tensor:
     """x with other elements in some ranges."""
     update = DynamicUpdateSlice(tuple([found.axis for found in ranges]), 0)
     return apply(update, (x, values, *[found.start for found in ranges]))
-
-
-__all__ = ["dynamic_slice", "dynamic_update_slice"]

@@ -373,17 +373,3 @@ def nan_to_num(
     finite = where(x == math.inf, limits.max if posinf is None else posinf, x)
     finite = where(x == -math.inf, limits.min if neginf is None else neginf, finite)
     return where(x != x, nan, finite)
-
-
-__all__ = [
-    "abs", "acos", "acosh", "add", "allclose", "asin", "asinh", "atan", "atan2", "atanh",
-    "bitwise_and", "bitwise_invert", "bitwise_left_shift", "bitwise_or", "bitwise_right_shift",
-    "bitwise_xor", "ceil", "clip", "conj", "copysign", "cos", "cosh", "digamma", "divide", "equal",
-    "erf", "erfc", "exp", "exp2", "expm1", "floor", "floor_divide", "fmod", "greater",
-    "greater_equal", "hypot", "imag", "isclose", "isfinite", "isinf", "isnan", "less",
-    "less_equal", "lgamma", "log", "log1p", "log2", "log10", "logaddexp", "logical_and",
-    "logical_not", "logical_or", "logical_xor", "map", "maximum", "minimum", "multiply",
-    "nan_to_num", "negative", "nextafter", "not_equal", "positive", "pow", "real", "reciprocal",
-    "relu", "remainder", "round", "rsqrt", "sigmoid", "sign", "signbit", "sin", "sinh", "softplus",
-    "sqrt", "square", "subtract", "tan", "tanh", "trunc", "where", "zip_with",
-]  # fmt: skip

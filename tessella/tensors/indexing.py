@@ -517,6 +517,3 @@ def nonzero(x: Tensor, /) -> tuple[Tensor, ...]:
         "ts.where(condition, x, other) keeps the shape",
     )
     return tuple(asarray(place) for place in np.nonzero(x.numpy()))
-
-
-__all__ = ["nonzero", "repeat", "take", "take_along_axis"]

@@ -194,9 +194,3 @@ def __array_namespace_info__() -> NamespaceInfo:
     device('cpu')
     """
     return NamespaceInfo()
-
-
-__all__ = [
-    "FloatInfo", "IntegerInfo", "NamespaceInfo", "__array_namespace_info__", "astype", "finfo",
-    "iinfo", "isdtype", "result_type",
-]  # fmt: skip

@@ -127,9 +127,3 @@ def clone(x: Tensor, /) -> Tensor:
 def detach(x: Tensor, /) -> Tensor:
     """The same data without history: `x.detach()`."""
     return x.detach()
-
-
-__all__ = [
-    "as_tensor", "clone", "detach", "device", "from_numpy", "get_default_device", "is_complex", "is_floating_point", "is_tensor",
-    "logspace", "numel", "set_default_device",
-]  # fmt: skip

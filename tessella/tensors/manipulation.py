@@ -380,10 +380,3 @@ def sliding_window(
             f"{counts[2]}; expected one of each for each of the last axes"
         )
     return viewing(apply(Window(*counts), (x,)), x)
-
-
-__all__ = [
-    "broadcast_arrays", "broadcast_shapes", "broadcast_to", "concat", "expand_dims", "flatten",
-    "flip", "moveaxis", "pad", "permute_dims", "reshape", "roll", "sliding_window",
-    "split", "squeeze", "stack", "swapaxes", "tile", "unstack",
-]  # fmt: skip

@@ -365,10 +365,3 @@ def _triangle(x: Tensor, inside: Any, name: str) -> Tensor:
     rows, columns = arange(x.shape[-2]), arange(x.shape[-1])
     mask = inside(expand_dims(rows, 1), expand_dims(columns, 0))
     return where(mask, x, x.__tessella_zero__())
-
-
-__all__ = [
-    "addmm", "addmv", "addr", "baddbmm", "bmm", "cdist", "cross", "diag", "diag_embed", "diagflat",
-    "diagonal", "dist", "dot", "ger", "inner", "kron", "mm", "mv", "norm", "trace", "tril",
-    "tril_indices", "triu", "triu_indices", "vdot",
-]  # fmt: skip

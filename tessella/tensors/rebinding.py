@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Generator, Sequence
 
 from tessella import forking
-from tessella.blocks import restoring
+from tessella.blocks import restoring, undoing
 from tessella.tensors.tensor import Tensor, is_traced
 from tessella.tracing.trace import binding, rebinding_lock, standing
 
@@ -23,22 +23,18 @@ def rebound(tensors: Sequence[Tensor], others: Sequence[Tensor]) -> Generator[No
         with standing(tensors, others):
             yield
         return
-    with (
-        forking.making.section(),
-        rebinding_lock,
-    ):  # one thread at a time: the tensors are everybody's
+    # one thread at a time: the tensors are everybody's
+    with forking.making.section(), rebinding_lock:
         pairs = [_Pair(x, y) for x, y in zip(tensors, others, strict=True)]
-        try:
-            try:
-                for pair in pairs:
-                    pair.exchange()
-                yield
-            finally:
-                for pair in pairs:
-                    pair.restore()
-        finally:  # again, for a Ctrl-C in the first one
+
+        def restore() -> None:
             for pair in pairs:
                 pair.restore()
+
+        with undoing(restore):
+            for pair in pairs:
+                pair.exchange()
+            yield
 
 
 class _Pair:

@@ -297,9 +297,3 @@ def selected_diagonal(x: Tensor, k: int, first: int, second: int, name: str) -> 
     counter = arange(size)
     places = (counter - k, counter) if k < 0 else (counter, counter + k)
     return moveaxis(apply(Gather((a, b)), (x, *places)), 0, -1)
-
-
-__all__ = [
-    "argwhere", "bincount", "gather", "histc", "index_add", "index_copy", "index_fill", "index_select",
-    "masked_fill", "masked_select", "scatter", "scatter_add", "take_along_dim",
-]  # fmt: skip

@@ -387,10 +387,3 @@ def column_stack(arrays: Sequence[Tensor], /) -> Tensor:
 
 movedim, swapdims, row_stack, concatenate = moveaxis, swapaxes, vstack, cat
 repeat_interleave = repeat
-
-__all__ = [
-    "atleast_1d", "atleast_2d", "atleast_3d", "broadcast_tensors", "cat", "chunk", "column_stack",
-    "concatenate", "dstack", "expand", "expand_as", "fliplr", "flipud", "hstack", "movedim", "narrow",
-    "permute", "ravel", "repeat_interleave", "rot90", "row_stack", "select", "swapdims", "t", "tensor_split",
-    "transpose", "unbind", "unflatten", "unsqueeze", "view", "view_as", "vstack",
-]  # fmt: skip

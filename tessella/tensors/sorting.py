@@ -164,9 +164,3 @@ def unique_values(x: Tensor, /) -> Tensor:
     """The distinct values, in order."""
     _require_known(x, "unique_values")
     return asarray(np.unique(x.numpy(), equal_nan=False))
-
-
-__all__ = [
-    "argsort", "isin", "searchsorted", "sort", "top_k", "unique_all", "unique_counts", "unique_inverse",
-    "unique_values",
-]  # fmt: skip

@@ -13,18 +13,12 @@ from tessella.arguments.kinds import DTypeLike, shown
 from tessella.dtypes import DType
 from tessella.errors import ArgumentError, ArgumentTypeError, DTypeError
 from tessella.primitives import monoid as monoids
-from tessella.primitives import movement
+from tessella.primitives import movement, scan
 from tessella.primitives.base import normalise_axes, normalise_axis
 from tessella.primitives.elementwise import Elementwise
 from tessella.primitives.function_reduce import FunctionReduce, monoid_of
 from tessella.primitives.monoid import Monoid
 from tessella.primitives.reduce import Reduce
-from tessella.primitives.scan import (
-    CumulativeMaximum,
-    CumulativeMinimum,
-    CumulativeProduct,
-    CumulativeSum,
-)
 from tessella.scalar.function import ScalarFunction, scalar_function
 from tessella.sizes.size import for_all, for_this_call, is_symbolic
 from tessella.tensors.creation import full
@@ -270,7 +264,7 @@ def cumulative_sum(
     tensor([1., 3., 6.])
     """
     x = x if dtype is None else x.astype(dtype)
-    result = _scan(x, CumulativeSum, axis, "cumulative_sum")
+    result = _scan(x, scan.CumulativeSum, axis, "cumulative_sum")
     return _with_initial(result, axis, 0) if include_initial else result
 
 
@@ -280,7 +274,7 @@ def cumulative_prod(
 ) -> Tensor:
     """Running products along an axis."""
     x = x if dtype is None else x.astype(dtype)
-    result = _scan(x, CumulativeProduct, axis, "cumulative_prod")
+    result = _scan(x, scan.CumulativeProduct, axis, "cumulative_prod")
     return _with_initial(result, axis, 1) if include_initial else result
 
 
@@ -293,13 +287,13 @@ def _with_initial(result: Tensor, axis: int | None, value: int) -> Tensor:
 @public
 def cumulative_max(x: Tensor, /, axis: int | None = None) -> Tensor:
     """Running maxima along an axis."""
-    return _scan(x, CumulativeMaximum, axis, "cumulative_max")
+    return _scan(x, scan.CumulativeMaximum, axis, "cumulative_max")
 
 
 @public
 def cumulative_min(x: Tensor, /, axis: int | None = None) -> Tensor:
     """Running minima along an axis."""
-    return _scan(x, CumulativeMinimum, axis, "cumulative_min")
+    return _scan(x, scan.CumulativeMinimum, axis, "cumulative_min")
 
 
 @public
@@ -398,10 +392,3 @@ def diff(
         later, earlier = x[(*before, slice(1, None))], x[(*before, slice(None, -1))]
         x = not_equal(later, earlier) if x.dtype.is_bool else later - earlier
     return x
-
-
-__all__ = [
-    "all", "any", "argmax", "argmin", "count_nonzero", "cumulative_max", "cumulative_min",
-    "cumulative_prod", "cumulative_sum", "diff", "logsumexp", "max", "mean", "min", "prod", "reduce",
-    "std", "sum", "var",
-]  # fmt: skip

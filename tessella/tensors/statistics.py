@@ -263,9 +263,3 @@ def corrcoef(x: Tensor, /) -> Tensor:
         return covariance / covariance
     deviation = selected_diagonal(covariance, 0, 0, 1, "corrcoef").sqrt()
     return (covariance / expand_dims(deviation, 1) / deviation).clip(-1.0, 1.0)
-
-
-__all__ = [
-    "Extremes", "amax", "amin", "aminmax", "corrcoef", "cov", "cumprod", "cumsum", "median", "nanmean", "nanmedian",
-    "nanquantile", "nansum", "quantile", "topk",
-]  # fmt: skip

@@ -7,8 +7,9 @@ program may depend on raises one counter when it changes, and programs look agai
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Any, SupportsIndex
+import functools
+from collections.abc import Callable
+from typing import Any
 
 count = [0]  # of all changes in this process; a list, so that generated code can read it
 
@@ -30,40 +31,10 @@ class WatchedDict(dict[Any, Any]):
     __slots__ = ()
     __tessella_watched__ = True
 
-    def __setitem__(self, key: Any, value: Any) -> None:
-        super().__setitem__(key, value)
-        note()
-
-    def __delitem__(self, key: Any) -> None:
-        super().__delitem__(key)
-        note()
-
-    def __ior__(self, other: Any) -> WatchedDict:  # type: ignore[misc]
-        self.update(other)
-        return self
-
-    def clear(self) -> None:
-        super().clear()
-        note()
-
-    def pop(self, *key_and_default: Any) -> Any:
-        found = super().pop(*key_and_default)
-        note()
-        return found
-
-    def popitem(self) -> tuple[Any, Any]:
-        found = super().popitem()
-        note()
-        return found
-
     def setdefault(self, key: Any, default: Any = None) -> Any:
         if key not in self:
             self[key] = default
         return self[key]
-
-    def update(self, *others: Any, **items: Any) -> None:
-        super().update(*others, **items)
-        note()
 
     def __reduce__(self) -> tuple[Any, ...]:
         return (type(self), (dict(self),))
@@ -81,55 +52,26 @@ class WatchedList(list[Any]):
     __slots__ = ()
     __tessella_watched__ = True
 
-    def __setitem__(self, index: Any, value: Any) -> None:
-        super().__setitem__(index, value)
-        note()
 
-    def __delitem__(self, index: SupportsIndex | slice) -> None:
-        super().__delitem__(index)
-        note()
+def _counted(method: Callable[..., Any]) -> Callable[..., Any]:
+    """A method that changes its object, and counts that."""
 
-    def __iadd__(self, others: Iterable[Any]) -> WatchedList:  # type: ignore[misc]
-        self.extend(others)
-        return self
-
-    def __imul__(self, times: SupportsIndex) -> WatchedList:
-        super().__imul__(times)
-        note()
-        return self
-
-    def append(self, item: Any) -> None:
-        super().append(item)
-        note()
-
-    def extend(self, items: Iterable[Any]) -> None:
-        super().extend(items)
-        note()
-
-    def insert(self, index: SupportsIndex, item: Any) -> None:
-        super().insert(index, item)
-        note()
-
-    def pop(self, index: SupportsIndex = -1) -> Any:
-        found = super().pop(index)
-        note()
+    @functools.wraps(method)
+    def changing(*arguments: Any, **named: Any) -> Any:
+        found = method(*arguments, **named)
+        count[0] += 1
         return found
 
-    def remove(self, item: Any) -> None:
-        super().remove(item)
-        note()
+    return changing
 
-    def clear(self) -> None:
-        super().clear()
-        note()
 
-    def reverse(self) -> None:
-        super().reverse()
-        note()
-
-    def sort(self, **options: Any) -> None:
-        super().sort(**options)
-        note()
+_DICTS = "__setitem__ __delitem__ __ior__ clear pop popitem update"
+_LISTS = (
+    "__setitem__ __delitem__ __iadd__ __imul__ append extend insert pop remove clear reverse sort"
+)
+for _kind, _names in ((WatchedDict, _DICTS), (WatchedList, _LISTS)):
+    for _name in _names.split():
+        setattr(_kind, _name, _counted(getattr(_kind.__base__, _name)))
 
 
 def is_watched(owner: Any) -> bool:

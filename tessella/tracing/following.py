@@ -14,7 +14,7 @@ from types import CodeType, FrameType
 from typing import Any, Protocol
 
 from tessella import forking
-from tessella.blocks import restoring
+from tessella.blocks import restoring, undoing
 
 _NAME = "tessella"
 _monitoring: Any = getattr(sys, "monitoring", None)  # from 3.12 on
@@ -44,14 +44,9 @@ class Follower(Protocol):
 def following(follower: Follower) -> Generator[None, None, None]:
     """In the block a follower is told what this thread does."""
     made: Any = _Monitoring(follower) if _monitoring is not None else _Tracing(follower)
-    try:
-        try:
-            made.start()
-            yield
-        finally:
-            made.stop()
-    finally:
-        made.stop()
+    with undoing(made.stop):
+        made.start()
+        yield
 
 
 class _Current(threading.local):

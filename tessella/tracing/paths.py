@@ -282,6 +282,8 @@ for _name, _pops, _pushes in (
     ("YIELD_VALUE", 1, 1), ("FORMAT_SIMPLE", 1, 1), ("FORMAT_WITH_SPEC", 2, 1), ("IMPORT_NAME", 2, 1),
     ("IMPORT_FROM", 0, 1), ("STORE_FAST_MAYBE_NULL", 1, 0), ("CHECK_EXC_MATCH", 1, 1), ("PUSH_EXC_INFO", 1, 2),
     ("POP_EXCEPT", 1, 0), ("LOAD_COMMON_CONSTANT", 0, 1), ("BUILD_INTERPOLATION", 2, 1),
+    ("LOAD_CLOSURE", 0, 1), ("STORE_FAST_STORE_FAST", 2, 0),
+    ("KW_NAMES", 0, 0),  # the values are on the stack, which is what matters
 ):  # fmt: skip
     _RULES[_name] = _plain(_pops, _pushes)
 
@@ -304,11 +306,6 @@ def _in_the_body_of_a_class(walk: _Walk, instruction: dis.Instruction) -> None:
     walk.push(Local(instruction.argval))
 
 
-@_rule("LOAD_CLOSURE")
-def _closure(walk: _Walk, instruction: dis.Instruction) -> None:
-    walk.push(UNKNOWN)
-
-
 @_rule("LOAD_FAST_LOAD_FAST", "LOAD_FAST_BORROW_LOAD_FAST_BORROW")
 def _two_locals(walk: _Walk, instruction: dis.Instruction) -> None:
     walk.push(*[Local(name) for name in instruction.argval])
@@ -318,11 +315,6 @@ def _two_locals(walk: _Walk, instruction: dis.Instruction) -> None:
 def _store_and_load(walk: _Walk, instruction: dis.Instruction) -> None:
     walk.pop()
     walk.push(Local(instruction.argval[1]))
-
-
-@_rule("STORE_FAST_STORE_FAST")
-def _store_twice(walk: _Walk, instruction: dis.Instruction) -> None:
-    walk.pop(2)
 
 
 @_rule("LOAD_CONST", "LOAD_SMALL_INT")
@@ -422,16 +414,14 @@ def _contains(walk: _Walk, _: dis.Instruction) -> None:
     "TO_BOOL",
     "LIST_TO_TUPLE",
     "CONVERT_VALUE",
+    "GET_ITER",
+    "GET_YIELD_FROM_ITER",
+    "CALL_INTRINSIC_1",
 )
 def _looked_at(walk: _Walk, _: dis.Instruction) -> None:
     (path,) = walk.pop()
     walk.note("whole", path)
     walk.push(UNKNOWN)
-
-
-@_rule("GET_ITER", "GET_YIELD_FROM_ITER")
-def _iterate(walk: _Walk, _: dis.Instruction) -> None:
-    _looked_at(walk, _)
 
 
 @_rule("FOR_ITER")
@@ -582,11 +572,6 @@ def _go(walk: _Walk, instruction: dis.Instruction) -> None:
     walk.jump(instruction.argval, walk.stack)
 
 
-@_rule("KW_NAMES")
-def _names_of_arguments(walk: _Walk, instruction: dis.Instruction) -> None:
-    pass  # the values are on the stack, which is what matters
-
-
 @_rule("CALL")
 def _call(walk: _Walk, instruction: dis.Instruction) -> None:
     arguments = walk.pop(instruction.arg or 0)
@@ -624,11 +609,6 @@ def _call_with_star(walk: _Walk, instruction: dis.Instruction) -> None:
 
 
 _ALWAYS_NAMED = dis.opmap["CALL_FUNCTION_EX"] < dis.HAVE_ARGUMENT
-
-
-@_rule("CALL_INTRINSIC_1")
-def _intrinsic(walk: _Walk, _: dis.Instruction) -> None:
-    _looked_at(walk, _)
 
 
 @_rule("STORE_ATTR")

@@ -24,23 +24,12 @@ import numpy as np
 
 from tessella.blocks import Restoring
 from tessella.primitives.graph import Where
+from tessella.tracing import objects
 from tessella.tracing.attributes import attribute, of_class, sets_itself
 from tessella.tracing.code import is_followed, is_of_the_library, is_users, setter_of_user
 from tessella.tracing.following import following
 from tessella.tracing.guards import Guards, Source
 from tessella.tracing.lines import where_of
-from tessella.tracing.objects import (
-    CONTAINERS,
-    SEQUENCES,
-    base_of,
-    has_fields,
-    has_item_as_attribute,
-    is_module_of_ours,
-    is_ours,
-    is_plain,
-    is_tensor,
-    keeps_items,
-)  # fmt: skip
 from tessella.tracing.paths import (
     Access,
     Attribute,
@@ -202,9 +191,9 @@ class Reader:
             )
         if found.kind in ("own", "class", "method"):
             return found.value
-        if is_module_of_ours(owner) and is_ours(type(owner), path.name):
+        if objects.is_module_of_ours(owner) and objects.is_ours(type(owner), path.name):
             return getattr(owner, path.name)  # a property of our own, which only looks
-        if has_item_as_attribute(owner, path.name):
+        if objects.has_item_as_attribute(owner, path.name):
             return dict.get(owner, path.name, MISSING)
         return self._given_back(frame, path.offset)  # by a property
 
@@ -212,8 +201,10 @@ class Reader:
         owner, key = self._value(frame, path.owner), self._value(frame, path.key)
         if owner is MISSING or key is MISSING:
             return self._given_back(frame, path.offset)
-        plain = isinstance(owner, (*SEQUENCES, dict)) and keeps_items(type(owner))
-        if not plain and not (is_module_of_ours(owner) and is_ours(type(owner), "__getitem__")):
+        plain = isinstance(owner, (*objects.SEQUENCES, dict)) and objects.keeps_items(type(owner))
+        if not plain and not (
+            objects.is_module_of_ours(owner) and objects.is_ours(type(owner), "__getitem__")
+        ):
             return self._given_back(frame, path.offset)
         try:
             return dict.get(owner, key, MISSING) if isinstance(owner, dict) else owner[key]
@@ -269,7 +260,7 @@ class Reader:
         if owner is not MISSING and type(owner) is not super:
             if self.around.is_known(owner):
                 self.around.read_attribute(owner, access.name, f"{access.owner}.{access.name}")
-            elif self.around.is_of_known_class(owner) and is_plain(owner):
+            elif self.around.is_of_known_class(owner) and objects.is_plain(owner):
                 self._on_attribute_of_class(owner, access.name)
             return
         self.around.read_anywhere(access.name)
@@ -293,7 +284,7 @@ class Reader:
 
     def _on_fields(self, frame: FrameType, access: Access) -> None:
         owner = self._value(frame, access.owner)
-        if owner is not MISSING and self.around.is_known(owner) and is_plain(owner):
+        if owner is not MISSING and self.around.is_known(owner) and objects.is_plain(owner):
             self.around.fields(owner, str(access.owner))
 
     def _on_compare(self, frame: FrameType, access: Access) -> None:
@@ -301,7 +292,7 @@ class Reader:
 
     def _on_operator(self, frame: FrameType, access: Access, deep: bool = False) -> None:
         values = [self._value(frame, path) for path in (access.owner, access.name)]
-        ours = any(is_tensor(value) for value in values)
+        ours = any(objects.is_tensor(value) for value in values)
         for value, path in zip(values, (access.owner, access.name), strict=True):
             if value is not MISSING and self.around.is_known(value) and not ours:
                 self.around.whole(value, str(path), deep)
@@ -345,9 +336,9 @@ class Reader:
             if isinstance(value, np.ndarray):
                 if not str(ours).startswith("tessella"):
                     self.around.whole(value, text)
-            elif isinstance(value, (*CONTAINERS, tuple)):
+            elif isinstance(value, (*objects.CONTAINERS, tuple)):
                 self.around.whole(value, text, deep=True)
-            elif is_plain(value) and (function is MISSING or _looks_inside(function)):
+            elif objects.is_plain(value) and (function is MISSING or _looks_inside(function)):
                 self.around.fields(value, text)
 
     def _on_inspection(
@@ -361,7 +352,7 @@ class Reader:
             return False
         if function is vars:
             self.around.read_attribute(values[0], "__dict__", texts[0])
-        elif function is dir and has_fields(values[0]) and not isinstance(values[0], type):
+        elif function is dir and objects.has_fields(values[0]) and not isinstance(values[0], type):
             self.around.fields(values[0], texts[0])
         elif type(function) is operator.attrgetter:
             for name in function.__reduce__()[1]:
@@ -392,9 +383,9 @@ class Reader:
         if isinstance(owner, np.ndarray) and self.around.is_known(owner):
             self.around.whole(owner, str(path.owner))
             return True
-        if not isinstance(owner, (*CONTAINERS, tuple, frozenset)) or not self.around.is_known(
-            owner
-        ):
+        if not isinstance(
+            owner, (*objects.CONTAINERS, tuple, frozenset)
+        ) or not self.around.is_known(owner):
             return False
         if path.name in _READS or isinstance(owner, (tuple, frozenset)):
             if self._is_one_item(owner, path.name, values):
@@ -412,13 +403,13 @@ class Reader:
         if not values or values[0] is MISSING:
             return False
         if name == "get":
-            return isinstance(owner, dict) and base_of(owner) is dict
-        return name == "__getitem__" and keeps_items(type(owner))
+            return isinstance(owner, dict) and objects.base_of(owner) is dict
+        return name == "__getitem__" and objects.keeps_items(type(owner))
 
     def _on_named(self, function: Any, values: Sequence[Any], text: str) -> None:
         """An attribute whose name is computed."""
         owner, name = values[:2]
-        if owner is MISSING or not self.around.is_known(owner) or is_tensor(owner):
+        if owner is MISSING or not self.around.is_known(owner) or objects.is_tensor(owner):
             return
         if not isinstance(name, str):  # it may be any
             if function is setattr or function is delattr:
@@ -439,7 +430,7 @@ class Reader:
         if owner is MISSING:
             for other in self.around.holders(access.name):
                 self._set(other, access.name, type(other).__name__)
-        elif self.around.is_known(owner) and not is_tensor(owner):
+        elif self.around.is_known(owner) and not objects.is_tensor(owner):
             self._set(owner, access.name, str(access.owner))
 
     def _set(self, owner: Any, name: str, text: str, deletes: bool = False) -> None:
@@ -476,19 +467,17 @@ class Reader:
             )
 
     def _on_set_item(self, frame: FrameType, access: Access) -> None:
+        """An item is set or deleted, or all are changed by an operator such as `+=`."""
         owner = self._value(frame, access.owner)
         if isinstance(owner, np.ndarray) and self.around.is_known(owner):
             self.writes.refuse(
                 f"a NumPy array from outside ({access.owner}) is written to in a traced function, which a program "
                 "does not repeat; let it be a tensor"
             )
-        elif isinstance(owner, CONTAINERS) and self.around.is_known(owner):
+        elif isinstance(owner, objects.CONTAINERS) and self.around.is_known(owner):
             self.writes.change(owner, str(access.owner))
 
-    def _on_delete_item(self, frame: FrameType, access: Access) -> None:
-        owner = self._value(frame, access.owner)
-        if isinstance(owner, CONTAINERS) and self.around.is_known(owner):
-            self.writes.change(owner, str(access.owner))
+    _on_delete_item = _on_change = _on_set_item
 
     def _on_set_global(self, frame: FrameType, access: Access) -> None:
         self.writes.write(Source("item", frame.f_globals, access.name, access.name))
@@ -499,33 +488,11 @@ class Reader:
     def _on_delete_global(self, frame: FrameType, access: Access) -> None:
         self.writes.write(Source("item", frame.f_globals, access.name, access.name), True)
 
-    def _on_change(self, frame: FrameType, access: Access) -> None:
-        """An operator such as `+=`, which changes lists, sets and dicts in place."""
-        owner = self._value(frame, access.owner)
-        if isinstance(owner, CONTAINERS) and self.around.is_known(owner):
-            self.writes.change(owner, str(access.owner))
-        elif isinstance(owner, np.ndarray) and self.around.is_known(owner):
-            self._on_set_item(frame, access)
-
 
 _ACTIONS: dict[str, Callable[[Reader, FrameType, Access], None]] = {
-    "global": Reader._on_global,
-    "attribute": Reader._on_attribute,
-    "item": Reader._on_item,
-    "whole": Reader._on_whole,
-    "fields": Reader._on_fields,
-    "operator": Reader._on_operator,
-    "compare": Reader._on_compare,
-    "contains": Reader._on_contains,
-    "call": Reader._on_call,
-    "set attribute": Reader._on_set_attribute,
-    "set item": Reader._on_set_item,
-    "set global": Reader._on_set_global,
-    "set variable": Reader._on_set_variable,
-    "delete attribute": Reader._on_delete_attribute,
-    "delete item": Reader._on_delete_item,
-    "delete global": Reader._on_delete_global,
-    "change": Reader._on_change,
+    name.removeprefix("_on_").replace("_", " "): action  # by the kinds of accesses
+    for name, action in vars(Reader).items()
+    if name.startswith("_on_")
 }
 
 

@@ -18,6 +18,7 @@ import numpy as np
 
 from tessella.arguments import gate_of
 from tessella.arguments.kinds import an
+from tessella.tracing import objects
 from tessella.tracing.attributes import attribute, definition, has, of_class
 from tessella.tracing.changes import is_watched
 from tessella.tracing.code import is_library_module, is_users
@@ -37,24 +38,6 @@ from tessella.tracing.guards import (
     value_guard,
     whole_guard,
 )  # fmt: skip
-from tessella.tracing.objects import (
-    CONTAINERS,
-    SEQUENCES,
-    SIMPLE,
-    bytes_of,
-    children_of,
-    has_fields,
-    has_item_as_attribute,
-    has_value,
-    is_looked_into,
-    is_module_of_ours,
-    is_ours,
-    is_tensor,
-    is_writable,
-    items_of,
-    keeps_items,
-    memory_of,
-)  # fmt: skip
 from tessella.tracing.trace import is_anothers
 from tessella.tracing.writing import Writes
 
@@ -72,11 +55,11 @@ def names_within(owners: Sequence[tuple[str, Any]], others: dict[int, str]) -> d
         owners: with what each is called; before the names in one of several modules there stands that.
         others: names of tensors that belong to neither.
     """
-    below = {id(m) for _, owner in owners for m in children_of(owner)}
+    below = {id(m) for _, owner in owners for m in objects.children_of(owner)}
     roots = [(called, owner) for called, owner in owners if id(owner) not in below]
-    several = sum(is_module_of_ours(root) for _, root in roots) > 1
+    several = sum(objects.is_module_of_ours(root) for _, root in roots) > 1
     found: dict[int, str] = {}
-    for called, root in sorted(roots, key=lambda pair: not is_module_of_ours(pair[1])):
+    for called, root in sorted(roots, key=lambda pair: not objects.is_module_of_ours(pair[1])):
         for tensor, beside, name in root.__tessella_names__():
             if beside is not None:
                 name = f"{found.get(id(beside), others.get(id(beside), 'parameter'))}.{name}"
@@ -118,7 +101,7 @@ class Surroundings:
         """An object was reached from outside; so is what it leads to by itself."""
         if type(value) is types.MappingProxyType:
             value = gc.get_referents(value)[0]  # what it is a view of
-        if isinstance(value, SIMPLE) or id(value) in self._known:
+        if isinstance(value, objects.SIMPLE) or id(value) in self._known:
             return
         self._known[id(value)] = value
         if isinstance(value, types.FunctionType):
@@ -145,7 +128,7 @@ class Surroundings:
             if value.keywords:
                 self.whole(value.keywords, "the named arguments of a partial")
         elif is_watched(value) and not isinstance(value, (dict, list)):
-            for child in children_of(value):
+            for child in objects.children_of(value):
                 self.know(child)
             for _, container in value.__tessella_containers__():
                 self._known[id(container)] = container
@@ -168,7 +151,11 @@ class Surroundings:
     def change_any(self, method: str) -> None:
         """A method that changes containers is called of who knows which."""
         for owner in list(self._known.values()):
-            if isinstance(owner, CONTAINERS) and not is_watched(owner) and hasattr(owner, method):
+            if (
+                isinstance(owner, objects.CONTAINERS)
+                and not is_watched(owner)
+                and hasattr(owner, method)
+            ):
                 self.writes.change(owner, an(type(owner).__name__))
 
     def _know_function(self, function: types.FunctionType) -> None:
@@ -231,7 +218,7 @@ class Surroundings:
             if name in ("shape", "dtype", "strides"):
                 self._guard_value(source, getattr(owner, name))
             return
-        if not is_looked_into(owner):
+        if not objects.is_looked_into(owner):
             return
         found = attribute(owner, name)
         if isinstance(owner, tuple) and name in getattr(type(owner), "_fields", ()):
@@ -261,25 +248,27 @@ class Surroundings:
         by = of_class(owner, name)
         if isinstance(owner, (types.ModuleType, types.FunctionType)):
             return
-        if is_module_of_ours(owner) and is_ours(type(owner), name):
+        if objects.is_module_of_ours(owner) and objects.is_ours(type(owner), name):
             return
         self._read_class(owner)
         self.guards.add(defined_guard(owner, name, text))
-        if has_item_as_attribute(owner, name):
+        if objects.has_item_as_attribute(owner, name):
             self.read_item(owner, name, text)
             return
-        if not has(type(by), "__set__") and has_fields(owner):
+        if not has(type(by), "__set__") and objects.has_fields(owner):
             self.guards.add(shadow_guard(owner, name, text))
         self.know(by)
 
     def read_class(self, owner: Any) -> None:
         """Of which class something known is, is asked by `isinstance` or `type`."""
-        if is_looked_into(owner) and not isinstance(owner, (type, types.FunctionType, np.ndarray)):
+        if objects.is_looked_into(owner) and not isinstance(
+            owner, (type, types.FunctionType, np.ndarray)
+        ):
             self._read_class(owner)
 
     def runs(self, owner: Any, code: types.CodeType) -> None:
         """Code of the class of something known runs, who knows by what: an operator, `len`, a property."""
-        if isinstance(owner, (type, types.FunctionType)) or is_tensor(owner):
+        if isinstance(owner, (type, types.FunctionType)) or objects.is_tensor(owner):
             return
         if (id(owner), id(code)) in self._running:
             return
@@ -312,7 +301,7 @@ class Surroundings:
         if self._searched.get(name) == len(self._known):
             return
         for owner in list(self._known.values()):
-            if not has_value(owner, name):
+            if not objects.has_value(owner, name):
                 continue
             self.read_attribute(owner, name, f"{type(owner).__name__}.{name}")
             for kind in type(owner).__mro__:
@@ -326,7 +315,7 @@ class Surroundings:
     def holders(self, name: str) -> list[Any]:
         """Who may be meant by an attribute that is set of who knows what."""
         self.read_anywhere(name)
-        known = [x for x in self._known.values() if is_looked_into(x)]
+        known = [x for x in self._known.values() if objects.is_looked_into(x)]
         return [x for x in known if attribute(x, name).kind == "own"]
 
     def read_item(self, owner: Any, key: Any, text: str) -> None:
@@ -340,9 +329,11 @@ class Surroundings:
                 self.whole(owner, text)
                 self.writes.change(owner, text)
                 return
-        elif not isinstance(owner, (*SEQUENCES, dict)) or not keeps_items(type(owner)):
+        elif not isinstance(owner, (*objects.SEQUENCES, dict)) or not objects.keeps_items(
+            type(owner)
+        ):
             return  # its code is followed
-        if key is MISSING or key is FRESH or isinstance(key, slice) or is_tensor(key):
+        if key is MISSING or key is FRESH or isinstance(key, slice) or objects.is_tensor(key):
             self.whole(owner, text)
             return
         if isinstance(owner, tuple):
@@ -360,7 +351,9 @@ class Surroundings:
         if isinstance(owner, np.ndarray):
             self._elements(owner, text)
             return
-        if not isinstance(owner, (*CONTAINERS, tuple, frozenset)) or not self.is_known(owner):
+        if not isinstance(owner, (*objects.CONTAINERS, tuple, frozenset)) or not self.is_known(
+            owner
+        ):
             return
         contents = self.writes.contents(owner)
         if contents is not None:
@@ -371,7 +364,9 @@ class Surroundings:
             return
         if deep:
             self._deep.add(id(owner))
-        values = items_of(owner) if contents is None else contents.items  # not what it put there
+        values = (
+            objects.items_of(owner) if contents is None else contents.items
+        )  # not what it put there
         if isinstance(owner, dict):
             for key, _ in values:
                 self.know(key)
@@ -397,7 +392,7 @@ class Surroundings:
 
     def _elements(self, array: np.ndarray[Any, Any], text: str) -> None:
         """Python or NumPy looks at the elements of an array."""
-        if not self.is_known(array) or not is_writable(array):
+        if not self.is_known(array) or not objects.is_writable(array):
             return
         if array.nbytes > _MOST_ELEMENTS:
             self.writes.refuse(
@@ -410,7 +405,7 @@ class Surroundings:
 
     def _memory(self, owner: Any) -> None:
         """Memory is read by who knows whom, without a sign."""
-        memory = memory_of(owner)
+        memory = objects.memory_of(owner)
         if memory is None:
             return
         text = f"{an(type(owner).__name__)} from outside"
@@ -420,11 +415,11 @@ class Surroundings:
                 "pass what is in it as an argument, as a tensor or an array of NumPy"
             )
             return
-        self.guards.add(content_guard(owner, bytes_of, text))
+        self.guards.add(content_guard(owner, objects.bytes_of, text))
 
     def is_outside(self, array: np.ndarray[Any, Any]) -> bool:
         """Whether a NumPy array is from outside, or a view of one that is, and may change."""
-        return self.is_known(array) and is_writable(array)
+        return self.is_known(array) and objects.is_writable(array)
 
     # --- what our own code reads --------------------------------------------------------------------
 

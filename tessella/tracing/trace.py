@@ -22,7 +22,7 @@ import numpy as np
 
 from tessella import autodiff, forking
 from tessella.autodiff import Leaf
-from tessella.blocks import Restoring, restoring
+from tessella.blocks import Restoring, restoring, undoing
 from tessella.devices.array import (
     ANYWHERE,
     Array,
@@ -340,9 +340,7 @@ class Trace:
         """What `tensor.grad` is here."""
         if self._is_own(tensor._value):
             return tensor._grad
-        entry = self.gradients.get(id(tensor))
-        if entry is None:
-            entry = self.gradients[id(tensor)] = Gradient(tensor)
+        entry = self.gradients.setdefault(id(tensor), Gradient(tensor))
         if not entry.is_set and not entry.read:
             entry.read = True
             before = tensor._grad
@@ -358,9 +356,7 @@ class Trace:
         if self._is_own(tensor._value):
             tensor._grad = gradient
             return
-        entry = self.gradients.get(id(tensor))
-        if entry is None:
-            entry = self.gradients[id(tensor)] = Gradient(tensor)
+        entry = self.gradients.setdefault(id(tensor), Gradient(tensor))
         entry.is_set = True
         entry.current = gradient
 
@@ -483,14 +479,9 @@ def tracing(trace: Trace) -> Generator[None, None, None]:
 @restoring
 def _holding(**values: Any) -> Generator[None, None, None]:
     before = {name: getattr(_mode, name) for name in values}
-    try:
-        try:
-            vars(_mode).update(values)
-            yield
-        finally:
-            vars(_mode).update(before)
-    finally:  # again, for a Ctrl-C in the first one
-        vars(_mode).update(before)
+    with undoing(lambda: vars(_mode).update(before)):
+        vars(_mode).update(values)
+        yield
 
 
 def outside(trace: Trace) -> Restoring[None]:
@@ -567,14 +558,9 @@ def standing(tensors: Sequence[Any], others: Sequence[Any]) -> Generator[None, N
     trace: Trace = _mode.trace
     before = trace.standing
     found = {id(x): trace.binding(y) for x, y in zip(tensors, others, strict=True)}
-    try:
-        try:
-            trace.standing = before | found
-            yield
-        finally:
-            trace.standing = before
-    finally:  # again, for a Ctrl-C in the first one
-        trace.standing = before
+    with undoing(lambda: setattr(trace, "standing", before)):
+        trace.standing = before | found
+        yield
 
 
 def is_anothers(value: Any) -> bool:

@@ -6,12 +6,12 @@ itself, so what is written there is there until the trace ends. From its first w
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from tessella import forking
 from tessella.arguments.kinds import an
-from tessella.blocks import restoring
+from tessella.blocks import Restoring, undoing
 from tessella.errors import SideEffectError
 from tessella.primitives.graph import Where
 from tessella.tracing.changes import is_watched
@@ -81,16 +81,9 @@ class Writes:
         self._refused: tuple[Where, str] | None = None
         self._alone = False
 
-    @restoring
-    def lasting(self) -> Generator[None, None, None]:
+    def lasting(self) -> Restoring[None]:
         """From the first write in the block to its end no other trace writes."""
-        try:
-            try:
-                yield
-            finally:
-                self._let_others()
-        finally:
-            self._let_others()  # again, for a Ctrl-C in the first one
+        return undoing(self._let_others)
 
     def alone(self) -> None:
         """Wait until no other trace has written what it will take back, and let none do so."""

@@ -17,7 +17,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, Literal, ParamSpec, TypeVar
 
 from tessella import autodiff
-from tessella.arguments import public
+from tessella.arguments import public, require_function
 from tessella.arguments.kinds import Natural, an, shown
 from tessella.errors import ArgumentError, ArgumentTypeError, AxisError, ShapeError
 from tessella.primitives.base import Primitive, Spec
@@ -30,17 +30,7 @@ from tessella.tensors.tensor import Tensor, from_array
 from tessella.tracebacks import users_frames
 from tessella.tracing.lines import user_line
 from tessella.tracing.trace import outside
-from tessella.transforms import trees
-from tessella.transforms.recording import (
-    InnerTrace,
-    Recorded,
-    again,
-    apply_any,
-    beside,
-    finish,
-    last_readers,
-    record,
-)
+from tessella.transforms import recording, trees
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -83,8 +73,7 @@ def vmap(
     >>> ts.vmap(ts.vecdot, in_axes=(0, None))(rows, ts.asarray([1.0, 10.0]))
     tensor([21., 43., 65.])
     """
-    if not callable(function):
-        raise ArgumentTypeError(f"vmap: {type(function).__name__} was given; expected a function")
+    require_function(function, "vmap")
     if randomness not in RANDOMNESS:
         raise ArgumentError(
             f"vmap: randomness is {shown(randomness)}; expected one of {RANDOMNESS}"
@@ -99,7 +88,7 @@ def vmap(
     return batched
 
 
-class BatchTrace(InnerTrace):
+class BatchTrace(recording.InnerTrace):
     """The trace of one example among many."""
 
     def __init__(self, size: int, axis_name: str | None, randomness: str) -> None:
@@ -158,8 +147,8 @@ class _Call:
                 return self.function(*inner_args, **inner_kwargs)
 
         trace = BatchTrace(size, self.axis_name, self.randomness)
-        with beside([tensors[i] for i in mapped]):
-            recorded = record(trace, inner, specs, "example")
+        with recording.beside([tensors[i] for i in mapped]):
+            recorded = recording.record(trace, inner, specs, "example")
             batched: list[Batched] = [(tensors[i], places[i]) for i in mapped]
             inputs = recorded.graph.inputs[len(mapped) :]
             batched += [
@@ -167,7 +156,7 @@ class _Call:
                 for value, tensor in zip(inputs, recorded.captured, strict=True)
             ]
             results = batch_graph(recorded, batched, size, self.axis_name)
-            finish(trace)
+            recording.finish(trace)
         return self._shown(recorded, results, out_axes, size)
 
     def _modules(self, leaves: Sequence[Any], axes: list[Any]) -> list[tuple[Tensor, int]]:
@@ -269,22 +258,22 @@ def _placed(x: Tensor, axis: int | None, target: int | None, size: int) -> Tenso
 
 
 def batch_graph(
-    recorded: Recorded, inputs: Sequence[Batched], size: int, axis_name: str | None = None
+    recorded: recording.Recorded, inputs: Sequence[Batched], size: int, axis_name: str | None = None
 ) -> list[Batched]:
     """The outputs of a recorded function for a batch of inputs."""
     graph = recorded.graph
     known: dict[Value, Batched] = dict(zip(graph.inputs, inputs, strict=True))
     known |= {value: (from_array(array), None) for value, array in graph.constants.items()}
-    last = last_readers(graph)
+    last = recording.last_readers(graph)
     for node in graph.nodes:
         operands = [known[value] for value in node.inputs]
         tensors = tuple([x for x, _ in operands])
         axes = tuple([axis for _, axis in operands])
         primitive = node.primitive
-        with again(node, recorded):
+        with recording.again(node, recorded):
             named = axis_name is not None and _may_name(primitive, axis_name)
             if all(axis is None for axis in axes) and not named:
-                result, place = apply_any(primitive, tensors), None
+                result, place = recording.apply_any(primitive, tensors), None
             else:
                 result, place = primitive.batch_over(tensors, axes, size, axis_name)
         if not primitive.multiple_results:
@@ -328,7 +317,9 @@ def _axis(axis_name: str, name: str) -> BatchTrace:
 
 def _collect(x: Any, axis_name: str, operation: Operation, name: str) -> Any:
     primitive = Collective(axis_name, operation, _axis(axis_name, name).size)
-    return trees.map_leaves(lambda leaf: apply_any(primitive, (trees.as_tensor(leaf),)), x)
+    return trees.map_leaves(
+        lambda leaf: recording.apply_any(primitive, (trees.as_tensor(leaf),)), x
+    )
 
 
 @public

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from tessella import autodiff, dtypes
-from tessella.arguments import public, taking
+from tessella.arguments import public, require_function, taking
 from tessella.arguments.kinds import an, shown
 from tessella.devices.array import check_count
 from tessella.devices.registry import host
@@ -40,8 +40,7 @@ from tessella.tensors.tensor import Tensor, as_it_is
 from tessella.tracebacks import users_frames
 from tessella.tracing.lines import user_line
 from tessella.transforms import trees
-from tessella.transforms.closed import LoopTrace, closed
-from tessella.transforms.control_graphs import TRANSFORMATIONS
+from tessella.transforms.control_graphs import TRANSFORMATIONS, LoopTrace, closed
 from tessella.transforms.recording import record
 
 _mode = autodiff.mode
@@ -499,10 +498,7 @@ def _in_front(x: Tensor, axis: int) -> Tensor:
 
 def _require_functions(name: str, **functions: Any) -> None:
     for argument, function in functions.items():
-        if not callable(function):
-            raise ArgumentTypeError(
-                f"{name}: {argument}: {type(function).__name__} was given; expected a function"
-            )
+        require_function(function, f"{name}: {argument}")
 
 
 def _require_whole(value: Any, name: str, argument: str) -> None:

@@ -14,12 +14,12 @@ from typing import Any
 import numpy as np
 
 from tessella import autodiff
-from tessella.arguments import public
+from tessella.arguments import public, require_function
 from tessella.errors import ArgumentError, ArgumentTypeError, GradientError
 from tessella.tensors.tensor import Tensor, new_handle
 from tessella.tracebacks import users_frames
 from tessella.transforms import trees
-from tessella.transforms.custom_rules import Call, JVPRule, VJPRule, name_of
+from tessella.transforms.custom_rules import Call, JVPRule, Rule, VJPRule, name_of
 from tessella.transforms.recording import STOP_GRADIENT, InnerTrace, apply_any
 
 _mode = autodiff.mode
@@ -46,7 +46,43 @@ def stop_gradient(tree: Any) -> Any:
     return trees.map_leaves(stopped, tree)
 
 
-class custom_vjp:
+class _WithRule:
+    """A function whose derivative is given by others.
+
+    Args:
+        kind: what they make.
+        given_by: the call that gives them, for messages.
+    """
+
+    kind: Callable[..., Rule]
+    given_by: str
+    rule: tuple[Callable[..., Any], ...] = ()
+
+    @public
+    def __init__(self, function: Callable[..., Any], nondiff_argnums: Sequence[int] = ()) -> None:
+        require_function(function, type(self).__name__)
+        functools.update_wrapper(self, function, updated=())
+        self.function, self.static = function, tuple(nondiff_argnums)
+
+    def __repr__(self) -> str:
+        without = "" if self.rule else ", without a rule yet"
+        return f"<{type(self).__name__} of {name_of(self)}{without}>"
+
+    def __get__(self, instance: Any, owner: Any = None) -> Any:
+        return self if instance is None else functools.partial(self, instance)
+
+    @users_frames
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        name = type(self).__name__
+        if not self.rule:
+            raise GradientError(
+                f"{name}: {name_of(self)} has no rule yet; give it one: {name_of(self)}.{self.given_by}"
+            )
+        call = Call(self, _in_order(self.function, args, kwargs, name), self.static)
+        return call.run(self.kind(*self.rule, call))
+
+
+class custom_vjp(_WithRule):
     """A function whose gradient is given by two others.
 
     `function.defvjp(forward, backward)`: `forward` takes the function's arguments and gives its result and
@@ -66,42 +102,16 @@ class custom_vjp:
     tensor(1.)
     """
 
-    @public
-    def __init__(self, function: Callable[..., Any], nondiff_argnums: Sequence[int] = ()) -> None:
-        if not callable(function):
-            raise ArgumentTypeError(
-                f"custom_vjp: {type(function).__name__} was given; expected a function"
-            )
-        functools.update_wrapper(self, function, updated=())
-        self.function = function
-        self.static = tuple(nondiff_argnums)
-        self.forward: Any = None
-        self.backward: Any = None
+    kind = VJPRule
+    given_by = "defvjp(forward, backward)"
 
     @public
     def defvjp(self, forward: Callable[..., Any], backward: Callable[..., Any]) -> None:
         """Give the rule."""
-        self.forward, self.backward = forward, backward
-
-    def __repr__(self) -> str:
-        return f"<custom_vjp of {name_of(self)}{'' if self.forward else ', without a rule yet'}>"
-
-    def __get__(self, instance: Any, owner: Any = None) -> Any:
-        return self if instance is None else functools.partial(self, instance)
-
-    @users_frames
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        if self.forward is None:
-            raise GradientError(
-                f"custom_vjp: {name_of(self)} has no rule yet; give it one: "
-                f"{name_of(self)}.defvjp(forward, backward)"
-            )
-        bound = _in_order(self.function, args, kwargs, "custom_vjp")
-        call = Call(self, bound, self.static)
-        return call.run(VJPRule(self.forward, self.backward, call))
+        self.rule = forward, backward
 
 
-class custom_jvp:
+class custom_jvp(_WithRule):
     """A function whose derivative along a direction is given by another.
 
     `function.defjvp(rule)`: the rule takes the primals and the tangents, two tuples, and gives the result and
@@ -118,38 +128,14 @@ class custom_jvp:
     tensor(1.)
     """
 
-    @public
-    def __init__(self, function: Callable[..., Any], nondiff_argnums: Sequence[int] = ()) -> None:
-        if not callable(function):
-            raise ArgumentTypeError(
-                f"custom_jvp: {type(function).__name__} was given; expected a function"
-            )
-        functools.update_wrapper(self, function, updated=())
-        self.function = function
-        self.static = tuple(nondiff_argnums)
-        self.rule: Any = None
+    kind = JVPRule
+    given_by = "defjvp(rule)"
 
     @public
     def defjvp(self, rule: Callable[..., Any]) -> Callable[..., Any]:
         """Give the rule; may be used as a decorator."""
-        self.rule = rule
+        self.rule = (rule,)
         return rule
-
-    def __repr__(self) -> str:
-        return f"<custom_jvp of {name_of(self)}{'' if self.rule else ', without a rule yet'}>"
-
-    def __get__(self, instance: Any, owner: Any = None) -> Any:
-        return self if instance is None else functools.partial(self, instance)
-
-    @users_frames
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        if self.rule is None:
-            raise GradientError(
-                f"custom_jvp: {name_of(self)} has no rule yet; give it one: {name_of(self)}.defjvp(rule)"
-            )
-        bound = _in_order(self.function, args, kwargs, "custom_jvp")
-        call = Call(self, bound, self.static)
-        return call.run(JVPRule(self.rule, call))
 
 
 def _in_order(function: Any, args: Any, kwargs: Any, name: str) -> tuple[Any, ...]:

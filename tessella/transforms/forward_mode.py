@@ -12,16 +12,15 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from tessella.arguments import public, refuse
+from tessella.arguments import public, refuse, require_function
 from tessella.arguments.gates import A_TENSOR, as_tensor
 from tessella.arguments.kinds import an
 from tessella.errors import ArgumentError, ArgumentTypeError, GradientError, ShapeError
 from tessella.primitives.base import Spec
 from tessella.primitives.graph import Value
-from tessella.tensors.tensor import Tensor, alike, from_array
+from tessella.tensors.tensor import Tensor, alike
 from tessella.tracebacks import users_frames
-from tessella.transforms import trees
-from tessella.transforms.recording import InnerTrace, Recorded, again, apply_any, finish, record
+from tessella.transforms import recording, trees
 
 Tangent = Tensor | None
 
@@ -55,7 +54,7 @@ def jvp(
     directions = call.directions(tangents)
     known = _values(call.recorded, call.inputs)
     derivatives = _push(call.recorded, known, directions)
-    finish(call.trace)
+    recording.finish(call.trace)
     values = [known[value] for value in call.recorded.graph.outputs]
     out, aux = call.shown(values)
     derivative = call.shown_tangents(values, derivatives)
@@ -76,7 +75,7 @@ def linearize(function: Callable[..., Any], *primals: Any) -> tuple[Any, Callabl
     """
     call = _Call(function, primals, "linearize", False)
     known = _values(call.recorded, call.inputs)
-    finish(call.trace)
+    recording.finish(call.trace)
     values = [known[value] for value in call.recorded.graph.outputs]
 
     @users_frames
@@ -93,10 +92,7 @@ class _Call:
     """A function recorded for its arguments."""
 
     def __init__(self, function: Any, primals: Sequence[Any], name: str, has_aux: bool) -> None:
-        if not callable(function):
-            raise ArgumentTypeError(
-                f"{name}: {type(function).__name__} was given; expected a function"
-            )
+        require_function(function, name)
         if not isinstance(primals, (tuple, list)):
             raise ArgumentTypeError(
                 f"{name}: primals is {an(type(primals).__name__)}; expected a tuple, one entry for each argument"
@@ -117,9 +113,9 @@ class _Call:
                 )
             return result
 
-        self.trace = InnerTrace(name)
+        self.trace = recording.InnerTrace(name)
         specs = [Spec(x.shape, x.dtype) for x in given]
-        self.recorded = record(self.trace, inner, specs)
+        self.recorded = recording.record(self.trace, inner, specs)
         self.given = given
         self.inputs = [*given, *self.recorded.captured]
 
@@ -173,21 +169,16 @@ class _Call:
         return result[0] if self.has_aux else result
 
 
-def _values(recorded: Recorded, inputs: Sequence[Tensor]) -> dict[Value, Tensor]:
+def _values(recorded: recording.Recorded, inputs: Sequence[Tensor]) -> dict[Value, Tensor]:
     """Every value of the graph."""
-    known = dict(zip(recorded.graph.inputs, inputs, strict=True))
-    known |= {value: from_array(array) for value, array in recorded.graph.constants.items()}
+    known = recording.known_at_first(recorded.graph, inputs)
     for node in recorded.graph.nodes:
-        with again(node, recorded):
-            made = apply_any(node.primitive, tuple([known[value] for value in node.inputs]))
-        if node.outputs:
-            several = node.primitive.multiple_results
-            known.update(zip(node.outputs, made if several else (made,), strict=True))
+        recording.do_again(node, recorded, known)
     return known
 
 
 def _push(
-    recorded: Recorded, known: dict[Value, Tensor], directions: Sequence[Tangent]
+    recorded: recording.Recorded, known: dict[Value, Tensor], directions: Sequence[Tangent]
 ) -> list[Tangent]:
     """The tangents of the outputs, where all values are known."""
     tangent_of: dict[Value, Tangent] = dict(zip(recorded.graph.inputs, directions, strict=True))
@@ -196,7 +187,7 @@ def _push(
         if node.primitive.has_effect or all(tangent is None for tangent in tangents):
             continue
         operands = tuple([known[value] for value in node.inputs])
-        with again(node, recorded):
+        with recording.again(node, recorded):
             made = node.primitive.jvp(operands, tangents)
         several = node.primitive.multiple_results
         if made is not None:

@@ -8,8 +8,7 @@ import types
 from collections.abc import Callable
 from typing import Any
 
-from tessella.arguments import public
-from tessella.errors import ArgumentTypeError
+from tessella.arguments import public, require_function
 from tessella.primitives.base import Spec
 from tessella.primitives.pictures import DrawnGraph, drawn
 from tessella.tensors.tensor import Tensor
@@ -40,10 +39,7 @@ def make_graph(function: Callable[..., Any]) -> Callable[..., DrawnGraph]:
       %2: float32[5,3] = multiply(%0, %1)
       return %2
     """
-    if not callable(function):
-        raise ArgumentTypeError(
-            f"make_graph: {type(function).__name__} was given; expected a function"
-        )
+    require_function(function, "make_graph")
 
     @users_frames
     def graph(*args: Any, **kwargs: Any) -> DrawnGraph:

@@ -6,7 +6,7 @@ import functools
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from tessella.arguments import public
+from tessella.arguments import public, require_function
 from tessella.arguments.kinds import an, shown
 from tessella.errors import ArgumentTypeError, GradientError
 from tessella.tensors.creation import eye
@@ -32,7 +32,7 @@ def jacfwd(
     tensor([[4., 1.],
             [2., 5.]])
     """
-    _require_function(function, "jacfwd")
+    require_function(function, "jacfwd")
 
     @users_frames
     @functools.wraps(function, updated=())
@@ -83,7 +83,7 @@ def jacrev(
     tensor([[4., 1.],
             [2., 5.]])
     """
-    _require_function(function, "jacrev")
+    require_function(function, "jacrev")
 
     @users_frames
     @functools.wraps(function, updated=())
@@ -165,11 +165,6 @@ def hvp(function: Callable[..., Any], primals: Any, tangents: Any) -> Any:
     argnums = tuple(range(len(primals)))
     _, found = jvp(grad(function, argnums[0] if len(argnums) == 1 else argnums), primals, tangents)
     return found
-
-
-def _require_function(function: Any, name: str) -> None:
-    if not callable(function):
-        raise ArgumentTypeError(f"{name}: {type(function).__name__} was given; expected a function")
 
 
 def _variables(args: Any, numbers: Sequence[int], name: str) -> tuple[list[Tensor], Any]:

@@ -31,7 +31,7 @@ from typing import (
 import numpy as np
 
 from tessella import autodiff, forking
-from tessella.arguments import public
+from tessella.arguments import public, require_function
 from tessella.arguments.kinds import scope, shown
 from tessella.compiler.observe import compiling, settings
 from tessella.devices.array import Array, Layout, from_numpy
@@ -131,8 +131,7 @@ def jit(
         return functools.partial(
             jit, static_argnums=static_argnums, static_argnames=static_argnames, dynamic=dynamic
         )
-    if not callable(function):
-        raise ArgumentTypeError(f"jit: {type(function).__name__} was given; expected a function")
+    require_function(function, "jit")
     numbers = (static_argnums,) if isinstance(static_argnums, int) else tuple(static_argnums)
     names = (static_argnames,) if isinstance(static_argnames, str) else tuple(static_argnames)
     if numbers or names:

@@ -227,20 +227,30 @@ def beside(leaves: Sequence[Any]) -> Device:
 
 def _replay(recorded: Recorded, inputs: Sequence[Tensor]) -> list[Tensor]:
     graph = recorded.graph
-    known = dict(zip(graph.inputs, inputs, strict=True))
-    known |= {value: from_array(array) for value, array in graph.constants.items()}
+    known = known_at_first(graph, inputs)
     last = last_readers(graph)
     for node in graph.nodes:
         if node.primitive.has_effect and not node.outputs:
             continue
-        with again(node, recorded):
-            made = apply_any(node.primitive, tuple([known[value] for value in node.inputs]))
-        known.update(
-            zip(node.outputs, made if node.primitive.multiple_results else (made,), strict=True)
-        )
+        do_again(node, recorded, known)
         for value in last.get(node, ()):
             del known[value]
     return [known[value] for value in graph.outputs]
+
+
+def known_at_first(graph: Graph, inputs: Sequence[Tensor]) -> dict[Value, Tensor]:
+    """The tensors of a graph that are there before its first node: inputs and constants."""
+    known = dict(zip(graph.inputs, inputs, strict=True))
+    return known | {value: from_array(array) for value, array in graph.constants.items()}
+
+
+def do_again(node: GraphNode, recorded: Recorded, known: dict[Value, Tensor]) -> None:
+    """Do what a node does with the tensors that are known; its results are known then, too."""
+    with again(node, recorded):
+        made = apply_any(node.primitive, tuple([known[value] for value in node.inputs]))
+    if node.outputs:
+        several = made if node.primitive.multiple_results else (made,)
+        known.update(zip(node.outputs, several, strict=True))
 
 
 def last_readers(graph: Graph) -> dict[GraphNode, list[Value]]:

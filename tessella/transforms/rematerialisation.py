@@ -16,11 +16,9 @@ from collections.abc import Callable, Sequence
 from typing import Any, ParamSpec, TypeVar
 
 from tessella import autodiff
-from tessella.arguments import public
-from tessella.errors import ArgumentTypeError
+from tessella.arguments import public, require_function
 from tessella.primitives.barrier import Barrier
 from tessella.primitives.base import Spec
-from tessella.primitives.graph import Value
 from tessella.tensors.tensor import Tensor, new_handle
 from tessella.tracebacks import users_frames
 from tessella.tracing.trace import binding
@@ -46,10 +44,7 @@ def checkpoint(function: Callable[P, R]) -> Callable[P, R]:
     >>> ts.grad(ts.checkpoint(lambda x: ts.sin(ts.exp(x)).sum()))(ts.zeros(2))
     tensor([0.5403, 0.5403])
     """
-    if not callable(function):
-        raise ArgumentTypeError(
-            f"checkpoint: {type(function).__name__} was given; expected a function"
-        )
+    require_function(function, "checkpoint")
 
     @users_frames
     @functools.wraps(function, updated=())
@@ -72,9 +67,7 @@ def checkpoint(function: Callable[P, R]) -> Callable[P, R]:
         rule = _Again(lambda *inputs: replay(recorded, inputs), "checkpoint")
         found, _ = rule.call(*tensors, *recorded.captured)
         finish(trace)
-        following = iter(found)
-        shown = [next(following) if isinstance(x, Value) else x for x in recorded.outputs]
-        return trees.unflatten(recorded.structure, shown)
+        return recorded.result(found)
 
     return checkpointed
 

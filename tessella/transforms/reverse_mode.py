@@ -14,11 +14,11 @@ from collections.abc import Callable, Generator, Iterator, Sequence
 from typing import Any, Concatenate, Literal, ParamSpec, TypeVar, overload
 
 from tessella import autodiff
-from tessella.arguments import public, refuse
+from tessella.arguments import public, refuse, require_function
 from tessella.arguments.gates import A_TENSOR, as_tensor
 from tessella.arguments.kinds import an, shown
 from tessella.autodiff import Edge, Leaf, Node
-from tessella.blocks import restoring
+from tessella.blocks import restoring, undoing
 from tessella.errors import ArgumentError, ArgumentTypeError, GradientError, ShapeError
 from tessella.tensors.tensor import Tensor, alike, edge_of, new_handle
 from tessella.tracebacks import calls_users, users_frames
@@ -152,7 +152,7 @@ def vjp(function: Callable[..., Any], *primals: Any, has_aux: bool = False) -> t
     >>> pullback(ts.asarray(1.0))
     (tensor(4.), tensor(3.))
     """
-    _require_function(function, "vjp")
+    require_function(function, "vjp")
     with variables_of("vjp", primals, strict=False) as variables:
         result = function(*variables.arguments)
     value, aux = _split(result, has_aux, "vjp")
@@ -205,7 +205,7 @@ def _fitting(ct: Any, y: Tensor) -> Tensor | None:
 def _value_and_grad(
     name: str, function: Any, argnums: Any, argnames: Any, has_aux: bool
 ) -> Callable[..., Any]:
-    _require_function(function, name)
+    require_function(function, name)
     names = (argnames,) if isinstance(argnames, str) else tuple(argnames)
 
     @users_frames
@@ -236,11 +236,6 @@ def _value_and_grad(
         return ((shown, _apart(aux)) if has_aux else shown), (found[0] if single else found)
 
     return both
-
-
-def _require_function(function: Any, name: str) -> None:
-    if not callable(function):
-        raise ArgumentTypeError(f"{name}: {type(function).__name__} was given; expected a function")
 
 
 def _split(result: Any, has_aux: bool, name: str) -> tuple[Any, Any]:
@@ -298,15 +293,9 @@ def variables_of(
         strict: whether integers are an error, and not just without gradient.
     """
     variables = Variables(name, arguments, strict)
-    with autodiff.set_enabled(True):
-        try:
-            try:
-                variables.begin()
-                yield variables
-            finally:
-                variables.end()
-        finally:  # again, for a Ctrl-C in the first one
-            variables.end()
+    with autodiff.set_enabled(True), undoing(variables.end):
+        variables.begin()
+        yield variables
 
 
 class Variables:

@@ -20,8 +20,8 @@ from tessella.tensors.gradients import accumulate_in
 from tessella.tensors.tensor import Tensor, new_handle
 from tessella.tracing.trace import ForeignArray
 from tessella.transforms.backward import Backward
-from tessella.transforms.given import change
 from tessella.transforms.recording import Recorded, replay
+from tessella.transforms.traced_arguments import change
 from tessella.transforms.traced_function import SizeNumber, TracedFunction
 from tessella.transforms.traced_results import Again, Output
 

@@ -10,7 +10,7 @@ import functools
 from collections.abc import Callable, Generator, Sequence
 from typing import Any, NamedTuple
 
-from tessella.blocks import restoring
+from tessella.blocks import restoring, undoing
 from tessella.compiler.many_sizes import Programs
 from tessella.compiler.observe import noted, now
 from tessella.devices.array import Array, Layout, contiguous_layout
@@ -26,8 +26,7 @@ from tessella.tracing.guards import Guards, Source, kind_guard, value_guard
 from tessella.tracing.lines import user_line
 from tessella.tracing.trace import Trace, tracing
 from tessella.transforms.backward import Backward
-from tessella.transforms.given import Containers
-from tessella.transforms.traced_arguments import Arguments, number_array
+from tessella.transforms.traced_arguments import Arguments, Containers, number_array
 from tessella.transforms.traced_results import Left, Outcome, derivatives_of, left_by, results_of
 
 _SHOWN = 40  # guards in an explanation
@@ -289,17 +288,15 @@ def _lent(trace: Trace, lent: Sequence[Source]) -> Generator[None, None, None]:
     if lent and trace.reader is not None:
         trace.reader.writes.alone()
     before = [(source, source.get()) for source in lent]
-    try:
-        try:
-            for source, value in before:
-                source.lend(_number_from_outside(trace, source, value))
-            yield
-        finally:
-            for source, value in before:
-                source.lend(value)
-    finally:
+
+    def give_back() -> None:
         for source, value in before:
             source.lend(value)
+
+    with undoing(give_back):
+        for source, value in before:
+            source.lend(_number_from_outside(trace, source, value))
+        yield
     for source, value in before:
         looked = source.id in trace.looked_outside
         trace.guards.replace(

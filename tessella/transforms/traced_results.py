@@ -23,8 +23,7 @@ from tessella.tracing.guards import Source, layout_guard
 from tessella.tracing.trace import Trace, Traced
 from tessella.tracing.writing import Write
 from tessella.transforms.backward import Backward, backward_of
-from tessella.transforms.given import Changed
-from tessella.transforms.traced_arguments import Arguments, Whole
+from tessella.transforms.traced_arguments import Arguments, Changed, Whole
 from tessella.trees import flatten
 
 # what a program can write outside again and again: it is made from the inputs, or never changes

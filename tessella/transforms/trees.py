@@ -13,18 +13,15 @@ from tessella.errors import ArgumentError, ArgumentTypeError, ShapeError
 from tessella.tensors.creation import asarray, zeros
 from tessella.tensors.manipulation import concat
 from tessella.tensors.tensor import Tensor
-from tessella.trees import (
-    Tree,
-    broadcast,
-    flatten,
-    leaves_like,
-    map_leaves,
-    outline,
-    tree_flatten,
-    tree_map,
-    unflatten,
-    with_leaves,
-)
+from tessella.trees import Tree, broadcast
+from tessella.trees import flatten as flatten
+from tessella.trees import leaves_like as leaves_like
+from tessella.trees import map_leaves as map_leaves
+from tessella.trees import outline as outline
+from tessella.trees import tree_flatten as tree_flatten
+from tessella.trees import tree_map as tree_map
+from tessella.trees import unflatten as unflatten
+from tessella.trees import with_leaves as with_leaves
 
 
 def is_array(leaf: Any) -> bool:
@@ -148,22 +145,3 @@ def _numbers(leaf: Any, number: int) -> Tensor:
         f"ravel_tree: leaf {number} is a {type(leaf).__name__} ({shown(leaf)}); expected tensors, arrays and numbers. What "
         'is no number in a dataclass may be a static field: dataclasses.field(metadata={"static": True})'
     )
-
-
-__all__ = [
-    "argument_numbers",
-    "as_tensor",
-    "broadcast_prefix",
-    "flatten",
-    "is_array",
-    "is_module",
-    "leaves_like",
-    "map_leaves",
-    "outline",
-    "ravel_tree",
-    "results_of",
-    "tree_flatten",
-    "tree_map",
-    "unflatten",
-    "with_leaves",
-]

@@ -6,14 +6,7 @@ import html
 from collections.abc import Sequence
 
 from tessella.primitives.graph import Graph
-from tessella.primitives.pictures.layout import (
-    Layout,
-    Size,
-    Spacing,
-    lay_out,
-    layers_of,
-    too_long,
-)
+from tessella.primitives.pictures import layout
 from tessella.primitives.pictures.picture import FAMILIES, Box, Picture, picture
 
 MOST_ENDS = 14  # inputs and results that get boxes of their own
@@ -50,12 +43,12 @@ def to_svg(graph: Graph) -> str:
     """
     shown = picture(graph, MOST_ENDS)
     arrows = list(dict.fromkeys((arrow.source, arrow.target) for arrow in shown.arrows))
-    layers = layers_of(len(shown.boxes), arrows)
-    cut = too_long(layers, arrows)
+    layers = layout.layers_of(len(shown.boxes), arrows)
+    cut = layout.too_long(layers, arrows)
     _tell(shown, cut)
     drawn = [arrow for arrow in arrows if arrow not in set(cut)]
     sizes = [_size(box) for box in shown.boxes]
-    return _draw(shown, sizes, lay_out(sizes, layers, drawn, Spacing()), bool(cut))
+    return _draw(shown, sizes, layout.lay_out(sizes, layers, drawn, layout.Spacing()), bool(cut))
 
 
 def _tell(shown: Picture, cut: Sequence[tuple[int, int]]) -> None:
@@ -81,18 +74,20 @@ def _short(text: str) -> str:
     return text if len(text) <= MOST_CHARACTERS else f"{text[: MOST_CHARACTERS - 1]}…"
 
 
-def _size(box: Box) -> Size:
+def _size(box: Box) -> layout.Size:
     lines = _lines(box)
     widths = [_TITLE_WIDTH * (len(_short(box.title)) + 4)]
     widths += [_TEXT_WIDTH * len(_short(line)) for line in lines]
     height = _TITLE_HEIGHT + _LINE_HEIGHT * len(lines) + 1.5 * _PADDING
-    return Size(max(90, max(widths)) + 2 * _PADDING, height)
+    return layout.Size(max(90, max(widths)) + 2 * _PADDING, height)
 
 
 # --- drawing ------------------------------------------------------------------------------------------
 
 
-def _draw(shown: Picture, sizes: Sequence[Size], where: Layout, numbered: bool) -> str:
+def _draw(
+    shown: Picture, sizes: Sequence[layout.Size], where: layout.Layout, numbered: bool
+) -> str:
     families = [f for f in FAMILIES if any(box.family == f for box in shown.boxes)]
     legend = _legend(families)
     legend_width = 8.0 + sum(_TEXT_WIDTH * len(FAMILIES[f]) + 40 for f in families)
@@ -126,7 +121,7 @@ def _arrow(way: Sequence[tuple[float, float]]) -> str:
     return f'<path class="way" d="{"".join(path)}"/><path class="head" d="{head}"/>'
 
 
-def _box(number: int | None, box: Box, size: Size, place: tuple[float, float]) -> str:
+def _box(number: int | None, box: Box, size: layout.Size, place: tuple[float, float]) -> str:
     x, y = place[0] - size.width / 2, place[1]
     tip = "\n".join(part for part in (box.title, *box.lines, box.note) if part)
     mark = "" if number is None else f'<tspan class="number">{number} </tspan>'

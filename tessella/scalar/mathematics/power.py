@@ -12,13 +12,7 @@ import numpy as np
 
 from tessella import dtypes
 from tessella.scalar.expression import Expression, Operator
-from tessella.scalar.mathematics.exponential import (
-    LN2_HIGH,
-    LOG2_E,
-    TAIL_FLOAT32,
-    exp_of,
-    scale_float32,
-)
+from tessella.scalar.mathematics import exponential
 from tessella.scalar.mathematics.logarithm import log, split, split_float32
 from tessella.scalar.mathematics.support import (
     INFINITY,
@@ -98,7 +92,7 @@ def _magnitude(size: Expression, y: Expression) -> Expression:
     product, product_low = _product(y, high)
     product_low = product_low + y * low
     safe = less(absolute(product), 1e4)
-    return exp_of(product, select(safe, product_low, 0.0))
+    return exponential.exp_of(product, select(safe, product_low, 0.0))
 
 
 def _special(x: Expression, y: Expression, magnitude: Expression) -> Expression:
@@ -139,10 +133,10 @@ def _pow_float32(x: Expression, y: Expression) -> Expression:
     logarithm = fma(e, _LN2[0], s * horner(s * s, _SHORT_SERIES))
     product = clamp(convert(y, dtypes.float64) * logarithm, -104.0, 89.0)
     product = select(equal(product, product), product, 0.0)  # infinite y: a special case
-    n, whole = whole_part(product * LOG2_E)
-    r = convert(fma(-n, LN2_HIGH, product), dtypes.float32)
-    series = fma(r * r, horner(r, TAIL_FLOAT32), r)
-    magnitude = scale_float32(1.0 + series, convert(whole, dtypes.int32))
+    n, whole = whole_part(product * exponential.LOG2_E)
+    r = convert(fma(-n, exponential.LN2_HIGH, product), dtypes.float32)
+    series = fma(r * r, horner(r, exponential.TAIL_FLOAT32), r)
+    magnitude = exponential.scale_float32(1.0 + series, convert(whole, dtypes.int32))
     return _special(x, y, magnitude)
 
 

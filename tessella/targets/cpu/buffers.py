@@ -26,6 +26,7 @@ from tessella.devices.buffer import Buffer
 from tessella.devices.device import MemoryStatistics
 from tessella.errors import ArgumentError, OutOfMemoryError
 from tessella.targets.cpu import machine
+from tessella.terminal import bytes_of
 
 ALIGNMENT = 64
 _SMALLEST = 64
@@ -177,19 +178,10 @@ def memory_for(nbytes: Any) -> Iterator[None]:
 
 def _refusal(nbytes: int) -> OutOfMemoryError:
     return OutOfMemoryError(
-        f"{_readable(nbytes)} of memory were asked for, but only "
-        f"{_readable(machine.available_memory())} of {_readable(machine.physical_memory())} are "
+        f"{bytes_of(nbytes)} of memory were asked for, but only "
+        f"{bytes_of(machine.available_memory())} of {bytes_of(machine.physical_memory())} are "
         "available; use a smaller size or dtype, or work in parts"
     )
-
-
-def _readable(nbytes: int) -> str:
-    size = float(nbytes)
-    for unit in ("bytes", "KiB", "MiB", "GiB", "TiB", "PiB"):
-        if size < 1024 or unit == "PiB":
-            return f"{size:.0f} {unit}" if unit == "bytes" else f"{size:.1f} {unit}"
-        size /= 1024
-    raise AssertionError
 
 
 def wrap(owner: Any, address: int, nbytes: int) -> Buffer:

@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 
-def spelled_out(text: str) -> str:
-    """LLVM IR of a text in which words of tables are named.
+def spelled_out(text: str, **parts: object) -> str:
+    """LLVM IR of a text in which words of tables are named, and parts stand by their names in braces.
 
-    >>> print(spelled_out("  %size = word 2 of %table as i64"))
+    >>> print(spelled_out("  %size = word {SIZE} of %table as i64", SIZE=2))
       %size.place = getelementptr i64, ptr %table, i64 2
       %size = load i64, ptr %size.place
     """
+    for name, part in parts.items():
+        text = text.replace(f"{{{name}}}", str(part))
     return "\n".join(_read(line) if " = word " in line else line for line in text.split("\n"))
 
 

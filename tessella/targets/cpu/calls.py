@@ -167,6 +167,8 @@ def _pythons() -> bytes:
 
 @functools.cache
 def _module() -> engine.LLVMModule:
-    text = _CALL.replace("{ITEMS}", str(_ITEMS)).replace("{NUMBERS}", str(_NUMBERS))
-    parts = [text.replace("{NAME}", name).replace("{RUN}", run) for name, run in _FUNCTIONS.items()]
-    return engine.LLVMModule(spelled_out("".join(parts)), tuple(_FUNCTIONS))
+    parts = [
+        spelled_out(_CALL, NAME=name, RUN=run, ITEMS=_ITEMS, NUMBERS=_NUMBERS)
+        for name, run in _FUNCTIONS.items()
+    ]
+    return engine.LLVMModule("".join(parts), tuple(_FUNCTIONS))

@@ -65,26 +65,6 @@ class Rate:
             self._known = max(self._known, self._measure())
 
 
-def multiply_adds_per_second(dtype: DType = float32) -> float:
-    """Operations per second of all threads, when nothing has to be fetched."""
-    return _peak(dtype)()
-
-
-def doubt_multiply_adds(seen: float, dtype: DType = float32) -> None:
-    """Measure again if so many operations per second were seen, and that is more than the machine can do."""
-    _peak(dtype).doubt(seen)
-
-
-def bytes_per_second() -> float:
-    """Bytes that a large copy reads and writes in a second, on all threads."""
-    return _copies()
-
-
-def doubt_bytes(seen: float) -> None:
-    """Measure again if so many bytes per second came from memory, and that is more than the machine can do."""
-    _copies.doubt(seen)
-
-
 class CpuLimits(Limits):
     """What this machine's processors and memory can do."""
 
@@ -104,14 +84,14 @@ class CpuLimits(Limits):
         return machine.cache_bytes(level, default)
 
     def multiply_adds_per_second(self, dtype: DType) -> float:
-        return multiply_adds_per_second(dtype)
+        return _peak(dtype)()
 
     def bytes_per_second(self) -> float:
-        return bytes_per_second()
+        return _copies()
 
     def doubt(self, operations: float, dtype: DType, nbytes: float) -> None:
-        doubt_multiply_adds(operations, dtype)
-        doubt_bytes(nbytes)
+        _peak(dtype).doubt(operations)
+        _copies.doubt(nbytes)
 
 
 LIMITS = CpuLimits()

@@ -28,7 +28,7 @@ from typing import Any
 import numpy as np
 
 from tessella import forking
-from tessella.blocks import restoring
+from tessella.blocks import restoring, undoing
 from tessella.devices.table import DONE, LOOP_STOPPED, MAY_STOP, PROCESSOR, SIGNALS, TIMES
 from tessella.errors import ConfigurationError
 from tessella.targets.cpu import calls, engine, machine, processors
@@ -83,14 +83,9 @@ def set_count(number: int) -> None:
 def limited(number: int) -> Generator[None, None, None]:
     """Use that many threads inside a `with` block."""
     before = count()
-    try:
-        try:
-            set_count(number)
-            yield
-        finally:
-            set_count(before)
-    finally:  # again, for a Ctrl-C in the first one
-        set_count(before)
+    with undoing(lambda: set_count(before)):
+        set_count(number)
+        yield
 
 
 def parallel(address: int, args: bytes, total: int, chunk: int) -> None:
@@ -793,64 +788,43 @@ _kept: list[Any] = []  # what native code points at
 @functools.cache
 def module() -> engine.LLVMModule:
     """The native loops as LLVM IR, so that they can be compiled beside the first kernels."""
-    text, names = _loops() + _entries(), (*_types, _QUICK)
+    entries, names = _ENTRIES, (*_types, _QUICK)
     if _NATIVE:
-        text, names = text + _fork_entries(), (*names, *_types_of_pools)
-    return engine.LLVMModule(spelled_out(text), names)
-
-
-def _loops(own: str = "", before: str = "", after: str = "") -> str:
-    """What runs work and programs, with names of its own where another module has it too."""
-    shared = _fork_and_join(own) if _NATIVE else _TAKING_NONE
-    return _look() + _SERIAL + shared + _program_loop(before, after)
-
-
-def _look() -> str:
-    """Native code that looks for signals; the coarse clock of Linux takes a few nanoseconds."""
-    return _LOOK.replace("{CLOCK}", "6").replace("{EVERY}", str(_LOOK_EVERY))
-
-
-def _entries() -> str:
-    return _ENTRIES.replace("{PYTHON}", str(SIGNALS)) + _program_entry()
-
-
-def _program_entry(own: str = "") -> str:
-    text = _PROGRAM_ENTRY.replace("{PYTHON}", str(SIGNALS)).replace("{HERE}", str(PROCESSOR))
-    return text.replace("{OWN}", own)
-
-
-def _fork_entries() -> str:
-    return _FORK_ENTRIES.replace("{CALLER}", str(_CALLER))
-
-
-def _program_loop(before: str, after: str) -> str:
-    text = (_PROGRAM + _LOOP).replace("{ALL}", _ALL if _NATIVE else _ALL_SERIAL)
-    text = text.replace("{MAY_STOP}", str(MAY_STOP)).replace("{DONE}", str(DONE))
-    text = text.replace("{LOOP_STOPPED}", str(LOOP_STOPPED))
-    return text.replace("{BEFORE}", before).replace("{AFTER}", after)
+        entries, names = entries + _FORK_ENTRIES, (*names, *_types_of_pools)
+    return engine.LLVMModule(_text(entries), names)
 
 
 @functools.cache
 def timed_loop() -> Any:
     """The loop of programs that notes the time after each call; made when it is first needed."""
-    own = "timed_"  # names of its own: both modules are linked into one process
-    text = spelled_out(_loops(own, _BEFORE, _AFTER) + _program_entry(own))
+    # names of its own: both modules are linked into one process
+    text = _text(OWN="timed_", BEFORE=_BEFORE, AFTER=_AFTER)
     address = engine.compile(engine.LLVMModule(text, ("timed_call_program",)))["timed_call_program"]
     return _function(address, *_types["call_program"])
 
 
-def _fork_and_join(own: str) -> str:
-    architecture = processors.target().architecture
-    words = {
-        "OWN": own, "NEXT": _NEXT, "PENDING": _PENDING, "SLEEPERS": _SLEEPERS, "WORK": _WORK,
-        "WORK1": _WORK + 1, "WORK2": _WORK + 2, "WORK3": _WORK + 3, "CALLER": _CALLER, "SPIN": _SPIN,
-        "FUTEX": _FUTEX[architecture], "PAUSE": _PAUSE[architecture],
-        "DECLARATION": _PAUSE_DECLARATION[architecture],
-    }  # fmt: skip
-    text = _FORK_AND_JOIN + _TAKING
-    for name, word in words.items():
-        text = text.replace(f"{{{name}}}", str(word))
-    return text
+def _text(entries: str = "", **parts: str) -> str:
+    """What runs work and programs, and what Python calls for that."""
+    text, words = (
+        _LOOK + _SERIAL + _PROGRAM + _LOOP + _PROGRAM_ENTRY + entries,
+        dict(_WORDS_OF_TABLES),
+    )
+    if _NATIVE:
+        architecture = processors.target().architecture
+        text, words["ALL"] = text + _FORK_AND_JOIN + _TAKING, _ALL
+        words["FUTEX"], words["PAUSE"] = _FUTEX[architecture], _PAUSE[architecture]
+        words["DECLARATION"] = _PAUSE_DECLARATION[architecture]
+    else:
+        text, words["ALL"] = text + _TAKING_NONE, _ALL_SERIAL
+    return spelled_out(text, **{"OWN": "", "BEFORE": "", "AFTER": "", **parts, **words})
+
+
+_WORDS_OF_TABLES: dict[str, object] = {
+    "PYTHON": SIGNALS, "HERE": PROCESSOR, "MAY_STOP": MAY_STOP, "DONE": DONE, "LOOP_STOPPED": LOOP_STOPPED,
+    "NEXT": _NEXT, "PENDING": _PENDING, "SLEEPERS": _SLEEPERS, "CALLER": _CALLER,
+    "WORK": _WORK, "WORK1": _WORK + 1, "WORK2": _WORK + 2, "WORK3": _WORK + 3, "SPIN": _SPIN,
+    "CLOCK": 6, "EVERY": _LOOK_EVERY,  # the coarse clock of Linux, which takes a few nanoseconds
+}  # fmt: skip
 
 
 class _Pool:

@@ -12,7 +12,6 @@ import functools
 import math
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 
 from tessella.compiler import eager
@@ -21,8 +20,8 @@ from tessella.devices.buffer import Buffer
 from tessella.targets.cpu.buffers import allocate
 from tessella.targets.cpu.lowering import blocking, contraction, tuned
 from tessella.targets.cpu.lowering.blocking import IN_PLACE
-from tessella.targets.cpu.lowering.product_problem import Choice, Problem
 from tessella.targets.cpu.lowering.tiled_contraction import Product, problem_of, recipe, watched
+from tessella.targets.cpu.lowering.tuned import Choice, Problem
 from tessella.targets.cpu.products import AHEAD, ON_THE_WAY, WINDOWS
 
 BLOCKS = (96, 128, 192, 256, 352, 512, 768, 1024)
@@ -186,21 +185,10 @@ class _Bench:
 class CpuTuner:
     """Tuning as the contract of devices asks for it."""
 
-    def watched(self) -> AbstractContextManager[list[Product]]:
-        """Inside the block, products that are lowered are put on the list."""
-        return watched()
-
-    def tune_products(self, products: Sequence[Product]) -> list[Tuned]:
-        """Find the best choice for each class of products, and remember it."""
-        return tune_products(products)
-
-    def forget_recipes(self) -> None:
-        """Let products be lowered anew."""
-        forget_recipes()
-
-    def forget(self) -> int:
-        """Remove all that was found; gives how many entries there were."""
-        return tuned.forget()
+    watched = staticmethod(watched)
+    tune_products = staticmethod(tune_products)
+    forget_recipes = staticmethod(forget_recipes)
+    forget = staticmethod(tuned.forget)
 
 
 TUNER = CpuTuner()

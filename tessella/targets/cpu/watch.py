@@ -158,6 +158,6 @@ class Taken:
 
 @functools.cache
 def _natives() -> dict[str, int]:
-    text = _UNCHANGED.replace("{CHANGED}", str(CHANGED)).replace("{DONE}", str(DONE))
+    text = spelled_out(_UNCHANGED, CHANGED=CHANGED, DONE=DONE)
     names = ("ask_unchanged", "run_unchanged", "take_unchanged", "give_back")
-    return engine.compile(engine.LLVMModule(spelled_out(text), names))
+    return engine.compile(engine.LLVMModule(text, names))

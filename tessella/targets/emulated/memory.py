@@ -9,7 +9,7 @@ from collections.abc import Generator, Iterable
 from typing import NamedTuple
 
 from tessella import forking
-from tessella.blocks import restoring
+from tessella.blocks import restoring, undoing
 from tessella.devices.buffer import Buffer
 from tessella.errors import OutOfMemoryError
 
@@ -77,15 +77,11 @@ def kept() -> int:
 def opened(addresses: Iterable[int]) -> Generator[None, None, None]:
     """Inside the block the buffers that some addresses are in can be read and written, and no others."""
     pages = {_known[number] for number in {a // _PAGE for a in addresses} if number in _known}
-    with _lock:
-        try:
-            try:
-                for one in pages:
-                    one.set(_OPEN)
-                yield
-            finally:
-                for one in pages:
-                    one.set(_CLOSED)
-        finally:  # again, for a Ctrl-C in the first one
-            for one in pages:
-                one.set(_CLOSED)
+
+    def let(access: int) -> None:
+        for one in pages:
+            one.set(access)
+
+    with _lock, undoing(lambda: let(_CLOSED)):
+        let(_OPEN)
+        yield

@@ -1,15 +1,16 @@
-"""Axes exchanged, parts of complex numbers, elements repeated: properties and methods that are no functions' namesakes."""
+"""Axes exchanged, parts of complex numbers, elements repeated and chosen: properties and methods unlike functions of their names."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from tessella.arguments import refuse
+from tessella.arguments import public, refuse
 from tessella.arguments.kinds import shown
 from tessella.errors import AbsentAttributeError, ArgumentTypeError
 from tessella.tensors import elementwise
 from tessella.tensors.indexing import repeat
 from tessella.tensors.linear import matrix_transpose
+from tessella.tensors.operands import Operand
 from tessella.tensors.tensor import Tensor
 
 _INSTEAD_OF_T = (
@@ -70,3 +71,14 @@ class AxesAndParts:
 
 def _no_transpose(name: str, x: Tensor) -> AbsentAttributeError:
     return AbsentAttributeError(f"{name}: {x.ndim} dimensions; {_INSTEAD_OF_T[min(x.ndim, 3)]}")
+
+
+@public
+def where(x: Tensor, condition: Tensor, other: Operand, /) -> Tensor:
+    """x where a condition holds, and another tensor or number where not: `ts.where(condition, x, other)`.
+
+    >>> import tessella as ts
+    >>> ts.asarray([1.0, 2.0]).where(ts.asarray([True, False]), 0.0)
+    tensor([1., 0.])
+    """
+    return elementwise.where(condition, x, other)

@@ -3,15 +3,9 @@
 from __future__ import annotations
 
 from tessella.tensors.gradients import Gradients
+from tessella.tensors.methods import functions
 from tessella.tensors.methods.axes import AxesAndParts
 from tessella.tensors.methods.conversions import Conversions, Copies, Facts
-from tessella.tensors.methods.functions import (
-    ElementwiseMethods,
-    MatrixMethods,
-    PlaceMethods,
-    ReductionMethods,
-    ShapeMethods,
-)
 from tessella.tensors.methods.in_place import InPlace
 from tessella.tensors.methods.leaving import Leaving
 from tessella.tensors.methods.made_alike import MadeAlike
@@ -22,8 +16,9 @@ from tessella.tensors.tensor import Tensor
 
 
 class Methods(
-    Operators, Gradients, Leaving, Rebinding, InPlace, ElementwiseMethods, ReductionMethods, ShapeMethods,
-    PlaceMethods, MatrixMethods, AxesAndParts, Copies, Conversions, Facts, MadeAlike,
+    Operators, Gradients, Leaving, Rebinding, InPlace, AxesAndParts, Copies, Conversions, Facts, MadeAlike,
+    functions.ElementwiseMethods, functions.ReductionMethods, functions.ShapeMethods, functions.PlaceMethods,
+    functions.MatrixMethods,
 ):  # fmt: skip
     """What types say that a tensor has, besides its data and its place on the tape."""
 

@@ -1,4 +1,7 @@
-"""Which functions are methods, by the rooms the functions are in. This is a table: nothing is computed here."""
+"""Which functions are methods, by the rooms the functions are in. This is a table: nothing is computed here.
+
+A row says that the functions of these names in a room are methods of the same names.
+"""
 
 from __future__ import annotations
 
@@ -9,132 +12,42 @@ from tessella.tensors.methods.method import Method
 if TYPE_CHECKING:
     from tessella.tensors.tensor import Tensor
 
+ELEMENTWISE: Method[Tensor] = Method("elementwise")
+ARITHMETIC: Method[Tensor] = Method("arithmetic")
+STATISTICAL: Method[Tensor] = Method("statistical")
+STATISTICS: Method[Tensor] = Method("statistics")
+SORTING: Method[Tensor] = Method("sorting")
+SCATTERING: Method[Tensor] = Method("scattering")
+MATRICES: Method[Tensor] = Method("matrices")
+MANIPULATION: Method[Tensor] = Method("manipulation")
+SHAPES: Method[Tensor] = Method("shapes")
+PARTS: Method[tuple[Tensor, ...]] = Method("shapes")  # of a tensor
+LINEAR: Method[Tensor] = Method("linear")
+
 
 class ElementwiseMethods:
     """Functions of each element by itself."""
 
     __slots__ = ()
 
-    abs: Method[Tensor] = Method("elementwise")
-    absolute: Method[Tensor] = Method("elementwise", "abs")
-    acos: Method[Tensor] = Method("elementwise")
-    acosh: Method[Tensor] = Method("elementwise")
-    add: Method[Tensor] = Method("elementwise")
-    addcdiv: Method[Tensor] = Method("arithmetic")
-    addcmul: Method[Tensor] = Method("arithmetic")
+    abs = acos = acosh = add = asin = asinh = atan = atan2 = atanh = bitwise_and = ELEMENTWISE
+    bitwise_left_shift = bitwise_or = bitwise_right_shift = bitwise_xor = ceil = clip = ELEMENTWISE
+    conj = copysign = cos = cosh = digamma = erf = erfc = exp = exp2 = expm1 = floor = ELEMENTWISE
+    floor_divide = fmod = greater = greater_equal = hypot = isclose = isfinite = isinf = ELEMENTWISE
+    isnan = less = less_equal = lgamma = log = log10 = log1p = log2 = logaddexp = ELEMENTWISE
+    logical_and = logical_not = logical_or = logical_xor = maximum = minimum = ELEMENTWISE
+    multiply = nan_to_num = negative = nextafter = not_equal = positive = pow = ELEMENTWISE
+    reciprocal = relu = remainder = round = rsqrt = sigmoid = sign = signbit = sin = ELEMENTWISE
+    sinh = sqrt = square = subtract = tan = tanh = trunc = ELEMENTWISE
+    absolute = addcdiv = addcmul = arccos = arccosh = arcsin = arcsinh = arctan = ARITHMETIC
+    arctan2 = arctanh = bitwise_not = clamp = clamp_max = clamp_min = deg2rad = div = ARITHMETIC
+    eq = erfinv = fix = float_power = fmax = fmin = frac = gcd = ge = gt = heaviside = ARITHMETIC
+    isreal = lcm = le = lerp = log_softmax = logit = lt = mul = ne = neg = rad2deg = ARITHMETIC
+    sinc = softmax = sub = true_divide = xlogy = ARITHMETIC
     allclose: Method[Any] = Method("elementwise")
-    arccos: Method[Tensor] = Method("elementwise", "acos")
-    arccosh: Method[Tensor] = Method("elementwise", "acosh")
-    arcsin: Method[Tensor] = Method("elementwise", "asin")
-    arcsinh: Method[Tensor] = Method("elementwise", "asinh")
-    arctan: Method[Tensor] = Method("elementwise", "atan")
-    arctan2: Method[Tensor] = Method("elementwise", "atan2")
-    arctanh: Method[Tensor] = Method("elementwise", "atanh")
-    asin: Method[Tensor] = Method("elementwise")
-    asinh: Method[Tensor] = Method("elementwise")
-    atan: Method[Tensor] = Method("elementwise")
-    atan2: Method[Tensor] = Method("elementwise")
-    atanh: Method[Tensor] = Method("elementwise")
-    bitwise_and: Method[Tensor] = Method("elementwise")
-    bitwise_left_shift: Method[Tensor] = Method("elementwise")
-    bitwise_not: Method[Tensor] = Method("elementwise", "bitwise_invert")
-    bitwise_or: Method[Tensor] = Method("elementwise")
-    bitwise_right_shift: Method[Tensor] = Method("elementwise")
-    bitwise_xor: Method[Tensor] = Method("elementwise")
-    ceil: Method[Tensor] = Method("elementwise")
-    clamp: Method[Tensor] = Method("arithmetic")
-    clamp_max: Method[Tensor] = Method("arithmetic")
-    clamp_min: Method[Tensor] = Method("arithmetic")
-    clip: Method[Tensor] = Method("elementwise")
-    conj: Method[Tensor] = Method("elementwise")
+    where: Method[Tensor] = Method("methods.axes")
     conjugate: Method[Tensor] = Method("elementwise", "conj")
-    copysign: Method[Tensor] = Method("elementwise")
-    cos: Method[Tensor] = Method("elementwise")
-    cosh: Method[Tensor] = Method("elementwise")
-    deg2rad: Method[Tensor] = Method("arithmetic")
-    digamma: Method[Tensor] = Method("elementwise")
-    div: Method[Tensor] = Method("arithmetic")
     divide: Method[Tensor] = Method("arithmetic", "div")
-    eq: Method[Tensor] = Method("elementwise", "equal")
-    erf: Method[Tensor] = Method("elementwise")
-    erfc: Method[Tensor] = Method("elementwise")
-    erfinv: Method[Tensor] = Method("arithmetic")
-    exp: Method[Tensor] = Method("elementwise")
-    exp2: Method[Tensor] = Method("elementwise")
-    expm1: Method[Tensor] = Method("elementwise")
-    fix: Method[Tensor] = Method("elementwise", "trunc")
-    float_power: Method[Tensor] = Method("arithmetic")
-    floor: Method[Tensor] = Method("elementwise")
-    floor_divide: Method[Tensor] = Method("elementwise")
-    fmax: Method[Tensor] = Method("arithmetic")
-    fmin: Method[Tensor] = Method("arithmetic")
-    fmod: Method[Tensor] = Method("elementwise")
-    frac: Method[Tensor] = Method("arithmetic")
-    gcd: Method[Tensor] = Method("arithmetic")
-    ge: Method[Tensor] = Method("elementwise", "greater_equal")
-    greater: Method[Tensor] = Method("elementwise")
-    greater_equal: Method[Tensor] = Method("elementwise")
-    gt: Method[Tensor] = Method("elementwise", "greater")
-    heaviside: Method[Tensor] = Method("arithmetic")
-    hypot: Method[Tensor] = Method("elementwise")
-    isclose: Method[Tensor] = Method("elementwise")
-    isfinite: Method[Tensor] = Method("elementwise")
-    isinf: Method[Tensor] = Method("elementwise")
-    isnan: Method[Tensor] = Method("elementwise")
-    isreal: Method[Tensor] = Method("arithmetic")
-    lcm: Method[Tensor] = Method("arithmetic")
-    le: Method[Tensor] = Method("elementwise", "less_equal")
-    lerp: Method[Tensor] = Method("arithmetic")
-    less: Method[Tensor] = Method("elementwise")
-    less_equal: Method[Tensor] = Method("elementwise")
-    lgamma: Method[Tensor] = Method("elementwise")
-    log: Method[Tensor] = Method("elementwise")
-    log10: Method[Tensor] = Method("elementwise")
-    log1p: Method[Tensor] = Method("elementwise")
-    log2: Method[Tensor] = Method("elementwise")
-    log_softmax: Method[Tensor] = Method("arithmetic")
-    logaddexp: Method[Tensor] = Method("elementwise")
-    logical_and: Method[Tensor] = Method("elementwise")
-    logical_not: Method[Tensor] = Method("elementwise")
-    logical_or: Method[Tensor] = Method("elementwise")
-    logical_xor: Method[Tensor] = Method("elementwise")
-    logit: Method[Tensor] = Method("arithmetic")
-    lt: Method[Tensor] = Method("elementwise", "less")
-    maximum: Method[Tensor] = Method("elementwise")
-    minimum: Method[Tensor] = Method("elementwise")
-    mul: Method[Tensor] = Method("elementwise", "multiply")
-    multiply: Method[Tensor] = Method("elementwise")
-    nan_to_num: Method[Tensor] = Method("elementwise")
-    ne: Method[Tensor] = Method("elementwise", "not_equal")
-    neg: Method[Tensor] = Method("elementwise", "negative")
-    negative: Method[Tensor] = Method("elementwise")
-    nextafter: Method[Tensor] = Method("elementwise")
-    not_equal: Method[Tensor] = Method("elementwise")
-    positive: Method[Tensor] = Method("elementwise")
-    pow: Method[Tensor] = Method("elementwise")
-    rad2deg: Method[Tensor] = Method("arithmetic")
-    reciprocal: Method[Tensor] = Method("elementwise")
-    relu: Method[Tensor] = Method("elementwise")
-    remainder: Method[Tensor] = Method("elementwise")
-    round: Method[Tensor] = Method("elementwise")
-    rsqrt: Method[Tensor] = Method("elementwise")
-    sigmoid: Method[Tensor] = Method("elementwise")
-    sign: Method[Tensor] = Method("elementwise")
-    signbit: Method[Tensor] = Method("elementwise")
-    sin: Method[Tensor] = Method("elementwise")
-    sinc: Method[Tensor] = Method("arithmetic")
-    sinh: Method[Tensor] = Method("elementwise")
-    softmax: Method[Tensor] = Method("arithmetic")
-    sqrt: Method[Tensor] = Method("elementwise")
-    square: Method[Tensor] = Method("elementwise")
-    sub: Method[Tensor] = Method("elementwise", "subtract")
-    subtract: Method[Tensor] = Method("elementwise")
-    tan: Method[Tensor] = Method("elementwise")
-    tanh: Method[Tensor] = Method("elementwise")
-    true_divide: Method[Tensor] = Method("elementwise", "divide")
-    trunc: Method[Tensor] = Method("elementwise")
-    where: Method[Tensor] = Method("methods.choosing")
-    xlogy: Method[Tensor] = Method("arithmetic")
 
 
 class ReductionMethods:
@@ -142,40 +55,15 @@ class ReductionMethods:
 
     __slots__ = ()
 
-    all: Method[Tensor] = Method("statistical")
-    amax: Method[Tensor] = Method("statistics")
-    amin: Method[Tensor] = Method("statistics")
+    all = any = argmax = argmin = count_nonzero = diff = logsumexp = max = mean = min = STATISTICAL
+    prod = std = sum = var = STATISTICAL
+    amax = amin = corrcoef = cov = cumprod = cumsum = median = nanmean = nanmedian = STATISTICS
+    nanquantile = nansum = quantile = STATISTICS
     aminmax: Method[Any] = Method("statistics")
-    any: Method[Tensor] = Method("statistical")
-    argmax: Method[Tensor] = Method("statistical")
-    argmin: Method[Tensor] = Method("statistical")
-    argsort: Method[Tensor] = Method("sorting")
-    bincount: Method[Tensor] = Method("scattering")
-    corrcoef: Method[Tensor] = Method("statistics")
-    count_nonzero: Method[Tensor] = Method("statistical")
-    cov: Method[Tensor] = Method("statistics")
-    cumprod: Method[Tensor] = Method("statistical", "cumulative_prod")
-    cumsum: Method[Tensor] = Method("statistical", "cumulative_sum")
-    diff: Method[Tensor] = Method("statistical")
-    dist: Method[Tensor] = Method("matrices")
-    histc: Method[Tensor] = Method("scattering")
-    logsumexp: Method[Tensor] = Method("statistical")
-    max: Method[Tensor] = Method("statistical")
-    mean: Method[Tensor] = Method("statistical")
-    median: Method[Tensor] = Method("statistics")
-    min: Method[Tensor] = Method("statistical")
-    nanmean: Method[Tensor] = Method("statistics")
-    nanmedian: Method[Tensor] = Method("statistics")
-    nanquantile: Method[Tensor] = Method("statistics")
-    nansum: Method[Tensor] = Method("statistics")
-    norm: Method[Tensor] = Method("matrices")
-    prod: Method[Tensor] = Method("statistical")
-    quantile: Method[Tensor] = Method("statistics")
-    sort: Method[Tensor] = Method("sorting")
-    std: Method[Tensor] = Method("statistical")
-    sum: Method[Tensor] = Method("statistical")
     topk: Method[Any] = Method("statistics")
-    var: Method[Tensor] = Method("statistical")
+    argsort = sort = SORTING
+    bincount = histc = SCATTERING
+    dist = norm = MATRICES
 
 
 class ShapeMethods:
@@ -183,39 +71,14 @@ class ShapeMethods:
 
     __slots__ = ()
 
-    broadcast_to: Method[Tensor] = Method("manipulation")
-    chunk: Method[tuple[Tensor, ...]] = Method("shapes")
-    expand: Method[Tensor] = Method("shapes")
-    expand_as: Method[Tensor] = Method("shapes")
-    expand_dims: Method[Tensor] = Method("manipulation")
-    flatten: Method[Tensor] = Method("manipulation")
-    flip: Method[Tensor] = Method("manipulation")
-    fliplr: Method[Tensor] = Method("shapes")
-    flipud: Method[Tensor] = Method("shapes")
-    moveaxis: Method[Tensor] = Method("manipulation")
-    movedim: Method[Tensor] = Method("manipulation", "moveaxis")
-    narrow: Method[Tensor] = Method("shapes")
-    permute: Method[Tensor] = Method("shapes")
-    permute_dims: Method[Tensor] = Method("manipulation")
-    ravel: Method[Tensor] = Method("shapes")
-    repeat_interleave: Method[Tensor] = Method("indexing", "repeat")
-    roll: Method[Tensor] = Method("manipulation")
-    rot90: Method[Tensor] = Method("shapes")
-    select: Method[Tensor] = Method("shapes")
+    broadcast_to = expand_dims = flatten = flip = moveaxis = permute_dims = roll = MANIPULATION
+    squeeze = swapaxes = tile = MANIPULATION
+    chunk = tensor_split = unbind = PARTS
+    expand = expand_as = fliplr = flipud = movedim = narrow = permute = ravel = SHAPES
+    repeat_interleave = rot90 = select = swapdims = t = transpose = unflatten = unsqueeze = SHAPES
+    view = view_as = SHAPES
     split: Method[tuple[Tensor, ...]] = Method("manipulation")
-    squeeze: Method[Tensor] = Method("manipulation")
-    swapaxes: Method[Tensor] = Method("manipulation")
-    swapdims: Method[Tensor] = Method("manipulation", "swapaxes")
-    t: Method[Tensor] = Method("shapes")
-    tensor_split: Method[tuple[Tensor, ...]] = Method("shapes")
-    tile: Method[Tensor] = Method("manipulation")
-    transpose: Method[Tensor] = Method("shapes")
-    unbind: Method[tuple[Tensor, ...]] = Method("shapes")
-    unflatten: Method[Tensor] = Method("shapes")
-    unsqueeze: Method[Tensor] = Method("shapes")
     unstack: Method[tuple[Tensor, ...]] = Method("manipulation")
-    view: Method[Tensor] = Method("shapes")
-    view_as: Method[Tensor] = Method("shapes")
     reshape: Method[Tensor] = Method("shapes", "reshaped")
     reshape_as: Method[Tensor] = Method("shapes", "view_as")
 
@@ -225,21 +88,11 @@ class PlaceMethods:
 
     __slots__ = ()
 
-    argwhere: Method[Tensor] = Method("scattering")
-    gather: Method[Tensor] = Method("scattering")
-    index_add: Method[Tensor] = Method("scattering")
-    index_copy: Method[Tensor] = Method("scattering")
-    index_fill: Method[Tensor] = Method("scattering")
-    index_select: Method[Tensor] = Method("scattering")
-    isin: Method[Tensor] = Method("sorting")
-    masked_fill: Method[Tensor] = Method("scattering")
-    masked_select: Method[Tensor] = Method("scattering")
+    argwhere = gather = index_add = index_copy = index_fill = index_select = SCATTERING
+    masked_fill = masked_select = scatter = scatter_add = take_along_dim = SCATTERING
+    isin = searchsorted = SORTING
     nonzero: Method[tuple[Tensor, ...]] = Method("indexing")
-    scatter: Method[Tensor] = Method("scattering")
-    scatter_add: Method[Tensor] = Method("scattering")
-    searchsorted: Method[Tensor] = Method("sorting")
     take: Method[Tensor] = Method("indexing")
-    take_along_dim: Method[Tensor] = Method("scattering")
 
 
 class MatrixMethods:
@@ -247,25 +100,7 @@ class MatrixMethods:
 
     __slots__ = ()
 
-    addmm: Method[Tensor] = Method("matrices")
-    addmv: Method[Tensor] = Method("matrices")
-    addr: Method[Tensor] = Method("matrices")
-    baddbmm: Method[Tensor] = Method("matrices")
-    bmm: Method[Tensor] = Method("matrices")
-    cross: Method[Tensor] = Method("matrices")
-    diag: Method[Tensor] = Method("matrices")
-    diag_embed: Method[Tensor] = Method("matrices")
-    diagflat: Method[Tensor] = Method("matrices")
-    diagonal: Method[Tensor] = Method("matrices")
-    dot: Method[Tensor] = Method("matrices")
-    ger: Method[Tensor] = Method("linear", "outer")
-    inner: Method[Tensor] = Method("matrices")
-    kron: Method[Tensor] = Method("matrices")
-    matmul: Method[Tensor] = Method("linear")
-    mm: Method[Tensor] = Method("matrices")
-    mv: Method[Tensor] = Method("matrices")
-    outer: Method[Tensor] = Method("linear")
-    trace: Method[Tensor] = Method("matrices")
-    tril: Method[Tensor] = Method("matrices")
-    triu: Method[Tensor] = Method("matrices")
+    addmm = addmv = addr = baddbmm = bmm = cross = diag = diag_embed = diagflat = MATRICES
+    diagonal = dot = ger = inner = kron = mm = mv = trace = tril = triu = MATRICES
+    matmul = outer = LINEAR
     vdot: Method[Tensor] = Method("linear", "vecdot")

@@ -11,13 +11,14 @@ from typing import Any
 
 from tessella.arguments import public, was_refused
 from tessella.errors import ArgumentTypeError
+from tessella.tensors.methods.method import by_name
 from tessella.tensors.methods.rebinding import rebind, refuse_if_view
 from tessella.tensors.tensor import Tensor
 
 
-def _in_place(name: str) -> Callable[..., Tensor]:
-    """The method that rebinds a tensor to what another method of it gives."""
-    spelled = f"{name}_"
+def _in_place(spelled: str) -> Callable[..., Tensor]:
+    """The method that rebinds a tensor to what the one without the underscore gives."""
+    name = spelled.removesuffix("_")
 
     def method(self: Any, /, *operands: Any, **options: Any) -> Tensor:
         refuse_if_view(self, spelled)
@@ -34,116 +35,28 @@ def _in_place(name: str) -> Callable[..., Tensor]:
     return method
 
 
+IN_PLACE = by_name(_in_place)
+
+
 class InPlace:
     """Methods that end in an underscore."""
 
     __slots__ = ()
 
-    abs_ = _in_place("abs")
-    absolute_ = _in_place("absolute")
-    acos_ = _in_place("acos")
-    acosh_ = _in_place("acosh")
-    add_ = _in_place("add")
-    addcdiv_ = _in_place("addcdiv")
-    addcmul_ = _in_place("addcmul")
-    addmm_ = _in_place("addmm")
-    addmv_ = _in_place("addmv")
-    addr_ = _in_place("addr")
-    arccos_ = _in_place("arccos")
-    arccosh_ = _in_place("arccosh")
-    arcsin_ = _in_place("arcsin")
-    arcsinh_ = _in_place("arcsinh")
-    arctan_ = _in_place("arctan")
-    arctan2_ = _in_place("arctan2")
-    arctanh_ = _in_place("arctanh")
-    asin_ = _in_place("asin")
-    asinh_ = _in_place("asinh")
-    atan_ = _in_place("atan")
-    atan2_ = _in_place("atan2")
-    atanh_ = _in_place("atanh")
-    baddbmm_ = _in_place("baddbmm")
-    bitwise_and_ = _in_place("bitwise_and")
-    bitwise_left_shift_ = _in_place("bitwise_left_shift")
-    bitwise_not_ = _in_place("bitwise_not")
-    bitwise_or_ = _in_place("bitwise_or")
-    bitwise_right_shift_ = _in_place("bitwise_right_shift")
-    bitwise_xor_ = _in_place("bitwise_xor")
-    ceil_ = _in_place("ceil")
-    clamp_ = _in_place("clamp")
-    clamp_max_ = _in_place("clamp_max")
-    clamp_min_ = _in_place("clamp_min")
-    clip_ = _in_place("clip")
-    copysign_ = _in_place("copysign")
-    cos_ = _in_place("cos")
-    cosh_ = _in_place("cosh")
-    cumprod_ = _in_place("cumprod")
-    cumsum_ = _in_place("cumsum")
-    deg2rad_ = _in_place("deg2rad")
-    digamma_ = _in_place("digamma")
-    div_ = _in_place("div")
-    divide_ = _in_place("divide")
-    erf_ = _in_place("erf")
-    erfc_ = _in_place("erfc")
-    erfinv_ = _in_place("erfinv")
-    exp_ = _in_place("exp")
-    exp2_ = _in_place("exp2")
-    expm1_ = _in_place("expm1")
-    fix_ = _in_place("fix")
-    float_power_ = _in_place("float_power")
-    floor_ = _in_place("floor")
-    floor_divide_ = _in_place("floor_divide")
-    fmod_ = _in_place("fmod")
-    frac_ = _in_place("frac")
-    gcd_ = _in_place("gcd")
-    heaviside_ = _in_place("heaviside")
-    hypot_ = _in_place("hypot")
-    index_add_ = _in_place("index_add")
-    index_copy_ = _in_place("index_copy")
-    index_fill_ = _in_place("index_fill")
-    lcm_ = _in_place("lcm")
-    lerp_ = _in_place("lerp")
-    lgamma_ = _in_place("lgamma")
-    log_ = _in_place("log")
-    log10_ = _in_place("log10")
-    log1p_ = _in_place("log1p")
-    log2_ = _in_place("log2")
-    logical_and_ = _in_place("logical_and")
-    logical_not_ = _in_place("logical_not")
-    logical_or_ = _in_place("logical_or")
-    logical_xor_ = _in_place("logical_xor")
-    logit_ = _in_place("logit")
-    masked_fill_ = _in_place("masked_fill")
-    mul_ = _in_place("mul")
-    multiply_ = _in_place("multiply")
-    nan_to_num_ = _in_place("nan_to_num")
-    neg_ = _in_place("neg")
-    negative_ = _in_place("negative")
-    nextafter_ = _in_place("nextafter")
-    pow_ = _in_place("pow")
-    rad2deg_ = _in_place("rad2deg")
-    reciprocal_ = _in_place("reciprocal")
-    relu_ = _in_place("relu")
-    remainder_ = _in_place("remainder")
-    round_ = _in_place("round")
-    rsqrt_ = _in_place("rsqrt")
-    scatter_ = _in_place("scatter")
-    scatter_add_ = _in_place("scatter_add")
-    sigmoid_ = _in_place("sigmoid")
-    sign_ = _in_place("sign")
-    sin_ = _in_place("sin")
-    sinc_ = _in_place("sinc")
-    sinh_ = _in_place("sinh")
-    sqrt_ = _in_place("sqrt")
-    square_ = _in_place("square")
-    sub_ = _in_place("sub")
-    subtract_ = _in_place("subtract")
-    tan_ = _in_place("tan")
-    tanh_ = _in_place("tanh")
-    tril_ = _in_place("tril")
-    triu_ = _in_place("triu")
-    true_divide_ = _in_place("true_divide")
-    trunc_ = _in_place("trunc")
-    xlogy_ = _in_place("xlogy")
+    abs_ = absolute_ = acos_ = acosh_ = add_ = addcdiv_ = addcmul_ = addmm_ = addmv_ = IN_PLACE
+    addr_ = arccos_ = arccosh_ = arcsin_ = arcsinh_ = arctan_ = arctan2_ = arctanh_ = IN_PLACE
+    asin_ = asinh_ = atan_ = atan2_ = atanh_ = baddbmm_ = bitwise_and_ = IN_PLACE
+    bitwise_left_shift_ = bitwise_not_ = bitwise_or_ = bitwise_right_shift_ = IN_PLACE
+    bitwise_xor_ = ceil_ = clamp_ = clamp_max_ = clamp_min_ = clip_ = copysign_ = cos_ = IN_PLACE
+    cosh_ = cumprod_ = cumsum_ = deg2rad_ = digamma_ = div_ = divide_ = erf_ = erfc_ = IN_PLACE
+    erfinv_ = exp_ = exp2_ = expm1_ = fix_ = float_power_ = floor_ = floor_divide_ = IN_PLACE
+    fmod_ = frac_ = gcd_ = heaviside_ = hypot_ = index_add_ = index_copy_ = index_fill_ = IN_PLACE
+    lcm_ = lerp_ = lgamma_ = log_ = log10_ = log1p_ = log2_ = logical_and_ = IN_PLACE
+    logical_not_ = logical_or_ = logical_xor_ = logit_ = masked_fill_ = mul_ = multiply_ = IN_PLACE
+    nan_to_num_ = neg_ = negative_ = nextafter_ = pow_ = rad2deg_ = reciprocal_ = relu_ = IN_PLACE
+    remainder_ = round_ = rsqrt_ = scatter_ = scatter_add_ = sigmoid_ = sign_ = sin_ = IN_PLACE
+    sinc_ = sinh_ = sqrt_ = square_ = sub_ = subtract_ = tan_ = tanh_ = tril_ = triu_ = IN_PLACE
+    true_divide_ = trunc_ = xlogy_ = IN_PLACE
 
     @public
     def fill_(self: Any, value: Any) -> Tensor:

@@ -6,7 +6,7 @@ from tessella.dtypes import float32
 from tessella.targets.cpu import machine
 from tessella.targets.cpu.lowering import blocking, tuned
 from tessella.targets.cpu.lowering.blocking import IN_PLACE
-from tessella.targets.cpu.lowering.product_problem import Problem
+from tessella.targets.cpu.lowering.tuned import Problem
 from tessella.targets.cpu.products import AHEAD, ON_THE_WAY
 
 SIZES = {1: 1 << 15, 2: 1 << 19, 3: 1 << 25}

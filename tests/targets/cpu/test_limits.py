@@ -79,4 +79,4 @@ def test_a_lower_measurement_changes_nothing():
 
 
 def test_a_copy_is_measured():
-    assert limits.bytes_per_second() > 1e6
+    assert limits.LIMITS.bytes_per_second() > 1e6

@@ -18,7 +18,7 @@ from typing import NamedTuple
 
 from tessella.targets.cpu import machine
 from tessella.targets.cpu.lowering import tuned
-from tessella.targets.cpu.lowering.product_problem import Choice, Problem
+from tessella.targets.cpu.lowering.tuned import Choice, Problem
 from tessella.targets.cpu.products import AHEAD, ON_THE_WAY, WINDOWS
 from tessella.targets.cpu.tiles import Tile, tile_for
 

@@ -31,17 +31,7 @@ from tessella.compiler.lowering.kernels import Dimension, collapse, decode, part
 from tessella.compiler.recipe import RESULT, Call, Recipe, Region, Role
 from tessella.devices.array import contiguous_layout
 from tessella.dtypes import DType, compute_dtype, int64
-from tessella.loops.nest import (
-    Carried,
-    Kernel,
-    Loop,
-    Pointer,
-    Statement,
-    Store,
-    index_constant,
-    index_variable,
-    load,
-)
+from tessella.loops import nest
 from tessella.primitives.base import Spec
 from tessella.primitives.monoid import SUM
 from tessella.scalar.expression import Expression, constant, variable
@@ -177,16 +167,16 @@ class _Tile:
 
     def __init__(self, form: Form) -> None:
         self.form, self.lanes = form, _lanes(form.dtype)
-        self.x, self.y = (Pointer(name, form.dtype) for name in "xy")
-        self.partial = Pointer("partial", form.dtype, written=True)
-        self.tables = {name: Pointer(name, int64) for name in _TABLES}
-        self.sizes = tuple(map(index_variable, _SIZES))
+        self.x, self.y = (nest.Pointer(name, form.dtype) for name in "xy")
+        self.partial = nest.Pointer("partial", form.dtype, written=True)
+        self.tables = {name: nest.Pointer(name, int64) for name in _TABLES}
+        self.sizes = tuple(map(nest.index_variable, _SIZES))
         rows, columns, self.runs, self.per_part = self.sizes
         self.parts = quotient(self.runs + (self.per_part - 1), self.per_part)
         counts = parts(rows, form.rows), parts(columns, form.columns)
-        self.item, self.lane = index_variable("item"), index_variable("lane")
+        self.item, self.lane = nest.index_variable("item"), nest.index_variable("lane")
         self.batch, self.part, row_tile, column_tile = decode(
-            self.item, (index_constant(0), self.parts, *counts)
+            self.item, (nest.index_constant(0), self.parts, *counts)
         )
         # past the last row or column the tile does that one again: the same sum goes to the same place
         self.rows = [minimum(row_tile * form.rows + i, rows - 1) for i in range(form.rows)]
@@ -196,16 +186,16 @@ class _Tile:
         self.cells = list(itertools.product(range(form.rows), range(form.columns)))
 
     def at(self, table: str, index: Expression) -> Expression:
-        return load(self.tables[table], index)
+        return nest.load(self.tables[table], index)
 
-    def kernel(self) -> Kernel:
+    def kernel(self) -> nest.Kernel:
         totals = self._variables("total")
-        stores = [Store(self.partial, self._place(i, j), totals[i, j]) for i, j in self.cells]
-        body: tuple[Statement, ...] = (self._over_runs(totals), *stores)
-        vector = Loop(self.lane, index_constant(self.lanes), body, lanes=self.lanes)
-        items = Loop(self.item, None, (vector,), parallel=True)
+        stores = [nest.Store(self.partial, self._place(i, j), totals[i, j]) for i, j in self.cells]
+        body: tuple[nest.Statement, ...] = (self._over_runs(totals), *stores)
+        vector = nest.Loop(self.lane, nest.index_constant(self.lanes), body, lanes=self.lanes)
+        items = nest.Loop(self.item, None, (vector,), parallel=True)
         pointers = (self.x, self.y, self.partial, *self.tables.values())
-        return Kernel("contraction_tile_of_dots", pointers, self.sizes, (items,))
+        return nest.Kernel("contraction_tile_of_dots", pointers, self.sizes, (items,))
 
     def _variables(self, name: str) -> dict[tuple[int, int], Expression]:
         return {(i, j): variable(f"{name}{i}_{j}", self.form.dtype) for i, j in self.cells}
@@ -221,36 +211,40 @@ class _Tile:
         batch = self.at(f"{name}_batches", self.batch)
         return batch + self.at(table, index) + self.at(f"{name}_runs", run)
 
-    def _over_runs(self, totals: Mapping[tuple[int, int], Expression]) -> Loop:
+    def _over_runs(self, totals: Mapping[tuple[int, int], Expression]) -> nest.Loop:
         """The loops over the runs of a part and the vectors of a run."""
-        run, turn = index_variable("run"), index_variable("turn")
+        run, turn = nest.index_variable("run"), nest.index_variable("turn")
         first = self.part * self.per_part
         here = first + run
         xs = [self._begin("x", "x_rows", row, here) for row in self.rows]
         ys = [self._begin("y", "y_columns", column, here) for column in self.columns]
-        length, lanes = self.at("lengths", here), index_constant(self.lanes)
+        length, lanes = self.at("lengths", here), nest.index_constant(self.lanes)
 
         def added(
             sums: Mapping[tuple[int, int], Expression], turn: Expression, mask: Expression | None
         ) -> dict[tuple[int, int], Expression]:
-            left = [load(self.x, x + turn * lanes + self.lane, mask) for x in xs]
-            right = [load(self.y, y + turn * lanes + self.lane, mask) for y in ys]
+            left = [nest.load(self.x, x + turn * lanes + self.lane, mask) for x in xs]
+            right = [nest.load(self.y, y + turn * lanes + self.lane, mask) for y in ys]
             return {(i, j): fma(left[i], right[j], sums[i, j]) for i, j in self.cells}
 
         sums = self._variables("sum")
         nexts = added(sums, turn, None)
         whole = quotient(length, lanes)
-        vectors = Loop(
-            turn, whole, carried=tuple(Carried(sums[c], totals[c], nexts[c]) for c in self.cells)
+        vectors = nest.Loop(
+            turn,
+            whole,
+            carried=tuple(nest.Carried(sums[c], totals[c], nexts[c]) for c in self.cells),
         )
         after: Mapping[tuple[int, int], Expression] = sums
         if self.form.ragged:
             after = added(sums, whole, less(self.lane, modulo(length, lanes)))
         zero = constant(0, self.form.dtype)
-        carried = tuple(Carried(totals[c], zero, after[c]) for c in self.cells)
-        return Loop(run, minimum(self.per_part, self.runs - first), (vectors,), carried=carried)
+        carried = tuple(nest.Carried(totals[c], zero, after[c]) for c in self.cells)
+        return nest.Loop(
+            run, minimum(self.per_part, self.runs - first), (vectors,), carried=carried
+        )
 
 
 @functools.cache
-def _kernel(form: Form) -> Kernel:
+def _kernel(form: Form) -> nest.Kernel:
     return _Tile(form).kernel()

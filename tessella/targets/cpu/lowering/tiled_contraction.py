@@ -16,28 +16,18 @@ from typing import NamedTuple
 
 import numpy as np
 
-from tessella.blocks import restoring
+from tessella.blocks import restoring, undoing
 from tessella.compiler.lowering.plain_contraction import Axis
 from tessella.compiler.recipe import RESULT, Blocks, Call, Native, Recipe, Region, Role
 from tessella.devices.array import Layout, contiguous_layout
 from tessella.dtypes import DType, bfloat16, compute_dtype, uint32
 from tessella.loops.nest import Kernel
 from tessella.primitives.base import Spec
-from tessella.targets.cpu import machine, packing
+from tessella.targets.cpu import machine, packing, products
 from tessella.targets.cpu.lowering import blocking
 from tessella.targets.cpu.lowering.blocking import IN_PLACE
-from tessella.targets.cpu.lowering.product_problem import Choice, Problem
+from tessella.targets.cpu.lowering.tuned import Choice, Problem
 from tessella.targets.cpu.packing import Elements, Table
-from tessella.targets.cpu.products import (
-    AHEAD,
-    AHEAD_STEPS,
-    MOST_EPILOGUE_ARGUMENTS,
-    ON_THE_WAY,
-    PACK_WORD,
-    WINDOWS,
-    arguments,
-    product_ir,
-)
 from tessella.targets.cpu.tiles import Tile
 from tessella.targets.cpu.transposing import square, transposing_ir
 
@@ -62,9 +52,9 @@ def offsets(axes: Sequence[Axis], which: int) -> Table:
 
 
 @functools.cache
-def product_kernel(tile: Tile, packed: str = AHEAD) -> Native:
+def product_kernel(tile: Tile, packed: str = products.AHEAD) -> Native:
     """The native function that multiplies panels; see `tessella.targets.cpu.products`."""
-    return Native("product", product_ir(tile, packed, machine.function_attributes()))
+    return Native("product", products.product_ir(tile, packed, machine.function_attributes()))
 
 
 @functools.cache
@@ -189,14 +179,9 @@ _watchers: list[list[Product]] = []
 def watched() -> Generator[list[Product], None, None]:
     """The products that are lowered inside a `with` block."""
     found: list[Product] = []
-    try:
-        try:
-            _watchers.append(found)
-            yield found
-        finally:
-            _forget(found)
-    finally:  # again, for a Ctrl-C in the first one
-        _forget(found)
+    with undoing(lambda: _forget(found)):
+        _watchers.append(found)
+        yield found
 
 
 def _forget(watcher: list[Product]) -> None:
@@ -257,7 +242,7 @@ class _Schedule:
         self.tile, self.depth = self.blocking.tile, self.problem.depth
         block, pairs = self.blocking.block, self.problem.pairs
         self.rows = _Packed(rows, self.tile.rows, block, pairs)
-        windows = self.blocking.right == WINDOWS
+        windows = self.blocking.right == products.WINDOWS
         self.columns = _Packed(columns, self.tile.columns, block, pairs, windows)
         self.batch_offsets = offsets(groups.batch, 2)
         self.row_offsets = packing.padded(offsets(groups.rows, 2), self.tile.rows)
@@ -269,7 +254,7 @@ class _Schedule:
     def _chunks(self) -> tuple[int, int]:
         """How much of k, and how many panels of columns, are packed at one time."""
         columns, depth = self.columns, self.depth
-        if self.blocking.right != AHEAD or columns.fixed:
+        if self.blocking.right != products.AHEAD or columns.fixed:
             return depth, columns.panels
         if not self.tile.in_place:
             depth = min(depth, blocking.most_depth(self.blocking.block))
@@ -299,7 +284,7 @@ def _recipe(schedule: _Schedule, left: int, out: Layout) -> Recipe:
     rows_bytes = 0 if tile.in_place else schedule.rows.panels * tile.rows * per_step + 4096
     scratch = [rows_bytes, schedule.chunk_panels * tile.columns * per_step + 4096]
     calls = tuple(_chunks(schedule, left))
-    if schedule.blocking.right != AHEAD:
+    if schedule.blocking.right != products.AHEAD:
         scratch.pop()
         if tile.in_place:
             scratch.pop()
@@ -308,14 +293,14 @@ def _recipe(schedule: _Schedule, left: int, out: Layout) -> Recipe:
         tuple((axis.size, axis.strides[2]) for axis in group)
         for group in (groups.batch, groups.rows, groups.columns)
     )
-    blocks = Blocks(batch, rows, columns, MOST_EPILOGUE_ARGUMENTS)
+    blocks = Blocks(batch, rows, columns, products.MOST_EPILOGUE_ARGUMENTS)
     return Recipe(out, calls, tuple(scratch), keep=schedule, blocks=blocks)
 
 
 def _chunks(schedule: _Schedule, left: int) -> Iterator[Call]:
     """Chunk by chunk: pack the rows and the columns that are packed ahead, then multiply them."""
     rows, columns = schedule.rows, schedule.columns
-    ahead = schedule.blocking.right == AHEAD
+    ahead = schedule.blocking.right == products.AHEAD
     for k in range(0, schedule.depth, schedule.chunk_depth):
         depth = min(schedule.chunk_depth, schedule.depth - k)
         if not schedule.tile.in_place:
@@ -355,19 +340,23 @@ def _product_call(
         **_left_arguments(schedule, depth),
         **_right_arguments(schedule, panels, depth),
     }
-    words = arguments(values)
+    words = products.arguments(values)
     places = (
         Region(left if tile.in_place else PACKED_ROWS),
-        Region(PACKED_COLUMNS if blocking_.right == AHEAD else 1 - left),
+        Region(PACKED_COLUMNS if blocking_.right == products.AHEAD else 1 - left),
         Region(RESULT),
     )
     items = problem.batches * row_items * column_items
-    kind = ON_THE_WAY if blocking_.right == IN_PLACE else blocking_.right
+    kind = products.ON_THE_WAY if blocking_.right == IN_PLACE else blocking_.right
     kernel = product_kernel(tile, kind)
     chunk = int(problem.shared and items > 1)
     completes = k + depth == schedule.depth
     packed = struct.pack(f"<{len(words)}q", *words)
-    links = () if blocking_.right == AHEAD else ((PACK_WORD, schedule.columns.kernel),)
+    links = (
+        ()
+        if blocking_.right == products.AHEAD
+        else ((products.PACK_WORD, schedule.columns.kernel),)
+    )
     return Call(kernel, places, packed, items, chunk, completes, links=links, role=Role.MULTIPLY)
 
 
@@ -384,7 +373,7 @@ def _left_arguments(schedule: _Schedule, depth: int) -> dict[str, int]:
 
 def _right_arguments(schedule: _Schedule, panels: int, depth: int) -> dict[str, int]:
     columns, right = schedule.columns, schedule.blocking.right
-    if right == AHEAD:
+    if right == products.AHEAD:
         return {"right_batch": panels * schedule.tile.columns * depth}
     how = columns.packing
     return {
@@ -406,4 +395,4 @@ def _ahead(schedule: _Schedule) -> int:
     step = schedule.columns.step
     if abs(step) * schedule.tile.dtype.itemsize >= PAGE:
         return PANELS_AHEAD * schedule.tile.columns
-    return AHEAD_STEPS * step
+    return products.AHEAD_STEPS * step
