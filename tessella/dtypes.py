@@ -8,7 +8,7 @@ one takes the floating dtype, and a Python scalar takes the dtype of the array i
 from __future__ import annotations
 
 import functools
-from typing import Any, Literal, get_args
+from typing import Any, Literal, NamedTuple, get_args
 
 import numpy as np
 
@@ -17,6 +17,25 @@ from tessella.uninterrupted import import_extension
 
 _SIZES = (1, 8, 16, 32, 64, 128)
 Kind = Literal["bool", "int", "uint", "float", "complex"]
+Library = Literal["numpy", "ml_dtypes"]
+
+
+class FloatFormat(NamedTuple):
+    """What the bits of a floating number mean: a sign, an exponent with a bias, a fraction.
+
+    Args:
+        exponent, fraction: how many bits they have.
+        bias: what is taken from the exponent's bits, so that it may be negative.
+    """
+
+    exponent: int
+    fraction: int
+    bias: int
+
+    @property
+    def digits(self) -> int:
+        """How many binary digits a number has; the first is not written down."""
+        return self.fraction + 1
 
 
 class DType:
@@ -26,17 +45,20 @@ class DType:
         name: "float32", ...; `kind` is "bool", "int", "uint", "float" or "complex".
         bits: how many bits an element has; `itemsize` says how many bytes.
         code: grows with kind and size, for the table of promotions.
+        format: what the bits of a floating number mean.
+        compute: the dtype in which arithmetic on it is done, if that is another one; the result is rounded once.
+        library: the package that has its dtype for NumPy.
 
-    `is_float`, `is_integer` (signed or unsigned), `is_bool`, `is_complex` and `is_inexact` (floating or
-    complex: it can carry a gradient) say what it is.
+    `is_float`, `is_integer` (signed or unsigned), `is_bool`, `is_complex`, `is_inexact` (floating or complex: it
+    can carry a gradient) and `is_narrow` (`compute` is another one) say what it is.
 
-    >>> float32.itemsize, float32.kind
-    (4, 'float')
+    >>> float32.itemsize, float32.kind, bfloat16.compute
+    (4, 'float', tessella.float32)
     """
 
     __slots__ = (
-        "bits", "code", "high", "is_bool", "is_complex", "is_float", "is_inexact", "is_integer", "itemsize",
-        "kind", "low", "name",
+        "bits", "code", "compute", "format", "high", "is_bool", "is_complex", "is_float", "is_inexact", "is_integer",
+        "is_narrow", "itemsize", "kind", "library", "low", "name",
     )  # fmt: skip
 
     name: str
@@ -44,6 +66,10 @@ class DType:
     bits: int
     itemsize: int
     code: int
+    format: FloatFormat | None
+    compute: DType
+    library: Library
+    is_narrow: bool  # computed in a wider dtype
     is_float: bool
     is_complex: bool
     is_inexact: bool  # floating or complex: can carry a gradient
@@ -52,7 +78,10 @@ class DType:
     low: int  # what integers and bool lie between; for others it says nothing
     high: int
 
-    def __init__(self, name: str, kind: Kind, bits: int, code: int) -> None:
+    def __init__(
+        self, name: str, kind: Kind, bits: int, code: int, format: FloatFormat | None = None,
+        compute: DType | None = None, library: Library = "numpy",
+    ) -> None:  # fmt: skip
         if (
             not isinstance(kind, str)
             or kind not in get_args(Kind)
@@ -67,6 +96,10 @@ class DType:
         self.bits = bits
         self.itemsize = max(1, bits // 8)
         self.code = code
+        self.format = format
+        self.compute = compute or self
+        self.library = library
+        self.is_narrow = self.compute is not self
         self.is_float = kind == "float"
         self.is_complex = kind == "complex"
         self.is_inexact = kind in ("float", "complex")
@@ -93,16 +126,27 @@ class DType:
 
     @property
     def numpy(self) -> np.dtype[Any]:
-        """The NumPy dtype of the same bits (bfloat16 is that of `ml_dtypes`)."""
-        return _numpy_dtype(self.name)
+        """The NumPy dtype of the same bits, of NumPy itself or of `ml_dtypes`."""
+        return _numpy_dtype(self.name, self.library)
+
+    @property
+    def carrier(self) -> np.dtype[Any]:
+        """The dtype of NumPy itself that is as wide: as what it passes where only NumPy's are known.
+
+        >>> float32.carrier, bfloat16.carrier
+        (dtype('float32'), dtype('uint16'))
+        """
+        return _numpy_dtype(
+            self.name if self.library == "numpy" else f"uint{8 * self.itemsize}", "numpy"
+        )
 
 
 @functools.cache
-def _numpy_dtype(name: str) -> np.dtype[Any]:
-    if name == "bfloat16":
-        # here, because importing it takes longer than the rest of this package
-        return np.dtype(import_extension("ml_dtypes").bfloat16)
-    return np.dtype(name)
+def _numpy_dtype(name: str, library: Library) -> np.dtype[Any]:
+    if library == "numpy":
+        return np.dtype(name)
+    # here, because importing it takes longer than the rest of this package
+    return np.dtype(getattr(import_extension(library), name))
 
 
 bool_ = DType("bool", "bool", 1, 0)
@@ -114,10 +158,10 @@ uint8 = DType("uint8", "uint", 8, 5)
 uint16 = DType("uint16", "uint", 16, 6)
 uint32 = DType("uint32", "uint", 32, 7)
 uint64 = DType("uint64", "uint", 64, 8)
-float16 = DType("float16", "float", 16, 9)
-bfloat16 = DType("bfloat16", "float", 16, 10)
-float32 = DType("float32", "float", 32, 11)
-float64 = DType("float64", "float", 64, 12)
+float32 = DType("float32", "float", 32, 11, FloatFormat(8, 23, 127))
+float64 = DType("float64", "float", 64, 12, FloatFormat(11, 52, 1023))
+float16 = DType("float16", "float", 16, 9, FloatFormat(5, 10, 15), float32)
+bfloat16 = DType("bfloat16", "float", 16, 10, FloatFormat(8, 7, 127), float32, "ml_dtypes")
 complex64 = DType("complex64", "complex", 64, 13)
 complex128 = DType("complex128", "complex", 128, 14)
 
@@ -268,8 +312,8 @@ def _promote_two(a: DType, b: DType) -> DType:
 
 
 def _same_kind(a: DType, b: DType) -> DType:
-    if {a, b} == {float16, bfloat16}:
-        return float32  # neither holds the other's values
+    if a.bits == b.bits:  # neither holds the other's values
+        return _promote_two(a.compute, b.compute)
     return a if a.bits > b.bits else b
 
 
@@ -304,20 +348,6 @@ def limits(dtype: DType) -> tuple[int, int]:
     """
     kind = as_dtype(dtype)
     return kind.low, kind.high
-
-
-def is_half(dtype: DType) -> bool:
-    """Whether values take 16 bits of floating point (float16, bfloat16)."""
-    return dtype is float16 or dtype is bfloat16
-
-
-def compute_dtype(dtype: DType) -> DType:
-    """The dtype arithmetic on `dtype` is done in: half precision is computed in float32.
-
-    >>> compute_dtype(bfloat16), compute_dtype(float64)
-    (tessella.float32, tessella.float64)
-    """
-    return float32 if is_half(dtype) else dtype
 
 
 def part_of(dtype: DType) -> DType:

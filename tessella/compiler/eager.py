@@ -36,7 +36,6 @@ from tessella.devices.array import (
 )
 from tessella.devices.device import Device
 from tessella.devices.registry import current
-from tessella.dtypes import is_half
 from tessella.errors import DeviceError
 from tessella.primitives.base import Composite, Primitive, Spec
 
@@ -310,7 +309,7 @@ _LARGE = 1e38  # what is near the end of float32, or beyond it
 def fill(value: Any, shape: tuple[int, ...], dtype: Any, device: Device | None = None) -> Array:
     """An array of one value, on a device or on that of the thread."""
     result = empty(contiguous_layout(shape, dtype, device))
-    if is_half(dtype) or abs(value) > _LARGE:
+    if dtype.is_narrow or abs(value) > _LARGE:
         with np.errstate(over="ignore"):  # what is too large is infinite, as in any computation
             write(result, value)
     else:

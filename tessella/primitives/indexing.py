@@ -271,8 +271,7 @@ class Scatter(Primitive):
         x, updates, *indices = inputs
         for index, limits in zip(indices, limits_of(self.axes, x.shape), strict=True):
             limits.check(index)
-        half = x.dtype.kind not in "iub" and x.dtype.itemsize == 2
-        result = np.array(x, dtype=np.float32 if half else None, copy=True)
+        result = np.array(x, dtype=dtypes.as_dtype(x.dtype).compute.numpy, copy=True)
         front = np.moveaxis(result, self.axes, range(len(self.axes)))
         if self.mode == "add":
             np.add.at(front, tuple(indices), updates)

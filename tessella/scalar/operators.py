@@ -589,7 +589,7 @@ signbit: Operator = Operator(
 
 def _nextafter_result(*kinds: DType) -> DType:
     dtype = _floating(*kinds)
-    if dtypes.is_half(dtype):
+    if dtype.is_narrow:
         raise DTypeError(f"nextafter: takes float32 or float64, not {dtype.name}", "nextafter")
     return dtype
 

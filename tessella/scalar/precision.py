@@ -29,15 +29,15 @@ def widen(root: Expression) -> Expression:
 
 def _widened(node: Expression, arguments: tuple[Expression, ...]) -> Expression | None:
     if node.operator is CONSTANT:
-        wide = dtypes.compute_dtype(node.dtype)
+        wide = node.dtype.compute
         return None if wide is node.dtype else constant(node.static, wide)
     if not node.arguments:
         return None
     if node.operator is cast:
-        return _to(_to(_wide(arguments[0]), node.static), dtypes.compute_dtype(node.static))
+        return _to(_to(_wide(arguments[0]), node.static), node.static.compute)
     if node.operator.promotes and node.operator.expand is None and node.static is None:
         arguments = tuple(_operand(argument, node.dtype) for argument in arguments)
-    if not any(dtypes.is_half(argument.dtype) for argument in arguments):
+    if not any(argument.dtype.is_narrow for argument in arguments):
         same = arguments == node.arguments
         return None if same else applied(node.operator, arguments, node.static)
     return applied(node.operator, [_wide(argument) for argument in arguments], node.static)
@@ -46,12 +46,12 @@ def _widened(node: Expression, arguments: tuple[Expression, ...]) -> Expression 
 def _operand(argument: Expression, result: dtypes.DType) -> Expression:
     """Integers that become a float, as in a division, are floats from the start."""
     if result.is_float and not argument.dtype.is_float:
-        return _to(argument, dtypes.compute_dtype(result))
+        return _to(argument, result.compute)
     return argument
 
 
 def _wide(node: Expression) -> Expression:
-    return _to(node, dtypes.compute_dtype(node.dtype))
+    return _to(node, node.dtype.compute)
 
 
 def expand(root: Expression) -> Expression:

@@ -307,8 +307,8 @@ def _plain(obj: Any, found: set[np.dtype[Any]], depth: int = 0) -> Any:
     if isinstance(obj, (np.ndarray, np.generic)):
         found.add(obj.dtype)
         obj = plain_ndarray(obj)
-        if obj.dtype.name == "bfloat16":  # which NumPy does not combine with its own numbers
-            return obj.astype(np.float32)
+        if obj.dtype.kind == "V":  # of ml_dtypes, which NumPy does not combine with its own numbers
+            return obj.astype(as_dtype(obj.dtype).compute.numpy)
     return obj
 
 

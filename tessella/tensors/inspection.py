@@ -18,6 +18,7 @@ from tessella.dtypes import DType, as_dtype
 from tessella.errors import ArgumentError, DTypeError
 from tessella.tensors.surroundings import default_float
 from tessella.tensors.tensor import Tensor
+from tessella.uninterrupted import import_extension
 
 
 @public
@@ -73,13 +74,8 @@ def finfo(dtype: Any, /) -> FloatInfo:
         raise DTypeError(f"finfo: {kind.name} is not a floating dtype; use iinfo for integers")
     if kind.is_complex:
         kind = dtypes.part_of(kind)
-    if kind is dtypes.bfloat16:
-        import ml_dtypes
-
-        of: Any = ml_dtypes.finfo
-    else:
-        of = np.finfo
-    found = of(kind.numpy)
+    of: Any = np if kind.library == "numpy" else import_extension(kind.library)
+    found = of.finfo(kind.numpy)
     eps, smallest = float(found.eps), float(found.smallest_normal)
     return FloatInfo(kind.bits, eps, float(found.max), float(found.min), smallest, kind)
 
