@@ -202,6 +202,8 @@ def convert_text(
     """Convert a value in registers from one dtype to another."""
     if source is target:
         return text
+    assert not source.is_storage, "expressions write it out: scalar/storage.py"
+    assert not target.is_storage, (source, target)
     if target.is_bool:
         return _to_bool(emitter, text, source, lanes)
     if is_bits(source):

@@ -22,7 +22,7 @@ REGISTER_TYPES = {
 
 def register_type(dtype: DType, lanes: int = 1) -> str:
     """The LLVM type of a value of this dtype in registers."""
-    scalar = REGISTER_TYPES.get(dtype.name) or f"i{dtype.bits}"
+    scalar = REGISTER_TYPES.get(dtype.name) or f"i{8 * dtype.itemsize}"
     return scalar if lanes == 1 else f"<{lanes} x {scalar}>"
 
 
@@ -50,6 +50,9 @@ def literal(value: bool | int | float, dtype: DType) -> str:
     """A constant in LLVM's syntax (floats as the bits of the double of the same value)."""
     if dtype.is_bool:
         return "true" if value else "false"
+    if dtype.is_storage:
+        with np.errstate(all="ignore"):
+            return str(int(np.asarray(value).astype(dtype.numpy).view(dtype.carrier)))
     if dtype.is_integer:
         return str(int(value))
     if dtype is dtypes.float16:

@@ -170,6 +170,10 @@ def _exact_constant(x: Expression, dtype: DType) -> bool:
 
 def _widens(narrow: DType, wide: DType) -> bool:
     """Whether every value of `narrow` survives a trip through `wide`."""
+    if wide.is_storage:
+        return False
+    if narrow.is_storage:
+        return wide is narrow.compute or _widens(narrow.compute, wide)
     if narrow.kind == wide.kind:
         return wide.bits > narrow.bits
     return narrow.is_bool or (narrow.is_integer and wide.is_float and wide.bits > narrow.bits)
@@ -465,8 +469,8 @@ _select: Operator = Operator(
     result=lambda condition, x, y: dtypes.promote(x, y),
     partials=lambda r, c, x, y: (
         None,
-        select(c, constant(1, r.dtype), constant(0, r.dtype)),
-        select(c, constant(0, r.dtype), constant(1, r.dtype)),
+        select(c, constant(1, r.dtype.gradient), constant(0, r.dtype.gradient)),
+        select(c, constant(0, r.dtype.gradient), constant(1, r.dtype.gradient)),
     ),
     tangent=_select_tangent,
     simplify=_simplify_select,
