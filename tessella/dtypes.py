@@ -60,7 +60,7 @@ class DType:
         is_storage: whether nothing is computed in it. It is converted to `compute` and back by those who ask for it.
 
     `is_float`, `is_integer` (signed or unsigned), `is_bool`, `is_complex`, `is_inexact` (floating or complex: it
-    can carry a gradient) and `is_narrow` (`compute` is another one) say what it is.
+    can carry a gradient) and `is_narrow` (it is computed in a wider dtype, and rounded) say what it is.
 
     >>> float32.itemsize, float32.kind, bfloat16.compute
     (4, 'float', tessella.float32)
@@ -81,7 +81,7 @@ class DType:
     format: FloatFormat | None
     compute: DType
     library: Library
-    is_narrow: bool  # computed in a wider dtype
+    is_narrow: bool  # computed in a wider dtype, and rounded
     is_storage: bool
     gradient: DType  # of its gradients: they are added up, so it is no storage dtype
     is_float: bool
@@ -113,7 +113,7 @@ class DType:
         self.format = format
         self.compute = compute or self
         self.library = library
-        self.is_narrow = self.compute is not self
+        self.is_narrow = self.compute is not self and not is_storage
         self.is_storage = is_storage
         self.gradient = self.compute if is_storage else self
         self.is_float = kind == "float"
@@ -416,12 +416,11 @@ def limits(dtype: DType) -> tuple[int, int]:
     return kind.low, kind.high
 
 
-def nothing_is_computed(dtype: DType, operation: str) -> DTypeError:
+def nothing_is_computed(dtype: DType) -> DTypeError:
     """What is raised where an operation is given a storage dtype to compute in."""
     return DTypeError(
-        f"{operation}: {dtype.name} is a storage dtype, nothing is computed in it; convert it first: "
-        f"x.astype(ts.{dtype.compute.name})",
-        operation,
+        f"{dtype.name} is a storage dtype, nothing is computed in it; convert it first: "
+        f"x.astype(ts.{dtype.compute.name})"
     )
 
 
@@ -447,5 +446,5 @@ def result_float(dtype: DType) -> DType:
     """
     kind = as_dtype(dtype)
     if kind.is_storage:
-        raise nothing_is_computed(kind, "result_float")
+        raise nothing_is_computed(kind)
     return kind if kind.is_inexact else DEFAULT_FLOAT

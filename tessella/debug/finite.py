@@ -212,6 +212,5 @@ def _range(array: Array) -> str:
         return f"{describe(array)}, empty"
     if array.layout.dtype.is_complex:
         return f"{describe(array)}, of absolute value up to {np.abs(values).max()}"
-    if array.layout.dtype.is_narrow:
-        values = values.astype(array.layout.dtype.compute.numpy)
+    values = values.astype(array.layout.dtype.compute.numpy, copy=False)
     return f"{describe(array)} from {values.min()} to {values.max()}"

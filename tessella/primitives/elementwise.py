@@ -49,6 +49,7 @@ class Elementwise(Primitive):
     """
 
     family = "map"
+    computes = False  # or so its operators say, each of its own operands
 
     shared = True
 

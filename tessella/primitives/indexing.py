@@ -194,6 +194,7 @@ class Gather(Primitive):
     """
 
     family = "indexing"
+    computes = False
 
     axes: tuple[int, ...]
 
@@ -256,6 +257,10 @@ class Scatter(Primitive):
 
     axes: tuple[int, ...]
     mode: Literal["set", "add"]
+
+    @property
+    def computes(self) -> bool:  # type: ignore[override]
+        return self.mode == "add"
 
     def result(self, *inputs: Spec) -> Spec:
         x, updates, *indices = inputs

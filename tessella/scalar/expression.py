@@ -343,7 +343,7 @@ def applied(operator: Operator, operands: Sequence[Operand], static: Any = None)
     rule: Any = operator.result
     dtype = rule(*kinds) if static is None else rule(*kinds, static=static)
     if dtype.is_storage and operator.promotes and static is None:
-        raise dtypes.nothing_is_computed(dtype, operator.name)
+        raise dtypes.nothing_is_computed(dtype).told_of(operator.name)
     if operator.simplify is not None:
         simpler = (
             operator.simplify(*arguments)

@@ -457,8 +457,8 @@ multiply_high: Operator = Operator(
 
 def _select_tangent(result: Expression, operands: Any, slopes: Any) -> Partial:
     """The slope of the side that is taken; that of the other may be anything, even infinite."""
-    zero = constant(0, result.dtype)
-    _, x, y = [zero if slope is None else constant(slope, result.dtype) for slope in slopes]
+    zero = constant(0, result.dtype.gradient)
+    _, x, y = [zero if slope is None else constant(slope, zero.dtype) for slope in slopes]
     return select(operands[0], x, y)
 
 

@@ -47,7 +47,7 @@ def _widened(node: Expression, arguments: tuple[Expression, ...]) -> Expression 
         return _to(_to(_wide(arguments[0]), node.static), node.static.compute)
     if node.operator.promotes and node.operator.expand is None and node.static is None:
         arguments = tuple(_operand(argument, node.dtype) for argument in arguments)
-    if not any(argument.dtype.is_narrow for argument in arguments):
+    if all(argument.dtype.compute is argument.dtype for argument in arguments):
         same = arguments == node.arguments
         return None if same else applied(node.operator, arguments, node.static)
     return applied(node.operator, [_wide(argument) for argument in arguments], node.static)

@@ -53,7 +53,7 @@ def _written(data: np.ndarray[Any, Any], prefix: str, most: int) -> str:
 
 def _readable(data: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
     kind = dtypes.as_dtype(data.dtype)
-    return data.astype(kind.compute.numpy) if kind.is_narrow else data
+    return data if kind.compute is kind else data.astype(kind.compute.numpy)
 
 
 def _of_traced(tensor: Tensor, why: str) -> str:

@@ -94,8 +94,7 @@ def iinfo(dtype: Any, /) -> IntegerInfo:
     kind = _dtype_of(dtype)
     if not kind.is_integer:
         raise DTypeError(f"iinfo: {kind.name} is not an integer dtype; use finfo for floats")
-    found = np.iinfo(kind.numpy)
-    return IntegerInfo(kind.bits, int(found.max), int(found.min), kind)
+    return IntegerInfo(kind.bits, kind.high, kind.low, kind)
 
 
 _KINDS: dict[str, Callable[[DType], builtins.bool]] = {
@@ -121,7 +120,7 @@ def isdtype(dtype: Any, kind: Any) -> builtins.bool:
         return any(isdtype(dtype, one) for one in kind)
     if isinstance(kind, str) and kind in _KINDS:
         return _KINDS[kind](as_dtype(dtype))
-    if isinstance(kind, str) and kind not in {known.name for known in dtypes.ALL}:
+    if isinstance(kind, str) and not dtypes.is_known(kind):
         raise ArgumentError(
             f"isdtype: {shown(kind)}; expected a dtype or one of {', '.join(_KINDS)}"
         )

@@ -24,7 +24,10 @@ from tessella.tensors.tensor import (
 
 _CPU = 1  # the codes of DLPack's devices and types
 _UNSIGNED = 1
-_CODES = {"bfloat16": 4}  # of what NumPy does not know
+_CODES = {  # of what NumPy does not know; DLPack's numbers of fewer bits than eight are packed
+    "bfloat16": 4, "float8_e3m4": 7, "float8_e4m3": 8, "float8_e4m3b11fnuz": 9, "float8_e4m3fn": 10,
+    "float8_e4m3fnuz": 11, "float8_e5m2": 12, "float8_e5m2fnuz": 13, "float8_e8m0fnu": 14,
+}  # fmt: skip
 _BY_CODE = {code: dtypes.as_dtype(name) for name, code in _CODES.items()}
 
 
@@ -72,6 +75,11 @@ def to_dlpack(
         copy = untold
     if copy:
         data = np.array(data)
+    if tensor.dtype.library != "numpy" and tensor.dtype.name not in _CODES:
+        raise BufferError(
+            f"dlpack: {tensor.dtype.name} is kept in a byte each here, which DLPack has no word for; share "
+            "ts.pack(x), or x.astype(ts.int8)"
+        )
     capsule = data.view(tensor.dtype.carrier).__dlpack__(max_version=max_version)
     if tensor.dtype.library != "numpy":
         _type_code(capsule).value = _CODES[tensor.dtype.name]
