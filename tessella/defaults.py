@@ -27,8 +27,10 @@ def set_default_dtype(dtype: DTypeLike) -> None:
     >>> ts.set_default_dtype(ts.float32)
     """
     kind = as_dtype(dtype)
-    if not kind.is_float:
-        raise DTypeError(f"set_default_dtype: {kind.name} was given; expected a floating dtype")
+    if not kind.is_float or kind.is_storage:
+        raise DTypeError(
+            f"set_default_dtype: {kind.name} was given; expected a floating dtype that is computed with"
+        )
     dtypes.defaults.floating = kind
 
 

@@ -36,9 +36,8 @@ from tessella.devices.array import (
 )
 from tessella.devices.device import Device
 from tessella.devices.registry import current
-from tessella.dtypes import is_half
 from tessella.errors import DeviceError
-from tessella.primitives.base import Composite, Primitive, Spec
+from tessella.primitives.base import Composite, Primitive, Spec, result_of
 
 if TYPE_CHECKING:
     from tessella.compiler.program import Program
@@ -151,7 +150,7 @@ def _make_plan(primitive: Primitive, layouts: list[Layout]) -> Plan:
 
 def _new_plan(primitive: Primitive, layouts: list[Layout]) -> Plan:
     specs = [Spec(layout.shape, layout.dtype) for layout in layouts]
-    result = primitive.result(*specs)  # complains about what does not fit
+    result = result_of(primitive, *specs)  # complains about what does not fit
     if _choice.backend == "reference":
         return _reference_plan(primitive)
     from tessella.compiler.lowering import lower, steps_of
@@ -310,7 +309,7 @@ _LARGE = 1e38  # what is near the end of float32, or beyond it
 def fill(value: Any, shape: tuple[int, ...], dtype: Any, device: Device | None = None) -> Array:
     """An array of one value, on a device or on that of the thread."""
     result = empty(contiguous_layout(shape, dtype, device))
-    if is_half(dtype) or abs(value) > _LARGE:
+    if dtype.compute is not dtype or abs(value) > _LARGE:
         with np.errstate(over="ignore"):  # what is too large is infinite, as in any computation
             write(result, value)
     else:

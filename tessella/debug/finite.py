@@ -11,7 +11,6 @@ from tessella.blocks import Restoring
 from tessella.compiler import eager, observe
 from tessella.compiler.observe import Observer, unobserved
 from tessella.devices.array import Array, to_numpy
-from tessella.dtypes import is_half
 from tessella.errors import NotFiniteError
 from tessella.primitives.base import Primitive
 from tessella.primitives.elementwise import Elementwise
@@ -213,6 +212,5 @@ def _range(array: Array) -> str:
         return f"{describe(array)}, empty"
     if array.layout.dtype.is_complex:
         return f"{describe(array)}, of absolute value up to {np.abs(values).max()}"
-    if is_half(array.layout.dtype):
-        values = values.astype(np.float32)
+    values = values.astype(array.layout.dtype.compute.numpy, copy=False)
     return f"{describe(array)} from {values.min()} to {values.max()}"

@@ -262,7 +262,7 @@ class _Window:
         self.__array_interface__ = {
             "shape": layout.shape,
             "strides": tuple(stride * item for stride in layout.strides),
-            "typestr": "<u2" if layout.dtype is dtypes.bfloat16 else layout.dtype.numpy.str,
+            "typestr": layout.dtype.carrier.str,
             "data": (array.address, False),
             "version": 3,
         }
@@ -277,7 +277,7 @@ def to_numpy(array: Array) -> np.ndarray[Any, Any]:
 
 def _view(array: Array) -> np.ndarray[Any, Any]:
     view = np.asarray(_Window(array))
-    return view.view(array.dtype.numpy) if array.dtype is dtypes.bfloat16 else view
+    return view if array.dtype.library == "numpy" else view.view(array.dtype.numpy)
 
 
 def _copied_out(array: Array) -> np.ndarray[Any, Any]:

@@ -25,6 +25,8 @@ DTYPES = {
     "BOOL": dtypes.bool_, "U8": dtypes.uint8, "I8": dtypes.int8, "U16": dtypes.uint16, "I16": dtypes.int16,
     "U32": dtypes.uint32, "I32": dtypes.int32, "U64": dtypes.uint64, "I64": dtypes.int64,
     "F16": dtypes.float16, "BF16": dtypes.bfloat16, "F32": dtypes.float32, "F64": dtypes.float64,
+    "F8_E4M3": dtypes.float8_e4m3fn, "F8_E5M2": dtypes.float8_e5m2, "F8_E8M0": dtypes.float8_e8m0fnu,
+    "F8_E4M3FNUZ": dtypes.float8_e4m3fnuz, "F8_E5M2FNUZ": dtypes.float8_e5m2fnuz,
 }  # fmt: skip
 
 
@@ -39,7 +41,8 @@ def save_file(
         tensors: from names to tensors or arrays.
         metadata: texts with names, to be kept beside them.
 
-    Dtypes: all but complex ones.
+    Dtypes: all but complex ones, and of the storage dtypes `float8_e4m3fn`, `float8_e5m2`, their `fnuz` and
+    `float8_e8m0fnu`.
 
     Raises:
         ArgumentTypeError: no mapping from names to tensors, or a path or metadata of another type.
@@ -116,9 +119,13 @@ def _stored(name: str, value: Any) -> np.ndarray[Any, Any]:
         )
     tensor = asarray(value)
     if tensor.dtype not in DTYPES.values():
+        instead = (
+            "its real and imaginary parts"
+            if tensor.dtype.is_complex
+            else f"ts.pack(x), or x.astype(ts.{tensor.dtype.compute.name})"
+        )
         raise DTypeError(
-            f"save_file: {name!r} is of {tensor.dtype}, which the format does not have; save its real and "
-            "imaginary parts"
+            f"save_file: {name!r} is of {tensor.dtype}, which the format does not have; save {instead}"
         )
     return np.array(tensor.numpy(), order="C")
 

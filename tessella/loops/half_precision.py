@@ -7,6 +7,10 @@ Source: Giesen, *Float to half done quick* (2012), rounding to nearest even; Bol
 *Emulation of FMA and correctly rounded sums* (2008), theorem 1, for the way from double by odd.
 """
 
+from __future__ import annotations
+
+from tessella.dtypes import DType, float16
+
 DECLARATIONS = ("declare double @llvm.fabs.f64(double)",)
 DEFINITIONS = """
 define weak float @__extendhfsf2(half %x) nounwind {
@@ -68,3 +72,8 @@ define weak half @__truncdfhf2(double %x) nounwind {
   ret half %result
 }
 """
+
+
+def is_needed_for(dtype: DType) -> bool:
+    """Whether LLVM may call them to convert numbers of this dtype."""
+    return dtype is float16

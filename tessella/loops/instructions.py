@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeAlias
 
 from tessella import dtypes
-from tessella.loops.llvm_types import literal, mangled, register_type
+from tessella.loops.llvm_types import is_bits, literal, mangled, register_type
 from tessella.scalar.expression import Expression
 
 if TYPE_CHECKING:
@@ -202,15 +202,17 @@ def convert_text(
     """Convert a value in registers from one dtype to another."""
     if source is target:
         return text
+    assert not source.is_storage, "expressions write it out: scalar/storage.py"
+    assert not target.is_storage, (source, target)
     if target.is_bool:
         return _to_bool(emitter, text, source, lanes)
-    if source is dtypes.bfloat16:
-        wide = _from_bfloat16(emitter, text, lanes)
+    if is_bits(source):
+        wide = _from_upper_bits(emitter, text, source, lanes)
         return convert_text(emitter, wide, dtypes.float32, target, lanes)
-    if dtypes.is_half(target) and source is not dtypes.float32:
+    if target.is_narrow and source is not dtypes.float32:
         return _to_half_once(emitter, text, source, target, lanes)
-    if target is dtypes.bfloat16:
-        return _to_bfloat16(emitter, text, lanes)
+    if is_bits(target):
+        return _to_upper_bits(emitter, text, target, lanes)
     if source.is_float and target.is_float:
         name = "fpext" if target.bits > source.bits else "fptrunc"
         return _simple(emitter, name, text, source, target, lanes)
@@ -235,8 +237,8 @@ def _simple(
 
 
 def _to_bool(emitter: Emitter, text: str, source: dtypes.DType, lanes: int) -> str:
-    if source is dtypes.bfloat16:
-        text, source = _from_bfloat16(emitter, text, lanes), dtypes.float32
+    if is_bits(source):
+        text, source = _from_upper_bits(emitter, text, source, lanes), dtypes.float32
     kind = register_type(source, lanes)
     order = "fcmp une" if source.is_float else "icmp ne"
     return emitter.assign(f"{order} {kind} {text}, {_constant(0, source, lanes)}")
@@ -246,9 +248,9 @@ def _float_to_integer(
     emitter: Emitter, text: str, source: dtypes.DType, target: dtypes.DType, lanes: int
 ) -> str:
     """Towards zero; beyond the range the nearest integer there is, and 0 for NaN."""
-    if source is dtypes.float16:
-        text = _simple(emitter, "fpext", text, source, dtypes.float32, lanes)
-        source = dtypes.float32
+    if source.is_narrow:
+        text = convert_text(emitter, text, source, source.compute, lanes)
+        source = source.compute
     # through a wider signed integer, so that a negative number wraps as NumPy's does
     through = target
     if target.kind == "uint" or target.bits < 32:
@@ -286,15 +288,16 @@ def _saturating(
     return _choose(emitter, target, too_low, least, whole, lanes)
 
 
-def _from_bfloat16(emitter: Emitter, text: str, lanes: int) -> str:
+def _from_upper_bits(emitter: Emitter, text: str, source: dtypes.DType, lanes: int) -> str:
+    """The float32 of which a number, a bfloat16, has the upper bits."""
     word = register_type(dtypes.uint32, lanes)
-    wide = emitter.assign(f"zext {register_type(dtypes.bfloat16, lanes)} {text} to {word}")
+    wide = emitter.assign(f"zext {register_type(source, lanes)} {text} to {word}")
     bits = emitter.assign(f"shl {word} {wide}, {_constant(16, dtypes.uint32, lanes)}")
     return emitter.assign(f"bitcast {word} {bits} to {register_type(dtypes.float32, lanes)}")
 
 
-def _to_bfloat16(emitter: Emitter, text: str, lanes: int) -> str:
-    """Round a float32 to nearest even on its upper half; NaN stays NaN."""
+def _to_upper_bits(emitter: Emitter, text: str, target: dtypes.DType, lanes: int) -> str:
+    """Round a float32 to nearest even on its upper half, a bfloat16; NaN stays NaN."""
     word, kind = register_type(dtypes.uint32, lanes), register_type(dtypes.float32, lanes)
     bits = emitter.assign(f"bitcast {kind} {text} to {word}")
     upper = emitter.assign(f"lshr {word} {bits}, {_constant(16, dtypes.uint32, lanes)}")
@@ -305,7 +308,7 @@ def _to_bfloat16(emitter: Emitter, text: str, lanes: int) -> str:
     nan = emitter.assign(f"fcmp uno {kind} {text}, {text}")
     chosen = _choose(emitter, dtypes.uint32, nan, quiet, rounded, lanes)
     high = emitter.assign(f"lshr {word} {chosen}, {_constant(16, dtypes.uint32, lanes)}")
-    return emitter.assign(f"trunc {word} {high} to {register_type(dtypes.bfloat16, lanes)}")
+    return emitter.assign(f"trunc {word} {high} to {register_type(target, lanes)}")
 
 
 def _to_half_once(
@@ -315,9 +318,9 @@ def _to_half_once(
 
     Source: Boldo & Melquiond, *Emulation of FMA and correctly rounded sums* (2008), theorem 1.
     """
-    if source is dtypes.float16:
-        wide = _simple(emitter, "fpext", text, source, dtypes.float32, lanes)
-        return _to_bfloat16(emitter, wide, lanes)
+    if source.is_narrow:
+        wide = convert_text(emitter, text, source, source.compute, lanes)
+        return convert_text(emitter, wide, source.compute, target, lanes)
     if source is not dtypes.float64:
         text = convert_text(emitter, text, source, dtypes.float64, lanes)
     near = _simple(emitter, "fptrunc", text, dtypes.float64, dtypes.float32, lanes)

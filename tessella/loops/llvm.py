@@ -75,7 +75,7 @@ class Emitter:
         self.declarations: set[str] = set()
         self.scopes: list[_Scope] = [_Scope(0, "entry")]
         self.counter = 0
-        self.has_halves = any(pointer.dtype is dtypes.float16 for pointer in kernel.pointers)
+        self.has_halves = any(half_precision.is_needed_for(p.dtype) for p in kernel.pointers)
         self.pointers: dict[Pointer, str] = {}
         self.depths: dict[Expression, int] = {}  # of variables: the scope that binds them
         self.bases: dict[Expression, Register] = {}  # vector variables: the scalar of lane 0
@@ -494,7 +494,7 @@ class Emitter:
         return memo[node]
 
     def _compute(self, node: Expression, base: bool) -> Register:
-        self.has_halves |= node.dtype is dtypes.float16
+        self.has_halves |= half_precision.is_needed_for(node.dtype)
         if node.is_variable:
             raise AssertionError(f"variable {node} is used outside its loop in {self.kernel.name}")
         if node.operator is LOAD:

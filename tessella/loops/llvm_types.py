@@ -1,6 +1,6 @@
 """Dtypes and constants as LLVM writes them.
 
-Bool lives in memory as one byte and in registers as `i1`; bfloat16 lives in registers as `i16`.
+Bool lives in memory as one byte and in registers as `i1`; floats that LLVM does not compute with are integers there.
 """
 
 from __future__ import annotations
@@ -15,7 +15,6 @@ from tessella.dtypes import DType
 REGISTER_TYPES = {
     "bool": "i1",
     "float16": "half",
-    "bfloat16": "i16",
     "float32": "float",
     "float64": "double",
 }
@@ -23,8 +22,13 @@ REGISTER_TYPES = {
 
 def register_type(dtype: DType, lanes: int = 1) -> str:
     """The LLVM type of a value of this dtype in registers."""
-    scalar = REGISTER_TYPES.get(dtype.name) or f"i{dtype.bits}"
+    scalar = REGISTER_TYPES.get(dtype.name) or f"i{8 * dtype.itemsize}"
     return scalar if lanes == 1 else f"<{lanes} x {scalar}>"
+
+
+def is_bits(dtype: DType) -> bool:
+    """Whether a float is an integer in registers, its bits: LLVM would not compute with it as we do."""
+    return dtype.is_float and dtype.name not in REGISTER_TYPES
 
 
 def memory_type(dtype: DType, lanes: int = 1) -> str:
@@ -46,11 +50,14 @@ def literal(value: bool | int | float, dtype: DType) -> str:
     """A constant in LLVM's syntax (floats as the bits of the double of the same value)."""
     if dtype.is_bool:
         return "true" if value else "false"
+    if dtype.is_storage:
+        with np.errstate(all="ignore"):
+            return str(int(np.asarray(value).astype(dtype.numpy).view(dtype.carrier)))
     if dtype.is_integer:
         return str(int(value))
     if dtype is dtypes.float16:
         with np.errstate(over="ignore"):  # what is too large is infinite, as in `astype`
             return f"0xH{np.float64(value).astype(np.float16).view(np.uint16):04X}"
-    if dtype is dtypes.bfloat16:
-        return str(int(dtypes.bfloat16.numpy.type(value).view("uint16")))
+    if is_bits(dtype):
+        return str(int(dtype.numpy.type(value).view(dtype.carrier)))
     return f"0x{struct.unpack('<Q', struct.pack('<d', float(value)))[0]:016X}"

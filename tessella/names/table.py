@@ -110,7 +110,8 @@ PyTorch | ts | view_as_real_copy view_as_complex_copy | `real + 1j * imag`; `ts.
 PyTorch | ts | *_copy | the same without `_copy`: no view can be written through here
 PyTorch | ts | sparse_* *sparse_ masked nested jagged hspmm hsmm spmm smm saddmm dsmm | not here: tensors are dense
 PyTorch | ts | quantize* per_channel* per_tensor* q_* qint* quint* qscheme QInt* QUInt* fake_quantize* choose_qparams_optimized empty_quantized fbgemm_* ao | not here: nothing is quantised yet
-PyTorch | ts | float8* float4* bits* uint1 uint2 uint3 uint4 uint5 uint6 uint7 int1 int2 int3 int4 int5 int6 int7 bit complex32 | not here yet; the dtypes are `ts.bool`, `ts.int8` to `ts.int64`, `ts.uint8` to `ts.uint64`, `ts.float16`, `ts.bfloat16`, `ts.float32`, `ts.float64`, `ts.complex64`, `ts.complex128`
+PyTorch | ts | float4_e2m1fn_x2 | `ts.float4_e2m1fn`, and `ts.pack(x)` for two to a byte
+PyTorch | ts | bits* uint1 uint3 uint5 uint6 uint7 int1 int3 int5 int6 int7 bit complex32 | not here; the dtypes are `ts.bool`, `ts.int8` to `ts.int64`, `ts.uint8` to `ts.uint64`, `ts.float16`, `ts.bfloat16`, `ts.float32`, `ts.float64`, `ts.complex64`, `ts.complex128`
 PyTorch | ts | sym_* Sym* | not needed: sizes are whole numbers, also in functions compiled for any size
 PyTorch | ts | Script* *ScriptModule* Graph Node Block CompilationUnit FunctionSchema parse_* import_ir_module* Tag Value Use | `ts.make_graph(function)(example)`; `ts.jit` compiles
 PyTorch | ts | *Storage *StorageBase is_storage | not here: memory is the system's affair; `x.numpy()` shows it

@@ -607,8 +607,7 @@ class Module(Conversions):
         tessella.float64
         """
         for one in to:
-            known = {known.name for known in dtypes.ALL}
-            if isinstance(one, OneDevice) or (isinstance(one, str) and one not in known):
+            if isinstance(one, OneDevice) or (isinstance(one, str) and not dtypes.is_known(one)):
                 device = one
             else:
                 dtype = one

@@ -181,7 +181,7 @@ class Muon(Optimizer):
         update = _orthogonal(
             update, setting(options, "ns_coefficients"), setting(options, "ns_steps"),
             setting(options, "eps"),
-        ).astype(dtypes.compute_dtype(parameter.dtype))  # fmt: skip
+        ).astype(parameter.dtype.compute)  # fmt: skip
         rate, shrink = number(options, "lr", parameter), 0.0
         if is_on(options, "weight_decay"):
             shrink = rate * number(options, "weight_decay", parameter)

@@ -134,7 +134,7 @@ def count_step(state: dict[str, Any], like: Tensor) -> Tensor:
     """Count this step; gives how many there were by now, in the precision that is computed in."""
     step: Tensor = state["step"]
     step.assign(step + 1.0)
-    return step.detach().astype(dtypes.compute_dtype(like.dtype))
+    return step.detach().astype(like.dtype.compute)
 
 
 def keep(target: Tensor, value: Tensor) -> Tensor:

@@ -32,7 +32,7 @@ def _equal_share(average: Tensor, count: Any) -> Any:
     if not isinstance(count, Tensor):
         return 1 / (count + 1)
     kind = average.dtype if average.dtype.is_float else dtypes.float32
-    return 1.0 / (count + 1).astype(dtypes.compute_dtype(kind))
+    return 1.0 / (count + 1).astype(kind.compute)
 
 
 @public

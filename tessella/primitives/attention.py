@@ -66,14 +66,14 @@ class _Steps:
         Half precision and float32 are multiplied in half precision; `wide` keeps the sums in float32.
         """
         if x.dtype is not y.dtype:
-            kind = x.dtype if dtypes.is_half(x.dtype) else y.dtype
+            kind = x.dtype if x.dtype.is_narrow else y.dtype
             x, y = self.cast(x, kind), self.cast(y, kind)
         lead = tuple(range(len(x.shape) - 2))
         left, right, output = (
             (*lead, *(len(lead) + ord(letter) for letter in part))
             for part in formula.replace("->", ",").split(",")
         )
-        wide = wide and dtypes.is_half(x.dtype)
+        wide = wide and x.dtype.is_narrow
         return self.apply(Contraction(left, right, output, wide=wide), (x, y))
 
     def cast(self, x: Any, dtype: dtypes.DType) -> Any:

@@ -10,7 +10,7 @@ from typing import Any, ClassVar, NamedTuple
 import numpy as np
 
 from tessella.arguments.kinds import shown
-from tessella.dtypes import DType
+from tessella.dtypes import DType, nothing_is_computed
 from tessella.errors import AxisError, MissingRuleError, ShapeError
 from tessella.sizes.size import Size
 
@@ -78,6 +78,9 @@ class Primitive(metaclass=PrimitiveClass):
     has_effect: ClassVar[bool] = False  # whether it is done for its own sake, not for its results
     shared: ClassVar[bool] = (
         False  # whether equal ones are one object, if their parameters are plain
+    )
+    computes: ClassVar[bool] = (
+        True  # with its operands; what only moves or hands them on takes storage dtypes too
     )
     transparent: ClassVar[bool] = False  # whether kernels read through it, at no cost
     axis_names: frozenset[str] = frozenset()  # over which collectives go that are in it
@@ -156,6 +159,19 @@ class Primitive(metaclass=PrimitiveClass):
         return MissingRuleError(
             f"{self.name} has no rule `{rule}`; add the method {self.name}.{rule} in {module}"
         )
+
+
+def result_of(primitive: Primitive, *inputs: Spec) -> Any:
+    """`Primitive.result`, of operands that it may compute with.
+
+    Raises:
+        DTypeError: one of them is of a storage dtype.
+    """
+    if primitive.computes:
+        for x in inputs:
+            if x.dtype.is_storage:
+                raise nothing_is_computed(x.dtype).told_of(primitive.name)
+    return primitive.result(*inputs)
 
 
 class Composite(Primitive):

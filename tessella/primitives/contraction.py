@@ -134,14 +134,14 @@ class Contraction(Primitive):
         if x.dtype is not y.dtype:
             raise DTypeError(f"{self.name}: {x.dtype.name} and {y.dtype.name} must be one dtype")
         sizes = self.sizes(x, y)
-        dtype = dtypes.compute_dtype(x.dtype) if self.wide else x.dtype
+        dtype = x.dtype.compute if self.wide else x.dtype
         return Spec(tuple(sizes[label] for label in self.output), dtype)
 
     def reference(self, *inputs: NumPyArray) -> NumPyArray:
         x, y = inputs
         dtype = x.dtype
         if self.wide:
-            dtype = dtypes.compute_dtype(dtypes.as_dtype(dtype)).numpy
+            dtype = dtypes.as_dtype(dtype).compute.numpy
         wide = np.dtype(np.float64) if dtype.kind not in "iubc" else dtype
         wide = np.dtype(np.int64) if dtype.kind == "b" else wide
         x, y, left = x.astype(wide), y.astype(wide), list(self.left)

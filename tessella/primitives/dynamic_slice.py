@@ -35,6 +35,7 @@ class Block(Primitive):
     """
 
     shared = True
+    computes = False
 
     axes: tuple[int, ...]
     batched: int

@@ -24,6 +24,7 @@ class Done(Host):
 
     multiple_results: ClassVar[bool] = True
     has_effect: ClassVar[bool] = True
+    computes = False
 
     def result(self, *inputs: Spec) -> tuple[()]:
         return ()

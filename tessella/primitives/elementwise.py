@@ -49,6 +49,7 @@ class Elementwise(Primitive):
     """
 
     family = "map"
+    computes = False  # or so its operators say, each of its own operands
 
     shared = True
 
@@ -122,7 +123,7 @@ class Elementwise(Primitive):
             pulled = -ct if slope == -1 else ct * slope
         else:
             pulled = self._partial(index)(ct, *inputs)
-        return reduce_to(pulled, inputs[index].shape, kinds[index])
+        return reduce_to(pulled, inputs[index].shape, kinds[index].gradient)
 
     def _partial(self, index: int) -> Elementwise:
         """(cotangent, *operands) to the gradient of an operand; made once."""
@@ -145,7 +146,7 @@ class Elementwise(Primitive):
             return None
         if tuple(total.shape) != spec.shape:  # the other operands are larger
             total = expand(total, spec.shape)
-        return cast(total, spec.dtype)
+        return cast(total, spec.dtype.gradient)
 
     def _push(self, index: int, tangent: Any, inputs: tuple[Any, ...]) -> Any:
         """What a tangent of one operand adds to that of the result."""

@@ -44,7 +44,7 @@ def monoid_of(function: ScalarFunction) -> Monoid:
     return Monoid(
         function.name if function.name.isidentifier() else "reduce",
         result=lambda dtype: dtype,
-        accumulator=lambda dtype: (dtypes.compute_dtype(dtype), dtypes.bool_),
+        accumulator=lambda dtype: (dtype.compute, dtypes.bool_),
         start=lambda dtype: (0, False),
         lift=lambda x, position: (x, constant(True)),
         combine=combine,

@@ -32,6 +32,7 @@ class Fused(Primitive):
     """
 
     multiple_results: ClassVar[bool] = True
+    computes = False  # its nodes do
 
     graph: Graph
     space: Shape

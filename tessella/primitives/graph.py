@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from tessella.dtypes import DType
 from tessella.errors import TessellaError
-from tessella.primitives.base import TOLD, Primitive, Shape
+from tessella.primitives.base import TOLD, Primitive, Shape, result_of
 
 
 class Where(NamedTuple):
@@ -134,7 +134,7 @@ def add_node(
     nodes: list[GraphNode], primitive: Primitive, inputs: Sequence[Any], where: Where | None = None
 ) -> Any:
     """Add a node for a primitive on values; gives its result, or a tuple of results."""
-    spec = primitive.result(*inputs)
+    spec = result_of(primitive, *inputs)
     specs = spec if primitive.multiple_results else (spec,)
     outputs = [Value(s.shape, s.dtype) for s in specs]
     nodes.append(GraphNode(primitive, inputs, outputs, where))

@@ -90,6 +90,11 @@ class NumPyCall(Host):
         return type(self.results) is tuple
 
     @property
+    def computes(self) -> bool:  # type: ignore[override]
+        """A user's function may take any dtype."""
+        return not callable(self.function)
+
+    @property
     def stated(self) -> Any:
         """What is said of each result."""
         return self.results if self.multiple_results else (self.results,)

@@ -202,6 +202,7 @@ class Gather(Primitive):
     """
 
     family = "indexing"
+    computes = False
 
     axes: tuple[int, ...]
     along: Pairs = ()
@@ -273,6 +274,10 @@ class Scatter(Primitive):
         """What reads where this one writes."""
         return Gather(self.axes, self.along)
 
+    @property
+    def computes(self) -> bool:  # type: ignore[override]
+        return self.mode == "add"
+
     def result(self, *inputs: Spec) -> Spec:
         x, updates, *indices = inputs
         expected = self.gather.result(x, *indices)
@@ -287,8 +292,7 @@ class Scatter(Primitive):
         x, updates, *indices = inputs
         for index, limits in zip(indices, limits_of(self.axes, x.shape), strict=True):
             limits.check(index)
-        half = x.dtype.kind not in "iub" and x.dtype.itemsize == 2
-        result = np.array(x, dtype=np.float32 if half else None, copy=True)
+        result = np.array(x, dtype=dtypes.as_dtype(x.dtype).compute.numpy, copy=True)
         gone = self.gather.gone
         front = np.moveaxis(result, gone, range(len(gone)))
         places = (*indices, *_counters(self.along, x, indices))

@@ -76,7 +76,7 @@ def _sum_dtype(dtype: DType) -> DType:
 
 
 def _wide(dtype: DType) -> tuple[DType]:
-    return (dtypes.compute_dtype(dtype),)
+    return (dtype.compute,)
 
 
 def lowest(dtype: DType) -> Number:
@@ -103,7 +103,7 @@ def _boolean(dtype: DType) -> DType:
 def _shares(of: Any, x: Any, y: Any) -> Any:
     """What each element has in the extreme: ties share equally."""
     hit = elementwise("equal")(x, of.restored(of(x) if y is None else y, x.shape))
-    hit = cast(hit, dtypes.compute_dtype(x.dtype))  # half precision cannot count far
+    hit = cast(hit, x.dtype.compute)  # half precision cannot count far
     return cast(hit / of.restored(of.total(hit), x.shape), x.dtype)
 
 
@@ -119,7 +119,7 @@ SUM = Monoid(
 
 WIDE_SUM = Monoid(  # of half precision, in float32: for what goes on with the sum
     "sum",
-    result=lambda dtype: dtypes.compute_dtype(_sum_dtype(dtype)),
+    result=lambda dtype: _sum_dtype(dtype).compute,
     accumulator=lambda dtype: _wide(_sum_dtype(dtype)),
     start=lambda dtype: (0,),
     combine=lambda a, b: (a[0] + b[0],),
@@ -153,7 +153,7 @@ MAXIMUM = Monoid(
 def _leads(of: Any, x: Any, y: Any) -> Any:
     """1 for the first of those that reach the maximum, 0 elsewhere."""
     hit = elementwise("equal")(x, of.restored(of(x) if y is None else y, x.shape))
-    kind = dtypes.compute_dtype(x.dtype)
+    kind = x.dtype.compute
     hit, extents = (
         cast(hit, kind),
         tuple(n if axis in of.axes else 1 for axis, n in enumerate(x.shape)),
@@ -232,7 +232,7 @@ def _argument(name: str, start: Any, beyond: Any, reference: Any) -> Monoid:
     return Monoid(
         name,
         result=lambda dtype: dtypes.int64,
-        accumulator=lambda dtype: (dtypes.compute_dtype(dtype), dtypes.int64),
+        accumulator=lambda dtype: (dtype.compute, dtypes.int64),
         start=lambda dtype: (start(dtype), _LATEST),
         lift=lambda x, position: (x, position),
         combine=lambda a, b: _better(a, b, beyond),

@@ -32,6 +32,7 @@ class Movement(Primitive):
     """A primitive whose elements are elements of its operands: `index_map` tells where they stand."""
 
     family = "movement"
+    computes = False
 
     def index_map(self, shapes: Sequence[Shape], result: Shape) -> IndexMap:
         """Where the elements of the result come from, given the shapes of the operands."""
@@ -400,8 +401,11 @@ def expand(x: Any, shape: Shape) -> Any:
 
 
 def zeros_like(x: Any) -> Any:
-    """Zeros of the shape and dtype of x."""
-    return expand(x.__tessella_zero__(), tuple(x.shape))
+    """Zeros of the shape of x, and of the dtype of its gradients."""
+    zero = x.__tessella_zero__()
+    if x.dtype.is_storage:
+        zero = zero.astype(x.dtype.gradient)
+    return expand(zero, tuple(x.shape))
 
 
 def sum_to(x: Any, shape: Shape) -> Any:

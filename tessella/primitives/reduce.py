@@ -93,7 +93,7 @@ class Reduce(Primitive):
         if count == 0:
             return x
         # in half precision, what comes before may overflow where the product of all does not
-        wide = cast(x, dtypes.compute_dtype(x.dtype))
+        wide = cast(x, x.dtype.compute)
         rows = reshape(permute(wide, order), (*outer, count))
         last = len(outer)
         zeros, ones = (0,) * last, (1,) * (last + 1)

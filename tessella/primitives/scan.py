@@ -101,7 +101,7 @@ class CumulativeProduct(_ByPairs):
 
         Not in half precision: on the way it may be too large.
         """
-        x = cast(x, dtypes.compute_dtype(x.dtype))
+        x = cast(x, x.dtype.compute)
         rank, n = len(x.shape), x.shape[self.axis]
         x = move_axis(x, self.axis, rank - 1)
         shape = (*x.shape, n)  # (..., i, j)

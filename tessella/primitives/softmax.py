@@ -17,7 +17,6 @@ from typing import Any
 
 import numpy as np
 
-from tessella import dtypes
 from tessella.errors import DTypeError
 from tessella.primitives.base import Composite, NumPyArray, Sample, Spec, normalise_axis, sum_over
 from tessella.primitives.elementwise import Elementwise, cast, cast_to, elementwise
@@ -61,9 +60,9 @@ class AlongAxis(Composite):
         x = operands[0]
         if 0 in x.shape:
             return x
-        if not dtypes.is_half(x.dtype):
+        if not x.dtype.is_narrow:
             return self._computed(apply, *operands)
-        wide = [apply(cast_to(dtypes.compute_dtype(x.dtype)), (operand,)) for operand in operands]
+        wide = [apply(cast_to(x.dtype.compute), (operand,)) for operand in operands]
         return apply(cast_to(x.dtype), (self._computed(apply, *wide),))
 
     def _computed(self, apply: Any, *operands: Any) -> Any:
@@ -101,7 +100,7 @@ class _OfExponentials(AlongAxis):
         (x,), (t,) = inputs, tangents
         if t is None:
             return None
-        kind = dtypes.compute_dtype(x.dtype)
+        kind = x.dtype.compute
         return cast(self._pushed(cast(t, kind), cast(self(x), kind)), x.dtype)
 
     def _pushed(self, t: Any, y: Any) -> Any:
@@ -213,7 +212,7 @@ class _GradientAlongAxis(AlongAxis):
 
     def vjp(self, cotangents: Any, inputs: Any, outputs: Any) -> list[Any]:
         (g,), (ct, y) = cotangents, inputs
-        kind = dtypes.compute_dtype(y.dtype)
+        kind = y.dtype.compute
         found = self._pulled(cast(g, kind), cast(ct, kind), cast(y, kind))
         return [cast(x, y.dtype) for x in found]
 
@@ -222,7 +221,7 @@ class _GradientAlongAxis(AlongAxis):
         raise self._missing("_pulled")
 
     def jvp(self, inputs: Any, tangents: Any) -> Any:
-        kind, (ct, y) = dtypes.compute_dtype(inputs[1].dtype), inputs
+        kind, (ct, y) = inputs[1].dtype.compute, inputs
         moved = [
             self._pushed(number, cast(t, kind), cast(ct, kind), cast(y, kind))
             for number, t in enumerate(tangents)

@@ -126,7 +126,7 @@ def normal(key: Key, shape: ShapeLike = (), dtype: DTypeLike = None) -> Tensor:
     Source: Box & Muller, *A note on the generation of random normal deviates* (1958).
     """
     kind = floating(dtype)
-    wide = dtypes.compute_dtype(kind)
+    wide = kind.compute
     sizes = check_shape(shape, "normal")
     first, second = _several(_checked(key, "normal"), 2)
     radius = ((1.0 - _unit(first, sizes, wide)).log() * -2.0).sqrt()
@@ -146,7 +146,7 @@ def truncated_normal(
         ArgumentError: a bound is NaN, or the lower one above the upper one.
     """
     kind = floating(dtype)
-    wide = dtypes.compute_dtype(kind)
+    wide = kind.compute
     low, high = _parameter(lower, wide), _parameter(upper, wide)
     sizes = _shape(shape, "truncated_normal", low, high)
     _require(None, high - low, "truncated_normal", "upper - lower", "0 or more", 0.0, math.inf)
@@ -161,9 +161,7 @@ def truncated_normal(
 def exponential(key: Key, shape: ShapeLike = (), dtype: DTypeLike = None) -> Tensor:
     """Waiting times of mean 1: the density is e^-x."""
     kind = floating(dtype)
-    unit = _unit(
-        _checked(key, "exponential"), check_shape(shape, "exponential"), dtypes.compute_dtype(kind)
-    )
+    unit = _unit(_checked(key, "exponential"), check_shape(shape, "exponential"), kind.compute)
     return (-maths.log1p(-unit)).astype(kind)
 
 
@@ -201,7 +199,7 @@ def _by_inverse(
 ) -> Tensor:
     """Numbers by the inverse of their distribution function, on numbers spread evenly over (0, 1)."""
     kind = floating(dtype)
-    unit = _open_unit(_checked(key, name), check_shape(shape, name), dtypes.compute_dtype(kind))
+    unit = _open_unit(_checked(key, name), check_shape(shape, name), kind.compute)
     return inverse(unit).astype(kind)
 
 
@@ -331,7 +329,7 @@ def gamma(
     Source: Marsaglia & Tsang, *A simple method for generating gamma variables* (2000).
     """
     kind = floating(dtype)
-    parameter = _parameter(a, dtypes.compute_dtype(kind))
+    parameter = _parameter(a, kind.compute)
     _require(a, parameter, "gamma", "a", "finite numbers of at least 0", 0.0)
     sizes = _shape(shape, "gamma", parameter)
     value, shrunk = _gamma(_checked(key, "gamma"), parameter, sizes)
@@ -381,7 +379,7 @@ def beta(
         ArgumentError: a parameter is not above 0, NaN or infinite.
     """
     kind = floating(dtype)
-    wide = dtypes.compute_dtype(kind)
+    wide = kind.compute
     first, second = _parameter(a, wide), _parameter(b, wide)
     for name, given, parameter in (("a", a, first), ("b", b, second)):
         _require(given, parameter, "beta", name, "finite numbers above 0", 0.0, above=True)
@@ -401,7 +399,7 @@ def dirichlet(
         ArgumentError: a parameter is not above 0, NaN or infinite.
     """
     kind = floating(dtype)
-    parameter = _parameter(alpha, dtypes.compute_dtype(kind))
+    parameter = _parameter(alpha, kind.compute)
     if parameter.ndim == 0:
         raise ShapeError("dirichlet: alpha has shape (); it needs an axis of categories")
     _require(alpha, parameter, "dirichlet", "alpha", "finite numbers above 0", 0.0, above=True)

@@ -102,7 +102,8 @@ _scaled_fraction = maths.zip_with(ScalarFunction(_scale_fraction, "scaled_fracti
 
 def digits_of(dtype: DType) -> int:
     """How many binary digits a number of a floating dtype has: with more, it could be rounded up to 1."""
-    return {dtypes.float16: 11, dtypes.bfloat16: 8, dtypes.float32: 24}[dtype]
+    assert dtype.format is not None, dtype
+    return dtype.format.digits
 
 
 def floating(dtype: Any) -> DType:

@@ -173,7 +173,7 @@ class Generator:
         _require_number("normal", "mean", mean, -math.inf)
         _require_number("normal", "std", std, 0.0)
         kind = floating(dtype)
-        wide = dtypes.compute_dtype(kind)
+        wide = kind.compute
         sizes = check_shape(shape, "normal")
         value = _box_muller(self._unit(sizes, wide), self._unit(sizes, wide)).astype(kind)
         return value if (mean, std) == (0.0, 1.0) else value * std + mean

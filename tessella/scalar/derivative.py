@@ -5,6 +5,8 @@ Source: Baydin et al., *Automatic Differentiation in Machine Learning: a Survey*
 
 from __future__ import annotations
 
+from typing import Any
+
 from tessella.errors import MissingRuleError
 from tessella.scalar.expression import (
     Expression,
@@ -46,8 +48,8 @@ def derivative(root: Expression, variable: Expression) -> Expression:
     slope = slopes[root]
     slope = 0 if slope is None else slope
     if isinstance(slope, Expression):
-        return slope if slope.dtype is root.dtype else applied(cast, (slope,), static=root.dtype)
-    return constant(slope, root.dtype)
+        return _of_dtype(slope, root)
+    return constant(slope, root.dtype.gradient)
 
 
 def _chain(node: Expression, slopes: dict[Expression, Partial]) -> Partial:
@@ -80,9 +82,11 @@ def _times(partial: Partial, slope: Partial, node: Expression) -> Partial:
     return partial * slope
 
 
-def _of_dtype(slope: Partial, node: Expression) -> Partial:
-    if isinstance(slope, Expression) and slope.dtype is not node.dtype:
-        return applied(cast, (slope,), static=node.dtype)
+def _of_dtype(slope: Any, node: Expression) -> Any:
+    """A slope in the dtype of a node's gradients."""
+    kind = node.dtype.gradient
+    if isinstance(slope, Expression) and slope.dtype is not kind:
+        return applied(cast, (slope,), static=kind)
     return slope
 
 

@@ -322,6 +322,9 @@ def _normalised(value: Any, dtype: DType) -> Number:
             return float(np.float32(value))
         with np.errstate(over="ignore"):
             return float(np.float32(value))
+    if dtype.is_storage:
+        with np.errstate(all="ignore"):
+            return float(np.asarray(value, np.float64).astype(dtype.numpy))
     return float(value)  # half precision is computed in float32, so its constants are not rounded
 
 
@@ -339,6 +342,8 @@ def applied(operator: Operator, operands: Sequence[Operand], static: Any = None)
         kinds = [common] * len(arguments)
     rule: Any = operator.result
     dtype = rule(*kinds) if static is None else rule(*kinds, static=static)
+    if dtype.is_storage and operator.promotes and static is None:
+        raise dtypes.nothing_is_computed(dtype).told_of(operator.name)
     if operator.simplify is not None:
         simpler = (
             operator.simplify(*arguments)

@@ -170,6 +170,10 @@ def _exact_constant(x: Expression, dtype: DType) -> bool:
 
 def _widens(narrow: DType, wide: DType) -> bool:
     """Whether every value of `narrow` survives a trip through `wide`."""
+    if wide.is_storage:
+        return False
+    if narrow.is_storage:
+        return wide is narrow.compute or _widens(narrow.compute, wide)
     if narrow.kind == wide.kind:
         return wide.bits > narrow.bits
     return narrow.is_bool or (narrow.is_integer and wide.is_float and wide.bits > narrow.bits)
@@ -453,8 +457,8 @@ multiply_high: Operator = Operator(
 
 def _select_tangent(result: Expression, operands: Any, slopes: Any) -> Partial:
     """The slope of the side that is taken; that of the other may be anything, even infinite."""
-    zero = constant(0, result.dtype)
-    _, x, y = [zero if slope is None else constant(slope, result.dtype) for slope in slopes]
+    zero = constant(0, result.dtype.gradient)
+    _, x, y = [zero if slope is None else constant(slope, zero.dtype) for slope in slopes]
     return select(operands[0], x, y)
 
 
@@ -465,8 +469,8 @@ _select: Operator = Operator(
     result=lambda condition, x, y: dtypes.promote(x, y),
     partials=lambda r, c, x, y: (
         None,
-        select(c, constant(1, r.dtype), constant(0, r.dtype)),
-        select(c, constant(0, r.dtype), constant(1, r.dtype)),
+        select(c, constant(1, r.dtype.gradient), constant(0, r.dtype.gradient)),
+        select(c, constant(0, r.dtype.gradient), constant(1, r.dtype.gradient)),
     ),
     tangent=_select_tangent,
     simplify=_simplify_select,
@@ -589,7 +593,7 @@ signbit: Operator = Operator(
 
 def _nextafter_result(*kinds: DType) -> DType:
     dtype = _floating(*kinds)
-    if dtypes.is_half(dtype):
+    if dtype.is_narrow:
         raise DTypeError(f"nextafter: takes float32 or float64, not {dtype.name}", "nextafter")
     return dtype
 

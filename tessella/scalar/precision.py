@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from tessella import dtypes
 from tessella.errors import MissingRuleError
-from tessella.scalar.expression import CONSTANT, Expression, applied, constant, require_expression
+from tessella.scalar import storage
+from tessella.scalar.expression import (
+    CONSTANT,
+    OPERATORS,
+    Expression,
+    applied,
+    constant,
+    require_expression,
+)
 from tessella.scalar.operators import cast, convert
 from tessella.scalar.rewriting import rewrite_once
 
@@ -29,15 +37,17 @@ def widen(root: Expression) -> Expression:
 
 def _widened(node: Expression, arguments: tuple[Expression, ...]) -> Expression | None:
     if node.operator is CONSTANT:
-        wide = dtypes.compute_dtype(node.dtype)
+        wide = node.dtype if node.dtype.is_storage else node.dtype.compute
         return None if wide is node.dtype else constant(node.static, wide)
     if not node.arguments:
         return None
+    if node.operator is OPERATORS["select"] and arguments == node.arguments:
+        return None  # what is chosen, and not computed, stays as it is stored
     if node.operator is cast:
-        return _to(_to(_wide(arguments[0]), node.static), dtypes.compute_dtype(node.static))
+        return _to(_to(_wide(arguments[0]), node.static), node.static.compute)
     if node.operator.promotes and node.operator.expand is None and node.static is None:
         arguments = tuple(_operand(argument, node.dtype) for argument in arguments)
-    if not any(dtypes.is_half(argument.dtype) for argument in arguments):
+    if all(argument.dtype.compute is argument.dtype for argument in arguments):
         same = arguments == node.arguments
         return None if same else applied(node.operator, arguments, node.static)
     return applied(node.operator, [_wide(argument) for argument in arguments], node.static)
@@ -46,12 +56,12 @@ def _widened(node: Expression, arguments: tuple[Expression, ...]) -> Expression 
 def _operand(argument: Expression, result: dtypes.DType) -> Expression:
     """Integers that become a float, as in a division, are floats from the start."""
     if result.is_float and not argument.dtype.is_float:
-        return _to(argument, dtypes.compute_dtype(result))
+        return _to(argument, result.compute)
     return argument
 
 
 def _wide(node: Expression) -> Expression:
-    return _to(node, dtypes.compute_dtype(node.dtype))
+    return _to(node, node.dtype.compute)
 
 
 def expand(root: Expression) -> Expression:
@@ -68,7 +78,10 @@ def expand(root: Expression) -> Expression:
 
 
 def _expanded(node: Expression, arguments: tuple[Expression, ...]) -> Expression | None:
-    """A function of the library, written out; functions in which that is written are, too."""
+    """A function of the library, or the conversion of what is stored, written out; functions in which that is written are, too."""
+    if node.operator is cast:
+        converted = storage.conversion(arguments[0], node.static)
+        return None if converted is None else expand(converted)
     if node.operator.expand is None:
         return None
     return expand(constant(node.operator.expand(*arguments)))

@@ -43,7 +43,8 @@ def trace(function: Callable[..., Any], variables: Sequence[Expression]) -> Expr
         )
     for variable in variables:
         require_expression(variable, "trace")
-    floats = [variable.dtype for variable in variables if variable.dtype.is_float]
+    kinds = [variable.dtype for variable in variables]
+    floats = [kind for kind in kinds if kind.is_float and not kind.is_storage]
     with weak_floats(dtypes.promote(*floats) if floats else dtypes.DEFAULT_FLOAT):
         result = call(function, list(variables), {})
         if isinstance(result, (Expression, bool, int, float)):

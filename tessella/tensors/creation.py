@@ -307,8 +307,8 @@ def _plain(obj: Any, found: set[np.dtype[Any]], depth: int = 0) -> Any:
     if isinstance(obj, (np.ndarray, np.generic)):
         found.add(obj.dtype)
         obj = plain_ndarray(obj)
-        if obj.dtype.name == "bfloat16":  # which NumPy does not combine with its own numbers
-            return obj.astype(np.float32)
+        if obj.dtype.kind == "V":  # of ml_dtypes, which NumPy does not combine with its own numbers
+            return obj.astype(as_dtype(obj.dtype).compute.numpy)
     return obj
 
 
@@ -518,11 +518,10 @@ def arange(
 def _whole_steps(start: float, step: float, count: int, kind: DType) -> tuple[int, int]:
     """The first integer of a range and the way to the next one, both within the dtype's bits."""
     first, second = int(start), int(start + step)
-    limits = np.iinfo(kind.numpy)
     for number in (first, second)[:count]:
-        if not limits.min <= number <= limits.max:
+        if not kind.low <= number <= kind.high:
             raise ArgumentError(
-                f"arange: {number} does not fit in {kind.name} ({limits.min} to {limits.max}); take a "
+                f"arange: {number} does not fit in {kind.name} ({kind.low} to {kind.high}); take a "
                 "wider dtype"
             )
     return first, _wrapped(second - first, kind)
@@ -530,8 +529,7 @@ def _whole_steps(start: float, step: float, count: int, kind: DType) -> tuple[in
 
 def _wrapped(number: int, kind: DType) -> int:
     """A number as the integers of a dtype have it, which go on with the least after the largest."""
-    least = int(np.iinfo(kind.numpy).min)
-    return (number - least) % 2**kind.bits + least
+    return (number - kind.low) % 2**kind.bits + kind.low
 
 
 def _counting(start: float, step: float, count: int, kind: DType) -> np.ndarray[Any, Any]:

@@ -266,7 +266,7 @@ def _comparable(x: Tensor) -> Tensor:
     """x in a dtype in which differences neither wrap around nor overflow."""
     if not x.dtype.is_inexact:
         return x.astype(dtypes.float64)
-    return x.astype(dtypes.float32) if dtypes.is_half(x.dtype) else x
+    return x if x.dtype.compute is x.dtype else x.astype(x.dtype.compute)
 
 
 @public

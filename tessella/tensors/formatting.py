@@ -52,8 +52,8 @@ def _written(data: np.ndarray[Any, Any], prefix: str, most: int) -> str:
 
 
 def _readable(data: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
-    half = dtypes.is_half(dtypes.as_dtype(data.dtype))
-    return data.astype(np.float32) if half else data
+    kind = dtypes.as_dtype(data.dtype)
+    return data if kind.compute is kind else data.astype(kind.compute.numpy)
 
 
 def _of_traced(tensor: Tensor, why: str) -> str:

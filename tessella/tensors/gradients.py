@@ -72,10 +72,10 @@ class Gradients:
                 )
             leaves(self, None)
         elif not self.requires_grad:
-            if not self.dtype.is_float:
+            if not self.dtype.is_float or self.dtype.is_storage:
                 raise GradientError(
-                    f"requires_grad_: only floating point tensors have gradients, and this one is "
-                    f"{self.dtype.name}; convert it first: x.astype(ts.float32)"
+                    f"requires_grad_: only floating point tensors that are computed with have gradients, and this one "
+                    f"is {self.dtype.name}; convert it first: x.astype(ts.float32)"
                 )
             leaves(self, leaf_of(self))
         return self
@@ -226,7 +226,7 @@ def _root(tensor: Tensor, gradient: Tensor | None, name: str) -> tuple[autodiff.
             f"{name}: gradient has shape {gradient.shape}, the tensor {tensor.shape}; they must be "
             "equal"
         )
-    return edge, gradient.astype(tensor.dtype)
+    return edge, gradient.astype(tensor.dtype.gradient)
 
 
 def gradients(

@@ -18,6 +18,7 @@ from tessella.dtypes import DType, as_dtype
 from tessella.errors import ArgumentError, DTypeError
 from tessella.tensors.surroundings import default_float
 from tessella.tensors.tensor import Tensor
+from tessella.uninterrupted import import_extension
 
 
 @public
@@ -73,13 +74,8 @@ def finfo(dtype: Any, /) -> FloatInfo:
         raise DTypeError(f"finfo: {kind.name} is not a floating dtype; use iinfo for integers")
     if kind.is_complex:
         kind = dtypes.part_of(kind)
-    if kind is dtypes.bfloat16:
-        import ml_dtypes
-
-        of: Any = ml_dtypes.finfo
-    else:
-        of = np.finfo
-    found = of(kind.numpy)
+    of: Any = np if kind.library == "numpy" else import_extension(kind.library)
+    found = of.finfo(kind.numpy)
     eps, smallest = float(found.eps), float(found.smallest_normal)
     return FloatInfo(kind.bits, eps, float(found.max), float(found.min), smallest, kind)
 
@@ -98,8 +94,7 @@ def iinfo(dtype: Any, /) -> IntegerInfo:
     kind = _dtype_of(dtype)
     if not kind.is_integer:
         raise DTypeError(f"iinfo: {kind.name} is not an integer dtype; use finfo for floats")
-    found = np.iinfo(kind.numpy)
-    return IntegerInfo(kind.bits, int(found.max), int(found.min), kind)
+    return IntegerInfo(kind.bits, kind.high, kind.low, kind)
 
 
 _KINDS: dict[str, Callable[[DType], builtins.bool]] = {
@@ -125,7 +120,7 @@ def isdtype(dtype: Any, kind: Any) -> builtins.bool:
         return any(isdtype(dtype, one) for one in kind)
     if isinstance(kind, str) and kind in _KINDS:
         return _KINDS[kind](as_dtype(dtype))
-    if isinstance(kind, str) and kind not in {known.name for known in dtypes.ALL}:
+    if isinstance(kind, str) and not dtypes.is_known(kind):
         raise ArgumentError(
             f"isdtype: {shown(kind)}; expected a dtype or one of {', '.join(_KINDS)}"
         )

@@ -23,7 +23,12 @@ from tessella.tensors.tensor import (
 )  # fmt: skip
 
 _CPU = 1  # the codes of DLPack's devices and types
-_UNSIGNED, _BFLOAT = 1, 4
+_UNSIGNED = 1
+_CODES = {  # of what NumPy does not know; DLPack's numbers of fewer bits than eight are packed
+    "bfloat16": 4, "float8_e3m4": 7, "float8_e4m3": 8, "float8_e4m3b11fnuz": 9, "float8_e4m3fn": 10,
+    "float8_e4m3fnuz": 11, "float8_e5m2": 12, "float8_e5m2fnuz": 13, "float8_e8m0fnu": 14,
+}  # fmt: skip
+_BY_CODE = {code: dtypes.as_dtype(name) for name, code in _CODES.items()}
 
 
 def to_dlpack(
@@ -70,10 +75,14 @@ def to_dlpack(
         copy = untold
     if copy:
         data = np.array(data)
-    if tensor.dtype is not dtypes.bfloat16:
-        return data.__dlpack__(max_version=max_version)
-    capsule = data.view(np.uint16).__dlpack__(max_version=max_version)
-    _type_code(capsule).value = _BFLOAT
+    if tensor.dtype.library != "numpy" and tensor.dtype.name not in _CODES:
+        raise BufferError(
+            f"dlpack: {tensor.dtype.name} is kept in a byte each here, which DLPack has no word for; share "
+            "ts.pack(x), or x.astype(ts.int8)"
+        )
+    capsule = data.view(tensor.dtype.carrier).__dlpack__(max_version=max_version)
+    if tensor.dtype.library != "numpy":
+        _type_code(capsule).value = _CODES[tensor.dtype.name]
     return capsule
 
 
@@ -144,24 +153,24 @@ def ndarray_of(x: Any) -> np.ndarray[Any, Any]:
         raise ArgumentTypeError(f"from_dlpack: {shown(x)} cannot be shared: {error}") from None
     if data is None:
         raise DeviceError("from_dlpack: the array is on another device; bring it to the CPU first")
-    return data.view(dtypes.bfloat16.numpy) if exported.is_bfloat else data
+    return data if exported.dtype is None else data.view(exported.dtype.numpy)
 
 
-# --- bfloat16: NumPy does not know it, so it passes as uint16, and the code of its type is changed ---
+# --- what NumPy does not know passes as unsigned integers, and the code of its type is changed ---
 
 
 class _Exported:
-    """An array that shows its bfloat16 numbers as uint16."""
+    """An array that shows numbers of a dtype that NumPy does not know as unsigned integers."""
 
     def __init__(self, array: Any) -> None:
         self.array = array
-        self.is_bfloat = False
+        self.dtype: dtypes.DType | None = None  # what they are, if it is such a dtype
 
     def __dlpack__(self, **options: Any) -> Any:
         capsule = self.array.__dlpack__(**options)
         code = _type_code(capsule)
-        if code.value == _BFLOAT:
-            self.is_bfloat = True
+        self.dtype = _BY_CODE.get(code.value)
+        if self.dtype is not None:
             code.value = _UNSIGNED
         return capsule
 
@@ -170,7 +179,7 @@ class _Exported:
 
 
 def _type_code(capsule: Any) -> ctypes.c_uint8:
-    """Where a capsule says whether its elements are integers, floats, bfloats.
+    """Where a capsule says of which kind its elements are.
 
     Source: DLPack 1.0, `DLManagedTensor` and `DLManagedTensorVersioned`: the versioned one has four
     words (version, context, deleter, flags) before its `DLTensor`, whose type follows the address,

@@ -298,7 +298,7 @@ def norm(x: Tensor, /, p: Any = 2.0, axis: Axes = None, keepdims: bool = False) 
     x = x.astype(dtypes.result_float(x.dtype))
     size = abs(x)
     if order == 2.0:
-        wide = size.astype(dtypes.compute_dtype(size.dtype))
+        wide = size.astype(size.dtype.compute)
         return apply(_root, (sum(wide * wide, axis=axis, keepdims=keepdims),)).astype(size.dtype)
     if math.isinf(order):
         return (max if order > 0 else min)(size, axis=axis, keepdims=keepdims)

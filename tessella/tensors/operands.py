@@ -124,6 +124,8 @@ def compare(name: str, x: Any, y: Any) -> Tensor:
             return binary(elementwise(name), x, y)
         return _compare_integers(_MIRRORED[name], y, x)
     dtype = x._value.layout.dtype
+    if dtype.is_storage:  # 0.3 is not what it would be rounded to
+        x, dtype = x.astype(dtype.compute), dtype.compute
     if dtype.is_inexact or (type(y) is int and dtype.low <= y <= dtype.high):
         y = operand(y, x)
         return NotImplemented if y is NotImplemented else apply(elementwise(name), (x, y))
@@ -199,3 +201,15 @@ def require_all(name: str, *values: Any) -> list[Tensor]:
 def axes_of(x: Tensor, axis: Axes, name: str) -> tuple[int, ...]:
     """The axes an argument names, counted from the front."""
     return normalise_axes(axis, x.ndim, name)
+
+
+def computable(name: str, *tensors: Tensor) -> Tensor:
+    """The first of some tensors with which NumPy is to compute.
+
+    Raises:
+        DTypeError: one of them is of a storage dtype.
+    """
+    for x in tensors:
+        if x.dtype.is_storage:
+            raise dtypes.nothing_is_computed(x.dtype).told_of(name)
+    return tensors[0]

@@ -15,6 +15,7 @@ from tessella.primitives.host import ArgSort
 from tessella.sizes.size import for_all
 from tessella.tensors.creation import asarray
 from tessella.tensors.indexing import take_along_axis
+from tessella.tensors.operands import computable
 from tessella.tensors.tensor import Tensor, apply
 from tessella.tracing.trace import require_known
 
@@ -71,6 +72,7 @@ def searchsorted(
     """
     if x1.ndim != 1:
         raise ShapeError(f"searchsorted: x1 has shape {x1.shape}; expected a vector")
+    computable("searchsorted", x1, x2)
     order = None if sorter is None else _order(sorter, x1.size)
     return asarray(np.searchsorted(x1.numpy(), x2.numpy(), side=side, sorter=order))
 
@@ -98,6 +100,7 @@ def isin(x1: Tensor, x2: Tensor, /, *, invert: bool = False) -> Tensor:
     >>> isin(ts.asarray([1, 2, 3]), ts.asarray([3, 1]))
     tensor([ True, False,  True])
     """
+    computable("isin", x1, x2)
     common = dtypes.promote(x1.dtype, x2.dtype)
     found = np.isin(x1.astype(common).numpy(), x2.astype(common).numpy(), invert=invert)
     return asarray(found)
@@ -121,7 +124,7 @@ class UniqueAll(NamedTuple):
 @public
 def unique_all(x: Tensor, /) -> UniqueAll:
     """The distinct values and all about them."""
-    _require_known(x, "unique_all")
+    _require_known(computable("unique_all", x), "unique_all")
     found = np.unique(
         x.numpy(), return_index=True, return_inverse=True, return_counts=True, equal_nan=False
     )
@@ -162,5 +165,5 @@ def unique_inverse(x: Tensor, /) -> UniqueInverse:
 @public
 def unique_values(x: Tensor, /) -> Tensor:
     """The distinct values, in order."""
-    _require_known(x, "unique_values")
+    _require_known(computable("unique_values", x), "unique_values")
     return asarray(np.unique(x.numpy(), equal_nan=False))

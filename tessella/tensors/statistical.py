@@ -230,7 +230,7 @@ def logsumexp(x: Tensor, /, axis: Axes = None, keepdims: bool = False) -> Tensor
 
 def widened(x: Tensor) -> Tensor:
     """x as the dtype in which it is added up: half precision as float32, all else as it is."""
-    return x.astype(dtypes.float32) if dtypes.is_half(x.dtype) else x
+    return x.astype(x.dtype.compute) if x.dtype.is_narrow else x
 
 
 @public
@@ -242,7 +242,7 @@ def count_nonzero(x: Tensor, /, axis: Axes = None, keepdims: bool = False) -> Te
 def narrowed(result: Tensor, *operands: Tensor) -> Tensor:
     """What was computed of `widened` operands, rounded to their half precision if they have one."""
     kind = dtypes.promote(*[x.dtype for x in operands])
-    return result.astype(kind) if dtypes.is_half(kind) else result
+    return result.astype(kind) if kind.is_narrow else result
 
 
 def _scan(x: Tensor, kind: Any, axis: int | None, name: str) -> Tensor:

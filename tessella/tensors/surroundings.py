@@ -36,7 +36,7 @@ def number_in(
     traced = isinstance(value, Tensor) or hasattr(type(value), "__tessella_operand__")
     if _mode.trace is None or traced:
         return value
-    dtype, device = dtypes.compute_dtype(like.dtype), like.device
+    dtype, device = like.dtype.compute, like.device
     last: list[Any] = [None, None]
 
     def read() -> Array:

@@ -412,6 +412,7 @@ class CustomCall(Primitive):
     """A function with a derivative of its own, in the graph of a transformation."""
 
     multiple_results: ClassVar[bool] = True
+    computes = False  # its function does
 
     rule: Any = field(metadata={TOLD: True})
     results: tuple[Spec, ...] = field(metadata={TOLD: True})

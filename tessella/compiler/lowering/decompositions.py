@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import Any
 
 from tessella.devices.device import Device, Growth
-from tessella.dtypes import DType, compute_dtype, is_half
+from tessella.dtypes import DType
 from tessella.primitives.base import Composite, Primitive, Spec, same_shape
 from tessella.primitives.contraction import Contraction, Geometry
 from tessella.primitives.elementwise import Elementwise
@@ -30,7 +30,7 @@ def composite(primitive: Composite, inputs: Sequence[Spec], device: Device) -> S
 def contraction(primitive: Contraction, inputs: Sequence[Spec], device: Device) -> Steps | None:
     """Products of half precision are added in float32; convolutions have their input prepared."""
     x, y = inputs
-    if is_half(x.dtype) and not primitive.wide:
+    if x.dtype.is_narrow and not primitive.wide:
         return _rounded(primitive, x.dtype)
     return _prepared(primitive, x, y, device)
 
@@ -38,7 +38,7 @@ def contraction(primitive: Contraction, inputs: Sequence[Spec], device: Device) 
 def scatter(primitive: Scatter, inputs: Sequence[Spec], device: Device) -> Steps | None:
     """Sums of half precision are added in float32."""
     x, *_ = inputs
-    is_sum = primitive.mode == "add" and is_half(x.dtype)
+    is_sum = primitive.mode == "add" and x.dtype.is_narrow
     return _in_float32(primitive, inputs, count=2) if is_sum else None
 
 
@@ -55,7 +55,7 @@ def _rounded(primitive: Contraction, narrow: DType) -> Steps:
 def _in_float32(primitive: Primitive, inputs: Sequence[Spec], count: int) -> Steps:
     """Half precision is added in float32, and rounded once."""
     narrow = inputs[0].dtype
-    wide = compute_dtype(narrow)
+    wide = narrow.compute
 
     def steps(apply: Apply, operands: Sequence[Any]) -> Any:
         widened = [apply(_cast(wide), (operand,)) for operand in operands[:count]]

@@ -19,7 +19,7 @@ from tessella.compiler.lowering.kernels import (
 )
 from tessella.compiler.recipe import MOST_KERNELS, RESULT, Call, Native, Recipe, Region
 from tessella.devices.array import Layout, contiguous_layout, layout_of
-from tessella.dtypes import DType, compute_dtype
+from tessella.dtypes import DType
 from tessella.loops import duplicating
 from tessella.loops.nest import (
     Carried,
@@ -264,7 +264,7 @@ def _fold_kernel(dtype: DType, outer: int, rank: int) -> Kernel:
         inside = inside & operators.greater_equal(shifted, 0)
         inside = inside & operators.less(place, places[axis])
         index = index + place * s[outer + axis] + k * s[outer + rank + axis]
-    wide = compute_dtype(dtype)
+    wide = dtype.compute
     item: Expression = operators.convert(load(x, index, inside), wide)
     loop: Loop | None = None
     for axis in reversed(range(rank)):

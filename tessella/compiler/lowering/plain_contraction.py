@@ -22,7 +22,7 @@ from tessella.compiler.lowering.kernels import (
 from tessella.compiler.lowering.movement import filled
 from tessella.compiler.recipe import RESULT, Recipe, Role
 from tessella.devices.array import Layout, contiguous_layout, row_major
-from tessella.dtypes import DType, compute_dtype
+from tessella.dtypes import DType
 from tessella.loops.nest import (
     Carried,
     Combine,
@@ -191,7 +191,7 @@ class _Frame:
         self.summed_strides = [sizes(f"{name}s", form.summed) for name in "xy"]
         self.out_strides = sizes("ok", form.kept) if form.across else ()
         self.turns = [index_variable(f"t{i}") for i in range(form.summed)]
-        self.wide = compute_dtype(form.dtype)
+        self.wide = form.dtype.compute
 
     def names(self) -> tuple[Expression, ...]:
         strides = [name for group in self.kept_strides + self.summed_strides for name in group]
@@ -247,7 +247,7 @@ def _addition(dtype: DType) -> Combine:
 
 def _column_lanes(form: _Form, columns: Dimension) -> int:
     """How many columns go abreast: no more than there are."""
-    width = lanes_of(compute_dtype(form.dtype))
+    width = lanes_of(form.dtype.compute)
     # what does not lie in order is read one by one: half a vector is as good, and half the code
     lanes = width // 2 if 2 in _steps(columns) else SEVERAL_VECTORS * width
     while lanes > max(2, columns.size):

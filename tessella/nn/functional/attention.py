@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from tessella.arguments import public
 from tessella.arguments.kinds import Count, Probability
-from tessella.dtypes import float32, is_half
+from tessella.dtypes import float32
 from tessella.errors import ArgumentError, ShapeError
 from tessella.nn.functional.dropout import dropout
 from tessella.nn.functional.linear import linear
@@ -286,7 +286,7 @@ def _seeing(mask: Tensor, more: int, name: str) -> Tensor:
 
 def _scores(query: Tensor, key: Tensor) -> Tensor:
     """Every query times every key; of half precision in float32, as they may be large."""
-    if not (is_half(query.dtype) and query.dtype is key.dtype):
+    if not (query.dtype.is_narrow and query.dtype is key.dtype):
         return query @ key.mT
     lead = broadcast_shapes([query.shape[:-2], key.shape[:-2]], "scaled_dot_product_attention")
     q, k = (broadcast_to(x, (*lead, *x.shape[-2:])) for x in (query, key))

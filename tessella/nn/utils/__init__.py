@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from tessella import autodiff, dtypes
+from tessella import autodiff
 from tessella.arguments import public
 from tessella.arguments.kinds import shown
 from tessella.errors import ArgumentError, ArgumentTypeError, GradientError, ShapeError
@@ -201,7 +201,7 @@ def _gradient(parameter: Tensor) -> Tensor:
 
 def _wide(gradient: Tensor) -> Tensor:
     """In a dtype in which squares of half precision can be added."""
-    return gradient.astype(dtypes.compute_dtype(gradient.dtype))
+    return gradient.astype(gradient.dtype.compute)
 
 
 def _norm(x: Tensor, p: float) -> Tensor:

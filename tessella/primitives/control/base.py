@@ -101,6 +101,7 @@ class Control(Primitive):
     """
 
     multiple_results: ClassVar[bool] = True
+    computes = False  # its graphs do
 
     by: Transformations
 

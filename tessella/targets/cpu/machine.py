@@ -7,6 +7,7 @@ import os
 import platform
 from pathlib import Path
 
+from tessella.dtypes import DType
 from tessella.targets.cpu.processors import target
 
 
@@ -18,9 +19,13 @@ def vector_bytes() -> int:
     return 32 if target().has("avx2") else 16
 
 
-def multiplies_bfloat16() -> bool:
-    """Whether there is an instruction for products of bfloat16 pairs, added in float32."""
-    return vector_bytes() == 64 and target().has("avx512bf16")
+_PAIRS = {"bfloat16": "avx512bf16"}  # dtypes, and the feature that multiplies pairs of them
+
+
+def multiplies_pairs(dtype: DType) -> bool:
+    """Whether there is an instruction for products of pairs of a dtype, added in float32."""
+    feature = _PAIRS.get(dtype.name)
+    return feature is not None and vector_bytes() == 64 and target().has(feature)
 
 
 def function_attributes() -> str:

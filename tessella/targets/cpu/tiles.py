@@ -27,7 +27,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from tessella.dtypes import DType
+from tessella.dtypes import DType, bfloat16
 from tessella.loops.llvm_types import register_type
 from tessella.targets.cpu import machine
 
@@ -362,7 +362,7 @@ leave:
 
 def _pairs(tile: Tile) -> str:
     """LLVM IR of `dot_pairs`: c + a0 b0 + a1 b1 for each pair of bfloat16."""
-    form = _INSTRUCTION if machine.multiplies_bfloat16() and tile.lanes == 16 else _WIDENED
+    form = _INSTRUCTION if machine.multiplies_pairs(bfloat16) and tile.lanes == 16 else _WIDENED
     return form.format(n=tile.lanes, m=2 * tile.lanes)
 
 

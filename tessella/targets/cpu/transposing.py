@@ -13,9 +13,8 @@ Nothing crosses the parts of a register, which would take several times as long.
 
 from __future__ import annotations
 
-from tessella.dtypes import bfloat16, float16
 from tessella.loops import half_precision
-from tessella.loops.llvm_types import register_type
+from tessella.loops.llvm_types import is_bits, register_type
 from tessella.targets.cpu.by_hand import spelled_out, words
 from tessella.targets.cpu.packing import MISSING, POINTERS, SIZES, Elements
 
@@ -46,7 +45,7 @@ class _Transposing:
 
     def text(self, attributes: str) -> str:
         helpers = ""
-        if self.elements.source is float16 and self.widens:
+        if half_precision.is_needed_for(self.elements.source) and self.widens:
             helpers = "\n".join(half_precision.DECLARATIONS) + half_precision.DEFINITIONS
         text = _TRANSPOSING.format(
             source=self.source, kind=self.kind, width=self.width, square=PARTS_OF_SQUARE * self.part,
@@ -133,7 +132,7 @@ class _Transposing:
         def of(kind: str) -> str:
             return kind if lanes == 1 else f"<{lanes} x {kind}>"
 
-        if self.elements.source is not bfloat16:
+        if not is_bits(self.elements.source):
             return [f"  {name} = fpext {of(self.loaded)} {value} to {of(self.kind)}"]
         sixteen = "16" if lanes == 1 else "splat (i32 16)"
         return [

@@ -162,7 +162,7 @@ class Conversions:
                 where_from, wanted = wanted.device, wanted.dtype
                 device = where_from if device is None else device
             is_device = isinstance(wanted, OneDevice) or (
-                isinstance(wanted, str) and not _names_a_dtype(wanted)
+                isinstance(wanted, str) and not dtypes.is_known(wanted)
             )
             if (device if is_device else dtype) is not None:
                 what = "a device" if is_device else "a dtype"
@@ -233,7 +233,3 @@ def _other(others: dict[str, Any]) -> list[Any]:
     wanted = [others.pop("other")] if "other" in others else []
     refuse("to", others, "dtype", "device", "copy", "non_blocking")
     return wanted
-
-
-def _names_a_dtype(name: str) -> bool:
-    return name in {kind.name for kind in dtypes.ALL}

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from tessella import autodiff, dtypes
+from tessella import autodiff
 from tessella.arguments import public
 from tessella.arguments.kinds import shown
 from tessella.devices.array import from_numpy
@@ -121,8 +121,7 @@ class Leaving:
 
     def __reduce__(self: Any) -> tuple[Any, ...]:
         data = np.array(self.numpy())
-        if self.dtype is dtypes.bfloat16:
-            data = data.view(np.uint16)
+        data = data.view(self.dtype.carrier)  # whoever reads it need not have ml_dtypes imported
         return (_rebuild, (data, self.dtype.name, self.requires_grad and self.is_leaf))
 
     def __deepcopy__(self: Any, memo: dict[int, Any]) -> Tensor:

@@ -161,6 +161,6 @@ def test_processors_say_whether_they_multiply_bfloat16(level, monkeypatch):
     monkeypatch.setattr(machine, "target", lambda: LEVELS[level])
     machine.vector_bytes.cache_clear()
     try:
-        assert machine.multiplies_bfloat16() is (level == "x86-64-v4+bf16")
+        assert machine.multiplies_pairs(ts.bfloat16) is (level == "x86-64-v4+bf16")
     finally:
         machine.vector_bytes.cache_clear()

@@ -30,7 +30,7 @@ from tessella.compiler.lowering import reduce
 from tessella.compiler.lowering.kernels import Dimension, collapse, decode, parts, share_of
 from tessella.compiler.recipe import RESULT, Call, Recipe, Region, Role
 from tessella.devices.array import contiguous_layout
-from tessella.dtypes import DType, compute_dtype, int64
+from tessella.dtypes import DType, int64
 from tessella.loops import nest
 from tessella.primitives.base import Spec
 from tessella.primitives.monoid import SUM
@@ -83,7 +83,7 @@ def suits(groups: Groups, left: int, dtype: DType) -> bool:
         left: the operand with the rows.
     """
     summed = _sum(groups, left)
-    if compute_dtype(dtype) is not dtype or not summed or summed[-1].strides != (1, 1):
+    if dtype.compute is not dtype or not summed or summed[-1].strides != (1, 1):
         return False
     rows, columns = (math.prod(axis.size for axis in g) for g in (groups.rows, groups.columns))
     few = min(rows, columns) >= LEAST_SIDE and rows * columns <= FEW_RESULTS

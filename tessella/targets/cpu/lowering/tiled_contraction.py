@@ -20,13 +20,14 @@ from tessella.blocks import restoring, undoing
 from tessella.compiler.lowering.plain_contraction import Axis
 from tessella.compiler.recipe import RESULT, Blocks, Call, Native, Recipe, Region, Role
 from tessella.devices.array import Layout, contiguous_layout
-from tessella.dtypes import DType, bfloat16, compute_dtype, uint32
+from tessella.dtypes import DType, uint32
 from tessella.loops.nest import Kernel
 from tessella.primitives.base import Spec
 from tessella.targets.cpu import machine, packing, products
 from tessella.targets.cpu.lowering import blocking
 from tessella.targets.cpu.lowering.blocking import IN_PLACE
 from tessella.targets.cpu.lowering.tuned import Choice, Problem
+from tessella.targets.cpu.machine import multiplies_pairs
 from tessella.targets.cpu.packing import Elements, Table
 from tessella.targets.cpu.tiles import Tile
 from tessella.targets.cpu.transposing import square, transposing_ir
@@ -101,7 +102,7 @@ class _Packed:
     def __init__(
         self, operand: _Operand, width: int, block: int, pairs: bool, by_runs: bool = False
     ) -> None:
-        target = uint32 if pairs else compute_dtype(operand.dtype)
+        target = uint32 if pairs else operand.dtype.compute
         elements = Elements(operand.dtype, target, pairs)
         self.batches, self.places, self.fixed = operand.batches, operand.places, operand.fixed
         self.step = operand.step
@@ -132,11 +133,6 @@ class _Packed:
         whole = depth * self.per_step == len(self.steps) and panels == self.panels
         places = Region(source), Region(target)
         return Call(self.kernel, places, suffix, items, chunk, packs=whole, role=Role.PACK)
-
-
-def multiplies_pairs(dtype: DType) -> bool:
-    """Whether products of a dtype run on pairs of its elements."""
-    return dtype is bfloat16 and machine.multiplies_bfloat16()
 
 
 class Product(NamedTuple):
@@ -209,7 +205,7 @@ def recipe(product: Product, choice: Choice | None = None) -> Recipe:
 def problem_of(rows: _Operand, columns: _Operand) -> Problem:
     """What `blocking` has to know."""
     dtype = rows.dtype
-    wide, pairs = compute_dtype(dtype), multiplies_pairs(dtype)
+    wide, pairs = dtype.compute, multiplies_pairs(dtype)
     vectors = 2 * machine.vector_bytes() // wide.itemsize
     same = dtype is wide
     side_by_side = columns.side_by_side(vectors)
