@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from tessella import autodiff
 from tessella.arguments import constructor_gate, public
 from tessella.arguments.kinds import shown
+from tessella.dtypes import compute_dtype
 from tessella.errors import ArgumentError, ArgumentTypeError, MissingRuleError, StateDictError
 from tessella.names import missing
 from tessella.tensors.creation import asarray
@@ -331,11 +332,11 @@ def _own(value: Any, parameter: Tensor) -> Any:
 
 
 def _follow(parameter: Tensor, state: dict[str, Any], counts: tuple[str, ...]) -> None:
-    """Bring what is remembered of a parameter to its dtype and device, which may have changed (`Module.to`).
+    """Bring what is remembered of a parameter to its device and the dtype it is computed in (`Module.to` changes them).
 
-    Counts of steps keep their own, as they would soon be too large for half precision.
+    Counts of steps keep their own.
     """
-    dtype, device = parameter.dtype, parameter.device
+    dtype, device = compute_dtype(parameter.dtype), parameter.device
     for name, value in state.items():
         if not isinstance(value, Tensor):
             continue
