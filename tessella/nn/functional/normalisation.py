@@ -138,7 +138,7 @@ def _scaled(
     for_each = (lambda y: reshape(y, _beside_channels(x))) if channels else (lambda y: y)
     scaled = result if weight is None else result * for_each(weight)
     shifted = scaled if bias is None else scaled + for_each(bias)
-    return _rounded(shifted, x, weight, bias)
+    return narrowed(shifted, *[y for y in (x, weight, bias) if y is not None])
 
 
 def _rounded(result: Tensor, x: Tensor, weight: Tensor | None, bias: Tensor | None) -> Tensor:
@@ -259,7 +259,8 @@ def instance_norm(
     if running_mean is not None and running_var is not None:
         _update(running_mean, mean.mean(axis=0), momentum, 1.0)
         _update(running_var, variance.mean(axis=0), momentum, count / (count - 1))
-    return _scaled(centred * unary("rsqrt", variance + eps), weight, bias, x, channels=True)
+    result = _scaled(centred * unary("rsqrt", variance + eps), weight, bias, mean, channels=True)
+    return _rounded(result, x, weight, bias)
 
 
 @public
