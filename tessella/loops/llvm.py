@@ -47,11 +47,12 @@ class Register(NamedTuple):
     is_constant: bool = False
 
 
-def _widths(lanes: int) -> list[int]:
-    """The steps in which a loop is done: several vectors at once, one, then what is left."""
+def _widths(lanes: int, rest: int) -> list[int]:
+    """The steps in which a loop is done: several vectors at once, one, a shorter one, then what is left."""
     if lanes == 1:
         return [1]
-    return [lanes, lanes // 4, 1] if lanes > 16 else [lanes, 1]
+    whole = [lanes, lanes // 4] if lanes > 16 else [lanes]
+    return [*whole, rest, 1] if 1 < rest < whole[-1] else [*whole, 1]
 
 
 class _Scope:
@@ -253,7 +254,7 @@ class Emitter:
         starts = [
             self.emit(core(carried.start, carried.variable.dtype)) for carried in loop.carried
         ]
-        widths = _widths(loop.lanes)
+        widths = _widths(loop.lanes, loop.rest)
         for lanes, narrower in zip(widths, [*widths[1:], 1], strict=True):
             start, starts = self._loop_part(loop, lanes, start, end, starts)
             if loop.carried and lanes > 1:

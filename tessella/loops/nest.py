@@ -94,7 +94,10 @@ class Combine:
 
 @dataclass(frozen=True)
 class Loop:
-    """Run the body for `variable` from 0 to `extent` (from `begin` to `end` if parallel)."""
+    """Run the body for `variable` from 0 to `extent` (from `begin` to `end` if parallel).
+
+    Vectors have `lanes`. Of what these leave over, vectors of `rest` lanes take as much as they can.
+    """
 
     variable: Expression
     extent: Expression | None  # None: a parallel loop is told from where to where
@@ -103,6 +106,7 @@ class Loop:
     lanes: int = 1
     carried: tuple[Carried, ...] = ()
     combine: Combine | None = None
+    rest: int = 1
 
 
 Statement: TypeAlias = Loop | Store | Fetch
