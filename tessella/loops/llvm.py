@@ -609,13 +609,13 @@ class Emitter:
         stride = 0 if base else self._stride(index)
         lanes = 1 if stride == 0 else self._vector_lanes()
         kind = memory_type(pointer.dtype, lanes)
-        align = pointer.dtype.itemsize
+        align = f"align {pointer.dtype.itemsize}{', !invariant.load !{}' if pointer.table else ''}"
         if stride == 0:
             address = self.element_address(pointer, self.emit(index, base))
-            raw = self.assign(f"load {kind}, ptr {address}, align {align}")
+            raw = self.assign(f"load {kind}, ptr {address}, {align}")
         elif stride == 1:
             address = self.element_address(pointer, self.emit(index, base=True))
-            raw = self.assign(f"load {kind}, ptr {address}, align {align}")
+            raw = self.assign(f"load {kind}, ptr {address}, {align}")
         elif stride == -1:
             raw = self._load_backwards(pointer, index, lanes)
         else:

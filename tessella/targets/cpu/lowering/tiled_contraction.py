@@ -112,7 +112,8 @@ class _Packed:
         self, operand: _Operand, width: int, block: int, pairs: bool, by_runs: bool = False
     ) -> None:
         target = uint32 if pairs else compute_dtype(operand.dtype)
-        elements = Elements(operand.dtype, target, pairs)
+        odd = pairs and len(operand.steps) % 2 == 1
+        elements = Elements(operand.dtype, target, pairs, odd)
         self.batches, self.places, self.fixed = operand.batches, operand.places, operand.fixed
         self.step = operand.step
         self.per_step = 2 if pairs else 1
