@@ -63,8 +63,15 @@ from tessella.dtypes import (
 from tessella.errors import (
     TessellaError as TessellaError,
 )
+from tessella.optim.grad_scaler import (
+    GradScaler as GradScaler,
+)
 from tessella.profiling import (
     profile as profile,
+)
+from tessella.tensors.autocast import (
+    autocast as autocast,
+    is_autocast_enabled as is_autocast_enabled,
 )
 from tessella.tensors.arithmetic import (
     absolute as absolute,

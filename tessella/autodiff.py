@@ -17,6 +17,7 @@ from typing import Any, NamedTuple, TypeVar, overload
 
 from tessella import forking
 from tessella.arguments.kinds import shown
+from tessella.arguments.precision import as_written, lower_dtype
 from tessella.blocks import Block, Setting
 from tessella.errors import ArgumentTypeError, GradientError
 
@@ -280,6 +281,15 @@ def _checked_roots(roots: Any) -> Sequence[tuple[Edge, Any]]:
 
 
 def _walk(pending: _Pending, order: Sequence[Node], retain_graph: bool) -> None:
+    """The chain rule, in the dtypes of the forward pass whatever `autocast` says here."""
+    if lower_dtype() is None:
+        _walk_as_written(pending, order, retain_graph)
+        return
+    with as_written:
+        _walk_as_written(pending, order, retain_graph)
+
+
+def _walk_as_written(pending: _Pending, order: Sequence[Node], retain_graph: bool) -> None:
     """The chain rule, where somebody looks on with a note of whose gradient is being computed."""
     if mode.trace is None and not mode.watched:
         _pull(pending.take, pending.add, order, retain_graph)

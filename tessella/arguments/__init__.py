@@ -52,9 +52,10 @@ def elementwise(function: Function) -> Function:
 
 def _gated(function: Any, lifts: bool) -> Any:
     gate = Gate(function, lifts)
-    make = _factory(tuple([p._replace(default=p.default is not MISSING) for p in gate.parameters]))
+    parameters = tuple([p._replace(default=p.default is not MISSING) for p in gate.parameters])
+    make = _factory(parameters, gate.inner is not function)
     defaults = [p.default for p in gate.parameters if p.default is not MISSING]
-    made: FunctionType = make(function, gate, called_there, MISSING, *defaults)
+    made: FunctionType = make(function, gate, called_there, gate.inner, MISSING, *defaults)
     code = function.__code__
     made.__code__ = (
         made.__code__.replace(  # errors are told to come from the function's own first line
@@ -77,9 +78,9 @@ def constructor_gate(kind: type) -> Gate | None:
 
 
 @functools.cache
-def _factory(parameters: tuple[Parameter, ...]) -> Callable[..., Any]:
-    """What makes the functions around those of some parameters."""
-    source = _source(parameters)
+def _factory(parameters: tuple[Parameter, ...], casts: bool) -> Callable[..., Any]:
+    """What makes the functions around those of some parameters; `casts`: around those of the table of precisions."""
+    source = _source(parameters, casts)
     tree = ast.parse(source)
     first = {"lineno": 1, "end_lineno": 1, "col_offset": 0, "end_col_offset": 0}
     for node in ast.walk(tree):
@@ -88,7 +89,7 @@ def _factory(parameters: tuple[Parameter, ...]) -> Callable[..., Any]:
     return scope.pop("make")
 
 
-def _source(parameters: Sequence[Parameter]) -> str:
+def _source(parameters: Sequence[Parameter], casts: bool) -> str:
     """The text of such a function, and of what makes it."""
     defaults = {p.name: f"default_{p.name}" for p in parameters if p.default}
     placed = [p.name for p in parameters if p.place in (POSITIONAL, BOTH)]
@@ -101,16 +102,17 @@ def _source(parameters: Sequence[Parameter]) -> str:
     call = ", ".join([*placed, *passed, *(f"{name}={name}" for name in named)])
     quick = " and ".join(["not others", *([] if several else ["not more"]), *_checks(parameters)])
     looked_at = several and all(p.annotation != "Any" for p in parameters if p.name == several)
-    there = f"called_there(call, ({', '.join([*placed, *passed, ''])}), {by_name})"
+    there = f"called_there(inner, ({', '.join([*placed, *passed, ''])}), {by_name})"
     first = next((p.name for p in parameters if p.annotation in ("Tensor", "Operand")), None)
     here = f"type({first}) is Tensor and {first}.device is current()" if first else "False"
+    straight = f"(alone or {here}) and not casts" if casts else f"alone or {here}"
     hot = (
-        f"        if {quick}:\n            return call({call}) if alone or {here} else {there}\n"
+        f"        if {quick}:\n            return call({call}) if {straight} else {there}\n"
         if not looked_at
         else ""
     )
     return (
-        f"def make(call, settle, called_there, missing{''.join(f', {name}' for name in defaults.values())}):\n"
+        f"def make(call, settle, called_there, inner, missing{''.join(f', {name}' for name in defaults.values())}):\n"
         f"    def public({written}):\n{hot}        return {look}\n    return public\n"
     )
 

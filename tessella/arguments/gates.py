@@ -22,6 +22,7 @@ from tessella.arguments.kinds import (
     scope,
     shown,
 )
+from tessella.arguments.precision import by_table
 from tessella.arguments.spellings import SPELLINGS, SPELLINGS_OF
 from tessella.errors import ArgumentTypeError, TessellaError
 from tessella.names import argument_cure, keyword_cure, library_with
@@ -84,6 +85,7 @@ class Gate:
 
     def __init__(self, function: Callable[..., Any], lifts: bool) -> None:
         self.function, self.lifts = function, lifts
+        self.inner = by_table(function)  # what is called with arguments that have been looked at
         self.name = function.__name__
         self.is_constructor = function.__name__ in ("__init__", "__new__")
         self.public = function  # what users call
@@ -160,10 +162,10 @@ class Gate:
         device = device or device_beside(values.values())
         if device is None:
             self._fit_tensors(values)
-            return self._apply(self.function, values)
+            return self._apply(self.inner, values)
         with device:
             self._fit_tensors(values)
-            return self._apply(self.function, values)
+            return self._apply(self.inner, values)
 
     def _apply(self, function: Callable[..., Any], values: dict[str, Any]) -> Any:
         """Call a function of the same parameters with their values by name."""

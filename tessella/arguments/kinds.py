@@ -40,6 +40,7 @@ MISSING: Any = type("Missing", (), {"__repr__": lambda self: "<missing>"})()
 # the stratum of tensors tells what they are, and how to make one of what can become one without a guess
 scope: dict[str, Any] = {
     "__name__": "tessella.arguments", "DType": DType, "Tensor": (), "alone": True,
+    "casts": False,  # whether `ts.autocast` has ever been asked for
 }  # fmt: skip
 
 

@@ -47,11 +47,12 @@ class Register(NamedTuple):
     is_constant: bool = False
 
 
-def _widths(lanes: int) -> list[int]:
-    """The steps in which a loop is done: several vectors at once, one, then what is left."""
+def _widths(lanes: int, rest: int) -> list[int]:
+    """The steps in which a loop is done: several vectors at once, one, a shorter one, then what is left."""
     if lanes == 1:
         return [1]
-    return [lanes, lanes // 4, 1] if lanes > 16 else [lanes, 1]
+    whole = [lanes, lanes // 4] if lanes > 16 else [lanes]
+    return [*whole, rest, 1] if 1 < rest < whole[-1] else [*whole, 1]
 
 
 class _Scope:
@@ -253,7 +254,7 @@ class Emitter:
         starts = [
             self.emit(core(carried.start, carried.variable.dtype)) for carried in loop.carried
         ]
-        widths = _widths(loop.lanes)
+        widths = _widths(loop.lanes, loop.rest)
         for lanes, narrower in zip(widths, [*widths[1:], 1], strict=True):
             start, starts = self._loop_part(loop, lanes, start, end, starts)
             if loop.carried and lanes > 1:
@@ -608,13 +609,13 @@ class Emitter:
         stride = 0 if base else self._stride(index)
         lanes = 1 if stride == 0 else self._vector_lanes()
         kind = memory_type(pointer.dtype, lanes)
-        align = pointer.dtype.itemsize
+        align = f"align {pointer.dtype.itemsize}{', !invariant.load !{}' if pointer.table else ''}"
         if stride == 0:
             address = self.element_address(pointer, self.emit(index, base))
-            raw = self.assign(f"load {kind}, ptr {address}, align {align}")
+            raw = self.assign(f"load {kind}, ptr {address}, {align}")
         elif stride == 1:
             address = self.element_address(pointer, self.emit(index, base=True))
-            raw = self.assign(f"load {kind}, ptr {address}, align {align}")
+            raw = self.assign(f"load {kind}, ptr {address}, {align}")
         elif stride == -1:
             raw = self._load_backwards(pointer, index, lanes)
         else:

@@ -34,17 +34,19 @@ from tessella.scalar.expression import Expression, Operand, Operator, applied, c
 class Pointer:
     """An array that a kernel reads or writes; the address comes as an argument.
 
-    One with `local`, a number of elements, is no argument: every call has its own, on the stack.
+    One with `local`, a number of elements, is no argument: every call has its own, on the stack. A `table` is what
+    nobody writes while the kernel runs, under whatever name: what is read there need not be read again.
     """
 
     name: str
     dtype: DType
     written: bool = False
     local: Expression | None = None
+    table: bool = False
 
     @functools.cached_property
     def _hash(self) -> int:
-        return hash((self.name, self.dtype, self.written, self.local))
+        return hash((self.name, self.dtype, self.written, self.local, self.table))
 
     def __hash__(self) -> int:
         return self._hash  # asked for with every read of the array
@@ -94,7 +96,10 @@ class Combine:
 
 @dataclass(frozen=True)
 class Loop:
-    """Run the body for `variable` from 0 to `extent` (from `begin` to `end` if parallel)."""
+    """Run the body for `variable` from 0 to `extent` (from `begin` to `end` if parallel).
+
+    Vectors have `lanes`. Of what these leave over, vectors of `rest` lanes take as much as they can.
+    """
 
     variable: Expression
     extent: Expression | None  # None: a parallel loop is told from where to where
@@ -103,6 +108,7 @@ class Loop:
     lanes: int = 1
     carried: tuple[Carried, ...] = ()
     combine: Combine | None = None
+    rest: int = 1
 
 
 Statement: TypeAlias = Loop | Store | Fetch

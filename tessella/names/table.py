@@ -55,7 +55,7 @@ PyTorch | ts | from_file frombuffer | `ts.asarray(np.frombuffer(data, dtype))`
 PyTorch | ts | func | `ts.grad`, `ts.vmap`, `ts.jvp`, `ts.vjp`, `ts.nn.functional_call`
 PyTorch | ts | get_rng_state set_rng_state initial_seed default_generator fork_rng | `ts.random.default.state`, which can be read and assigned
 PyTorch | ts | i0 polygamma mvlgamma special igamma igammac | not here; `ts.digamma`, `ts.lgamma`, `ts.erf` are, and `ts.map(fn)` makes others
-PyTorch | ts | is_autocast_enabled autocast amp | not here; use `x.astype(ts.bfloat16)`, or `model.to(dtype)`
+PyTorch | ts | amp | `ts.autocast(ts.bfloat16)`, `ts.GradScaler`
 PyTorch | ts | is_grad_enabled | `ts.autodiff.is_enabled()`
 PyTorch | ts | set_grad_enabled | `ts.autodiff.set_enabled(flag)`, as a `with` block
 PyTorch | ts | is_nonzero | `bool(x)`
@@ -97,7 +97,7 @@ PyTorch | ts | set_num_interop_threads get_num_interop_threads init_num_threads 
 PyTorch | ts | set_flush_denormal set_warn_always is_warn_always_enabled *deterministic_debug_mode is_deterministic_algorithms_warn_only_enabled | not needed: leave it out
 PyTorch | ts | is_inference_mode_enabled | `not ts.autodiff.is_enabled()`
 PyTorch | ts | *_anomaly_enabled is_anomaly_check_nan_enabled | `ts.debug.check_nan`, as a `with` block
-PyTorch | ts | *autocast* GradScaler | not here; use `x.astype(ts.bfloat16)`, or `model.to(dtype)`
+PyTorch | ts | *autocast* | `ts.autocast(dtype)` as a `with` block says which dtype; `ts.is_autocast_enabled()` whether there is one
 PyTorch | ts | OutOfMemoryError AcceleratorError Stream Event StreamObjType DeviceObjType accelerator get_device_module | not here: there is no GPU yet; leave it out
 PyTorch | ts | typename | `type(x).__name__`
 PyTorch | ts | version torch_version | `ts.__version__`

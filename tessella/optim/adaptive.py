@@ -30,6 +30,7 @@ from tessella.scalar.operators import maximum, minimum, sqrt
 from tessella.tensors.creation import zeros
 from tessella.tensors.elementwise import operation
 from tessella.tensors.inspection import finfo
+from tessella.tensors.statistical import widened
 from tessella.tensors.surroundings import entry
 from tessella.tensors.tensor import Tensor
 from tessella.tracing.trace import suspended
@@ -274,7 +275,8 @@ class Adafactor(Optimizer):
         row, column = list(parameter.shape), list(parameter.shape)
         row[-1] = column[-2] = 1
         with suspended():
-            like: dict[str, Any] = {"dtype": parameter.dtype, "device": parameter.device}
+            kind = parameter.dtype.compute
+            like: dict[str, Any] = {"dtype": kind, "device": parameter.device}
             made = {"row_var": zeros(row, **like), "col_var": zeros(column, **like)}
         return {"step": one_number(parameter), **made}
 
@@ -285,7 +287,8 @@ class Adafactor(Optimizer):
         """The squares of gradients as they are expected, as a product of two factors if there are columns."""
         if gradient.ndim < 2:
             return keep(state["variance"], mix_square(state["variance"], gradient, share)).detach()
-        row, column, square = state["row_var"], state["col_var"], gradient * gradient
+        row, column, wide = state["row_var"], state["col_var"], widened(gradient)
+        square = wide * wide
         keep(row, mix(row, square.mean(-1, keepdims=True), share))
         keep(column, mix(column, square.mean(-2, keepdims=True), share))
         return _outer(row, column, row.detach().mean(-2, keepdims=True), smallest)

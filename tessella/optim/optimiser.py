@@ -331,11 +331,11 @@ def _own(value: Any, parameter: Tensor) -> Any:
 
 
 def _follow(parameter: Tensor, state: dict[str, Any], counts: tuple[str, ...]) -> None:
-    """Bring what is remembered of a parameter to its dtype and device, which may have changed (`Module.to`).
+    """Bring what is remembered of a parameter to its device and the dtype it is computed in (`Module.to` changes them).
 
-    Counts of steps keep their own, as they would soon be too large for half precision.
+    Counts of steps keep their own.
     """
-    dtype, device = parameter.dtype, parameter.device
+    dtype, device = parameter.dtype.compute, parameter.device
     for name, value in state.items():
         if not isinstance(value, Tensor):
             continue

@@ -119,9 +119,13 @@ register_kind(
 
 
 def fresh_state(parameter: Tensor, value: float = 0.0) -> Tensor:
-    """A tensor to remember something in from step to step, made once even if the step is compiled."""
+    """A tensor to remember something in from step to step, made once even if the step is compiled.
+
+    It is in the precision that is computed in: float32 for parameters of half precision.
+    """
     with suspended():
-        return full_like(parameter, value, device=parameter.device)
+        kind = parameter.dtype.compute
+        return full_like(parameter, value, dtype=kind, device=parameter.device)
 
 
 def one_number(parameter: Tensor, value: float = 0.0) -> Tensor:

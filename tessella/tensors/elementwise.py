@@ -9,6 +9,8 @@ from typing import Any
 from tessella import dtypes
 from tessella.arguments import elementwise as gated
 from tessella.arguments import public
+from tessella.arguments.kinds import scope
+from tessella.arguments.precision import lower_dtype
 from tessella.errors import ArgumentError, ArgumentTypeError, DTypeError
 from tessella.primitives.elementwise import Elementwise, elementwise
 from tessella.primitives.host import NumPyCall
@@ -159,6 +161,8 @@ def pow(x1: Operand, x2: Operand, /) -> Tensor:
 
 def power(x1: Any, x2: Any) -> Tensor:
     """The same for the operator: NotImplemented if an operand is none."""
+    if scope["casts"] and lower_dtype() is not None and isinstance(x2, (Tensor, int, float)):
+        return pow(x1, x2)  # through the gate, which casts
     look = getattr(x2, "look", None)  # a number among the arguments of a traced function:
     x2 = x2 if look is None else look()  # which product it is depends on its value
     if isinstance(x1, Tensor) and x1.dtype.is_float and isinstance(x2, (int, float)):

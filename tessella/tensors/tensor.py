@@ -232,6 +232,12 @@ def as_it_is(x: Tensor) -> Tensor:
     return new_handle(x._value, x._node, x._output)
 
 
+def at_the_beginning(x: Tensor) -> Tensor | None:
+    """What a tensor from outside held when the traced function began; None of one that was made inside."""
+    found: Tensor | None = _mode.trace.initial(x)
+    return found
+
+
 def edge_of(x: Tensor) -> Edge | None:
     """The place of a tensor on the tape; None without a history. That of one from outside ends where a trace begins."""
     x = binding(x)

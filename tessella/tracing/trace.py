@@ -285,6 +285,11 @@ class Trace:
         """The same data without history."""
         return tensor.__tessella_holding__(self.binding(tensor)._value)
 
+    def initial(self, tensor: Any) -> Any:
+        """What a tensor from outside held when this trace began; None of one that was made inside."""
+        known = self.captures.get(id(tensor))
+        return None if known is None else tensor.__tessella_holding__(known.traced)
+
     def random_key(self, generator: Any) -> Any:
         """The key of the next draw from a generator."""
         return generator.next_key()

@@ -19,6 +19,7 @@ from typing import Any, Literal, ParamSpec, TypeVar
 from tessella import autodiff
 from tessella.arguments import public, require_function
 from tessella.arguments.kinds import Natural, an, shown
+from tessella.arguments.precision import as_written
 from tessella.errors import ArgumentError, ArgumentTypeError, AxisError, ShapeError
 from tessella.primitives.base import Primitive, Spec
 from tessella.primitives.collective import Collective, Operation
@@ -257,6 +258,7 @@ def _placed(x: Tensor, axis: int | None, target: int | None, size: int) -> Tenso
 # --- the graph, for a batch ---------------------------------------------------------------------------
 
 
+@as_written
 def batch_graph(
     recorded: recording.Recorded, inputs: Sequence[Batched], size: int, axis_name: str | None = None
 ) -> list[Batched]:

@@ -15,6 +15,7 @@ from typing import Any
 from tessella.arguments import public, refuse, require_function
 from tessella.arguments.gates import A_TENSOR, as_tensor
 from tessella.arguments.kinds import an
+from tessella.arguments.precision import as_written
 from tessella.errors import ArgumentError, ArgumentTypeError, GradientError, ShapeError
 from tessella.primitives.base import Spec
 from tessella.primitives.graph import Value
@@ -169,6 +170,7 @@ class _Call:
         return result[0] if self.has_aux else result
 
 
+@as_written
 def _values(recorded: recording.Recorded, inputs: Sequence[Tensor]) -> dict[Value, Tensor]:
     """Every value of the graph."""
     known = recording.known_at_first(recorded.graph, inputs)
@@ -177,6 +179,7 @@ def _values(recorded: recording.Recorded, inputs: Sequence[Tensor]) -> dict[Valu
     return known
 
 
+@as_written
 def _push(
     recorded: recording.Recorded, known: dict[Value, Tensor], directions: Sequence[Tangent]
 ) -> list[Tangent]:

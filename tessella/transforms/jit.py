@@ -33,10 +33,12 @@ import numpy as np
 from tessella import autodiff, forking
 from tessella.arguments import public, require_function
 from tessella.arguments.kinds import scope, shown
+from tessella.arguments.precision import lower_dtype
 from tessella.compiler.observe import compiling, settings
 from tessella.devices.array import Array, Layout, from_numpy
 from tessella.devices.device import Device
 from tessella.devices.registry import current, host
+from tessella.dtypes import DType
 from tessella.errors import ArgumentError, ArgumentTypeError, RetraceWarning, SideEffectError
 from tessella.tensors.numbers import FLOATS
 from tessella.tensors.tensor import Tensor
@@ -224,6 +226,7 @@ class _Quick(NamedTuple):
     found: Specialisation
     enabled: bool  # whether gradients are recorded
     device: Device  # that of the thread
+    lower: DType | None  # of `autocast`
     layouts: list[Layout]
     changes: frozenset[int]  # ids of tensors that must not be among the arguments
 
@@ -233,7 +236,7 @@ class _Quick(NamedTuple):
             return None
         changes = found.traced.changes
         layouts = [x._value.layout for x in args]
-        return cls(found, autodiff.is_enabled(), current(), layouts, changes)
+        return cls(found, autodiff.is_enabled(), current(), lower_dtype(), layouts, changes)
 
     def arrays(self, args: Sequence[Any]) -> list[Array] | None:
         """The arrays of the arguments; None if they are of another kind."""
@@ -329,6 +332,7 @@ class Jitted(Generic[P, R]):
                         quick is not None
                         and quick.enabled is autodiff.is_enabled()
                         and (scope["alone"] or quick.device is current())
+                        and (not scope["casts"] or quick.lower is lower_dtype())
                     ):
                         arrays = quick.arrays(args)
                         if arrays is not None:
@@ -336,8 +340,7 @@ class Jitted(Generic[P, R]):
                             settled = found.state.is_settled()
                             if found.fits(settled):
                                 return found.call(arrays, (), settled)
-                    device = scope["alone"] or current()
-                    for found in self.plain.get((autodiff.is_enabled(), device, *_kinds(args)), ()):
+                    for found in self.plain.get((*_plainly(), *_kinds(args)), ()):
                         settled = found.state.is_settled()
                         numbers = (
                             [x for x in args if type(x) is float] if found.needs_numbers else ()
@@ -499,9 +502,7 @@ class Jitted(Generic[P, R]):
         kinds = _kinds(args)
         plain = not kwargs and not self.static_numbers and None not in kinds
         if plain and not made.traced.written_arguments and type(key[1]) is not _Shared:
-            self.plain.setdefault((_now().records, scope["alone"] or current(), *kinds), []).insert(
-                0, made
-            )
+            self.plain.setdefault((*_plainly(), *kinds), []).insert(0, made)
         if family is not None and len(family.programs) > MOST_PROGRAMS:
             self._drop(family.programs.pop(next(iter(family.programs))))
         if sum(map(len, self.specialisations.values())) > _MOST_PROGRAMS:
@@ -689,14 +690,21 @@ def _apart(found: Specialisation, args: Sequence[Any]) -> bool:
 
 
 class _Thread(NamedTuple):
-    """What a thread does: whether gradients are recorded, and where tensors are made."""
+    """What a thread does: whether gradients are recorded, where tensors are made, and to what `autocast` casts."""
 
     records: bool
     device: Device
+    lower: DType | None
 
 
 def _now() -> _Thread:
-    return _Thread(autodiff.is_enabled(), current())
+    return _Thread(autodiff.is_enabled(), current(), lower_dtype())
+
+
+def _plainly() -> tuple[Any, ...]:
+    """The same, where much of it is known without asking."""
+    device = scope["alone"] or current()
+    return autodiff.is_enabled(), device, lower_dtype() if scope["casts"] else None
 
 
 def _kinds(args: Sequence[Any]) -> list[Any]:
@@ -721,6 +729,12 @@ def _difference(old: tuple[Any, ...], new: tuple[Any, ...]) -> str:
     if old[0] != new[0]:
         if old[0].device is not new[0].device:
             return f"tensors are made on {new[0].device.name!r} now"
+        if old[0].lower is not new[0].lower:
+            return (
+                f"autocast casts to {new[0].lower.name} now"
+                if new[0].lower
+                else "nothing is cast by autocast now"
+            )
         return f"gradients are {'recorded' if new[0].records else 'not recorded'} now"
     if old[1] != new[1]:
         return "the structure of the arguments differs"

@@ -27,7 +27,7 @@ from tessella.compiler.lowering.kernels import call, decode
 from tessella.compiler.lowering.passes import PassPlan, splits
 from tessella.compiler.lowering.reduce import CHUNK, MOST_CHUNKS, NARROW, second_stage
 from tessella.compiler.lowering.spaces import Loops, Numbers
-from tessella.compiler.lowering.writer import Chunk, Memory, Writer, fitting, memory_of
+from tessella.compiler.lowering.writer import Chunk, Memory, Writer, fitting, memory_of, rest_of
 from tessella.compiler.recipe import MOST_KERNELS, Call, FusedRecipe
 from tessella.devices.array import Layout, contiguous_layout
 from tessella.loops.nest import Kernel, Loop, index_variable
@@ -177,7 +177,8 @@ def _body(
     )
     if not outer and chunks == 1:
         return Loop(column, extent, writer.passes(), parallel=True, lanes=lanes), inner.size
-    inside = Loop(column, extent, writer.passes(), lanes=lanes)
+    rest = rest_of(lanes, inner.size)
+    inside = Loop(column, extent, writer.passes(), lanes=lanes, rest=rest)
     return Loop(row, None, (inside,), parallel=True), rows * chunks
 
 

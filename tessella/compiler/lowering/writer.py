@@ -30,6 +30,8 @@ from tessella.scalar.rewriting import Substitution, substitute
 from tessella.sizes.size import is_symbolic
 
 LONG_ROW = 1024  # bytes from which on the next row is fetched ahead
+SHORTEST = 4  # lanes of a vector for what is left of a row
+LONG_LOOP = 8  # vectors, of which what is left over is a small part
 LIGHT = 3  # up to this weight of what is done for an element, several vectors go abreast
 
 
@@ -193,7 +195,8 @@ class Writer:
             return Loop(r, extent, body, carried=carries)
         lanes = fitting(self._unrolled_lanes(number, dim), dim.size)
         combine = self._combine(step) if carries and lanes > 1 else None
-        return Loop(r, extent, body, lanes=lanes, carried=carries, combine=combine)
+        rest = rest_of(lanes, dim.size)
+        return Loop(r, extent, body, lanes=lanes, carried=carries, combine=combine, rest=rest)
 
     # --- running values -------------------------------------------------------------------------
 
@@ -320,3 +323,11 @@ def fitting(lanes: int, size: int) -> int:
     while lanes > 1 and lanes > size:
         lanes //= 2
     return lanes
+
+
+def rest_of(lanes: int, size: int) -> int:
+    """The lanes of shorter vectors for what is left of a row; 1 where that is little, or the row long."""
+    if is_symbolic(size) or lanes < 2 * SHORTEST or size > LONG_LOOP * lanes:
+        return 1
+    vector = lanes // 4 if lanes > 16 else lanes
+    return SHORTEST if size % vector >= SHORTEST else 1

@@ -6,6 +6,7 @@ import math
 
 from tessella.arguments import public
 from tessella.arguments.kinds import Count, ShapeLike, shown
+from tessella.dtypes import float32
 from tessella.errors import ShapeError
 from tessella.nn.functional.checks import check_sizes
 from tessella.nn.functional.padding import pad
@@ -67,7 +68,7 @@ def batch_norm(
         factor = factor * reshape(weight, shape)
     result = centred * factor
     result = result if bias is None else result + reshape(bias, shape)
-    return narrowed(result, *[y for y in (x, weight, bias) if y is not None])
+    return _rounded(result, x, weight, bias)
 
 
 def _check_channels(x: Tensor, name: str, **of_channels: Tensor | None) -> None:
@@ -138,6 +139,12 @@ def _scaled(
     scaled = result if weight is None else result * for_each(weight)
     shifted = scaled if bias is None else scaled + for_each(bias)
     return narrowed(shifted, *[y for y in (x, weight, bias) if y is not None])
+
+
+def _rounded(result: Tensor, x: Tensor, weight: Tensor | None, bias: Tensor | None) -> Tensor:
+    """What was made of x, in its dtype; weight and bias may be float32 beside half precision, as PyTorch has it."""
+    wider = [y for y in (weight, bias) if y is not None and y.dtype is not float32]
+    return narrowed(result, x, *wider)
 
 
 def _ending(x: Tensor, normalized_shape: ShapeLike, name: str) -> tuple[tuple[int, ...], ...]:
@@ -252,7 +259,8 @@ def instance_norm(
     if running_mean is not None and running_var is not None:
         _update(running_mean, mean.mean(axis=0), momentum, 1.0)
         _update(running_var, variance.mean(axis=0), momentum, count / (count - 1))
-    return _scaled(centred * unary("rsqrt", variance + eps), weight, bias, x, channels=True)
+    result = _scaled(centred * unary("rsqrt", variance + eps), weight, bias, mean, channels=True)
+    return _rounded(result, x, weight, bias)
 
 
 @public

@@ -11,6 +11,7 @@ import functools
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
+from tessella.arguments.precision import by_table
 from tessella.nn.functional.activations import relu, sigmoid, tanh
 from tessella.nn.functional.linear import linear
 from tessella.nn.functional.loops import Loop
@@ -85,6 +86,7 @@ CELLS = {
 }
 
 
+@by_table
 def step(cell: Cell, of_input: Tensor, states: Tensors, weights: Weights) -> Tensors:
     """The states after one step.
 
@@ -104,6 +106,7 @@ def _stepped(
     return (linear(output, weights.projection), *others), gates, output
 
 
+@by_table
 def recurrence(
     cell: Cell, of_inputs: Tensor, states: Tensors, weights: Weights, reverse: bool = False,
     is_there: Tensor | None = None,

@@ -167,11 +167,16 @@ def _squares(steps: Table, lanes: int) -> Table:
 
 
 class Elements(NamedTuple):
-    """What is packed, and what an element of a panel is: widened, or a pair of two steps."""
+    """What is packed, and what an element of a panel is: widened, or a pair of two steps.
+
+    Args:
+        odd: whether the last pair lacks its second step.
+    """
 
     source: DType
     target: DType
     pairs: bool = False
+    odd: bool = False
 
 
 MISSING = np.iinfo(np.int64).min  # the second step of a pair that has none: it counts as 0
@@ -198,7 +203,8 @@ class _Frame:
         read = uint16 if elements.pairs else elements.source  # pairs are put together as bits
         kinds = {"source": read, "target": elements.target}
         self.pointers = {
-            name: Pointer(name, kinds.get(name, int64), name == "target") for name in POINTERS
+            name: Pointer(name, kinds.get(name, int64), name == "target", table=name not in kinds)
+            for name in POINTERS
         }
         panels, blocks, block, depth, batch_size = map(index_variable, SIZES)
         item, k = index_variable("item"), index_variable("k")
@@ -223,8 +229,10 @@ class _Frame:
         halves = []
         for half in range(2):
             step = load(self.pointers["steps"], self.step * 2 + half)
-            there = not_equal(step, index_constant(MISSING))
-            seen = there if mask is None else there & mask
+            seen = mask
+            if half and self.elements.odd:
+                there = not_equal(step, index_constant(MISSING))
+                seen = there if mask is None else there & mask
             halves.append(self._load(self.batch + step + place, seen, 0))
         pair = halves[0] | halves[1] << 16
         return select(mask, pair, otherwise) if isinstance(otherwise, Expression) else pair

@@ -91,7 +91,8 @@ class Operators:
     def __pow__(self: Any, other: Operand) -> Tensor:
         return power(self, other)
 
-    __rpow__ = _swapped("pow")
+    def __rpow__(self: Any, other: Operand) -> Tensor:
+        return power(other, self)
 
     def __matmul__(self: Any, other: Any) -> Tensor:
         return matmul(self, other) if isinstance(other, ARRAYS) else NotImplemented

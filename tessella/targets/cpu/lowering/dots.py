@@ -169,7 +169,7 @@ class _Tile:
         self.form, self.lanes = form, _lanes(form.dtype)
         self.x, self.y = (nest.Pointer(name, form.dtype) for name in "xy")
         self.partial = nest.Pointer("partial", form.dtype, written=True)
-        self.tables = {name: nest.Pointer(name, int64) for name in _TABLES}
+        self.tables = {name: nest.Pointer(name, int64, table=True) for name in _TABLES}
         self.sizes = tuple(map(nest.index_variable, _SIZES))
         rows, columns, self.runs, self.per_part = self.sizes
         self.parts = quotient(self.runs + (self.per_part - 1), self.per_part)

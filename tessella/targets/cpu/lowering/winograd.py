@@ -1,5 +1,7 @@
 """Convolutions with 3 by 3 filters by Winograd's algorithm: 36 products in place of 144.
 
+All is computed in float32: half precision is widened where it is read.
+
 The output is cut into tiles of 4 by 4. The tile of the input that one of them needs, 6 by 6, and the
 filter, 3 by 3, are both transformed to 6 by 6 numbers, which are multiplied one by one and summed over
 the channels: 36 products of matrices. Their results are transformed to the 4 by 4 outputs.
@@ -35,12 +37,12 @@ from tessella.compiler.lowering.kernels import share_of
 from tessella.compiler.recipe import RESULT, Call, Recipe, Region, Role
 from tessella.devices.array import Layout, contiguous_layout
 from tessella.devices.device import Growth
-from tessella.dtypes import float32, int64
+from tessella.dtypes import DType, float32, int64
 from tessella.loops.nest import Kernel, Loop, Pointer, Store, index_constant, index_variable, load
 from tessella.primitives.base import Spec
 from tessella.primitives.contraction import Contraction
 from tessella.scalar.expression import Expression, constant
-from tessella.scalar.operators import fma, minimum, modulo, quotient
+from tessella.scalar.operators import convert, fma, minimum, modulo, quotient
 from tessella.targets.cpu import machine, packing
 from tessella.targets.cpu.lowering.tiled_contraction import product_kernel
 from tessella.targets.cpu.packing import Table
@@ -53,6 +55,7 @@ TAPS, OUTPUTS = 3, 4  # of a filter along one axis; that one tile of the output 
 POINTS = TAPS + OUTPUTS - 1
 NUMBERS = POINTS * POINTS
 FEWEST_CHANNELS = 16  # with fewer, the transforms cost more than the products
+FEWEST_CHANNELS_OF_PAIRS = 64
 FEWEST_TILES = 32
 LEAST_USED = 0.6  # of the tiles
 BLOCK = 352  # of the sum: a panel of each operand stays in the inner caches
@@ -79,7 +82,7 @@ def plan(primitive: Contraction, x: Spec, y: Spec) -> WinogradTiles | None:
     found = _parts(primitive, x, y)
     if found is None or any(extent % OUTPUTS for extent in _tiled(primitive, found)):
         return None
-    return found if _pays(found, 1.0) else None
+    return found if _pays(found, 1.0, x.dtype) else None
 
 
 def growth(primitive: Contraction, x: Spec, y: Spec) -> Growth | None:
@@ -90,13 +93,13 @@ def growth(primitive: Contraction, x: Spec, y: Spec) -> Growth | None:
     extents = _tiled(primitive, found)
     used = math.prod(extents) / (math.prod(found.tiles) * OUTPUTS * OUTPUTS)
     first, second = (-extent % OUTPUTS for extent in extents)
-    return Growth((first, second), found.is_filter) if _pays(found, used) else None
+    return Growth((first, second), found.is_filter) if _pays(found, used, x.dtype) else None
 
 
 def _parts(primitive: Contraction, x: Spec, y: Spec) -> WinogradTiles | None:
     """What a contraction is as a convolution of the kind, if it is one."""
     geometry = primitive.geometry
-    if x.dtype is not float32 or len(geometry) != 2 or os.environ.get(VARIABLE) == "0":
+    if x.dtype.compute is not float32 or len(geometry) != 2 or os.environ.get(VARIABLE) == "0":
         return None
     if any(replace(g, stride=1, low=0, high=0, input_dilation=1, kernel_dilation=1) != g
            for g in geometry):  # fmt: skip
@@ -129,15 +132,19 @@ def _tiled(primitive: Contraction, found: WinogradTiles) -> list[int]:
     return [found.sizes[g.output if found.is_filter else g.kernel] for g in primitive.geometry]
 
 
-def _pays(found: WinogradTiles, used: float) -> bool:
-    """Whether the transforms cost less than the multiplications that they save."""
+def _pays(found: WinogradTiles, used: float, dtype: DType) -> bool:
+    """Whether the transforms cost less than the multiplications that they save.
+
+    Pairs of bfloat16 are multiplied twice as fast as what they are transformed to, float32.
+    """
+    fewest = FEWEST_CHANNELS_OF_PAIRS if machine.multiplies_pairs(dtype) else FEWEST_CHANNELS
     rows, kept, summed = (
         math.prod(found.sizes[label] for label in part)
         for part in (found.rows, found.kept, found.summed)
     )
     images, channels = (kept, summed) if found.is_filter else (summed, kept)
     places = images * math.prod(found.tiles)
-    return min(rows, channels) >= FEWEST_CHANNELS and places >= FEWEST_TILES and used >= LEAST_USED
+    return min(rows, channels) >= fewest and places >= FEWEST_TILES and used >= LEAST_USED
 
 
 # --- tables -------------------------------------------------------------------------------------------
@@ -146,10 +153,9 @@ def _pays(found: WinogradTiles, used: float) -> bool:
 class _Side:
     """Where the elements of an operand, or of the result, are: by label, and within a tile."""
 
-    def __init__(
-        self, labels: Sequence[int], strides: Sequence[int], spatial: Sequence[int]
-    ) -> None:
-        self.stride = dict(zip(labels, strides, strict=True))
+    def __init__(self, labels: Sequence[int], layout: Layout, spatial: Sequence[int]) -> None:
+        self.dtype = layout.dtype
+        self.stride = dict(zip(labels, layout.strides, strict=True))
         self.within = tuple(self.stride[label] for label in spatial)
 
     def table(self, found: WinogradTiles, labels: Sequence[int], tiled: bool) -> Table:
@@ -185,9 +191,9 @@ def lower(
     out = contiguous_layout(result.shape, result.dtype)
     convolution = _Convolution(
         found,
-        _Side(primitive.left, x.strides, [g.input for g in geometry]),
-        _Side(primitive.right, y.strides, [g.kernel for g in geometry]),
-        _Side(primitive.output, out.strides, [g.output for g in geometry]),
+        _Side(primitive.left, x, [g.input for g in geometry]),
+        _Side(primitive.right, y, [g.kernel for g in geometry]),
+        _Side(primitive.output, out, [g.output for g in geometry]),
     )
     scratch = _Scratch()
     calls = tuple(convolution.calls(scratch))
@@ -243,13 +249,14 @@ class _Convolution:
         return -(-total // -(-total // most))
 
     def _filters(self, source: int, target: int, k: int, depth: int) -> Call:
-        kernel = transform_kernel("filters", TAPS if self.is_filter else OUTPUTS, self.tile.rows)
+        size = TAPS if self.is_filter else OUTPUTS
+        kernel = transform_kernel("filters", size, self.tile.rows, self.filters.dtype)
         call = self._transform(kernel, self.filters, self.filter_steps[k:], self.rows, depth)
         packs = self.is_filter  # a whole operand, once and for all
         return call._replace(places=(Region(source), Region(target)), packs=packs)
 
     def _data(self, source: int, target: int, panel: int, panels: int, k: int, depth: int) -> Call:
-        kernel = transform_kernel("inputs", POINTS, self.tile.columns)
+        kernel = transform_kernel("inputs", POINTS, self.tile.columns, self.data.dtype)
         width = self.tile.columns
         places = self.columns[panel * width : (panel + panels) * width]
         call = self._transform(kernel, self.data, self.data_steps[k:], places, depth)
@@ -344,20 +351,23 @@ def _matrix(name: str, taps: int) -> Matrix:
 
 
 @functools.cache
-def transform_kernel(name: str, size: int, width: int) -> Kernel:
-    """Read tiles of `size` by `size`, transform them, and write panels `width` wide.
+def transform_kernel(name: str, size: int, width: int, dtype: DType) -> Kernel:
+    """Read tiles of `size` by `size`, transform them in float32, and write panels `width` wide.
 
     The number at each of the 36 places goes to a matrix of its own, `size` elements apart.
     """
-    source, target = Pointer("source", float32), Pointer("target", float32, written=True)
-    steps, places = Pointer("steps", int64), Pointer("places", int64)
+    source, target = Pointer("source", dtype), Pointer("target", float32, written=True)
+    steps, places = (Pointer(name, int64, table=True) for name in ("steps", "places"))
     names = ("panels", "block", "depth", "size", "down", "across")
     panels, block, depth, apart, down, across = map(index_variable, names)
     item, k, w = index_variable("item"), index_variable("k"), index_variable("w")
     panel, first = modulo(item, panels), quotient(item, panels) * block
     count = minimum(block, depth - first)
     base = load(steps, first + k) + load(places, panel * width + w)
-    tile = [[load(source, base + down * i + across * j) for j in range(size)] for i in range(size)]
+    tile = [
+        [convert(load(source, base + down * i + across * j), float32) for j in range(size)]
+        for i in range(size)
+    ]
     matrix = _matrix("inputs", TAPS) if name == "inputs" else _matrix("filters", size)
     start = first * panels * width + panel * count * width + k * width + w
     stores = tuple(
@@ -383,7 +393,7 @@ def transform_kernel(name: str, size: int, width: int) -> Kernel:
 def outputs_kernel(size: int) -> Kernel:
     """Transform the sums of products to tiles of `size` by `size`, and put these into the result."""
     source, target = Pointer("source", float32), Pointer("target", float32, written=True)
-    rows, columns = Pointer("rows", int64), Pointer("columns", int64)
+    rows, columns = (Pointer(name, int64, table=True) for name in ("rows", "columns"))
     names = ("count", "width", "size", "down", "across")
     count, width, apart, down, across = map(index_variable, names)
     row, j = index_variable("row"), index_variable("j")
