@@ -41,11 +41,13 @@ class Limits(NamedTuple):
         extent: the size of the axis, or how many classes there are.
         axis: which one, for messages.
         purpose: who asks for class numbers.
+        nouns: what is counted, and several of it.
     """
 
     extent: int
     axis: int = 0
     purpose: str = ""
+    nouns: tuple[str, str] = ("class", "classes")
 
     @property
     def least(self) -> int:
@@ -65,7 +67,7 @@ class Limits(NamedTuple):
         wrong = low if low < self.least else high
         if self.purpose:
             raise IndexingError(
-                f"{self.purpose}: class {wrong} is out of range for {self.extent} classes"
+                f"{self.purpose}: {self.nouns[0]} {wrong} is out of range for {self.extent} {self.nouns[1]}"
             )
         raise IndexingError(
             f"index {wrong} is out of range for axis {self.axis} of size {self.extent}"
@@ -140,9 +142,9 @@ class Lengths(NamedTuple):
             )
 
 
-def limits_of(axes: tuple[int, ...], shape: Shape) -> tuple[Limits, ...]:
+def limits_of(axes: tuple[int, ...], shape: Shape, purpose: str = "") -> tuple[Limits, ...]:
     """What the index arrays of some axes may hold."""
-    return tuple(Limits(shape[axis], axis) for axis in axes)
+    return tuple(Limits(shape[axis], axis, purpose, ("row", "rows")) for axis in axes)
 
 
 @dataclass(frozen=True)
@@ -191,11 +193,15 @@ class Gather(Primitive):
 
     Inputs: x, and one integer array for each of `axes`; these broadcast together.
     Shapes: (indices' shape, x's other axes).
+
+    Args:
+        purpose: who asks for rows by their numbers, which do not count from the end, then.
     """
 
     family = "indexing"
 
     axes: tuple[int, ...]
+    purpose: str = ""
 
     def result(self, *inputs: Spec) -> Spec:
         x, *indices = inputs
@@ -205,7 +211,7 @@ class Gather(Primitive):
 
     def reference(self, *inputs: NumPyArray) -> NumPyArray:
         x, *indices = inputs
-        for index, limits in zip(indices, limits_of(self.axes, x.shape), strict=True):
+        for index, limits in zip(indices, limits_of(self.axes, x.shape, self.purpose), strict=True):
             limits.check(index)
         front = np.moveaxis(x, self.axes, range(len(self.axes)))
         return front[tuple(indices)]
@@ -231,7 +237,7 @@ class Gather(Primitive):
         shifted = tuple(axis + 1 for axis in self.axes)
         rank = max(len(i.shape) - (a is not None) for i, a in zip(indices, axes[1:], strict=True))
         aligned = _aligned(indices, axes[1:], size, rank)
-        return Gather((0, *shifted))(x, _counter(aligned[0], size, rank), *aligned), 0
+        return Gather((0, *shifted), self.purpose)(x, _counter(aligned[0], size, rank), *aligned), 0
 
     @classmethod
     def samples(cls) -> Iterator[Sample]:

@@ -22,7 +22,7 @@ from tessella.devices.array import Layout, contiguous_layout
 from tessella.dtypes import DType
 from tessella.loops.nest import Kernel, Loop, Pointer, Store, index_variable, load
 from tessella.primitives.base import Spec, broadcast_shapes, size_of
-from tessella.primitives.indexing import Gather, InRange, Scatter, limits_of
+from tessella.primitives.indexing import Gather, InRange, Limits, Scatter, limits_of
 from tessella.scalar import operators
 from tessella.scalar.expression import Expression
 
@@ -36,7 +36,7 @@ def _split(layout: Layout, axes: tuple[int, ...]) -> tuple[list[int], list[int]]
 def gather(primitive: Gather, layouts: list[Layout], result: Spec) -> Recipe:
     x, *indices = layouts
     out = contiguous_layout(result.shape, result.dtype)
-    bounds = _bounds(primitive.axes, x.shape, first=1)
+    bounds = _bounds(limits_of(primitive.axes, x.shape, primitive.purpose), first=1)
     if out.size == 0:
         return Recipe(out, (), bounds=bounds)
     common = broadcast_shapes([layout.shape for layout in indices], "gather")
@@ -59,8 +59,8 @@ def in_range(primitive: InRange, layouts: list[Layout], result: Spec) -> View:
     return View(layouts[0], 0, (Bound(0, primitive.limits),))
 
 
-def _bounds(axes: tuple[int, ...], shape: tuple[int, ...], first: int) -> tuple[Bound, ...]:
-    return tuple(Bound(i, limits) for i, limits in enumerate(limits_of(axes, shape), start=first))
+def _bounds(limits: tuple[Limits, ...], first: int) -> tuple[Bound, ...]:
+    return tuple(Bound(i, limit) for i, limit in enumerate(limits, start=first))
 
 
 def _numbers(
@@ -111,7 +111,7 @@ def scatter(primitive: Scatter, layouts: list[Layout], result: Spec) -> Recipe:
     x, updates, *indices = layouts
     whole = duplicate(x)
     out = contiguous_layout(result.shape, result.dtype)
-    bounds = _bounds(primitive.axes, x.shape, first=2)
+    bounds = _bounds(limits_of(primitive.axes, x.shape), first=2)
     common = broadcast_shapes([layout.shape for layout in indices], "scatter")
     if updates.size == 0 or out.size == 0:
         return whole._replace(bounds=bounds)

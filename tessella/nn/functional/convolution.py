@@ -7,7 +7,7 @@ from typing import Any
 from tessella.arguments import public
 from tessella.arguments.kinds import Padding, PaddingMode, PerAxis, shown
 from tessella.errors import ArgumentError, ShapeError
-from tessella.nn.functional.checks import check_sizes
+from tessella.nn.functional.checks import check_floating, check_sizes
 from tessella.nn.functional.padding import pad
 from tessella.primitives.contraction import Contraction, Geometry, promote_pair
 from tessella.sizes.size import INTEGERS, as_integer
@@ -71,11 +71,13 @@ def convolution(
 
     Raises:
         ShapeError: channels do not fit, or the kernel is larger than the padded input.
+        DTypeError: the input is of whole numbers, the weight of fractions.
     """
     name = f"conv{rank}d"
     unbatched = x.ndim == rank + 1
     x = reshape(x, (1, *x.shape)) if unbatched else x
     check_axes(x, weight, groups, rank, name, "(out, C / groups, ...)")
+    check_floating(x, name, weight)
     if x.shape[1] // groups != weight.shape[1]:
         raise ShapeError(
             f"{name}: the input has {x.shape[1]} channels, the weight expects "
