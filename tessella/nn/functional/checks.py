@@ -7,6 +7,7 @@ import math
 from tessella.devices.array import check_shape
 from tessella.devices.registry import host
 from tessella.errors import DTypeError, ShapeError
+from tessella.tensors.manipulation import reshape
 from tessella.tensors.tensor import Tensor
 
 
@@ -43,6 +44,16 @@ def check_floating(
         f"x.astype(ts.{cure})",
         function,
     )
+
+
+def as_vector(x: Tensor) -> Tensor:
+    """A single number as a vector, whose axis 0 or -1 it has then, as in PyTorch.
+
+    >>> import tessella as ts
+    >>> as_vector(ts.asarray(2.0)).shape
+    (1,)
+    """
+    return x if x.ndim else reshape(x, (1,))
 
 
 def check_room(shape: tuple[int, ...], function: str) -> None:

@@ -16,10 +16,10 @@ from tessella.tensors.tensor import Tensor, apply
 
 
 def per_axis(value: Any, rank: int, name: str) -> tuple[int, ...]:
-    """One whole number for each spatial axis; a single one stands for all."""
+    """One whole number for each spatial axis; a single one, also in a sequence, stands for all."""
     if isinstance(value, int):
         return (value,) * rank
-    numbers = tuple(value)
+    numbers = tuple(value) * rank if len(tuple(value)) == 1 else tuple(value)
     if len(numbers) != rank or not all(isinstance(n, INTEGERS) for n in numbers):
         raise ArgumentError(f"{name}: {shown(value)}; expected an integer or {rank} integers")
     return tuple([as_integer(n) for n in numbers])

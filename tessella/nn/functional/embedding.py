@@ -21,13 +21,17 @@ from tessella.transforms.custom import custom_vjp, stop_gradient
 
 
 @public
-def one_hot(x: Tensor, num_classes: int) -> Tensor:
+def one_hot(x: Tensor, num_classes: int = -1) -> Tensor:
     """1 at the class number, 0 elsewhere, as int64.
 
     Shapes: (...) -> (..., num_classes).
 
+    Args:
+        num_classes: -1 for one more than the largest number, which is looked at: not in a traced function.
+
     Raises:
         IndexingError: there is no such class.
+        ArgumentError: there are less than no classes, or no number that tells how many.
 
     >>> import tessella as ts
     >>> one_hot(ts.asarray([0, 2]), 3)
@@ -36,6 +40,10 @@ def one_hot(x: Tensor, num_classes: int) -> Tensor:
     """
     if not x.dtype.is_integer:
         raise DTypeError(f"one_hot: {x.dtype.name}; class numbers are integers: x.astype(ts.int64)")
+    if num_classes < -1 or (num_classes == -1 and not x.size):
+        given = f"num_classes is {num_classes}, the input has shape {x.shape}"
+        raise ArgumentError(f"one_hot: {given}; expected a number of classes, which no input tells")
+    num_classes = int(x.max()) + 1 if num_classes == -1 else num_classes
     limits = Limits(num_classes, purpose="one_hot")
     classes = apply(InRange(limits), (x,)).astype(dtypes.int64)
     return (reshape(classes, (*x.shape, 1)) == arange(num_classes)).astype(dtypes.int64)

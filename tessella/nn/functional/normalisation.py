@@ -50,7 +50,7 @@ def batch_norm(
         mean = wide.mean(axis=axes, keepdims=True)
         centred = wide - mean
         variance = (centred * centred).mean(axis=axes, keepdims=True)
-        if training and running_mean is not None and running_var is not None:
+        if training and x.size and running_mean is not None and running_var is not None:
             count = x.size // x.shape[1]
             if not for_this_call(count) > 1:
                 raise ShapeError(
