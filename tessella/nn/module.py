@@ -923,6 +923,11 @@ class Module(Conversions):
         "_parameters", "_buffers", "_modules", "_forward_hooks", "_forward_pre_hooks",
     )  # fmt: skip
 
+    def __tessella_made_as__(self, device: Device = None, dtype: DTypeLike = None) -> bool:
+        """Bring a layer that has just been made to a device and a dtype; False if it is of a kind without tensors."""
+        self.to(device=device, dtype=dtype)
+        return bool(self._parameters or self._buffers or self._modules)
+
     def __tessella_names__(self) -> Iterator[tuple[Tensor, Tensor | None, str]]:
         """The tensors of this module and those below it, with their names in `state_dict`."""
         for name, tensor in (*self.named_parameters(), *self.named_buffers()):

@@ -196,7 +196,7 @@ PARAMETER = nn.Parameter(ts.ones((2, 3)))
         (lambda: nn.Conv2d(2, 4, 3, stride=0), errors.ArgumentError, "Conv2d: stride is 0; expected whole numbers of at least 1"),
         (lambda: nn.MSELoss("mode"), errors.ArgumentError, "MSELoss: reduction is 'mode'; expected 'mean' or 'sum' or 'none'"),
         (lambda: nn.Dropout(float("nan")), errors.ArgumentError, "Dropout: p is nan; expected a probability"),
-        (lambda: nn.ReLU()(), errors.ArgumentTypeError, "ReLU: forward takes (x: 'Tensor')"),
+        (lambda: nn.ReLU()(), errors.ArgumentTypeError, "ReLU: forward takes (input: 'Tensor')"),
         (lambda: nn.Module()(X), errors.MissingRuleError, "Module has no forward"),
         (lambda: nn.ReLU().apply("text"), errors.ArgumentTypeError, "apply: function is 'text'; expected a function"),
         (lambda: nn.ReLU().register_parameter("p", "text"), errors.ArgumentTypeError, "register_parameter: parameter is 'text'"),
