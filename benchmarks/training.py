@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from report import Table
-from timer import compare, readable
+from timer import compare
 
 WORKS = {
     # function in works/training.py: (what it is, what must be reached)

@@ -133,6 +133,7 @@ class Mode(threading.local):
     pulled: Any = (
         None  # the node whose gradient they compute, where that is noted, and what is so around it
     )
+    layer: Any = None  # the module whose call is under way, where that is noted (`nn/places.py`)
     watched = False  # whether somebody looks on at eager operations
 
 

@@ -100,7 +100,10 @@ class Profile(Observer):
     def _note(
         self, kind: str, name: str, begin: int, end: int, where: Where | None, shapes: str
     ) -> None:
-        self.events.append(Event(kind, name, begin, end, where, shapes))
+        line = (
+            where._replace(layer="") if where else None
+        )  # what all layers do at a line is one row
+        self.events.append(Event(kind, name, begin, end, line, shapes))
 
     def operation(
         self, primitive: Any, arrays: Sequence[Any], results: Sequence[Any], begin: int, end: int

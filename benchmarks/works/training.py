@@ -114,7 +114,7 @@ def unet(t: Framework) -> Any:
         def __init__(self) -> None:
             super().__init__()
             widths = (32, 64, 128)
-            self.down = t.nn.ModuleList([twice(a, b) for a, b in zip((3, *widths), widths)])
+            self.down = t.nn.ModuleList([twice(a, b) for a, b in zip((3, *widths[:-1]), widths, strict=True)])
             self.bottom = twice(128, 256)
             self.up = t.nn.ModuleList(
                 [t.nn.ConvTranspose2d(2 * width, width, 2, stride=2) for width in widths[::-1]]
@@ -129,7 +129,7 @@ def unet(t: Framework) -> Any:
                 kept.append(x)
                 x = t.F.max_pool2d(x, 2)
             x = self.bottom(x)
-            for up, block, other in zip(self.up, self.joined, kept[::-1]):
+            for up, block, other in zip(self.up, self.joined, kept[::-1], strict=True):
                 x = block(t.top.cat([up(x), other], 1))
             return self.out(x)
 

@@ -117,10 +117,18 @@ class Gate:
             named: those of the parameters that have only a name.
             others: keywords that are no parameter's name.
         """
-        if self.is_constructor:
-            made = placed[0] if isinstance(placed[0], type) else type(placed[0])
-            return self._of_class(made)._settle(placed, more, named, others)
-        return self._settle(placed, more, named, others)
+        if not self.is_constructor:
+            return self._settle(placed, more, named, others)
+        made = placed[0] if isinstance(placed[0], type) else type(placed[0])
+        gate = self._of_class(made)
+        if not hasattr(made, "__tessella_made_as__"):
+            return gate._settle(placed, more, named, others)
+        wanted = {name: others.pop(name) for name in ("device", "dtype") if name in others}
+        gate._settle(placed, more, named, others)
+        if wanted and not placed[0].__tessella_made_as__(**wanted):
+            names = [p.name for p in self.parameters if p.name not in RECEIVERS]
+            raise unknown_keyword(gate.name, next(iter(wanted)), names, self.spelled)
+        return None
 
     def _of_class(self, kind: type) -> Gate:
         """This gate under the name of the class that is made, which may have inherited it."""

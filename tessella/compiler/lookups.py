@@ -32,6 +32,7 @@ ROWS = (0,)
 class _Lookup(NamedTuple):
     """Rows of a table: (..., row), for the places of an index."""
 
+    gather: Gather
     table: Value
     at: Value
     places: int  # axes of the value that stand for the index
@@ -85,11 +86,20 @@ class _Rewriting:
 
     def _lookup(self, value: Value) -> _Lookup | None:
         node, _ = self._through_reshape(value)
-        if node is None or node.primitive != Gather(ROWS):
+        gather = None if node is None else node.primitive
+        if (
+            node is None
+            or not isinstance(gather, Gather)
+            or (gather.axes, gather.along) != (ROWS, ())
+        ):
             return None
         table, index = node.inputs
         places = _leading(value.shape, table.shape[1:])
-        return None if places is None or not _often(table, index) else _Lookup(table, index, places)
+        return (
+            None
+            if places is None or not _often(table, index)
+            else _Lookup(gather, table, index, places)
+        )
 
     def _of_contraction(self, node: GraphNode, nodes: list[GraphNode]) -> Value | None:
         contraction: Contraction = node.primitive  # type: ignore[assignment]
@@ -143,7 +153,7 @@ class _Rewriting:
         table = self._contracted(
             (label, *row), product, (label, *rest), self._now(lookup.table), other, nodes
         )
-        rows = graphs.add_node(nodes, Gather(ROWS), (table, self._now(lookup.at)), node.where)
+        rows = graphs.add_node(nodes, lookup.gather, (table, self._now(lookup.at)), node.where)
         order = (*places, *rest)
         sizes = dict(zip(product.output, node.output.shape, strict=True))
         found = _shaped(rows, tuple(sizes[label] for label in order), nodes)
@@ -168,7 +178,7 @@ class _Rewriting:
         x, _, index = node.inputs
         places, row = product.output[:count], product.output[count:]
         label = _fresh(product)
-        lookup = _Lookup(x, index, count)
+        lookup = _Lookup(Gather(ROWS), x, index, count)
         value, other = (self._now(source.inputs[side]) for side in (product.side, 1 - product.side))
         sums, rest = self._sums(value, product.labels, places, lookup, nodes)
         found = self._contracted((label, *rest), product, (label, *row), sums, other, nodes)

@@ -305,7 +305,9 @@ class Program:
             step.limits.check(self.view(step.indices))
         except IndexingError as error:
             where = f"{step.node.where}: " if step.node.where else ""
-            raise IndexingError(f"{where}{error}") from None
+            wrong = IndexingError(f"{where}{error}")
+            wrong.layer = (step.node.where.layer or None) if step.node.where else None
+            raise wrong from None
 
 
 def _placed(

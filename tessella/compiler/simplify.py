@@ -84,7 +84,8 @@ def _checks_of(node: GraphNode) -> list[GraphNode]:
     """What is left of a gather or a scatter whose result nobody needs; the last check first."""
     axes = node.primitive.axes  # type: ignore[attr-defined]
     checks: list[GraphNode] = []
-    limits = limits_of(axes, node.inputs[0].shape)
+    purpose = getattr(node.primitive, "purpose", "")
+    limits = limits_of(axes, node.inputs[0].shape, purpose)
     for index, limit in zip(node.inputs[-len(axes) :], limits, strict=True):
         graphs.add_node(checks, InRange(limit), (index,), node.where)
     return checks[::-1]

@@ -167,7 +167,9 @@ class _Check(Observer):
         for result in results:
             found = self._look(result)
             if found != FINITE and self._made(found, [self._look(array) for array in arrays]):
-                raise NotFiniteError(_message(primitive, arrays, result, found, where))
+                wrong = NotFiniteError(_message(primitive, arrays, result, found, where))
+                wrong.layer = (where.layer or None) if where else None
+                raise wrong
 
 
 def _message(

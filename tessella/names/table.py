@@ -493,7 +493,6 @@ KEYWORDS = """
 * | loc | add it to the result: loc + scale * draw
 * | scale | multiply the result by it: loc + scale * draw
 * | force | leave it out: write x.detach().numpy() if there is a history
-Linear Bilinear PReLU Embedding LayerNorm BatchNorm1d BatchNorm2d Conv1d Conv2d Conv3d LSTM BatchNorm3d GroupNorm InstanceNorm1d InstanceNorm2d InstanceNorm3d RMSNorm ConvTranspose1d ConvTranspose2d ConvTranspose3d RNN GRU RNNCell LSTMCell GRUCell RNNBase RNNCellBase | dtype | convert the layer: layer.to(dtype)
 empty_like zeros_like ones_like full_like | shape | use ts.empty, ts.zeros, ts.ones, ts.full with dtype=x.dtype
 backward | inputs | write ts.gradients(loss, inputs), which gives the gradients of these alone
 randint | key | use the method integers of a ts.random.Generator
@@ -557,5 +556,4 @@ vstack | * | give the tensors in a list: ts.vstack([x, y])
 randint | shape | PyTorch's randint(high, size) is ts.randint(0, high, shape)
 randint | low | write 0 for PyTorch's randint(high, size)
 randint | dtype | with a key, JAX's randint(key, shape, low, high) is ts.random.choice(key, high - low, shape) + low
-one_hot | num_classes | PyTorch takes the largest class there is: write int(x.max()) + 1
 """

@@ -158,10 +158,10 @@ class Sequential(_Listed):
                     str(index), None if module is None else self._checked(module, index)
                 )
 
-    def forward(self, x: Any) -> Any:
+    def forward(self, input: Any) -> Any:
         for module in self:
-            x = module(x)
-        return x
+            input = module(input)
+        return input
 
     def __mul__(self, times: int) -> Sequential:
         return Sequential(*[*self] * _checked_times(times))

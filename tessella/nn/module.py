@@ -30,10 +30,11 @@ from tessella.errors import (
 from tessella.names import missing
 from tessella.nn import hooks
 from tessella.nn.conversions import Conversions
+from tessella.nn.places import inside, place
 from tessella.nn.summary import NetworkSummary, Zeros, summarised
 from tessella.tensors.creation import asarray
 from tessella.tensors.surroundings import about_to_write, at_once, guarded, touched
-from tessella.tensors.tensor import Tensor, handle_of, hold_data_of, is_traced
+from tessella.tensors.tensor import Tensor, handle_of, hold_data_of, is_noted
 from tessella.tracebacks import calls_users, shorten
 from tessella.tracing.changes import WatchedDict, note
 from tessella.tracing.trace import at_home, ours
@@ -192,7 +193,7 @@ class Module(Conversions):
             try:
                 touched(self)
                 try:
-                    forward = self._forward_traced if is_traced() else self.forward
+                    forward = self._forward_noted if is_noted() else self.forward
                     if self._forward_pre_hooks or self._forward_hooks:
                         held = [*self._forward_pre_hooks.values(), *self._forward_hooks.values()]
                         return hooks.call(self, forward, held, inputs, options)
@@ -201,14 +202,15 @@ class Module(Conversions):
                     _explain_refusal(self, error)
                     raise
             except Exception as error:  # goes on as it is, but for the frames of ours
+                place(error, self)
                 shorten(error)
                 raise
 
-    def _forward_traced(self, *inputs: Any, **options: Any) -> Any:
-        """Forward, in a traced function; in a layer of ours no code of users runs."""
+    def _forward_noted(self, *inputs: Any, **options: Any) -> Any:
+        """Forward, in a traced function or looked on at; in a layer of ours no code of users runs."""
         own = "forward" in self.__dict__ or bool(self._modules)
         is_ours = not own and type(self).forward.__module__.startswith("tessella.")
-        with ours() if is_ours else contextlib.nullcontext():
+        with inside(self), ours() if is_ours else contextlib.nullcontext():
             return self.forward(*inputs, **options)
 
     # --- attributes -------------------------------------------------------------------------------
@@ -920,15 +922,20 @@ class Module(Conversions):
         "_parameters", "_buffers", "_modules", "_forward_hooks", "_forward_pre_hooks",
     )  # fmt: skip
 
+    def __tessella_made_as__(self, device: Device = None, dtype: DTypeLike = None) -> bool:
+        """Bring a layer that has just been made to a device and a dtype; False if it is of a kind without tensors."""
+        self.to(device=device, dtype=dtype)
+        return bool(self._parameters or self._buffers or self._modules)
+
     def __tessella_names__(self) -> Iterator[tuple[Tensor, Tensor | None, str]]:
         """The tensors of this module and those below it, with their names in `state_dict`."""
         for name, tensor in (*self.named_parameters(), *self.named_buffers()):
             yield tensor, None, name
 
-    def __tessella_children__(self) -> list[Module]:
-        """The modules in this one; none before it is initialised."""
+    def __tessella_children__(self) -> list[tuple[str, Module]]:
+        """The modules in this one, with their names; none before it is initialised."""
         modules = self.__dict__.get("_modules", {})
-        return [module for module in modules.values() if module is not None]
+        return [(name, module) for name, module in modules.items() if module is not None]
 
     def __tessella_members__(self) -> list[str]:
         """The attributes that our own code reads when it calls this module."""
@@ -985,7 +992,7 @@ def _explain_refusal(module: Module, error: TypeError) -> None:
     traceback = error.__traceback__
     while traceback is not None and traceback.tb_next is not None:
         traceback = traceback.tb_next
-    ours = [vars(Module)[name].__code__ for name in ("__call__", "_forward_traced")]
+    ours = [vars(Module)[name].__code__ for name in ("__call__", "_forward_noted")]
     if traceback is not None and traceback.tb_frame.f_code in (*ours, hooks.call.__code__):
         raise ArgumentTypeError(
             f"{type(module).__name__}: forward takes {inspect.signature(module.forward)}; {error}"

@@ -18,13 +18,14 @@ from tessella.primitives.base import TOLD, Primitive, Shape, result_of
 class Where(NamedTuple):
     """The line of the user's program that an operation comes from.
 
-    `backward` tells that it belongs to the gradient of what that line does.
+    `backward` tells that it belongs to the gradient of what that line does, `layer` in which layer of a network.
     """
 
     file: str
     line: int
     function: str
     backward: bool = False
+    layer: str = ""
 
     def __str__(self) -> str:
         return f"{self.file}:{self.line} in {self.function}{' (backward)' if self.backward else ''}"

@@ -41,11 +41,13 @@ class Limits(NamedTuple):
         extent: the size of the axis, or how many classes there are.
         axis: which one, for messages.
         purpose: who asks for class numbers.
+        nouns: what is counted, and several of it.
     """
 
     extent: int
     axis: int = 0
     purpose: str = ""
+    nouns: tuple[str, str] = ("class", "classes")
 
     @property
     def least(self) -> int:
@@ -65,7 +67,7 @@ class Limits(NamedTuple):
         wrong = low if low < self.least else high
         if self.purpose:
             raise IndexingError(
-                f"{self.purpose}: class {wrong} is out of range for {self.extent} classes"
+                f"{self.purpose}: {self.nouns[0]} {wrong} is out of range for {self.extent} {self.nouns[1]}"
             )
         raise IndexingError(
             f"index {wrong} is out of range for axis {self.axis} of size {self.extent}"
@@ -140,9 +142,9 @@ class Lengths(NamedTuple):
             )
 
 
-def limits_of(axes: tuple[int, ...], shape: Shape) -> tuple[Limits, ...]:
+def limits_of(axes: tuple[int, ...], shape: Shape, purpose: str = "") -> tuple[Limits, ...]:
     """What the index arrays of some axes may hold."""
-    return tuple(Limits(shape[axis], axis) for axis in axes)
+    return tuple(Limits(shape[axis], axis, purpose, ("row", "rows")) for axis in axes)
 
 
 @dataclass(frozen=True)
@@ -199,6 +201,7 @@ class Gather(Primitive):
         axes: the axes of x that the indices are for.
         along: axes of x that go along with an axis of the indices, as if there were an index that counts on it; of x
             that axis goes, too, and the one of the indices may be 1.
+        purpose: who asks for rows by their numbers, which do not count from the end, then.
     """
 
     family = "indexing"
@@ -206,6 +209,7 @@ class Gather(Primitive):
 
     axes: tuple[int, ...]
     along: Pairs = ()
+    purpose: str = ""
 
     @property
     def gone(self) -> tuple[int, ...]:
@@ -219,7 +223,7 @@ class Gather(Primitive):
 
     def reference(self, *inputs: NumPyArray) -> NumPyArray:
         x, *indices = inputs
-        for index, limits in zip(indices, limits_of(self.axes, x.shape), strict=True):
+        for index, limits in zip(indices, limits_of(self.axes, x.shape, self.purpose), strict=True):
             limits.check(index)
         front = np.moveaxis(x, self.gone, range(len(self.gone)))
         return front[(*indices, *_counters(self.along, x, indices))]
@@ -239,7 +243,7 @@ class Gather(Primitive):
         aligned = _aligned(indices, axes[1:], size)
         if axes[0] is None and not self.along:
             return self(x, *aligned), 0
-        whole = Gather(*_of_a_batch(self.axes, self.along))
+        whole = Gather(*_of_a_batch(self.axes, self.along), self.purpose)
         return whole(batch_front(x, axes[0], size), *aligned), 0
 
     @classmethod

@@ -347,6 +347,11 @@ def recorded(primitive: Primitive, inputs: Sequence[Tensor], value: Any) -> Any:
     return new_handle(value, TensorNode(primitive, inputs, (value,)), 0)
 
 
+def is_noted() -> bool:
+    """Whether what this thread does is written down, or somebody looks on."""
+    return _mode.trace is not None or _mode.watched
+
+
 def is_traced() -> bool:
     """Whether a function is being traced in this thread."""
     return _mode.trace is not None

@@ -50,7 +50,8 @@ def line_of(known: Callable[[Any], Where | None]) -> Where:
         where = known(outputs[0]) if outputs else None
         if where is not None:
             return where._replace(backward=True)
-    return user_line()
+    where = user_line()
+    return where if autodiff.mode.layer is None else where._replace(layer=str(autodiff.mode.layer))
 
 
 class Lines:
@@ -64,6 +65,6 @@ class Lines:
 
     def note(self, results: Sequence[Any]) -> Where:
         """The line that the operation which has just made these arrays belongs to."""
-        where = line_of(lambda made: self._of.get(id(made)))
+        where = autodiff.mode.where or line_of(lambda made: self._of.get(id(made)))
         self._of.update({id(result): where for result in results})
         return where

@@ -109,7 +109,7 @@ def is_module_of_ours(value: Any) -> bool:
 def children_of(value: Any) -> list[Any]:
     """The modules in a module; nothing else has any."""
     ask = getattr(type(value), "__tessella_children__", None)
-    return [] if ask is None else list(ask(value))
+    return [] if ask is None else [child for _, child in ask(value)]
 
 
 def is_ours(kind: type, name: str) -> bool:

@@ -22,7 +22,7 @@ from tessella.primitives.base import Primitive, Spec
 from tessella.primitives.elementwise import Elementwise
 from tessella.primitives.graph import Graph, GraphNode, Value
 from tessella.scalar.function import ScalarFunction
-from tessella.tensors.tensor import Tensor, apply, from_array, new_handle, perform
+from tessella.tensors.tensor import Tensor, apply, from_array, is_noted, new_handle, perform
 from tessella.tracing.guards import Guard, value_guard
 from tessella.tracing.lines import user_line
 from tessella.tracing.trace import Trace, attributed, outside, tracing
@@ -276,7 +276,7 @@ def apply_any(primitive: Primitive, tensors: Sequence[Tensor]) -> Any:
 @restoring
 def again(node: GraphNode, recorded: Recorded) -> Generator[None, None, None]:
     """What is done in the block is for a node: it belongs to its line, and records as it did."""
-    line = attributed(node.where) if _mode.trace is not None else contextlib.nullcontext()
+    line = attributed(node.where) if is_noted() else contextlib.nullcontext()
     heard = autodiff.no_grad() if node in recorded.silent else contextlib.nullcontext()
     with line, heard:
         yield

@@ -123,7 +123,7 @@ def test_layers_show_their_options(layer, shown):
         (lambda x: F.glu(x), errors.ShapeError, "glu: axis 1 has size 3, which has no halves"),
         (lambda x: nn.PReLU(2)(x), errors.ShapeError, "prelu: the weight has shape (2,), x (2, 3)"),
         (lambda x: nn.PReLU(0), errors.ArgumentError, "PReLU: num_parameters is 0; expected a whole number of at least 1"),
-        (lambda x: nn.PReLU(dtype=ts.float64), errors.ArgumentTypeError, "PReLU: no argument `dtype`: convert the layer"),
+        (lambda x: nn.ReLU(dtype=ts.float64), errors.ArgumentTypeError, "ReLU: no argument `dtype`: convert first"),
         (lambda x: nn.Threshold(1.0), errors.ArgumentTypeError, "Threshold: `value` was not given"),
     ],
 )  # fmt: skip

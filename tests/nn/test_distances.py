@@ -59,7 +59,7 @@ X = ts.ones((2, 3))
         (lambda: F.bilinear(X, X[:1], ts.ones((1, 3, 3))), errors.ShapeError, "expected (..., in1), (..., in2) and (out, in1, in2)"),
         (lambda: F.bilinear(X, X, ts.ones((1, 3, 3)), X), errors.ShapeError, "bilinear: bias has shape (2, 3); expected (1,)"),
         (lambda: nn.Bilinear(0, 2, 3), errors.ArgumentError, "Bilinear: in1_features is 0"),
-        (lambda: nn.Bilinear(1, 2, 3, dtype=ts.float64), errors.ArgumentTypeError, "convert the layer"),
+        (lambda: nn.PairwiseDistance(dtype=ts.float64), errors.ArgumentTypeError, "no argument `dtype`"),
         (lambda: nn.Unflatten(1, (2, 2))(X), errors.ShapeError, "unflatten: axis 1 has size 3"),
         (lambda: nn.Unflatten(1, "22"), errors.ArgumentTypeError, "Unflatten: unflattened_size is '22'; expected several"),
         (lambda: F.cosine_similarity(X, X, dim=2), errors.AxisError, "2"),

@@ -57,7 +57,7 @@ def test_whole_channels_saturate():
         (lambda: F.dropout2d(ts.ones((2, 3))), r"dropout2d: shape \(2, 3\); expected 3 or 4 axes"),
         (lambda: F.dropout1d(ts.ones((2, 3)), 1.5), "dropout1d: p is 1.5; expected a probability from 0 to 1"),
         (lambda: F.alpha_dropout(ts.ones(2), -0.1), "alpha_dropout: p is -0.1; expected a probability"),
-        (lambda: F.feature_alpha_dropout(ts.ones(2)), r"feature_alpha_dropout: shape \(2,\); expected \(N, C, \.\.\.\)"),
+        (lambda: F.feature_alpha_dropout(ts.ones(2), training=True), r"feature_alpha_dropout: shape \(2,\); expected \(N, C, \.\.\.\)"),
         (lambda: nn.Dropout3d(2.0), "Dropout3d: p is 2.0; expected a probability from 0 to 1"),
     ],
 )  # fmt: skip

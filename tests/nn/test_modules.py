@@ -438,3 +438,47 @@ def test_hooks_of_other_arguments_are_told_how_they_are_called():
         ),
     ):
         net(ts.ones(2))
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda **to: nn.Linear(3, 4, **to), lambda **to: nn.LSTM(3, 4, 2, **to), lambda **to: nn.Embedding(3, 4, **to),
+        lambda **to: nn.LayerNorm(3, elementwise_affine=False, **to), lambda **to: nn.BatchNorm2d(3, **to),
+        lambda **to: nn.TransformerEncoderLayer(4, 2, 8, **to), lambda **to: nn.LazyConv2d(4, 3, **to),
+    ],
+)  # fmt: skip
+def test_layers_are_made_with_a_dtype_and_on_a_device(make):
+    ts.manual_seed(0)
+    expected = make().to(ts.float64).state_dict()
+    ts.manual_seed(0)
+    made = make(device="cpu", dtype=ts.float64)
+    assert list(made.state_dict()) == list(expected)
+    for name, tensor in made.state_dict().items():
+        assert tensor.dtype is expected[name].dtype
+        if not isinstance(made, nn.LazyConv2d):
+            np.testing.assert_array_equal(tensor.numpy(), expected[name].numpy())
+    make(device=None, dtype=None)
+    with pytest.raises(errors.DeviceError, match="there is no device 'nowhere'"):
+        make(device="nowhere")
+
+
+def test_a_subclass_hands_a_dtype_on():
+    class Square(nn.Linear):
+        def __init__(self, size, **to):
+            super().__init__(size, size, **to)
+
+    assert Square(2, device="cpu", dtype=ts.float64).weight.dtype is ts.float64
+
+
+def test_layers_without_tensors_are_made_nowhere():
+    for kind in (nn.ReLU, nn.Dropout, nn.Flatten):
+        for name in ("device", "dtype"):
+            with pytest.raises(errors.ArgumentTypeError, match=f"no argument `{name}`"):
+                kind(**{name: None})
+
+
+def test_the_input_has_pytorchs_name():
+    x = ts.ones((1, 3))
+    assert nn.Linear(3, 4)(input=x).shape == (1, 4)
+    assert nn.CrossEntropyLoss()(input=x, target=ts.asarray([1])).shape == ()

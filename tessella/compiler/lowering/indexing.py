@@ -23,15 +23,13 @@ from tessella.devices.array import Layout, contiguous_layout
 from tessella.dtypes import DType
 from tessella.loops.nest import Kernel, Loop, Pointer, Store, index_variable, load
 from tessella.primitives.base import Spec, size_of
-from tessella.primitives.indexing import Gather, InRange, Scatter, limits_of
+from tessella.primitives.indexing import Gather, InRange, Limits, Scatter, limits_of
 from tessella.scalar import operators
 from tessella.scalar.expression import Expression
 from tessella.sizes.size import is_symbolic
 
-PARTS, LONG = (
-    8,
-    32,
-)  # parts of a row that threads add to side by side, and how long each is at least
+PARTS = 8  # of a row that threads add to side by side
+LONG = 32  # that each of them is at least
 
 
 class _Place(NamedTuple):
@@ -98,7 +96,7 @@ def gather(primitive: Gather, layouts: list[Layout], result: Spec) -> Recipe:
     """Rows are copied where the array has other axes; else each row of indices is a row of the result."""
     x, *indices = layouts
     out = contiguous_layout(result.shape, result.dtype)
-    bounds = _bounds(primitive.axes, x.shape, first=1)
+    bounds = _bounds(limits_of(primitive.axes, x.shape, primitive.purpose), first=1)
     if out.size == 0:
         return Recipe(out, (), bounds=bounds)
     rest = [axis for axis in range(x.ndim) if axis not in primitive.gone]
@@ -124,8 +122,8 @@ def in_range(primitive: InRange, layouts: list[Layout], result: Spec) -> View:
     return View(layouts[0], 0, (Bound(0, primitive.limits),))
 
 
-def _bounds(axes: tuple[int, ...], shape: tuple[int, ...], first: int) -> tuple[Bound, ...]:
-    return tuple(Bound(i, limits) for i, limits in enumerate(limits_of(axes, shape), start=first))
+def _bounds(limits: tuple[Limits, ...], first: int) -> tuple[Bound, ...]:
+    return tuple(Bound(i, limit) for i, limit in enumerate(limits, start=first))
 
 
 @functools.cache
@@ -161,7 +159,7 @@ def scatter(primitive: Scatter, layouts: list[Layout], result: Spec) -> Recipe:
     x, updates, *indices = layouts
     whole = duplicate(x)
     out = contiguous_layout(result.shape, result.dtype)
-    bounds = _bounds(primitive.axes, x.shape, first=2)
+    bounds = _bounds(limits_of(primitive.axes, x.shape), first=2)
     if updates.size == 0 or out.size == 0:
         return whole._replace(bounds=bounds)
     rest = [axis for axis in range(out.ndim) if axis not in primitive.gather.gone]

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 from tessella.arguments import public
 from tessella.arguments.kinds import Approximation, DTypeLike, shown
 from tessella.errors import ArgumentError
+from tessella.nn.functional.checks import as_vector
 from tessella.nn.functional.in_place import always_in_place, settled
 from tessella.primitives.base import normalise_axis
 from tessella.primitives.elementwise import elementwise
 from tessella.primitives.softmax import LogSoftmax, Softmax
 from tessella.scalar.mathematics import sigmoid as scalar_sigmoid
 from tessella.scalar.mathematics import softplus as scalar_softplus
-from tessella.tensors.elementwise import operation
+from tessella.tensors.elementwise import clip, operation
+from tessella.tensors.manipulation import reshape
 from tessella.tensors.tensor import Tensor, apply
 
 
@@ -189,19 +192,28 @@ def hardtanh(
         raise ArgumentError(
             f"hardtanh: min_val is {shown(min_val)}, max_val {shown(max_val)}; expected the smaller one first"
         )
-    return settled(x, _hardtanh(x, min_val, max_val), inplace, "hardtanh")
+    return settled(x, between(x, min_val, max_val, _hardtanh), inplace, "hardtanh")
+
+
+def between(
+    x: Tensor, low: float, high: float, of_fractions: Callable[[Tensor, float, float], Tensor]
+) -> Tensor:
+    """x within bounds; whole numbers stay whole, within bounds cut to whole ones."""
+    return clip(x, int(low), int(high)) if x.dtype.is_integer else of_fractions(x, low, high)
 
 
 @public
 def softmax(x: Tensor, dim: int = -1, *, dtype: DTypeLike = None) -> Tensor:
     """e^x, divided by its sum along an axis.
 
-    Shapes: any of at least one axis; the same. `dtype` is that of the computation and of the result.
+    Shapes: any; the same. `dtype` is that of the computation and of the result.
 
     >>> import tessella as ts
     >>> softmax(ts.zeros((1, 4)))
     tensor([[0.25, 0.25, 0.25, 0.25]])
     """
+    if not x.ndim:
+        return reshape(softmax(as_vector(x), dim, dtype=dtype), ())
     axis = normalise_axis(dim, x.ndim, "softmax")
     return apply(Softmax(axis), (x if dtype is None else x.astype(dtype),))
 
@@ -210,12 +222,14 @@ def softmax(x: Tensor, dim: int = -1, *, dtype: DTypeLike = None) -> Tensor:
 def log_softmax(x: Tensor, dim: int = -1, *, dtype: DTypeLike = None) -> Tensor:
     """The logarithm of `softmax`, without overflow.
 
-    Shapes: any of at least one axis; the same. `dtype` is that of the computation and of the result.
+    Shapes: any; the same. `dtype` is that of the computation and of the result.
 
     >>> import tessella as ts
     >>> log_softmax(ts.asarray([0.0, 1000.0]))
     tensor([-1000.,     0.])
     """
+    if not x.ndim:
+        return reshape(log_softmax(as_vector(x), dim, dtype=dtype), ())
     axis = normalise_axis(dim, x.ndim, "log_softmax")
     return apply(LogSoftmax(axis), (x if dtype is None else x.astype(dtype),))
 

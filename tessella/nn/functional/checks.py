@@ -6,7 +6,8 @@ import math
 
 from tessella.devices.array import check_shape
 from tessella.devices.registry import host
-from tessella.errors import ShapeError
+from tessella.errors import DTypeError, ShapeError
+from tessella.tensors.manipulation import reshape
 from tessella.tensors.tensor import Tensor
 
 
@@ -21,6 +22,38 @@ def check_sizes(x: Tensor | None, shape: tuple[int, ...], function: str, name: s
     """
     if x is not None and x.shape != shape:
         raise ShapeError(f"{function}: {name} has shape {x.shape}; expected {shape}")
+
+
+def check_floating(
+    x: Tensor, function: str, weight: Tensor | None = None, name: str = "input"
+) -> None:
+    """An operand has fractions, if the weights that it meets have: class numbers or bytes of a picture have none.
+
+    Raises:
+        DTypeError: it has not.
+
+    >>> import tessella as ts
+    >>> check_floating(ts.ones(3), "linear")
+    """
+    if x.dtype.is_inexact or not (weight is None or weight.dtype.is_inexact):
+        return
+    expected = "a floating dtype" if weight is None else f"{weight.dtype.name}, as the weight"
+    cure = "float32" if weight is None else weight.dtype.name
+    raise DTypeError(
+        f"{function}: the {name} is {x.dtype.name}, of shape {x.shape}; expected {expected}: convert it with "
+        f"x.astype(ts.{cure})",
+        function,
+    )
+
+
+def as_vector(x: Tensor) -> Tensor:
+    """A single number as a vector, whose axis 0 or -1 it has then, as in PyTorch.
+
+    >>> import tessella as ts
+    >>> as_vector(ts.asarray(2.0)).shape
+    (1,)
+    """
+    return x if x.ndim else reshape(x, (1,))
 
 
 def check_room(shape: tuple[int, ...], function: str) -> None:

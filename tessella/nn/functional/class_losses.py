@@ -12,7 +12,7 @@ from tessella.arguments import public
 from tessella.arguments.kinds import Reduction, shown
 from tessella.errors import ArgumentError, DTypeError, ShapeError
 from tessella.nn.functional.activations import log_softmax
-from tessella.nn.functional.checks import check_sizes
+from tessella.nn.functional.checks import as_vector, check_sizes
 from tessella.nn.functional.reductions import reduced, same_shape, weighted
 from tessella.primitives.indexing import InRange, Limits
 from tessella.scalar.function import ScalarFunction
@@ -227,8 +227,8 @@ def _by_class(logs: Tensor, weight: Tensor | None, axis: int) -> Tensor:
 
 # --- margins -------------------------------------------------------------------------------------
 
-_margin = operation("margin", lambda x: x if x > 0 else 0.0 * x)
-_squared_margin = operation("squared_margin", lambda x: x * x if x > 0 else 0.0 * x)
+_margin = operation("margin", lambda x: 0.0 if x <= 0 else x)
+_squared_margin = operation("squared_margin", lambda x: 0.0 if x <= 0 else x * x)
 _yes_or_no = operation(
     "yes_or_no", lambda x, y: y * scalar_softplus(-x) + (1 - y) * scalar_softplus(x)
 )
@@ -256,6 +256,7 @@ def multi_margin_loss(
     name = "multi_margin_loss"
     if p not in (1, 2):
         raise ArgumentError(f"multi_margin_loss: p is {shown(p)}; expected 1 or 2")
+    x = _of_as_many_axes(as_vector(x), target)
     _check_weight(x, weight, name)
     _check_at_most_two_axes(x, name)
     target = _in_range(_checked_classes(x, target, name), x.shape[-1], name)
@@ -287,6 +288,7 @@ def multilabel_margin_loss(x: Tensor, target: Tensor, reduction: Reduction = "me
     tensor(0.85)
     """
     name = "multilabel_margin_loss"
+    x, target = as_vector(x), as_vector(target)
     _check_at_most_two_axes(x, name)
     x, target = same_shape(x, _whole(target, name), name)
     if not x.size:
@@ -321,6 +323,13 @@ def multilabel_soft_margin_loss(
     if weight is not None:
         each = each * widened(weight)
     return narrowed(reduced(each.sum(axis=-1) / x.shape[-1], reduction), x, target)
+
+
+def _of_as_many_axes(x: Tensor, target: Tensor) -> Tensor:
+    """One example with, or without, an axis of examples, as its class number has one or not."""
+    if (x.ndim, target.shape) == (1, (1,)):
+        return expand_dims(x, 0)
+    return x[0] if x.ndim == 2 and x.shape[0] == 1 and not target.ndim else x
 
 
 def _check_at_most_two_axes(x: Tensor, name: str) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 from tessella.arguments import public
 from tessella.arguments.kinds import Padding, PaddingMode, PerAxis, shown
 from tessella.errors import ArgumentError, ShapeError
-from tessella.nn.functional.checks import check_sizes
+from tessella.nn.functional.checks import check_floating, check_sizes
 from tessella.nn.functional.padding import pad
 from tessella.primitives.contraction import Contraction, Geometry, promote_pair
 from tessella.sizes.size import INTEGERS, as_integer
@@ -16,10 +16,10 @@ from tessella.tensors.tensor import Tensor, apply
 
 
 def per_axis(value: Any, rank: int, name: str) -> tuple[int, ...]:
-    """One whole number for each spatial axis; a single one stands for all."""
+    """One whole number for each spatial axis; a single one, also in a sequence, stands for all."""
     if isinstance(value, int):
         return (value,) * rank
-    numbers = tuple(value)
+    numbers = tuple(value) * rank if len(tuple(value)) == 1 else tuple(value)
     if len(numbers) != rank or not all(isinstance(n, INTEGERS) for n in numbers):
         raise ArgumentError(f"{name}: {shown(value)}; expected an integer or {rank} integers")
     return tuple([as_integer(n) for n in numbers])
@@ -71,11 +71,13 @@ def convolution(
 
     Raises:
         ShapeError: channels do not fit, or the kernel is larger than the padded input.
+        DTypeError: the input is of whole numbers, the weight of fractions.
     """
     name = f"conv{rank}d"
     unbatched = x.ndim == rank + 1
     x = reshape(x, (1, *x.shape)) if unbatched else x
     check_axes(x, weight, groups, rank, name, "(out, C / groups, ...)")
+    check_floating(x, name, weight)
     if x.shape[1] // groups != weight.shape[1]:
         raise ShapeError(
             f"{name}: the input has {x.shape[1]} channels, the weight expects "

@@ -164,6 +164,6 @@ def feature_alpha_dropout(x: Tensor, p: float = 0.5, training: bool = False) -> 
     tensor([[1., 1., 1.]])
     """
     _check(p, "feature_alpha_dropout")
-    if x.ndim < 2:
+    if x.ndim < 2 and training and 0.0 < p < 1.0:
         raise ShapeError(f"feature_alpha_dropout: shape {x.shape}; expected (N, C, ...)")
     return _alpha_dropout(x, p, training, _feature_shape(x))

@@ -9,7 +9,7 @@ from tessella import dtypes
 from tessella.arguments import public
 from tessella.autodiff import no_grad
 from tessella.errors import ArgumentError, DTypeError, ShapeError
-from tessella.primitives.indexing import InRange, Limits
+from tessella.primitives.indexing import Gather, InRange, Limits
 from tessella.tensors.creation import arange, ones_like, zeros
 from tessella.tensors.elementwise import abs, clip, maximum, where
 from tessella.tensors.indexing import get_item
@@ -21,13 +21,17 @@ from tessella.transforms.custom import custom_vjp, stop_gradient
 
 
 @public
-def one_hot(x: Tensor, num_classes: int) -> Tensor:
+def one_hot(x: Tensor, num_classes: int = -1) -> Tensor:
     """1 at the class number, 0 elsewhere, as int64.
 
     Shapes: (...) -> (..., num_classes).
 
+    Args:
+        num_classes: -1 for one more than the largest number, which is looked at: not in a traced function.
+
     Raises:
         IndexingError: there is no such class.
+        ArgumentError: there are less than no classes, or no number that tells how many.
 
     >>> import tessella as ts
     >>> one_hot(ts.asarray([0, 2]), 3)
@@ -36,6 +40,10 @@ def one_hot(x: Tensor, num_classes: int) -> Tensor:
     """
     if not x.dtype.is_integer:
         raise DTypeError(f"one_hot: {x.dtype.name}; class numbers are integers: x.astype(ts.int64)")
+    if num_classes < -1 or (num_classes == -1 and not x.size):
+        given = f"num_classes is {num_classes}, the input has shape {x.shape}"
+        raise ArgumentError(f"one_hot: {given}; expected a number of classes, which no input tells")
+    num_classes = int(x.max()) + 1 if num_classes == -1 else num_classes
     limits = Limits(num_classes, purpose="one_hot")
     classes = apply(InRange(limits), (x,)).astype(dtypes.int64)
     return (reshape(classes, (*x.shape, 1)) == arange(num_classes)).astype(dtypes.int64)
@@ -60,17 +68,34 @@ def embedding(
     Raises:
         ShapeError: the weight is no matrix.
         ArgumentError: `sparse`, which there are no gradients for here, or a `padding_idx` beyond the table.
+        DTypeError: the places are no integers.
+        IndexingError: there is no such row; places do not count from the end.
 
     >>> import tessella as ts
     >>> embedding(ts.asarray([1, 1]), ts.asarray([[0.0, 1.0], [2.0, 3.0]]))
     tensor([[2., 3.],
             [2., 3.]])
     """
-    padding_idx = _row("embedding", weight, padding_idx, sparse)
-    rows = get_item(weight, x)
+    return _embedded(
+        "embedding", x, weight, padding_idx, max_norm, norm_type, scale_grad_by_freq, sparse
+    )
+
+
+def _embedded(
+    name: str, x: Tensor, weight: Tensor, padding_idx: int | None, max_norm: float | None, norm_type: float,
+    scale_grad_by_freq: bool, sparse: bool,
+) -> Tensor:  # fmt: skip
+    padding_idx = _row(name, weight, padding_idx, sparse)
+    if not x.dtype.is_integer:
+        raise DTypeError(
+            f"{name}: the input is {x.dtype.name}, of shape {x.shape}; expected integers, the numbers of rows: "
+            "convert it with x.astype(ts.int64)",
+            name,
+        )
+    rows = apply(Gather((0,), purpose=name), (weight, x))
     if max_norm is not None:
         _shorten(weight, x, max_norm, norm_type)
-        rows = _replaced(rows, get_item(weight.detach(), x))
+        rows = _replaced(rows, apply(Gather((0,), purpose=name), (weight.detach(), x)))
     if padding_idx is not None:
         rows = where(expand_dims(x == padding_idx, -1), stop_gradient(rows), rows)
     if scale_grad_by_freq:
@@ -183,7 +208,9 @@ def embedding_bag(
         raise ShapeError(
             f"embedding_bag: x {x.shape} {'without' if offsets is None else 'with'} offsets; expected (B, N) without, or (N,) with"
         )
-    rows = embedding(x, weight, padding_idx, max_norm, norm_type, scale_grad_by_freq)
+    rows = _embedded(
+        "embedding_bag", x, weight, padding_idx, max_norm, norm_type, scale_grad_by_freq, sparse
+    )
     counts = ones_like(x) if padding_idx is None else (x != padding_idx).astype(dtypes.int64)
     if per_sample_weights is not None:
         rows = rows * expand_dims(per_sample_weights, -1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -16,9 +17,10 @@ from tessella.tensors.creation import arange, zeros
 from tessella.tensors.elementwise import where
 from tessella.tensors.indexing import take_along_axis
 from tessella.tensors.manipulation import broadcast_to, reshape
-from tessella.tensors.scattering import scatter
+from tessella.tensors.scattering import scatter, scatter_add
 from tessella.tensors.statistical import argmax
 from tessella.tensors.tensor import Tensor, apply
+from tessella.transforms.custom import custom_jvp
 
 
 def _random_sizes(
@@ -113,7 +115,7 @@ def _fractional(
     values = reshape(largest(view, tuple(range(view.ndim - rank, view.ndim))), pooled)
     if not indices:
         return values
-    rows = (*view.shape[:-rank], -1)
+    rows = (*view.shape[:-rank], math.prod(kernel))
     inside = argmax(reshape(view.detach(), rows), axis=-1, keepdims=True)
     return Pooled(values, reshape(take_along_axis(reshape(flat, rows), inside), pooled))
 
@@ -198,13 +200,24 @@ def _unpool(
             "(C, ...)"
         )
     sizes = _unpooled_sizes(x, kernel_size, stride, padding, output_size, rank, name)
-    front, count = x.shape[: x.ndim - rank], 1
-    for size in sizes:
-        count *= size
-    flat = scatter(
-        zeros((*front, count), dtype=x.dtype), -1, reshape(indices, (*front, -1)), reshape(x, (*front, -1))
-    )  # fmt: skip
+    front, inside = x.shape[: x.ndim - rank], (math.prod(x.shape[x.ndim - rank :]),)
+    empty = zeros((*front, math.prod(sizes)), dtype=x.dtype)
+    flat = _put(empty, reshape(indices, (*front, *inside)), reshape(x, (*front, *inside)))
     return reshape(flat, (*front, *sizes))
+
+
+@custom_jvp
+def _put(empty: Tensor, places: Tensor, x: Tensor) -> Tensor:
+    return scatter(empty, -1, places, x)
+
+
+@_put.defjvp
+def _put_tangent(
+    primals: tuple[Tensor, ...], tangents: tuple[Tensor, ...]
+) -> tuple[Tensor, Tensor]:
+    """Where windows overlap, an element is found by several: each is given the gradient of its place, as in PyTorch."""
+    empty, places, x = primals
+    return scatter(empty, -1, places, x), scatter_add(empty, -1, places, tangents[2])
 
 
 @public

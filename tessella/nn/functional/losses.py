@@ -198,7 +198,7 @@ _poisson_of_logs = operation("poisson_of_logs", lambda x, y: math.exp(x) - y * x
 _poisson = operation("poisson", lambda x, y, eps: x - y * math.log(x + eps))
 _stirling = operation(  # of log(y!), where y is above 1
     "stirling",
-    lambda y: y * math.log(y) - y + 0.5 * math.log(2 * math.pi * y) if y > 1 else 0.0 * y,
+    lambda y: 0.0 if y <= 1 else y * math.log(y) - y + 0.5 * math.log(2 * math.pi * y),
 )
 _gaussian = operation(
     "gaussian", lambda x, y, variance: 0.5 * (math.log(variance) + (x - y) * (x - y) / variance)

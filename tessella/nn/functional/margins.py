@@ -15,17 +15,15 @@ from tessella.tensors.manipulation import broadcast_shapes
 from tessella.tensors.statistical import narrowed, widened
 from tessella.tensors.tensor import Tensor
 
-# At the margin itself the slope is 1, as in PyTorch.
-_hinge = operation("hinge", lambda x: x if x >= 0 else 0.0 * x)
+# At the margin itself the slope is 1, as in PyTorch. NaN stays NaN; of what is infinitely far away, nothing is left.
+_hinge = operation("hinge", lambda x: 0.0 if x < 0 else x)
 _hinge_embedding = operation(
     "hinge_embedding",
     lambda x, y, margin: (
-        (x if y != -1 else 0.0 * x) + (0.0 * x if y == 1 or margin - x < 0 else margin - x)
+        (x if y != -1 else 0.0) + (0.0 if y == 1 or margin - x < 0 else margin - x)
     ),
 )
-_ranking = operation(
-    "ranking", lambda x, y, margin: margin - y * x if margin - y * x >= 0 else 0.0 * x
-)
+_ranking = operation("ranking", lambda x, y, margin: 0.0 if margin - y * x < 0 else margin - y * x)
 _soft_margin = operation("soft_margin", lambda x, y: scalar_softplus(-y * x))
 _cosine = operation(  # of a product and two squared lengths
     "cosine", lambda xy, xx, yy: xy / ((xx + 1e-12) * (yy + 1e-12)) ** 0.5
@@ -33,9 +31,7 @@ _cosine = operation(  # of a product and two squared lengths
 _cosine_embedding = operation(
     "cosine_embedding",
     lambda cosine, y, margin: (
-        1 - cosine
-        if y == 1
-        else (cosine - margin if y == -1 and cosine >= margin else 0.0 * cosine)
+        1 - cosine if y == 1 else (0.0 if y != -1 or cosine < margin else cosine - margin)
     ),
 )
 

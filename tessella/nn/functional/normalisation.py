@@ -8,7 +8,7 @@ from tessella.arguments import public
 from tessella.arguments.kinds import Count, ShapeLike, shown
 from tessella.dtypes import float32
 from tessella.errors import ShapeError
-from tessella.nn.functional.checks import check_sizes
+from tessella.nn.functional.checks import check_floating, check_sizes
 from tessella.nn.functional.padding import pad
 from tessella.sizes.size import for_this_call
 from tessella.tensors.inspection import finfo
@@ -51,7 +51,7 @@ def batch_norm(
         mean = wide.mean(axis=axes, keepdims=True)
         centred = wide - mean
         variance = (centred * centred).mean(axis=axes, keepdims=True)
-        if training and running_mean is not None and running_var is not None:
+        if training and x.size and running_mean is not None and running_var is not None:
             count = x.size // x.shape[1]
             if not for_this_call(count) > 1:
                 raise ShapeError(
@@ -72,15 +72,17 @@ def batch_norm(
 
 
 def _check_channels(x: Tensor, name: str, **of_channels: Tensor | None) -> None:
-    """There are channels, and as many of what belongs to them.
+    """There are channels, of fractions, and as many of what belongs to them.
 
     Raises:
         ShapeError: there are not.
+        DTypeError: they are of whole numbers.
     """
     if x.ndim < 2:
         raise ShapeError(
             f"{name}: the input has shape {x.shape}; expected (N, C) or (N, C, ...): reshape it"
         )
+    check_floating(x, name)
     for argument, value in of_channels.items():
         check_sizes(value, x.shape[1:2], name, argument)
 
@@ -152,12 +154,14 @@ def _ending(x: Tensor, normalized_shape: ShapeLike, name: str) -> tuple[tuple[in
 
     Raises:
         ShapeError: x does not end in it.
+        DTypeError: x is of whole numbers.
     """
     shape = (normalized_shape,) if isinstance(normalized_shape, int) else tuple(normalized_shape)
     if x.shape[max(0, x.ndim - len(shape)) :] != shape:
         raise ShapeError(
             f"{name}: the input has shape {x.shape}, which does not end in {shown(shape)}"
         )
+    check_floating(x, name)
     return shape, tuple(range(x.ndim - len(shape), x.ndim))
 
 
@@ -287,6 +291,7 @@ def local_response_norm(
         raise ShapeError(
             f"local_response_norm: the input has shape {x.shape}; expected (N, C, ...), with three axes at least"
         )
+    check_floating(x, "local_response_norm")
     last = moveaxis(widened(x), 1, -1)
     squares = pad(last * last, (size // 2, (size - 1) // 2))
     near = sliding_window(squares, (size,)).mean(axis=-1)

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 
 from tessella.arguments import public
 from tessella.errors import ShapeError
+from tessella.nn.functional.checks import as_vector
 from tessella.tensors.elementwise import maximum, sqrt
-from tessella.tensors.manipulation import broadcast_arrays
+from tessella.tensors.manipulation import broadcast_arrays, reshape
 from tessella.tensors.matrices import norm, triu_indices
 from tessella.tensors.tensor import Tensor
 
@@ -23,7 +24,8 @@ def normalize(
     tensor([[0.6, 0.8]])
     """
     axis = dim if isinstance(dim, int) else tuple(dim)
-    return x / maximum(norm(x, p, axis, True), eps)
+    rows = as_vector(x)
+    return reshape(rows / maximum(norm(rows, p, axis, True), eps), x.shape)
 
 
 @public
@@ -36,7 +38,7 @@ def cosine_similarity(x1: Tensor, x2: Tensor, dim: int = 1, eps: float = 1e-8) -
     >>> cosine_similarity(ts.asarray([[1.0, 0.0]]), ts.asarray([[1.0, 1.0]]))
     tensor([0.7071])
     """
-    x1, x2 = broadcast_arrays(x1, x2)
+    x1, x2 = map(as_vector, broadcast_arrays(x1, x2))
     products = (x1 * x2).sum(axis=dim)
     squares = [maximum((x * x).sum(axis=dim), eps * eps) for x in (x1, x2)]
     return products / (sqrt(squares[0]) * sqrt(squares[1]))

@@ -7,7 +7,7 @@ import math
 from tessella.arguments import public
 from tessella.arguments.kinds import DTypeLike, shown
 from tessella.errors import ArgumentError, ShapeError
-from tessella.nn.functional.activations import softmax
+from tessella.nn.functional.activations import between, softmax
 from tessella.nn.functional.in_place import always_in_place, settled
 from tessella.primitives.base import normalise_axis
 from tessella.random.distributions import gumbel
@@ -53,7 +53,7 @@ def relu6(x: Tensor, inplace: bool = False) -> Tensor:
     >>> relu6(ts.asarray([-1.0, 2.0, 9.0]))
     tensor([0., 2., 6.])
     """
-    return settled(x, _relu6(x), inplace, "relu6")
+    return settled(x, between(x, 0, 6, lambda y, *_: _relu6(y)), inplace, "relu6")
 
 
 @public

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 from tessella.arguments import public
 from tessella.arguments.kinds import PerAxis, shown
 from tessella.errors import ArgumentError, ShapeError
-from tessella.nn.functional.checks import check_sizes
+from tessella.nn.functional.checks import check_floating, check_sizes
 from tessella.nn.functional.convolution import check_axes, per_axis, steps_of
 from tessella.primitives.contraction import Contraction, Geometry, promote_pair
 from tessella.primitives.movement import Pad, Slice
@@ -74,11 +74,13 @@ def transposed_convolution(
     Raises:
         ArgumentError: an output padding is not less than the stride or the dilation.
         ShapeError: channels do not fit, or nothing is left.
+        DTypeError: the input is of whole numbers, the weight of fractions.
     """
     name = f"conv_transpose{rank}d"
     unbatched = x.ndim == rank + 1
     x = reshape(x, (1, *x.shape)) if unbatched else x
     check_axes(x, weight, groups, rank, name, "(C, out / groups, ...)")
+    check_floating(x, name, weight)
     if x.shape[1] != weight.shape[0]:
         raise ShapeError(
             f"{name}: the input has {x.shape[1]} channels, the weight expects {weight.shape[0]} "

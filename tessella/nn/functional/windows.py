@@ -69,7 +69,7 @@ def windows_of(
         ShapeError: there is no room for one window.
     """
     sizes = per_axis(kernel, rank, f"{name}: kernel_size")
-    steps = sizes if stride is None else per_axis(stride, rank, f"{name}: stride")
+    steps = sizes if stride is None or stride == () else per_axis(stride, rank, f"{name}: stride")
     pads, gaps = per_axis(padding, rank, f"{name}: padding"), per_axis(dilation, rank, name)
     if min((*sizes, *steps, *gaps)) < 1:
         raise ArgumentError(

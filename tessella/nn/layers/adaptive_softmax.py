@@ -77,15 +77,15 @@ class AdaptiveLogSoftmaxWithLoss(Module):
             self.tail.append(Sequential(first, Linear(features, size, bias=False)))
 
     @public
-    def forward(self, x: Tensor, target: Tensor) -> ASMoutput:
-        if target.shape != x.shape[:-1] or x.ndim not in (1, 2):
+    def forward(self, input_: Tensor, target_: Tensor) -> ASMoutput:
+        if target_.shape != input_.shape[:-1] or input_.ndim not in (1, 2):
             raise ShapeError(
-                f"AdaptiveLogSoftmaxWithLoss: the input has shape {x.shape}, the target {target.shape}; expected "
+                f"AdaptiveLogSoftmaxWithLoss: the input has shape {input_.shape}, the target {target_.shape}; expected "
                 f"(N, {self.in_features}) and (N,), or ({self.in_features},) and ()"
             )
         limits = Limits(self.n_classes, purpose="AdaptiveLogSoftmaxWithLoss")
-        classes = apply(InRange(limits), (target,)).astype(dtypes.int64)
-        output = take_along_axis(self._logs(x), expand_dims(classes, -1), axis=-1)[..., 0]
+        classes = apply(InRange(limits), (target_,)).astype(dtypes.int64)
+        output = take_along_axis(self._logs(input_), expand_dims(classes, -1), axis=-1)[..., 0]
         return ASMoutput(output, -output.mean())
 
     @public

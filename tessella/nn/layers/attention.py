@@ -376,8 +376,8 @@ class RotaryEmbedding(Module):
         self.base, self.interleaved = base, interleaved
 
     @public
-    def forward(self, x: Tensor, positions: Tensor | None = None) -> Tensor:
-        return F.rotary_embedding(x, positions, self.base, self.interleaved)
+    def forward(self, input: Tensor, positions: Tensor | None = None) -> Tensor:
+        return F.rotary_embedding(input, positions, self.base, self.interleaved)
 
     def extra_repr(self) -> str:
         return f"base={self.base}, interleaved={self.interleaved}"

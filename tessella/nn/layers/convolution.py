@@ -82,9 +82,9 @@ class _Correlation(_Convolution):
         self.padding_mode = padding_mode
         self._make(out_channels, in_channels // groups, bias)
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, input: Tensor) -> Tensor:
         return convolution(
-            x, self.weight, self.bias, self.stride, self.padding, self.dilation, self.groups,
+            input, self.weight, self.bias, self.stride, self.padding, self.dilation, self.groups,
             self.rank, self.padding_mode,
         )  # fmt: skip
 
@@ -108,10 +108,10 @@ class _TransposedConvolution(_Convolution):
         self._make(in_channels, out_channels // groups, bias)
 
     @public
-    def forward(self, x: Tensor, output_size: Sequence[int] | None = None) -> Tensor:
-        more = self.output_padding if output_size is None else self._missing(x, output_size)
+    def forward(self, input: Tensor, output_size: Sequence[int] | None = None) -> Tensor:
+        more = self.output_padding if output_size is None else self._missing(input, output_size)
         return transposed_convolution(
-            x, self.weight, self.bias, self.stride, self.padding, more, self.groups, self.dilation,
+            input, self.weight, self.bias, self.stride, self.padding, more, self.groups, self.dilation,
             self.rank,
         )  # fmt: skip
 

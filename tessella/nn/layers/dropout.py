@@ -22,8 +22,8 @@ class _Dropout(Module):
         super().__init__()
         self.p = p
 
-    def forward(self, x: Tensor) -> Tensor:
-        dropped: Any = type(self).function(x, self.p, self.training)
+    def forward(self, input: Tensor) -> Tensor:
+        dropped: Any = type(self).function(input, self.p, self.training)
         return dropped
 
     def extra_repr(self) -> str:

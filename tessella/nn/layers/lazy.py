@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 from tessella import autodiff
 from tessella.arguments import public
-from tessella.arguments.kinds import Device, ShapeLike, shown
+from tessella.arguments.kinds import Device, DTypeLike, ShapeLike, shown
 from tessella.errors import ArgumentTypeError, ShapeError, UninitializedError
 from tessella.nn.layers.convolution import (
     Conv1d,
@@ -117,7 +117,9 @@ class _Lazy(Module):
         others = [p.replace(default=cls.usual.get(p.name, p.default)) for p in others]
         cls.__signature__ = inspect.Signature(others)  # type: ignore[attr-defined]
 
-    def __init__(self, *arguments: Any, **options: Any) -> None:
+    def __init__(
+        self, *arguments: Any, device: Device = None, dtype: DTypeLike = None, **options: Any
+    ) -> None:
         try:
             bound = inspect.signature(type(self)).bind(*arguments, **options)
         except TypeError as error:
@@ -138,6 +140,7 @@ class _Lazy(Module):
             )
         self._start = self.register_forward_pre_hook(_initialize)
         self._loading = self.register_load_state_dict_pre_hook(_take_shapes)
+        self.to(device=device, dtype=dtype)
 
     def _made(self, size: Any, given: dict[str, Any]) -> Any:
         return self.cls_to_become(size, **given)

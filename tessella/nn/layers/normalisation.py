@@ -62,15 +62,15 @@ class _BatchNorm(_ChannelNorm):
         self._take(num_features, eps, momentum, affine, track_running_stats, bias)
 
     @public
-    def forward(self, x: Tensor) -> Tensor:
-        self._check(x, (2, 3) if self.rank == 1 else (self.rank + 2,), 1)
+    def forward(self, input: Tensor) -> Tensor:
+        self._check(input, (2, 3) if self.rank == 1 else (self.rank + 2,), 1)
         momentum = self.momentum
         if self.training and self.track_running_stats:
             self.num_batches_tracked.assign(self.num_batches_tracked + 1)
             if momentum is None:
                 momentum = 1.0 / self.num_batches_tracked
         return F.batch_norm(
-            x, self.running_mean, self.running_var, self.weight, self.bias,
+            input, self.running_mean, self.running_var, self.weight, self.bias,
             self.training or not self.track_running_stats,
             0.0 if momentum is None else momentum, self.eps,
         )  # fmt: skip
@@ -86,15 +86,15 @@ class _InstanceNorm(_ChannelNorm):
         self._take(num_features, eps, momentum, affine, track_running_stats, bias)
 
     @public
-    def forward(self, x: Tensor) -> Tensor:
-        self._check(x, (self.rank + 1, self.rank + 2), x.ndim - self.rank - 1)
-        batched = x if x.ndim == self.rank + 2 else reshape(x, (1, *x.shape))
+    def forward(self, input: Tensor) -> Tensor:
+        self._check(input, (self.rank + 1, self.rank + 2), input.ndim - self.rank - 1)
+        batched = input if input.ndim == self.rank + 2 else reshape(input, (1, *input.shape))
         result = F.instance_norm(
             batched, self.running_mean, self.running_var, self.weight, self.bias,
             self.training or not self.track_running_stats,
             0.0 if self.momentum is None else self.momentum, self.eps,
         )  # fmt: skip
-        return reshape(result, x.shape)
+        return reshape(result, input.shape)
 
 
 class BatchNorm1d(_BatchNorm):
@@ -177,10 +177,12 @@ class GroupNorm(Module):
         _register_affine(self, (num_channels,), affine, affine and bias)
 
     @public
-    def forward(self, x: Tensor) -> Tensor:
-        if x.ndim < 2 or x.shape[1] != self.num_channels:
-            raise ShapeError(f"GroupNorm: shape {x.shape}; expected (N, {self.num_channels}, ...)")
-        return F.group_norm(x, self.num_groups, self.weight, self.bias, self.eps)
+    def forward(self, input: Tensor) -> Tensor:
+        if input.ndim < 2 or input.shape[1] != self.num_channels:
+            raise ShapeError(
+                f"GroupNorm: shape {input.shape}; expected (N, {self.num_channels}, ...)"
+            )
+        return F.group_norm(input, self.num_groups, self.weight, self.bias, self.eps)
 
     def extra_repr(self) -> str:
         return f"{self.num_groups}, {self.num_channels}, eps={self.eps}, affine={self.affine}"
@@ -199,8 +201,8 @@ class LocalResponseNorm(Module):
         super().__init__()
         self.size, self.alpha, self.beta, self.k = size, alpha, beta, k
 
-    def forward(self, x: Tensor) -> Tensor:
-        return F.local_response_norm(x, self.size, self.alpha, self.beta, self.k)
+    def forward(self, input: Tensor) -> Tensor:
+        return F.local_response_norm(input, self.size, self.alpha, self.beta, self.k)
 
     def extra_repr(self) -> str:
         return f"{self.size}, alpha={self.alpha}, beta={self.beta}, k={self.k}"
@@ -224,8 +226,8 @@ class LayerNorm(Module):
             self, self.normalized_shape, elementwise_affine, elementwise_affine and bias
         )
 
-    def forward(self, x: Tensor) -> Tensor:
-        return F.layer_norm(x, self.normalized_shape, self.weight, self.bias, self.eps)
+    def forward(self, input: Tensor) -> Tensor:
+        return F.layer_norm(input, self.normalized_shape, self.weight, self.bias, self.eps)
 
     def extra_repr(self) -> str:
         return (

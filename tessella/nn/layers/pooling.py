@@ -33,8 +33,8 @@ class _Windowed(Module):
 
 
 class _Pool(_Windowed):
-    def forward(self, x: Tensor) -> Any:
-        return self._of(x)
+    def forward(self, input: Tensor) -> Any:
+        return self._of(input)
 
 
 class _MaxPool(_Pool):
@@ -118,8 +118,8 @@ class _FractionalMaxPool(_Pool):
         )  # fmt: skip
         self.register_buffer("_random_samples", _random_samples)
 
-    def forward(self, x: Tensor) -> Any:
-        return self._of(x, _random_samples=self._random_samples)
+    def forward(self, input: Tensor) -> Any:
+        return self._of(input, _random_samples=self._random_samples)
 
 
 class _MaxUnpool(_Windowed):
@@ -136,9 +136,9 @@ class _MaxUnpool(_Windowed):
 
     @public
     def forward(
-        self, x: Tensor, indices: Tensor, output_size: Sequence[int] | None = None
+        self, input: Tensor, indices: Tensor, output_size: Sequence[int] | None = None
     ) -> Tensor:
-        unpooled: Tensor = self._of(x, indices, output_size=output_size)
+        unpooled: Tensor = self._of(input, indices, output_size=output_size)
         return unpooled
 
 
