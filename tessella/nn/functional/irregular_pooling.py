@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -10,13 +11,12 @@ from tessella.arguments.kinds import Factors, PerAxis, shown
 from tessella.errors import ArgumentError, ShapeError
 from tessella.nn.functional.convolution import per_axis
 from tessella.nn.functional.pooling import Pooled, largest
-from tessella.primitives.indexing import Gather
+from tessella.primitives.indexing import Gather, InRange, Limits, Scatter
 from tessella.random.generator import default
 from tessella.tensors.creation import arange, zeros
 from tessella.tensors.elementwise import where
 from tessella.tensors.indexing import take_along_axis
-from tessella.tensors.manipulation import broadcast_to, reshape
-from tessella.tensors.scattering import scatter
+from tessella.tensors.manipulation import reshape
 from tessella.tensors.statistical import argmax
 from tessella.tensors.tensor import Tensor, apply
 from tessella.transforms.at_once import at_once
@@ -82,8 +82,6 @@ def _random_windows(x: Tensor, samples: Tensor, kernel: Any, sizes: Any) -> tupl
     """The elements of all windows, (N, C, *places, *kernel), and where in the flat last axes they stand."""
     rank = len(sizes)
     n, channels, *extents = x.shape
-    arrays = [reshape(arange(n), (n, *(1,) * (2 * rank + 1)))]
-    arrays.append(reshape(arange(channels), (channels, *(1,) * (2 * rank))))
     flat: Any = 0
     for axis in range(rank):
         sample = samples[
@@ -93,10 +91,9 @@ def _random_windows(x: Tensor, samples: Tensor, kernel: Any, sizes: Any) -> tupl
         shape = [n, channels, *(1,) * (2 * rank)]
         shape[2 + axis] = sizes[axis]
         inside = reshape(arange(kernel[axis]), (kernel[axis], *(1,) * (rank - 1 - axis)))
-        arrays.append(reshape(starts, tuple(shape)) + inside)
-        flat = flat * extents[axis] + arrays[-1]
-    view = apply(Gather(tuple(range(rank + 2))), (x, *arrays))
-    return view, broadcast_to(flat, view.shape)
+        flat = flat * extents[axis] + reshape(starts, tuple(shape)) + inside
+    places = _firsts((n, channels), math.prod(extents), 2 * rank) + flat
+    return apply(Gather((0,)), (reshape(x, (-1,)), places)), flat
 
 
 def _fractional(
@@ -214,10 +211,16 @@ def _unpool(
     front, count = x.shape[: x.ndim - rank], 1
     for size in sizes:
         count *= size
-    flat = scatter(
-        zeros((*front, count), dtype=x.dtype), -1, reshape(indices, (*front, -1)), reshape(x, (*front, -1))
-    )  # fmt: skip
+    inside = apply(InRange(Limits(count, axis=len(front))), (indices,)).astype("int64")
+    places = where(inside < 0, inside + count, inside) + _firsts(front, count, rank)
+    whole = zeros((math.prod(front) * count,), dtype=x.dtype)
+    flat = apply(Scatter((0,), "set"), (whole, reshape(x, (-1,)), reshape(places, (-1,))))
     return reshape(flat, (*front, *sizes))
+
+
+def _firsts(front: tuple[int, ...], count: int, rank: int) -> Tensor:
+    """Where in one row of all elements those of each channel begin, with `rank` axes behind."""
+    return reshape(arange(math.prod(front)) * count, (*front, *(1,) * rank))
 
 
 @public
