@@ -353,7 +353,7 @@ class Scatter(Primitive):
             yield Sample(cls((1,), mode, ((0, 0),)), (x, random.standard_normal((4, 2, 6)), index))
 
 
-def common_shape(along: Pairs, x: Spec, indices: Sequence[Spec]) -> Shape:
+def common_shape(along: Pairs, x: Any, indices: Sequence[Any]) -> Shape:
     """The shape of the indices together, and with what goes along with them."""
     common = list(_check(tuple(indices), "gather"))
     for axis, place in along:

@@ -25,6 +25,7 @@ from tessella.tensors.indexing import take
 from tessella.tensors.manipulation import broadcast_to, reshape
 from tessella.tensors.statistical import narrowed, widened
 from tessella.tensors.tensor import Tensor
+from tessella.transforms.at_once import at_once
 
 Mode = Literal[
     "nearest", "nearest-exact", "linear", "bilinear", "bicubic", "trilinear", "area"
@@ -246,9 +247,17 @@ def interpolate(
     if mode == "area":
         return _AREA[rank - 1](x, sizes)
     steps = [1 / f for f in factors] if factors and not recompute_scale_factor else [n / m for n, m in zip(x.shape[2:], sizes, strict=True)]  # fmt: skip
+    return _resampled(x, tuple(sizes), tuple(steps), mode, bool(align_corners), antialias)
+
+
+@at_once
+def _resampled(
+    x: Tensor, sizes: tuple[int, ...], steps: tuple[float, ...], mode: str, corners: bool, antialias: bool
+) -> Tensor:  # fmt: skip
+    """One axis after the other."""
     tables = _SMOOTH if antialias else _TABLES
     result = widened(x)
     for place, axis in enumerate(zip(x.shape[2:], sizes, steps, strict=True), 2):
         n, m, step = axis
-        result = _along(result, place, tables[mode](_Axis(int(n), m, step, bool(align_corners))))
+        result = _along(result, place, tables[mode](_Axis(int(n), m, step, corners)))
     return narrowed(result, x)

@@ -7,17 +7,19 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from tessella import dtypes
 from tessella.arguments import public
 from tessella.arguments.kinds import PerAxis
 from tessella.errors import ArgumentError, DTypeError
-from tessella.nn.functional.windows import Windows, over_windows, seen, windows_of
+from tessella.nn.functional.windows import Windows, folded, over_windows, seen, windows_of
 from tessella.primitives.monoid import LEADING_MAXIMUM, lowest
 from tessella.primitives.reduce import Reduce
-from tessella.tensors.creation import asarray
+from tessella.tensors.creation import asarray, zeros
 from tessella.tensors.elementwise import where, zip_with
 from tessella.tensors.manipulation import reshape
 from tessella.tensors.statistical import argmax, narrowed, widened
 from tessella.tensors.tensor import Tensor, apply
+from tessella.transforms.at_once import at_once
 
 
 class Pooled(NamedTuple):
@@ -40,6 +42,7 @@ def largest(x: Tensor, axes: tuple[int, ...]) -> Tensor:
     return apply(Reduce(LEADING_MAXIMUM, axes), (x,))
 
 
+@at_once
 def _max_pool(
     x: Tensor, kernel: Any, stride: Any, padding: Any, dilation: Any, ceil: bool, indices: bool, rank: int
 ) -> Any:  # fmt: skip
@@ -51,8 +54,7 @@ def _max_pool(
 def _where_largest(x: Tensor, windows: list[Windows]) -> Tensor:
     """Where in the flat last axes the largest element of each window stands."""
     rank = len(windows)
-    view = seen(x, windows, lowest(x.dtype))
-    inside = argmax(reshape(view, (*view.shape[: view.ndim - rank], -1)), axis=-1)
+    inside = _number_of_largest(x, windows)
     found: list[Tensor] = []
     for w in reversed(windows):
         found.insert(0, inside % w.size)
@@ -65,6 +67,20 @@ def _where_largest(x: Tensor, windows: list[Windows]) -> Tensor:
         flat, outside = flat * windows[axis].n + place, outside | beyond
         first = first * windows[axis].n + _first_inside(windows[axis], rank - axis - 1)
     return where(outside, first, flat)  # it stands outside if all within are minus infinity
+
+
+def _number_of_largest(x: Tensor, windows: list[Windows]) -> Tensor:
+    """Which element of each window is the largest, row by row; the first of equal ones, or the first NaN."""
+    views = folded(x, windows, lowest(x.dtype))
+    if views is None:
+        view = seen(x, windows, lowest(x.dtype))
+        return argmax(reshape(view, (*view.shape[: view.ndim - len(windows)], -1)), axis=-1)
+    best, *others = views
+    number = zeros(best.shape, dtype=dtypes.int64)
+    for place, view in enumerate(others, 1):
+        is_larger = (view > best) | ((view != view) & (best == best))
+        best, number = where(is_larger, view, best), where(is_larger, place, number)
+    return number
 
 
 def _place(offset: Tensor, w: Windows, behind: int) -> tuple[Tensor, Tensor]:
@@ -110,6 +126,7 @@ def _counts(windows: list[Windows], count_pad: bool, like: Tensor) -> Any:
     return asarray(counts.astype(np.float64)).astype(like.dtype)
 
 
+@at_once
 def _avg_pool(
     x: Tensor, kernel: Any, stride: Any, padding: Any, ceil: bool, count_pad: bool, divisor: int | None, rank: int
 ) -> Tensor:  # fmt: skip
@@ -120,6 +137,7 @@ def _avg_pool(
     return mean_of_windows(x, windows, name, count_pad, divisor)
 
 
+@at_once
 def _lp_pool(x: Tensor, p: float, kernel: Any, stride: Any, ceil: bool, rank: int) -> Tensor:
     name = f"lp_pool{rank}d"
     windows = windows_of(x, kernel, stride, 0, 1, ceil, rank, name)
