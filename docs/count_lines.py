@@ -1,8 +1,11 @@
-"""Lines of code in `tessella/`, without docstrings, comments and blank lines: `python docs/count_lines.py COMMIT ...`."""
+"""Lines of code in `tessella/`, without docstrings, comments and blank lines: `python docs/count_lines.py COMMIT ...`.
 
+With `--without nn,optim` the total leaves these folders out, too.
+"""
+
+import argparse
 import ast
 import subprocess
-import sys
 from collections import Counter
 
 
@@ -34,11 +37,18 @@ def by_room(commit: str) -> Counter[str]:
     return found
 
 
-def main(commits: list[str]) -> None:
+def main(commits: list[str], without: list[str]) -> None:
     tables = [by_room(commit) for commit in commits]
+    for table in tables:
+        for room in without:
+            del table[room]
     for room in sorted({room for table in tables for room in table}):
         print(f"{room:12}", *[f"{table[room]:7,}" for table in tables])
     print(f"{'all':12}", *[f"{table.total():7,}" for table in tables])
 
 
-main(sys.argv[1:] or ["HEAD"])
+parser = argparse.ArgumentParser(description=__doc__)
+parser.add_argument("commits", nargs="*", default=["HEAD"])
+parser.add_argument("--without", default="", metavar="FOLDER,...")
+options = parser.parse_args()
+main(options.commits, options.without.split(","))

@@ -174,6 +174,16 @@ def result_of(primitive: Primitive, *inputs: Spec) -> Any:
     return primitive.result(*inputs)
 
 
+class WithoutSlope:
+    """What primitives of integers and bits have in place of derivatives: no gradient goes through them."""
+
+    def vjp(self, cotangents: Any, inputs: Any, outputs: Any) -> Sequence[Any]:
+        return [None] * len(inputs)
+
+    def jvp(self, inputs: Any, tangents: Any) -> Any:
+        return None
+
+
 class Composite(Primitive):
     """A primitive that is computed by others, and has rules of its own where they are better.
 

@@ -10,11 +10,11 @@ import numpy as np
 
 from tessella import dtypes
 from tessella.dtypes import DType
-from tessella.primitives.base import TOLD, NumPyArray, Primitive, Sample, Shape, Spec
+from tessella.primitives.base import TOLD, NumPyArray, Primitive, Sample, Shape, Spec, WithoutSlope
 
 
 @dataclass(frozen=True)
-class Iota(Primitive):
+class Iota(WithoutSlope, Primitive):
     """0, 1, ..., size - 1. The one input only says where the result is to live."""
 
     family = "constant"
@@ -28,12 +28,6 @@ class Iota(Primitive):
 
     def reference(self, *inputs: NumPyArray) -> NumPyArray:
         return np.arange(self.size).astype(self.dtype.numpy)
-
-    def vjp(self, cotangents: Any, inputs: Any, outputs: Any) -> list[Any]:
-        return [None]
-
-    def jvp(self, inputs: Any, tangents: Any) -> Any:
-        return None
 
     def batch(self, inputs: Any, axes: Any, size: int) -> tuple[Any, Any]:
         return self(inputs[0]), None

@@ -18,6 +18,7 @@ from tessella.primitives.base import (
     Primitive,
     Sample,
     Spec,
+    WithoutSlope,
     broadcast_shapes,
 )
 from tessella.primitives.graph import describe
@@ -32,7 +33,7 @@ class Host(Primitive):
 
 
 @dataclass(frozen=True)
-class ArgSort(Host):
+class ArgSort(WithoutSlope, Host):
     """The order that sorts an axis; equal elements keep their order, NaN comes last."""
 
     axis: int
@@ -49,12 +50,6 @@ class ArgSort(Host):
             np.argsort(np.flip(x, self.axis), axis=self.axis, kind="stable"), self.axis
         )
         return x.shape[self.axis] - 1 - backwards
-
-    def vjp(self, cotangents: Any, inputs: Any, outputs: Any) -> list[Any]:
-        return [None]
-
-    def jvp(self, inputs: Any, tangents: Any) -> Any:
-        return None
 
     def batch(self, inputs: Any, axes: Any, size: int) -> tuple[Any, Any]:
         return ArgSort(self.axis + 1, self.descending)(move_axis(inputs[0], axes[0], 0)), 0

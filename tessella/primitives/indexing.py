@@ -16,6 +16,7 @@ from tessella.primitives.base import (
     Sample,
     Shape,
     Spec,
+    WithoutSlope,
     broadcast_shapes,
     size_of,
 )
@@ -148,7 +149,7 @@ def limits_of(axes: tuple[int, ...], shape: Shape, purpose: str = "") -> tuple[L
 
 
 @dataclass(frozen=True)
-class InRange(Primitive):
+class InRange(WithoutSlope, Primitive):
     """The indices themselves, once it is sure that all lie within their limits.
 
     No pass drops it, even if nobody reads the indices.
@@ -168,12 +169,6 @@ class InRange(Primitive):
     def reference(self, *inputs: NumPyArray) -> NumPyArray:
         self.limits.check(inputs[0])
         return inputs[0]
-
-    def vjp(self, cotangents: Any, inputs: Any, outputs: Any) -> list[Any]:
-        return [None]
-
-    def jvp(self, inputs: Any, tangents: Any) -> Any:
-        return None
 
     def batch(self, inputs: Any, axes: Any, size: int) -> tuple[Any, Any]:
         return self(batch_front(inputs[0], axes[0], size)), 0

@@ -15,7 +15,16 @@ import numpy as np
 
 from tessella import dtypes
 from tessella.errors import DTypeError
-from tessella.primitives.base import TOLD, NumPyArray, Primitive, Sample, Shape, Spec, size_of
+from tessella.primitives.base import (
+    TOLD,
+    NumPyArray,
+    Primitive,
+    Sample,
+    Shape,
+    Spec,
+    WithoutSlope,
+    size_of,
+)
 from tessella.primitives.elementwise import Elementwise
 from tessella.primitives.generate import Iota
 from tessella.primitives.movement import Concatenate, Slice, move_axis, reshape
@@ -46,7 +55,7 @@ def threefry(key: tuple[Any, Any], counter: tuple[Any, Any]) -> tuple[Any, Any]:
 
 
 @dataclass(frozen=True)
-class RandomBits(Primitive):
+class RandomBits(WithoutSlope, Primitive):
     """32 random bits for every element, from a key of two uint32 words.
 
     Element i is the first word of Threefry for the counter (i mod 2^32, i div 2^32).
@@ -73,12 +82,6 @@ class RandomBits(Primitive):
         with np.errstate(over="ignore"):
             words = threefry((key[..., :1], key[..., 1:]), (low, high))
         return words[0].reshape((*key.shape[:-1], *self.shape))
-
-    def vjp(self, cotangents: Any, inputs: Any, outputs: Any) -> list[Any]:
-        return [None]
-
-    def jvp(self, inputs: Any, tangents: Any) -> Any:
-        return None
 
     def batch(self, inputs: Any, axes: Any, size: int) -> tuple[Any, Any]:
         """One key for each member of the batch."""

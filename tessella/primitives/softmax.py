@@ -88,6 +88,21 @@ class AlongAxis(Composite):
 class _OfExponentials(AlongAxis):
     """Softmax or its logarithm: the derivatives need only the result."""
 
+    def reference(self, *inputs: NumPyArray) -> NumPyArray:
+        (x,) = inputs
+        if x.size == 0:
+            return x.copy()
+        wide = x.astype(np.float64)
+        top = np.max(wide, axis=self.axis, keepdims=True)
+        with np.errstate(all="ignore"):
+            lowered = wide - np.where(np.isneginf(top), 0.0, top)
+            total = np.exp(lowered).sum(axis=self.axis, keepdims=True)
+            return self._meant(lowered, total).astype(x.dtype)
+
+    def _meant(self, lowered: NumPyArray, total: NumPyArray) -> NumPyArray:
+        """The result, of numbers of which the greatest is 0, and the sum of their exponentials."""
+        raise self._missing("_meant")
+
     def vjp(self, cotangents: Any, inputs: Any, outputs: Any) -> list[Any]:
         (ct,), (y,) = cotangents, outputs
         return [self._gradient()(ct, y)]
@@ -143,17 +158,8 @@ class Softmax(_OfExponentials):
 
     or_zero: bool = False
 
-    def reference(self, *inputs: NumPyArray) -> NumPyArray:
-        (x,) = inputs
-        if x.size == 0:
-            return x.copy()
-        wide = x.astype(np.float64)
-        top = np.max(wide, axis=self.axis, keepdims=True)
-        with np.errstate(all="ignore"):
-            powers = np.exp(wide - np.where(np.isneginf(top), 0.0, top))
-            total = powers.sum(axis=self.axis, keepdims=True)
-            total = np.where((total == 0) & self.or_zero, 1.0, total)
-            return (powers / total).astype(x.dtype)
+    def _meant(self, lowered: NumPyArray, total: NumPyArray) -> NumPyArray:
+        return np.exp(lowered) / np.where((total == 0) & self.or_zero, 1.0, total)
 
     def _computed(self, apply: Any, *operands: Any) -> Any:
         (x,) = operands
@@ -184,16 +190,8 @@ class LogSoftmax(_OfExponentials):
     Dtypes: floating; the same.
     """
 
-    def reference(self, *inputs: NumPyArray) -> NumPyArray:
-        (x,) = inputs
-        if x.size == 0:
-            return x.copy()
-        wide = x.astype(np.float64)
-        top = np.max(wide, axis=self.axis, keepdims=True)
-        top = np.where(np.isneginf(top), 0.0, top)
-        with np.errstate(all="ignore"):
-            total = np.log(np.exp(wide - top).sum(axis=self.axis, keepdims=True))
-            return (wide - (total + top)).astype(x.dtype)
+    def _meant(self, lowered: NumPyArray, total: NumPyArray) -> NumPyArray:
+        return lowered - np.log(total)
 
     def _computed(self, apply: Any, *operands: Any) -> Any:
         (x,) = operands

@@ -260,7 +260,7 @@ def randint(
     def draw() -> Tensor:
         nonlocal number
         number += 1
-        own = chosen if number == 1 else _fold(chosen, asarray(number, dtype=dtypes.uint32))
+        own = chosen if number == 1 else fold_key(chosen, asarray(number, dtype=dtypes.uint32))
         return bits(own, sizes, dtypes.uint64)
 
     return whole_numbers(draw, minval, maxval, dtype, "randint")
@@ -350,7 +350,7 @@ def _gamma(key: Tensor, parameter: Tensor, sizes: Shape) -> tuple[Tensor, Tensor
 
     def turn(state: Any) -> Any:
         number, accepted, value = state
-        for_normal, for_test = _several(_fold(first, number), 2)
+        for_normal, for_test = _several(fold_key(first, number), 2)
         x = normal(for_normal, sizes, wide)
         v = (1.0 + c * x) ** 3
         u = 1.0 - _unit(for_test, sizes, wide)
@@ -438,7 +438,7 @@ def poisson(
 
     def one_more(state: Any) -> Any:
         number, count, product = state
-        product = product * (1.0 - _unit(_fold(chosen[0], number), sizes, dtypes.float64))
+        product = product * (1.0 - _unit(fold_key(chosen[0], number), sizes, dtypes.float64))
         return number + 1, count + (product > (-few).exp()).astype(dtypes.float64), product
 
     zeros = full(sizes, 0.0, dtype=dtypes.float64)
@@ -463,7 +463,7 @@ def _many(key: Tensor, lam: Tensor) -> Tensor:
 
     def turn(state: Any) -> Any:
         number, accepted, value = state
-        first, second = _several(_fold(key, number), 2)
+        first, second = _several(fold_key(key, number), 2)
         u = _unit(first, sizes, dtypes.float64) - 0.5
         v = 1.0 - _unit(second, sizes, dtypes.float64)
         us = maths.maximum(0.5 - maths.abs(u), 1e-300)
@@ -546,10 +546,6 @@ def _checked(key: Key, name: str) -> Tensor:
 def _several(key: Tensor, count: int) -> list[Tensor]:
     keys = split_key(key, count)
     return [keys[i] for i in range(count)]
-
-
-def _fold(key: Tensor, number: Tensor) -> Tensor:
-    return fold_key(key, number)
 
 
 def _words(key: Tensor, shape: Shape) -> Tensor:

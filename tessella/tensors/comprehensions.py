@@ -26,7 +26,7 @@ from tessella.primitives.movement import Slice, expand, permute, reshape
 from tessella.primitives.window import Window
 from tessella.tensors import statistical
 from tessella.tensors.creation import arange, asarray
-from tessella.tensors.einsum import einsum
+from tessella.tensors.einsum import diagonal_named_twice, einsum
 from tessella.tensors.indexing import take
 from tessella.tensors.tensor import Tensor, apply
 from tessella.tracebacks import users_frames
@@ -504,8 +504,6 @@ def _by_places(x: Tensor, index: Index, axis: int) -> tuple[Tensor, list[Loop]]:
 
 def _joined(x: Tensor, loops: list[Loop], loop: Loop) -> tuple[Tensor, list[Loop]]:
     """Two axes of one loop as one: the diagonal."""
-    from tessella.tensors.einsum import diagonal_named_twice
-
     letters = "".join(chr(ord("a") + k) for k in range(len(loops)))
     first, second = [k for k, other in enumerate(loops) if other is loop][:2]
     names, found = diagonal_named_twice(letters, x, first, second)

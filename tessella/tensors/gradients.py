@@ -84,14 +84,7 @@ class Gradients:
     def retain_grad(self: Any) -> None:
         """Keep the gradient of a tensor that is not a leaf, too."""
         if not self.is_leaf:
-            reference = weakref.ref(self)
-
-            def keep(gradient: Tensor) -> None:
-                target = reference()
-                if target is not None:
-                    accumulate_in(target, gradient)
-
-            self.register_hook(keep)
+            self.register_hook(_keeping(self))
 
     @public
     def register_hook(self: Any, hook: Callable[[Tensor], Tensor | None]) -> autodiff.HookHandle:
@@ -171,6 +164,11 @@ def leaves(tensor: Tensor, node: Leaf | None) -> None:
 
 def leaf_of(tensor: Tensor) -> Leaf:
     """The node of a leaf; it does not keep the tensor alive."""
+    return Leaf(_keeping(tensor))
+
+
+def _keeping(tensor: Tensor) -> Callable[[Tensor], None]:
+    """What adds gradients to a tensor's, as long as that is there."""
     reference = weakref.ref(tensor)
 
     def accumulate(gradient: Tensor) -> None:
@@ -178,7 +176,7 @@ def leaf_of(tensor: Tensor) -> Leaf:
         if target is not None:
             accumulate_in(target, gradient)
 
-    return Leaf(accumulate)
+    return accumulate
 
 
 _accumulating = forking.lock()

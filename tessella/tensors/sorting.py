@@ -49,12 +49,17 @@ class TopK(NamedTuple):
 @public
 def top_k(x: Tensor, k: int, /, axis: int = -1) -> TopK:
     """The k largest elements of an axis, largest first."""
-    place = normalise_axis(axis, x.ndim, "top_k")
+    return first_in_order(x, k, axis, True, "top_k")
+
+
+def first_in_order(x: Tensor, k: int, axis: int, descending: bool, name: str) -> TopK:
+    """The first k elements of an axis that is put in order, and where they are."""
+    place = normalise_axis(axis, x.ndim, name)
     if not isinstance(k, int) or not 0 <= k <= for_all(x.shape[place]):
         raise ArgumentError(
-            f"top_k: k is {shown(k)}; expected 0 to {x.shape[place]}, the axis' size"
+            f"{name}: k is {shown(k)}; expected 0 to {x.shape[place]}, the axis' size"
         )
-    order = argsort(x, axis=place, descending=True)
+    order = argsort(x, axis=place, descending=descending)
     index = order[(slice(None),) * place + (slice(0, k),)]
     return TopK(take_along_axis(x, index, axis=place), index)
 

@@ -17,7 +17,7 @@ from tessella.tensors.linear import matmul
 from tessella.tensors.manipulation import expand_dims, moveaxis, reshape
 from tessella.tensors.operands import Axes, require
 from tessella.tensors.scattering import selected_diagonal
-from tessella.tensors.sorting import TopK, argsort, sort, top_k
+from tessella.tensors.sorting import TopK, first_in_order, sort
 from tessella.tensors.statistical import cumulative_prod, cumulative_sum, max, mean, min, sum
 from tessella.tensors.tensor import Tensor
 
@@ -65,15 +65,7 @@ def topk(x: Tensor, k: int, /, axis: int = -1, largest: bool = True, sorted: boo
     >>> topk(ts.asarray([3.0, 1.0, 2.0]), 2).indices
     tensor([0, 2])
     """
-    if largest:
-        return top_k(x, k, axis=axis)
-    place = normalise_axis(axis, x.ndim, "topk")
-    if not 0 <= k <= x.shape[place]:
-        raise ArgumentError(
-            f"topk: k is {shown(k)}; expected 0 to {x.shape[place]}, the axis' size"
-        )
-    index = argsort(x, axis=place)[(slice(None),) * place + (slice(0, k),)]
-    return TopK(take_along_axis(x, index, axis=place), index)
+    return first_in_order(x, k, axis, largest, "topk")
 
 
 # --- leaving NaN aside -------------------------------------------------------------------------------

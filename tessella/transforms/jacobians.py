@@ -9,6 +9,7 @@ from typing import Any
 from tessella.arguments import public, require_function
 from tessella.arguments.kinds import an, shown
 from tessella.errors import ArgumentTypeError, GradientError
+from tessella.primitives.movement import move_axis
 from tessella.tensors.creation import eye
 from tessella.tensors.tensor import Tensor
 from tessella.tracebacks import users_frames
@@ -194,8 +195,6 @@ def _basis(x: Tensor) -> Tensor:
 
 def _behind(y: Tensor, x: Tensor) -> Tensor:
     """Derivatives stacked along the first axis, as the last axes."""
-    from tessella.primitives.movement import move_axis
-
     moved: Tensor = move_axis(y, 0, y.ndim - 1)
     return moved.reshape((*y.shape[1:], *x.shape))
 

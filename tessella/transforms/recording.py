@@ -23,7 +23,6 @@ from tessella.primitives.elementwise import Elementwise
 from tessella.primitives.graph import Graph, GraphNode, Value
 from tessella.scalar.function import ScalarFunction
 from tessella.tensors.tensor import Tensor, apply, from_array, is_noted, new_handle, perform
-from tessella.tracing.guards import Guard, value_guard
 from tessella.tracing.lines import user_line
 from tessella.tracing.trace import Trace, attributed, outside, tracing
 from tessella.transforms import trees
@@ -32,6 +31,16 @@ _mode = autodiff.mode
 STOP_GRADIENT = Elementwise(
     ScalarFunction(lambda x: x, "stop_gradient", derivatives=[lambda x: x * 0])
 )
+
+
+def _passed_on(name: str) -> Callable[..., None]:
+    """A method that the trace further out has its say in alone, if there is one."""
+
+    def method(self: Trace, *arguments: Any) -> None:
+        if self.outer is not None:
+            getattr(self.outer, name)(*arguments)
+
+    return method
 
 
 class InnerTrace(Trace):
@@ -91,28 +100,9 @@ class InnerTrace(Trace):
             found = self.numbers[key] = self.value_of(tensor), read
         return self.traced(found[0], ANYWHERE)
 
-    def guard(
-        self, owner: Any, name: Any, value: Any, make: Callable[..., Guard] = value_guard
-    ) -> None:
-        if self.outer is not None:
-            self.outer.guard(owner, name, value, make)
-
-    def add_guard(self, guard: Guard) -> None:
-        if self.outer is not None:
-            self.outer.add_guard(guard)
-
-    def look_at(self, tensor: Any) -> None:
-        """What is known here may be no part of the program around."""
-        if self.outer is not None:
-            self.outer.look_at(tensor)
-
-    def touch(self, owner: Any, *parts: Any) -> None:
-        if self.outer is not None:
-            self.outer.touch(owner, *parts)
-
-    def writes(self, owner: Any, name: str) -> None:
-        if self.outer is not None:
-            self.outer.writes(owner, name)
+    # what is known here may be no part of the program around, which depends on it
+    guard, add_guard, look_at = _passed_on("guard"), _passed_on("add_guard"), _passed_on("look_at")
+    touch, writes = _passed_on("touch"), _passed_on("writes")
 
     def array_from_outside(self, array: Any) -> Any:
         """One that is read anew for every call of the program around is known in this one."""
