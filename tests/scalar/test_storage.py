@@ -149,3 +149,15 @@ def test_what_is_beside_the_bits_is_not_read(kind):
     kept = (full & (1 << kind.bits) - 1).view(kind.numpy)
     got = ts.asarray(full.view(kind.numpy)).astype(ts.float32).numpy()
     np.testing.assert_array_equal(got, kept.astype(np.float32))
+
+
+@pytest.mark.parametrize("kind", [ts.float16, ts.bfloat16], ids=lambda kind: kind.name)
+def test_bits_of_half_precision_are_its_own(kind):
+    """Not those of the float32 in which it is computed."""
+
+    def bits_of(x):
+        return ts.scalar.operators.bitcast(x, ts.uint16)
+
+    bits_of.makes_expression = True
+    x = ts.asarray([1.0, -2.0]).astype(kind)
+    assert np.array_equal(ts.map(bits_of)(x).numpy(), x.numpy().view(np.uint16))
