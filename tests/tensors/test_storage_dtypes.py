@@ -40,7 +40,7 @@ MOVES = {
 }  # fmt: skip
 
 
-@named
+@pytest.mark.parametrize("kind", [ts.float8_e8m0fnu, ts.int4], ids=lambda kind: kind.name)
 @pytest.mark.parametrize("move", MOVES)
 def test_they_are_moved(kind, move):
     ours, theirs = MOVES[move]
@@ -59,7 +59,7 @@ def test_a_part_is_replaced(kind):
     assert same(x, data)
 
 
-@every
+@named
 def test_they_are_compared_as_numbers(kind):
     data = np.arange(1 << kind.bits, dtype=np.uint8).view(kind.numpy)
     x, wide = ts.asarray(data), data.astype(np.float32)
@@ -76,7 +76,7 @@ def test_they_are_compared_as_numbers(kind):
     assert ts.allclose(x, x, equal_nan=True)
 
 
-@every
+@named
 def test_nothing_is_computed_in_them(kind):
     _, x = numbers(kind)
     square, wide = x.reshape((2, 3)), f"x.astype(ts.{kind.compute.name})"
