@@ -63,6 +63,8 @@ def test_a_part_is_replaced(kind):
 def test_they_are_compared_as_numbers(kind):
     data = np.arange(1 << kind.bits, dtype=np.uint8).view(kind.numpy)
     x, wide = ts.asarray(data), data.astype(np.float32)
+    assert np.array_equal((x == data[::-1]).numpy(), wide == wide[::-1])
+    assert np.array_equal(ts.less(0.3, x).numpy(), wide > 0.3)
     for compare in (
         lambda x: x == x[::-1],
         lambda x: x < x[::-1],
@@ -177,6 +179,29 @@ def test_no_leaf_is_of_a_storage_dtype():
         ts.ones(2).astype(ts.float8_e5m2).requires_grad_()
     with pytest.raises(DTypeError, match="set_default_dtype: float8_e5m2 was given"):
         ts.set_default_dtype(ts.float8_e5m2)
+
+
+def test_a_module_keeps_its_weights_in_a_storage_dtype():
+    class Kept(ts.nn.Module):
+        def __init__(self):
+            super().__init__()
+            weight = ts.asarray([[1.0, 3.0], [-2.0, 0.5]])
+            self.register_buffer("weight", weight.astype(ts.float8_e4m3fn))
+            self.scale = ts.nn.Parameter(ts.ones(2))
+
+        def forward(self, x):
+            return x @ self.weight.astype(x.dtype) * self.scale
+
+    module = Kept().to(ts.bfloat16)
+    assert module.weight.dtype is ts.float8_e4m3fn
+    assert ts.jit(module)(ts.ones((1, 2), dtype=ts.bfloat16)).tolist() == [[-1.0, 3.5]]
+    with pytest.raises(DTypeError, match="to: float8_e5m2 given; parameters are floating, and"):
+        module.to(ts.float8_e5m2)
+    layer = ts.nn.Linear(2, 1)
+    stored = {name: x.detach().astype(ts.float8_e5m2) for name, x in layer.state_dict().items()}
+    layer.load_state_dict(stored)
+    assert layer.weight.dtype is ts.float32
+    assert np.array_equal(layer.weight.numpy(), stored["weight"].numpy().astype(np.float32))
 
 
 def test_gradients_pass_in_the_dtype_of_computation():
