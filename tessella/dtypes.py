@@ -418,6 +418,7 @@ def limits(dtype: DType) -> tuple[int, int]:
 
 def nothing_is_computed(dtype: DType) -> DTypeError:
     """What is raised where an operation is given a storage dtype to compute in."""
+    dtype = as_dtype(dtype)
     return DTypeError(
         f"{dtype.name} is a storage dtype, nothing is computed in it; convert it first: "
         f"x.astype(ts.{dtype.compute.name})"
@@ -425,8 +426,12 @@ def nothing_is_computed(dtype: DType) -> DTypeError:
 
 
 def is_known(name: str) -> bool:
-    """Whether a dtype has this name."""
-    return name in _BY_NAME
+    """Whether a dtype has this name.
+
+    >>> is_known("int4"), is_known("cpu")
+    (True, False)
+    """
+    return isinstance(name, str) and name in _BY_NAME
 
 
 def part_of(dtype: DType) -> DType:

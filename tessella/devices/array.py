@@ -285,10 +285,11 @@ def _copied_out(array: Array) -> np.ndarray[Any, Any]:
     layout, item = array.layout, array.layout.dtype.itemsize
     reach = [(n - 1) * stride for n, stride in zip(layout.shape, layout.strides, strict=True)]
     before = -sum(far for far in reach if far < 0)
-    memory = np.empty(before + 1 + sum(far for far in reach if far > 0), layout.dtype.numpy)
+    memory = np.empty(before + 1 + sum(far for far in reach if far > 0), layout.dtype.carrier)
     layout.device.copy_out(memory, array.address - before * item)
     strides = [stride * item for stride in layout.strides]
-    return np.lib.stride_tricks.as_strided(memory[before:], layout.shape, strides, writeable=False)
+    view = np.lib.stride_tricks.as_strided(memory[before:], layout.shape, strides, writeable=False)
+    return view.view(layout.dtype.numpy)
 
 
 def write(array: Array, values: Any) -> None:

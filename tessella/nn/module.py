@@ -601,7 +601,10 @@ class Module(Conversions):
     ) -> M:
         """Bring all parameters, their gradients and buffers to a device, and those of fractions to a dtype.
 
-        What an optimiser remembers of a parameter follows at its next step.
+        What an optimiser remembers of a parameter follows at its next step. What is kept in a storage dtype stays so.
+
+        Raises:
+            DTypeError: the dtype is none that parameters can have.
 
         >>> import tessella as ts
         >>> from tessella import nn
@@ -614,11 +617,12 @@ class Module(Conversions):
             else:
                 dtype = one
         kind = None if dtype is None else as_dtype(dtype)
-        if kind is not None and not kind.is_float:
-            raise DTypeError(f"to: {kind.name} given; parameters are floating")
+        if kind is not None and (not kind.is_float or kind.is_storage):
+            what = "floating, and computed with" if kind.is_storage else "floating"
+            raise DTypeError(f"to: {kind.name} given; parameters are {what}")
         with autodiff.no_grad():
             for tensor in (*self.parameters(), *self.buffers()):
-                wanted = kind if tensor.dtype.is_float else None
+                wanted = kind if tensor.dtype.is_float and not tensor.dtype.is_storage else None
                 with at_home(tensor):
                     gradient = tensor.grad
                     hold_data_of(tensor, tensor.detach().to(device, wanted))

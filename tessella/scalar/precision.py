@@ -13,7 +13,7 @@ from tessella.scalar.expression import (
     constant,
     require_expression,
 )
-from tessella.scalar.operators import cast, convert
+from tessella.scalar.operators import bitcast_operator, cast, convert
 from tessella.scalar.rewriting import rewrite_once
 
 
@@ -41,6 +41,8 @@ def _widened(node: Expression, arguments: tuple[Expression, ...]) -> Expression 
         return None if wide is node.dtype else constant(node.static, wide)
     if not node.arguments:
         return None
+    if node.operator is bitcast_operator:  # of the bits as they are, not of those of a wider number
+        return applied(node.operator, (_to(arguments[0], node.arguments[0].dtype),), node.static)
     if node.operator is OPERATORS["select"] and arguments == node.arguments:
         return None  # what is chosen, and not computed, stays as it is stored
     if node.operator is cast:

@@ -73,9 +73,10 @@ class Gradients:
             leaves(self, None)
         elif not self.requires_grad:
             if not self.dtype.is_float or self.dtype.is_storage:
+                what = f"{self.dtype.name}{', a storage dtype' if self.dtype.is_storage else ''}"
                 raise GradientError(
-                    f"requires_grad_: only floating point tensors that are computed with have gradients, and this one "
-                    f"is {self.dtype.name}; convert it first: x.astype(ts.float32)"
+                    f"requires_grad_: only floating point tensors have gradients, and this one is {what}; convert it "
+                    "first: x.astype(ts.float32)"
                 )
             leaves(self, leaf_of(self))
         return self

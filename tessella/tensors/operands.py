@@ -120,11 +120,14 @@ def compare(name: str, x: Any, y: Any) -> Tensor:
     if isinstance(y, Tensor):
         if isinstance(x, Tensor):
             return apply(elementwise(name), (x, y))
+        if y.dtype.is_storage:
+            return compare(_MIRRORED[name], y, x)
         if y.dtype.is_inexact:
             return binary(elementwise(name), x, y)
         return _compare_integers(_MIRRORED[name], y, x)
     dtype = x._value.layout.dtype
-    if dtype.is_storage:  # 0.3 is not what it would be rounded to
+    is_number = isinstance(y, float) or not isinstance(y, (np.ndarray, np.generic))
+    if dtype.is_storage and is_number:  # 0.3 is not what it would be rounded to
         x, dtype = x.astype(dtype.compute), dtype.compute
     if dtype.is_inexact or (type(y) is int and dtype.low <= y <= dtype.high):
         y = operand(y, x)

@@ -20,6 +20,8 @@ TENSORS = [
     "ts.ones((2, 3), dtype=ts.float64)",
     "ts.ones((2, 2), dtype=ts.float16)",
     "ts.ones((3,), dtype=ts.bfloat16)",
+    "ts.ones((2, 3)).astype(ts.float8_e4m3fn)",
+    "ts.asarray([1, -2, 7], dtype=ts.int4)",
     "ts.ones((3,), dtype=ts.uint8)",
     "ts.asarray([1 + 2j, 3j])",
     "ts.asarray([-5, 7, 100])",
@@ -132,7 +134,7 @@ TEXTS = [
 
 DTYPES = [
     "ts.float32", "ts.float64", "ts.int32", "ts.int64", "ts.bool", "ts.bfloat16", "ts.float16", "ts.uint8",
-    "ts.complex64", "np.float32", "np.dtype('int64')", "float", "int", "bool", "'float32'", "np.dtype('>f4')",
+    "ts.float8_e5m2", "ts.uint4", "ts.complex64", "np.float32", "np.dtype('int64')", "float", "int", "bool", "'float32'", "np.dtype('>f4')",
     "np.dtype('O')", "'abc'", "None", "True", "3", "object", "np.longdouble", "np.str_",
 ]  # fmt: skip
 

@@ -23,7 +23,7 @@ def test_every_dtype_comes_back(tmp_path, dtype):
     for name, tensor in tensors.items():
         assert found[name].dtype is dtype
         assert found[name].shape == tensor.shape
-        assert np.array_equal(found[name].numpy(), tensor.numpy())
+        assert found[name].numpy().tobytes() == tensor.numpy().tobytes()
 
 
 def test_others_read_and_write_the_same(tmp_path):
@@ -151,11 +151,9 @@ def test_damaged_files(tmp_path, content):
 def test_dtypes_of_others_and_files_that_are_not_there(tmp_path):
     path = tmp_path / "file"
     path.write_bytes(
-        header({"a": {"dtype": "F8_E4M3", "shape": [1], "data_offsets": [0, 1]}}) + b"\0"
+        header({"a": {"dtype": "C64", "shape": [1], "data_offsets": [0, 8]}}) + bytes(8)
     )
-    with pytest.raises(
-        DTypeError, match="load_file: 'a' is of dtype F8_E4M3; expected one of BOOL"
-    ):
+    with pytest.raises(DTypeError, match="load_file: 'a' is of dtype C64; expected one of BOOL"):
         ts.io.load_file(path)
     with pytest.raises(FileNotFoundError):
         ts.io.load_file(tmp_path / "nothing")
