@@ -131,7 +131,9 @@ def _described(fused: Fused, layouts: Sequence[Layout]) -> tuple[Computation, Sh
 def _shape_of(computation: Computation) -> Shape:
     indices = computation.indices()
     loops = Loops(computation.of.dims, computation.fused.axes, indices)
-    return Shape(loops, _by_columns(computation, loops), computation.lanes())
+    columns = _by_columns(computation, loops)
+    short = None if columns and loops.reduced else loops.short()
+    return Shape(loops, columns, computation.lanes(), short)
 
 
 def _by_columns(computation: Computation, loops: Loops) -> bool:
@@ -156,6 +158,7 @@ def _body(
 ) -> tuple[Loop, int]:
     """The loops of a group, and how many items the outermost one has."""
     kept, row = shape.loops.kept, index_variable("row")
+    kept = kept if shape.short not in kept else kept[:-1]
     inner = (kept[-1] if kept else Dim(-1, 1)) if shape.columns else None
     outer = kept[:-1] if shape.columns else kept
     rows = math.prod(dim.size for dim in outer)
@@ -165,7 +168,7 @@ def _body(
         position = operators.quotient(row, number(chunks))
         chunk = Chunk(chunks, place, rows * (inner.size if inner else 1))
     at = dict(zip(outer, decode(position, [number(dim.size) for dim in outer]), strict=True))
-    vector = shape.loops.reduced[-1] if inner is None else inner
+    vector = shape.walked()[-1] if inner is None else inner
     writer = Writer(computation, shape, memory, number, at, vector, chunk)
     if inner is None:
         return Loop(row, None, writer.passes(), parallel=True), rows * chunks

@@ -14,6 +14,8 @@ from tessella.primitives.index import Dim, Index, Part
 from tessella.scalar.expression import Expression
 from tessella.sizes.size import is_symbolic
 
+MOST_WRITTEN_OUT = 3  # turns of an innermost loop
+
 
 class Loops:
     """The loops of a nest, after neighbouring axes have been put together where that is possible."""
@@ -39,6 +41,18 @@ class Loops:
             return
         self.kept = self._merge(kept, indices, inside_parts)
         self.reduced = self._merge(reduced, indices, inside_parts)
+
+    def short(self) -> Dim | None:
+        """The innermost loop, if it is the few turns of a part that an axis was split into.
+
+        Vectors that went along it would be as short. They go along the other part, and it is written out.
+        """
+        dims = self.reduced or self.kept
+        if len(dims) < 2 or dims[-1].number >> 32 != dims[-2].number >> 32:
+            return None
+        if any(is_symbolic(dim.size) for dim in dims[-2:]):
+            return None
+        return dims[-1] if dims[-1].size <= MOST_WRITTEN_OUT < dims[-2].size else None
 
     def _merge(self, dims: list[Dim], indices: Sequence[Index], fixed: set[Dim]) -> list[Dim]:
         merged: list[list[Dim]] = []

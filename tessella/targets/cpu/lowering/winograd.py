@@ -99,7 +99,11 @@ def growth(primitive: Contraction, x: Spec, y: Spec) -> Growth | None:
 def _parts(primitive: Contraction, x: Spec, y: Spec) -> WinogradTiles | None:
     """What a contraction is as a convolution of the kind, if it is one."""
     geometry = primitive.geometry
-    if compute_dtype(x.dtype) is not float32 or len(geometry) != 2 or os.environ.get(VARIABLE) == "0":
+    if (
+        compute_dtype(x.dtype) is not float32
+        or len(geometry) != 2
+        or os.environ.get(VARIABLE) == "0"
+    ):
         return None
     if any(replace(g, stride=1, low=0, high=0, input_dilation=1, kernel_dilation=1) != g
            for g in geometry):  # fmt: skip
