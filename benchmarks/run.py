@@ -27,6 +27,7 @@ def _suites() -> dict[str, tuple[str, Callable[[], report.Table]]]:
     import memory
     import networks
     import overhead
+    import precision
     import scaling
     import startup
     import threads
@@ -40,6 +41,8 @@ def _suites() -> dict[str, tuple[str, Callable[[], report.Table]]]:
         "products": ("performance.md", eager.products),
         "networks": ("performance.md", networks.networks),
         "compiled": ("performance.md", compiled.compiled),
+        "precision": ("performance.md", precision.precision),
+        "losses": ("performance.md", precision.losses),
         "first_calls": ("performance.md", first_calls.first_calls),
         "chains": ("performance.md", chains.chains),
         "overhead": ("performance.md", overhead.overhead),

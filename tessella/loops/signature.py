@@ -89,6 +89,7 @@ class _Writer:
             return found
         local = None if pointer.local is None else self.expression(pointer.local)
         text = f"{pointer.name} {pointer.dtype.name} {pointer.written} {local}"
+        text += " table" if pointer.table else ""
         return self.line(pointer, f"pointer {text}")
 
     def expression(self, root: Expression) -> int:
@@ -134,5 +135,5 @@ class _Writer:
         body = [self.statement(statement) for statement in loop.body]
         return (
             f"loop {self.expression(loop.variable)} {extent} {loop.parallel} {loop.lanes} "
-            f"{carried} {combine} {body}"
+            f"{carried} {combine} {body}{f' rest {loop.rest}' if loop.rest > 1 else ''}"
         )

@@ -15,8 +15,8 @@ i, n = index_variable("i"), index_variable("n")
 X, Y = Pointer("x", dtypes.float32), Pointer("y", dtypes.float32, written=True)
 
 
-def kernel(value, lanes=16, mask=None, name="k", x=X, parallel=True):
-    body = Loop(i, n, (Store(Y, i, value, mask),), parallel=parallel, lanes=lanes)
+def kernel(value, lanes=16, mask=None, name="k", x=X, parallel=True, rest=1):
+    body = Loop(i, n, (Store(Y, i, value, mask),), parallel=parallel, lanes=lanes, rest=rest)
     return Kernel(name, (x, Y), (n,), (body,))
 
 
@@ -33,6 +33,8 @@ def test_all_that_makes_another_text_makes_another_signature():
         kernel(operators.convert(x, dtypes.int32)),
         kernel(operators.convert(x, dtypes.int8)),
         kernel(x, lanes=8),
+        kernel(x, rest=4),
+        kernel(x, x=Pointer("x", dtypes.float32, table=True)),
         kernel(x, mask=operators.less(i, 3)),
         kernel(x, name="other"),
         kernel(x, parallel=False),

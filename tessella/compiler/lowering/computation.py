@@ -20,7 +20,7 @@ from tessella.primitives import index as maps
 from tessella.primitives.base import size_of
 from tessella.primitives.fused import Fused
 from tessella.primitives.graph import GraphNode, Value
-from tessella.primitives.index import Index
+from tessella.primitives.index import Dim, Index
 from tessella.scalar import operators
 from tessella.scalar.expression import Expression, postorder, variable
 from tessella.scalar.precision import core
@@ -142,11 +142,18 @@ class Shape(NamedTuple):
     Args:
         columns: whether vectors go along the last kept axis, and not along a reduced one.
         lanes: elements of a vector.
+        short: the innermost loop, if its turns are written out.
     """
 
     loops: Loops
     columns: bool
     lanes: int
+    short: Dim | None
+
+    def walked(self) -> list[Dim]:
+        """The reduced axes that are looped over."""
+        reduced = self.loops.reduced
+        return reduced[:-1] if self.short in reduced else reduced
 
     def row_length(self) -> int:
         """Elements of a row: all reduced axes, and those that vectors go along."""

@@ -116,7 +116,7 @@ def _in_blocks(computation: Computation, blocks: Blocks) -> tuple[Shape, _Block]
     loops = Loops(of.dims, (), computation.indices(), runs)
     if not inner or len({loops.renamed[dim][0] for dim in inner}) != 1:
         return None
-    shape = Shape(loops, columns=True, lanes=computation.lanes())
+    shape = Shape(loops, columns=True, lanes=computation.lanes(), short=None)
     return shape, _Block(batch, rows, columns, loops.renamed[inner[-1]][0])
 
 

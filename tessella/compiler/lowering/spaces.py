@@ -14,6 +14,8 @@ from tessella.primitives.index import Dim, Index, Part
 from tessella.scalar.expression import Expression
 from tessella.sizes.size import is_symbolic
 
+MOST_WRITTEN_OUT = 4  # turns of an innermost loop
+
 
 class Loops:
     """The loops of a nest, after neighbouring axes have been put together where that is possible."""
@@ -39,6 +41,21 @@ class Loops:
             return
         self.kept = self._merge(kept, indices, inside_parts)
         self.reduced = self._merge(reduced, indices, inside_parts)
+
+    def short(self) -> Dim | None:
+        """The innermost loop, if it has few turns: it is written out, and vectors go along the one before it.
+
+        Of what is reduced, only if the two are parts that one axis was split into.
+        """
+        dims = self.reduced or self.kept
+        if len(dims) < 2 or any(is_symbolic(dim.size) for dim in dims[-2:]):
+            return None
+        before, last = dims[-2:]
+        if self.reduced and (
+            last.number >> 32 != before.number >> 32 or last.size == MOST_WRITTEN_OUT
+        ):
+            return None
+        return last if 1 < last.size <= MOST_WRITTEN_OUT <= before.size else None
 
     def _merge(self, dims: list[Dim], indices: Sequence[Index], fixed: set[Dim]) -> list[Dim]:
         merged: list[list[Dim]] = []

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 from tessella.compiler.lowering.access import cast_parts
@@ -120,7 +120,7 @@ class Writer:
             kept = [v for v in self.plan.kept_by(number) if v not in self.memory.target]
             stores = [*step.stores, *kept]
             if not self.loops.reduced:
-                statements += self._stores(stores)
+                statements += [store for _ in self._turns() for store in self._stores(stores)]
                 statements += self._alone(step)
             elif step.reductions or stores:
                 ahead = self._next_row() if number == busiest else []
@@ -164,7 +164,7 @@ class Writer:
         """Reductions over axes of size 1: a loop of one turn."""
         if not step.reductions:
             return []
-        carries = self._carries(self._items(step), 0)
+        carries = self._carries([self._items(step)], 0)
         return [Loop(index_variable("once"), index_constant(1), (), carried=carries)]
 
     def _items(self, step: Pass) -> dict[GraphNode, tuple[Expression, ...]]:
@@ -174,7 +174,7 @@ class Writer:
 
     def _nest(self, number: int, stores: list[Value], ahead: list[Pointer], level: int) -> Loop:
         """The loops of a pass, from a level inwards; the innermost stores values and fetches ahead."""
-        step, reduced = self.plan.passes[number], self.loops.reduced
+        step, reduced = self.plan.passes[number], self.shape.walked()
         dim = reduced[level]
         r = index_variable(f"i{level}")
         extent: Expression = self.number(dim.size)
@@ -188,15 +188,29 @@ class Writer:
         if level < len(reduced) - 1:
             inner = self._nest(number, stores, ahead, level + 1)
             items = {node: self._carried_at(node, level + 1) for node in step.reductions}
-            return Loop(r, extent, (inner,), carried=self._carries(items, level))
-        body = (*self._stores(stores), *self._fetches(ahead))
-        carries = self._carries(self._items(step), level)
+            return Loop(r, extent, (inner,), carried=self._carries([items], level))
+        body, given = [], []
+        for _ in self._turns():
+            body += self._stores(stores)
+            given.append(self._items(step))
+        carries = self._carries(given, level)
+        body += self._fetches(ahead)
         if self.shape.columns:
-            return Loop(r, extent, body, carried=carries)
+            return Loop(r, extent, tuple(body), carried=carries)
         lanes = fitting(self._unrolled_lanes(number, dim), dim.size)
         combine = self._combine(step) if carries and lanes > 1 else None
         rest = rest_of(lanes, dim.size)
-        return Loop(r, extent, body, lanes=lanes, carried=carries, combine=combine, rest=rest)
+        return Loop(
+            r, extent, tuple(body), lanes=lanes, carried=carries, combine=combine, rest=rest
+        )
+
+    def _turns(self) -> Iterator[None]:
+        """Once for each turn of the loop that is written out, which is open then; once if there is none."""
+        short = self.shape.short
+        for turn in range(1 if short is None else short.size):
+            if short is not None:
+                self.at[short] = index_constant(turn)
+            yield
 
     # --- running values -------------------------------------------------------------------------
 
@@ -208,13 +222,17 @@ class Writer:
         return tuple(variable(f"{c.static}_{level}", c.dtype) for c in carried)
 
     def _carries(
-        self, items: dict[GraphNode, tuple[Expression, ...]], level: int
+        self, turns: Sequence[dict[GraphNode, tuple[Expression, ...]]], level: int
     ) -> tuple[Carried, ...]:
+        """What a loop carries, which is given so many items in each turn."""
         carries: list[Carried] = []
-        for node, item in items.items():
+        for node in turns[0]:
             monoid: Any = node.primitive.monoid  # type: ignore[attr-defined]
             carried, starts = self._carried_at(node, level), neutral(monoid, node.inputs[0].dtype)
-            nexts = cast_parts(monoid.combine(carried, item), [c.dtype for c in carried])
+            nexts = carried
+            for items in turns:
+                combined = monoid.combine(nexts, items[node])
+                nexts = cast_parts(combined, [c.dtype for c in carried])
             carries += [Carried(*one) for one in zip(carried, starts, nexts, strict=True)]
         return tuple(carries)
 

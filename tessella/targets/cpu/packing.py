@@ -28,7 +28,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from tessella.dtypes import DType, int64, uint16
+from tessella.dtypes import DType, int16, int32, int64, uint16
 from tessella.loops.nest import Kernel, Loop, Pointer, Store, index_constant, index_variable, load
 from tessella.scalar.expression import Expression
 from tessella.scalar.operators import (
@@ -39,7 +39,6 @@ from tessella.scalar.operators import (
     modulo,
     not_equal,
     quotient,
-    select,
 )
 
 Table = np.ndarray[Any, np.dtype[np.int64]]
@@ -191,6 +190,12 @@ def paired(steps: Table) -> Table:
     return np.append(steps, MISSING) if len(steps) % 2 else steps
 
 
+def _both(a: Expression | None, b: Expression | None) -> Expression | None:
+    if a is None or b is None:
+        return a if b is None else b
+    return a & b
+
+
 class _Frame:
     """The pointers, and the index arithmetic that the loop nests share.
 
@@ -221,30 +226,27 @@ class _Frame:
         self.start = batch * batch_size + first * panels * width + k * width
         self.lane = index_variable("w")
 
-    def read(self, place: Expression, mask: Expression | None, otherwise: Any) -> Expression:
-        """An element of the panel, from its place; `otherwise` where the mask does not hold."""
+    def read(self, *pieces: tuple[Expression, Expression | None]) -> Expression:
+        """An element of the panel, from the place of the last piece whose mask holds; 0 where none does."""
         if not self.elements.pairs:
-            step = load(self.pointers["steps"], self.step)
-            return self._load(self.batch + step + place, mask, otherwise)
+            return convert(
+                self._read(load(self.pointers["steps"], self.step), pieces), self.elements.target
+            )
         halves = []
         for half in range(2):
             step = load(self.pointers["steps"], self.step * 2 + half)
-            seen = mask
-            if half and self.elements.odd:
-                there = not_equal(step, index_constant(MISSING))
-                seen = there if mask is None else there & mask
-            halves.append(self._load(self.batch + step + place, seen, 0))
-        pair = halves[0] | halves[1] << 16
-        return select(mask, pair, otherwise) if isinstance(otherwise, Expression) else pair
+            there = not_equal(step, index_constant(MISSING)) if half and self.elements.odd else None
+            seen = [(place, _both(mask, there)) for place, mask in pieces]
+            halves.append(convert(self._read(step, seen), self.elements.target))
+        return halves[0] | halves[1] << 16
 
-    def _load(self, index: Expression, mask: Expression | None, otherwise: Any) -> Expression:
-        source, target = self.pointers["source"], self.elements.target
-        if mask is None:
-            return convert(load(source, index), target)
-        if source.dtype is target:
-            return load(source, index, mask, otherwise)
-        found = convert(load(source, index, mask, 0), target)
-        return select(mask, found, otherwise) if isinstance(otherwise, Expression) else found
+    def _read(
+        self, step: Expression, pieces: Sequence[tuple[Expression, Expression | None]]
+    ) -> Expression:
+        value: Any = 0
+        for place, mask in pieces:  # each is read over those before it
+            value = load(self.pointers["source"], self.batch + step + place, mask, value)
+        return value
 
     def row(self, panel: Expression, value: Expression) -> Loop:
         """The loop that writes one step of k of a panel."""
@@ -263,7 +265,7 @@ def gather_kernel(elements: Elements, width: int) -> Kernel:
     """Element by element."""
     frame = _Frame(elements, width, 1)
     place = load(frame.pointers["places"], frame.panel * width + frame.lane)
-    row = frame.row(frame.panel, frame.read(place, None, 0))
+    row = frame.row(frame.panel, frame.read((place, None)))
     return frame.kernel(f"pack_gather_{width}", (row,))
 
 
@@ -278,18 +280,22 @@ def runs_kernel(elements: Elements, width: int, runs: int) -> Kernel:
     extra, places = frame.pointers["extra"], frame.pointers["places"]
     first = frame.panel * runs
     whole = convert(greater_equal(load(extra, first), index_constant(width)), int64)
-    full = frame.read(load(places, first) + frame.lane, None, 0)
-    value: Any = 0
+    full = frame.read((load(places, first) + frame.lane, None))
+    pieces = []
+    small = (
+        int16 if elements.pairs else int32
+    )  # as wide as what is read: one comparison for all lanes
+    lane = convert(frame.lane, small)
     for run in reversed(range(runs)):
         here = first + run
-        mask = less(frame.lane, load(extra, here))
+        mask = less(lane, convert(load(extra, here), small))
         if run:
-            mask = mask & greater_equal(frame.lane, load(extra, here - 1))
-        value = frame.read(load(places, here) + frame.lane, mask, value)
+            mask = mask & greater_equal(lane, convert(load(extra, here - 1), small))
+        pieces.append((load(places, here) + frame.lane, mask))
     # masks and places are the same for all k, and leave the loop
     body = (
         Loop(index_variable("p"), whole, (frame.row(frame.panel, full),)),
-        Loop(index_variable("q"), 1 - whole, (frame.row(frame.panel, value),)),
+        Loop(index_variable("q"), 1 - whole, (frame.row(frame.panel, frame.read(*pieces)),)),
     )
     return frame.kernel(f"pack_{runs}_runs_{width}", body)
 
@@ -302,10 +308,10 @@ def _single_run_kernel(elements: Elements, width: int) -> Kernel:
     whole = frame.sides - convert(less(last, index_constant(width)), int64)
     p, q = index_variable("p"), index_variable("q")
     panel = frame.panel + p
-    full = frame.read(load(places, panel) + frame.lane, None, 0)
+    full = frame.read((load(places, panel) + frame.lane, None))
     part = frame.panel + whole + q
     mask = less(frame.lane, load(extra, part))
-    rest = frame.read(load(places, part) + frame.lane, mask, 0)
+    rest = frame.read((load(places, part) + frame.lane, mask))
     body = (
         Loop(p, whole, (frame.row(panel, full),)),
         Loop(q, frame.sides - whole, (frame.row(part, rest),)),
