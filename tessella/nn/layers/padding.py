@@ -29,6 +29,7 @@ class _Padding(Module):
                 "(before, after) of the last axis first"
             )
 
+    @public
     def forward(self, input: Tensor) -> Tensor:
         if self.mode != "constant" and input.ndim not in (self.rank + 1, self.rank + 2):
             raise ShapeError(
