@@ -428,7 +428,8 @@ def kind_of(name: str, annotation: str) -> Kind | None:
     if annotation.startswith("Callable["):
         return _FUNCTION.or_none() if annotation.endswith("| None") else _FUNCTION
     if annotation.startswith("Literal["):
-        return _choice(annotation)
+        choice = _choice(annotation.removesuffix(" | None"))
+        return choice.or_none() if annotation.endswith(" | None") else choice
     return _KINDS[annotation]  # an annotation that is not there is to be added to the table
 
 

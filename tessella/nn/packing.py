@@ -10,7 +10,8 @@ import numpy as np
 from tessella import dtypes
 from tessella.arguments import items_of, public
 from tessella.arguments.kinds import shown
-from tessella.errors import ArgumentError, ArgumentTypeError, ShapeError
+from tessella.errors import ArgumentError, ArgumentTypeError, ShapeError, TracedValueError
+from tessella.primitives.indexing import InRange, Lengths
 from tessella.tensors.creation import arange, asarray, full_like, zeros
 from tessella.tensors.elementwise import minimum, where
 from tessella.tensors.indexing import take
@@ -18,8 +19,8 @@ from tessella.tensors.manipulation import concat, expand_dims, moveaxis, reshape
 from tessella.tensors.scattering import index_add
 from tessella.tensors.sorting import argsort
 from tessella.tensors.statistical import cumulative_sum
-from tessella.tensors.tensor import Tensor
-from tessella.tracing.trace import suspended
+from tessella.tensors.tensor import Tensor, apply, is_traced
+from tessella.tracing.trace import is_known, suspended
 
 
 class _Fields(NamedTuple):
@@ -76,8 +77,101 @@ class PackedSequence(_Fields):
         return PackedSequence(self.data.to(*args, **kwargs), *self[1:])
 
 
+class LatePackedSequence(PackedSequence):
+    """What is packed in a traced function by lengths that are not known yet: its places stay padded.
+
+    Recurrent layers and `pad_packed_sequence` take it as any other; how many places there are cannot be said.
+
+    Args:
+        padded: (L, N, ...).
+        lengths: (N,).
+    """
+
+    padded: Tensor
+    lengths: Tensor
+
+    @classmethod
+    def late(cls, padded: Tensor, lengths: Tensor) -> LatePackedSequence:
+        """Sequences of these lengths."""
+        made: LatePackedSequence = tuple.__new__(cls, (None, None, None, None))
+        made.padded, made.lengths = padded, lengths
+        return made
+
+    def __new__(cls, *fields: Any) -> LatePackedSequence:
+        """What is put together again is what a traced function returns: it has no fields to be made of."""
+        raise _unknown_places()
+
+    def __iter__(self) -> Any:
+        raise _unknown_places()
+
+    @property
+    def data(self) -> Any:
+        """Not known.
+
+        Raises:
+            TracedValueError: always.
+        """
+        raise _unknown_places()
+
+    batch_sizes = data
+
+    @property
+    def sorted_indices(self) -> Any:
+        """Which sequence is the longest, the next one, ..."""
+        return argsort(self.lengths, descending=True)
+
+    @property
+    def unsorted_indices(self) -> Any:
+        """The way back."""
+        return argsort(self.sorted_indices)
+
+    @property
+    def number_of_sequences(self) -> int:
+        """How many sequences are packed."""
+        return self.padded.shape[1]
+
+    def to(self, *args: Any, **kwargs: Any) -> PackedSequence:
+        """The same with its data on another device or of another dtype."""
+        return LatePackedSequence.late(self.padded.to(*args, **kwargs), self.lengths)
+
+
+def _unknown_places() -> TracedValueError:
+    return TracedValueError(
+        "PackedSequence: how many places there are depends on lengths that are not known while a function is traced; "
+        "go on with, or return, what pad_packed_sequence gives, or pass the lengths as a static argument"
+    )
+
+
+class LatePacking:
+    """Sequences in (L, N) places, in the order in which they were given."""
+
+    axes = 3
+
+    def __init__(self, late: LatePackedSequence) -> None:
+        self.padded = self.data = late.padded
+        self.lengths = late.lengths
+        self.is_there = expand_dims(arange(late.padded.shape[0]), axis=-1) < late.lengths
+
+    def packed(self, padded: Tensor) -> PackedSequence:
+        """What lies in (L, N, ...), of the same lengths."""
+        return LatePackedSequence.late(padded, self.lengths)
+
+    def sorted(self, x: Tensor) -> Tensor:
+        """As it is."""
+        return x
+
+    unsorted = sorted
+
+
+def packing_of(packed: PackedSequence, name: str) -> Packing | LatePacking:
+    """How packed sequences lie in their places."""
+    return LatePacking(packed) if isinstance(packed, LatePackedSequence) else Packing(packed, name)
+
+
 class Packing:
     """How packed sequences lie in (L, N) places, sorted by their lengths."""
+
+    axes = 2  # of the data and of what recurrent layers read
 
     def __init__(self, packed: PackedSequence, name: str) -> None:
         sizes = _whole_numbers(packed.batch_sizes, name, "batch_sizes")
@@ -141,7 +235,9 @@ def pack_padded_sequence(
     Shapes: input (L, N, ...), or (N, L, ...) with `batch_first`.
 
     Args:
-        lengths: how long each of the N sequences is; known numbers, in a traced function, too.
+        lengths: how long each of the N sequences is. In a traced function they may be a tensor that is not known yet:
+            then the places stay padded, which recurrent layers and `pad_packed_sequence` know, and are checked when
+            the function runs.
         enforce_sorted: whether the longest must come first, and so on; if not, they are sorted, and what is made
             of them is in their order.
 
@@ -158,6 +254,10 @@ def pack_padded_sequence(
         raise ShapeError(f"{name}: the input has shape {input.shape}; expected (L, N, ...)")
     if batch_first:
         input = moveaxis(input, 1, 0)
+    if isinstance(lengths, Tensor) and is_traced():
+        late = _checked_late(lengths, name, input, enforce_sorted)
+        if late is not None:
+            return LatePackedSequence.late(input, late)
     known = _known_lengths(lengths, name, input.shape[1])
     longest = int(known.max())
     if longest > input.shape[0]:
@@ -201,19 +301,20 @@ def pad_packed_sequence(
     >>> pad_packed_sequence(packed, batch_first=True)
     (tensor([[1., 2.], [3., 0.]]), tensor([2, 1]))
     """
-    packing = Packing(_packed(sequence, "pad_packed_sequence"), "pad_packed_sequence")
+    packing = packing_of(_packed(sequence, "pad_packed_sequence"), "pad_packed_sequence")
     padded, is_there = packing.padded, packing.is_there
     there = reshape(is_there, (*is_there.shape, *(1,) * (padded.ndim - 2)))
     padded = packing.unsorted(where(there, padded, padded.new_full((), padding_value)))
-    lengths = is_there.astype(dtypes.int64).sum(axis=0)
+    lengths = packing.unsorted(expand_dims(is_there.astype(dtypes.int64).sum(axis=0), 0))[0]
     longest = padded.shape[0]
+    if isinstance(packing, LatePacking) and total_length is None:
+        _check_longest(lengths, longest)
     if total_length is not None:
         if total_length < longest:
             raise ArgumentError(
                 f"pad_packed_sequence: total_length is {total_length}; the longest sequence has {longest} places"
             )
         padded = _lengthened(padded, total_length, padding_value)
-    lengths = lengths if packing.back is None else take(lengths, packing.back, axis=0)
     return moveaxis(padded, 1, 0) if batch_first else padded, lengths
 
 
@@ -292,6 +393,33 @@ def unpack_sequence(packed_sequences: Any) -> list[Tensor]:
     packed = _packed(packed_sequences, "unpack_sequence")
     padded, lengths = pad_packed_sequence(packed, batch_first=True)
     return unpad_sequence(padded, lengths, batch_first=True)
+
+
+def _checked_late(lengths: Tensor, name: str, input: Tensor, is_sorted: bool) -> Tensor | None:
+    """Lengths in a traced function, which are looked at when it runs; None if they are known already."""
+    places, count = input.shape[:2]
+    _whole_numbers(lengths, name, "lengths")
+    if lengths.shape != (count,):
+        raise ArgumentError(
+            f"{name}: lengths has the shape {lengths.shape}; expected {(count,)}, one for each sequence"
+        )
+    if is_known(lengths):
+        return None
+    checked = apply(
+        InRange(Lengths(1, places, f"{name}: a length")), (lengths.astype(dtypes.int64),)
+    )
+    if is_sorted and count > 1:
+        told = (
+            f"{name}: the lengths do not go down from the longest; what one has more than the next"
+        )
+        apply(InRange(Lengths(0, places, told)), (checked[:-1] - checked[1:],))
+    return checked
+
+
+def _check_longest(lengths: Tensor, longest: int) -> None:
+    """The longest of lengths that are not known is as long as what was packed: elsewhere less would be given back."""
+    told = f"pad_packed_sequence: the longest sequence; write total_length={longest} for shorter ones: its length"
+    apply(InRange(Lengths(longest, longest, told)), (reshape(lengths.max(), (1,)),))
 
 
 def _lengthened(x: Tensor, length: int, value: float, left: bool = False) -> Tensor:

@@ -253,6 +253,7 @@ class Slice(Rearrangement):
         yield Sample(cls((1, 2), (3, 4), (1, 3)), (x,))
         yield Sample(cls((4, 11), (3, 6), (-2, -2)), (x,))
         yield Sample(cls((0, 0), (0, 12), (1, 1)), (x,))
+        yield Sample(cls((), (), ()), (np.asarray(3.0),))
 
 
 def _in_box(starts: Sequence[int], steps: Sequence[int]) -> tuple[Along, ...]:
@@ -325,6 +326,7 @@ class Pad(Linear, Movement):
         yield Sample(cls((0, 2), (1, 3), (1, 0), 3.0), (x,))
         yield Sample(cls((0, 2), (1, 0), (1, 2), 7.0), (x,))
         yield Sample(cls((1,), (1,), (2,)), (np.zeros(0),))
+        yield Sample(cls((), (), ()), (np.asarray(3.0),))
 
 
 @dataclass(frozen=True)

@@ -178,3 +178,173 @@ def test_what_does_not_fit_is_refused(call, error, said):
     with pytest.raises(error) as caught:
         call()
     assert said in str(caught.value)
+
+
+# --- orthogonal matrices ---------------------------------------------------------------------------------
+
+
+def test_columns_or_rows_are_orthonormal():
+    for shape in ((5, 5), (7, 3), (3, 7), (1, 4), (2, 6, 3)):
+        for kind in ("matrix_exp", "cayley", "householder"):
+            module = nn.Module()
+            module.weight = nn.Parameter(ts.randn(*shape))
+            parametrizations.orthogonal(module, orthogonal_map=kind)
+            trained = np.random.default_rng(0).standard_normal(shape).astype(np.float32)
+            if kind == "householder":  # whose diagonal is of signs
+                trained = trained * (1 - np.eye(*shape[-2:])) - np.eye(*shape[-2:])
+            module.parametrizations.weight.original.assign(ts.asarray(trained.astype(np.float32)))
+            weight = module.weight.detach().numpy()
+            tall = weight if shape[-2] >= shape[-1] else np.swapaxes(weight, -1, -2)
+            np.testing.assert_allclose(
+                np.swapaxes(tall, -1, -2) @ tall, np.broadcast_to(np.eye(tall.shape[-1]), (*shape[:-2], *(2 * tall.shape[-1:]))),
+                atol=2e-5,
+            )  # fmt: skip
+
+
+def test_an_orthogonal_weight_is_kept_and_another_one_can_be_assigned():
+    q = np.linalg.qr(np.random.default_rng(0).standard_normal((4, 4)))[0].astype(np.float32)
+    for kind in ("matrix_exp", "cayley", "householder"):
+        layer = nn.Linear(4, 4)
+        layer.weight.assign(ts.asarray(q))
+        parametrizations.orthogonal(layer, orthogonal_map=kind)
+        np.testing.assert_allclose(layer.weight.detach().numpy(), q, atol=1e-6)
+        layer.weight = ts.eye(4)
+        np.testing.assert_allclose(layer.weight.detach().numpy(), np.eye(4), atol=1e-6)
+
+
+def test_what_cannot_be_orthogonal_is_refused():
+    with pytest.raises(
+        errors.ShapeError, match=r"orthogonal: bias has shape \(2,\); expected a matrix"
+    ):
+        parametrizations.orthogonal(nn.Linear(2, 2), "bias")
+    with pytest.raises(
+        errors.ArgumentError, match="orthogonal_map is 'qr'; expected 'matrix_exp' or"
+    ):
+        parametrizations.orthogonal(nn.Linear(2, 2), orthogonal_map="qr")
+    layer = parametrizations.orthogonal(nn.Linear(2, 2), use_trivialization=False)
+    with pytest.raises(errors.MissingRuleError, match="take use_trivialization=True"):
+        layer.weight = ts.eye(2)
+
+
+def test_an_orthogonal_weight_is_trained_in_a_compiled_step():
+    layer = parametrizations.orthogonal(nn.Linear(6, 6))
+    optimiser = ts.optim.Adam(layer.parameters(), lr=0.05)
+    x, y = ts.randn(8, 6), ts.randn(8, 6)
+
+    @ts.jit
+    def step():
+        loss = ((layer(x) - y) ** 2).mean()
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+        return loss
+
+    first = step().item()
+    for _ in range(30):
+        last = step().item()
+    assert last < first
+    weight = layer.weight.detach()
+    np.testing.assert_allclose((weight.mT @ weight).numpy(), np.eye(6), atol=1e-5)
+
+
+def test_exponentials_of_large_matrices_and_their_derivatives():
+    from tessella.nn.utils.orthogonal import cayley, exponential
+
+    a = np.random.default_rng(0).standard_normal((5, 5)) * 20
+    a = a - a.T
+    values, vectors = np.linalg.eig(a)
+    expected = (vectors * np.exp(values)) @ np.linalg.inv(vectors)
+    np.testing.assert_allclose(exponential(ts.asarray(a)).numpy(), expected.real, atol=1e-12)
+    expected = np.linalg.solve(np.eye(5) - a / 2, np.eye(5) + a / 2)
+    np.testing.assert_allclose(cayley(ts.asarray(a)).numpy(), expected, atol=1e-12)
+    small, direction = ts.asarray(a / 40), ts.asarray(a.T[::-1] - a[:, ::-1])
+    direction = direction - direction.mT
+    for function in (exponential, cayley):
+        along = lambda t, f=function: f(small + t * direction).sum() * 1.0  # noqa: E731
+        second = ts.grad(ts.grad(along))(ts.asarray(0.0, dtype=ts.float64)).item()
+        h = 1e-5
+        slopes = [ts.grad(along)(ts.asarray(t, dtype=ts.float64)).item() for t in (-h, h)]
+        assert second == pytest.approx((slopes[1] - slopes[0]) / (2 * h), rel=1e-5)
+
+
+@pytest.mark.peers
+@pytest.mark.parametrize("kind", [None, "matrix_exp", "cayley", "householder"])
+@pytest.mark.parametrize("trivial", [True, False])
+def test_orthogonal_as_in_pytorch(kind, trivial):
+    torch = pytest.importorskip("torch")
+    for rows, columns in ((5, 5), (6, 3), (3, 6), (1, 1), (4, 1)):
+        torch.manual_seed(0)
+        peer, own = torch.nn.Linear(columns, rows), nn.Linear(columns, rows)
+        own.load_state_dict({name: ts.asarray(x.numpy()) for name, x in peer.state_dict().items()})
+        torch.nn.utils.parametrizations.orthogonal(peer, "weight", kind, use_trivialization=trivial)
+        parametrizations.orthogonal(own, "weight", kind, use_trivialization=trivial)
+        np.testing.assert_allclose(own.weight.detach(), peer.weight.detach(), atol=1e-6)
+        state = {name: x.clone() for name, x in peer.state_dict().items()}
+        assert list(own.state_dict()) == list(state)
+        key = "parametrizations.weight.original"
+        state[key] = state[key] + torch.randn(rows, columns) * 0.3 * (1 - torch.eye(rows, columns))
+        peer.load_state_dict(state)
+        own.load_state_dict({name: ts.asarray(x.numpy()) for name, x in state.items()})
+        weights = np.cos(np.arange(rows * columns, dtype=np.float32)).reshape(rows, columns)
+        (peer.weight * torch.tensor(weights)).sum().backward()
+        (own.weight * ts.asarray(weights)).sum().backward()
+        np.testing.assert_allclose(own.weight.detach(), peer.weight.detach(), atol=2e-6)
+        expected = peer.parametrizations.weight.original.grad
+        np.testing.assert_allclose(
+            own.parametrizations.weight.original.grad.numpy(), expected, atol=5e-6
+        )
+
+
+# --- computed once, and handed on -------------------------------------------------------------------------
+
+
+class Counting(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.calls = 0
+
+    def forward(self, x):
+        self.calls += 1
+        return x * 2.0
+
+
+def test_within_cached_a_tensor_is_computed_once():
+    counting = Counting()
+    layer = parametrize.register_parametrization(nn.Linear(2, 2), "weight", counting)
+    before = counting.calls
+    with parametrize.cached():
+        first = layer.weight
+        with parametrize.cached():
+            assert layer.weight is first
+        assert layer.weight is first
+    assert counting.calls == before + 1
+    assert layer.weight is not first
+    (first.sum() + layer.weight.sum()).backward()
+    np.testing.assert_array_equal(
+        layer.parametrizations.weight.original.grad.numpy(), np.full((2, 2), 4.0)
+    )
+
+
+def test_what_was_computed_once_leaves_no_trace_in_compiled_functions():
+    layer = parametrizations.weight_norm(nn.Linear(2, 2))
+    f = ts.jit(lambda x: layer(x) + layer(x))
+    x = ts.ones((1, 2))
+    expected = f(x).numpy()
+    with parametrize.cached():
+        kept = layer.weight
+        np.testing.assert_array_equal(f(x).numpy(), expected)
+        assert layer.weight is kept
+    np.testing.assert_array_equal(f(x).numpy(), expected)
+
+
+def test_parametrizations_are_handed_on():
+    first = parametrizations.weight_norm(nn.Linear(3, 2))
+    second = nn.Linear(3, 2)
+    assert parametrize.transfer_parametrizations_and_params(first, second, "weight") is second
+    np.testing.assert_array_equal(second.weight.detach().numpy(), first.weight.detach().numpy())
+    assert second.parametrizations.weight.original0 is first.parametrizations.weight.original0
+    third = parametrize.transfer_parametrizations_and_params(first, nn.Module())
+    np.testing.assert_array_equal(third.weight.detach().numpy(), first.weight.detach().numpy())
+    plain = nn.Linear(3, 2)
+    assert parametrize.transfer_parametrizations_and_params(plain, second) is second
+    assert list(second.state_dict()) == list(first.state_dict())

@@ -272,3 +272,87 @@ def test_refusals(number):
     with pytest.raises(kind) as caught:
         call()
     assert told in str(caught.value)
+
+
+# --- lengths that a compiled step is given --------------------------------------------------------------------
+
+
+def over_lengths(library, layer, x, lengths, batch_first):
+    rnn = library.nn.utils.rnn
+    packed = rnn.pack_padded_sequence(x, lengths.cpu(), batch_first, enforce_sorted=False)
+    outputs, last = layer(packed)
+    return *rnn.pad_packed_sequence(outputs, batch_first, total_length=6), last
+
+
+def weighed(outputs, last):
+    return (outputs * outputs).sum() + sum(
+        (x**3).sum() for x in (last if isinstance(last, tuple) else (last,))
+    )
+
+
+@pytest.mark.peers
+@pytest.mark.parametrize("kind", ["LSTM", "GRU", "RNN"])
+@pytest.mark.parametrize(
+    "options",
+    [{}, {"bidirectional": True, "num_layers": 2}, {"bidirectional": True, "batch_first": True}],
+)
+def test_a_compiled_step_is_given_the_lengths(kind, options):
+    torch = pytest.importorskip("torch")
+    torch.manual_seed(0)
+    peer, own = getattr(torch.nn, kind)(3, 4, **options), getattr(nn, kind)(3, 4, **options)
+    own.load_state_dict({name: ts.asarray(x.numpy()) for name, x in peer.state_dict().items()})
+    batch_first = options.get("batch_first", False)
+    x = np.random.default_rng(0).standard_normal((3, 6, 3)).astype(np.float32)
+    x = x if batch_first else x.swapaxes(0, 1).copy()
+
+    @ts.jit
+    def step(x, lengths):
+        own.zero_grad()
+        outputs, found, last = over_lengths(ts, own, x, lengths, batch_first)
+        weighed(outputs, last).backward()
+        return outputs, found, last
+
+    for lengths in ([6, 2, 4], [3, 6, 1], [2, 2, 2]):
+        outputs, found, last = step(ts.asarray(x), ts.asarray(lengths))
+        peer.zero_grad()
+        expected = over_lengths(torch, peer, torch.tensor(x), torch.tensor(lengths), batch_first)
+        weighed(expected[0], expected[2]).backward()
+        np.testing.assert_allclose(outputs.numpy(), expected[0].detach(), atol=1e-6)
+        assert found.tolist() == lengths
+        pairs = zip(last, expected[2], strict=True) if kind == "LSTM" else [(last, expected[2])]
+        for ours, theirs in pairs:
+            np.testing.assert_allclose(ours.numpy(), theirs.detach(), atol=1e-6)
+        for ours, theirs in zip(own.parameters(), peer.parameters(), strict=True):
+            np.testing.assert_allclose(ours.grad.numpy(), theirs.grad, atol=1e-5)
+    assert len(step.traces) == 1
+
+
+def test_lengths_that_do_not_fit_are_refused_when_a_compiled_function_runs():
+    rnn = nn.utils.rnn
+    f = ts.jit(lambda x, lengths: rnn.pad_packed_sequence(rnn.pack_padded_sequence(x, lengths))[0])
+    x = ts.ones((3, 2, 1))
+    assert f(x, ts.asarray([3, 1]))[:, 1, 0].tolist() == [1.0, 0.0, 0.0]
+    for lengths, said in (
+        ([4, 1], "a length: 4 is out of range; expected 1 to 3"), ([3, 0], "a length: 0 is out of range"),
+        ([2, 3], "the lengths do not go down from the longest"), ([2, 1], "write total_length=3 for shorter ones"),
+    ):  # fmt: skip
+        with pytest.raises(errors.IndexingError, match=said):
+            f(x, ts.asarray(lengths))
+    with pytest.raises(
+        errors.ArgumentError, match=r"lengths has the shape \(3,\); expected \(2,\)"
+    ):
+        f(x, ts.asarray([3, 1, 1]))
+    with pytest.raises(errors.ArgumentTypeError, match="expected a tensor of integers"):
+        f(x, ts.asarray([3.0, 1.0]))
+
+
+def test_what_is_packed_by_unknown_lengths_has_no_places_to_look_at():
+    rnn = nn.utils.rnn
+    x, lengths = ts.ones((3, 2, 1)), ts.asarray([3, 1])
+    for use in (lambda packed: packed.data, lambda packed: packed, lambda packed: [*packed]):
+        with pytest.raises(errors.TracedValueError, match="PackedSequence: how many places"):
+            ts.jit(lambda x, n, use=use: use(rnn.pack_padded_sequence(x, n)))(x, lengths)
+    found = ts.jit(lambda x, n: rnn.pack_padded_sequence(x, n, enforce_sorted=False).sorted_indices)
+    assert found(x, ts.asarray([1, 3])).tolist() == [1, 0]
+    known = ts.jit(lambda x: rnn.pack_padded_sequence(x, [3, 1]).data)
+    assert known(x).shape == (4, 1)

@@ -111,6 +111,8 @@ def pad(primitive: Pad, layouts: list[Layout], result: Spec) -> Recipe:
         return Recipe(out, ())
     if layout.size == 0:
         return filled(out, primitive.value)
+    if not layout.ndim:  # a single number, around which there is nothing
+        return copy(layout)
     spread = tuple(between > 0 for between in primitive.interior)
     kernel = _pad_kernel(
         layout.dtype, layout.ndim, spread, layout.strides[-1] == 1, primitive.value

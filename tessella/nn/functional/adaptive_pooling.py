@@ -28,7 +28,7 @@ def _wanted(x: Tensor, output_size: Any, rank: int, name: str) -> tuple[int, ...
         ArgumentError: not one number, or None, for each.
         ShapeError: there are no such axes, or nothing in them.
     """
-    if x.ndim < rank + 1 or any(not n > 0 for n in x.shape[x.ndim - rank :]):
+    if x.ndim not in (rank + 1, rank + 2) or any(not n > 0 for n in x.shape[x.ndim - rank :]):
         raise ShapeError(
             f"{name}: shape {x.shape}; expected (N, C, ...) or (C, ...) with {rank} axes of at least one element"
         )

@@ -206,6 +206,11 @@ def _check_heads(
             f"{name}: query {query.shape}, key {key.shape} and value {value.shape}; expected (L, N, E), "
             "(S, N, ...) and (S, N, ...), or all without N"
         )
+    if key.shape[:-1] != value.shape[:-1] or query.shape[1:-1] != key.shape[1:-1]:
+        raise ShapeError(
+            f"{name}: query {query.shape}, key {key.shape} and value {value.shape}; expected as many keys as values, and "
+            "as many examples in all three (with batch_first=True, the first axis of what was given)"
+        )
     if query.shape[-1] != embed_dim:
         raise ShapeError(
             f"{name}: query {query.shape}; its last size must be embed_dim, {embed_dim}"

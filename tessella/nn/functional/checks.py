@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import math
 
+from tessella.arguments.kinds import shown
 from tessella.devices.array import check_shape
 from tessella.devices.registry import host
-from tessella.errors import DTypeError, ShapeError
+from tessella.errors import ArgumentError, DTypeError, ShapeError
 from tessella.tensors.manipulation import reshape
 from tessella.tensors.tensor import Tensor
 
@@ -44,6 +45,20 @@ def check_floating(
         f"x.astype(ts.{cure})",
         function,
     )
+
+
+def check_no_options(options: object, function: str) -> None:
+    """PyTorch's options of chunks speak of memory alone.
+
+    Raises:
+        ArgumentError: there are any.
+
+    >>> check_no_options(None, "linear_cross_entropy")
+    """
+    if options is not None:
+        raise ArgumentError(
+            f"{function}: options is {shown(options)}; expected None: leave it out, it speaks of chunks in memory"
+        )
 
 
 def as_vector(x: Tensor) -> Tensor:

@@ -5,6 +5,8 @@ Class numbers that are out of range are refused, in compiled functions too.
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from tessella import dtypes
@@ -12,7 +14,7 @@ from tessella.arguments import public
 from tessella.arguments.kinds import Reduction, shown
 from tessella.errors import ArgumentError, DTypeError, ShapeError
 from tessella.nn.functional.activations import log_softmax
-from tessella.nn.functional.checks import as_vector, check_sizes
+from tessella.nn.functional.checks import as_vector, check_floating, check_no_options, check_sizes
 from tessella.nn.functional.reductions import reduced, same_shape, weighted
 from tessella.primitives.indexing import InRange, Limits
 from tessella.scalar.function import ScalarFunction
@@ -76,6 +78,7 @@ def cross_entropy(
 
     Raises:
         IndexingError: there is no such class.
+        ArgumentError: the target is of probabilities, and a class is to be ignored.
 
     >>> import tessella as ts
     >>> cross_entropy(ts.zeros((1, 4)), ts.asarray([2]))
@@ -86,6 +89,7 @@ def cross_entropy(
     axis = 1 if x.ndim > 1 else 0
     _check_weight(x, weight, "cross_entropy")
     if target.dtype.is_float:
+        _check_nothing_ignored(ignore_index)
         soft = _soft_cross_entropy(x, target, weight, reduction, label_smoothing, axis)
         return narrowed(soft, x, target)
     counted = _counted(x, target, ignore_index, "cross_entropy")
@@ -108,7 +112,7 @@ def cross_entropy(
 def linear_cross_entropy(
     x: Tensor, linear_weight: Tensor, target: Tensor, *, linear_bias: Tensor | None = None,
     weight: Tensor | None = None, reduction: Reduction = "mean", ignore_index: int | None = None,
-    label_smoothing: float = 0.0,
+    label_smoothing: float = 0.0, options: Any = None,
 ) -> Tensor:  # fmt: skip
     """`cross_entropy` of a linear function of x: a head and its loss.
 
@@ -128,6 +132,13 @@ def linear_cross_entropy(
             f"linear_cross_entropy: the input has shape {x.shape}, the weight {linear_weight.shape}; expected (N, E) and "
             "(C, E) or (C, d_1, ..., E)"
         )
+    if x.ndim == 1 and linear_weight.ndim > 2:
+        raise ShapeError(
+            f"linear_cross_entropy: the input has shape {x.shape}, the weight {linear_weight.shape}; expected (N, E) for "
+            "such a weight: x[None]"
+        )
+    check_floating(x, "linear_cross_entropy", linear_weight)
+    check_no_options(options, "linear_cross_entropy")
     scores = tensordot(x, linear_weight, axes=((x.ndim - 1,), (linear_weight.ndim - 1,)))
     if linear_bias is not None:
         check_sizes(linear_bias, linear_weight.shape[:-1], "linear_cross_entropy", "linear_bias")
@@ -140,6 +151,14 @@ def _check_weight(x: Tensor, weight: Tensor | None, name: str) -> None:
     if x.ndim == 0:
         raise ShapeError(f"{name}: the input has shape (); expected (N, C, ...) or (C,)")
     check_sizes(weight, (x.shape[min(1, x.ndim - 1)],), name, "weight")
+
+
+def _check_nothing_ignored(ignore_index: int) -> None:
+    if ignore_index >= 0:
+        raise ArgumentError(
+            f"cross_entropy: ignore_index is {ignore_index}, and the target is of probabilities; expected class "
+            "numbers, or no ignore_index: give what does not count the probability 0"
+        )
 
 
 def _counted(x: Tensor, target: Tensor, ignore_index: int, name: str) -> Tensor | None:

@@ -56,7 +56,12 @@ def _padding(
         if len(pairs) != rank:
             raise ArgumentError(f"padding: {shown(padding)}; expected {rank} pairs (before, after)")
         return [(before, after) for before, after in pairs]
-    return [(p, p) for p in per_axis(padding, rank, "padding")]
+    widths = per_axis(padding, rank, "padding")
+    if min(widths) < 0:
+        raise ArgumentError(
+            f"conv{rank}d: padding is {shown(padding)}; expected numbers of at least 0"
+        )
+    return [(p, p) for p in widths]
 
 
 @public

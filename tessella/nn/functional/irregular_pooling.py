@@ -109,9 +109,9 @@ def _fractional(
     batched = x if x.ndim == rank + 2 else reshape(x, (1, *x.shape))
     shape = (*batched.shape[:2], rank)
     samples = default.uniform(shape) if samples is None else samples
-    if samples.shape != shape:
+    if samples.ndim != 3 or samples.shape[0] < shape[0] or samples.shape[1:] != shape[1:]:
         raise ShapeError(f"{name}: _random_samples has shape {samples.shape}; expected {shape}")
-    found = _in_random_windows(batched, samples, kernel, sizes, indices)
+    found = _in_random_windows(batched, samples[: shape[0]], kernel, sizes, indices)
     if x is batched:
         return found
     return Pooled(*[y[0] for y in found]) if indices else found[0]

@@ -165,11 +165,19 @@ def binary_cross_entropy(
 
     Shapes: any, and the same; `weight`, of each loss, broadcasts to it.
 
+    Raises:
+        ArgumentError: x is no probability somewhere; in a traced function nobody looks.
+
     >>> import tessella as ts
     >>> binary_cross_entropy(ts.asarray([0.5, 0.0]), ts.asarray([1.0, 1.0]), reduction="none")
     tensor([  0.6931, 100.    ])
     """
     x, target = same_shape(x, target, "binary_cross_entropy")
+    if not is_traced() and not bool(((x >= 0) & (x <= 1)).all()):
+        raise ArgumentError(
+            "binary_cross_entropy: the input has entries outside of 0 to 1; expected probabilities: give them by sigmoid, or "
+            "take binary_cross_entropy_with_logits"
+        )
     return _spread(_bce, x, target, weight, reduction, "binary_cross_entropy")
 
 

@@ -214,10 +214,9 @@ def _ending(x: Tensor, normalized_shape: ShapeLike, name: str) -> tuple[tuple[in
         DTypeError: x is of whole numbers.
     """
     shape = (normalized_shape,) if isinstance(normalized_shape, int) else tuple(normalized_shape)
-    if x.shape[max(0, x.ndim - len(shape)) :] != shape:
-        raise ShapeError(
-            f"{name}: the input has shape {x.shape}, which does not end in {shown(shape)}"
-        )
+    if not shape or x.shape[max(0, x.ndim - len(shape)) :] != shape:
+        wanted = shown(shape) if shape else "(): give one size at least in normalized_shape"
+        raise ShapeError(f"{name}: the input has shape {x.shape}, which does not end in {wanted}")
     check_floating(x, name)
     return shape, tuple(range(x.ndim - len(shape), x.ndim))
 

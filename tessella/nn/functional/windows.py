@@ -76,8 +76,10 @@ def windows_of(
         raise ArgumentError(
             f"{name}: window {sizes}, stride {steps} and dilation {gaps} must be at least 1"
         )
-    if x.ndim < rank + 1:
-        raise ShapeError(f"{name}: shape {x.shape}; expected (N, C, ...) or (C, ...)")
+    if x.ndim not in (rank + 1, rank + 2):
+        raise ShapeError(
+            f"{name}: shape {x.shape}; expected (N, C, ...) or (C, ...), {rank + 2} axes or {rank + 1}"
+        )
     if any(not 0 <= 2 * p <= (k - 1) * d + 1 for p, k, d in zip(pads, sizes, gaps, strict=True)):
         raise ArgumentError(
             f"{name}: padding {shown(padding)} is more than half of the window {shown(kernel)}"

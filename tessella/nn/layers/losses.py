@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from typing import Any
 
 from tessella.arguments import public
 from tessella.arguments.kinds import (
@@ -16,6 +17,7 @@ from tessella.arguments.kinds import (
 )
 from tessella.errors import ArgumentError
 from tessella.nn import functional as F
+from tessella.nn.functional.checks import check_no_options
 from tessella.nn.layers.linear import Linear
 from tessella.nn.module import Module
 from tessella.tensors.manipulation import reshape
@@ -60,9 +62,10 @@ class LinearCrossEntropyLoss(_Loss):
     def __init__(
         self, in_features: Count, num_classes: Count, *, out_features: Sequence[int] = (),
         bias: bool = False, reduction: Reduction = "mean", weight: Tensor | None = None,
-        ignore_index: int | None = None, label_smoothing: Probability = 0.0,
+        ignore_index: int | None = None, label_smoothing: Probability = 0.0, options: Any = None,
     ) -> None:  # fmt: skip
         super().__init__(reduction)
+        check_no_options(options, "LinearCrossEntropyLoss")
         self.register_buffer("weight", weight)
         self.num_classes, self.out_features = num_classes, tuple(out_features)
         self.ignore_index, self.label_smoothing = ignore_index, label_smoothing

@@ -6,7 +6,7 @@ from typing import ClassVar, Literal
 
 from tessella.arguments import public
 from tessella.arguments.kinds import PerAxis, shown
-from tessella.errors import ArgumentError
+from tessella.errors import ArgumentError, ShapeError
 from tessella.nn import functional as F
 from tessella.nn.module import Module
 from tessella.tensors.tensor import Tensor
@@ -29,7 +29,13 @@ class _Padding(Module):
                 "(before, after) of the last axis first"
             )
 
+    @public
     def forward(self, input: Tensor) -> Tensor:
+        if self.mode != "constant" and input.ndim not in (self.rank + 1, self.rank + 2):
+            raise ShapeError(
+                f"{type(self).__name__}: shape {input.shape}; expected (N, C, ...) or (C, ...), {self.rank + 2} axes or "
+                f"{self.rank + 1}"
+            )
         return F.pad(input, self.padding, self.mode)
 
     def extra_repr(self) -> str:

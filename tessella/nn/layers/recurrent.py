@@ -14,7 +14,7 @@ from tessella.nn import functional as F
 from tessella.nn.functional.recurrent import CELLS, Cell, Tensors, Weights, recurrence, step
 from tessella.nn.init import uniform_
 from tessella.nn.module import Module, Parameter
-from tessella.nn.packing import PackedSequence, Packing
+from tessella.nn.packing import PackedSequence, packing_of
 from tessella.tensors.creation import empty
 from tessella.tensors.manipulation import concat, expand_dims, stack
 from tessella.tensors.tensor import Tensor
@@ -99,9 +99,9 @@ class RNNBase(Module):
         name = type(self).__name__
         states = self._given_states(hx)
         if isinstance(input, PackedSequence):
-            packing = Packing(input, name)
+            packing = packing_of(input, name)
             self._require_input(
-                input.data, 2, f"packed data of shape (all places, {self.input_size})"
+                packing.data, packing.axes, f"packed data of shape (all places, {self.input_size})"
             )
             if states is not None:
                 states = tuple(packing.sorted(x) for x in states)

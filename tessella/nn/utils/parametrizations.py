@@ -7,6 +7,7 @@ from tessella.arguments import public
 from tessella.arguments.kinds import Count
 from tessella.nn.functional.similarities import normalize
 from tessella.nn.module import Module
+from tessella.nn.utils.orthogonal import orthogonal
 from tessella.nn.utils.parametrize import register_parametrization
 from tessella.primitives.base import normalise_axis
 from tessella.random.generator import default
@@ -126,4 +127,4 @@ def spectral_norm(
     )
 
 
-__all__ = ["spectral_norm", "weight_norm"]
+__all__ = ["orthogonal", "spectral_norm", "weight_norm"]

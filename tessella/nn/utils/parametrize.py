@@ -6,19 +6,56 @@ and lets `layer.weight` be the function of it; names and `state_dict` keys are P
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import contextlib
+import threading
+from collections.abc import Generator, Sequence
 from typing import Any
 
 from tessella import autodiff
 from tessella.arguments import public
 from tessella.arguments.kinds import shown
+from tessella.blocks import restoring
 from tessella.errors import ArgumentError, ArgumentTypeError, ShapeError
 from tessella.nn.containers import ModuleList
 from tessella.nn.module import Module, Parameter
 from tessella.nn.named_containers import ModuleDict
+from tessella.tensors.surroundings import guarded
 from tessella.tensors.tensor import Tensor
 
 _CHILD = "parametrizations"
+
+
+class _Kept(threading.local):
+    """The tensors that have been computed within `cached()`, by their lists and the trace they belong to."""
+
+    def __init__(self) -> None:
+        self.depth = 0
+        self.values: dict[tuple[int, int], tuple[ParametrizationList, Tensor]] = {}
+
+
+_kept = _Kept()
+
+
+@restoring
+def cached() -> Generator[None, None, None]:
+    """Within a `with` block a parametrized tensor is computed once, when it is asked for first.
+
+    Assigning to the tensor lets it be computed again; a step of an optimiser does not: it belongs behind the block.
+
+    >>> import tessella as ts
+    >>> from tessella import nn
+    >>> layer = nn.utils.parametrizations.weight_norm(nn.Linear(2, 2))
+    >>> with cached():
+    ...     layer.weight is layer.weight
+    True
+    """
+    _kept.depth += 1
+    try:
+        yield
+    finally:
+        _kept.depth -= 1
+        if not _kept.depth:
+            _kept.values.clear()
 
 
 class ParametrizationList(ModuleList):
@@ -33,7 +70,8 @@ class ParametrizationList(ModuleList):
         with autodiff.no_grad():
             for function in reversed(functions):
                 inverse = getattr(type(function), "right_inverse", None)
-                value = value if inverse is None else inverse(function, value)
+                with contextlib.suppress(NotImplementedError):  # it says that there is none
+                    value = value if inverse is None else inverse(function, value)
         self.is_tensor = isinstance(value, Tensor)
         if self.is_tensor:
             self._keep("original", _standing_for(original, value))
@@ -47,13 +85,28 @@ class ParametrizationList(ModuleList):
     def _keep(self, name: str, value: Tensor) -> None:
         _register(self, name, value)
 
+    def share(self, other: ParametrizationList) -> None:
+        """Train what another list trains."""
+        for name, value in other.named_parameters(recurse=False):
+            self._parameters[name] = value
+        for name, buffer in other.named_buffers(recurse=False):
+            self._buffers[name] = buffer
+
     def originals(self) -> list[Tensor]:
         """What is trained."""
         names = ["original"] if self.is_tensor else [f"original{i}" for i in range(self.count)]
         return [getattr(self, name) for name in names]
 
     def forward(self) -> Tensor:
-        """The tensor that the module calls by its name."""
+        """The tensor that the module calls by its name; within `cached()` it is computed once."""
+        if not guarded(_kept, "depth", _kept.depth):
+            return self._computed()
+        key = id(self), id(autodiff.mode.trace)  # what is traced stays in its trace
+        if key not in _kept.values:
+            _kept.values[key] = self, self._computed()
+        return _kept.values[key][1]
+
+    def _computed(self) -> Tensor:
         first, *others = self
         value: Tensor = first(*self.originals())
         for function in others:
@@ -67,6 +120,7 @@ class ParametrizationList(ModuleList):
             ArgumentError: a function cannot be gone back through.
         """
         given: Any = value
+        _kept.values.pop((id(self), id(autodiff.mode.trace)), None)
         with autodiff.no_grad():
             for function in reversed(list(self)):
                 inverse = getattr(type(function), "right_inverse", None)
@@ -173,6 +227,44 @@ def remove_parametrizations(
 
 
 @public
+def transfer_parametrizations_and_params(
+    from_module: Module, to_module: Module, tensor_name: str | None = None
+) -> Module:
+    """Let a module have the parametrized tensors of another one: the functions and what is trained are shared.
+
+    A tensor that it has not is made; nothing happens if the other one has none that is parametrized.
+
+    Args:
+        tensor_name: the only one; all, if it is not given.
+
+    >>> from tessella import nn
+    >>> first = nn.utils.parametrizations.weight_norm(nn.Linear(2, 2))
+    >>> second = transfer_parametrizations_and_params(first, nn.Linear(2, 2))
+    >>> bool((first.weight == second.weight).all())
+    True
+    """
+    if not is_parametrized(from_module, tensor_name):
+        return to_module
+    names = list(_lists(from_module)) if tensor_name is None else [tensor_name]
+    for name in names:
+        given = _lists(from_module)[name]
+        if not hasattr(to_module, name):
+            with autodiff.no_grad():
+                _register(to_module, name, _like(given.originals()[0], given()))
+        before = len(_lists(to_module)[name]) if is_parametrized(to_module, name) else 0
+        for function in given:
+            register_parametrization(to_module, name, function, unsafe=True)
+        if not before:
+            _lists(to_module)[name].share(given)
+    return to_module
+
+
+def _like(original: Tensor, value: Tensor) -> Tensor:
+    """A value, trained if the original is."""
+    return Parameter(value.detach().copy()) if isinstance(original, Parameter) else value
+
+
+@public
 def is_parametrized(module: Module, tensor_name: str | None = None) -> bool:
     """Whether a tensor of a module is parametrized; without a name, whether any is."""
     lists = getattr(module, _CHILD, None)
@@ -254,6 +346,6 @@ def _check_result(like: Any, result: Any, name: str) -> None:
 
 
 __all__ = [
-    "ParametrizationList", "is_parametrized", "register_parametrization", "remove_parametrizations",
-    "type_before_parametrizations",
+    "ParametrizationList", "cached", "is_parametrized", "register_parametrization", "remove_parametrizations",
+    "transfer_parametrizations_and_params", "type_before_parametrizations",
 ]  # fmt: skip
