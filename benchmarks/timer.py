@@ -37,9 +37,14 @@ class Measurement:
 
 
 def compare(
-    contenders: Mapping[str, Callable[[], object]], rounds: int = ROUNDS, block: float = BLOCK
-) -> dict[str, Measurement]:
-    """Time functions of no arguments against each other, in turns."""
+    contenders: Mapping[str, Callable[[], object]], rounds: int = ROUNDS, block: float = BLOCK,
+    pause: float = PAUSE, tries: int = 1,
+) -> dict[str, Measurement]:  # fmt: skip
+    """Time functions of no arguments against each other, in turns.
+
+    Args:
+        tries: how many blocks there are in a round, of which the quickest counts; for short blocks, on a busy machine.
+    """
     calls = {name: _calls_for(function, block) for name, function in contenders.items()}
     found = {name: Measurement() for name in contenders}
     gc.collect()
@@ -47,29 +52,30 @@ def compare(
     try:
         for _ in range(rounds):
             for name, function in contenders.items():
-                found[name].seconds.append(_block(function, calls[name]))
+                found[name].seconds.append(_block(function, calls[name], pause, tries))
     finally:
         gc.enable()
     return found
 
 
-def _block(function: Callable[[], object], calls: int) -> float:
-    time.sleep(PAUSE)
+def _block(function: Callable[[], object], calls: int, pause: float, tries: int) -> float:
+    time.sleep(pause)
     function()
+    return min(_seconds(function, calls) for _ in range(tries)) / calls
+
+
+def _seconds(function: Callable[[], object], calls: int) -> float:
     start = time.perf_counter()
     for _ in range(calls):
         function()
-    return (time.perf_counter() - start) / calls
+    return time.perf_counter() - start
 
 
 def _calls_for(function: Callable[[], object], block: float) -> int:
     function()
     calls = 1
     while True:
-        start = time.perf_counter()
-        for _ in range(calls):
-            function()
-        elapsed = time.perf_counter() - start
+        elapsed = _seconds(function, calls)
         if elapsed > block / 4:
             return max(1, round(calls * block / elapsed))
         calls *= 4
