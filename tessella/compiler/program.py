@@ -39,7 +39,7 @@ from tessella.devices.array import Array, Layout, to_numpy, write
 from tessella.devices.buffer import protect
 from tessella.devices.device import Device
 from tessella.errors import IndexingError, TracingError
-from tessella.primitives.graph import Graph, Value, Where
+from tessella.primitives.graph import NO_LINE, Graph, Value, Where
 
 address_of = operator.attrgetter("address")
 
@@ -304,7 +304,7 @@ class Program:
         try:
             step.limits.check(self.view(step.indices))
         except IndexingError as error:
-            where = f"{step.node.where}: " if step.node.where else ""
+            where = "" if step.node.where in (None, NO_LINE) else f"{step.node.where}: "
             wrong = IndexingError(f"{where}{error}")
             wrong.layer = (step.node.where.layer or None) if step.node.where else None
             raise wrong from None

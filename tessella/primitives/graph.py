@@ -31,6 +31,9 @@ class Where(NamedTuple):
         return f"{self.file}:{self.line} in {self.function}{' (backward)' if self.backward else ''}"
 
 
+NO_LINE = Where("", 0, "")  # of what is traced once for many callers
+
+
 class Value:
     """What a node computes, or an input: a shape and a dtype."""
 

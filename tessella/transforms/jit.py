@@ -274,6 +274,8 @@ class Subject(NamedTuple):
 class Jitted(Generic[P, R]):
     """A function that `jit` compiles; call it like the function."""
 
+    most_quiet_traces: float = _MOST_QUIET_TRACES  # more of them are warned of
+
     def __init__(
         self, function: Callable[P, R], static_numbers: tuple[int, ...],
         static_names: tuple[str, ...], declared: Declared,
@@ -447,7 +449,7 @@ class Jitted(Generic[P, R]):
         for guards in fitting[:1]:
             self.changing.note(guards)
         self.traces.append(self._reason(given))
-        if len(self.traces) == _MOST_QUIET_TRACES:
+        if len(self.traces) == self.most_quiet_traces:
             warnings.warn(
                 f"jit: {getattr(self.function, '__name__', self.function)} has been traced "
                 f"{len(self.traces)} times, each time compiling a program; the last time because "
@@ -629,6 +631,11 @@ def subject_of(jitted: Jitted[..., Any], args: tuple[Any, ...], kwargs: dict[str
     depends = found.traced.facts() + ([] if family is None else family.facts(found))
     guards = [guard.told for guard in found.guards]
     return Subject(name, jitted.traces, found.program, found.inputs(arrays), depends, guards)
+
+
+def specialisation_for(jitted: Jitted[..., Any], args: Sequence[Any]) -> Specialisation:
+    """The program for some arguments, which is made if need be."""
+    return jitted._program_for(tuple(args), {})
 
 
 class BoundJitted(Jitted[..., Any]):

@@ -18,6 +18,7 @@ from tessella.tensors.indexing import take
 from tessella.tensors.manipulation import reshape
 from tessella.tensors.statistical import argmax, narrowed, widened
 from tessella.tensors.tensor import Tensor, apply
+from tessella.transforms.at_once import at_once
 
 
 def _wanted(x: Tensor, output_size: Any, rank: int, name: str) -> tuple[int, ...]:
@@ -72,6 +73,7 @@ def _mean_along(x: Tensor, axis: int, count: int) -> Tensor:
     return total / asarray(counts.reshape(-1, *behind).astype(np.float64)).astype(x.dtype)
 
 
+@at_once
 def _adaptive_avg(x: Tensor, output_size: Any, rank: int) -> Tensor:
     sizes = _wanted(x, output_size, rank, f"adaptive_avg_pool{rank}d")
     result = widened(x)
@@ -80,6 +82,7 @@ def _adaptive_avg(x: Tensor, output_size: Any, rank: int) -> Tensor:
     return narrowed(result, x)
 
 
+@at_once
 def _adaptive_max(x: Tensor, output_size: Any, indices: bool, rank: int) -> Any:
     sizes = _wanted(x, output_size, rank, f"adaptive_max_pool{rank}d")
     result = x

@@ -26,6 +26,7 @@ from tessella.tensors.scattering import take_along_dim
 from tessella.tensors.statistical import any as any_of
 from tessella.tensors.statistical import cumulative_max, narrowed, widened
 from tessella.tensors.tensor import Tensor, apply, is_traced
+from tessella.transforms.at_once import at_once
 
 _if_counted = zip_with(
     ScalarFunction(  # x itself; but what is ignored gets no gradient, not even NaN
@@ -37,6 +38,7 @@ _if_counted = zip_with(
 
 
 @public
+@at_once
 def nll_loss(
     x: Tensor, target: Tensor, weight: Tensor | None = None, ignore_index: int = -100,
     reduction: Reduction = "mean",
@@ -60,6 +62,7 @@ def nll_loss(
 
 
 @public
+@at_once
 def cross_entropy(
     x: Tensor, target: Tensor, weight: Tensor | None = None, ignore_index: int = -100,
     reduction: Reduction = "mean", label_smoothing: float = 0.0,
@@ -235,6 +238,7 @@ _yes_or_no = operation(
 
 
 @public
+@at_once
 def multi_margin_loss(
     x: Tensor, target: Tensor, p: int = 1, margin: float = 1.0,
     weight: Tensor | None = None, reduction: Reduction = "mean",
@@ -270,6 +274,7 @@ def multi_margin_loss(
 
 
 @public
+@at_once
 def multilabel_margin_loss(x: Tensor, target: Tensor, reduction: Reduction = "mean") -> Tensor:
     """How far wrong classes come within 1 of right ones: sum_ij max(0, 1 - x_j + x_i) / C, j right, i not.
 
@@ -305,6 +310,7 @@ def multilabel_margin_loss(x: Tensor, target: Tensor, reduction: Reduction = "me
 
 
 @public
+@at_once
 def multilabel_soft_margin_loss(
     x: Tensor, target: Tensor, weight: Tensor | None = None, reduction: Reduction = "mean"
 ) -> Tensor:

@@ -20,6 +20,7 @@ from tessella.tensors.indexing import get_item, take_along_axis
 from tessella.tensors.manipulation import broadcast_to, concat, expand_dims, reshape, stack
 from tessella.tensors.statistical import cumulative_sum, logsumexp, narrowed, widened
 from tessella.tensors.tensor import Tensor, apply, is_traced
+from tessella.transforms.at_once import at_once
 from tessella.transforms.control import scan
 
 
@@ -96,13 +97,20 @@ def ctc_loss(
     count = logs.shape[1]
     inputs = _lengths(input_lengths, count, "input_lengths", steps)
     labels, lengths = _labels(targets, target_lengths, count, classes, is_single)
-    loss = 0.0 - _likelihood(logs, inputs, labels, lengths, blank)
-    if zero_infinity:
-        loss = where(loss == math.inf, 0.0, loss)
+    loss = _losses(logs, inputs, labels, lengths, blank, zero_infinity)
     if reduction == "mean":
         loss = loss / maximum(lengths, 1).astype(loss.dtype)
     loss = reshape(loss, ()) if is_single else loss
     return narrowed(reduced(loss, reduction), log_probs)
+
+
+@at_once
+def _losses(
+    logs: Tensor, inputs: Tensor, labels: Tensor, lengths: Tensor, blank: int, zero_infinity: bool
+) -> Tensor:
+    """The loss of each example."""
+    loss = 0.0 - _likelihood(logs, inputs, labels, lengths, blank)
+    return where(loss == math.inf, 0.0, loss) if zero_infinity else loss
 
 
 def _likelihood(

@@ -25,6 +25,7 @@ from tessella.tensors.linear import matmul
 from tessella.tensors.manipulation import moveaxis, reshape
 from tessella.tensors.statistical import narrowed, widened
 from tessella.tensors.tensor import Tensor, apply
+from tessella.transforms.at_once import at_once
 
 
 @public
@@ -128,6 +129,7 @@ def _check(x: Tensor, grid: Tensor, mode: str) -> None:
 
 
 @public
+@at_once
 def grid_sample(
     x: Tensor, grid: Tensor, mode: Literal["bilinear", "nearest", "bicubic"] = "bilinear",
     padding_mode: Literal["zeros", "border", "reflection"] = "zeros", align_corners: bool | None = None,

@@ -25,6 +25,7 @@ from tessella.tensors.indexing import take
 from tessella.tensors.manipulation import broadcast_to, reshape
 from tessella.tensors.statistical import narrowed, widened
 from tessella.tensors.tensor import Tensor
+from tessella.transforms.at_once import at_once
 
 Mode = Literal[
     "nearest", "nearest-exact", "linear", "bilinear", "bicubic", "trilinear", "area"
@@ -202,6 +203,7 @@ def _check(
 
 
 @public
+@at_once
 def interpolate(
     x: Tensor, size: PerAxis | None = None, scale_factor: Factors | None = None,
     mode: Literal["nearest", "nearest-exact", "linear", "bilinear", "bicubic", "trilinear", "area"] = "nearest",

@@ -20,6 +20,7 @@ from tessella.tensors.manipulation import broadcast_to, reshape
 from tessella.tensors.scattering import scatter, scatter_add
 from tessella.tensors.statistical import argmax
 from tessella.tensors.tensor import Tensor, apply
+from tessella.transforms.at_once import at_once
 from tessella.transforms.custom import custom_jvp
 
 
@@ -110,8 +111,18 @@ def _fractional(
     samples = default.uniform(shape) if samples is None else samples
     if samples.shape != shape:
         raise ShapeError(f"{name}: _random_samples has shape {samples.shape}; expected {shape}")
-    view, flat = _random_windows(batched, samples, kernel, sizes)
-    pooled = view.shape[:-rank] if x is batched else view.shape[1:-rank]
+    found = _in_random_windows(batched, samples, kernel, sizes, indices)
+    if x is batched:
+        return found
+    return Pooled(*[y[0] for y in found]) if indices else found[0]
+
+
+@at_once
+def _in_random_windows(x: Tensor, samples: Tensor, kernel: Any, sizes: Any, indices: bool) -> Any:
+    """The largest elements of windows, and where they stand, if that is asked for."""
+    view, flat = _random_windows(x, samples, kernel, sizes)
+    rank = len(sizes)
+    pooled = view.shape[:-rank]
     values = reshape(largest(view, tuple(range(view.ndim - rank, view.ndim))), pooled)
     if not indices:
         return values
@@ -190,6 +201,7 @@ def _unpooled_sizes(
     return sizes
 
 
+@at_once
 def _unpool(
     x: Tensor, indices: Tensor, kernel_size: Any, stride: Any, padding: Any, output_size: Any, rank: int
 ) -> Tensor:  # fmt: skip

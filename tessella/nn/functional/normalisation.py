@@ -16,6 +16,7 @@ from tessella.tensors.manipulation import moveaxis, reshape, sliding_window
 from tessella.tensors.operands import unary
 from tessella.tensors.statistical import narrowed, widened
 from tessella.tensors.tensor import Tensor
+from tessella.transforms.at_once import at_once
 
 
 @public
@@ -44,30 +45,74 @@ def batch_norm(
     _check_channels(
         x, "batch_norm", running_mean=running_mean, running_var=running_var, weight=weight, bias=bias
     )  # fmt: skip
-    wide = widened(x)
-    axes = tuple(axis for axis in range(x.ndim) if axis != 1)
+    if running_mean is None or running_var is None:
+        return _by_own_statistics(x, weight, bias, eps)
+    if not training:
+        return _by_given_statistics(x, running_mean, running_var, weight, bias, eps)
+    if not x.size:  # of an empty batch nothing is learnt
+        return _by_own_statistics(x, weight, bias, eps)
+    if not for_this_call(x.size // x.shape[1]) > 1:
+        raise ShapeError(
+            f"batch_norm: shape {x.shape} has one value for each channel; training needs at least two"
+        )
+    share = momentum if isinstance(momentum, Tensor) else float(momentum)
+    result, *now = _with_statistics(x, running_mean.detach(), running_var.detach(), weight, bias, share, eps)
+    for running, statistic in zip((running_mean, running_var), now, strict=True):
+        running.assign(statistic.detach())
+    return result
+
+
+@at_once
+def _by_own_statistics(x: Tensor, weight: Tensor | None, bias: Tensor | None, eps: float) -> Tensor:
+    centred, _, variance = _statistics(x, _all_but_channels(x))
+    return _of_channels(centred, variance, weight, bias, eps, x)
+
+
+@at_once
+def _by_given_statistics(
+    x: Tensor, mean: Tensor, variance: Tensor, weight: Tensor | None, bias: Tensor | None, eps: float
+) -> Tensor:
     shape = _beside_channels(x)
-    if training or running_mean is None or running_var is None:
-        mean = wide.mean(axis=axes, keepdims=True)
-        centred = wide - mean
-        variance = (centred * centred).mean(axis=axes, keepdims=True)
-        if training and x.size and running_mean is not None and running_var is not None:
-            count = x.size // x.shape[1]
-            if not for_this_call(count) > 1:
-                raise ShapeError(
-                    f"batch_norm: shape {x.shape} has one value for each channel; training needs "
-                    "at least two"
-                )
-            _update(running_mean, mean, momentum, 1.0)
-            _update(running_var, variance, momentum, count / (count - 1))
-    else:
-        centred = wide - reshape(running_mean, shape)
-        variance = reshape(running_var, shape)
+    centred = widened(x) - reshape(mean, shape)
+    return _of_channels(centred, reshape(variance, shape), weight, bias, eps, x)
+
+
+@at_once
+def _with_statistics(
+    x: Tensor, running_mean: Tensor, running_var: Tensor, weight: Tensor | None, bias: Tensor | None,
+    momentum: float | Tensor, eps: float,
+) -> tuple[Tensor, Tensor, Tensor]:  # fmt: skip
+    """The batch normalised, and the running statistics after it."""
+    centred, mean, variance = _statistics(x, _all_but_channels(x))
+    result = _of_channels(centred, variance, weight, bias, eps, x)
+    count = x.size // x.shape[1]
+    return (
+        result,
+        _moved(running_mean, mean, momentum, 1.0),
+        _moved(running_var, variance, momentum, count / (count - 1)),
+    )
+
+
+def _all_but_channels(x: Tensor) -> tuple[int, ...]:
+    return tuple(axis for axis in range(x.ndim) if axis != 1)
+
+
+def _statistics(x: Tensor, axes: tuple[int, ...]) -> tuple[Tensor, Tensor, Tensor]:
+    """x without its mean along axes, that mean, and the variance."""
+    wide = widened(x)
+    mean = wide.mean(axis=axes, keepdims=True)
+    centred = wide - mean
+    return centred, mean, (centred * centred).mean(axis=axes, keepdims=True)
+
+
+def _of_channels(
+    centred: Tensor, variance: Tensor, weight: Tensor | None, bias: Tensor | None, eps: float, x: Tensor
+) -> Tensor:
     factor = unary("rsqrt", variance + eps)
     if weight is not None:  # of a channel: it costs nothing beside one product for each element
-        factor = factor * reshape(weight, shape)
+        factor = factor * reshape(weight, _beside_channels(x))
     result = centred * factor
-    result = result if bias is None else result + reshape(bias, shape)
+    result = result if bias is None else result + reshape(bias, _beside_channels(x))
     return _rounded(result, x, weight, bias)
 
 
@@ -92,12 +137,14 @@ def _beside_channels(x: Tensor) -> tuple[int, ...]:
     return (1, x.shape[1], *(1,) * (x.ndim - 2))
 
 
-def _update(running: Tensor, now: Tensor, momentum: float | Tensor, scale: float) -> None:
+def _moved(running: Tensor, now: Tensor, momentum: float | Tensor, scale: float) -> Tensor:
+    """A running statistic, moved towards that of a batch."""
     fresh = reshape(now.detach(), running.shape) * scale
-    running.assign((running.detach() * (1 - momentum) + fresh * momentum).astype(running.dtype))
+    return (running * (1 - momentum) + fresh * momentum).astype(running.dtype)
 
 
 @public
+@at_once
 def layer_norm(
     x: Tensor, normalized_shape: ShapeLike, weight: Tensor | None = None, bias: Tensor | None = None,
     eps: float = 1e-5,
@@ -166,6 +213,7 @@ def _ending(x: Tensor, normalized_shape: ShapeLike, name: str) -> tuple[tuple[in
 
 
 @public
+@at_once
 def rms_norm(
     x: Tensor, normalized_shape: ShapeLike, weight: Tensor | None = None, eps: float | None = None
 ) -> Tensor:
@@ -191,6 +239,7 @@ def rms_norm(
 
 
 @public
+@at_once
 def group_norm(
     x: Tensor, num_groups: Count, weight: Tensor | None = None, bias: Tensor | None = None,
     eps: float = 1e-5,
@@ -256,18 +305,36 @@ def instance_norm(
         raise ShapeError(
             f"instance_norm: the input has shape {x.shape}; expected (N, C, ...) with two values at least for each channel"
         )
-    axes = tuple(range(2, x.ndim))
-    mean = widened(x).mean(axis=axes, keepdims=True)
-    centred = widened(x) - mean
-    variance = (centred * centred).mean(axis=axes, keepdims=True)
-    if running_mean is not None and running_var is not None:
-        _update(running_mean, mean.mean(axis=0), momentum, 1.0)
-        _update(running_var, variance.mean(axis=0), momentum, count / (count - 1))
+    if running_mean is None or running_var is None:
+        return _of_instances(x, None, None, weight, bias, 0.0, eps)[0]
+    given = running_mean.detach(), running_var.detach()
+    result, *now = _of_instances(x, *given, weight, bias, momentum, eps)
+    for running, statistic in zip((running_mean, running_var), now, strict=True):
+        running.assign(statistic.detach())
+    return result
+
+
+@at_once
+def _of_instances(
+    x: Tensor, running_mean: Tensor | None, running_var: Tensor | None, weight: Tensor | None, bias: Tensor | None,
+    momentum: float, eps: float,
+) -> tuple[Tensor, ...]:  # fmt: skip
+    """Each channel of each example normalised, and the running statistics after it, if there are any."""
+    centred, mean, variance = _statistics(x, tuple(range(2, x.ndim)))
     result = _scaled(centred * unary("rsqrt", variance + eps), weight, bias, mean, channels=True)
-    return _rounded(result, x, weight, bias)
+    result = _rounded(result, x, weight, bias)
+    if running_mean is None or running_var is None:
+        return (result,)
+    count = math.prod(x.shape[2:])
+    return (
+        result,
+        _moved(running_mean, mean.mean(axis=0), momentum, 1.0),
+        _moved(running_var, variance.mean(axis=0), momentum, count / (count - 1)),
+    )
 
 
 @public
+@at_once
 def local_response_norm(
     x: Tensor, size: Count, alpha: float = 1e-4, beta: float = 0.75, k: float = 1.0
 ) -> Tensor:

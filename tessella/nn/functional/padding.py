@@ -11,6 +11,7 @@ from tessella.errors import ArgumentError, ShapeError
 from tessella.tensors import manipulation
 from tessella.tensors.manipulation import concat, flip
 from tessella.tensors.tensor import Tensor
+from tessella.transforms.at_once import at_once
 
 Widths = list[tuple[int, int]]  # (before, after) of each axis, from the first
 
@@ -75,6 +76,7 @@ def _check_reach(x: Tensor, axis: int, pair: tuple[int, int], fewer: int | None,
         )
 
 
+@at_once
 def _extended(x: Tensor, widths: Widths, mode: str) -> Tensor:
     around, fewer = _MODES[mode]
     for axis, pair in enumerate(widths):

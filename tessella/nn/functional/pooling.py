@@ -18,6 +18,7 @@ from tessella.tensors.elementwise import where, zip_with
 from tessella.tensors.manipulation import reshape
 from tessella.tensors.statistical import argmax, narrowed, widened
 from tessella.tensors.tensor import Tensor, apply
+from tessella.transforms.at_once import at_once
 
 
 class Pooled(NamedTuple):
@@ -40,6 +41,7 @@ def largest(x: Tensor, axes: tuple[int, ...]) -> Tensor:
     return apply(Reduce(LEADING_MAXIMUM, axes), (x,))
 
 
+@at_once
 def _max_pool(
     x: Tensor, kernel: Any, stride: Any, padding: Any, dilation: Any, ceil: bool, indices: bool, rank: int
 ) -> Any:  # fmt: skip
@@ -110,6 +112,7 @@ def _counts(windows: list[Windows], count_pad: bool, like: Tensor) -> Any:
     return asarray(counts.astype(np.float64)).astype(like.dtype)
 
 
+@at_once
 def _avg_pool(
     x: Tensor, kernel: Any, stride: Any, padding: Any, ceil: bool, count_pad: bool, divisor: int | None, rank: int
 ) -> Tensor:  # fmt: skip
@@ -120,6 +123,7 @@ def _avg_pool(
     return mean_of_windows(x, windows, name, count_pad, divisor)
 
 
+@at_once
 def _lp_pool(x: Tensor, p: float, kernel: Any, stride: Any, ceil: bool, rank: int) -> Tensor:
     name = f"lp_pool{rank}d"
     windows = windows_of(x, kernel, stride, 0, 1, ceil, rank, name)

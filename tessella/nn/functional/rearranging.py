@@ -13,9 +13,11 @@ from tessella.primitives import window
 from tessella.primitives.movement import Pad, Slice
 from tessella.tensors.manipulation import reshape
 from tessella.tensors.tensor import Tensor, apply
+from tessella.transforms.at_once import at_once
 
 
 @public
+@at_once
 def pixel_shuffle(x: Tensor, upscale_factor: Count) -> Tensor:
     """Channels as places: each r * r of them become r * r pixels.
 
@@ -44,6 +46,7 @@ def pixel_shuffle(x: Tensor, upscale_factor: Count) -> Tensor:
 
 
 @public
+@at_once
 def pixel_unshuffle(x: Tensor, downscale_factor: Count) -> Tensor:
     """Places as channels, the inverse of `pixel_shuffle`.
 
@@ -69,6 +72,7 @@ def pixel_unshuffle(x: Tensor, downscale_factor: Count) -> Tensor:
 
 
 @public
+@at_once
 def channel_shuffle(x: Tensor, groups: Count) -> Tensor:
     """The first channels of all groups, then the second ones, and so on.
 
@@ -116,6 +120,7 @@ def _windows(
 
 
 @public
+@at_once
 def unfold(
     x: Tensor, kernel_size: PerAxis, dilation: PerAxis = 1, padding: PerAxis = 0, stride: PerAxis = 1
 ) -> Tensor:  # fmt: skip
@@ -144,6 +149,7 @@ def unfold(
 
 
 @public
+@at_once
 def fold(
     x: Tensor, output_size: PerAxis, kernel_size: PerAxis, dilation: PerAxis = 1, padding: PerAxis = 0,
     stride: PerAxis = 1,

@@ -11,9 +11,11 @@ from tessella.tensors.elementwise import maximum, sqrt
 from tessella.tensors.manipulation import broadcast_arrays, reshape
 from tessella.tensors.matrices import norm, triu_indices
 from tessella.tensors.tensor import Tensor
+from tessella.transforms.at_once import at_once
 
 
 @public
+@at_once
 def normalize(
     x: Tensor, p: float = 2.0, dim: int | Sequence[int] = 1, eps: float = 1e-12
 ) -> Tensor:
@@ -29,6 +31,7 @@ def normalize(
 
 
 @public
+@at_once
 def cosine_similarity(x1: Tensor, x2: Tensor, dim: int = 1, eps: float = 1e-8) -> Tensor:
     """The cosine of the angle between vectors along an axis; their lengths count as at least `eps`.
 
@@ -45,6 +48,7 @@ def cosine_similarity(x1: Tensor, x2: Tensor, dim: int = 1, eps: float = 1e-8) -
 
 
 @public
+@at_once
 def pairwise_distance(
     x1: Tensor, x2: Tensor, p: float = 2.0, eps: float = 1e-6, keepdims: bool = False
 ) -> Tensor:
@@ -58,6 +62,7 @@ def pairwise_distance(
 
 
 @public
+@at_once
 def pdist(x: Tensor, p: float = 2.0) -> Tensor:
     """The p-norms of the differences of all pairs of rows: of the first one and each that follows, and so on.
 

@@ -18,6 +18,7 @@ from tessella.tensors.elementwise import operation, sigmoid, zip_with
 from tessella.tensors.manipulation import reshape, split
 from tessella.tensors.statistical import argmax
 from tessella.tensors.tensor import Tensor
+from tessella.transforms.at_once import at_once
 
 _SELU_SCALE, _SELU_ALPHA = 1.0507009873554805, 1.6732632423543772
 # In comparisons NaN stays what it is; at a corner the slope is that of the flat side, as in PyTorch.
@@ -177,6 +178,7 @@ def prelu(x: Tensor, weight: Tensor) -> Tensor:
 
 
 @public
+@at_once
 def glu(x: Tensor, dim: int = -1) -> Tensor:
     """One half of an axis, times the sigmoid of the other half.
 
