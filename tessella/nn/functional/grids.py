@@ -5,10 +5,7 @@ Source: Jaderberg et al., *Spatial transformer networks* (2015).
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Sequence
-from functools import reduce
-from operator import mul
 from typing import Any, Literal
 
 import numpy as np
@@ -22,7 +19,7 @@ from tessella.primitives.indexing import Gather
 from tessella.tensors.creation import asarray
 from tessella.tensors.elementwise import clip, floor, round, where
 from tessella.tensors.linear import matmul
-from tessella.tensors.manipulation import moveaxis, reshape
+from tessella.tensors.manipulation import moveaxis, reshape, stack
 from tessella.tensors.statistical import narrowed, widened
 from tessella.tensors.tensor import Tensor, apply
 from tessella.transforms.at_once import at_once
@@ -92,26 +89,50 @@ def _bounded(place: Tensor, n: int, padding_mode: str, corners: bool) -> Tensor:
     return clip(place, 0.0, n - 1.0)
 
 
-def _read(x: Tensor, places: list[Tensor], weight: Tensor | None) -> Tensor:
-    """Elements at whole places by a weight, (N, *out, C); zeros outside, whatever the weight."""
-    inside: Any = True
-    indices = []
-    for place, extent in zip(places, x.shape[2:], strict=True):
-        inside = (place >= 0) & (place <= extent - 1) & inside
-        indices.append(clip(where(inside, place, 0.0).astype("int64"), 0, extent - 1))
-    read = apply(Gather(tuple(range(2, x.ndim)), ((0, 0),)), (x, *indices))
-    return where(inside[..., None], read if weight is None else read * weight[..., None], 0.0)
-
-
-def _taps(place: Tensor, mode: str) -> list[tuple[Tensor, Any]]:
-    """Whole places near one, and their weights; None for all."""
+def _taps(place: Tensor, mode: str) -> tuple[Tensor, Tensor | None]:
+    """Whole places near each one, along a last axis, and their weights; None for all."""
     if mode == "nearest":
-        return [(round(place.detach()), None)]
+        return round(place.detach())[..., None], None
     low = floor(place.detach())
     part = place - low
     if mode == "bilinear":
-        return [(low, 1 - part), (low + 1, part)]
-    return [(low + i, weight) for i, weight in zip(range(-1, 3), cubic_weights(part), strict=True)]
+        return low[..., None] + asarray([0.0, 1.0], dtype=low.dtype), stack([1 - part, part], -1)
+    near = low[..., None] + asarray([-1.0, 0.0, 1.0, 2.0], dtype=low.dtype)
+    return near, stack(cubic_weights(part), -1)
+
+
+def _beside(x: Tensor, axis: int, rank: int) -> Tensor:
+    """The last axis as one of `rank` last ones."""
+    shape = [1] * rank
+    shape[axis] = x.shape[-1]
+    return reshape(x, (*x.shape[:-1], *shape))
+
+
+def _read(x: Tensor, taps: list[tuple[Tensor, Tensor | None]]) -> Tensor:
+    """The sums of elements at whole places, times their weights; zeros outside, whatever the weight.
+
+    All elements of a place stand side by side while they are read: one gather, whose gradient is one scatter.
+
+    Shapes: (N, C, *in), and for each axis (N, *out, taps) -> (N, *out, C).
+    """
+    rank, channels = len(taps), x.shape[1]
+    counters = (1,) * (taps[0][0].ndim - 1 + rank - 1)
+    flat = reshape(arange(x.shape[0]), (x.shape[0], *counters))
+    inside: Any = True
+    weight: Any = None
+    for axis, (place, share) in enumerate(taps):
+        extent = x.shape[2 + axis]
+        there = (place >= 0) & (place <= extent - 1)
+        index = clip(where(there, place, 0.0).astype("int64"), 0, extent - 1)
+        flat = flat * extent + _beside(index, axis, rank)
+        inside = _beside(there, axis, rank) & inside
+        if share is not None:
+            share = _beside(share, axis, rank)
+            weight = share if weight is None else weight * share
+    rows = reshape(moveaxis(x, 1, -1), (-1, channels))
+    read = apply(Gather((0,)), (rows, flat))
+    found = where(inside[..., None], read if weight is None else read * weight[..., None], 0.0)
+    return found.sum(axis=tuple(range(found.ndim - 1 - rank, found.ndim - 1)))
 
 
 def _check(x: Tensor, grid: Tensor, mode: str) -> None:
@@ -160,15 +181,10 @@ def grid_sample(
         _unnormalised(widened(grid)[..., len(extents) - 1 - axis], n, corners)
         for axis, n in enumerate(extents)
     ]
-    cubic = mode == "bicubic"  # of which each place that is read is bounded by itself
-    if not cubic:
-        places = [_bounded(p, n, padding_mode, corners) for p, n in zip(places, extents, strict=True)]  # fmt: skip
-    total: Any = None
-    for corner in itertools.product(*[_taps(place, mode) for place in places]):
-        read = [place for place, _ in corner]
-        if cubic:
-            read = [_bounded(p, n, padding_mode, corners) for p, n in zip(read, extents, strict=True)]  # fmt: skip
-        weights = [weight for _, weight in corner]
-        term = _read(wide, read, None if mode == "nearest" else reduce(mul, weights))
-        total = term if total is None else total + term
-    return narrowed(moveaxis(total, -1, 1), x)
+    bounded = [lambda p, n=n: _bounded(p, n, padding_mode, corners) for n in extents]
+    if mode == "bicubic":  # of which each place that is read is bounded by itself
+        taps = [_taps(place, mode) for place in places]
+        taps = [(bound(near), w) for bound, (near, w) in zip(bounded, taps, strict=True)]
+    else:
+        taps = [_taps(bound(place), mode) for bound, place in zip(bounded, places, strict=True)]
+    return narrowed(moveaxis(_read(wide, taps), -1, 1), x)

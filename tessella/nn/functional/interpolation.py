@@ -203,7 +203,6 @@ def _check(
 
 
 @public
-@at_once
 def interpolate(
     x: Tensor, size: PerAxis | None = None, scale_factor: Factors | None = None,
     mode: Literal["nearest", "nearest-exact", "linear", "bilinear", "bicubic", "trilinear", "area"] = "nearest",
@@ -248,9 +247,17 @@ def interpolate(
     if mode == "area":
         return _AREA[rank - 1](x, sizes)
     steps = [1 / f for f in factors] if factors and not recompute_scale_factor else [n / m for n, m in zip(x.shape[2:], sizes, strict=True)]  # fmt: skip
+    return _resampled(x, tuple(sizes), tuple(steps), mode, bool(align_corners), antialias)
+
+
+@at_once
+def _resampled(
+    x: Tensor, sizes: tuple[int, ...], steps: tuple[float, ...], mode: str, corners: bool, antialias: bool
+) -> Tensor:  # fmt: skip
+    """One axis after the other."""
     tables = _SMOOTH if antialias else _TABLES
     result = widened(x)
     for place, axis in enumerate(zip(x.shape[2:], sizes, steps, strict=True), 2):
         n, m, step = axis
-        result = _along(result, place, tables[mode](_Axis(int(n), m, step, bool(align_corners))))
+        result = _along(result, place, tables[mode](_Axis(int(n), m, step, corners)))
     return narrowed(result, x)
