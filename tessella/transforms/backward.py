@@ -29,6 +29,8 @@ from tessella.transforms.reverse_mode import variables_of
 
 _mode = autodiff.mode
 
+_MOST_PROGRAMS = 8  # for gradients of other layouts
+
 if TYPE_CHECKING:
     from tessella.compiler.program import Program
 
@@ -62,7 +64,8 @@ class Backward:
         self.residuals = [
             v for v in dict.fromkeys(read) if v not in made and v not in self.constants
         ]
-        self.program: Program | None = None
+        self.program: Program | None = None  # that ran last
+        self.made: dict[tuple[Layout, ...], Program] = {}  # cotangents come in several layouts
         self.binding: Binding | None = None
         self.programs: Programs | None = None
 
@@ -71,7 +74,7 @@ class Backward:
         if binding is None:
             return self
         made = copy.copy(self)
-        made.binding = binding
+        made.binding, made.made = binding, {}
         return made
 
     def for_many_sizes(self, scope: Scope, name: str) -> None:
@@ -144,18 +147,24 @@ class Backward:
         return [None if g is None else next(found) for g in self.gradients]
 
     def _run(self, name: str, inputs: Sequence[Array]) -> list[Tensor | None]:
-        if self.program is None or [a.layout for a in inputs] != self.program.layouts:
-            from tessella.compiler.pipeline import compile
-
-            layouts = [a.layout for a in inputs]
-            why = "its gradients are asked for" if self.program is None else "layouts changed"
-            with compiling(name, 1, why):
-                if self.programs is None or self.binding is None:
-                    self.program = compile(self.graph(), layouts, {}, frozenset(), name)
-                else:
-                    self.program = self.programs.program(layouts, self.binding)
-        outputs = iter(self.program.run(inputs))
+        layouts = tuple([array.layout for array in inputs])
+        program = self.made.get(layouts)
+        if program is None:
+            program = self.made[layouts] = self._compiled(name, layouts)
+            if len(self.made) > _MOST_PROGRAMS:
+                del self.made[next(iter(self.made))]
+        self.program = program
+        outputs = iter(program.run(inputs))
         return [None if g is None else new_handle(next(outputs), None, 0) for g in self.gradients]
+
+    def _compiled(self, name: str, layouts: Sequence[Layout]) -> Program:
+        from tessella.compiler.pipeline import compile
+
+        why = "layouts changed" if self.made else "its gradients are asked for"
+        with compiling(name, 1, why):
+            if self.programs is None or self.binding is None:
+                return compile(self.graph(), layouts, {}, frozenset(), name)
+            return self.programs.program(layouts, self.binding)
 
 
 def backward_of(trace: Trace, results: Sequence[Tensor], targets: Sequence[Any]) -> Backward | None:

@@ -69,7 +69,17 @@ def _state_of(traced: TracedFunction, program: Program) -> State:
         [*around.captured_layouts, *around.gradient_layouts],
         [places[number - traced.count] for number in traced.fixed],
         writes, [tensor for tensor, number in results.new_gradients if number is None],
+        _hidden(traced),
     )  # fmt: skip
+
+
+def _hidden(traced: TracedFunction) -> frozenset[int]:
+    """The outputs that only the gradient needs."""
+    results = traced.results
+    shown = {leaf.number for leaf in results.returned if type(leaf) is Output}
+    shown |= {number for _, number in results.argument_gradients}
+    kept = {number for number, is_output in traced.residuals if is_output}
+    return frozenset(kept - shown)
 
 
 class Specialisation:

@@ -31,6 +31,10 @@ from tessella.tensors.tensor import Tensor
 from tessella.transforms.places import Place, is_watchable, may_write_over
 
 
+_SMALL = 4096  # bytes of a result that may share a block with others
+_APART = 64  # bytes, as far as blocks are aligned
+
+
 class State:
     """The surroundings of one program.
 
@@ -41,6 +45,7 @@ class State:
         fixed: the reads from which the program computes something only once.
         writes: what the program rebinds, and the numbers of the outputs that it becomes.
         dropped: tensors whose gradients it takes away.
+        hidden: the outputs that only the gradient needs: small ones share a block of memory.
     """
 
     def __init__(
@@ -52,6 +57,7 @@ class State:
         fixed: Sequence[Place],
         writes: Sequence[tuple[Place, int]],
         dropped: Sequence[Tensor],
+        hidden: frozenset[int] = frozenset(),
     ) -> None:
         self.program, self.first = program, first
         self.reads, self.layouts = list(reads), list(layouts)
@@ -82,6 +88,7 @@ class State:
         kept = {number for _, number in self.writes}
         outputs = [number for number in range(len(program.results)) if number not in kept]
         self.shown = list(self._shown(free, outputs))
+        self._share(hidden)
         shown = {number for number, *_ in self.shown}
         # outputs that are inputs, constants or kept memory
         self.others = [number for number in outputs if number not in shown]
@@ -143,6 +150,28 @@ class State:
             if buffer.kind == RESULT_BUFFER and buffer.number in free:
                 yield number, free.index(buffer.number), location.offset, location.layout
 
+    def _share(self, hidden: frozenset[int]) -> None:
+        """Let small results that only the gradient needs lie in one block: to allocate each takes as long as to compute it.
+
+        Nobody else sees them, so they go together.
+        """
+        of_others = {at for number, at, *_ in self.shown if number not in hidden}
+        together = [
+            at for at, (_, nbytes) in enumerate(self.free) if at not in of_others and nbytes <= _SMALL
+        ]
+        self.room, places = 0, dict[int, int]()
+        for at in together if len(together) > 1 else ():
+            places[at] = self.room
+            self.room += -(-self.free[at][1] // _APART) * _APART
+        self.placed = [(self.free[at][0], offset) for at, offset in places.items()]
+        alone = [at for at in range(len(self.free)) if at not in places]
+        self.shown = [
+            (number, -1, places[at] + offset, layout) if at in places
+            else (number, alone.index(at), offset, layout)
+            for number, at, offset, layout in self.shown
+        ]  # fmt: skip
+        self.free = [self.free[at] for at in alone]
+
     def is_settled(self) -> bool:
         """Whether all memory is where the last call left it, and nobody else holds what is written."""
         if not self.valid[0] or self.program.user is not self:
@@ -168,6 +197,12 @@ class State:
         for slot, nbytes in self.free:
             block = allocate(nbytes)
             slots[slot] = block.address
+            blocks.append(block)
+        if self.room:  # the last block
+            block = allocate(self.room)
+            base = block.address
+            for slot, offset in self.placed:
+                slots[slot] = base + offset
             blocks.append(block)
         quick = (
             program.tables.alone_at is not None
