@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 
 from tessella import dtypes
-from tessella.compiler.lowering.kernels import decode, dot, sizes, values
+from tessella.compiler.lowering.kernels import collapse, decode, dot, sizes, values
 from tessella.compiler.recipe import RESULT, Call, Recipe, Region
 from tessella.devices.array import Layout, contiguous_layout
 from tessella.dtypes import DType
@@ -30,11 +30,12 @@ def lower(layout: Layout, limits: Limits | Length | Lengths) -> Recipe:
     from tessella.compiler.lowering.kernels import call
 
     flag = contiguous_layout((), dtypes.int64)
-    kernel = _kernel(layout.dtype, layout.ndim)
+    axes = collapse(layout.shape, [layout.strides])
+    kernel = _kernel(layout.dtype, len(axes))
     numbers = {
         "count": layout.size, "least": limits.least, "extent": limits.extent,
-        **values("o", layout.shape),
-        **values("s", layout.strides),
+        **values("o", [axis.size for axis in axes]),
+        **values("s", [axis.strides[0] for axis in axes]),
     }  # fmt: skip
     only: Call = call(kernel, numbers, 1, layout.size, Region(0), RESULT)
     return Recipe(flag, (only._replace(chunk=0),))

@@ -1,7 +1,8 @@
 """Sliding windows of the last axes: where they lie, and what is made of each.
 
 Small windows are folded, one place of all windows after the other: their elements are read through strided views and
-combined in one kernel, and so are their gradients. Large ones that lie side by side are a reshape and a reduction.
+combined in one kernel, and so are their gradients. Where they lie side by side a reshape and a reduction have the
+cheaper gradients: no element has to look for the windows that it is in.
 """
 
 from __future__ import annotations
@@ -127,16 +128,26 @@ def over_windows(
         reduction: the same along axes.
     """
     rank = len(windows)
-    if math.prod(w.size for w in windows) <= _FOLDED:
+    small = math.prod(w.size for w in windows) <= _FOLDED
+    if (x.requires_grad or not small) and all(w.are_tiles for w in windows):
+        return _tiled(x, windows, reduction)
+    if small:
         return _folded(padded(x, windows, fill), windows, combine)
-    if all(w.are_tiles for w in windows):
-        front = x.shape[: x.ndim - rank]
-        tiles = reshape(x, (*front, *[n for w in windows for n in (w.places, w.size)]))
-        return reduction(tiles, tuple(range(len(front) + 1, tiles.ndim, 2)))
     if rank > 1:  # the last axis first: of equal elements the first one leads then, too
         x = over_windows(x, windows[-1:], fill, combine, reduction)
         return _before_last(x, windows[:-1], fill, combine, reduction)
     return reduction(seen(x, windows, fill), (x.ndim,))
+
+
+def _tiled(
+    x: Tensor, windows: list[Windows], reduction: Callable[[Tensor, tuple[int, ...]], Tensor]
+) -> Tensor:
+    """`over_windows` of what lies side by side, one axis after the other, so that ties are led by the first element."""
+    for back, w in enumerate(reversed(windows), 1):
+        axis = x.ndim - back
+        shape = (*x.shape[:axis], w.places, w.size, *x.shape[axis + 1 :])
+        x = reduction(reshape(x, shape), (axis + 1,))
+    return x
 
 
 def _before_last(
