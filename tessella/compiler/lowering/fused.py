@@ -30,7 +30,7 @@ from tessella.compiler.lowering.spaces import Loops, Numbers
 from tessella.compiler.lowering.writer import Chunk, Memory, Writer, fitting, memory_of, rest_of
 from tessella.compiler.recipe import MOST_KERNELS, Call, FusedRecipe
 from tessella.devices.array import Layout, contiguous_layout
-from tessella.loops.nest import Kernel, Loop, index_variable
+from tessella.loops.nest import Kernel, Loop, Statement, index_constant, index_variable
 from tessella.primitives.base import Spec, size_of
 from tessella.primitives.fused import Fused, Origin
 from tessella.primitives.index import Dim
@@ -38,6 +38,7 @@ from tessella.scalar import operators
 from tessella.sizes.scope import Guard
 from tessella.sizes.size import is_symbolic
 
+MOST_UNROLLED = 4  # turns of a loop
 MOST_STASHED = 8192  # elements of a row that are kept on the stack
 
 _recipes: dict[Any, FusedRecipe] = {}
@@ -156,6 +157,8 @@ def _body(
 ) -> tuple[Loop, int]:
     """The loops of a group, and how many items the outermost one has."""
     kept, row = shape.loops.kept, index_variable("row")
+    short = kept[-1] if _is_unrolled(shape) else None
+    kept = kept[:-1] if short else kept
     inner = (kept[-1] if kept else Dim(-1, 1)) if shape.columns else None
     outer = kept[:-1] if shape.columns else kept
     rows = math.prod(dim.size for dim in outer)
@@ -175,11 +178,28 @@ def _body(
         number(inner.size),
         fitting(_column_lanes(computation, shape, inner), inner.size),
     )
+    body = writer.passes() if short is None else _unrolled(writer, short)
     if not outer and chunks == 1:
-        return Loop(column, extent, writer.passes(), parallel=True, lanes=lanes), inner.size
-    rest = rest_of(lanes, inner.size)
-    inside = Loop(column, extent, writer.passes(), lanes=lanes, rest=rest)
+        return Loop(column, extent, body, parallel=True, lanes=lanes), inner.size
+    inside = Loop(column, extent, body, lanes=lanes, rest=rest_of(lanes, inner.size))
     return Loop(row, None, (inside,), parallel=True), rows * chunks
+
+
+def _is_unrolled(shape: Shape) -> bool:
+    """Whether the last loop is so short that vectors go along the one before it: of windows, or of every second element."""
+    kept = shape.loops.kept
+    if shape.loops.reduced or len(kept) < 2 or is_symbolic(kept[-1].size):
+        return False
+    return 1 < kept[-1].size <= MOST_UNROLLED and bool(kept[-2].size >= MOST_UNROLLED)
+
+
+def _unrolled(writer: Writer, short: Dim) -> tuple[Statement, ...]:
+    """All passes for each turn of a short loop; what does not happen at one is not there."""
+    found: list[Statement] = []
+    for turn in range(short.size):
+        writer.at[short] = index_constant(turn)
+        found += writer.passes()
+    return tuple(found)
 
 
 def _column_lanes(computation: Computation, shape: Shape, inner: Dim) -> int:
