@@ -7,13 +7,14 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from tessella import dtypes
 from tessella.arguments import public
 from tessella.arguments.kinds import PerAxis
 from tessella.errors import ArgumentError, DTypeError
-from tessella.nn.functional.windows import Windows, over_windows, seen, windows_of
+from tessella.nn.functional.windows import Windows, folded, over_windows, seen, windows_of
 from tessella.primitives.monoid import LEADING_MAXIMUM, lowest
 from tessella.primitives.reduce import Reduce
-from tessella.tensors.creation import asarray
+from tessella.tensors.creation import asarray, zeros
 from tessella.tensors.elementwise import where, zip_with
 from tessella.tensors.manipulation import reshape
 from tessella.tensors.statistical import argmax, narrowed, widened
@@ -53,8 +54,7 @@ def _max_pool(
 def _where_largest(x: Tensor, windows: list[Windows]) -> Tensor:
     """Where in the flat last axes the largest element of each window stands."""
     rank = len(windows)
-    view = seen(x, windows, lowest(x.dtype))
-    inside = argmax(reshape(view, (*view.shape[: view.ndim - rank], -1)), axis=-1)
+    inside = _number_of_largest(x, windows)
     found: list[Tensor] = []
     for w in reversed(windows):
         found.insert(0, inside % w.size)
@@ -67,6 +67,20 @@ def _where_largest(x: Tensor, windows: list[Windows]) -> Tensor:
         flat, outside = flat * windows[axis].n + place, outside | beyond
         first = first * windows[axis].n + _first_inside(windows[axis], rank - axis - 1)
     return where(outside, first, flat)  # it stands outside if all within are minus infinity
+
+
+def _number_of_largest(x: Tensor, windows: list[Windows]) -> Tensor:
+    """Which element of each window is the largest, row by row; the first of equal ones, or the first NaN."""
+    views = folded(x, windows, lowest(x.dtype))
+    if views is None:
+        view = seen(x, windows, lowest(x.dtype))
+        return argmax(reshape(view, (*view.shape[: view.ndim - len(windows)], -1)), axis=-1)
+    best, *others = views
+    number = zeros(best.shape, dtype=dtypes.int64)
+    for place, view in enumerate(others, 1):
+        is_larger = (view > best) | ((view != view) & (best == best))
+        best, number = where(is_larger, view, best), where(is_larger, place, number)
+    return number
 
 
 def _place(offset: Tensor, w: Windows, behind: int) -> tuple[Tensor, Tensor]:

@@ -128,11 +128,11 @@ def over_windows(
         reduction: the same along axes.
     """
     rank = len(windows)
-    small = math.prod(w.size for w in windows) <= _FOLDED
-    if (x.requires_grad or not small) and all(w.are_tiles for w in windows):
+    views = folded(x, windows, fill)
+    if (x.requires_grad or views is None) and all(w.are_tiles for w in windows):
         return _tiled(x, windows, reduction)
-    if small:
-        return _folded(padded(x, windows, fill), windows, combine)
+    if views is not None:
+        return reduce(combine, views)
     if rank > 1:  # the last axis first: of equal elements the first one leads then, too
         x = over_windows(x, windows[-1:], fill, combine, reduction)
         return _before_last(x, windows[:-1], fill, combine, reduction)
@@ -161,12 +161,13 @@ def _before_last(
     return result.permute(back)
 
 
-def _folded(
-    x: Tensor, windows: list[Windows], combine: Callable[[Tensor, Tensor], Tensor]
-) -> Tensor:
+def folded(x: Tensor, windows: list[Windows], fill: float) -> list[Tensor] | None:
+    """One place of all windows after the other, row by row; None if they are too many."""
+    if math.prod(w.size for w in windows) > _FOLDED:
+        return None
+    x = padded(x, windows, fill)
     front = x.ndim - len(windows)
     sizes = (*x.shape[:front], *[w.places for w in windows])
     steps = (*(1,) * front, *[w.step for w in windows])
     starts = itertools.product(*[range(0, w.span, w.dilation) for w in windows])
-    views = [apply(Slice((*(0,) * front, *start), sizes, steps), (x,)) for start in starts]
-    return reduce(combine, views)
+    return [apply(Slice((*(0,) * front, *start), sizes, steps), (x,)) for start in starts]
