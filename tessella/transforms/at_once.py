@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from tessella import autodiff
+from tessella.arguments.precision import lower_dtype
 from tessella.compiler.observe import settings
 from tessella.errors import TessellaError
 from tessella.primitives.graph import NO_LINE
@@ -50,18 +51,19 @@ class AtOnce:
         if _mode.trace is not None or _mode.watched or not settings.compiles:
             return self.function(*args)
         records = autodiff.is_enabled()
-        key, arrays, tensors = [records], [], []
+        key: list[Any] = [records, lower_dtype()]
+        arrays, tensors = [], []
         for x in args:
             if isinstance(x, Tensor):
                 array = x._value
                 arrays.append(array)
-                key.append(array.layout)  # type: ignore[arg-type]
+                key.append(array.layout)
                 if records and x._node is not None:
                     tensors.append(x)
                     key.append(True)
             else:
-                key.append(tuple(x) if type(x) is list else x)  # type: ignore[arg-type]
-                key.append(type(x))  # type: ignore[arg-type]
+                key.append(tuple(x) if type(x) is list else x)
+                key.append(type(x))
         found = self._found(tuple(key), args)
         if found is None:
             return self.function(*args)

@@ -180,8 +180,7 @@ def _body(
     )
     if not outer and chunks == 1:
         return Loop(column, extent, writer.passes(), parallel=True, lanes=lanes), inner.size
-    rest = rest_of(lanes, inner.size)
-    inside = Loop(column, extent, writer.passes(), lanes=lanes, rest=rest)
+    inside = Loop(column, extent, writer.passes(), lanes=lanes, rest=rest_of(lanes, inner.size))
     return Loop(row, None, (inside,), parallel=True), rows * chunks
 
 

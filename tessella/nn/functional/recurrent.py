@@ -19,6 +19,7 @@ from tessella.tensors.elementwise import where
 from tessella.tensors.linear import matmul
 from tessella.tensors.manipulation import expand_dims, reshape
 from tessella.tensors.tensor import Tensor
+from tessella.transforms.at_once import at_once
 from tessella.transforms.control import scan
 from tessella.transforms.reverse_mode import vjp
 
@@ -84,6 +85,56 @@ CELLS = {
         Cell("GRU", 3, 1, _gru, summed=False),
     )
 }
+
+
+class Parameters(NamedTuple):
+    """Those of a layer in one direction, or of a cell."""
+
+    of_input: Tensor  # (gates · H, I)
+    of_state: Tensor  # (gates · H, R)
+    bias_of_input: Tensor | None
+    bias_of_state: Tensor | None
+    projection: Tensor | None = None  # (R, H)
+
+    def products(self, cell: Cell, x: Tensor) -> tuple[Tensor, Weights]:
+        """Those with the input, and what states are multiplied by; where all is summed up, so are the biases."""
+        bias, of_state = self.bias_of_input, self.bias_of_state
+        if bias is not None and of_state is not None and cell.summed:
+            bias, of_state = bias + of_state, None
+        return linear(x, self.of_input, bias), Weights(self.of_state, of_state, self.projection)
+
+
+_PARAMETERS = len(Parameters._fields)
+
+
+@at_once
+def of_cell(mode: str, x: Tensor, *tensors: Any) -> Tensors:
+    """The states of a cell after one step.
+
+    Args:
+        tensors: the parameters, then the states.
+
+    Shapes: x (..., I), states (..., R) and (..., H) -> like the states.
+    """
+    cell, parameters = CELLS[mode], Parameters(*tensors[:_PARAMETERS])
+    of_input, weights = parameters.products(cell, x)
+    return step(cell, of_input, tensors[_PARAMETERS:], weights)
+
+
+@at_once
+def of_layer(
+    mode: str, reverse: bool, x: Tensor, is_there: Tensor | None, *tensors: Any
+) -> tuple[Tensor, Tensors]:
+    """The outputs of a layer in one direction, and its last states; the products with the input are one for all places.
+
+    Args:
+        tensors: the parameters, then the states at the beginning.
+
+    Shapes: x (L, N, I), states (N, R) and (N, H), is_there (L, N) -> (L, N, R), and states.
+    """
+    cell, parameters = CELLS[mode], Parameters(*tensors[:_PARAMETERS])
+    of_inputs, weights = parameters.products(cell, x)
+    return recurrence(cell, of_inputs, tensors[_PARAMETERS:], weights, reverse, is_there)
 
 
 @by_table

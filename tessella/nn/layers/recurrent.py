@@ -11,7 +11,7 @@ from tessella.arguments.kinds import Count, Natural, Probability, shown
 from tessella.devices.registry import host
 from tessella.errors import ArgumentError, ArgumentTypeError, ShapeError
 from tessella.nn import functional as F
-from tessella.nn.functional.recurrent import CELLS, Cell, Tensors, Weights, recurrence, step
+from tessella.nn.functional.recurrent import CELLS, Parameters, Tensors, of_cell, of_layer
 from tessella.nn.init import uniform_
 from tessella.nn.module import Module, Parameter
 from tessella.nn.packing import PackedSequence, packing_of
@@ -190,10 +190,12 @@ class RNNBase(Module):
     def _pass(
         self, x: Tensor, states: Tensors, end: str, is_there: Tensor | None
     ) -> tuple[Tensor, Tensors]:
-        """One layer in one direction; the products with the input are one for all places."""
-        cell, reverse = CELLS[self.mode], end.endswith(_REVERSE)
-        of_inputs, weights = _weighted(self, cell, x, end, bool(self.proj_size))
-        return recurrence(cell, of_inputs, states, weights, reverse, is_there)
+        """One layer in one direction."""
+        given = _parameters(self, end, bool(self.proj_size))
+        found: tuple[Tensor, Tensors] = of_layer(
+            self.mode, end.endswith(_REVERSE), x, is_there, *given, *states
+        )
+        return found
 
     def extra_repr(self) -> str:
         defaults = {
@@ -359,8 +361,8 @@ class RNNCellBase(Module):
                 raise ShapeError(
                     f"{name}: the state {letter} has shape {state.shape}; expected {shape}"
                 )
-        of_input, weights = _weighted(self, CELLS[mode], input)
-        return step(CELLS[mode], of_input, states, weights)
+        after: Tensors = of_cell(mode, input, *_parameters(self), *states)
+        return after
 
     def extra_repr(self) -> str:
         told = f"{self.input_size}, {self.hidden_size}"
@@ -476,16 +478,12 @@ def _reset(module: Module, hidden_size: int) -> None:
         uniform_(parameter, -reach, reach)
 
 
-def _weighted(
-    module: Any, cell: Cell, x: Tensor, end: str = "", is_projected: bool = False
-) -> tuple[Tensor, Weights]:
-    """The product with the input, and what states are multiplied by; where all is summed up, so are the biases."""
+def _parameters(module: Any, end: str = "", is_projected: bool = False) -> Parameters:
+    """Those whose names have an ending."""
 
     def named(name: str) -> Any:
         return getattr(module, f"{name}{end}")
 
-    bias, of_state = (named("bias_ih"), named("bias_hh")) if module.bias else (None, None)
-    if bias is not None and cell.summed:
-        bias, of_state = bias + of_state, None
+    of_input, of_state = (named("bias_ih"), named("bias_hh")) if module.bias else (None, None)
     projection = named("weight_hr") if is_projected else None
-    return F.linear(x, named("weight_ih"), bias), Weights(named("weight_hh"), of_state, projection)
+    return Parameters(named("weight_ih"), named("weight_hh"), of_input, of_state, projection)
