@@ -12,6 +12,8 @@ from pathlib import Path
 
 import report
 
+ROWS_ALONE = ("compiled", "course", "training")  # suites whose rows can be made anew one by one
+
 
 def _suites() -> dict[str, tuple[str, Callable[[], report.Table]]]:
     """Name -> (document, function); imported late, so that one needs only its own peers."""
@@ -31,6 +33,7 @@ def _suites() -> dict[str, tuple[str, Callable[[], report.Table]]]:
     import scaling
     import startup
     import threads
+    import training
     import transformations
     import tuning
 
@@ -41,6 +44,7 @@ def _suites() -> dict[str, tuple[str, Callable[[], report.Table]]]:
         "products": ("performance.md", eager.products),
         "networks": ("performance.md", networks.networks),
         "compiled": ("performance.md", compiled.compiled),
+        "training": ("performance.md", training.training),
         "precision": ("performance.md", precision.precision),
         "losses": ("performance.md", precision.losses),
         "first_calls": ("performance.md", first_calls.first_calls),
@@ -74,12 +78,12 @@ def main(names: list[str]) -> None:
         place = Path(__file__).parents[1] / "docs" / document
         if not rows:
             report.write(function(), place)
-        elif name in ("compiled", "course"):
+        elif name in ROWS_ALONE:
             of_rows: Callable[[list[str]], report.Table] = function  # type: ignore[assignment]
             report.write(report.merged(of_rows(rows.split(","))), place)
         else:
             raise SystemExit(
-                f"{name}: its rows are made together; only compiled and course have single ones"
+                f"{name}: its rows are made together; only {', '.join(ROWS_ALONE)} have single ones"
             )
 
 
