@@ -52,7 +52,10 @@ def _where_largest(x: Tensor, windows: list[Windows]) -> Tensor:
     """Where in the flat last axes the largest element of each window stands."""
     rank = len(windows)
     view = seen(x, windows, lowest(x.dtype))
-    inside = argmax(reshape(view, (*view.shape[: view.ndim - rank], -1)), axis=-1)
+    inside = argmax(
+        reshape(view, (*view.shape[: view.ndim - rank], math.prod(w.size for w in windows))),
+        axis=-1,
+    )
     found: list[Tensor] = []
     for w in reversed(windows):
         found.insert(0, inside % w.size)
