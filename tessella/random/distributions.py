@@ -449,7 +449,7 @@ def poisson(
 
 def _largest_rate(kind: DType) -> float:
     """Ten standard deviations away from what a dtype holds."""
-    largest = float(np.iinfo(kind.numpy).max) if kind.is_integer else 2.0**62
+    largest = float(kind.high) if kind.is_integer else 2.0**62
     return largest - 10.0 * math.sqrt(largest)
 
 

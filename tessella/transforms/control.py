@@ -102,7 +102,7 @@ def switch(index: Any, branches: Any, *operands: Any) -> Any:
     _require_single(index, "switch", "the index")
     if not index.dtype.is_integer:
         raise DTypeError(f"switch: the index is {index.dtype.name}; expected an integer")
-    last = min(len(branches) - 1, np.iinfo(index.dtype.numpy).max)
+    last = min(len(branches) - 1, index.dtype.high)
     chosen = clip(index, 0, int(last)).astype(dtypes.int32)  # of 64 bits only some would be left
     return _branches("switch", chosen, named, operands)
 

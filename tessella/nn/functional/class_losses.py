@@ -7,8 +7,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-
 from tessella import dtypes
 from tessella.arguments import public
 from tessella.arguments.kinds import Reduction, shown
@@ -164,8 +162,8 @@ def _check_nothing_ignored(ignore_index: int) -> None:
 def _counted(x: Tensor, target: Tensor, ignore_index: int, name: str) -> Tensor | None:
     """Which examples count; None if it is known that all do."""
     target = _checked_classes(x, target, name)
-    limits = np.iinfo(target.dtype.numpy)
-    if not limits.min <= ignore_index <= limits.max:  # a byte is never -100
+    limits = target.dtype
+    if not limits.low <= ignore_index <= limits.high:  # a byte is never -100
         return None
     counted = target != ignore_index
     return counted if is_traced() or not bool(counted.all()) else None
