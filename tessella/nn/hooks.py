@@ -6,9 +6,10 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from tessella import autodiff
-from tessella.arguments import called
+from tessella.arguments import called, public
 from tessella.autodiff import HookHandle
 from tessella.tensors.tensor import Tensor
+from tessella.tracing.changes import WatchedDict
 from tessella.transforms import trees
 from tessella.transforms.custom import custom_vjp
 from tessella.transforms.recording import InnerTrace
@@ -63,6 +64,60 @@ class BeforeBackward(Hook):
 
 class AfterBackward(Hook):
     """Called with the gradients of what the module was given and of what it gave; may change the first."""
+
+
+# Those of every module, which come before its own.
+of_all: dict[int, Hook] = WatchedDict()
+
+
+@public
+def register_module_forward_pre_hook(hook: Callable[..., Any]) -> HookHandle:
+    """Call `hook(module, inputs)` before the forward of every module; what it returns replaces the inputs."""
+    told = "register_module_forward_pre_hook: the hook is called as hook(module, inputs)"
+    return registered(of_all, BeforeForward(hook, told))
+
+
+@public
+def register_module_forward_hook(
+    hook: Callable[..., Any], *, with_kwargs: bool = False, always_call: bool = False
+) -> HookHandle:
+    """Call `hook(module, inputs, output)` after the forward of every module; what it returns replaces the output.
+
+    Args:
+        with_kwargs: whether it is called as `hook(module, inputs, keyword_arguments, output)`.
+        always_call: whether it is called, with None for the output, even if the call has failed.
+
+    >>> import tessella as ts
+    >>> from tessella import nn
+    >>> handle = register_module_forward_hook(lambda module, inputs, output: print(type(module).__name__))
+    >>> _ = nn.Sequential(nn.ReLU(), nn.Tanh())(ts.ones(1))
+    ReLU
+    Tanh
+    Sequential
+    >>> handle.remove()
+    """
+    options = ", keyword arguments" if with_kwargs else ""
+    told = (
+        f"register_module_forward_hook: the hook is called as hook(module, inputs{options}, output)"
+    )
+    return registered(of_all, AfterForward(hook, told, with_kwargs, always_call))
+
+
+@public
+def register_module_full_backward_pre_hook(hook: Callable[..., Any]) -> HookHandle:
+    """Call `hook(module, grad_output)` before gradients go back through any module; what it returns replaces them."""
+    told = "register_module_full_backward_pre_hook: the hook is called as hook(module, grad_output)"
+    return registered(of_all, BeforeBackward(hook, told))
+
+
+@public
+def register_module_full_backward_hook(hook: Callable[..., Any]) -> HookHandle:
+    """Call `hook(module, grad_input, grad_output)` when gradients have gone back through any module.
+
+    What it returns replaces those of the inputs.
+    """
+    told = "register_module_full_backward_hook: the hook is called as hook(module, grad_input, grad_output)"
+    return registered(of_all, AfterBackward(hook, told))
 
 
 def registered(hooks: dict[int, Any], hook: Hook, prepend: bool = False) -> HookHandle:

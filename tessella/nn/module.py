@@ -194,8 +194,9 @@ class Module(Conversions):
                 touched(self)
                 try:
                     forward = self._forward_noted if is_noted() else self.forward
-                    if self._forward_pre_hooks or self._forward_hooks:
-                        held = [*self._forward_pre_hooks.values(), *self._forward_hooks.values()]
+                    if self._forward_pre_hooks or self._forward_hooks or hooks.of_all:
+                        own = [*self._forward_pre_hooks.values(), *self._forward_hooks.values()]
+                        held = [*hooks.of_all.values(), *own]
                         return hooks.call(self, forward, held, inputs, options)
                     return forward(*inputs, **options)
                 except TypeError as error:
@@ -830,14 +831,15 @@ class Module(Conversions):
         keys.unexpected_keys.extend(key for key in given if key not in places)
         found = self._fitting(given, places, assign, problems)
         heard = [(m, hook) for m in self.modules() for hook in m._hooks_for("load_state_dict_post")]
-        self._complain(problems + (_told(keys) if strict and not heard else []))
+        told = _told(keys) if problems or (strict and not heard) else []
+        self._complain(problems + told, strict)
         before = {key: getattr(*places[key]).detach().copy() for key in found} if heard else {}
         _load(found, places, assign)
         for module, hook in heard:
             hook(module, keys)
         if strict and any(keys):
             _load(before, places, assign)
-            self._complain(_told(keys))
+            self._complain(_told(keys), strict)
         for key, (owner, name) in places.items():
             if name == _EXTRA and key in given:
                 owner.set_extra_state(given[key])
@@ -866,16 +868,17 @@ class Module(Conversions):
                 )
         return found
 
-    def _complain(self, problems: list[str]) -> None:
+    def _complain(self, problems: list[str], strict: bool) -> None:
         """
         Raises:
             StateDictError: there are problems.
         """
+        leave_out = "Load it with strict=False to leave out names, or build" if strict else "Build"
         if problems:
             raise StateDictError(
                 f"load_state_dict: the checkpoint does not fit {type(self).__name__}:\n  "
                 + "\n  ".join(problems)
-                + "\nLoad it with strict=False to leave out names, or build the module it was made for."
+                + f"\n{leave_out} the module it was made for; nothing has been loaded."
             )
 
     # --- looking at it --------------------------------------------------------------------------------
@@ -949,7 +952,8 @@ class Module(Conversions):
 
     def __tessella_containers__(self) -> list[tuple[str, Any]]:
         """The tables whose values our own code reads."""
-        return [("hooks", self._forward_hooks), ("hooks", self._forward_pre_hooks)]
+        own = [self._forward_hooks, self._forward_pre_hooks]
+        return [("hooks", table) for table in (*own, hooks.of_all)]
 
 
 @functools.cache

@@ -249,8 +249,11 @@ def test_what_does_not_fit_is_told_at_once_and_nothing_is_loaded():
         net.load_state_dict(state)
     for told in ("size of 0.bias", "size of 1.weight", "missing: 1.bias", "unexpected: x"):
         assert told in str(caught.value)
-    with pytest.raises(errors.StateDictError, match=r"size of 0\.bias"):
+    with pytest.raises(errors.StateDictError) as caught:
         net.load_state_dict(state, strict=False)
+    for told in ("size of 0.bias", "missing: 1.bias", "unexpected: x", "nothing has been loaded"):
+        assert told in str(caught.value)
+    assert "strict=False" not in str(caught.value)
     for name, value in net.state_dict().items():
         np.testing.assert_array_equal(value.numpy(), before[name])
     found = net.load_state_dict({"0.weight": ts.zeros((3, 2)), "x": 1}, strict=False)

@@ -8,6 +8,7 @@ import pytest
 
 import tessella as ts
 from tessella import errors, nn
+from tessella.nn import hooks
 
 
 def double(nn):
@@ -191,3 +192,43 @@ def test_hooks_of_other_arguments(register, told):
     getattr(layer, register)(lambda: None)
     with pytest.raises(errors.ArgumentTypeError, match=told):
         layer(ts.ones(1).requires_grad_()).sum().backward()
+
+
+# --- hooks of every module --------------------------------------------------------------------------------
+
+
+def test_hooks_of_every_module_come_first():
+    heard = []
+    network = nn.Sequential(nn.Linear(2, 2), nn.ReLU())
+    network[1].register_forward_hook(lambda *_: heard.append("own"))
+    named = lambda module: type(module).__name__  # noqa: E731
+    handles = [
+        hooks.register_module_forward_pre_hook(lambda module, _: heard.append(f"to {named(module)}")),
+        hooks.register_module_forward_hook(lambda module, *_: heard.append(f"from {named(module)}")),
+        hooks.register_module_full_backward_pre_hook(lambda module, *_: heard.append(f"back to {named(module)}")),
+        hooks.register_module_full_backward_hook(lambda module, *_: heard.append(f"back from {named(module)}")),
+    ]  # fmt: skip
+    try:
+        network(ts.ones((1, 2)).requires_grad_()).sum().backward()
+    finally:
+        for handle in handles:
+            handle.remove()
+    assert heard == [
+        "to Sequential", "to Linear", "from Linear", "to ReLU", "from ReLU", "own", "from Sequential",
+        "back to Sequential", "back to ReLU", "back from ReLU", "back to Linear", "back from Linear", "back from Sequential",
+    ]  # fmt: skip
+    heard.clear()
+    network(ts.ones((1, 2)))
+    assert heard == ["own"]
+
+
+def test_compiled_functions_see_hooks_of_every_module_come_and_go():
+    network = ts.jit(nn.Sequential(nn.ReLU()))
+    x = ts.ones(2)
+    assert network(x).tolist() == [1.0, 1.0]
+    handle = hooks.register_module_forward_hook(lambda module, inputs, output: output * 2.0)
+    try:
+        assert network(x).tolist() == [4.0, 4.0]
+    finally:
+        handle.remove()
+    assert network(x).tolist() == [1.0, 1.0]
