@@ -266,13 +266,15 @@ def _hidden(
             raise ShapeError(
                 f"{name}: attn_mask {mask.shape}; expected ({rows}, {keys}) or ({count * heads}, {rows}, {keys})"
             )
-        masks.append(mask if mask.ndim == 2 else reshape(mask, (count, heads, rows, -1)))
+        masks.append(
+            mask if mask.ndim == 2 else reshape(mask, (count, heads, rows, mask.shape[-1]))
+        )
     if padding is not None:
         wanted = (count, keys)
         padding = expand_dims(padding, 0) if padding.ndim == 1 else padding
         if padding.ndim != 2 or padding.shape[0] != count:
             raise ShapeError(f"{name}: key_padding_mask {padding.shape}; expected {wanted}")
-        masks.append(reshape(padding, (count, 1, 1, -1)))
+        masks.append(reshape(padding, (count, 1, 1, padding.shape[-1])))
     masks = [_seeing(x, keys - x.shape[-1], name) for x in masks]
     if all(x.dtype.is_bool for x in masks):
         return None if not masks else masks[0] if len(masks) == 1 else masks[0] | masks[1]

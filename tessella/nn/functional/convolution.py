@@ -148,7 +148,7 @@ def _contract(
     if groups == 1:
         product = Contraction((n, c, *places), (o, c, *inside), (n, o, *outside), geometry)
         return apply(product, (x, weight))
-    left = reshape(x, (x.shape[0], groups, -1, *x.shape[2:]))
+    left = reshape(x, (x.shape[0], groups, x.shape[1] // groups, *x.shape[2:]))
     right = reshape(weight, (groups, -1, *weight.shape[1:]))
     product = Contraction((n, g, c, *places), (g, o, c, *inside), (n, g, o, *outside), geometry)
     result = apply(product, (left, right))

@@ -39,8 +39,8 @@ def _random_sizes(
         sizes = per_axis(output_size, rank, f"{name}: output_size")
     else:
         ratios = _ratios(output_ratio, rank)
-        sizes = tuple([int(n * ratio) for n, ratio in zip(extents, ratios, strict=True)])
-    room = zip(extents, kernel, sizes, strict=True)
+        sizes = tuple([int(n * ratio) for n, ratio in zip(extents, ratios, strict=False)])
+    room = zip(extents, kernel, sizes, strict=False)
     if x.ndim not in (rank + 1, rank + 2) or any(m < 1 or m + k - 1 > n for n, k, m in room):
         raise ShapeError(
             f"{name}: shape {x.shape} has no room for {sizes} windows of size {kernel}; expected (N, C, ...) or (C, ...)"

@@ -146,11 +146,11 @@ def _product(x: Tensor, weight: Tensor, axes: list[_Axis], groups: int) -> Tenso
     if groups == 1:
         product = Contraction((n, c, *places), (c, o, *inside), (n, o, *outside), geometry)
         return apply(product, (x, weight))
-    left = reshape(x, (x.shape[0], groups, -1, *x.shape[2:]))
+    left = reshape(x, (x.shape[0], groups, x.shape[1] // groups, *x.shape[2:]))
     right = reshape(weight, (groups, -1, *weight.shape[1:]))
     product = Contraction((n, g, c, *places), (g, c, o, *inside), (n, g, o, *outside), geometry)
     result = apply(product, (left, right))
-    return reshape(result, (x.shape[0], -1, *result.shape[3:]))
+    return reshape(result, (x.shape[0], result.shape[1] * result.shape[2], *result.shape[3:]))
 
 
 def _cut(result: Tensor, extents: tuple[int, ...], axes: list[_Axis]) -> Tensor:
