@@ -74,7 +74,8 @@ def _number_of_largest(x: Tensor, windows: list[Windows]) -> Tensor:
     views = folded(x, windows, lowest(x.dtype))
     if views is None:
         view = seen(x, windows, lowest(x.dtype))
-        return argmax(reshape(view, (*view.shape[: view.ndim - len(windows)], -1)), axis=-1)
+        size = math.prod(w.size for w in windows)
+        return argmax(reshape(view, (*view.shape[: view.ndim - len(windows)], size)), axis=-1)
     best, *others = views
     number = zeros(best.shape, dtype=dtypes.int64)
     for place, view in enumerate(others, 1):
