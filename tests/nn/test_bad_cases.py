@@ -40,10 +40,12 @@ def nothing(x):
 
 
 WRONG = [more_axes, fewer_axes, more_channels, longer, without_fractions, nothing]
-LAYERS = [  # of many axes and no element PyTorch's GELU crashes
+LAYERS = [
     case
     for case in CASES
     if case.values[0].name[0].isupper()
+    and case.values[0].name
+    != "GELU"  # with more axes than it counts on, PyTorch's aborts the process
     and all(x.size for x in case.values[0].inputs if is_float(x))
 ]
 
