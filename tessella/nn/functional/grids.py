@@ -115,9 +115,8 @@ def _read(x: Tensor, taps: list[tuple[Tensor, Tensor | None]]) -> Tensor:
 
     Shapes: (N, C, *in), and for each axis (N, *out, taps) -> (N, *out, C).
     """
-    rank, channels = len(taps), x.shape[1]
-    counters = (1,) * (taps[0][0].ndim - 1 + rank - 1)
-    flat = reshape(arange(x.shape[0]), (x.shape[0], *counters))
+    rank, (count, channels) = len(taps), x.shape[:2]
+    flat: Any = 0
     inside: Any = True
     weight: Any = None
     for axis, (place, share) in enumerate(taps):
@@ -129,8 +128,8 @@ def _read(x: Tensor, taps: list[tuple[Tensor, Tensor | None]]) -> Tensor:
         if share is not None:
             share = _beside(share, axis, rank)
             weight = share if weight is None else weight * share
-    rows = reshape(moveaxis(x, 1, -1), (-1, channels))
-    read = apply(Gather((0,)), (rows, flat))
+    rows = reshape(moveaxis(x, 1, -1), (count, -1, channels))
+    read = apply(Gather((1,), ((0, 0),)), (rows, flat))
     found = where(inside[..., None], read if weight is None else read * weight[..., None], 0.0)
     return found.sum(axis=tuple(range(found.ndim - 1 - rank, found.ndim - 1)))
 
