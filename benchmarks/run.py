@@ -23,6 +23,7 @@ def _suites() -> dict[str, tuple[str, Callable[[], report.Table]]]:
     import dynamic
     import eager
     import first_calls
+    import layers
     import limits
     import memory
     import networks
@@ -39,6 +40,7 @@ def _suites() -> dict[str, tuple[str, Callable[[], report.Table]]]:
         "large": ("performance.md", eager.large),
         "products": ("performance.md", eager.products),
         "networks": ("performance.md", networks.networks),
+        "layers": ("performance.md", layers.layers),
         "compiled": ("performance.md", compiled.compiled),
         "first_calls": ("performance.md", first_calls.first_calls),
         "chains": ("performance.md", chains.chains),

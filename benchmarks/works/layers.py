@@ -114,9 +114,19 @@ def convolutions(s: Sizes) -> list[Row]:
             name = f"{kind}{rank}d"
             found += [
                 row(name, x, kernel_size=3, padding=1, **own),
-                row(name, x, kernel_size=4 if kind != "Conv" else 3, padding=1, stride=2, label="stride 2", **own),
+                row(
+                    name,
+                    x,
+                    kernel_size=4 if kind != "Conv" else 3,
+                    padding=1,
+                    stride=2,
+                    label="stride 2",
+                    **own,
+                ),
             ]
-            found.append(row(name, x, kernel_size=3, padding=1, groups=n, label="by channel", **own))
+            found.append(
+                row(name, x, kernel_size=3, padding=1, groups=n, label="by channel", **own)
+            )
     image = _by_rank(s)[2]
     return [
         *found,
@@ -210,7 +220,7 @@ def normalisations(s: Sizes) -> list[Row]:
             row(f"BatchNorm{rank}d", x, num_features=s.channels),
             row(f"InstanceNorm{rank}d", x, num_features=s.channels),
         ]
-    line, image, _ = _by_rank(s).values()
+    image = _by_rank(s)[2]
     rows = normal(s.batch, s.places, s.features)
     return [
         *found,
@@ -275,7 +285,12 @@ def recurrent(s: Sizes) -> list[Row]:
 def attention(s: Sizes) -> list[Row]:
     x = normal(s.batch, s.places, s.features)
     heads = [normal(s.batch, 4, s.places, s.features // 4, seed=seed) for seed in range(3)]
-    block = {"d_model": s.features, "nhead": 4, "dim_feedforward": 4 * s.features, "batch_first": True}
+    block = {
+        "d_model": s.features,
+        "nhead": 4,
+        "dim_feedforward": 4 * s.features,
+        "batch_first": True,
+    }
     own = {"embed_dim": s.features, "num_heads": 4, "batch_first": True}
     padded = np.arange(s.places) >= whole(s.places + 1, s.batch, 1, low=1)
     return [

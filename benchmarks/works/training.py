@@ -80,9 +80,7 @@ def lstm(t: Framework) -> Any:
         return t.F.cross_entropy(model(x).reshape((-1, 65)), y.reshape((-1,)))
 
     optimiser = t.optim.Adam(model.parameters())
-    return _trained(
-        optimiser, loss, t.classes(random, 65, 64, 32), t.classes(random, 65, 64, 32)
-    )
+    return _trained(optimiser, loss, t.classes(random, 65, 64, 32), t.classes(random, 65, 64, 32))
 
 
 def gru(t: Framework) -> Any:
@@ -114,7 +112,9 @@ def unet(t: Framework) -> Any:
         def __init__(self) -> None:
             super().__init__()
             widths = (32, 64, 128)
-            self.down = t.nn.ModuleList([twice(a, b) for a, b in zip((3, *widths[:-1]), widths, strict=True)])
+            self.down = t.nn.ModuleList(
+                [twice(a, b) for a, b in zip((3, *widths[:-1]), widths, strict=True)]
+            )
             self.bottom = twice(128, 256)
             self.up = t.nn.ModuleList(
                 [t.nn.ConvTranspose2d(2 * width, width, 2, stride=2) for width in widths[::-1]]

@@ -71,14 +71,18 @@ class AtOnce:
         with jitted.lock:
             return program.call(arrays, tensors, program.state.is_settled())
 
-    def _found(self, key: Any, args: Sequence[Any]) -> tuple[Jitted[..., Any], Specialisation] | None:
+    def _found(
+        self, key: Any, args: Sequence[Any]
+    ) -> tuple[Jitted[..., Any], Specialisation] | None:
         """The program for arguments of a kind; None where there is nothing to do, and it is not worth one."""
-        found = self.known.get(key, self)
-        if found is self or (found is not None and not found[1].guards.hold()):
+        found = self.known.get(key)
+        if found is None and key in self.known:
+            return None
+        if found is None or not found[1].guards.hold():
             if len(self.known) >= _MOST_KNOWN:
                 self.known.clear()
             found = self.known[key] = self._made(args)
-        return found  # type: ignore[return-value]
+        return found
 
     def _made(self, args: Sequence[Any]) -> tuple[Jitted[..., Any], Specialisation] | None:
         tensors = [as_it_is(x) for x in args if isinstance(x, Tensor)]  # each a handle of its own

@@ -30,7 +30,6 @@ from tessella.errors import SideEffectError
 from tessella.tensors.tensor import Tensor
 from tessella.transforms.places import Place, is_watchable, may_write_over
 
-
 _SMALL = 4096  # bytes of a result that may share a block with others
 _APART = 64  # bytes, as far as blocks are aligned
 
@@ -157,7 +156,9 @@ class State:
         """
         of_others = {at for number, at, *_ in self.shown if number not in hidden}
         together = [
-            at for at, (_, nbytes) in enumerate(self.free) if at not in of_others and nbytes <= _SMALL
+            at
+            for at, (_, nbytes) in enumerate(self.free)
+            if at not in of_others and nbytes <= _SMALL
         ]
         self.room, places = 0, dict[int, int]()
         for at in together if len(together) > 1 else ():

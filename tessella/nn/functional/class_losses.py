@@ -59,7 +59,12 @@ def nll_loss(
 
 @at_once
 def _nll_loss(
-    x: Tensor, target: Tensor, weight: Tensor | None, ignore_index: int, reduction: Reduction, picks: bool
+    x: Tensor,
+    target: Tensor,
+    weight: Tensor | None,
+    ignore_index: int,
+    reduction: Reduction,
+    picks: bool,
 ) -> Tensor:
     _check_weight(x, weight, "nll_loss")
     counted = _counted(x, target, ignore_index, "nll_loss")

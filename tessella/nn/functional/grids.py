@@ -101,6 +101,16 @@ def _taps(place: Tensor, mode: str) -> tuple[Tensor, Tensor | None]:
     return near, stack(cubic_weights(part), -1)
 
 
+def _taps_of(
+    place: Tensor, n: int, mode: str, padding_mode: str, corners: bool
+) -> tuple[Tensor, Tensor | None]:
+    """`_taps` within an axis of n elements; of `bicubic` each place that is read is bounded by itself."""
+    if mode != "bicubic":
+        return _taps(_bounded(place, n, padding_mode, corners), mode)
+    near, weights = _taps(place, mode)
+    return _bounded(near, n, padding_mode, corners), weights
+
+
 def _beside(x: Tensor, axis: int, rank: int) -> Tensor:
     """The last axis as one of `rank` last ones."""
     shape = [1] * rank
@@ -180,10 +190,5 @@ def grid_sample(
         _unnormalised(widened(grid)[..., len(extents) - 1 - axis], n, corners)
         for axis, n in enumerate(extents)
     ]
-    bounded = [lambda p, n=n: _bounded(p, n, padding_mode, corners) for n in extents]
-    if mode == "bicubic":  # of which each place that is read is bounded by itself
-        taps = [_taps(place, mode) for place in places]
-        taps = [(bound(near), w) for bound, (near, w) in zip(bounded, taps, strict=True)]
-    else:
-        taps = [_taps(bound(place), mode) for bound, place in zip(bounded, places, strict=True)]
+    taps = [_taps_of(place, n, mode, padding_mode, corners) for place, n in zip(places, extents, strict=True)]  # fmt: skip
     return narrowed(moveaxis(_read(wide, taps), -1, 1), x)

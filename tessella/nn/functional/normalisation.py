@@ -56,7 +56,9 @@ def batch_norm(
             f"batch_norm: shape {x.shape} has one value for each channel; training needs at least two"
         )
     share = momentum if isinstance(momentum, Tensor) else float(momentum)
-    result, *now = _with_statistics(x, running_mean.detach(), running_var.detach(), weight, bias, share, eps)
+    result, *now = _with_statistics(
+        x, running_mean.detach(), running_var.detach(), weight, bias, share, eps
+    )
     for running, statistic in zip((running_mean, running_var), now, strict=True):
         running.assign(statistic.detach())
     return result
@@ -70,7 +72,12 @@ def _by_own_statistics(x: Tensor, weight: Tensor | None, bias: Tensor | None, ep
 
 @at_once
 def _by_given_statistics(
-    x: Tensor, mean: Tensor, variance: Tensor, weight: Tensor | None, bias: Tensor | None, eps: float
+    x: Tensor,
+    mean: Tensor,
+    variance: Tensor,
+    weight: Tensor | None,
+    bias: Tensor | None,
+    eps: float,
 ) -> Tensor:
     shape = _beside_channels(x)
     centred = widened(x) - reshape(mean, shape)
@@ -106,7 +113,12 @@ def _statistics(x: Tensor, axes: tuple[int, ...]) -> tuple[Tensor, Tensor, Tenso
 
 
 def _of_channels(
-    centred: Tensor, variance: Tensor, weight: Tensor | None, bias: Tensor | None, eps: float, x: Tensor
+    centred: Tensor,
+    variance: Tensor,
+    weight: Tensor | None,
+    bias: Tensor | None,
+    eps: float,
+    x: Tensor,
 ) -> Tensor:
     factor = unary("rsqrt", variance + eps)
     if weight is not None:  # of a channel: it costs nothing beside one product for each element

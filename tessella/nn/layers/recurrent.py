@@ -484,6 +484,6 @@ def _parameters(module: Any, end: str = "", is_projected: bool = False) -> Param
     def named(name: str) -> Any:
         return getattr(module, f"{name}{end}")
 
-    biases = (named("bias_ih"), named("bias_hh")) if module.bias else (None, None)
+    of_input, of_state = (named("bias_ih"), named("bias_hh")) if module.bias else (None, None)
     projection = named("weight_hr") if is_projected else None
-    return Parameters(named("weight_ih"), named("weight_hh"), *biases, projection)
+    return Parameters(named("weight_ih"), named("weight_hh"), of_input, of_state, projection)
