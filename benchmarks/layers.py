@@ -21,10 +21,9 @@ from works.layers import SIZES, Row, rows
 import tessella as ts
 from tessella import nn
 
-ROUNDS = 5
-PAUSE = 0.12  # as long as OpenMP's threads spin
+ROUNDS = 3
+PAUSE = 0.01  # for the caches alone: with one thread nobody goes on spinning
 BLOCK, TRIES = 0.004, 5  # the quickest of short blocks: others use the machine, too
-LIMIT, LIMIT_LSTM = 3.0, 1.5
 # containers, bases, what becomes another layer at its first call, and what PyTorch has not
 _OTHERS = (
     "Module", "ModuleDict", "ModuleList", "Parameter", "ParameterDict", "ParameterList", "Sequential", "Buffer", "RNNBase",
@@ -34,18 +33,24 @@ _OTHERS = (
 
 
 def layers() -> Table:
-    """Every layer and function, forward and backward: eagerly against PyTorch's, and compiled."""
+    """Every layer and function, forward and backward, eagerly: medium sizes and small ones; the slowest first."""
     _require_all()
-    columns = ["layer", "size", "Tessella", "compiled", "PyTorch", "ratio", "compiled: ratio"]
-    table = Table("layers", columns)
-    found = [(size, row, _timed(row)) for size in SIZES for row in rows(size)]
-    for size, row, times in sorted(found, key=lambda each: -_ratio(each[2], "Tessella")):
-        ratios = {name: _ratio(times, name) for name in ("Tessella", "compiled") if name in times}
-        shown = [readable(times[n].median) if n in times else "" for n in columns[2:5]]
-        told = [f"{ratios[n]:.2f} ×" if n in ratios else "" for n in ("Tessella", "compiled")]
-        table.rows.append([str(row), size, *shown, *told])
-        seconds = {name: measured.median for name, measured in times.items()}
-        table.raw.append({"layer": str(row), "size": size, "seconds": seconds, "ratios": ratios})
+    torch.set_num_threads(1)
+    titles = [f"{size}: {name}" for size in SIZES for name in ("Tessella", "PyTorch", "ratio")]
+    table = Table("layers", ["layer", *titles])
+    found: dict[str, dict[str, dict[str, Measurement]]] = {}
+    for size in SIZES:
+        for row in rows(size):
+            found.setdefault(str(row), {})[size] = _timed(row, compiled=False)
+    for name, times in sorted(found.items(), key=lambda each: -max(map(_ratio, each[1].values()))):
+        cells = [name]
+        for each in times.values():
+            cells += [readable(each[who].median) for who in ("Tessella", "PyTorch")]
+            cells.append(f"{_ratio(each):.2f} ×")
+        table.rows.append(cells)
+        seconds = {size: {who: m.median for who, m in each.items()} for size, each in times.items()}
+        ratios = {size: round(_ratio(each), 3) for size, each in times.items()}
+        table.raw.append({"layer": name, "seconds": seconds, "ratios": ratios})
     return table
 
 
@@ -60,7 +65,7 @@ def _require_all() -> None:
         )
 
 
-def _ratio(times: dict[str, Measurement], name: str) -> float:
+def _ratio(times: dict[str, Measurement], name: str = "Tessella") -> float:
     pairs = zip(times[name].seconds, times["PyTorch"].seconds, strict=True)
     return statistics.median(own / peer for own, peer in pairs)
 

@@ -25,6 +25,7 @@ def _suites() -> dict[str, tuple[str, Callable[[], report.Table]]]:
     import dynamic
     import eager
     import first_calls
+    import layers
     import limits
     import memory
     import networks
@@ -43,6 +44,7 @@ def _suites() -> dict[str, tuple[str, Callable[[], report.Table]]]:
         "large": ("performance.md", eager.large),
         "products": ("performance.md", eager.products),
         "networks": ("performance.md", networks.networks),
+        "layers": ("performance.md", layers.layers),
         "compiled": ("performance.md", compiled.compiled),
         "training": ("performance.md", training.training),
         "precision": ("performance.md", precision.precision),

@@ -220,7 +220,7 @@ def normalisations(s: Sizes) -> list[Row]:
             row(f"BatchNorm{rank}d", x, num_features=s.channels),
             row(f"InstanceNorm{rank}d", x, num_features=s.channels),
         ]
-    _, image, _ = _by_rank(s).values()
+    image = _by_rank(s)[2]
     rows = normal(s.batch, s.places, s.features)
     return [
         *found,

@@ -29,6 +29,14 @@ _MOST_NAME = 24  # characters of a kernel's name in a terminal
 _EXACT = 1.05  # no measurement is more exact than this
 
 
+def _plans(program: Program) -> Iterator[Any]:
+    """The memory plans of a program, and of those of its loops and branches."""
+    yield program.arena_plan
+    for step in host_steps(program):
+        for part in step.runner.parts if step.runner is not None else ():
+            yield from _plans(part.program)
+
+
 @dataclass
 class Row:
     """One kernel on operands of some shapes, and all its calls together.
@@ -128,7 +136,7 @@ class Explanation:
 
     def facts(self) -> list[tuple[str, str]]:
         """What there is to say about the whole program."""
-        plan = self.program.arena_plan
+        plans = list(_plans(self.program))
         native = sum(isinstance(step, Step) for step in self.program.steps)
         host = host_steps(self.program)
         views = [
@@ -140,8 +148,8 @@ class Explanation:
             ("traced", "; ".join(f"{i + 1}. {why}" for i, why in enumerate(self.traces))),
             *self.depends,
             ("native calls", f"{native}, of {len(self.rows) - len({key_of(s) for s in host})} kinds"),
-            ("memory of intermediate values", f"{bytes_of(plan.nbytes)} "
-             f"({bytes_of(plan.unshared)} if each had its own)"),
+            ("memory of intermediate values", f"{bytes_of(sum(plan.nbytes for plan in plans))} "
+             f"({bytes_of(sum(plan.unshared for plan in plans))} if each had its own)"),
         ]  # fmt: skip
         if self.program.prepared:
             kept = bytes_of(self.program.kept_plan.nbytes)

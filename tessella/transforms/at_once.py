@@ -75,8 +75,10 @@ class AtOnce:
         self, key: Any, args: Sequence[Any]
     ) -> tuple[Jitted[..., Any], Specialisation] | None:
         """The program for arguments of a kind; None where there is nothing to do, and it is not worth one."""
-        found: Any = self.known.get(key, self)
-        if found is self or (found is not None and not found[1].guards.hold()):
+        found = self.known.get(key)
+        if found is None and key in self.known:
+            return None
+        if found is None or not found[1].guards.hold():
             if len(self.known) >= _MOST_KNOWN:
                 self.known.clear()
             found = self.known[key] = self._made(args)

@@ -38,7 +38,6 @@ _if_counted = zip_with(
 
 
 @public
-@at_once
 def nll_loss(
     x: Tensor, target: Tensor, weight: Tensor | None = None, ignore_index: int = -100,
     reduction: Reduction = "mean",
@@ -55,9 +54,21 @@ def nll_loss(
     >>> nll_loss(ts.asarray([[-1.0, -0.5]]), ts.asarray([1]))
     tensor(0.5)
     """
+    return _nll_loss(x, target, weight, ignore_index, reduction, not is_traced())
+
+
+@at_once
+def _nll_loss(
+    x: Tensor,
+    target: Tensor,
+    weight: Tensor | None,
+    ignore_index: int,
+    reduction: Reduction,
+    picks: bool,
+) -> Tensor:
     _check_weight(x, weight, "nll_loss")
     counted = _counted(x, target, ignore_index, "nll_loss")
-    loss, factor = _nll(x, target, weight, counted, "nll_loss")
+    loss, factor = _nll(x, target, weight, counted, "nll_loss", picks)
     return narrowed(weighted(loss, factor, reduction), x)
 
 
@@ -170,12 +181,18 @@ def _counted(x: Tensor, target: Tensor, ignore_index: int, name: str) -> Tensor 
 
 
 def _nll(
-    logs: Tensor, target: Tensor, weight: Tensor | None, counted: Tensor | None, name: str
-) -> tuple[Tensor, Tensor | None]:
-    """The loss of each example, and what it counts in a mean (None if all count 1)."""
+    logs: Tensor, target: Tensor, weight: Tensor | None, counted: Tensor | None, name: str,
+    picks: bool = False,
+) -> tuple[Tensor, Tensor | None]:  # fmt: skip
+    """The loss of each example, and what it counts in a mean (None if all count 1).
+
+    Args:
+        picks: whether the logarithms are in memory, so that only one of each example need be read.
+    """
     safe = target if counted is None else where(counted, target, 0)
     safe = _in_range(safe, logs.shape[min(1, logs.ndim - 1)], name)
-    loss = widened(-(_matching if is_traced() else _picked)(logs, safe))
+    picks = picks or not is_traced()
+    loss = widened(-(_picked if picks else _matching)(logs, safe))
     factor = None
     if weight is not None:
         factor = widened(get_item(weight, safe))
@@ -291,7 +308,6 @@ def multi_margin_loss(
 
 
 @public
-@at_once
 def multilabel_margin_loss(x: Tensor, target: Tensor, reduction: Reduction = "mean") -> Tensor:
     """How far wrong classes come within 1 of right ones: sum_ij max(0, 1 - x_j + x_i) / C, j right, i not.
 
@@ -315,6 +331,22 @@ def multilabel_margin_loss(x: Tensor, target: Tensor, reduction: Reduction = "me
     x, target = same_shape(x, _whole(target, name), name)
     if not x.size:
         return narrowed(reduced(widened(x).sum(axis=-1), reduction), x)
+    if not is_traced():  # what follows the last label of all need not be looked at
+        target = target[..., : _most_labels(target)]
+    return _of_labels(x, target, reduction)
+
+
+def _most_labels(target: Tensor) -> int:
+    """How many labels an example has at most; at least 1."""
+    ends = target.detach().numpy() == -1
+    counts = np.where(ends.any(axis=-1), ends.argmax(axis=-1), ends.shape[-1])
+    return max(1, int(counts.max()))
+
+
+@at_once
+def _of_labels(x: Tensor, target: Tensor, reduction: Reduction) -> Tensor:
+    """(N, C) and (N, up to C)."""
+    name = "multilabel_margin_loss"
     ended = cumulative_max((target == -1).astype(dtypes.int64), axis=-1) != 0
     safe = _in_range(where(target == -1, 0, target), x.shape[-1], name)
     rows = widened(x)

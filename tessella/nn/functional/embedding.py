@@ -9,7 +9,7 @@ from tessella import dtypes
 from tessella.arguments import public
 from tessella.autodiff import no_grad
 from tessella.errors import ArgumentError, DTypeError, ShapeError
-from tessella.primitives.indexing import Gather, InRange, Limits
+from tessella.primitives.indexing import Gather, InRange, Limits, Scatter
 from tessella.tensors.creation import arange, ones_like, zeros
 from tessella.tensors.elementwise import abs, clip, maximum, where
 from tessella.tensors.indexing import get_item
@@ -17,6 +17,7 @@ from tessella.tensors.manipulation import concat, expand_dims, reshape
 from tessella.tensors.scattering import index_add
 from tessella.tensors.statistical import cumulative_sum
 from tessella.tensors.tensor import Tensor, apply
+from tessella.transforms.at_once import at_once
 from tessella.transforms.custom import custom_vjp, stop_gradient
 
 
@@ -96,10 +97,20 @@ def _embedded(
     if max_norm is not None:
         _shorten(weight, x, max_norm, norm_type)
         rows = _replaced(rows, apply(Gather((0,), purpose=name), (weight.detach(), x)))
+    if padding_idx is None and not scale_grad_by_freq:
+        return rows
+    return _with_own_gradient(rows, x, padding_idx, scale_grad_by_freq, weight.shape[0])
+
+
+@at_once
+def _with_own_gradient(
+    rows: Tensor, x: Tensor, padding_idx: int | None, scale_grad_by_freq: bool, count: int
+) -> Tensor:
+    """Rows of which some have no gradient, or less."""
     if padding_idx is not None:
         rows = where(expand_dims(x == padding_idx, -1), stop_gradient(rows), rows)
     if scale_grad_by_freq:
-        rows = _scaled_gradient(rows, 1.0 / _count(x, weight.shape[0]).astype(rows.dtype))
+        rows = _scaled_gradient(rows, 1.0 / _count(x, count).astype(rows.dtype))
     return rows
 
 
@@ -124,18 +135,20 @@ def _row(name: str, weight: Tensor, padding_idx: int | None, sparse: bool) -> in
 def _shorten(weight: Tensor, x: Tensor, most: float, p: float) -> None:
     """Shorten the rows that are asked for and longer than `most`, in place."""
     with no_grad():
-        table = weight.detach()
-        norms = (abs(table) ** p).sum(axis=1, keepdims=True) ** (1.0 / p)
-        asked = expand_dims(_asked(x, weight.shape[0]), 1)
-        weight.assign(where(asked & (norms > most), table * (most / (norms + _TINY)), table))
+        weight.assign(_shortened(weight.detach(), x, most, p))
+
+
+@at_once
+def _shortened(table: Tensor, x: Tensor, most: float, p: float) -> Tensor:
+    """The table with the rows that are asked for; who is asked for twice is written twice, and alike."""
+    places = reshape(x, (x.size,))
+    rows = get_item(table, places)
+    norms = (abs(rows) ** p).sum(axis=1, keepdims=True) ** (1.0 / p)
+    rows = where(norms > most, rows * (most / (norms + _TINY)), rows)
+    return apply(Scatter((0,), "set"), (table, rows, places))
 
 
 _TINY = 1e-7  # as PyTorch has it
-
-
-def _asked(x: Tensor, count: int) -> Tensor:
-    """Which rows are asked for: (count,), bool."""
-    return _occurrences(x, count) > 0
 
 
 def _occurrences(x: Tensor, count: int) -> Tensor:

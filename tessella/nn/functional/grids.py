@@ -5,7 +5,6 @@ Source: Jaderberg et al., *Spatial transformer networks* (2015).
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Sequence
 from typing import Any, Literal
 
@@ -17,7 +16,7 @@ from tessella.errors import ArgumentError, ShapeError
 from tessella.nn.functional.checks import check_room
 from tessella.nn.functional.interpolation import cubic_weights
 from tessella.primitives.indexing import Gather
-from tessella.tensors.creation import arange, asarray
+from tessella.tensors.creation import asarray
 from tessella.tensors.elementwise import clip, floor, round, where
 from tessella.tensors.linear import matmul
 from tessella.tensors.manipulation import moveaxis, reshape, stack
@@ -102,6 +101,16 @@ def _taps(place: Tensor, mode: str) -> tuple[Tensor, Tensor | None]:
     return near, stack(cubic_weights(part), -1)
 
 
+def _taps_of(
+    place: Tensor, n: int, mode: str, padding_mode: str, corners: bool
+) -> tuple[Tensor, Tensor | None]:
+    """`_taps` within an axis of n elements; of `bicubic` each place that is read is bounded by itself."""
+    if mode != "bicubic":
+        return _taps(_bounded(place, n, padding_mode, corners), mode)
+    near, weights = _taps(place, mode)
+    return _bounded(near, n, padding_mode, corners), weights
+
+
 def _beside(x: Tensor, axis: int, rank: int) -> Tensor:
     """The last axis as one of `rank` last ones."""
     shape = [1] * rank
@@ -116,9 +125,8 @@ def _read(x: Tensor, taps: list[tuple[Tensor, Tensor | None]]) -> Tensor:
 
     Shapes: (N, C, *in), and for each axis (N, *out, taps) -> (N, *out, C).
     """
-    rank, channels = len(taps), x.shape[1]
-    counters = (1,) * (taps[0][0].ndim - 1 + rank - 1)
-    flat = reshape(arange(x.shape[0]), (x.shape[0], *counters))
+    rank, (count, channels) = len(taps), x.shape[:2]
+    flat: Any = 0
     inside: Any = True
     weight: Any = None
     for axis, (place, share) in enumerate(taps):
@@ -130,8 +138,8 @@ def _read(x: Tensor, taps: list[tuple[Tensor, Tensor | None]]) -> Tensor:
         if share is not None:
             share = _beside(share, axis, rank)
             weight = share if weight is None else weight * share
-    rows = reshape(moveaxis(x, 1, -1), (-1, channels))
-    read = apply(Gather((0,)), (rows, flat))
+    rows = reshape(moveaxis(x, 1, -1), (count, -1, channels))
+    read = apply(Gather((1,), ((0, 0),)), (rows, flat))
     found = where(inside[..., None], read if weight is None else read * weight[..., None], 0.0)
     return found.sum(axis=tuple(range(found.ndim - 1 - rank, found.ndim - 1)))
 
@@ -182,13 +190,5 @@ def grid_sample(
         _unnormalised(widened(grid)[..., len(extents) - 1 - axis], n, corners)
         for axis, n in enumerate(extents)
     ]
-    bounded = [
-        functools.partial(_bounded, n=n, padding_mode=padding_mode, corners=corners)
-        for n in extents
-    ]
-    if mode == "bicubic":  # of which each place that is read is bounded by itself
-        taps = [_taps(place, mode) for place in places]
-        taps = [(bound(near), w) for bound, (near, w) in zip(bounded, taps, strict=True)]
-    else:
-        taps = [_taps(bound(place), mode) for bound, place in zip(bounded, places, strict=True)]
+    taps = [_taps_of(place, n, mode, padding_mode, corners) for place, n in zip(places, extents, strict=True)]  # fmt: skip
     return narrowed(moveaxis(_read(wide, taps), -1, 1), x)
