@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from tessella import dtypes
 from tessella.arguments import public
 from tessella.arguments.kinds import Reduction, shown
