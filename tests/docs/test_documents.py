@@ -86,7 +86,9 @@ def test_extras_offer_what_is_used():
     unused = []
     for requirement in offered:
         name = re.match(r"[\w-]+", requirement)[0]
-        imported = re.compile(rf"^\s*(?:import|from) {name}\b", re.MULTILINE)
+        imported = re.compile(
+            rf"^\s*(?:(?:import|from) {name}\b|pytest\.importorskip\(\"{name}\"\))", re.MULTILINE
+        )
         if name == "tessella" or TOOLS.get(name, "\0") in uses:
             continue
         if not any(imported.search(source) for source in sources):
