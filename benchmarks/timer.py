@@ -38,44 +38,47 @@ class Measurement:
 
 def compare(
     contenders: Mapping[str, Callable[[], object]], rounds: int = ROUNDS, block: float = BLOCK,
-    pause: float = PAUSE, tries: int = 1,
+    pause: float = PAUSE, tries: int = 1, clock: Callable[[], float] = time.perf_counter,
 ) -> dict[str, Measurement]:  # fmt: skip
     """Time functions of no arguments against each other, in turns.
 
     Args:
         tries: how many blocks there are in a round, of which the quickest counts; for short blocks, on a busy machine.
+        clock: `time.thread_time`, for work of one thread, counts what others do on the machine for nothing.
     """
-    calls = {name: _calls_for(function, block) for name, function in contenders.items()}
+    calls = {name: _calls_for(function, block, clock) for name, function in contenders.items()}
     found = {name: Measurement() for name in contenders}
     gc.collect()
     gc.disable()
     try:
         for _ in range(rounds):
             for name, function in contenders.items():
-                found[name].seconds.append(_block(function, calls[name], pause, tries))
+                found[name].seconds.append(_block(function, calls[name], pause, tries, clock))
     finally:
         gc.enable()
     return found
 
 
-def _block(function: Callable[[], object], calls: int, pause: float, tries: int) -> float:
+def _block(
+    function: Callable[[], object], calls: int, pause: float, tries: int, clock: Callable[[], float]
+) -> float:
     time.sleep(pause)
     function()
-    return min(_seconds(function, calls) for _ in range(tries)) / calls
+    return min(_seconds(function, calls, clock) for _ in range(tries)) / calls
 
 
-def _seconds(function: Callable[[], object], calls: int) -> float:
-    start = time.perf_counter()
+def _seconds(function: Callable[[], object], calls: int, clock: Callable[[], float]) -> float:
+    start = clock()
     for _ in range(calls):
         function()
-    return time.perf_counter() - start
+    return clock() - start
 
 
-def _calls_for(function: Callable[[], object], block: float) -> int:
+def _calls_for(function: Callable[[], object], block: float, clock: Callable[[], float]) -> int:
     function()
     calls = 1
     while True:
-        elapsed = _seconds(function, calls)
+        elapsed = _seconds(function, calls, clock)
         if elapsed > block / 4:
             return max(1, round(calls * block / elapsed))
         calls *= 4

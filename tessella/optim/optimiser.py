@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from tessella import autodiff
 from tessella.arguments import constructor_gate, public
 from tessella.arguments.kinds import shown
+from tessella.arguments.precision import as_written
 from tessella.errors import ArgumentError, ArgumentTypeError, MissingRuleError, StateDictError
 from tessella.names import missing
 from tessella.tensors.creation import asarray
@@ -109,7 +110,8 @@ class Optimizer:
         if closure is not None:
             with autodiff.enable_grad():
                 loss = closure()
-        with autodiff.no_grad():
+        # in the precision of the parameters, whatever `autocast` says around
+        with autodiff.no_grad(), as_written:
             for group in self.param_groups:
                 for parameter in group["params"]:
                     if parameter.grad is not None:

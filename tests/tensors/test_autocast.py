@@ -284,6 +284,22 @@ def test_parameters_are_cast_once_while_they_stay_as_they_are():
     assert not ts.is_autocast_enabled()
 
 
+@pytest.mark.parametrize("name", ["Muon", "LAMB", "Adafactor"])
+def test_a_step_of_an_optimiser_inside_a_block_is_as_outside(name):
+    moved = []
+    for enabled in (True, False):
+        weight = nn.Parameter(
+            ts.asarray(np.linspace(-1.0, 1.0, 12, dtype=np.float32).reshape(3, 4))
+        )
+        optimiser = getattr(ts.optim, name)([weight], lr=0.1)
+        with ts.autocast(ts.float16, enabled=enabled):
+            for _ in range(2):
+                weight.grad = ts.asarray(np.cos(weight.numpy()))
+                optimiser.step()
+        moved.append(weight.numpy())
+    np.testing.assert_array_equal(*moved)
+
+
 def test_what_is_no_float_stays_and_so_does_float64():
     with ts.autocast(ts.float16):
         assert (
