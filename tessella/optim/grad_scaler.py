@@ -108,6 +108,7 @@ class GradScaler:
         Raises:
             GradientError: they have been divided since the last `update`, or are float16 themselves; no parameter has one.
         """
+        _require_optimizer("unscale_", optimizer)
         if not self.is_enabled():
             return
         if optimizer in self._found:
@@ -139,6 +140,7 @@ class GradScaler:
             GradientError: it has done one since the last `update`, or as `unscale_`.
             ArgumentError: a closure, whose gradients would have to be scaled.
         """
+        _require_optimizer("step", optimizer)
         if not self.is_enabled():
             return optimizer.step(*args, **kwargs)
         if args or kwargs:
@@ -263,6 +265,17 @@ class GradScaler:
             f"GradScaler(scale={self.get_scale():g}, {options})"
             if self._enabled
             else "GradScaler(enabled=False)"
+        )
+
+
+def _require_optimizer(name: str, optimizer: Any) -> None:
+    """
+    Raises:
+        ArgumentTypeError: it is none.
+    """
+    if not isinstance(optimizer, Optimizer):
+        raise ArgumentTypeError(
+            f"{name}: optimizer is {shown(optimizer)}; expected an optimiser, for example ts.optim.SGD(...)"
         )
 
 

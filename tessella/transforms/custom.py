@@ -50,11 +50,11 @@ class _WithRule:
     """A function whose derivative is given by others.
 
     Args:
-        kind: what they make.
+        _kind: what they make.
         given_by: the call that gives them, for messages.
     """
 
-    kind: Callable[..., Rule]
+    _kind: Callable[..., Rule]
     given_by: str
     rule: tuple[Callable[..., Any], ...] = ()
 
@@ -79,7 +79,7 @@ class _WithRule:
                 f"{name}: {name_of(self)} has no rule yet; give it one: {name_of(self)}.{self.given_by}"
             )
         call = Call(self, _in_order(self.function, args, kwargs, name), self.static)
-        return call.run(self.kind(*self.rule, call))
+        return call.run(self._kind(*self.rule, call))
 
 
 class custom_vjp(_WithRule):
@@ -102,7 +102,7 @@ class custom_vjp(_WithRule):
     tensor(1.)
     """
 
-    kind = VJPRule
+    _kind = VJPRule
     given_by = "defvjp(forward, backward)"
 
     @public
@@ -128,7 +128,7 @@ class custom_jvp(_WithRule):
     tensor(1.)
     """
 
-    kind = JVPRule
+    _kind = JVPRule
     given_by = "defjvp(rule)"
 
     @public

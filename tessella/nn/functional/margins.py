@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from tessella.arguments import public
 from tessella.arguments.kinds import Reduction, shown
-from tessella.errors import ArgumentError, ShapeError
+from tessella.errors import ArgumentError, ArgumentTypeError, ShapeError
 from tessella.nn.functional.reductions import of_elements, reduced
 from tessella.nn.functional.similarities import pairwise_distance
 from tessella.scalar.mathematics import softplus as scalar_softplus
@@ -175,10 +175,25 @@ def _triplet(
     _check_axes(name, anchor=anchor, positive=positive, negative=negative)
     if not margin > 0:
         raise ArgumentError(f"{name}: margin is {shown(margin)}; expected a number above 0")
-    far = distance(anchor, negative)
+    far = _distance(name, distance, anchor, negative)
     if swap:
-        far = minimum(far, distance(positive, negative))
-    return _hinge(margin + distance(anchor, positive) - far)
+        far = minimum(far, _distance(name, distance, positive, negative))
+    return _hinge(margin + _distance(name, distance, anchor, positive) - far)
+
+
+def _distance(
+    name: str, distance: Callable[[Tensor, Tensor], Tensor], x: Tensor, y: Tensor
+) -> Tensor:
+    """
+    Raises:
+        ArgumentTypeError: the function that was given gives no tensor.
+    """
+    found = distance(x, y)
+    if not isinstance(found, Tensor):
+        raise ArgumentTypeError(
+            f"{name}: distance_function gives {shown(found)}; expected a tensor of distances"
+        )
+    return found
 
 
 def _check_axes(function: str, **tensors: Tensor) -> None:
