@@ -43,7 +43,8 @@ def compare(
     """Time functions of no arguments against each other, in turns.
 
     Args:
-        tries: how many blocks there are in a round, of which the quickest counts; for short blocks, on a busy machine.
+        tries: how many blocks there are in a round, of which the quickest counts, unless they are of one long call;
+            for short blocks, on a busy machine.
     """
     calls = {name: _calls_for(function, block) for name, function in contenders.items()}
     found = {name: Measurement() for name in contenders}
@@ -61,7 +62,7 @@ def compare(
 def _block(function: Callable[[], object], calls: int, pause: float, tries: int) -> float:
     time.sleep(pause)
     function()
-    return min(_seconds(function, calls) for _ in range(tries)) / calls
+    return min(_seconds(function, calls) for _ in range(tries if calls > 1 else 1)) / calls
 
 
 def _seconds(function: Callable[[], object], calls: int) -> float:
