@@ -43,8 +43,8 @@ def compare(
     """Time functions of no arguments against each other, in turns.
 
     Args:
-        tries: how many blocks there are in a round, of which the quickest counts; for short blocks, on a busy machine.
-        clock: `time.thread_time`, for work of one thread, counts what others do on the machine for nothing.
+        tries: how many blocks there are in a round, of which the quickest counts, unless they are of one long call;
+            for short blocks, on a busy machine.
     """
     calls = {name: _calls_for(function, block, clock) for name, function in contenders.items()}
     found = {name: Measurement() for name in contenders}
@@ -64,7 +64,7 @@ def _block(
 ) -> float:
     time.sleep(pause)
     function()
-    return min(_seconds(function, calls, clock) for _ in range(tries)) / calls
+    return min(_seconds(function, calls, clock) for _ in range(tries if calls > 1 else 1)) / calls
 
 
 def _seconds(function: Callable[[], object], calls: int, clock: Callable[[], float]) -> float:
