@@ -45,6 +45,7 @@ def compare(
     Args:
         tries: how many blocks there are in a round, of which the quickest counts, unless they are of one long call;
             for short blocks, on a busy machine.
+        clock: `time.thread_time`, for work of one thread, counts what others do on the machine for nothing.
     """
     calls = {name: _calls_for(function, block, clock) for name, function in contenders.items()}
     found = {name: Measurement() for name in contenders}
