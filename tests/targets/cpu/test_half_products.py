@@ -135,7 +135,7 @@ def test_the_instruction_for_pairs_is_used():
         from tessella.targets.cpu import engine, machine
         from tessella.targets.cpu.packing import Elements
         from tessella.targets.cpu.kernels import llvm_of
-        from tessella.targets.cpu.lowering.tiled_contraction import multiplies_pairs
+        from tessella.targets.cpu.machine import multiplies_pairs
         from tessella.dtypes import bfloat16, float16, float32, uint32
         assert multiplies_pairs(bfloat16) and not multiplies_pairs(float16)
         attributes = machine.function_attributes()

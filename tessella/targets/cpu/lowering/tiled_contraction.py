@@ -27,6 +27,7 @@ from tessella.targets.cpu import machine, packing, products
 from tessella.targets.cpu.lowering import blocking
 from tessella.targets.cpu.lowering.blocking import IN_PLACE
 from tessella.targets.cpu.lowering.tuned import Choice, Problem
+from tessella.targets.cpu.machine import multiplies_pairs
 from tessella.targets.cpu.packing import Elements, Table
 from tessella.targets.cpu.tiles import Tile
 from tessella.targets.cpu.transposing import square, transposing_ir
@@ -205,7 +206,7 @@ def recipe(product: Product, choice: Choice | None = None) -> Recipe:
 def problem_of(rows: _Operand, columns: _Operand) -> Problem:
     """What `blocking` has to know."""
     dtype = rows.dtype
-    wide, pairs = dtype.compute, machine.multiplies_pairs(dtype)
+    wide, pairs = dtype.compute, multiplies_pairs(dtype)
     vectors = 2 * machine.vector_bytes() // wide.itemsize
     same = dtype is wide
     side_by_side = columns.side_by_side(vectors)
