@@ -10,7 +10,7 @@ from tests.way import shown, ways
 ROOT = Path(__file__).parents[1]
 
 
-def test_no_way_is_longer_than_it_was():
+def no_way_is_longer_than_it_was():
     found = ways()
     first, second = found["x * x, for the first time"], found["x * x"]
     assert len(first.strata) <= 8
@@ -18,6 +18,12 @@ def test_no_way_is_longer_than_it_was():
     compiled, called = found["a compiled function, the first call"], found["the next calls"]
     assert len(compiled.deepest) <= 20
     assert len(called.files) <= 10 and len(called.deepest) <= 5
+
+
+def test_no_way_is_longer_than_it_was():
+    """In a process of its own: once somebody has asked for lower precision, say, calls look whether it is in force."""
+    code = "from tests import test_way; test_way.no_way_is_longer_than_it_was()"
+    subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True)
 
 
 def test_a_way_down_begins_at_the_users_call_and_each_file_stands_in_a_stratum():

@@ -21,7 +21,7 @@ def source(kernel: nest.Kernel) -> str:
     """The loop nest as text.
 
     >>> from tessella import dtypes
-    >>> from tessella.loops.nest import Pointer, load
+    >>> from tessella.loops.nest import Kernel, Loop, Pointer, Store, index_variable, load
     >>> i, n = index_variable("i"), index_variable("n")
     >>> x, y = Pointer("x", dtypes.float32), Pointer("y", dtypes.float32, written=True)
     >>> body = Loop(i, n, (Store(y, i * n + 1, load(x, i * n) * 2),), parallel=True, lanes=16)
