@@ -401,6 +401,9 @@ _KINDS["Approximation"] = _choice("Literal['none', 'tanh']")
 
 def register_kind(annotation: str, kind: Kind) -> None:
     """Say what parameters of an annotation take, and that they may be None with `| None` after it."""
+    assert {annotation, f"{annotation} | None"}.isdisjoint(_KINDS), (
+        f"two kinds are called {annotation}"
+    )
     _KINDS[annotation], _KINDS[f"{annotation} | None"] = kind, kind.or_none()
 
 

@@ -70,9 +70,9 @@ def _positive(value: Any) -> bool:
 
 Betas: TypeAlias = tuple[float, float]
 register_kind("Betas", _numbers("two numbers of at least 0 and below 1", _below_one, _below_one))
-Factors: TypeAlias = tuple[float, float]
+Shrinking: TypeAlias = tuple[float, float]  # and growing
 register_kind(
-    "Factors",
+    "Shrinking",
     _numbers(
         "two numbers, one between 0 and 1 and one above 1",
         lambda x: _below_one(x) and x > 0,

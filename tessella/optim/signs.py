@@ -12,8 +12,8 @@ from tessella.optim.optimiser import Optimizer
 from tessella.optim.rules import (
     Betas,
     Bounds,
-    Factors,
     Recorded,
+    Shrinking,
     count_step,
     fresh_state,
     is_on,
@@ -62,7 +62,7 @@ class Rprop(Optimizer):
 
     @public
     def __init__(
-        self, params: Iterable[Any], lr: NotNegative = 1e-2, etas: Factors = (0.5, 1.2),
+        self, params: Iterable[Any], lr: NotNegative = 1e-2, etas: Shrinking = (0.5, 1.2),
         step_sizes: Bounds = (1e-6, 50), *, capturable: bool = False, foreach: bool | None = None,
         maximize: bool = False, differentiable: Recorded = False,
     ) -> None:  # fmt: skip
