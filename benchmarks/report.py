@@ -115,13 +115,13 @@ def write(table: Table, document: Path) -> None:
 
 
 def merged(table: Table) -> Table:
-    """The last table, with the rows of this one in their places."""
+    """The last table, with the rows of this one in their places; those that it has not come behind."""
     old = json.loads((RESULTS / f"{table.name}.json").read_text(encoding="utf8"))
     rows = {row[0]: row for row in table.rows}
     raw = {entry["work"]: entry for entry in table.raw}
     whole = Table(table.name, old["columns"])
-    whole.rows = [rows.get(row[0], row) for row in old["rows"]]
-    whole.raw = [raw.get(entry["work"], entry) for entry in old["raw"]]
+    whole.rows = [rows.pop(row[0], row) for row in old["rows"]] + [*rows.values()]
+    whole.raw = [raw.pop(entry["work"], entry) for entry in old["raw"]] + [*raw.values()]
     return whole
 
 

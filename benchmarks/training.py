@@ -45,6 +45,7 @@ def _contenders(name: str) -> tuple[dict[str, Any], str]:
     own, peer = works.Framework("tessella"), works.Framework("torch")
     step, data = work(own)
     compiled = ts.jit(step)
+    compiled(*data)
     eager_step, eager_data = work(own)
     torch_step, torch_data = work(peer)
     other_step, other_data = work(peer)
