@@ -36,14 +36,14 @@ FRAMEWORKS = ("Tessella", "PyTorch", "JAX")
 LEFT_OUT = ("product_bfloat16 1024", "product_bfloat16 2048")  # minutes in some frameworks
 
 
-def memory() -> Table:
+def memory(names: list[str] | None = None) -> Table:
     """The peak of a process with three steps, and by how much the steps raised it."""
     columns = ["work"]
     for name in FRAMEWORKS:
         columns += [name, f"{name}, of it the steps"]
     table = Table("memory", columns)
     for name, (title, arguments, _) in WORKS.items():
-        if name in LEFT_OUT:
+        if name in LEFT_OUT or (names and name not in names):
             continue
         found = {which: _measure(which, name.split()[0], arguments) for which in FRAMEWORKS}
         cells = [cell for which in FRAMEWORKS for cell in _cells(found[which])]
