@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 from report import Table
@@ -23,9 +24,22 @@ def limits() -> Table:
         _add(table, name, "GFLOP/s", 8 * flops / 1e9, functools.partial(run, 8))
     large = ts.asarray(np.zeros(64 << 20, np.float32))
     _add(table, "copy of 256 MiB, read and written", "GB/s", 2 * large.nbytes / 1e9, large.copy)
+    _add(table, "update of 256 MiB in place, read and written", "GB/s", 2 * large.nbytes / 1e9, _update())  # fmt: skip
     small = ts.asarray(np.zeros(4 << 20, np.float32))
     _add(table, "sum of 16 MiB, read", "GB/s", small.nbytes / 1e9, small.sum)
     return table
+
+
+def _update() -> Callable[[], None]:
+    """NumPy adds a number in place, a part on each thread: no line is written that was not read."""
+    numbers = np.zeros(64 << 20, np.float32)
+
+    def run() -> None:
+        parts = np.array_split(numbers, threads.count())
+        with ThreadPoolExecutor(len(parts)) as pool:
+            list(pool.map(lambda part: np.add(part, np.float32(1), out=part), parts))
+
+    return run
 
 
 def _add(table: Table, name: str, unit: str, amount: float, function: Callable[[], object]) -> None:
