@@ -25,7 +25,7 @@ and [from NumPy](from_numpy.md).
 SPACES = {
     "ts": "Functions: `ts`", "Tensor": "Methods of `Tensor`", "nn": "Layers: `ts.nn`",
     "F": "Functions of networks: `ts.nn.functional`", "optim": "Optimisers: `ts.optim`", "random": "`ts.random`",
-    "init": "`ts.nn.init`", "utils": "`ts.nn.utils`", "io": "`ts.io`", "debug": "`ts.debug`",
+    "init": "`ts.nn.init`", "utils": "`ts.nn.utils`", "io": "`ts.io`", "data": "`ts.data`", "train": "`ts.train`", "debug": "`ts.debug`",
     "Module": "Attributes of a module", "Optimizer": "Attributes of an optimiser",
 }  # fmt: skip
 

@@ -23,7 +23,7 @@ __version__ = "0.1.0"
 e, inf, nan, newaxis, pi = _math.e, _math.inf, _math.nan, None, _math.pi
 
 _PLACES = _later.homes(__file__ + "i")
-_HIDING = "double float half int io long nn optim short"  # what `import *` leaves out
+_HIDING = "data double float half int io long nn optim short train"  # what `import *` leaves out
 __all__ = sorted({*_PLACES, "__version__", "e", "inf", "nan", "newaxis", "pi"} - {*_HIDING.split()})
 
 _look_in(_sys.modules[__name__])

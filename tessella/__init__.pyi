@@ -4,6 +4,7 @@ import builtins
 
 from tessella import (
     autodiff as autodiff,
+    data as data,
     debug as debug,
     dtypes as dtypes,
     errors as errors,
@@ -12,6 +13,7 @@ from tessella import (
     optim as optim,
     random as random,
     scalar as scalar,
+    train as train,
 )
 from tessella.autodiff import (
     enable_grad as enable_grad,

@@ -17,6 +17,8 @@ NAMESPACES = {
     "init": "nn.init",
     "utils": "nn.utils",
     "io": "io",
+    "data": "data",
+    "train": "train",
     "debug": "debug",
     "scalar": "scalar",
     "minitorch": "minitorch",

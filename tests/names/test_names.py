@@ -16,7 +16,7 @@ X = ts.ones((2, 3))
 MODEL = ts.nn.Sequential(ts.nn.Linear(3, 2))
 WHERE = {
     "ts": ts, "Tensor": X, "nn": ts.nn, "F": ts.nn.functional, "optim": ts.optim, "random": ts.random,
-    "init": ts.nn.init, "utils": ts.nn.utils, "io": ts.io, "debug": ts.debug, "scalar": ts.scalar, "minitorch": minitorch,
+    "init": ts.nn.init, "utils": ts.nn.utils, "io": ts.io, "data": ts.data, "train": ts.train, "debug": ts.debug, "scalar": ts.scalar, "minitorch": minitorch,
     "Module": MODEL, "Optimizer": ts.optim.SGD(MODEL.parameters(), lr=0.1),
 }  # fmt: skip
 FOREIGN = list(foreign_names())
