@@ -5,27 +5,37 @@ Source: Hugging Face, *Safetensors*, the format: https://huggingface.co/docs/saf
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, TypeAlias
 
 import numpy as np
 
 from tessella import files
-from tessella.arguments.kinds import shown
+from tessella.arguments import public
+from tessella.arguments.kinds import UNFIT, Device, Kind, register_kind, shown
 from tessella.errors import ArgumentError, ArgumentTypeError, DTypeError, UnknownKeyError
 from tessella.io import elements, headers
-from tessella.io.headers import CODE_OF, CODES, METADATA, Header, Stored
-from tessella.io.sources import Bytes, Source, place_of
+from tessella.io.headers import CODE_OF, METADATA, Stored
+from tessella.io.sources import PathLike, Source, place_of
+from tessella.io.tensor_files import TensorFile
 from tessella.tensors.tensor import Tensor
 
 FORMAT = "safetensors"
+Named: TypeAlias = Mapping[str, Any]  # tensors
+Texts: TypeAlias = Mapping[str, str] | None
+register_kind("Named", Kind("names and tensors", "True", lambda value: value))
+register_kind(
+    "Texts",
+    Kind(
+        "names and texts, such as a dict", "{0} is None",
+        lambda value: value if value is None or isinstance(value, Mapping) else UNFIT,
+    ),
+)  # fmt: skip
 
 
-def save_file(
-    tensors: Mapping[str, Any], path: str | os.PathLike[str], metadata: Mapping[str, str] | None = None
-) -> None:  # fmt: skip
+@public
+def save_file(tensors: Named, path: PathLike, metadata: Texts = None) -> None:
     """Write tensors with names to a file: what `state_dict()` gives, for example.
 
     The file is written whole or not at all, and is on the disk when this comes back. PyTorch, JAX and NumPy read it
@@ -77,7 +87,7 @@ def stored(tensors: Any, function: str) -> dict[str, Stored]:
     return {_name(name, function): _stored(name, tensors[name], function) for name in tensors}
 
 
-def texts(metadata: Any, function: str) -> dict[str, str] | None:
+def texts(metadata: Texts, function: str) -> dict[str, str] | None:
     """Texts with names, to be kept beside tensors.
 
     Raises:
@@ -86,10 +96,6 @@ def texts(metadata: Any, function: str) -> dict[str, str] | None:
     """
     if metadata is None:
         return None
-    if not isinstance(metadata, Mapping):
-        raise ArgumentTypeError(
-            f"{function}: metadata is of type {type(metadata).__name__}; expected names and texts"
-        )
     return {
         _text(name, "a name in metadata", function): _text(
             metadata[name], f"metadata[{name!r}]", function
@@ -142,7 +148,8 @@ def _stored(name: str, value: Any, function: str) -> Stored:
     return elements.stored(value)
 
 
-def load_file(path: str | os.PathLike[str]) -> dict[str, Tensor]:
+@public
+def load_file(path: PathLike, *, device: Device = None) -> dict[str, Tensor]:
     """The tensors of a file by their names, in the order of these: what `load_state_dict` takes.
 
     The file is mapped: its elements are read where they are looked at, and none is copied where the device shares
@@ -153,8 +160,8 @@ def load_file(path: str | os.PathLike[str]) -> dict[str, Tensor]:
         DTypeError: a tensor of a dtype that Tessella does not have.
         OSError: it cannot be read.
     """
-    with safe_open(path, function="load_file") as file:
-        return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    file = TensorFile(Source(path, "load_file", FORMAT), device)
+    return {name: file.tensor(name) for name in sorted(file.entries)}
 
 
 class safe_open:
@@ -175,21 +182,17 @@ class safe_open:
     ['x'] {'made by': 'hand'} tensor([0, 1, 2])
     """
 
-    _content: Bytes
-    _header: Header
-
-    def __init__(self, path: str | os.PathLike[str], *, function: str = "safe_open") -> None:
-        self._source = Source(path, function, FORMAT)
-        self._content = self._source.memory()
-        self._header = headers.read(self._content, self._source)
+    @public
+    def __init__(self, path: PathLike, *, device: Device = None) -> None:
+        self._file = TensorFile(Source(path, "safe_open", FORMAT), device)
 
     def keys(self) -> list[str]:
         """The names of its tensors, in their order."""
-        return sorted(self._header.entries)
+        return sorted(self._file.entries)
 
     def metadata(self) -> dict[str, str]:
         """The texts beside them."""
-        return dict(self._header.metadata)
+        return dict(self._file.metadata)
 
     def get_tensor(self, name: str) -> Tensor:
         """A tensor, on the mapped file.
@@ -198,17 +201,11 @@ class safe_open:
             UnknownKeyError: there is none of this name.
             DTypeError: it is of a dtype that Tessella does not have.
         """
-        entry = self._header.entries.get(name) if isinstance(name, str) else None
-        if entry is None:
+        if not isinstance(name, str) or name not in self._file.entries:
             raise UnknownKeyError(
-                f"{self._source.function}: {self._source.path} has no tensor {shown(name)}"
+                f"get_tensor: {self._file.source.path} has no tensor {shown(name)}; `keys()` gives the names"
             )
-        dtype = CODES.get(entry.code)
-        if dtype is None:
-            raise DTypeError(
-                f"{self._source.function}: {name!r} is of dtype {entry.code}; expected one of {', '.join(CODES)}"
-            )
-        return elements.tensor(self._content, entry, dtype, repr(name), self._source)
+        return self._file.tensor(name)
 
     def __enter__(self) -> Self:
         return self

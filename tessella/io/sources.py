@@ -7,26 +7,33 @@ import os
 import stat
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 
-from tessella.errors import ArgumentError, ArgumentTypeError
+from tessella.arguments.kinds import UNFIT, Kind, register_kind
+from tessella.errors import ArgumentError
 
 Bytes = np.ndarray[Any, np.dtype[np.uint8]]
 
 
-def place_of(path: Any, function: str) -> Path:
-    """A path that a function was given.
+PathLike: TypeAlias = str | os.PathLike[str]
+
+
+def _path(value: Any) -> Any:
+    is_path = isinstance(value, (str, os.PathLike)) and isinstance(os.fspath(value), str)
+    return value if is_path else UNFIT
+
+
+register_kind("PathLike", Kind("str or pathlib.Path", "False", _path))
+
+
+def place_of(path: PathLike, function: str) -> Path:
+    """Where a path that a function was given leads to.
 
     Raises:
-        ArgumentTypeError: it is of a type that is no path.
         ArgumentError: no file can have such a name.
     """
-    if not isinstance(path, (str, os.PathLike)) or not isinstance(os.fspath(path), str):
-        raise ArgumentTypeError(
-            f"{function}: the path is of type {type(path).__name__}; expected str or pathlib.Path"
-        )
     if "\0" in os.fspath(path):
         raise ArgumentError(f"{function}: the path {os.fspath(path)!r} has a zero character")
     return Path(path)
@@ -41,7 +48,7 @@ class Source:
         format: that it expects, in words.
     """
 
-    def __init__(self, path: Any, function: str, format: str) -> None:
+    def __init__(self, path: PathLike, function: str, format: str) -> None:
         self.path, self.function, self.format = place_of(path, function), function, format
 
     def damaged(self, why: str) -> ArgumentError:

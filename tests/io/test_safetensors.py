@@ -110,7 +110,7 @@ def header(entries):
 @pytest.mark.parametrize(
     ("metadata", "message"),
     [
-        ("text", "metadata is of type str; expected names and texts"),
+        ("text", "metadata is 'text'; expected names and texts"),
         ({1: "a"}, "a name in metadata is 1, of type int; expected str"),
         ({"a": 2}, r"metadata\['a'\] is 2, of type int; expected str"),
     ],
@@ -122,7 +122,7 @@ def test_metadata_are_texts(tmp_path, metadata, message):
 
 @pytest.mark.parametrize("path", [5, None, b"bytes", ["a"]])
 def test_paths_are_paths(path):
-    message = f"the path is of type {type(path).__name__}; expected str or pathlib.Path"
+    message = "path is .*; expected str or pathlib.Path"
     with pytest.raises(ArgumentTypeError, match=f"load_file: {message}"):
         ts.io.load_file(path)
     with pytest.raises(ArgumentTypeError, match=f"save_file: {message}"):
@@ -155,7 +155,7 @@ def test_dtypes_of_others_and_files_that_are_not_there(tmp_path):
     path.write_bytes(
         header({"a": {"dtype": "C128", "shape": [1], "data_offsets": [0, 8]}}) + bytes(8)
     )
-    with pytest.raises(DTypeError, match="load_file: 'a' is of dtype C128; expected one of BOOL"):
+    with pytest.raises(DTypeError, match="load_file: 'a' is of dtype 'C128'; expected one of BOOL"):
         ts.io.load_file(path)
     with pytest.raises(FileNotFoundError):
         ts.io.load_file(tmp_path / "nothing")
