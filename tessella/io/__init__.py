@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING as _TYPE_CHECKING
 from typing import NoReturn as _NoReturn
 
+from tessella.io.pytorch import load_pytorch, save_pytorch
 from tessella.io.safetensors import load_file, safe_open, save_file
 from tessella.io.trees import load, save
 from tessella.names import missing as _missing
@@ -14,4 +15,12 @@ if not _TYPE_CHECKING:  # for which it would mean that all names are there
         raise _missing("io", name)
 
 
-__all__ = ["load", "load_file", "safe_open", "save", "save_file"]
+__all__ = [
+    "load",
+    "load_file",
+    "load_pytorch",
+    "safe_open",
+    "save",
+    "save_file",
+    "save_pytorch",
+]

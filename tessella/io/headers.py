@@ -62,7 +62,7 @@ def read(content: Bytes, source: Source) -> Header:
     """The header of a file, after which every tensor is where it says, and nothing lies between them.
 
     Raises:
-        ArgumentError: so it is not.
+        FileFormatError: so it is not.
     """
     size = len(content)
     if size < 8:

@@ -16,7 +16,7 @@ def parsed(text: str | bytes, told: str, source: Source) -> Any:
         told: what it is, for the error.
 
     Raises:
-        ArgumentError: it is no JSON, a name is in an object twice, or it is nested deeper than Python goes.
+        FileFormatError: it is no JSON, a name is in an object twice, or it is nested deeper than Python goes.
     """
     try:
         plain = text if isinstance(text, str) else text.decode()

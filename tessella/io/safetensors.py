@@ -16,8 +16,9 @@ from tessella.arguments import public
 from tessella.arguments.kinds import UNFIT, Device, Kind, register_kind, shown
 from tessella.errors import ArgumentError, ArgumentTypeError, DTypeError, UnknownKeyError
 from tessella.io import elements, headers
+from tessella.io.contents import place_of
 from tessella.io.headers import CODE_OF, METADATA, Stored
-from tessella.io.sources import PathLike, Source, place_of
+from tessella.io.sources import PathLike, Source
 from tessella.io.tensor_files import TensorFile
 from tessella.tensors.tensor import Tensor
 
@@ -156,7 +157,7 @@ def load_file(path: PathLike, *, device: Device = None) -> dict[str, Tensor]:
     the host's memory. Changing a tensor changes no file.
 
     Raises:
-        ArgumentError: it is no file in the safetensors format, or damaged.
+        FileFormatError: it is no file in the safetensors format, or damaged.
         DTypeError: a tensor of a dtype that Tessella does not have.
         OSError: it cannot be read.
     """
@@ -170,7 +171,7 @@ class safe_open:
     Its header has been checked when it is there: each tensor lies where it should, whatever is asked for later.
 
     Raises:
-        ArgumentError: it is no file in the safetensors format, or damaged.
+        FileFormatError: it is no file in the safetensors format, or damaged.
         OSError: it cannot be read.
 
     >>> import tempfile

@@ -33,7 +33,7 @@ class TensorFile:
     `entries` say where its tensors are, by their names; `metadata` are the texts beside them.
 
     Raises:
-        ArgumentError: it is no file in the safetensors format, or damaged.
+        FileFormatError: it is no file in the safetensors format, or damaged.
         OSError: it cannot be read.
     """
 
@@ -62,20 +62,19 @@ class TensorFile:
         return self._content[entry.begin : entry.end]
 
     def array(self, name: str, kind: Kind | None = None) -> Array:
-        """A tensor's elements where they are; a copy of those that are packed, or that nobody can read as they stand.
+        """A copy of a tensor's elements.
 
         Args:
             kind: what they are, if they are kept as something else.
 
         Raises:
-            ArgumentError: there are others than the dtype has.
+            FileFormatError: there are others than the dtype has.
             DTypeError: Tessella has no such dtype.
         """
         shape, dtype = kind or self.kind(name)
         if bits_of(dtype) < 8:
             return self.tensor(name, kind).numpy().copy()
-        found = self._view(name, Kind(shape, dtype))
-        return found if found.flags.aligned else found.copy()
+        return self._view(name, Kind(shape, dtype)).copy()
 
     def tensor(self, name: str, kind: Kind | None = None) -> Tensor:
         """A tensor on the bytes of the file, or on a copy where kernels, or its device, cannot read them there.

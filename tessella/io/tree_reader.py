@@ -14,7 +14,7 @@ from typing import Any
 from tessella import dtypes
 from tessella.arguments.kinds import shown
 from tessella.dtypes import DType
-from tessella.errors import ArgumentError
+from tessella.errors import FileFormatError
 from tessella.io import plain_json
 from tessella.io.headers import Entry, are_sizes, bits_of
 from tessella.io.tensor_files import Kind, TensorFile
@@ -37,7 +37,7 @@ class TreeReader:
         """The tree of a text.
 
         Raises:
-            ArgumentError: it is none, or does not go with the file.
+            FileFormatError: it is none, or does not go with the file.
         """
         said = plain_json.parsed(text, "its structure", self._source)
         if not isinstance(said, dict) or set(said) != {"version", "tree"}:
@@ -51,7 +51,7 @@ class TreeReader:
             raise self._damaged(f"the tensor {shown(min(self._unused))} is nowhere in the tree")
         return found
 
-    def _damaged(self, why: str) -> ArgumentError:
+    def _damaged(self, why: str) -> FileFormatError:
         return self._source.damaged(why)
 
     def _value(self, node: Any, depth: int) -> Any:

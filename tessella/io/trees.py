@@ -12,8 +12,9 @@ from tessella.arguments import public
 from tessella.arguments.kinds import Device
 from tessella.errors import ArgumentError
 from tessella.io import safetensors
+from tessella.io.contents import place_of
 from tessella.io.safetensors import Texts
-from tessella.io.sources import PathLike, Source, place_of
+from tessella.io.sources import PathLike, Source
 from tessella.io.tensor_files import TensorFile
 from tessella.io.tree_reader import TreeReader
 from tessella.io.tree_writer import STRUCTURE, TreeWriter
@@ -71,7 +72,7 @@ def load(path: PathLike, *, device: Device = None) -> Any:
         device: where the tensors are to be; that of the thread, if it is left out.
 
     Raises:
-        ArgumentError: it is no such file, or damaged.
+        FileFormatError: it is no such file, or damaged.
         DTypeError: a tensor of a dtype that Tessella does not have.
         OSError: it cannot be read.
     """

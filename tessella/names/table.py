@@ -440,7 +440,6 @@ PyTorch | utils | convert_conv* memory_format | not needed: the layout and what 
 JAX | debug | callback log | `ts.debug.print` or `ts.debug.breakpoint`
 JAX | debug | inspect_array_sharding visualize_array_sharding visualize_sharding | not here: there is no GPU yet; leave it out
 
-safetensors | io | save_model load_model serialize deserialize | `ts.io.save_file(model.state_dict(), path)`, `model.load_state_dict(ts.io.load_file(path))`
 
 PyTorch | Module | cuda xpu ipu mtia mps | not here: there is no GPU yet; leave it out
 PyTorch | Module | compile | `ts.jit`, around the function that calls the model
