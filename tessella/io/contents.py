@@ -108,7 +108,10 @@ class Contents:
         return found
 
     def mapped(self, start: int, count: int, what: str) -> np.ndarray[Any, Any]:
-        """Some bytes as the operating system shows them, without a copy: they are read when they are used."""
+        """Some bytes as the operating system shows them, without a copy: they are read when they are used.
+
+        Whoever writes to them (another library, to which they were handed) changes its own memory, and no file.
+        """
         self.check(start, count, what)
         if not count:
             return np.empty(0, np.uint8)
@@ -120,7 +123,7 @@ class Contents:
             # from Python 3.13 on the descriptor need not be kept, of which a process has few
             options: dict[str, Any] = {"trackfd": False} if sys.version_info >= (3, 13) else {}
             descriptor = self._file.fileno()
-            found = self._map = mmap.mmap(descriptor, self.size, access=mmap.ACCESS_READ, **options)
+            found = self._map = mmap.mmap(descriptor, self.size, access=mmap.ACCESS_COPY, **options)
         return found
 
 

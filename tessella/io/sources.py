@@ -52,7 +52,7 @@ class Source:
         )
 
     def memory(self) -> Bytes:
-        """The bytes of the file, mapped: they are read where they are looked at, none is copied or can be written.
+        """The bytes of the file, mapped: they are read where they are looked at, and none is copied.
 
         Where the file becomes shorter while it is mapped, the process ends when it looks at what is gone; a file
         that is replaced, as everything here writes files, stays as long as it is looked at.
