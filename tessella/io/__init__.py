@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING as _TYPE_CHECKING
 from typing import NoReturn as _NoReturn
 
+from tessella.io.gguf import GGUF, load_gguf
 from tessella.io.pytorch import load_pytorch, save_pytorch
 from tessella.io.safetensors import load_file, save_file
 from tessella.names import missing as _missing
@@ -14,4 +15,4 @@ if not _TYPE_CHECKING:  # for which it would mean that all names are there
         raise _missing("io", name)
 
 
-__all__ = ["load_file", "load_pytorch", "save_file", "save_pytorch"]
+__all__ = ["GGUF", "load_file", "load_gguf", "load_pytorch", "save_file", "save_pytorch"]
