@@ -116,7 +116,7 @@ class _Pickle:
             self.parts.append(self._plain(value))
 
     def _kept(self, value: Any) -> _Kept:
-        dtype = value.dtype if isinstance(value, Tensor) else dtypes.as_dtype(value.dtype)
+        dtype = value.dtype if isinstance(value, Tensor) else self._dtype_of_array(value)
         if dtype not in _NAME_OF:
             raise DTypeError(
                 f"save_pytorch: {self._place} is of {dtype.name}, which PyTorch does not have; save "
@@ -132,6 +132,14 @@ class _Pickle:
             is_tensor and value.requires_grad,
             isinstance(value, Parameter),
         )
+
+    def _dtype_of_array(self, array: Array) -> DType:
+        try:
+            return dtypes.as_dtype(array.dtype)
+        except DTypeError:
+            raise DTypeError(
+                f"save_pytorch: {self._place} is an array of {array.dtype}; expected numbers or truths"
+            ) from None
 
     @property
     def _place(self) -> str:
