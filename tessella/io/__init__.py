@@ -5,7 +5,8 @@ from typing import NoReturn as _NoReturn
 
 from tessella.io.gguf import GGUF, load_gguf
 from tessella.io.pytorch import load_pytorch, save_pytorch
-from tessella.io.safetensors import load_file, save_file
+from tessella.io.safetensors import load_file, safe_open, save_file
+from tessella.io.trees import load, save
 from tessella.names import missing as _missing
 
 if not _TYPE_CHECKING:  # for which it would mean that all names are there
@@ -15,4 +16,14 @@ if not _TYPE_CHECKING:  # for which it would mean that all names are there
         raise _missing("io", name)
 
 
-__all__ = ["GGUF", "load_file", "load_gguf", "load_pytorch", "save_file", "save_pytorch"]
+__all__ = [
+    "GGUF",
+    "load",
+    "load_file",
+    "load_gguf",
+    "load_pytorch",
+    "safe_open",
+    "save",
+    "save_file",
+    "save_pytorch",
+]

@@ -20,6 +20,7 @@ from tessella.dtypes import DType
 from tessella.errors import FileFormatError, UnsafeFileError
 from tessella.io.contents import Contents, Stream, naming, place_of, shown
 from tessella.io.gguf.blocks import KINDS, Blocks, dequantised
+from tessella.io.sources import PathLike
 from tessella.tensors.creation import asarray
 from tessella.tensors.tensor import Tensor
 
@@ -60,7 +61,7 @@ class GGUF(NamedTuple):
 
 
 @public
-def load_gguf(path: Any, *, mmap: bool = False) -> GGUF:
+def load_gguf(path: PathLike, *, mmap: bool = False) -> GGUF:
     """The facts and tensors of a GGUF file.
 
     Tensors of quantised types become float32; the others keep their dtype. Shapes are in the order of NumPy: the last

@@ -22,6 +22,7 @@ from tessella.io.contents import place_of
 from tessella.io.pytorch.names import DTYPES, STORAGES
 from tessella.io.pytorch.storages import Array, Place, placed
 from tessella.io.pytorch.trees import DEEPEST
+from tessella.io.sources import PathLike
 from tessella.nn.module import Parameter
 from tessella.tensors.tensor import Tensor
 
@@ -33,7 +34,7 @@ _LONGEST = 255  # bytes of a whole number
 
 
 @public
-def save_pytorch(tree: Any, path: Any) -> None:
+def save_pytorch(tree: Any, path: PathLike) -> None:
     """Write tensors, in dicts, lists and tuples, to a file that `torch.load` reads, with `weights_only=True`, too.
 
     The file is written whole or not at all. Tensors that share memory share it in the file: tied weights are kept
@@ -70,7 +71,9 @@ def save_pytorch(tree: Any, path: Any) -> None:
         *((f"data/{number}", content) for number, content in enumerate(contents)),
         ("version", _VERSION),
     ]
-    files.write(place, b"".join(pieces((f"{_FOLDER}/{name}", part) for name, part in records)))
+    with files.writing(place, durable=True) as file:
+        for piece in pieces((f"{_FOLDER}/{name}", part) for name, part in records):
+            file.write(piece)
 
 
 class _Kept(NamedTuple):

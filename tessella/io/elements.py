@@ -1,0 +1,50 @@
+"""The elements of tensors and arrays as bytes of a file."""
+
+from __future__ import annotations
+
+import functools
+import math
+from typing import Any
+
+import numpy as np
+
+from tessella.devices.array import plain_ndarray
+from tessella.dtypes import DType, as_dtype
+from tessella.io.headers import CODE_OF, Stored, bits_of
+from tessella.io.sources import Bytes
+from tessella.tensors.creation import asarray
+from tessella.tensors.manipulation import reshape
+from tessella.tensors.packing import pack
+from tessella.tensors.tensor import Tensor
+
+Array = np.ndarray[Any, Any]
+
+
+def dtype_of(value: Tensor | Array | np.generic) -> DType:
+    """The dtype of a tensor's or an array's elements.
+
+    Raises:
+        DTypeError: Tessella has none of this kind.
+    """
+    return value.dtype if isinstance(value, Tensor) else as_dtype(value.dtype)
+
+
+def stored(value: Tensor | Array | np.generic, code: str | None = None) -> Stored:
+    """A tensor or an array, of a dtype that the format has, for a file.
+
+    Args:
+        code: of the dtype that the format has it as, of the same size; its own if it is left out.
+    """
+    dtype = dtype_of(value)
+    nbytes = -(-math.prod(value.shape) * bits_of(dtype) // 8)
+    return Stored(
+        code or CODE_OF[dtype], tuple(value.shape), nbytes, functools.partial(_bytes, value, dtype)
+    )
+
+
+def _bytes(value: Tensor | Array | np.generic, dtype: DType) -> Bytes:
+    """The elements in row-major order, without gaps."""
+    if bits_of(dtype) < 8:
+        return pack(reshape(asarray(value), (-1,))).numpy()
+    array = value.numpy() if isinstance(value, Tensor) else plain_ndarray(value)
+    return np.ascontiguousarray(array, dtype.numpy).reshape(-1).view(np.uint8)

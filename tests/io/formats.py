@@ -1,0 +1,121 @@
+"""The formats that are read, a row each: files to be damaged, what damages them with an eye for it, what reads them."""
+
+from __future__ import annotations
+
+import functools
+import json
+import struct
+import tempfile
+from collections import OrderedDict
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+import tessella as ts
+from tests.io.mutations import Chance, Mutator, blind, json_mutant, json_text
+
+
+class Format(NamedTuple):
+    """A format of files.
+
+    Args:
+        suffix: of their names.
+        samples: gives proper files, each time the same ones.
+        mutators: damage a file so that what a format checks first is right still.
+        read: what is to read every file, or refuse it.
+    """
+
+    name: str
+    suffix: str
+    samples: Callable[[], list[bytes]]
+    mutators: tuple[Mutator, ...]
+    read: Callable[[Path], Any]
+
+
+def written(*saves: Callable[[Path], Any]) -> list[bytes]:
+    """The files that some functions write."""
+    found = []
+    with tempfile.TemporaryDirectory() as folder:
+        for number, save in enumerate(saves):
+            save(Path(folder, str(number)))
+            found.append(Path(folder, str(number)).read_bytes())
+    return found
+
+
+# --- safetensors ---------------------------------------------------------------------------------------
+
+
+def _tensors() -> dict[str, Any]:
+    return {
+        "w": np.arange(6, dtype=np.float32).reshape(2, 3), "b": np.array([True, False, True]), "n": np.arange(5),
+        "half": ts.ones((2, 2), dtype=ts.bfloat16), "none": np.zeros((0, 4), np.float64), "one": np.array(3, np.int16),
+        "four": ts.asarray([1.0, -2.0]).astype(ts.float4_e2m1fn), "z": np.array([1 + 2j], np.complex64),
+    }  # fmt: skip
+
+
+@functools.cache
+def _safetensors() -> list[bytes]:
+    return written(
+        lambda path: ts.io.save_file(_tensors(), path, metadata={"format": "pt"}),
+        lambda path: ts.io.save_file({"a": np.ones((3, 3))}, path),
+        lambda path: ts.io.save_file({}, path),
+    )
+
+
+def header_mutant(content: bytes, chance: Chance) -> bytes:
+    """Another header of a length that is right."""
+    table, rest = _taken_apart(content)
+    return _put_together(json_mutant(table, chance), rest, chance)
+
+
+def tensors_mutant(content: bytes, chance: Chance) -> bytes:
+    """Other bytes behind the header."""
+    table, rest = _taken_apart(content)
+    return _put_together(table, blind(rest, chance), chance)
+
+
+def structure_mutant(content: bytes, chance: Chance) -> bytes:
+    """Another structure of a tree."""
+    table, rest = _taken_apart(content)
+    texts = table["__metadata__"]
+    tree = json.loads(texts["tessella.tree"])
+    texts["tessella.tree"] = json_text(json_mutant(tree, chance), chance)
+    return _put_together(table, rest, chance)
+
+
+def _taken_apart(content: bytes) -> tuple[Any, bytes]:
+    (length,) = struct.unpack("<Q", content[:8])
+    return json.loads(content[8 : 8 + length]), content[8 + length :]
+
+
+def _put_together(table: Any, rest: bytes, chance: Chance) -> bytes:
+    text = json_text(table, chance).encode("utf8", "surrogatepass")
+    return struct.pack("<Q", len(text)) + text + rest
+
+
+# --- trees ---------------------------------------------------------------------------------------------
+
+
+@functools.cache
+def _trees() -> list[bytes]:
+    shared = ts.nn.Parameter(ts.ones((2, 2)))
+    tree = {
+        "model": OrderedDict(w=shared, again=shared, few=ts.asarray([1, -2, 3], dtype=ts.int4)),
+        "optimizer": {"state": {0: {"step": 3, "average": ts.zeros((2, 2))}}, "groups": [{"lr": 0.1, "betas": (0.9, 0.99)}]},
+        "numbers": [None, True, 1 << 80, float("nan"), 1 - 2j, "text", b"bytes", np.float32(1.5), np.int64(3)],
+        "arrays": (np.arange(4.0), np.array([1j]), ts.asarray([0.5, 1.5]).astype(ts.float6_e2m3fn), np.zeros((0, 3))),
+        "odd": ts.nn.Buffer(ts.ones(3, dtype=ts.bool), persistent=False),
+    }  # fmt: skip
+    return written(
+        lambda path: ts.save(tree, path, metadata={"by": "hand"}),
+        lambda path: ts.save([1, {"a": ts.ones(2)}], path),
+        lambda path: ts.save(ts.arange(3), path),
+    )
+
+
+FORMATS = (
+    Format("safetensors", ".safetensors", _safetensors, (header_mutant, tensors_mutant), ts.io.load_file),
+    Format("trees", ".ts", _trees, (header_mutant, tensors_mutant, structure_mutant, structure_mutant), ts.load),
+)  # fmt: skip
