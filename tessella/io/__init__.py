@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING as _TYPE_CHECKING
 from typing import NoReturn as _NoReturn
 
+from tessella.io.gguf import GGUF, load_gguf
 from tessella.io.pytorch import load_pytorch, save_pytorch
 from tessella.io.safetensors import load_file, safe_open, save_file
 from tessella.io.trees import load, save
@@ -16,8 +17,10 @@ if not _TYPE_CHECKING:  # for which it would mean that all names are there
 
 
 __all__ = [
+    "GGUF",
     "load",
     "load_file",
+    "load_gguf",
     "load_pytorch",
     "safe_open",
     "save",

@@ -21,6 +21,7 @@ from tessella.io.pytorch.instructions import Machine
 from tessella.io.pytorch.names import StorageKind, named
 from tessella.io.pytorch.stored import Elements, Storage
 from tessella.io.pytorch.trees import Tree
+from tessella.io.sources import PathLike
 
 _PICKLE = "data.pkl"
 MAGIC, PROTOCOL = 0x1950A86A20F9469CFC6C, 1001  # what old files begin with
@@ -32,7 +33,7 @@ _MOST_STORAGES = 1 << 62
 
 
 @public
-def load_pytorch(path: Any, *, mmap: bool = False) -> Any:
+def load_pytorch(path: PathLike, *, mmap: bool = False) -> Any:
     """What `torch.save` wrote: tensors, in the dicts, lists and other containers they were saved in.
 
     Nothing in the file is executed: it is data, or it is refused with the name of what it wants to run. All sizes are

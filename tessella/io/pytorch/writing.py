@@ -22,6 +22,7 @@ from tessella.io.contents import place_of
 from tessella.io.pytorch.names import DTYPES, STORAGES
 from tessella.io.pytorch.storages import Array, Place, placed
 from tessella.io.pytorch.trees import DEEPEST
+from tessella.io.sources import PathLike
 from tessella.nn.module import Parameter
 from tessella.tensors.tensor import Tensor
 
@@ -33,7 +34,7 @@ _LONGEST = 255  # bytes of a whole number
 
 
 @public
-def save_pytorch(tree: Any, path: Any) -> None:
+def save_pytorch(tree: Any, path: PathLike) -> None:
     """Write tensors, in dicts, lists and tuples, to a file that `torch.load` reads, with `weights_only=True`, too.
 
     The file is written whole or not at all. Tensors that share memory share it in the file: tied weights are kept
@@ -70,7 +71,9 @@ def save_pytorch(tree: Any, path: Any) -> None:
         *((f"data/{number}", content) for number, content in enumerate(contents)),
         ("version", _VERSION),
     ]
-    files.write(place, b"".join(pieces((f"{_FOLDER}/{name}", part) for name, part in records)))
+    with files.writing(place, durable=True) as file:
+        for piece in pieces((f"{_FOLDER}/{name}", part) for name, part in records):
+            file.write(piece)
 
 
 class _Kept(NamedTuple):
@@ -116,7 +119,7 @@ class _Pickle:
             self.parts.append(self._plain(value))
 
     def _kept(self, value: Any) -> _Kept:
-        dtype = value.dtype if isinstance(value, Tensor) else dtypes.as_dtype(value.dtype)
+        dtype = value.dtype if isinstance(value, Tensor) else self._dtype_of_array(value)
         if dtype not in _NAME_OF:
             raise DTypeError(
                 f"save_pytorch: {self._place} is of {dtype.name}, which PyTorch does not have; save "
@@ -132,6 +135,14 @@ class _Pickle:
             is_tensor and value.requires_grad,
             isinstance(value, Parameter),
         )
+
+    def _dtype_of_array(self, array: Array) -> DType:
+        try:
+            return dtypes.as_dtype(array.dtype)
+        except DTypeError:
+            raise DTypeError(
+                f"save_pytorch: {self._place} is an array of {array.dtype}; expected numbers or truths"
+            ) from None
 
     @property
     def _place(self) -> str:
