@@ -48,3 +48,11 @@ def _bytes(value: Tensor | Array | np.generic, dtype: DType) -> Bytes:
         return pack(reshape(asarray(value), (-1,))).numpy()
     array = value.numpy() if isinstance(value, Tensor) else plain_ndarray(value)
     return np.ascontiguousarray(array, dtype.numpy).reshape(-1).view(np.uint8)
+
+
+def strange_byte(content: Bytes, dtype: DType) -> int | None:
+    """A byte that is no element of a dtype of fewer bits: what is computed of it could be anything."""
+    most = 1 if dtype.is_bool else (1 << min(dtype.bits, 8)) - 1
+    if most == 255 or not content.size or content.max() <= most:
+        return None
+    return int(content.max())

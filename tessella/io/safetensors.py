@@ -74,18 +74,39 @@ def write(place: Path, tensors: Mapping[str, Stored], metadata: Mapping[str, str
             file.write(piece)
 
 
-def stored(tensors: Any, function: str) -> dict[str, Stored]:
+def stored(tensors: Named, function: str) -> dict[str, Stored]:
     """Tensors with names, looked at before anything is written.
 
     Raises:
         ArgumentTypeError, ArgumentError, DTypeError: see `save_file`.
+    """
+    found = named(tensors, function)
+    if METADATA in found:
+        raise ArgumentError(
+            f"{function}: no tensor can have the name {METADATA!r}: the format has it"
+        )
+    return {name: _stored(name, value, function) for name, value in found.items()}
+
+
+def named(tensors: Named, function: str) -> dict[str, Any]:
+    """Names and tensors or arrays, if they are such.
+
+    Raises:
+        ArgumentTypeError: they are not.
+        ArgumentError: a name has no place in UTF-8.
     """
     if not isinstance(tensors, Mapping):
         raise ArgumentTypeError(
             f"{function}: {type(tensors).__name__} was given; expected names and tensors; use "
             f"{function}(model.state_dict(), path)"
         )
-    return {_name(name, function): _stored(name, tensors[name], function) for name in tensors}
+    found = {_text(name, "a name", function): tensors[name] for name in tensors}
+    for name, value in found.items():
+        if not isinstance(value, (Tensor, np.ndarray, np.generic)):
+            raise ArgumentTypeError(
+                f"{function}: {name!r} is of type {type(value).__name__}; expected a tensor or an array"
+            )
+    return found
 
 
 def texts(metadata: Texts, function: str) -> dict[str, str] | None:
@@ -105,12 +126,6 @@ def texts(metadata: Texts, function: str) -> dict[str, str] | None:
     }
 
 
-def _name(name: Any, function: str) -> str:
-    if name == METADATA:
-        raise ArgumentError(f"{function}: no tensor can have the name {name!r}: the format has it")
-    return _text(name, "a name", function)
-
-
 def _text(value: Any, what: str, function: str) -> str:
     if not isinstance(value, str):
         raise ArgumentTypeError(
@@ -126,10 +141,6 @@ def _text(value: Any, what: str, function: str) -> str:
 
 
 def _stored(name: str, value: Any, function: str) -> Stored:
-    if not isinstance(value, (Tensor, np.ndarray, np.generic)):
-        raise ArgumentTypeError(
-            f"{function}: {name!r} is of type {type(value).__name__}; expected a tensor or an array"
-        )
     dtype = elements.dtype_of(value)
     if dtype not in CODE_OF:
         instead = (

@@ -9,7 +9,7 @@ from tessella.arguments.kinds import Device, shown
 from tessella.dtypes import DType
 from tessella.errors import DTypeError
 from tessella.io import headers
-from tessella.io.elements import Array
+from tessella.io.elements import Array, strange_byte
 from tessella.io.headers import CODES, bits_of
 from tessella.io.sources import Bytes, Source
 from tessella.tensors.creation import asarray
@@ -90,8 +90,7 @@ class TensorFile:
     def _view(self, name: str, kind: Kind) -> Array:
         shape, dtype = kind
         here = self.content(name)
-        most = 1 if dtype.is_bool else (1 << dtype.bits) - 1
-        if (dtype.is_bool or dtype.bits < 8) and here.size and here.max() > most:
-            # what is computed of such bits could be anything
-            raise self.source.damaged(f"{shown(name)} of {dtype.name} has a byte of {here.max()}")
+        strange = strange_byte(here, dtype)
+        if strange is not None:
+            raise self.source.damaged(f"{shown(name)} of {dtype.name} has a byte of {strange}")
         return here.view(dtype.numpy).reshape(shape)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import functools
+import io
 import json
 import struct
 import tempfile
+import zipfile
 from collections import OrderedDict
 from collections.abc import Callable
 from pathlib import Path
@@ -115,7 +117,69 @@ def _trees() -> list[bytes]:
     )
 
 
+# --- NumPy's -------------------------------------------------------------------------------------------
+
+
+@functools.cache
+def _npz() -> list[bytes]:
+    arrays = {
+        "w": np.arange(6, dtype=np.float32).reshape(2, 3), "b": np.array([True, False]), "f": np.ones((2, 3), order="F"),
+        "big": np.arange(3, dtype=">i4"), "none": np.zeros((0, 3)), "one": np.array(2.5), "half": np.ones(3, np.float16),
+    }  # fmt: skip
+    return written(
+        lambda path: ts.io.save_npz({"x": ts.ones((2, 2)), "y": ts.arange(3)}, path),
+        lambda path: _to(path, np.savez, arrays),
+        lambda path: _to(path, np.savez_compressed, arrays),
+    )
+
+
+def _to(path: Path, save: Any, arrays: dict[str, Any]) -> None:
+    with path.open("wb") as file:  # as NumPy adds to names that have no suffix
+        save(file, **arrays)
+
+
+def array_mutant(content: bytes, chance: Chance) -> bytes:
+    """An archive that is right, with an array in it that is not."""
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        members = {name: archive.read(name) for name in archive.namelist()}
+    name = chance.choice(list(members))
+    members[name] = blind(members[name], chance)
+    if chance.random() < 0.2:
+        members[chance.choice((name, "x", "../x.npy", "a/b.npy", "x.npy.npy"))] = members.pop(name)
+    found = io.BytesIO()
+    method = chance.choice((zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED))
+    with zipfile.ZipFile(found, "w", method) as archive:
+        for name, member in members.items():
+            archive.writestr(name, member)
+    return found.getvalue()
+
+
+# --- an index, with its files beside it --------------------------------------------------------------------
+
+
+@functools.cache
+def _shards() -> dict[str, bytes]:
+    with tempfile.TemporaryDirectory() as folder:
+        tensors = {"a.b": ts.ones(8), "c": ts.zeros((2, 4)), "d": ts.arange(3)}
+        ts.io.save_sharded(tensors, folder, max_shard_size=40)
+        return {path.name: path.read_bytes() for path in Path(folder).iterdir()}
+
+
+def index_mutant(content: bytes, chance: Chance) -> bytes:
+    """Another index, in proper JSON."""
+    return json_text(json_mutant(json.loads(content), chance), chance).encode()
+
+
+def _read_index(path: Path) -> Any:
+    for name, content in _shards().items():
+        if name.endswith(".safetensors") and not (path.parent / name).exists():
+            (path.parent / name).write_bytes(content)
+    return ts.io.load_sharded(path)
+
+
 FORMATS = (
     Format("safetensors", ".safetensors", _safetensors, (header_mutant, tensors_mutant), ts.io.load_file),
     Format("trees", ".ts", _trees, (header_mutant, tensors_mutant, structure_mutant, structure_mutant), ts.load),
+    Format("npz", ".npz", _npz, (array_mutant,), ts.io.load_npz),
+    Format("index", ".json", lambda: [_shards()["model.safetensors.index.json"]], (index_mutant,), _read_index),
 )  # fmt: skip

@@ -17,7 +17,7 @@ def test_damaged_files(form, tmp_path):
     for number, what, why in tried(form, SEED, 0, FILES, tmp_path):
         assert what != "wrong", f"{number}: {why}"
         found[what] += 1
-    assert found["refused"] > FILES // 3  # of random bytes in tensors most are numbers, too
+    assert found["refused"] > FILES // 4  # of random bytes in tensors most are numbers, too
 
 
 @pytest.mark.parametrize("form", FORMATS, ids=[form.name for form in FORMATS])
