@@ -38,12 +38,13 @@ def stored(value: Tensor | Array | np.generic, code: str | None = None) -> Store
     dtype = dtype_of(value)
     nbytes = -(-math.prod(value.shape) * bits_of(dtype) // 8)
     return Stored(
-        code or CODE_OF[dtype], tuple(value.shape), nbytes, functools.partial(_bytes, value, dtype)
+        code or CODE_OF[dtype], tuple(value.shape), nbytes, functools.partial(content, value)
     )
 
 
-def _bytes(value: Tensor | Array | np.generic, dtype: DType) -> Bytes:
-    """The elements in row-major order, without gaps."""
+def content(value: Tensor | Array | np.generic) -> Bytes:
+    """The elements in row-major order, without gaps; those of few bits are packed."""
+    dtype = dtype_of(value)
     if bits_of(dtype) < 8:
         return pack(reshape(asarray(value), (-1,))).numpy()
     array = value.numpy() if isinstance(value, Tensor) else plain_ndarray(value)

@@ -92,7 +92,7 @@ def _records(found: dict[str, Any]) -> Iterator[tuple[str, Any]]:
         padding = -(len(_MAGIC) + 4 + len(said) + 1) % _ALIGNMENT
         text = f"{said}{' ' * padding}\n".encode()
         head = _MAGIC + b"\x01\x00" + len(text).to_bytes(2, "little") + text
-        yield f"{name}{_SUFFIX}", head + elements.stored(value).content().tobytes()
+        yield f"{name}{_SUFFIX}", head + elements.content(value).tobytes()
 
 
 # --- reading ----------------------------------------------------------------------------------------------

@@ -15,13 +15,13 @@ from typing import Any, NamedTuple, TypeAlias
 
 from tessella import files
 from tessella.arguments import public
-from tessella.arguments.kinds import UNFIT, Device, Kind, register_kind, shown
+from tessella.arguments.kinds import UNFIT, Device, Kind, register_kind
 from tessella.errors import ArgumentError, FileFormatError
 from tessella.io import plain_json, safetensors
 from tessella.io.contents import place_of
 from tessella.io.headers import Stored
 from tessella.io.safetensors import FORMAT, Named, Texts
-from tessella.io.sources import PathLike, Source
+from tessella.io.sources import PathLike, Source, quoted
 from tessella.io.tensor_files import TensorFile
 from tessella.tensors.tensor import Tensor
 
@@ -183,7 +183,7 @@ def load_sharded(path: PathLike, *, device: Device = None) -> dict[str, Tensor]:
             raise source.damaged(f"{name} beside it was not written with it")
     for tensor, name in index.files.items():
         if tensor not in shards[name].entries:
-            raise source.damaged(f"{name} has no tensor {shown(tensor)}")
+            raise source.damaged(f"{name} has no tensor {quoted(tensor)}")
     return {tensor: shards[index.files[tensor]].tensor(tensor) for tensor in sorted(index.files)}
 
 

@@ -31,6 +31,11 @@ def _path(value: Any) -> Any:
 register_kind("PathLike", Kind("str or pathlib.Path", "False", _path))
 
 
+def quoted(name: str) -> str:
+    """A name that a file gives, in a message."""
+    return repr(name) if len(name) <= 200 else f"{name[:180]!r}... ({len(name)} characters)"
+
+
 class Source:
     """A file that a function reads.
 

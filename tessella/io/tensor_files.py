@@ -5,13 +5,13 @@ from __future__ import annotations
 import math
 from typing import NamedTuple
 
-from tessella.arguments.kinds import Device, shown
+from tessella.arguments.kinds import Device
 from tessella.dtypes import DType
 from tessella.errors import DTypeError
 from tessella.io import headers
 from tessella.io.elements import Array, strange_byte
 from tessella.io.headers import CODES, bits_of
-from tessella.io.sources import Bytes, Source
+from tessella.io.sources import Bytes, Source, quoted
 from tessella.tensors.creation import asarray
 from tessella.tensors.packing import unpack
 from tessella.tensors.tensor import Tensor, from_ndarray
@@ -51,7 +51,7 @@ class TensorFile:
         dtype = CODES.get(entry.code)
         if dtype is None:
             raise DTypeError(
-                f"{self.source.function}: {shown(name)} is of dtype {shown(entry.code)}; expected one of "
+                f"{self.source.function}: {quoted(name)} is of dtype {quoted(entry.code)}; expected one of "
                 f"{', '.join(CODES)}"
             )
         return Kind(entry.shape, dtype)
@@ -92,5 +92,5 @@ class TensorFile:
         here = self.content(name)
         strange = strange_byte(here, dtype)
         if strange is not None:
-            raise self.source.damaged(f"{shown(name)} of {dtype.name} has a byte of {strange}")
+            raise self.source.damaged(f"{quoted(name)} of {dtype.name} has a byte of {strange}")
         return here.view(dtype.numpy).reshape(shape)

@@ -17,6 +17,7 @@ from tessella.dtypes import DType
 from tessella.errors import FileFormatError
 from tessella.io import plain_json
 from tessella.io.headers import Entry, are_sizes, bits_of
+from tessella.io.sources import quoted
 from tessella.io.tensor_files import Kind, TensorFile
 from tessella.io.tree_writer import DEEPEST, KEPT_AS, VERSION
 from tessella.nn.module import Buffer, Parameter
@@ -48,7 +49,7 @@ class TreeReader:
             )
         found = self._value(said["tree"], 0)
         if self._unused:
-            raise self._damaged(f"the tensor {shown(min(self._unused))} is nowhere in the tree")
+            raise self._damaged(f"the tensor {quoted(min(self._unused))} is nowhere in the tree")
         return found
 
     def _damaged(self, why: str) -> FileFormatError:
