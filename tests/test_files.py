@@ -174,7 +174,7 @@ def broken_off(path, error):
 )
 def test_what_fails_inside_leaves_the_old_file(place, error, named):
     (place / "a").write_text("old")
-    with pytest.raises(type(error), match="mine|gone|broken") as caught:
+    with pytest.raises(type(error), match=r"mine|gone|broken") as caught:
         broken_off(place / "a", error)
     assert os.path.basename(getattr(caught.value, "filename", None) or "") == named
     assert (place / "a").read_text() == "old"
