@@ -15,6 +15,14 @@ import numpy as np
 
 import tessella as ts
 from tests.io.mutations import Chance, Mutator, blind, json_mutant, json_text
+from tests.io.pickle_mutants import (
+    archives,
+    directory_mutant,
+    ggufs,
+    pickle_mutant,
+    stream_mutant,
+    streams,
+)
 
 
 class Format(NamedTuple):
@@ -118,4 +126,7 @@ def _trees() -> list[bytes]:
 FORMATS = (
     Format("safetensors", ".safetensors", _safetensors, (header_mutant, tensors_mutant), ts.io.load_file),
     Format("trees", ".ts", _trees, (header_mutant, tensors_mutant, structure_mutant, structure_mutant), ts.load),
+    Format("archives", ".pt", archives, (pickle_mutant, pickle_mutant, directory_mutant), ts.io.load_pytorch),
+    Format("streams", ".pth", streams, (stream_mutant,), ts.io.load_pytorch),
+    Format("gguf", ".gguf", ggufs, (), ts.io.load_gguf),
 )  # fmt: skip
