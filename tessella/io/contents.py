@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import mmap
 import os
+import re
 import stat
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -16,6 +18,7 @@ import numpy as np
 
 from tessella.errors import ArgumentError, ArgumentTypeError, FileFormatError
 
+_PLAIN = re.compile(r"[\w./-]+", re.ASCII)
 _SHOWN = 80  # characters of a name that a file gives, which may be anything
 
 
@@ -46,12 +49,17 @@ def naming(function: str, path: Path) -> Iterator[None]:
 
 def shown(text: Any) -> str:
     """What a file says, safe to print: a plain name as it is, all else in quotes and cut."""
-    if isinstance(text, str) and text.isascii() and text.isprintable() and len(text) <= _SHOWN:
-        return text if text.replace("_", "a").replace(".", "a").isalnum() else repr(text)
+    if isinstance(text, str) and len(text) <= _SHOWN and _PLAIN.fullmatch(text):
+        return text
     if type(text) is int and abs(text) >= 1 << 64:
         return f"number of {text.bit_length()} bits"
     spelled = ascii(text) if isinstance(text, (str, bytes, int, float)) else type(text).__name__
     return spelled if len(spelled) <= _SHOWN else f"{spelled[:_SHOWN]}..."
+
+
+def is_addressable(shape: Iterable[int], itemsize: int) -> bool:
+    """Whether an array of a shape can be: NumPy counts in 63 bits, and axes of 0 as if they were 1."""
+    return math.prod(max(size, 1) for size in shape) * max(itemsize, 1) < 1 << 63
 
 
 class Contents:

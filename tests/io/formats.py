@@ -17,6 +17,14 @@ import numpy as np
 
 import tessella as ts
 from tests.io.mutations import Chance, Mutator, blind, json_mutant, json_text
+from tests.io.pickle_mutants import (
+    archives,
+    directory_mutant,
+    ggufs,
+    pickle_mutant,
+    stream_mutant,
+    streams,
+)
 
 
 class Format(NamedTuple):
@@ -182,4 +190,7 @@ FORMATS = (
     Format("trees", ".ts", _trees, (header_mutant, tensors_mutant, structure_mutant, structure_mutant), ts.load),
     Format("npz", ".npz", _npz, (array_mutant,), ts.io.load_npz),
     Format("index", ".json", lambda: [_shards()["model.safetensors.index.json"]], (index_mutant,), _read_index),
+    Format("archives", ".pt", archives, (pickle_mutant, pickle_mutant, directory_mutant), ts.io.load_pytorch),
+    Format("streams", ".pth", streams, (stream_mutant,), ts.io.load_pytorch),
+    Format("gguf", ".gguf", ggufs, (), ts.io.load_gguf),
 )  # fmt: skip

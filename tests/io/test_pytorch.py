@@ -69,6 +69,8 @@ def test_views(read):
         "expanded": ((2, 2), (0, 1), 4, [[4, 5], [4, 5]]),
         "windows": ((5, 2), (1, 1), 0, [[n, n + 1] for n in range(5)]),
         "one": ((), (), 5, 5),
+        "axes of one": ((1, 2), (1 << 62, 1), 0, [[0, 1]]),
+        "none by far": ((2, 0), (1 << 62, 1 << 62), 0, [[], []]),
         "none": ((0, 3), (3, 1), 6, []),
     }
     for shape, strides, offset, expected in cases.values():

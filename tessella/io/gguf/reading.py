@@ -18,7 +18,7 @@ from tessella import dtypes
 from tessella.arguments import public
 from tessella.dtypes import DType
 from tessella.errors import FileFormatError, UnsafeFileError
-from tessella.io.contents import Contents, Stream, naming, place_of, shown
+from tessella.io.contents import Contents, Stream, is_addressable, naming, place_of, shown
 from tessella.io.gguf.blocks import KINDS, Blocks, dequantised
 from tessella.io.sources import PathLike
 from tessella.tensors.creation import asarray
@@ -29,7 +29,6 @@ _VERSIONS = (2, 3)
 _ALIGNMENT, _MOST_ALIGNMENT = 32, 1 << 20
 _MOST_AXES = 4  # of ggml
 _MOST_DEEP = 8  # arrays of arrays
-_MOST = 1 << 62
 
 # the kinds of facts, by their numbers
 _NUMBERS = {0: "B", 1: "b", 2: "H", 3: "h", 4: "I", 5: "i", 6: "f", 10: "Q", 11: "q", 12: "d"}
@@ -286,10 +285,11 @@ def _nbytes(shape: tuple[int, ...], kind: DType | Blocks, name: str) -> int:
         (1, kind.itemsize) if isinstance(kind, DType) else (kind.size, kind.layout.itemsize)
     )
     count = math.prod(shape)
-    if count >= _MOST or (count and (shape[-1] if shape else 1) % size):
+    if not is_addressable(shape, max(itemsize, dtypes.float32.itemsize)):
+        raise FileFormatError(f"is damaged: tensor {shown(name)} has the shape {shape}")
+    if count and (shape[-1] if shape else 1) % size:
         raise FileFormatError(
-            f"is damaged: tensor {shown(name)} has the shape {shape}"
-            + (f"; its last axis should be a multiple of {size}" if count < _MOST else "")
+            f"is damaged: tensor {shown(name)} has the shape {shape}; its last axis should be a multiple of {size}"
         )
     return count // size * itemsize
 

@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 
 from tessella.errors import FileFormatError
-from tessella.io.contents import shown
+from tessella.io.contents import is_addressable, shown
 from tessella.io.pytorch.stored import shortly, sizes
 
+_MOST_AXES = 64  # of NumPy
 _CODES = re.compile(r"b1|[iu][1248]|f[248]|c8|c16|[SU][1-9]\d{0,8}")
 
 
@@ -62,11 +63,13 @@ def elements(raw: Any, dtype: Any, shape: Any, order: Any = "C") -> np.ndarray[A
         raw = raw.encode("utf8", "surrogatepass")
     shape = sizes(shape, "the shape")
     expected = math.prod(shape) * dtype.dtype.itemsize
-    if not isinstance(raw, (bytes, bytearray)) or len(raw) != expected or len(shape) > 64:
+    if not isinstance(raw, (bytes, bytearray)) or len(raw) != expected:
         there = f"{len(raw)} bytes" if isinstance(raw, (bytes, bytearray)) else shown(raw)
         raise FileFormatError(
             f"is damaged: an array of shape {shortly(shape)} in it needs {expected} bytes; {there} are there"
         )
+    if len(shape) > _MOST_AXES or not is_addressable(shape, dtype.dtype.itemsize):
+        raise FileFormatError(f"is damaged: an array in it has the shape {shortly(shape)}")
     native = dtype.dtype.newbyteorder("=")
     return np.frombuffer(raw, dtype.dtype).reshape(shape, order=order).astype(native, order="K")
 

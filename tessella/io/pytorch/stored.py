@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -11,7 +10,7 @@ import numpy as np
 
 from tessella.dtypes import DType
 from tessella.errors import FileFormatError
-from tessella.io.contents import shown
+from tessella.io.contents import is_addressable, shown
 from tessella.nn.module import Parameter
 from tessella.tensors.creation import asarray
 from tessella.tensors.tensor import Tensor
@@ -57,7 +56,7 @@ class StoredTensor:
             raise FileFormatError(
                 f"is damaged: a tensor in it has {len(self.shape)} axes and {len(self.strides)} strides"
             )
-        if math.prod(self.shape) * self.dtype.itemsize >= _MOST:
+        if not is_addressable(self.shape, self.dtype.itemsize):
             raise FileFormatError(f"is damaged: a tensor in it has the shape {shortly(self.shape)}")
         if self.end * self.dtype.itemsize > self.storage.nbytes:
             raise FileFormatError(
@@ -77,6 +76,12 @@ class StoredTensor:
             return 0
         steps = zip(self.shape, self.strides, strict=True)
         return self.offset + 1 + sum((size - 1) * stride for size, stride in steps)
+
+    @property
+    def steps(self) -> tuple[int, ...]:
+        """The strides, but of axes along which nobody goes, where they may be any number."""
+        steps = zip(self.shape, self.strides, strict=True)
+        return tuple(stride if size > 1 and self.end else 1 for size, stride in steps)
 
 
 def shortly(sizes: tuple[int, ...]) -> str:
@@ -133,7 +138,7 @@ class Elements:
             dtype.carrier.newbyteorder("<" if self._order == "little" else ">"),
             there if there.size else b"\0" * dtype.itemsize,
             stored.offset * dtype.itemsize if stored.end else 0,
-            [stride * dtype.itemsize for stride in stored.strides],
+            [step * dtype.itemsize for step in stored.steps],
         )
         found = _native(raw).view(dtype.numpy)
         if stored.is_conjugate:
