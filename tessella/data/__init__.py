@@ -28,6 +28,7 @@ from tessella.data.samplers import (
     WeightedRandomSampler,
 )
 from tessella.data.seeds import RowGenerator
+from tessella.data.workers import get_worker_info
 from tessella.names import missing as _missing
 
 if not _TYPE_CHECKING:  # for which it would mean that all names are there
@@ -59,6 +60,7 @@ __all__ = [
     "WeightedRandomSampler",
     "default_collate",
     "default_convert",
+    "get_worker_info",
     "pad_collate",
     "random_split",
 ]

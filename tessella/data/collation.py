@@ -56,10 +56,13 @@ def default_convert(data: Any) -> Any:
 
 def to_tensors(tree: Any) -> Any:
     """A tree with tensors in the places of arrays, on their memory if nobody else writes to it."""
-    if isinstance(tree, np.ndarray):
+    kind = type(tree)
+    if kind is np.ndarray or kind is Tensor:
         return _tensor(tree)
-    if isinstance(tree, Tensor):
-        return tree
+    if kind is tuple or kind is list:  # by far the most
+        return kind(map(to_tensors, tree))
+    if kind is dict:
+        return {key: to_tensors(part) for key, part in tree.items()}
     return trees.map_leaves(_tensor, tree)
 
 

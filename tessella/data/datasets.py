@@ -101,8 +101,8 @@ class ArrayDataset(Dataset):
         """Several rows as one tree of arrays, which are new."""
         chosen = _slice_of(rows)
         if chosen is not None:
-            return self._with(np.array(_memory(leaf)[chosen]) for leaf in self._leaves)
-        return self._with(_memory(leaf).take(rows, 0) for leaf in self._leaves)
+            return self._with([np.array(_memory(leaf)[chosen]) for leaf in self._leaves])
+        return self._with([_memory(leaf).take(rows, 0) for leaf in self._leaves])
 
     def _with(self, leaves: Iterable[Any]) -> Any:
         return trees.unflatten(self._structure, leaves)

@@ -104,14 +104,16 @@ class Stream:
                 self._taken(number)
 
     def __iter__(self) -> Iterator[Any]:
-        while True:
-            rows = self._taken(self.number)
-            if not rows or (self.drop_last and len(rows) < (self.size or 1)):
-                return
-            with seeded(self.epoch, self.number):
-                batch = self.collate(rows[0] if self.size is None else rows)
-            self.number += 1
-            yield batch
+        return self
+
+    def __next__(self) -> Any:
+        rows = self._taken(self.number)
+        if not rows or (self.drop_last and len(rows) < (self.size or 1)):
+            raise StopIteration
+        with seeded(self.epoch, self.number):
+            batch = self.collate(rows[0] if self.size is None else rows)
+        self.number += 1
+        return batch
 
     def _taken(self, number: int) -> list[Any]:
         with seeded(self.epoch, number + 1):

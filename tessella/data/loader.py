@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
@@ -19,7 +20,10 @@ from tessella.data.samplers import (
     state_of,
 )
 from tessella.data.seeds import Epoch, Seeds
+from tessella.data.workers import Job, Pool
 from tessella.errors import ArgumentError, ArgumentTypeError, StateDictError
+
+_AHEAD = 2  # batches of each worker
 
 
 class DataLoader:
@@ -103,7 +107,8 @@ class DataLoader:
         self.is_batch = batch_sampler is not None or batch_size is not None
         self._collate = Collation(_function("collate_fn", collate_fn), self.is_batch)
         self.collate_fn = collate_fn
-        self._place = Place(self)
+        self._place = Place(self.order, self._seeds)
+        self._pool: Pool | None = None
         self._require_rows()
 
     # --- what contradicts itself ---------------------------------------------------------------------
@@ -188,45 +193,76 @@ class DataLoader:
     def __iter__(self) -> Iterator[Any]:
         place = self._place.begun()
         self._place = place
-        made = self._streamed(place) if self.is_iterable else self._fetched(place)
-        return self._counted(place, made)
+        return self._counted(
+            place, self._streamed(place) if self.is_iterable else self._fetched(place)
+        )
 
     def _counted(self, place: Place, made: Iterator[Any]) -> Iterator[Any]:
-        for batch in made:
+        for batch, state in made:
             place.batches += 1
+            place.dataset = state
             yield self._collate.finished(batch)
         if not place.batches:
             raise ArgumentError(
                 f"DataLoader: the dataset, {type(self.dataset).__name__}, gave no rows"
             )
-        place.is_begun = False
-        place.batches = 0
+        place.end()
 
     def _orders(self) -> Iterator[Any]:
         """The rows of each batch of an epoch; single rows, without batches."""
-        source = self.sampler if self.batch_sampler is None else self.batch_sampler
-        known = getattr(source, "batches", None)
-        return iter(known() if callable(known) else source)
+        known = getattr(self.order, "batches", None)
+        return iter(known() if callable(known) else self.order)
 
     def _fetched(self, place: Place) -> Iterator[Any]:
+        """Batches of rows with numbers, and no states."""
         fetch = Rows(self.dataset, self._collate, self.is_batch)
         orders = itertools.islice(self._orders(), place.batches, None)
-        for number, rows in enumerate(orders, place.batches):
-            yield fetch(rows, place.epoch, number)
+        tasks = ((rows, place.epoch, number) for number, rows in enumerate(orders, place.batches))
+        if self.num_workers:
+            return self._by_workers(fetch, self.num_workers, tasks, place.epoch)
+        return ((fetch(*task), None) for task in tasks)
 
     def _streamed(self, place: Place) -> Iterator[Any]:
-        stream = Stream(
-            self.dataset, self._collate, self.batch_size, self.drop_last, place.epoch, place.batches, place.dataset,
-        )  # fmt: skip
-        for batch in stream:
-            place.dataset = stream.state()
-            yield batch
+        """Batches of an iterable, with its states."""
+        begin = functools.partial(
+            Stream, self.dataset, self._collate, self.batch_size, self.drop_last
+        )
+        start = (place.epoch, place.batches, place.dataset)
+        if self.num_workers:
+            return self._by_workers(
+                begin, 1, itertools.chain([start], itertools.repeat(None)), place.epoch
+            )
+        stream = begin(*start)
+        return ((batch, stream.state()) for batch in stream)
+
+    def _by_workers(
+        self, fetch: Any, count: int, tasks: Iterator[Any], epoch: Epoch
+    ) -> Iterator[Any]:
+        pool = self._pool
+        if pool is None:
+            job = Job(self.dataset, fetch, self.worker_init_fn, count, epoch.seed)
+            pool = Pool(
+                job, self.multiprocessing_context, self.prefetch_factor or _AHEAD, self.timeout
+            )
+        self._pool = pool if self.persistent_workers else None
+        return self._from_pool(pool, tasks)
+
+    def _from_pool(self, pool: Pool, tasks: Iterator[Any]) -> Iterator[Any]:
+        try:
+            yield from pool.batches(tasks)
+        except BaseException as error:
+            if not isinstance(error, GeneratorExit):
+                self._pool = None
+            raise
+        finally:
+            if self._pool is not pool:
+                pool.close()
 
     # --- where it is ---------------------------------------------------------------------------------
 
     def state_dict(self) -> dict[str, Any]:
         """Where the loader is: a tree of dicts, numbers and whatever the states of samplers and datasets hold."""
-        return self._place.state_dict()
+        return {**self._place.state_dict(), **self._position()}
 
     def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
         """Go on where another loader was: the next iteration gives the batches after those that it has given.
@@ -234,19 +270,15 @@ class DataLoader:
         Raises:
             StateDictError: the state is none of a loader, or of one with other rows or batches.
         """
+        _require_fit(state_dict, self._position())
         self._place = self._place.loaded(state_dict)
 
-    def position(self) -> dict[str, Any]:
+    def _position(self) -> dict[str, Any]:
         """What must be alike in two loaders, if one is to go on where the other was."""
         return {
             "rows": None if self.is_iterable else len(self.dataset),
             "batch_size": self.batch_size,
         }
-
-    @property
-    def seeds(self) -> Seeds:
-        """Of the epochs."""
-        return self._seeds
 
     @property
     def order(self) -> Any:
@@ -260,9 +292,9 @@ class Place:
     The states of samplers are those before the epoch began, because samplers are ahead of what was given out.
     """
 
-    def __init__(self, loader: DataLoader) -> None:
-        self._loader = loader
-        self.is_begun = False  # whether the epoch is the one that goes on
+    def __init__(self, order: Any, seeds: Seeds) -> None:
+        self._order, self._seeds = order, seeds
+        self._is_begun = False  # whether the epoch is the one that goes on
         self.batches = 0
         self.dataset: Any = None  # the state of an iterable
         self.epoch = Epoch(0, 0)
@@ -270,33 +302,34 @@ class Place:
 
     def begun(self) -> Place:
         """The place of the epoch that begins now, or goes on after a state was loaded."""
-        made = Place(self._loader)
-        made.is_begun = True
-        made._sampler = state_of(self._loader.order)
-        made.epoch = self._loader.seeds.next()
-        if not self.is_begun:
+        made = Place(self._order, self._seeds)
+        made._is_begun = True
+        made._sampler = state_of(self._order)
+        made.epoch = self._seeds.next()
+        if not self._is_begun:
             made.batches, made.dataset = self.batches, self.dataset
         return made
 
+    def end(self) -> None:
+        """The epoch is over, and the next one comes."""
+        self._is_begun, self.batches, self.dataset = False, 0, None
+
     def state_dict(self) -> dict[str, Any]:
         """As a tree."""
-        loader = self._loader
-        epoch = self.epoch if self.is_begun else loader.seeds.coming()
+        epoch = self.epoch if self._is_begun else self._seeds.coming()
         return {
             "epoch": epoch._asdict(),
             "batches": self.batches,
-            "sampler": self._sampler if self.is_begun else state_of(loader.order),
-            "dataset": self.dataset if self.is_begun or self.batches else None,
-            **loader.position(),
+            "sampler": self._sampler if self._is_begun else state_of(self._order),
+            "dataset": self.dataset,
         }
 
     def loaded(self, state: Mapping[str, Any]) -> Place:
         """The place that a tree tells of."""
-        _require_fit(state, self._loader.position())
-        self._loader.seeds.load_state_dict(state["epoch"])
+        self._seeds.load_state_dict(state["epoch"])
         if state["sampler"]:
-            set_state(self._loader.order, state["sampler"])
-        made = Place(self._loader)
+            set_state(self._order, state["sampler"])
+        made = Place(self._order, self._seeds)
         made.batches, made.dataset = int(state["batches"]), state["dataset"]
         return made
 

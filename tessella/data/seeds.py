@@ -8,6 +8,7 @@ broken off makes a difference.
 from __future__ import annotations
 
 import contextlib
+import functools
 import random
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
@@ -122,12 +123,17 @@ class RowGenerator:
     """
 
     def __init__(self, seed: int, epoch: int, rows: Any) -> None:
-        places = np.asarray(rows, np.uint64)
+        self._of, self._rows = (seed, epoch), rows
+        self._count = 0
+
+    @functools.cached_property
+    def _keys(self) -> np.ndarray[Any, Any]:
+        """One for each row; worked out when something is drawn, which mostly nothing is."""
+        seed, epoch = self._of
         with np.errstate(over="ignore"):
             key = _mixed(np.asarray([seed], np.uint64) + _GOLDEN)
             key = _mixed(key + np.uint64(epoch) * _GOLDEN)
-            self._keys = _mixed(key + places * _GOLDEN)  # (B,)
-        self._count = 0
+            return _mixed(key + np.asarray(self._rows, np.uint64) * _GOLDEN)  # (B,)
 
     @classmethod
     def of(cls, epoch: Epoch, rows: Any) -> RowGenerator:
@@ -141,7 +147,7 @@ class RowGenerator:
         return cls(epoch.seed, 0, np.arange(count))
 
     def __len__(self) -> int:
-        return len(self._keys)
+        return len(self._rows)
 
     def bits(self, *shape: int) -> np.ndarray[Any, Any]:
         """64 random bits for each element.
@@ -153,7 +159,7 @@ class RowGenerator:
         self._count += size
         with np.errstate(over="ignore"):
             found = _mixed(self._keys[:, None] + steps * _GOLDEN)
-        return found.reshape(len(self._keys), *shape)
+        return found.reshape(len(self), *shape)
 
     def uniform(self, *shape: int) -> np.ndarray[Any, Any]:
         """Numbers from 0 to 1, without 1, as float64."""
