@@ -4,6 +4,23 @@ from typing import TYPE_CHECKING as _TYPE_CHECKING
 from typing import NoReturn as _NoReturn
 
 from tessella.names import missing as _missing
+from tessella.train.metrics import (
+    AUROC,
+    F1,
+    R2,
+    Accuracy,
+    AveragePrecision,
+    ConfusionMatrix,
+    Loss,
+    Mean,
+    MeanAbsoluteError,
+    MeanSquaredError,
+    Metric,
+    Perplexity,
+    Precision,
+    Recall,
+    TopKAccuracy,
+)
 
 if not _TYPE_CHECKING:  # for which it would mean that all names are there
 
@@ -12,4 +29,7 @@ if not _TYPE_CHECKING:  # for which it would mean that all names are there
         raise _missing("train", name)
 
 
-__all__: list[str] = []
+__all__ = [
+    "AUROC", "F1", "R2", "Accuracy", "AveragePrecision", "ConfusionMatrix", "Loss", "Mean", "MeanAbsoluteError",
+    "MeanSquaredError", "Metric", "Perplexity", "Precision", "Recall", "TopKAccuracy",
+]  # fmt: skip
