@@ -21,6 +21,7 @@ from tessella.train.metrics import (
     Recall,
     TopKAccuracy,
 )
+from tessella.train.reports import Mistake, Record, Report, report
 
 if not _TYPE_CHECKING:  # for which it would mean that all names are there
 
@@ -31,5 +32,6 @@ if not _TYPE_CHECKING:  # for which it would mean that all names are there
 
 __all__ = [
     "AUROC", "F1", "R2", "Accuracy", "AveragePrecision", "ConfusionMatrix", "Loss", "Mean", "MeanAbsoluteError",
-    "MeanSquaredError", "Metric", "Perplexity", "Precision", "Recall", "TopKAccuracy",
+    "MeanSquaredError", "Metric", "Mistake", "Perplexity", "Precision", "Recall", "Record", "Report", "TopKAccuracy",
+    "report",
 ]  # fmt: skip

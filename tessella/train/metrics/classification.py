@@ -13,7 +13,6 @@ from tessella.tensors.tensor import Tensor
 from tessella.train.metrics.base import Array, Metric
 from tessella.train.metrics.reading import Classes, Reading
 
-
 MOST_CLASSES = 1 << 24
 LARGEST_TABLE = 1 << 14  # classes of a confusion matrix: 2 GiB
 
