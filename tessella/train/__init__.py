@@ -4,6 +4,10 @@ from typing import TYPE_CHECKING as _TYPE_CHECKING
 from typing import NoReturn as _NoReturn
 
 from tessella.names import missing as _missing
+from tessella.train.evaluation import evaluate
+from tessella.train.events import Event
+from tessella.train.fitting import fit
+from tessella.train.history import History
 from tessella.train.metrics import (
     AUROC,
     F1,
@@ -30,6 +34,7 @@ if not _TYPE_CHECKING:  # for which it would mean that all names are there
 
 
 __all__ = [
-    "AUROC", "F1", "R2", "Accuracy", "AveragePrecision", "ConfusionMatrix", "Loss", "Mean", "MeanAbsoluteError",
-    "MeanSquaredError", "Metric", "Perplexity", "Precision", "Recall", "TopKAccuracy",
+    "AUROC", "F1", "R2", "Accuracy", "AveragePrecision", "ConfusionMatrix", "Event", "History", "Loss", "Mean",
+    "MeanAbsoluteError", "MeanSquaredError", "Metric", "Perplexity", "Precision", "Recall", "TopKAccuracy", "evaluate",
+    "fit",
 ]  # fmt: skip
