@@ -65,6 +65,10 @@ from tessella.dtypes import (
 from tessella.errors import (
     TessellaError as TessellaError,
 )
+from tessella.io.trees import (
+    load as load,
+    save as save,
+)
 from tessella.optim.grad_scaler import (
     GradScaler as GradScaler,
 )

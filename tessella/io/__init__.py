@@ -3,7 +3,8 @@
 from typing import TYPE_CHECKING as _TYPE_CHECKING
 from typing import NoReturn as _NoReturn
 
-from tessella.io.safetensors import load_file, save_file
+from tessella.io.safetensors import load_file, safe_open, save_file
+from tessella.io.trees import load, save
 from tessella.names import missing as _missing
 
 if not _TYPE_CHECKING:  # for which it would mean that all names are there
@@ -13,4 +14,4 @@ if not _TYPE_CHECKING:  # for which it would mean that all names are there
         raise _missing("io", name)
 
 
-__all__ = ["load_file", "save_file"]
+__all__ = ["load", "load_file", "safe_open", "save", "save_file"]

@@ -8,26 +8,19 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
-import safetensors
-from safetensors import numpy as arrays
 
-from tessella import dtypes, files
-from tessella.errors import ArgumentError, ArgumentTypeError, DTypeError
-from tessella.tensors.creation import asarray
+from tessella import files
+from tessella.arguments.kinds import shown
+from tessella.errors import ArgumentError, ArgumentTypeError, DTypeError, UnknownKeyError
+from tessella.io import elements, headers
+from tessella.io.headers import CODE_OF, CODES, METADATA, Header, Stored
+from tessella.io.sources import Bytes, Source, place_of
 from tessella.tensors.tensor import Tensor
 
-_RESERVED = "__metadata__"
-_taken_apart: Any = safetensors.deserialize  # which has no types
-DTYPES = {
-    "BOOL": dtypes.bool_, "U8": dtypes.uint8, "I8": dtypes.int8, "U16": dtypes.uint16, "I16": dtypes.int16,
-    "U32": dtypes.uint32, "I32": dtypes.int32, "U64": dtypes.uint64, "I64": dtypes.int64,
-    "F16": dtypes.float16, "BF16": dtypes.bfloat16, "F32": dtypes.float32, "F64": dtypes.float64,
-    "F8_E4M3": dtypes.float8_e4m3fn, "F8_E5M2": dtypes.float8_e5m2, "F8_E8M0": dtypes.float8_e8m0fnu,
-    "F8_E4M3FNUZ": dtypes.float8_e4m3fnuz, "F8_E5M2FNUZ": dtypes.float8_e5m2fnuz,
-}  # fmt: skip
+FORMAT = "safetensors"
 
 
 def save_file(
@@ -35,14 +28,15 @@ def save_file(
 ) -> None:  # fmt: skip
     """Write tensors with names to a file: what `state_dict()` gives, for example.
 
-    The file is written whole or not at all. PyTorch, JAX and NumPy read it with the package `safetensors`.
+    The file is written whole or not at all, and is on the disk when this comes back. PyTorch, JAX and NumPy read it
+    with the package `safetensors`.
 
     Args:
         tensors: from names to tensors or arrays.
         metadata: texts with names, to be kept beside them.
 
-    Dtypes: all but complex ones, and of the storage dtypes `float8_e4m3fn`, `float8_e5m2`, their `fnuz` and
-    `float8_e8m0fnu`.
+    Dtypes: all but complex128, and of the storage dtypes `float8_e4m3fn`, `float8_e5m2`, their `fnuz`,
+    `float8_e8m0fnu`, and an even number of `float4_e2m1fn`.
 
     Raises:
         ArgumentTypeError: no mapping from names to tensors, or a path or metadata of another type.
@@ -58,101 +52,166 @@ def save_file(
     >>> {name: tensor.shape for name, tensor in state.items()}
     {'bias': (2,), 'weight': (2, 3)}
     """
-    place = _place(path, "save_file")
+    place = place_of(path, "save_file")
+    write(place, stored(tensors, "save_file"), texts(metadata, "save_file"))
+
+
+def write(place: Path, tensors: Mapping[str, Stored], metadata: Mapping[str, str] | None) -> None:
+    """Write a file, piece by piece, and have it on the disk."""
+    with files.writing(place, durable=True) as file:
+        for piece in headers.written(tensors, metadata):
+            file.write(piece)
+
+
+def stored(tensors: Any, function: str) -> dict[str, Stored]:
+    """Tensors with names, looked at before anything is written.
+
+    Raises:
+        ArgumentTypeError, ArgumentError, DTypeError: see `save_file`.
+    """
     if not isinstance(tensors, Mapping):
         raise ArgumentTypeError(
-            f"save_file: {type(tensors).__name__} was given; expected names and tensors; use "
-            "save_file(model.state_dict(), path)"
+            f"{function}: {type(tensors).__name__} was given; expected names and tensors; use "
+            f"{function}(model.state_dict(), path)"
         )
-    data = {_name(name): _stored(name, value) for name, value in tensors.items()}
-    files.write(place, arrays.save(data, _texts(metadata)))
+    return {_name(name, function): _stored(name, tensors[name], function) for name in tensors}
 
 
-def _place(path: Any, function: str) -> Path:
-    if not isinstance(path, (str, os.PathLike)) or not isinstance(os.fspath(path), str):
-        raise ArgumentTypeError(
-            f"{function}: the path is of type {type(path).__name__}; expected str or pathlib.Path"
-        )
-    if "\0" in os.fspath(path):
-        raise ArgumentError(f"{function}: the path {os.fspath(path)!r} has a zero character")
-    return Path(path)
+def texts(metadata: Any, function: str) -> dict[str, str] | None:
+    """Texts with names, to be kept beside tensors.
 
-
-def _texts(metadata: Any) -> dict[str, str] | None:
+    Raises:
+        ArgumentTypeError: they are no such.
+        ArgumentError: one has no place in UTF-8.
+    """
     if metadata is None:
         return None
     if not isinstance(metadata, Mapping):
         raise ArgumentTypeError(
-            f"save_file: metadata is of type {type(metadata).__name__}; expected names and texts"
+            f"{function}: metadata is of type {type(metadata).__name__}; expected names and texts"
         )
     return {
-        _text(name, "a name in metadata"): _text(metadata[name], f"metadata[{name!r}]")
+        _text(name, "a name in metadata", function): _text(
+            metadata[name], f"metadata[{name!r}]", function
+        )
         for name in metadata
     }
 
 
-def _name(name: Any) -> str:
-    if name == _RESERVED:
-        raise ArgumentError(f"save_file: no tensor can have the name {name!r}: the format has it")
-    return _text(name, "a name")
+def _name(name: Any, function: str) -> str:
+    if name == METADATA:
+        raise ArgumentError(f"{function}: no tensor can have the name {name!r}: the format has it")
+    return _text(name, "a name", function)
 
 
-def _text(value: Any, what: str) -> str:
+def _text(value: Any, what: str, function: str) -> str:
     if not isinstance(value, str):
         raise ArgumentTypeError(
-            f"save_file: {what} is {value!r}, of type {type(value).__name__}; expected str"
+            f"{function}: {what} is {value!r}, of type {type(value).__name__}; expected str"
         )
     try:
         value.encode("utf8")
     except UnicodeEncodeError:
         raise ArgumentError(
-            f"save_file: {what} is {value!r}, which has half of a character"
+            f"{function}: {what} is {value!r}, which has half of a character"
         ) from None
     return value
 
 
-def _stored(name: str, value: Any) -> np.ndarray[Any, Any]:
-    """The elements in row-major order, without gaps: as the format keeps them."""
+def _stored(name: str, value: Any, function: str) -> Stored:
     if not isinstance(value, (Tensor, np.ndarray, np.generic)):
         raise ArgumentTypeError(
-            f"save_file: {name!r} is of type {type(value).__name__}; expected a tensor or an array"
+            f"{function}: {name!r} is of type {type(value).__name__}; expected a tensor or an array"
         )
-    tensor = asarray(value)
-    if tensor.dtype not in DTYPES.values():
+    dtype = elements.dtype_of(value)
+    if dtype not in CODE_OF:
         instead = (
             "its real and imaginary parts"
-            if tensor.dtype.is_complex
-            else f"ts.pack(x), or x.astype(ts.{tensor.dtype.compute.name})"
+            if dtype.is_complex
+            else f"ts.pack(x), or x.astype(ts.{dtype.compute.name})"
         )
         raise DTypeError(
-            f"save_file: {name!r} is of {tensor.dtype}, which the format does not have; save {instead}"
+            f"{function}: {name!r} is of {dtype}, which the format does not have; save {instead}, or all of it by "
+            "ts.save"
         )
-    return np.array(tensor.numpy(), order="C")
+    if value.size * headers.bits_of(dtype) % 8:
+        raise DTypeError(
+            f"{function}: {name!r} has {value.size} elements of {dtype}, which fill no whole bytes; the format has "
+            "an even number of them; save x.astype(ts.float32), or all of it by ts.save"
+        )
+    return elements.stored(value)
 
 
 def load_file(path: str | os.PathLike[str]) -> dict[str, Tensor]:
     """The tensors of a file by their names, in the order of these: what `load_state_dict` takes.
+
+    The file is mapped: its elements are read where they are looked at, and none is copied where the device shares
+    the host's memory. Changing a tensor changes no file.
 
     Raises:
         ArgumentError: it is no file in the safetensors format, or damaged.
         DTypeError: a tensor of a dtype that Tessella does not have.
         OSError: it cannot be read.
     """
-    place = _place(path, "load_file")
-    try:
-        found = _taken_apart(place.read_bytes())
-    except safetensors.SafetensorError as error:
-        raise ArgumentError(
-            f"load_file: {place} is no file in the safetensors format, or damaged ({error})"
-        ) from None
-    return {name: _loaded(name, entry) for name, entry in sorted(found)}
+    with safe_open(path, function="load_file") as file:
+        return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
 
 
-def _loaded(name: str, entry: Mapping[str, Any]) -> Tensor:
-    dtype = DTYPES.get(entry["dtype"])
-    if dtype is None:
-        raise DTypeError(
-            f"load_file: {name!r} is of dtype {entry['dtype']}; expected one of {', '.join(DTYPES)}"
-        )
-    elements = np.frombuffer(entry["data"], dtype.numpy)
-    return asarray(elements.reshape(entry["shape"]))
+class safe_open:
+    """A file in the safetensors format, of which tensors are made as they are asked for.
+
+    Its header has been checked when it is there: each tensor lies where it should, whatever is asked for later.
+
+    Raises:
+        ArgumentError: it is no file in the safetensors format, or damaged.
+        OSError: it cannot be read.
+
+    >>> import tempfile
+    >>> import tessella as ts
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     ts.io.save_file({"x": ts.arange(3)}, f"{folder}/file", metadata={"made by": "hand"})
+    ...     with ts.io.safe_open(f"{folder}/file") as file:
+    ...         print(file.keys(), file.metadata(), file.get_tensor("x"))
+    ['x'] {'made by': 'hand'} tensor([0, 1, 2])
+    """
+
+    _content: Bytes
+    _header: Header
+
+    def __init__(self, path: str | os.PathLike[str], *, function: str = "safe_open") -> None:
+        self._source = Source(path, function, FORMAT)
+        self._content = self._source.memory()
+        self._header = headers.read(self._content, self._source)
+
+    def keys(self) -> list[str]:
+        """The names of its tensors, in their order."""
+        return sorted(self._header.entries)
+
+    def metadata(self) -> dict[str, str]:
+        """The texts beside them."""
+        return dict(self._header.metadata)
+
+    def get_tensor(self, name: str) -> Tensor:
+        """A tensor, on the mapped file.
+
+        Raises:
+            UnknownKeyError: there is none of this name.
+            DTypeError: it is of a dtype that Tessella does not have.
+        """
+        entry = self._header.entries.get(name) if isinstance(name, str) else None
+        if entry is None:
+            raise UnknownKeyError(
+                f"{self._source.function}: {self._source.path} has no tensor {shown(name)}"
+            )
+        dtype = CODES.get(entry.code)
+        if dtype is None:
+            raise DTypeError(
+                f"{self._source.function}: {name!r} is of dtype {entry.code}; expected one of {', '.join(CODES)}"
+            )
+        return elements.tensor(self._content, entry, dtype, repr(name), self._source)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Tensors that were taken go on holding the file."""

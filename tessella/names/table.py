@@ -74,7 +74,6 @@ PyTorch | ts | poisson | `ts.random.poisson(key, rate)`
 PyTorch | ts | promote_types | `ts.result_type(a, b)`
 PyTorch | ts | put scatter_reduce index_reduce | `ts.scatter`, `ts.scatter_add`, `ts.index_add`; or `x[index] = values`
 PyTorch | ts | renorm | `x * (limit / ts.norm(x, axis=..., keepdims=True)).clip(max=1)`
-PyTorch | ts | save load | `ts.io.save_file(model.state_dict(), path)`, `ts.io.load_file(path)`
 PyTorch | ts | seed | `ts.manual_seed(seed)`
 PyTorch | ts | set_default_tensor_type | `ts.set_default_dtype(ts.float64)`
 PyTorch | ts | set_printoptions | `np.set_printoptions`, which printing follows
@@ -441,8 +440,7 @@ PyTorch | utils | convert_conv* memory_format | not needed: the layout and what 
 JAX | debug | callback log | `ts.debug.print` or `ts.debug.breakpoint`
 JAX | debug | inspect_array_sharding visualize_array_sharding visualize_sharding | not here: there is no GPU yet; leave it out
 
-PyTorch | io | save load | `ts.io.save_file(model.state_dict(), path)`, `ts.io.load_file(path)`
-safetensors | io | save_model load_model safe_open serialize deserialize | `ts.io.save_file(model.state_dict(), path)`, `model.load_state_dict(ts.io.load_file(path))`
+safetensors | io | save_model load_model serialize deserialize | `ts.io.save_file(model.state_dict(), path)`, `model.load_state_dict(ts.io.load_file(path))`
 
 PyTorch | Module | cuda xpu ipu mtia mps | not here: there is no GPU yet; leave it out
 PyTorch | Module | compile | `ts.jit`, around the function that calls the model

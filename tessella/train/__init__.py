@@ -4,6 +4,10 @@ from typing import TYPE_CHECKING as _TYPE_CHECKING
 from typing import NoReturn as _NoReturn
 
 from tessella.names import missing as _missing
+from tessella.train.evaluation import evaluate
+from tessella.train.events import Event
+from tessella.train.fitting import fit
+from tessella.train.history import History
 from tessella.train.metrics import (
     AUROC,
     F1,
@@ -21,7 +25,9 @@ from tessella.train.metrics import (
     Recall,
     TopKAccuracy,
 )
+from tessella.train.rates import LearningRates, find_learning_rate
 from tessella.train.reports import Mistake, Record, Report, report
+from tessella.train.tensorboard import TensorBoard
 
 if not _TYPE_CHECKING:  # for which it would mean that all names are there
 
@@ -31,7 +37,7 @@ if not _TYPE_CHECKING:  # for which it would mean that all names are there
 
 
 __all__ = [
-    "AUROC", "F1", "R2", "Accuracy", "AveragePrecision", "ConfusionMatrix", "Loss", "Mean", "MeanAbsoluteError",
-    "MeanSquaredError", "Metric", "Mistake", "Perplexity", "Precision", "Recall", "Record", "Report", "TopKAccuracy",
-    "report",
+    "AUROC", "F1", "R2", "Accuracy", "AveragePrecision", "ConfusionMatrix", "Event", "History", "LearningRates", "Loss",
+    "Mean", "MeanAbsoluteError", "MeanSquaredError", "Metric", "Mistake", "Perplexity", "Precision", "Recall", "Record",
+    "Report", "TensorBoard", "TopKAccuracy", "evaluate", "find_learning_rate", "fit", "report",
 ]  # fmt: skip

@@ -114,6 +114,7 @@ LEFT_OUT = {
     "index_to_position": "runs in the innermost loops of the course's kernels, which look at nothing",
     "to_index": "likewise",
     "broadcast_index": "likewise",
+    "save": "writes files; see tests/io",
     "Recorded": "is a base without a history",
 }
 

@@ -10,13 +10,15 @@ import safetensors.numpy
 
 import tessella as ts
 from tessella.errors import ArgumentError, ArgumentTypeError, DTypeError
-from tessella.io.safetensors import DTYPES
+from tessella.io.headers import CODES
 
 
-@pytest.mark.parametrize("dtype", DTYPES.values(), ids=str)
+@pytest.mark.parametrize("dtype", CODES.values(), ids=str)
 def test_every_dtype_comes_back(tmp_path, dtype):
     x = ts.asarray([[0, 1, 1], [1, 0, 1]]).astype(dtype)
-    tensors = {"whole": x, "scalar": x[1, 2], "none": x[:0], "turned": x.T, "part": x[:, ::2]}
+    tensors = {"whole": x, "none": x[:0], "turned": x.T, "part": x[:, ::2]}
+    if dtype.bits >= 8 or dtype.is_bool:
+        tensors["scalar"] = x[1, 2]
     ts.io.save_file(tensors, tmp_path / "file")
     found = ts.io.load_file(str(tmp_path / "file"))
     assert set(found) == set(tensors)
@@ -151,9 +153,9 @@ def test_damaged_files(tmp_path, content):
 def test_dtypes_of_others_and_files_that_are_not_there(tmp_path):
     path = tmp_path / "file"
     path.write_bytes(
-        header({"a": {"dtype": "C64", "shape": [1], "data_offsets": [0, 8]}}) + bytes(8)
+        header({"a": {"dtype": "C128", "shape": [1], "data_offsets": [0, 8]}}) + bytes(8)
     )
-    with pytest.raises(DTypeError, match="load_file: 'a' is of dtype C64; expected one of BOOL"):
+    with pytest.raises(DTypeError, match="load_file: 'a' is of dtype C128; expected one of BOOL"):
         ts.io.load_file(path)
     with pytest.raises(FileNotFoundError):
         ts.io.load_file(tmp_path / "nothing")

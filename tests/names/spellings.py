@@ -566,8 +566,6 @@ T.ones((2, 3), pin_memory=True) | leave it out
 T.sum(a, out=a) | assign the result
 T.cummax(a, 0) | ts.cumulative_max
 T.compile(abs) | `ts.jit`
-T.save(a, 'x') | ts.io.save_file
-T.load('x') | ts.io.load_file
 T.cuda.is_available() | there is no GPU yet
 T.autograd.grad | `ts.grad`
 T.Size((2,)) | plain tuples

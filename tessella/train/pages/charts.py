@@ -10,9 +10,14 @@ from typing import Any
 
 import numpy as np
 
+from tessella.train.pages.colours import coloured
+
 Array = np.ndarray[Any, Any]
 MOST_POINTS = 300  # of a curve: more than there are pixels show nothing
 _WIDTH, _HEIGHT, _LEFT, _RIGHT, _TOP, _BOTTOM = 420, 240, 50, 14, 10, 26
+_ALONE = coloured("svg.tessella-chart") + (
+    "svg.tessella-chart text { fill: var(--soft); font: 11px system-ui, sans-serif }"
+)
 
 
 @dataclass(frozen=True)
@@ -174,6 +179,19 @@ def chart(
     parts += [_drawn(curve, across, up) for curve in sorted(curves, key=lambda c: not c.is_faint)]
     names = html.escape(", ".join(curve.name for curve in curves))
     return f'<svg viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img" aria-label="{names}">{"".join(parts)}</svg>'
+
+
+def alone(curves: Sequence[Curve], **options: Any) -> str:
+    """The same as a picture that needs no page: with its colours, for day and night, inside.
+
+    >>> alone([Curve("loss", [1, 2], [3, 4])])[:43]
+    '<svg xmlns="http://www.w3.org/2000/svg" cla'
+    """
+    start = '<svg xmlns="http://www.w3.org/2000/svg" class="tessella-chart" '
+    drawn = chart(curves, **options).replace("<svg ", start, 1)
+    place = drawn.index(">") + 1
+    paper = '<rect width="100%" height="100%" fill="var(--paper)"/>'
+    return f"{drawn[:place]}<style>{_ALONE}</style>{paper}{drawn[place:]}"
 
 
 def key(curves: Sequence[Curve]) -> str:

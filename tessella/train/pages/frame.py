@@ -5,13 +5,11 @@ from __future__ import annotations
 import html
 from collections.abc import Iterable, Mapping
 
-STYLE = """
-:root { color-scheme: light dark; --ink: #1c2230; --soft: #667085; --line: #d8dde6;
-  --paper: #ffffff; --card: #f6f8fb; --first: #2563eb; --second: #d97706; --third: #059669;
-  --wrong: #dc2626; }
-@media (prefers-color-scheme: dark) { :root { --ink: #e6e9ef; --soft: #98a2b3; --line: #344054;
-  --paper: #12161f; --card: #1b212d; --first: #60a5fa; --second: #fbbf24; --third: #34d399;
-  --wrong: #f87171; } }
+from tessella.train.pages.colours import coloured
+
+STYLE = (
+    f":root {{ color-scheme: light dark }}\n{coloured(':root')}"
+    + """
 * { box-sizing: border-box; }
 body { margin: 0 auto; max-width: 960px; padding: 24px 16px 48px; background: var(--paper);
   color: var(--ink); font: 16px/1.5 system-ui, sans-serif; }
@@ -47,6 +45,7 @@ td:first-child { color: var(--soft); } code { overflow-wrap: anywhere; }
 @media (max-width: 480px) { .strip { grid-template-columns: minmax(0, 7rem) 1fr 3rem; }
   .figures { grid-template-columns: 1fr 1fr; } .figure b { font-size: 1.2rem; } }
 """
+)
 
 _AGAIN = """<noscript><meta http-equiv="refresh" content="{seconds}"></noscript><script>
 const written = {written}, note = () => {{
