@@ -142,6 +142,10 @@ class OutOfMemoryError(TessellaError, MemoryError):
     """A request for more memory than the machine has."""
 
 
+class MissingPackageError(TessellaError, ImportError):
+    """Another package is needed that is not installed; names it, and how to get it."""
+
+
 class ConfigurationError(TessellaError, ValueError):
     """An environment variable or setting whose value makes no sense."""
 

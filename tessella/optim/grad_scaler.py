@@ -156,7 +156,7 @@ class GradScaler:
         self._stepped.add(optimizer)
         overflow = self._found[optimizer]
         if is_traced():
-            _step_unless(overflow, optimizer)
+            step_unless(overflow, optimizer)
         elif not bool(overflow):
             optimizer.step()
         return None
@@ -295,7 +295,7 @@ def _kept(optimizer: Optimizer) -> dict[tuple[int, Any], tuple[dict[Any, Any], A
     return found
 
 
-def _step_unless(overflow: Tensor, optimizer: Optimizer) -> None:
+def step_unless(overflow: Tensor, optimizer: Optimizer) -> None:
     """A step of which nothing remains if gradients overflowed, without looking at whether they did.
 
     Raises:
