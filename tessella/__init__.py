@@ -17,8 +17,9 @@ from typing import Any as _Any
 from tessella import later as _later
 from tessella.names import look_in as _look_in
 from tessella.names import missing as _missing
+from tessella.version import VERSION as _VERSION
 
-__version__ = "0.1.0"
+__version__ = _VERSION
 
 e, inf, nan, newaxis, pi = _math.e, _math.inf, _math.nan, None, _math.pi
 
