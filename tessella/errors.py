@@ -138,6 +138,18 @@ class ConfigurationError(TessellaError, ValueError):
     """An environment variable or setting whose value makes no sense."""
 
 
+class WorkerError(TessellaError, RuntimeError):
+    """A worker process that died, or what was raised in one: then it is also of the kind of that."""
+
+
+class BadRowError(TessellaError, ValueError):
+    """A row of a file that cannot be read, or makes no sense; names the file and the row."""
+
+
+class SkippedRowsWarning(UserWarning):
+    """Bad rows were left out, as was asked for; says how many and which."""
+
+
 class StateDictError(TessellaError, RuntimeError, KeyError):
     """A checkpoint whose names or shapes do not fit the module."""
 

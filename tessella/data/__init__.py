@@ -3,6 +3,32 @@
 from typing import TYPE_CHECKING as _TYPE_CHECKING
 from typing import NoReturn as _NoReturn
 
+from tessella.data.collation import default_collate, default_convert, pad_collate
+from tessella.data.datasets import (
+    ArrayDataset,
+    ChainDataset,
+    ConcatDataset,
+    Dataset,
+    IterableDataset,
+    StackDataset,
+    Subset,
+    TensorDataset,
+    TransformedDataset,
+    random_split,
+)
+from tessella.data.loader import DataLoader
+from tessella.data.samplers import (
+    BatchSampler,
+    LengthBatchSampler,
+    RandomSampler,
+    Sampler,
+    SequentialSampler,
+    StratifiedSampler,
+    SubsetRandomSampler,
+    WeightedRandomSampler,
+)
+from tessella.data.seeds import RowGenerator
+from tessella.data.workers import get_worker_info
 from tessella.names import missing as _missing
 
 if not _TYPE_CHECKING:  # for which it would mean that all names are there
@@ -12,4 +38,29 @@ if not _TYPE_CHECKING:  # for which it would mean that all names are there
         raise _missing("data", name)
 
 
-__all__: list[str] = []
+__all__ = [
+    "ArrayDataset",
+    "BatchSampler",
+    "ChainDataset",
+    "ConcatDataset",
+    "DataLoader",
+    "Dataset",
+    "IterableDataset",
+    "LengthBatchSampler",
+    "RandomSampler",
+    "RowGenerator",
+    "Sampler",
+    "SequentialSampler",
+    "StackDataset",
+    "StratifiedSampler",
+    "Subset",
+    "SubsetRandomSampler",
+    "TensorDataset",
+    "TransformedDataset",
+    "WeightedRandomSampler",
+    "default_collate",
+    "default_convert",
+    "get_worker_info",
+    "pad_collate",
+    "random_split",
+]
