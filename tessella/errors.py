@@ -185,6 +185,14 @@ class CourseGradientError(GradientError, AssertionError):
     """A `GradientError` where MiniTorch's code has an `assert`."""
 
 
+class RunFolderError(TessellaError, RuntimeError):
+    """A run folder that is in use, or belongs to another run, or is damaged."""
+
+
+class CheckpointWarning(UserWarning):
+    """A checkpoint, or a line of what was measured, could not be written; training goes on."""
+
+
 class RetraceWarning(UserWarning):
     """A function is traced and compiled again and again."""
 

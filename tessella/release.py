@@ -1,3 +1,0 @@
-"""Which Tessella this is."""
-
-VERSION = "0.1.0"

@@ -1,0 +1,3 @@
+"""The version of Tessella."""
+
+VERSION = "0.1.0"
