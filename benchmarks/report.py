@@ -14,7 +14,7 @@ from typing import Any
 
 from timer import Measurement, readable
 
-from tessella.cli.report import machine_facts
+from tessella.train.pages.machine import machine_facts
 
 ROOT = Path(__file__).parents[1]
 RESULTS = Path(__file__).parent / "results"

@@ -69,6 +69,14 @@ class ArgumentTypeError(TessellaError, TypeError):
     """An argument of a type that cannot serve."""
 
 
+class FileFormatError(ArgumentError):
+    """A file that is damaged, cut short, or of another kind than was expected."""
+
+
+class UnsafeFileError(FileFormatError):
+    """A file that wants code to be run, or more of the machine than a file of numbers needs."""
+
+
 class UnknownNameError(TessellaError, AttributeError):
     """An attribute that is not here; says what PyTorch, JAX and NumPy mean by it, or which one was meant.
 
@@ -132,6 +140,10 @@ class MissingRuleError(TessellaError, NotImplementedError):
 
 class OutOfMemoryError(TessellaError, MemoryError):
     """A request for more memory than the machine has."""
+
+
+class MissingPackageError(TessellaError, ImportError):
+    """Another package is needed that is not installed; names it, and how to get it."""
 
 
 class ConfigurationError(TessellaError, ValueError):

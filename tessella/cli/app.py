@@ -209,7 +209,7 @@ _script("sentiment", "Module 4: train a convolutional network to tell good revie
 
 
 def _summary(history: Any, digits: Any, written: str | None) -> dict[str, Any]:
-    from tessella.cli import report
+    from tessella.train.pages.machine import machine_facts
 
     return {
         "accuracy": history.accuracy,
@@ -223,7 +223,7 @@ def _summary(history: Any, digits: Any, written: str | None) -> dict[str, Any]:
         "held_out": len(digits.test_labels),
         "interrupted": history.interrupted,
         "report": written,
-        "machine": report.machine_facts(),
+        "machine": machine_facts(),
     }
 
 

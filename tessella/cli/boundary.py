@@ -14,7 +14,8 @@ from rich.markup import escape
 from rich.text import Text
 
 from tessella import files
-from tessella.cli.drawing import has_greys, png
+from tessella.cli.drawing import has_greys
+from tessella.train.pages.png import png
 
 Array = np.ndarray[Any, Any]
 Point = tuple[float, float]

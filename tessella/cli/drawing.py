@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import struct
-import zlib
 from typing import Any
 
 import numpy as np
@@ -66,22 +64,3 @@ def training_bar(epochs: int, console: Console) -> Progress:
         TextColumn("epoch {task.fields[epoch]:>2}/" + str(epochs)), BarColumn(bar_width=28),
         TextColumn("{task.description}"), TimeElapsedColumn(), console=console,
     )  # fmt: skip
-
-
-def png(image: Array) -> bytes:
-    """An image (height, width, 3) of bytes as a PNG file.
-
-    Source: W3C, *Portable Network Graphics (PNG) Specification*, sections 5 and 11.2.
-
-    >>> png(np.zeros((2, 3, 3), np.uint8))[:8]
-    b'\\x89PNG\\r\\n\\x1a\\n'
-    """
-    height, width, _ = image.shape
-    rows = np.zeros((height, 1 + 3 * width), np.uint8)  # each begins with its filter: none
-    rows[:, 1:] = image.reshape(height, -1)
-    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)  # 8 bits of red, green, blue
-    chunks = [(b"IHDR", header), (b"IDAT", zlib.compress(rows.tobytes())), (b"IEND", b"")]
-    return b"\x89PNG\r\n\x1a\n" + b"".join(
-        struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
-        for kind, data in chunks
-    )

@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING as _TYPE_CHECKING
 from typing import NoReturn as _NoReturn
 
+from tessella.data.arrays import IDXDataset, NumPyDataset, read_idx
 from tessella.data.collation import default_collate, default_convert, pad_collate
 from tessella.data.datasets import (
     ArrayDataset,
@@ -28,6 +29,7 @@ from tessella.data.samplers import (
     WeightedRandomSampler,
 )
 from tessella.data.seeds import RowGenerator
+from tessella.data.tables import CSV, JSONLines, TextLines
 from tessella.data.workers import get_worker_info
 from tessella.names import missing as _missing
 
@@ -39,14 +41,18 @@ if not _TYPE_CHECKING:  # for which it would mean that all names are there
 
 
 __all__ = [
+    "CSV",
     "ArrayDataset",
     "BatchSampler",
     "ChainDataset",
     "ConcatDataset",
     "DataLoader",
     "Dataset",
+    "IDXDataset",
     "IterableDataset",
+    "JSONLines",
     "LengthBatchSampler",
+    "NumPyDataset",
     "RandomSampler",
     "RowGenerator",
     "Sampler",
@@ -56,6 +62,7 @@ __all__ = [
     "Subset",
     "SubsetRandomSampler",
     "TensorDataset",
+    "TextLines",
     "TransformedDataset",
     "WeightedRandomSampler",
     "default_collate",
@@ -63,4 +70,5 @@ __all__ = [
     "get_worker_info",
     "pad_collate",
     "random_split",
+    "read_idx",
 ]

@@ -94,7 +94,7 @@ class ArrayDataset(Dataset):
         return self._rows
 
     def __getitem__(self, row: Any) -> Any:
-        number = _row(row, self._rows, type(self).__name__)
+        number = row_number(row, self._rows, type(self).__name__)
         return to_tensors(self._with(np.array(_memory(leaf)[number]) for leaf in self._leaves))
 
     def __getbatch__(self, rows: Any, generator: RowGenerator | None = None) -> Any:
@@ -143,7 +143,7 @@ def _slice_of(rows: Any) -> slice | None:
     return slice(int(rows[0]), int(rows[-1]) + 1) if (given[1:] - given[:-1] == 1).all() else None
 
 
-def _row(row: Any, count: int, name: str) -> int:
+def row_number(row: Any, count: int, name: str) -> int:
     if isinstance(row, (bool, np.bool_)) or not hasattr(row, "__index__"):
         raise ArgumentTypeError(f"{name}: row {shown(row)}; expected a whole number")
     number = int(row.__index__())
@@ -173,7 +173,7 @@ class Subset(Dataset):
         return len(self.indices)
 
     def __getitem__(self, row: Any) -> Any:
-        return self.dataset[int(self.indices[_row(row, len(self), "Subset")])]
+        return self.dataset[int(self.indices[row_number(row, len(self), "Subset")])]
 
     def __getitems__(self, rows: Any) -> list[Any]:
         return rows_of(self.dataset, self.indices[np.asarray(rows, np.int64)].tolist())
@@ -204,7 +204,7 @@ class ConcatDataset(Dataset):
         return self.cumulative_sizes[-1]
 
     def __getitem__(self, row: Any) -> Any:
-        number = _row(row, len(self), "ConcatDataset") % len(self)
+        number = row_number(row, len(self), "ConcatDataset") % len(self)
         place = bisect.bisect_right(self.cumulative_sizes, number)
         return self.datasets[place][number - (self.cumulative_sizes[place - 1] if place else 0)]
 
@@ -292,7 +292,7 @@ class TransformedDataset(Dataset):
         return len(self.dataset)
 
     def __getitem__(self, row: Any) -> Any:
-        number = _row(row, len(self), "TransformedDataset")
+        number = row_number(row, len(self), "TransformedDataset")
         seed = Seeds(None).next().seed
         batch = self.__getbatch__([number], RowGenerator(seed, 0, [number]))
         return trees.map_leaves(lambda leaf: leaf[0], to_tensors(batch))

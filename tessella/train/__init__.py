@@ -25,6 +25,9 @@ from tessella.train.metrics import (
     Recall,
     TopKAccuracy,
 )
+from tessella.train.rates import LearningRates, find_learning_rate
+from tessella.train.reports import Mistake, Record, Report, report
+from tessella.train.tensorboard import TensorBoard
 
 if not _TYPE_CHECKING:  # for which it would mean that all names are there
 
@@ -34,7 +37,7 @@ if not _TYPE_CHECKING:  # for which it would mean that all names are there
 
 
 __all__ = [
-    "AUROC", "F1", "R2", "Accuracy", "AveragePrecision", "ConfusionMatrix", "Event", "History", "Loss", "Mean",
-    "MeanAbsoluteError", "MeanSquaredError", "Metric", "Perplexity", "Precision", "Recall", "TopKAccuracy", "evaluate",
-    "fit",
+    "AUROC", "F1", "R2", "Accuracy", "AveragePrecision", "ConfusionMatrix", "Event", "History", "LearningRates", "Loss",
+    "Mean", "MeanAbsoluteError", "MeanSquaredError", "Metric", "Mistake", "Perplexity", "Precision", "Recall", "Record",
+    "Report", "TensorBoard", "TopKAccuracy", "evaluate", "find_learning_rate", "fit", "report",
 ]  # fmt: skip

@@ -15,7 +15,8 @@ from typer.testing import CliRunner
 from tessella.cli import demo
 from tessella.cli.app import app
 from tessella.cli.drawing import digit_rows, digit_strip
-from tessella.cli.report import machine_facts, page
+from tessella.cli.report import page
+from tessella.train.pages.machine import machine_facts
 
 COMMAND = [sys.executable, "-c", "from tessella.cli import main; main()"]
 

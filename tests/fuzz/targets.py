@@ -27,6 +27,7 @@ ROOMS = {
     "optim": "ts.optim",
     "optim.lr_scheduler": "ts.optim.lr_scheduler",
     "optim.swa_utils": "ts.optim.swa_utils",
+    "train": "ts.train",
     "minitorch": "__import__('tessella.minitorch').minitorch",
 }
 
@@ -45,7 +46,7 @@ MADE_WITH = {
     "mode": "'LSTM'", "bias": "True", "num_chunks": "4", "threshold": "0.5", "num_layers": "1",
     "encoder_layer": "ts.nn.TransformerEncoderLayer(4, 2, 4)", "decoder_layer": "ts.nn.TransformerDecoderLayer(4, 2, 4)",
     "in1_features": "3", "in2_features": "2", "unflattened_size": "(1, 2)", "negative_slope": "0.1", "n_classes": "4", "cutoffs": "[2]", "num_classes": "3",
-    "gamma": "0.9", "lr_lambda": "lambda epoch: 0.9", "milestones": "[]", "T_max": "3", "T_0": "3", "base_lr": "0.1",
+    "loss": "ts.nn.functional.mse_loss", "gamma": "0.9", "lr_lambda": "lambda epoch: 0.9", "milestones": "[]", "T_max": "3", "T_0": "3", "base_lr": "0.1",
     "max_lr": "0.2", "warmup_steps": "1", "total_steps": "9", "step_size_up": "3", "epochs": "3",
     "swa_lr": "0.1", "model": "ts.nn.Linear(3, 2)",
     "schedulers": "[ts.optim.lr_scheduler.StepLR(ts.optim.SGD([ts.nn.Parameter(ts.ones(2))]), 3)]",

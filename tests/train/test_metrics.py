@@ -319,6 +319,8 @@ WRONG = [
      "ConfusionMatrix: num_classes is 2, and the batch has class 2"),
     (lambda: ConfusionMatrix(2), SCORES[:1], [0], IndexingError,
      "ConfusionMatrix: num_classes is 2, and the batch has outputs of 4 classes"),
+    (ConfusionMatrix, [1 << 20], [0], ArgumentError,
+     "ConfusionMatrix: the batch has class 1048577; expected 16384 classes at most"),
     (MeanAbsoluteError, np.zeros((3, 1)), np.zeros(3), ShapeError,
      "MeanAbsoluteError: outputs have shape (3, 1), targets (3,); expected the same shape; reshape one of them"),
     (MeanSquaredError, np.zeros(3, complex), np.zeros(3), DTypeError,

@@ -11,7 +11,10 @@ from tessella.arguments.kinds import Count
 from tessella.errors import ArgumentError, IndexingError
 from tessella.tensors.tensor import Tensor
 from tessella.train.metrics.base import Array, Metric
-from tessella.train.metrics.reading import Reading
+from tessella.train.metrics.reading import Classes, Reading
+
+MOST_CLASSES = 1 << 24
+LARGEST_TABLE = 1 << 14  # classes of a confusion matrix: 2 GiB
 
 
 def _quotient(part: float, whole: float) -> float:
@@ -140,6 +143,7 @@ class ConfusionMatrix(Metric):
         normalize: Literal['true', 'pred', 'all'] | None = None, *, threshold: float | None = None,
         ignore_index: int | None = None, axis: int = 1, name: str = "confusion_matrix",
     ) -> None:  # fmt: skip
+        _check_number("ConfusionMatrix", "num_classes is", num_classes or 0, LARGEST_TABLE)
         self.num_classes, self.normalize = num_classes, normalize
         self.reading = Reading("ConfusionMatrix", axis, threshold, ignore_index)
         super().__init__(name)
@@ -152,7 +156,7 @@ class ConfusionMatrix(Metric):
     def update(self, outputs: Tensor, targets: Tensor, weights: Tensor | None = None) -> None:
         """Count the rows of a batch."""
         rows = self.reading.classes(outputs, targets, weights)
-        size = number_of_classes("ConfusionMatrix", rows, self.num_classes)
+        size = _number_of_classes("ConfusionMatrix", rows, self.num_classes, LARGEST_TABLE)
         places = rows.true * size + rows.found
         table = np.bincount(places, rows.weights, size * size).reshape(size, size)
         self.counts["table"] = _sum_of(self.counts["table"], table)
@@ -166,7 +170,14 @@ class ConfusionMatrix(Metric):
         return np.divide(table, whole, out=np.zeros(table.shape), where=whole != 0)
 
 
-def number_of_classes(metric: str, rows: Any, told: int | None) -> int:
+def _check_number(metric: str, told: str, number: int, most: int) -> None:
+    if number > most:
+        raise ArgumentError(f"{metric}: {told} {number}; expected {most} classes at most")
+
+
+def _number_of_classes(
+    metric: str, rows: Classes, told: int | None = None, most: int = MOST_CLASSES
+) -> int:
     """How many classes a batch has.
 
     Raises:
@@ -179,6 +190,9 @@ def number_of_classes(metric: str, rows: Any, told: int | None) -> int:
             f"{metric}: num_classes is {told}, and the batch has "
             + (f"outputs of {least} classes" if rows.number else f"class {highest}")
         )
+    _check_number(
+        metric, "the batch has class" if least > (rows.number or 0) else "classes:", least, most
+    )
     return told or least
 
 
@@ -240,7 +254,7 @@ class _ByClass(Metric):
         self, outputs: Tensor, targets: Tensor, weights: Tensor | None
     ) -> tuple[Any, ...]:
         rows = self.reading.classes(outputs, targets, weights)
-        size = number_of_classes(self.reading.metric, rows, None)
+        size = _number_of_classes(self.reading.metric, rows)
         right = rows.found == rows.true
         hits = None if rows.weights is None else rows.weights[right]
         return (
