@@ -17,7 +17,7 @@ from typing import Any as _Any
 from tessella import later as _later
 from tessella.names import look_in as _look_in
 from tessella.names import missing as _missing
-from tessella.version import VERSION as _VERSION
+from tessella.release import VERSION as _VERSION
 
 __version__ = _VERSION
 

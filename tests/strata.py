@@ -75,7 +75,7 @@ STRATA = (
         "dtypes, sizes, errors, arguments, containers, blocks, threads, text",
         "dtypes.py sizes errors.py arguments names trees.py tree_nodes.py blocks.py "
         "forking.py garbage.py uninterrupted.py weak.py files.py later.py tracebacks.py "
-        "notebooks.py terminal.py version.py",
+        "notebooks.py terminal.py release.py",
     ),
 )
 

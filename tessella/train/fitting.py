@@ -87,13 +87,12 @@ def fit(
         model, data, loss, optimizer, epochs, steps, max_time, validation, metrics, log_every, forward, step, accumulate,
         clip_norm, precision, scaler, ema, scheduler, schedule_by, monitor, mode, patience, callbacks,
     )  # fmt: skip
-    take, training = wishes.step_made(), wishes.training_made()
-    asked = wishes.told(config, every)
-    with running(training, folder, asked, keep, progress) as run:
+    training = wishes.training_made()
+    with running(training, folder, wishes.told(config, every), keep, progress) as run:
         training.tell("start")
         while not training.is_over():
             for batches in training.feed.epoch():
-                training.did(take(batches), batches)
+                training.did(training.take(batches), batches)
                 if every is not None and training.place.step % every == 0:
                     training.validate()
                     run.save()

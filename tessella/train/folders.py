@@ -18,8 +18,8 @@ import numpy as np
 
 from tessella import files, forking
 from tessella.errors import RunFolderError
+from tessella.release import VERSION
 from tessella.train.history import Line
-from tessella.version import VERSION
 
 RECORD, METRICS, LOCK, CHECKPOINTS = "run.json", "metrics.jsonl", "lock", "checkpoints"
 _MOST_TOLD = 10  # differences

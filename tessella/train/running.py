@@ -17,6 +17,8 @@ from tessella.train.training import Place, Training
 
 LONGEST = 600.0  # seconds between checkpoints
 _PARTS = (
+    "take",
+    "evaluator",
     "model",
     "optimizer",
     "scheduler",

@@ -21,7 +21,7 @@ from tessella.train.interrupts import Interrupts
 from tessella.train.losses import Done, Losses
 from tessella.train.not_finite import told_of
 from tessella.train.random_state import kept_random_state
-from tessella.train.steps import Outcome
+from tessella.train.steps import Outcome, Step
 from tessella.train.stopping import Judge, Limits
 
 
@@ -46,18 +46,20 @@ class Training:
     """A training that goes on.
 
     Args:
+        take: does a step.
         names: of the parameters, as the norms of their gradients stand.
         evaluator: measures the model, or its average, on `validation`.
         judge: of the validations; of the epochs, if there are none.
     """
 
     def __init__(
-        self, model: Any, optimizer: Any, scheduler: Any, scaler: Any, average: Any, *, names: Sequence[str],
-        feed: Feed, metrics: Sequence[Any], evaluator: Evaluator | None, validation: Any, judge: Judge,
+        self, model: Any, optimizer: Any, scheduler: Any, scaler: Any, average: Any, *, take: Step,
+        names: Sequence[str], feed: Feed, metrics: Sequence[Any], evaluator: Evaluator | None, validation: Any, judge: Judge,
         limits: Limits, log_every: int, schedule_by: str, callbacks: Sequence[Callback],
     ) -> None:  # fmt: skip
         self.model, self.optimizer, self.scheduler = model, optimizer, scheduler
         self.scaler, self.average, self.names = scaler, average, names
+        self.take = take
         self.feed, self.metrics, self.judge = feed, metrics, judge
         self.evaluator, self.validation = evaluator, validation
         self.limits, self.log_every, self.schedule_by = limits, log_every, schedule_by

@@ -17,7 +17,7 @@ from tessella.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from tessella.train.evaluation import Evaluator, metrics_of
 from tessella.train.feeding import Feed, require_batches
 from tessella.train.forward import forward_of
-from tessella.train.steps import CompiledStep, Step, parameters_of, step_of_users
+from tessella.train.steps import CompiledStep, Step, UsersStep, parameters_of
 from tessella.train.stopping import Judge, limits, mode_of
 from tessella.train.training import Training
 
@@ -39,28 +39,28 @@ class Wishes:
         self.metrics = metrics_of(metrics)
         self.accumulate, self.clip_norm, self.log_every = accumulate, clip_norm, log_every
         self.precision = None if precision is None else dtypes.as_dtype(precision)
-        self.scaler, self.average = _scaler(scaler, self.precision), _average(ema, model)
+        self.scaler, self.average = scaler_of(scaler, self.precision), _average(ema, model)
         self.schedule_by = schedule_by
         self.judge = Judge(monitor, mode_of(monitor, mode, self.metrics), patience)
         self.callbacks = callbacks
         self.forward_pass = forward_of(loss, forward)
 
-    def step_made(self) -> Step:
-        """What does a step."""
-        if self.step is not None:
-            return step_of_users(self.step, bool(self.metrics))
-        return CompiledStep(
-            self.model, self.forward_pass, self.optimizer, clip_norm=self.clip_norm, precision=self.precision,
-            scaler=self.scaler, average=self.average, keeps_results=bool(self.metrics),
-        )  # fmt: skip
-
     def training_made(self) -> Training:
         """A training that has not begun."""
         return Training(
-            self.model, self.optimizer, self.scheduler, self.scaler, self.average,
+            self.model, self.optimizer, self.scheduler, self.scaler, self.average, take=self._step(),
             names=_names(self.model, self.optimizer), feed=Feed(self.data, self.accumulate), metrics=self.metrics,
             evaluator=self._evaluator(), validation=self.validation, judge=self.judge, limits=self.limits,
             log_every=self.log_every, schedule_by=self.schedule_by, callbacks=self.callbacks,
+        )  # fmt: skip
+
+    def _step(self) -> Step:
+        """What does a step."""
+        if self.step is not None:
+            return UsersStep(self.step, bool(self.metrics))
+        return CompiledStep(
+            self.model, self.forward_pass, self.optimizer, clip_norm=self.clip_norm, precision=self.precision,
+            scaler=self.scaler, average=self.average, keeps_results=bool(self.metrics),
         )  # fmt: skip
 
     def _evaluator(self) -> Evaluator | None:
@@ -83,7 +83,7 @@ class Wishes:
             "accumulate": self.accumulate, "clip_norm": self.clip_norm, "precision": self.precision and self.precision.name,
             "average": self.average is not None, "scaler": self.scaler is not None,
             "metrics": [metric.name for metric in self.metrics], "monitor": self.judge.monitor,
-            "every": every, "log_every": self.log_every,
+            "validation": self.validation is not None, "every": every, "log_every": self.log_every,
         }  # fmt: skip
 
 
@@ -118,7 +118,7 @@ def _average(ema: Any, model: Any) -> AveragedModel | None:
     return AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(ema))
 
 
-def _scaler(scaler: Any, precision: Any) -> GradScaler | None:
+def scaler_of(scaler: Any, precision: Any) -> GradScaler | None:
     """The scaler: as it was given, or one for float16, which needs one.
 
     Raises:

@@ -7,7 +7,7 @@ import platform
 import numpy as np
 
 from tessella.devices.registry import host
-from tessella.version import VERSION
+from tessella.release import VERSION
 
 
 def machine_facts() -> dict[str, str]:

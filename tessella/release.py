@@ -1,0 +1,3 @@
+"""Which Tessella this is."""
+
+VERSION = "0.1.0"

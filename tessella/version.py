@@ -1,3 +1,0 @@
-"""The version of Tessella."""
-
-VERSION = "0.1.0"
