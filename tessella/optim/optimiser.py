@@ -82,9 +82,22 @@ class Optimizer:
         known = {id(p) for other in self.param_groups for p in other["params"]}
         if any(id(p) in known for p in parameters):
             raise ArgumentError("params: a parameter is in two groups")
+        self._require_names_of_all(names)
         options = self._checked({**self.defaults, **group, **names})
         made = WatchedDict({**options, "params": WatchedList(parameters)})
         self.param_groups.append(made)
+
+    def _require_names_of_all(self, names: Mapping[str, Any]) -> None:
+        """
+        Raises:
+            ArgumentError: a group has names, and those before it have none, or the other way round.
+        """
+        if any(("param_names" in other) != bool(names) for other in self.param_groups):
+            given, before = ("names", "none") if names else ("no names", "names")
+            raise ArgumentError(
+                f"params: a group of parameters with {given}, where the group before has {before}; give "
+                "model.named_parameters() or model.parameters() in all groups"
+            )
 
     def _checked(self, options: Mapping[str, Any]) -> dict[str, Any]:
         """Options of a group, which must be what the constructor takes."""
