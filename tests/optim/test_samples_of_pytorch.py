@@ -145,9 +145,9 @@ def test_wrong_arguments(name):
         assert wrong.error_on is OptimizerErrorEnum.CONSTRUCTION_ERROR
         params = [torch.nn.Parameter(torch.ones(1, 1))] if params is None else params
         known = {}
+        given, options = own(params, known), own(options, known)
         with pytest.raises(TessellaError):
-            getattr(optim, name)(own(params, known), **own(options, known))
-            pytest.fail(f"{wrong.error_regex}: {options}")
+            print("not refused:", wrong.error_regex, getattr(optim, name)(given, **options))
         compared += 1
     assert compared
 
