@@ -193,9 +193,6 @@ def set_state_of(training: Training, state: Mapping[str, Any]) -> None:
     for name in _PARTS:
         set_state(getattr(training, name), state[name], name)
     place = dict(state["place"])
-    training.looked_at = place.pop("looked_at")
-    training.place = Place(**place)
-    training.history.best = training.judge.best
-    if training.judge.is_tired:
-        training.stop("no improvement")
+    looked_at = place.pop("looked_at")
+    training.go_on_at(Place(**place), looked_at)
     set_random_state(state["random"])

@@ -74,6 +74,7 @@ class Training:
         self.stopped: str | None = None
         self.looked_at = -1  # the step after which the model was validated last
         self._began = time.perf_counter()
+        self._examples_before = 0  # this session
 
     # --- what happens -----------------------------------------------------------------------------
 
@@ -165,14 +166,28 @@ class Training:
 
     def _write(self, kind: str, measured: Mapping[str, Any]) -> Line:
         """Log what was measured."""
-        place = self.place
+        place, seconds = self.place, self.seconds()
+        now = seconds - place.seconds
+        self.history.examples_per_second = (place.examples - self._examples_before) / now
+        self.history.waiting = self.feed.waited / now
         numbers = {name: _plain(value) for name, value in measured.items()}
         line = {"kind": kind, "step": place.step, "epoch": self.epoch, **numbers}
-        line["time"] = round(self.seconds(), 3)
+        line["time"] = round(seconds, 3)
         self.history.lines.append(line)
         for write in self.writers:
             write(line)
         return line
+
+    def go_on_at(self, place: Place, looked_at: int) -> None:
+        """Go on where another session ended.
+
+        Args:
+            looked_at: the step after which the model was validated last.
+        """
+        self.place, self.looked_at, self._examples_before = place, looked_at, place.examples
+        self.history.best = self.judge.best
+        if self.judge.is_tired:
+            self.stop("no improvement")
 
     # --- when it ends -----------------------------------------------------------------------------
 

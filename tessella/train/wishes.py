@@ -11,12 +11,11 @@ from tessella import dtypes
 from tessella.arguments.kinds import shown
 from tessella.errors import ArgumentTypeError
 from tessella.nn.module import Module
-from tessella.optim.grad_scaler import GradScaler
 from tessella.optim.optimiser import Optimizer
-from tessella.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from tessella.train.evaluation import Evaluator, metrics_of
 from tessella.train.feeding import Feed, require_batches
 from tessella.train.forward import forward_of
+from tessella.train.made import average_of, scaler_of
 from tessella.train.steps import CompiledStep, Step, UsersStep, parameters_of
 from tessella.train.stopping import Judge, limits, mode_of
 from tessella.train.training import Training
@@ -39,7 +38,7 @@ class Wishes:
         self.metrics = metrics_of(metrics)
         self.accumulate, self.clip_norm, self.log_every = accumulate, clip_norm, log_every
         self.precision = None if precision is None else dtypes.as_dtype(precision)
-        self.scaler, self.average = _scaler(scaler, self.precision), _average(ema, model)
+        self.scaler, self.average = scaler_of(scaler, self.precision), average_of(ema, model)
         self.schedule_by = schedule_by
         self.judge = Judge(monitor, mode_of(monitor, mode, self.metrics), patience)
         self.callbacks = callbacks
@@ -101,34 +100,6 @@ def _require_parts(model: Any, optimizer: Any, step: Any) -> None:
         )
     if step is not None and not callable(step):
         raise ArgumentTypeError(f"step: {shown(step)} was given; expected a function of a batch")
-
-
-def _average(ema: Any, model: Any) -> AveragedModel | None:
-    """The averaged model: of a decay, or as it was given.
-
-    Raises:
-        ArgumentTypeError: neither.
-    """
-    if ema is None or isinstance(ema, AveragedModel):
-        return ema
-    if not isinstance(ema, float):
-        raise ArgumentTypeError(
-            f"ema: {shown(ema)} was given; expected a decay, for example 0.999, or a ts.optim.swa_utils.AveragedModel"
-        )
-    return AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(ema))
-
-
-def _scaler(scaler: Any, precision: Any) -> GradScaler | None:
-    """The scaler: as it was given, or one for float16, which needs one.
-
-    Raises:
-        ArgumentTypeError: something else.
-    """
-    if scaler is None:
-        return GradScaler() if precision is dtypes.float16 else None
-    if not isinstance(scaler, GradScaler):
-        raise ArgumentTypeError(f"scaler: {shown(scaler)} was given; expected a ts.GradScaler")
-    return scaler if scaler.is_enabled() else None
 
 
 def _names(model: Any, optimizer: Any) -> list[str]:

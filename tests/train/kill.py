@@ -79,7 +79,9 @@ def main() -> None:
                 done += kill_until_done(name, kind, options.times - done, moments)
                 assert lines(name) == lines(f"{folder}/whole"), f"round {rounds} differs"
                 rounds += 1
-        print(f"{kind}: killed {done} times in {rounds} runs; every line is that of the unbroken run")
+        print(
+            f"{kind}: killed {done} times in {rounds} runs; every line is that of the unbroken run"
+        )
 
 
 if __name__ == "__main__":
