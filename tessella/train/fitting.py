@@ -92,7 +92,7 @@ def fit(
         training.tell("start")
         while not training.is_over():
             for batches in training.feed.epoch():
-                training.did(training.take(batches), batches)
+                training.do(batches)
                 if every is not None and training.place.step % every == 0:
                     training.validate()
                     run.save()

@@ -37,7 +37,7 @@ class RunFolder:
         asked: what the run is, as a tree of what JSON has; it is refused if the folder was begun by another.
 
     Raises:
-        RunFolderError: another process has it; it belongs to another run; it holds something else.
+        RunFolderError: another process has it; it belongs to another run.
         OSError: it cannot be written.
     """
 
@@ -45,7 +45,7 @@ class RunFolder:
         self.path = Path(path)
         self.checkpoints = self.path / CHECKPOINTS
         with told_of(self.path):
-            self._make()
+            self.checkpoints.mkdir(parents=True, exist_ok=True)
             self._lock = _locked(self.path / LOCK)
         try:
             with told_of(self.path):
@@ -57,17 +57,6 @@ class RunFolder:
             _unlocked(self._lock)
             raise
         self._waiting: list[bytes] = []  # lines for which there was no room
-
-    def _make(self) -> None:
-        """
-        Raises:
-            RunFolderError: it holds files, and none of a run.
-        """
-        if self.path.is_dir() and any(self.path.iterdir()) and not (self.path / LOCK).exists():
-            raise RunFolderError(
-                f"folder: {self.path} is not empty, and no run has been there; give a new folder, or an empty one"
-            )
-        self.checkpoints.mkdir(parents=True, exist_ok=True)
 
     def _record(self, asked: Mapping[str, Any]) -> None:
         """Write what was asked for, or compare with what was asked for when the run began."""

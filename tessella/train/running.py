@@ -12,6 +12,7 @@ from tessella.errors import CheckpointWarning
 from tessella.train.checkpoints import FORMAT, Checkpoints, set_state, state_of
 from tessella.train.folders import RunFolder, told_of
 from tessella.train.history import Line
+from tessella.train.progress import Progress
 from tessella.train.random_state import random_state, set_random_state
 from tessella.train.training import Place, Training
 
@@ -168,10 +169,22 @@ def running(
     run = Unkept(training) if folder is None else Kept(training, folder, asked, keep)
     try:
         training.model.train()
-        with training.interrupts:
+        with training.interrupts, showing(training) if progress else contextlib.nullcontext():
             yield run
     finally:
         run.close()
+
+
+@contextlib.contextmanager
+def showing(training: Training) -> Iterator[None]:
+    """Show how it goes."""
+    shown = training.progress = Progress(training)
+    training.writers.append(shown.line)
+    shown.start()
+    try:
+        yield
+    finally:
+        shown.end()
 
 
 def state_of_training(training: Training) -> dict[str, Any]:
@@ -193,9 +206,6 @@ def set_state_of(training: Training, state: Mapping[str, Any]) -> None:
     for name in _PARTS:
         set_state(getattr(training, name), state[name], name)
     place = dict(state["place"])
-    training.looked_at = place.pop("looked_at")
-    training.place = Place(**place)
-    training.history.best = training.judge.best
-    if training.judge.is_tired:
-        training.stop("no improvement")
+    looked_at = place.pop("looked_at")
+    training.go_on_at(Place(**place), looked_at)
     set_random_state(state["random"])

@@ -126,6 +126,14 @@ class CompiledStep:
             found = self._programs[is_first, is_last] = Recorded(jit(body))
         return found
 
+    def look_again(self, batches: Sequence[Any]) -> None:
+        """Forward and backward of a step once more, uncompiled, for somebody who looks on; nothing is moved."""
+        self.optimizer.zero_grad()
+        for batch in batches:
+            args, named = spread(batch)
+            self._differentiate(None, args, named)
+        self.optimizer.zero_grad()
+
     def state_dict(self) -> dict[str, Any]:
         """What its programs are made for."""
         programs = [[*key, program.state_dict()] for key, program in self._programs.items()]

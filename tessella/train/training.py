@@ -20,6 +20,7 @@ from tessella.train.history import History, Line
 from tessella.train.interrupts import Interrupts
 from tessella.train.losses import Done, Losses
 from tessella.train.not_finite import told_of
+from tessella.train.progress import Progress
 from tessella.train.random_state import kept_random_state
 from tessella.train.steps import Outcome, Step
 from tessella.train.stopping import Judge, Limits
@@ -71,9 +72,11 @@ class Training:
         self.writers: list[Callable[[Line], None]] = []  # of lines
         self.last_checkpoint: Callable[[], Any] = lambda: None
         self.interrupts = Interrupts()
+        self.progress: Progress | None = None
         self.stopped: str | None = None
         self.looked_at = -1  # the step after which the model was validated last
         self._began = time.perf_counter()
+        self._steady: tuple[float, int, float] | None = None
 
     # --- what happens -----------------------------------------------------------------------------
 
@@ -84,18 +87,37 @@ class Training:
             for callback in self.callbacks:
                 callback(event)
 
-    def did(self, outcome: Outcome, batches: Sequence[Any]) -> None:
+    def do(self, batches: Sequence[Any]) -> None:
+        """Do a step; errors say which."""
+        try:
+            outcome = self.take(batches)
+        except Exception as error:
+            last = self.feed.taken
+            several = (
+                f"batches {last - len(batches) + 1} to {last}"
+                if len(batches) > 1
+                else f"batch {last}"
+            )
+            error.add_note(f"fit: in step {self.place.step + 1}, {several} of epoch {self.epoch}")
+            raise
+        self._did(outcome, batches)
+
+    def _did(self, outcome: Outcome, batches: Sequence[Any]) -> None:
         """A step has been done."""
         place = self.place
         place.step += 1
         place.examples += sum(map(count_of, batches))
         self.losses.add(place.step, outcome, batches)
         self.schedule("step")
+        if self._steady is None:
+            self._steady = time.perf_counter(), place.examples, self.feed.waited
         for outputs, targets in outcome.results:
             update_all(self.metrics, outputs, targets)
         if place.step % self.log_every == 0:
             self.losses.settle()
             self._write("step", {"loss": self.losses.since_line.taken(), **self._of_step()})
+        if self.progress is not None:
+            self.progress.step()
         if self.callbacks:
             outputs, targets = outcome.results[-1] if outcome.results else (None, None)
             self.tell("step", batch=batches[-1], outputs=outputs, targets=targets)
@@ -166,6 +188,7 @@ class Training:
     def _write(self, kind: str, measured: Mapping[str, Any]) -> Line:
         """Log what was measured."""
         place = self.place
+        self.measure_speed()
         numbers = {name: _plain(value) for name, value in measured.items()}
         line = {"kind": kind, "step": place.step, "epoch": self.epoch, **numbers}
         line["time"] = round(self.seconds(), 3)
@@ -173,6 +196,29 @@ class Training:
         for write in self.writers:
             write(line)
         return line
+
+    def measure_speed(self) -> None:
+        """Note how fast it is, and the share of the time that was spent waiting for data, since the first step of this session.
+
+        That one is compiled.
+        """
+        if self._steady is None:
+            return
+        since, examples, waited = self._steady
+        seconds = time.perf_counter() - since
+        self.history.examples_per_second = (self.place.examples - examples) / seconds
+        self.history.waiting = (self.feed.waited - waited) / seconds
+
+    def go_on_at(self, place: Place, looked_at: int) -> None:
+        """Go on where another session ended.
+
+        Args:
+            looked_at: the step after which the model was validated last.
+        """
+        self.place, self.looked_at = place, looked_at
+        self.history.best = self.judge.best
+        if self.judge.is_tired:
+            self.stop("no improvement")
 
     # --- when it ends -----------------------------------------------------------------------------
 

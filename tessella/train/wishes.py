@@ -11,12 +11,11 @@ from tessella import dtypes
 from tessella.arguments.kinds import shown
 from tessella.errors import ArgumentTypeError
 from tessella.nn.module import Module
-from tessella.optim.grad_scaler import GradScaler
 from tessella.optim.optimiser import Optimizer
-from tessella.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from tessella.train.evaluation import Evaluator, metrics_of
 from tessella.train.feeding import Feed, require_batches
 from tessella.train.forward import forward_of
+from tessella.train.made import average_of, scaler_of
 from tessella.train.steps import CompiledStep, Step, UsersStep, parameters_of
 from tessella.train.stopping import Judge, limits, mode_of
 from tessella.train.training import Training
@@ -39,7 +38,11 @@ class Wishes:
         self.metrics = metrics_of(metrics)
         self.accumulate, self.clip_norm, self.log_every = accumulate, clip_norm, log_every
         self.precision = None if precision is None else dtypes.as_dtype(precision)
+<<<<<<< HEAD
         self.scaler, self.average = scaler_of(scaler, self.precision), _average(ema, model)
+=======
+        self.scaler, self.average = scaler_of(scaler, self.precision), average_of(ema, model)
+>>>>>>> n19trn
         self.schedule_by = schedule_by
         self.judge = Judge(monitor, mode_of(monitor, mode, self.metrics), patience)
         self.callbacks = callbacks
@@ -103,6 +106,7 @@ def _require_parts(model: Any, optimizer: Any, step: Any) -> None:
         raise ArgumentTypeError(f"step: {shown(step)} was given; expected a function of a batch")
 
 
+<<<<<<< HEAD
 def _average(ema: Any, model: Any) -> AveragedModel | None:
     """The averaged model: of a decay, or as it was given.
 
@@ -131,6 +135,8 @@ def scaler_of(scaler: Any, precision: Any) -> GradScaler | None:
     return scaler if scaler.is_enabled() else None
 
 
+=======
+>>>>>>> n19trn
 def _names(model: Any, optimizer: Any) -> list[str]:
     """The names of all that an optimiser moves."""
     if not isinstance(optimizer, Optimizer):

@@ -82,10 +82,10 @@ def test_damaged_images_are_left_out_if_that_is_asked_for(folder):
 
 
 def test_bad_folders(tmp_path, folder):
+    (folder / "empty").mkdir()
     with pytest.raises(
-        errors.ArgumentError, match="has no images; expected files that end in .jpg"
+        errors.ArgumentError, match=r"has no images; expected files that end in \.jpg"
     ):
-        (folder / "empty").mkdir()
         ImageFolder(folder)
     with pytest.raises(errors.ArgumentError, match="has no folders; expected one for each class"):
         ImageFolder(folder / "empty")
