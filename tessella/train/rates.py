@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from tessella import dtypes, files
+from tessella import files
 from tessella.arguments import public
 from tessella.arguments.kinds import Count, DTypeLike
 from tessella.autodiff import no_grad
@@ -21,11 +21,11 @@ from tessella.optim.optimiser import Optimizer
 from tessella.tensors.tensor import Tensor
 from tessella.train.feeding import Resumable, require_batches
 from tessella.train.forward import forward_of
+from tessella.train.made import scaler_of
 from tessella.train.pages import charts
 from tessella.train.pages.charts import Curve
 from tessella.train.random_state import kept_random_state
 from tessella.train.steps import CompiledStep
-from tessella.train.wishes import scaler_of
 from tessella.trees import tree_map
 
 Array = np.ndarray[Any, Any]
@@ -130,13 +130,12 @@ def find_learning_rate(
             "find_learning_rate(model, data, loss, ts.optim.AdamW(model.parameters()))"
         )
     require_batches(data, "data")
-    dtype = None if precision is None else dtypes.as_dtype(precision)
-    passes, scaler = forward_of(loss, forward), scaler_of(None, dtype)
+    passes, scaler = forward_of(loss, forward), scaler_of(None, precision)
     rates = np.geomspace(lowest, highest, steps).tolist()
     with _kept(model, optimizer, data):
         model.train()
         step = CompiledStep(
-            model, passes, optimizer, clip_norm=None, precision=dtype, scaler=scaler, average=None,
+            model, passes, optimizer, clip_norm=None, precision=precision, scaler=scaler, average=None,
             keeps_results=False,
         )  # fmt: skip
         losses = _swept(step, optimizer, rates, _without_end(data))

@@ -38,11 +38,7 @@ class Wishes:
         self.metrics = metrics_of(metrics)
         self.accumulate, self.clip_norm, self.log_every = accumulate, clip_norm, log_every
         self.precision = None if precision is None else dtypes.as_dtype(precision)
-<<<<<<< HEAD
-        self.scaler, self.average = scaler_of(scaler, self.precision), _average(ema, model)
-=======
         self.scaler, self.average = scaler_of(scaler, self.precision), average_of(ema, model)
->>>>>>> n19trn
         self.schedule_by = schedule_by
         self.judge = Judge(monitor, mode_of(monitor, mode, self.metrics), patience)
         self.callbacks = callbacks
@@ -106,37 +102,6 @@ def _require_parts(model: Any, optimizer: Any, step: Any) -> None:
         raise ArgumentTypeError(f"step: {shown(step)} was given; expected a function of a batch")
 
 
-<<<<<<< HEAD
-def _average(ema: Any, model: Any) -> AveragedModel | None:
-    """The averaged model: of a decay, or as it was given.
-
-    Raises:
-        ArgumentTypeError: neither.
-    """
-    if ema is None or isinstance(ema, AveragedModel):
-        return ema
-    if not isinstance(ema, float):
-        raise ArgumentTypeError(
-            f"ema: {shown(ema)} was given; expected a decay, for example 0.999, or a ts.optim.swa_utils.AveragedModel"
-        )
-    return AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(ema))
-
-
-def scaler_of(scaler: Any, precision: Any) -> GradScaler | None:
-    """The scaler: as it was given, or one for float16, which needs one.
-
-    Raises:
-        ArgumentTypeError: something else.
-    """
-    if scaler is None:
-        return GradScaler() if precision is dtypes.float16 else None
-    if not isinstance(scaler, GradScaler):
-        raise ArgumentTypeError(f"scaler: {shown(scaler)} was given; expected a ts.GradScaler")
-    return scaler if scaler.is_enabled() else None
-
-
-=======
->>>>>>> n19trn
 def _names(model: Any, optimizer: Any) -> list[str]:
     """The names of all that an optimiser moves."""
     if not isinstance(optimizer, Optimizer):
