@@ -102,7 +102,7 @@ class ArrayDataset(Dataset):
         chosen = _slice_of(rows)
         if chosen is not None:
             return self._with([np.array(_memory(leaf)[chosen]) for leaf in self._leaves])
-        return self._with([_memory(leaf).take(rows, 0) for leaf in self._leaves])
+        return self._with([_gathered(_memory(leaf), rows) for leaf in self._leaves])
 
     def _with(self, leaves: Iterable[Any]) -> Any:
         return trees.unflatten(self._structure, leaves)
@@ -132,6 +132,13 @@ def is_array(value: Any) -> bool:
 
 def _memory(leaf: Any) -> np.ndarray[Any, Any]:
     return leaf if isinstance(leaf, np.ndarray) else leaf.detach().numpy()
+
+
+def _gathered(array: np.ndarray[Any, Any], rows: Any) -> np.ndarray[Any, Any]:
+    """Some rows as a new array."""
+    if array.flags.c_contiguous:
+        return array.take(rows, 0)  # quicker than by an index, but it copies all of what has gaps
+    return array[np.asarray(rows, np.int64)]
 
 
 def _slice_of(rows: Any) -> slice | None:
