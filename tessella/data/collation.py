@@ -13,9 +13,10 @@ import numpy as np
 
 from tessella import trees
 from tessella.arguments.kinds import shown
+from tessella.devices.array import from_numpy
 from tessella.errors import ArgumentError, ArgumentTypeError, ShapeError
 from tessella.tensors.creation import asarray
-from tessella.tensors.tensor import Tensor
+from tessella.tensors.tensor import Tensor, from_array
 
 _NUMERIC = "biufcV"  # what tensors can hold; V: the dtypes of ml_dtypes
 
@@ -69,8 +70,7 @@ def to_tensors(tree: Any) -> Any:
 def _tensor(leaf: Any) -> Any:
     if not isinstance(leaf, np.ndarray) or not _is_numeric(leaf.dtype):
         return leaf
-    is_own = leaf.flags.c_contiguous and leaf.flags.aligned and leaf.dtype.isnative
-    return asarray(leaf, copy=False) if is_own and leaf.flags.writeable else asarray(leaf)
+    return from_array(from_numpy(leaf, copy=not leaf.flags.writeable))
 
 
 def _is_numeric(dtype: np.dtype[Any]) -> bool:

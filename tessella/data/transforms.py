@@ -70,7 +70,7 @@ class Compose(Transform):
 
     @public
     def __init__(self, transforms: Sequence[Callable[..., Any]]) -> None:
-        self.transforms = tuple(transforms)
+        self.transforms = _merged(transforms)
         self.is_random = any(getattr(one, "is_random", False) for one in self.transforms)
 
     def __call__(self, images: Any, generator: RowGenerator | None = None) -> Any:
@@ -80,6 +80,17 @@ class Compose(Transform):
             is_random = getattr(transform, "is_random", False)
             images = transform(images, generator=generator) if is_random else transform(images)
         return images
+
+
+def _merged(transforms: Sequence[Callable[..., Any]]) -> tuple[Callable[..., Any], ...]:
+    """Transforms in which `ToFloat` and a `Normalize` after it are one, which goes through the images once."""
+    found: list[Callable[..., Any]] = []
+    for one in transforms:
+        if type(one) is Normalize and found and type(found[-1]) is ToFloat:
+            found[-1] = _FloatNormalize(one.mean, one.std)
+        else:
+            found.append(one)
+    return tuple(found)
 
 
 # --- numbers --------------------------------------------------------------------------------------------
@@ -99,14 +110,28 @@ class ToFloat(Transform):
 
 
 def _as_float(images: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
-    kind = images.dtype.kind
-    if kind in "iu":
-        return np.multiply(images, np.float32(1 / np.iinfo(images.dtype).max), dtype=np.float32)
-    if kind in "fV":
+    if images.dtype.kind in "iu":
+        return _affine(images, np.float32(1 / _white(images)), None)
+    if images.dtype.kind in "fV":
         return images.astype(np.float32, copy=False)
     raise DTypeError(
         f"ToFloat: the images are of {images.dtype}; expected whole numbers or fractions"
     )
+
+
+def _white(images: np.ndarray[Any, Any]) -> int:
+    """What 1.0 is in whole numbers."""
+    return int(np.iinfo(images.dtype).max) if images.dtype.kind in "iu" else 1
+
+
+def _affine(images: np.ndarray[Any, Any], factor: Any, more: Any) -> np.ndarray[Any, Any]:
+    """A multiple and something more, image by image, because one fits into a cache and a batch does not."""
+    found = np.empty(images.shape, np.float32)
+    for image, result in zip(images, found, strict=True):
+        np.multiply(image, factor, out=result, casting="unsafe")
+        if more is not None:
+            result += more
+    return found
 
 
 class Normalize(Transform):
@@ -132,6 +157,11 @@ class Normalize(Transform):
         self.mean, self.std = (
             _per_channel(name, value) for name, value in (("mean", mean), ("std", std))
         )
+        self.mean, self.std = (
+            np.broadcast_arrays(self.mean, self.std)
+            if 1 in (self.mean.size, self.std.size)
+            else (self.mean, self.std)
+        )
         if not self.std.all():
             raise ArgumentError(f"Normalize: std is {std}; expected no zeros")
 
@@ -140,13 +170,27 @@ class Normalize(Transform):
         return _each(self._normalised, images)
 
     def _normalised(self, images: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
-        channels = images.shape[-3]
+        channels = images.shape[-3] if images.ndim > 3 else 1
         for value in (self.mean, self.std):
-            if value.size not in (1, channels) or (value.size > 1 and images.ndim < 3):
+            if value.size not in (1, channels):
                 raise ShapeError(
                     f"Normalize: {value.size} numbers were given for images of {channels} channels, {images.shape}"
                 )
-        return (images - self.mean) * (1 / self.std)
+        return self._scaled(images, 1)
+
+    def _scaled(self, images: np.ndarray[Any, Any], white: int) -> np.ndarray[Any, Any]:
+        shape = (-1, 1, 1) if images.ndim > 3 else ()
+        factor, more = 1 / (white * self.std), -self.mean / self.std
+        return _affine(images, factor.reshape(shape), more.reshape(shape))
+
+
+class _FloatNormalize(Normalize):
+    """`ToFloat`, then `Normalize`."""
+
+    def _scaled(self, images: np.ndarray[Any, Any], white: int) -> np.ndarray[Any, Any]:
+        if images.dtype.kind not in "iu":
+            images = _as_float(images)
+        return super()._scaled(images, _white(images))
 
 
 def _per_channel(name: str, given: Any) -> np.ndarray[Any, Any]:
@@ -155,7 +199,7 @@ def _per_channel(name: str, given: Any) -> np.ndarray[Any, Any]:
         raise ArgumentTypeError(
             f"Normalize: {name} is {shown(given)}; expected a number, or one for each channel"
         )
-    return found.astype(np.float32).reshape(-1, 1, 1)
+    return found.astype(np.float32).reshape(-1)
 
 
 class ColorJitter(Transform):
@@ -466,15 +510,20 @@ def _array(image: Any) -> np.ndarray[Any, Any]:
 
 def _each(function: Callable[[Any], Any], images: Images) -> Images:
     if isinstance(images, list):
-        return [function(_array(image)) for image in images]
+        return [function(_array(image)[None])[0] for image in images]
     return function(images)
 
 
 def _joined(images: list[Any]) -> Images:
     """A list of images as a batch, if they are of one size now."""
     arrays = [_array(image) for image in images]
-    alike = len({array.shape for array in arrays}) == 1
-    return np.stack(arrays) if alike else arrays
+    if len({array.shape for array in arrays}) > 1:
+        return arrays
+    if (
+        all(map(_is_picture, images)) and arrays[0].ndim == 3
+    ):  # their channels come last, and stay there in memory
+        return np.stack([array.transpose(1, 2, 0) for array in arrays]).transpose(0, 3, 1, 2)
+    return np.stack(arrays)
 
 
 def stacked(images: Images, name: str) -> np.ndarray[Any, Any]:
