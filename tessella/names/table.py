@@ -440,6 +440,11 @@ PyTorch | utils | convert_conv* memory_format | not needed: the layout and what 
 JAX | debug | callback log | `ts.debug.print` or `ts.debug.breakpoint`
 JAX | debug | inspect_array_sharding visualize_array_sharding visualize_sharding | not here: there is no GPU yet; leave it out
 
+PyTorch | data | DistributedSampler | not here: there is one process; `ts.data.RandomSampler(dataset, generator=seed)`
+PyTorch | data | IterDataPipe MapDataPipe DFIterDataPipe DataChunk functional_datapipe guaranteed_datapipes_determinism non_deterministic argument_validation runtime_validation runtime_validation_disabled | not here: PyTorch has given up data pipes; `ts.data.Dataset`, `ts.data.IterableDataset`
+PyTorch | data | ToTensor PILToTensor ConvertImageDtype ToDtype | `ts.data.ToFloat()`: images are arrays already
+PyTorch | data | RandomApply RandomChoice RandomRotation RandomAffine GaussianBlur RandomErasing Grayscale Pad | not here yet; `ts.data.Compose` takes any function of a batch
+PyTorch | data | MNIST CIFAR10 DatasetFolder | `ts.data.IDXDataset(images, labels)`, `ts.data.NumPyDataset(images, labels)`, `ts.data.ImageFolder(root)`; nothing is downloaded
 
 PyTorch | Module | cuda xpu ipu mtia mps | not here: there is no GPU yet; leave it out
 PyTorch | Module | compile | `ts.jit`, around the function that calls the model

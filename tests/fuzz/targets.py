@@ -28,6 +28,7 @@ ROOMS = {
     "optim.lr_scheduler": "ts.optim.lr_scheduler",
     "optim.swa_utils": "ts.optim.swa_utils",
     "train": "ts.train",
+    "data": "ts.data",
     "minitorch": "__import__('tessella.minitorch').minitorch",
 }
 
