@@ -35,6 +35,12 @@ def place_of(path: Any, function: str) -> Path:
         )
     if "\0" in os.fspath(path):
         raise ArgumentError(f"{function}: the path {os.fspath(path)!r} has a zero character")
+    try:
+        os.fsencode(path)
+    except UnicodeEncodeError:
+        raise ArgumentError(
+            f"{function}: the path {os.fspath(path)!r} has half of a character"
+        ) from None
     return Path(path)
 
 

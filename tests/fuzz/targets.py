@@ -116,7 +116,8 @@ LEFT_OUT = {
     "to_index": "likewise",
     "broadcast_index": "likewise",
     **dict.fromkeys(
-        ("save", "save_file", "save_npz", "save_pytorch", "save_sharded"), "writes files; see tests/io"
+        ("save", "save_file", "save_npz", "save_pytorch", "save_sharded"),
+        "writes files; see tests/io",
     ),
     "Recorded": "is a base without a history",
 }
