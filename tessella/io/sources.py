@@ -57,7 +57,8 @@ class Source:
     def damaged(self, why: str) -> FileFormatError:
         """What is raised of a file that is not in the format."""
         heads = [head for head in _HEADS if head != self._begins and self._head.startswith(head)]
-        other = _HEADS[heads[0]] if heads else why
+        is_header = self._head[8:9] == b"{"  # behind its length, which may be any bytes
+        other = _HEADS[heads[0]] if heads and not is_header else why
         return FileFormatError(
             f"{self.function}: {self.path} is no file in the {self.format} format, or damaged ({other})"
         )
