@@ -9,6 +9,7 @@ import struct
 import subprocess
 import sys
 import textwrap
+import tracemalloc
 from collections import OrderedDict, defaultdict, namedtuple
 from dataclasses import dataclass
 
@@ -249,6 +250,40 @@ def test_tensors_go_to_the_device_that_was_asked_for(path):
 def _inside(device, path):
     with ts.device(device):
         return ts.load(path)
+
+
+def test_no_second_copy_is_made(path):
+    tree = {"x": ts.ones(5_000_000), "y": [ts.zeros((2_000, 1_000))]}
+    ts.save(tree, path)  # what is loaded for the first one
+    tracemalloc.start()
+    ts.save(tree, path)
+    found = ts.load(path)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert found["x"][-1].item() == 1.0
+    assert peak < 1_000_000
+
+
+@pytest.mark.skipif(not hasattr(os, "sysconf"), reason="needs to know the memory")
+def test_elements_are_read_when_they_are_looked_at(path):
+    ts.save({"x": ts.zeros(1)}, path)
+    with safetensors.safe_open(path, "np") as file:
+        text = file.metadata()[STRUCTURE]
+    size = 2 * os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")  # of a file without blocks
+    table = {
+        METADATA: {STRUCTURE: text},
+        "x": {"dtype": "U8", "shape": [size], "data_offsets": [0, size]},
+    }
+    header = json.dumps(table).encode()
+    with path.open("wb") as file:
+        file.write(struct.pack("<Q", len(header)) + header)
+        file.truncate(8 + len(header) + size)
+    tracemalloc.start()
+    found = ts.load(path)
+    assert found["x"][size - 1].item() == 0
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 1_000_000
 
 
 # --- what cannot be saved ------------------------------------------------------------------------------
