@@ -219,3 +219,9 @@ def test_cut_short_anywhere(tmp_path):
         (tmp_path / "x").write_bytes(content[:end])
         with pytest.raises(FileFormatError):
             ts.io.load_gguf(tmp_path / "x")
+
+
+def test_on_another_device(read):
+    found = read(_tensor(), device="emulated").tensors["w"]
+    assert found.device == ts.device("emulated")
+    assert found.tolist() == [0, 1, 2, 3]

@@ -9,12 +9,12 @@ from typing import Any
 
 import numpy as np
 
+from tessella.arguments.kinds import Device
 from tessella.dtypes import DType
 from tessella.errors import FileFormatError
 from tessella.io.contents import is_addressable, shown
 from tessella.nn.module import Parameter
-from tessella.tensors.creation import asarray
-from tessella.tensors.tensor import Tensor
+from tessella.tensors.tensor import Tensor, from_ndarray
 
 _MOST_AXES = 64  # as NumPy and PyTorch have them
 _MOST = 1 << 63
@@ -112,10 +112,13 @@ class Elements:
     Args:
         read: gives the bytes of a storage, of which all are there.
         order: of the bytes in an element, "little" or "big".
+        device: where the tensors are to be; that of the thread, if it is None.
     """
 
-    def __init__(self, read: Callable[[Storage], np.ndarray[Any, Any]], order: str) -> None:
-        self._read, self._order = read, order
+    def __init__(
+        self, read: Callable[[Storage], np.ndarray[Any, Any]], order: str, device: Device = None
+    ) -> None:
+        self._read, self._order, self._device = read, order, device
         self._bytes: dict[str, np.ndarray[Any, Any]] = {}
         self._tensors: dict[StoredTensor, Tensor] = {}
 
@@ -126,7 +129,7 @@ class Elements:
         return self._tensors[stored]
 
     def _made(self, stored: StoredTensor) -> Tensor:
-        made = asarray(self._elements(stored), copy=False)
+        made = from_ndarray(self._elements(stored), copy=False, device=self._device)
         if stored.is_parameter:
             return Parameter(made, stored.requires_grad)
         return made.requires_grad_() if stored.requires_grad else made
