@@ -179,6 +179,18 @@ def test_names_that_mean_data(read):
         (called(named("torch", "device"), plain("cuda"), plain(1)), "cuda:1"),
         (called(named("torch", "device"), plain("cpu")), "cpu"),
         (named("torch", "float32"), ts.float32),
+        (called(named("torch.torch_version", "TorchVersion"), plain("2.1+cpu")), "2.1+cpu"),
+        (called(named("pathlib", "PosixPath"), plain("/"), plain("a"), plain("b")), "/a/b"),
+        (called(named("pathlib._local", "PosixPath"), plain("a")), "a"),
+        (called(named("pathlib", "WindowsPath"), plain("C:\\"), plain("a")), "C:\\a"),
+        (
+            named("pytorch_lightning.utilities.parsing", "AttributeDict")
+            + b")\x81"
+            + plain("lr")
+            + plain(0.1)
+            + b"s",
+            {"lr": 0.1},
+        ),
         (named("torch", "float8_e4m3fn"), ts.float8_e4m3fn),
     ]
     for instructions, expected in cases:
