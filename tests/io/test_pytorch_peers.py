@@ -1,6 +1,7 @@
 """What PyTorch writes is read as PyTorch reads it; what is written here PyTorch reads, with `weights_only=True`."""
 
 import collections
+import functools
 import warnings
 
 import numpy as np
@@ -59,10 +60,11 @@ def _tensors():
     }  # fmt: skip
 
 
+@functools.cache
 def _states():
     net = torch.nn.Sequential(torch.nn.Linear(3, 4), torch.nn.BatchNorm1d(4), torch.nn.Linear(4, 2))
     found = {"model": net.state_dict()}
-    for kind in (torch.optim.SGD, torch.optim.AdamW, torch.optim.Adagrad, torch.optim.LBFGS):
+    for kind in (torch.optim.SGD, torch.optim.AdamW, torch.optim.LBFGS):
         optimizer = kind(net.parameters(), lr=0.01)
         for _ in range(2):
 
@@ -130,7 +132,7 @@ def test_values_that_are_refused(tmp_path):
 @pytest.mark.parametrize("mmap", [False, True])
 @pytest.mark.parametrize("make", [_tensors, _states, _plain])
 def test_what_pytorch_reads(tmp_path, make, mmap):
-    tree = make()
+    tree = dict(make())
     tree.pop("arrays", None)
     tree.pop("numpy", None)
     tree.pop("version", None)
