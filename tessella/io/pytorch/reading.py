@@ -31,6 +31,8 @@ _HEAD = 600  # bytes that tell what a file is
 _TAR_AT, _TAR = 257, b"ustar"
 _ORDERS = {b"little": "little", b"big": "big"}
 _MOST_STORAGES = 1 << 62
+_GROWTH = 20  # times its size that a packed pickle may have;
+_LARGE = 16 << 20  # and what it may have in any case
 
 
 @public
@@ -121,8 +123,7 @@ def _no_file(head: bytes) -> str:
 def _from_archive(contents: Contents, is_mapped: bool, device: Device) -> Any:
     archive = Archive(contents)
     folder = _folder(archive)
-    record = archive[folder + _PICKLE]
-    pickle = archive.array(record).tobytes()
+    pickle = archive.array(_bounded(archive[folder + _PICKLE])).tobytes()
     elements = Elements(
         lambda storage: archive.array(archive[f"{folder}data/{storage.key}"], is_mapped),
         _order(archive, folder),
@@ -131,6 +132,16 @@ def _from_archive(contents: Contents, is_mapped: bool, device: Device) -> Any:
     machine = Machine(Stream(pickle), named, lambda told: _stored(told, archive, folder))
     found = _whole(machine)
     return Tree(elements.tensor, len(pickle)).value(found)
+
+
+def _bounded(record: Record) -> Record:
+    """The record of a pickle, of which each byte may become a value of Python's."""
+    if record.size > max(_LARGE, _GROWTH * record.packed):
+        raise UnsafeFileError(
+            f"is hostile: the {record.packed} bytes of its pickle would unpack to {record.size}; if that is meant, pack "
+            "it anew with `zip -0`"
+        )
+    return record
 
 
 def _folder(archive: Archive) -> str:
