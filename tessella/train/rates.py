@@ -43,13 +43,13 @@ class LearningRates:
 
     def __init__(self, rates: Sequence[float], losses: Sequence[float]) -> None:
         self.rates, self.losses = list(rates), list(losses)
-        self.smoothed: list[float] = _smoothed(self.losses).tolist()
+        self.smoothed: list[float] = _smoothed(_below_top(self.losses)).tolist()
         self.suggestion = _steepest(self.rates, self.smoothed)
 
     def to_svg(self) -> str:
         """The losses over the rates, as an SVG that stands alone."""
         curves = [
-            Curve("loss of a step", self.rates, self.losses, is_faint=True),
+            Curve("loss of a step", self.rates, _below_top(self.losses), is_faint=True),
             Curve("loss", self.rates, self.smoothed),
         ]
         mark = None
@@ -209,8 +209,7 @@ def _copy(value: Any) -> Any:
 
 def _smoothed(losses: Sequence[float]) -> Array:
     """Each loss in the mean of its neighbours, the nearer the more: what is smoothed from both sides is not moved."""
-    values = np.asarray(losses, np.float64)
-    values = np.where(np.isfinite(values), values, np.nan)
+    values = np.asarray(losses)
     places = np.arange(len(values))
     nearness = np.exp(-0.5 * ((places[:, None] - places) / max(1.0, len(values) / 40)) ** 2)
     weights = nearness * np.isfinite(values)
@@ -218,6 +217,15 @@ def _smoothed(losses: Sequence[float]) -> Array:
     return np.divide(
         sums, weights.sum(1), out=np.full(len(values), np.nan), where=np.isfinite(values)
     )
+
+
+def _below_top(losses: Sequence[float]) -> Array:
+    """What is worth a look: not the last losses, which may be anything."""
+    values = np.asarray(losses, np.float64)
+    if not np.isfinite(values).any():
+        return values
+    first, least = values[0], np.nanmin(values)
+    return np.where(values <= first + 0.5 * max(first - least, 0.1 * abs(first)), values, np.nan)
 
 
 def _steepest(rates: Sequence[float], losses: Sequence[float]) -> float | None:

@@ -349,7 +349,12 @@ def test_a_report_follows_the_events(tmp_path, monkeypatch):
     assert "found <b>dog</b>, is <b>cat</b>" in text
     assert "layer.weight" in text
     told(
-        event("end", history=SimpleNamespace(lines=lines(), stopped="no improvement", waiting=0.5))
+        event(
+            "end",
+            history=SimpleNamespace(
+                lines=lines(), stopped="no improvement", waiting=0.5, examples_per_second=9.0
+            ),
+        )
     )
     text = (folder / "report.html").read_text()
     assert "<h1>first</h1>" in text

@@ -87,10 +87,10 @@ class Report:
     def _write(self, event: Any, is_running: bool) -> None:
         began = time.monotonic()
         history = event.history
+        speed = getattr(history, "examples_per_second", None) or None
         record = Record(
             history.lines, self.title, self._facts, is_running, getattr(history, "stopped", None), self.classes,
-            self._norms, self._mistakes, getattr(history, "examples_per_second", None) or None,
-            getattr(history, "waiting", None),
+            self._norms, self._mistakes, speed, getattr(history, "waiting", None) if speed else None,
         )  # fmt: skip
         self.path.parent.mkdir(parents=True, exist_ok=True)
         files.write(self.path, page(record))
