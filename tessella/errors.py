@@ -69,6 +69,14 @@ class ArgumentTypeError(TessellaError, TypeError):
     """An argument of a type that cannot serve."""
 
 
+class FileFormatError(ArgumentError):
+    """A file that is damaged, cut short, or of another kind than was expected."""
+
+
+class UnsafeFileError(FileFormatError):
+    """A file that wants code to be run, or more of the machine than a file of numbers needs."""
+
+
 class UnknownNameError(TessellaError, AttributeError):
     """An attribute that is not here; says what PyTorch, JAX and NumPy mean by it, or which one was meant.
 
@@ -142,6 +150,18 @@ class ConfigurationError(TessellaError, ValueError):
     """An environment variable or setting whose value makes no sense."""
 
 
+class WorkerError(TessellaError, RuntimeError):
+    """A worker process that died, or what was raised in one: then it is also of the kind of that."""
+
+
+class BadRowError(TessellaError, ValueError):
+    """A row of a file that cannot be read, or makes no sense; names the file and the row."""
+
+
+class SkippedRowsWarning(UserWarning):
+    """Bad rows were left out, as was asked for; says how many and which."""
+
+
 class StateDictError(TessellaError, RuntimeError, KeyError):
     """A checkpoint whose names or shapes do not fit the module."""
 
@@ -163,6 +183,14 @@ class CourseArgumentError(ArgumentError, AssertionError):
 
 class CourseGradientError(GradientError, AssertionError):
     """A `GradientError` where MiniTorch's code has an `assert`."""
+
+
+class RunFolderError(TessellaError, RuntimeError):
+    """A run folder that is in use, or belongs to another run, or is damaged."""
+
+
+class CheckpointWarning(UserWarning):
+    """A checkpoint, or a line of what was measured, could not be written; training goes on."""
 
 
 class RetraceWarning(UserWarning):

@@ -8,6 +8,7 @@ import sys
 import textwrap
 import threading
 
+import numpy as np
 import pytest
 
 import tessella as ts
@@ -146,6 +147,90 @@ def test_reports_on_a_full_disk(place):
         done.stderr
     )
     assert names(place) == []
+
+
+def test_pieces_become_one_file(place):
+    with files.writing(place / "a") as file:
+        for piece in (b"one", memoryview(b" two"), np.arange(3, dtype=np.uint8)):
+            file.write(piece)
+        assert not (place / "a").exists()
+    assert (place / "a").read_bytes() == b"one two\0\1\2"
+    assert names(place) == ["a"]
+
+
+def broken_off(path, error):
+    with files.writing(path, durable=True) as file:
+        file.write(b"new")
+        raise error
+
+
+@pytest.mark.parametrize(
+    ("error", "named"),
+    [
+        (ValueError("mine"), ""),
+        (FileNotFoundError(2, "gone", "other"), "other"),
+        (OSError(5, "broken"), "a"),
+    ],
+)
+def test_what_fails_inside_leaves_the_old_file(place, error, named):
+    (place / "a").write_text("old")
+    with pytest.raises(type(error), match=r"mine|gone|broken") as caught:
+        broken_off(place / "a", error)
+    assert os.path.basename(getattr(caught.value, "filename", None) or "") == named
+    assert (place / "a").read_text() == "old"
+    assert names(place) == ["a"]
+
+
+def test_pieces_go_into_a_pipe(place):
+    os.mkfifo(place / "pipe")
+    read = []
+    reader = threading.Thread(target=lambda: read.append((place / "pipe").read_bytes()))
+    reader.start()
+    with files.writing(place / "pipe", durable=True) as file:
+        assert file.write(np.arange(3, dtype=np.int16)) == 6
+        file.write(b"x" * 300_000)
+    reader.join(timeout=60)
+    assert read == [b"\0\0\1\0\2\0" + b"x" * 300_000]
+
+
+def test_durable_files_are_on_the_disk_before_they_take_their_place(place, monkeypatch):
+    order = []
+    fsync, replace = os.fsync, os.replace
+    monkeypatch.setattr(os, "fsync", lambda file: (order.append("fsync"), fsync(file)))
+    monkeypatch.setattr(os, "replace", lambda *paths: (order.append("replace"), replace(*paths)))
+    monkeypatch.chdir(place)
+    with files.writing("a", durable=True) as file:
+        file.write(b"new")
+    assert order == ["fsync", "replace", "fsync"]
+    files.write("b", b"not so")
+    assert order == ["fsync", "replace", "fsync", "replace"]
+
+
+def test_folders_that_cannot_be_put_down(place, monkeypatch):
+    """Some file systems have no fsync of a folder, and need none; elsewhere it may fail."""
+    fsync = os.fsync
+
+    def failing(code):
+        def fails_for_folders(file):
+            if stat.S_ISDIR(os.fstat(file).st_mode):
+                raise OSError(code, os.strerror(code))
+            fsync(file)
+
+        monkeypatch.setattr(os, "fsync", fails_for_folders)
+
+    failing(errno.EINVAL)
+    with files.writing(place / "a", durable=True) as file:
+        file.write(b"new")
+    assert (place / "a").read_text() == "new"
+    failing(errno.EIO)
+    with pytest.raises(OSError, match=os.strerror(errno.EIO)) as caught:
+        broken_off_by_nothing(place / "a")
+    assert caught.value.filename == str(place / "a")
+
+
+def broken_off_by_nothing(path):
+    with files.writing(path, durable=True) as file:
+        file.write(b"newer")
 
 
 def test_reports_are_written(place):

@@ -88,6 +88,11 @@ fold_in | data number
 diagflat | offset k
 tensor_split | indices sections
 uniform | low minval | high maxval
+save | obj tree | arr tree | f path | file path
+load | f path | file path | map_location device
+save_file | filename path | tensor_dict tensors
+load_file | filename path
+safe_open | filename path
 randint | minval low | maxval high
 """
 

@@ -3,6 +3,34 @@
 from typing import TYPE_CHECKING as _TYPE_CHECKING
 from typing import NoReturn as _NoReturn
 
+from tessella.data.arrays import IDXDataset, NumPyDataset, read_idx
+from tessella.data.collation import default_collate, default_convert, pad_collate
+from tessella.data.datasets import (
+    ArrayDataset,
+    ChainDataset,
+    ConcatDataset,
+    Dataset,
+    IterableDataset,
+    StackDataset,
+    Subset,
+    TensorDataset,
+    TransformedDataset,
+    random_split,
+)
+from tessella.data.loader import DataLoader
+from tessella.data.samplers import (
+    BatchSampler,
+    LengthBatchSampler,
+    RandomSampler,
+    Sampler,
+    SequentialSampler,
+    StratifiedSampler,
+    SubsetRandomSampler,
+    WeightedRandomSampler,
+)
+from tessella.data.seeds import RowGenerator
+from tessella.data.tables import CSV, JSONLines, TextLines
+from tessella.data.workers import get_worker_info
 from tessella.names import missing as _missing
 
 if not _TYPE_CHECKING:  # for which it would mean that all names are there
@@ -12,4 +40,35 @@ if not _TYPE_CHECKING:  # for which it would mean that all names are there
         raise _missing("data", name)
 
 
-__all__: list[str] = []
+__all__ = [
+    "CSV",
+    "ArrayDataset",
+    "BatchSampler",
+    "ChainDataset",
+    "ConcatDataset",
+    "DataLoader",
+    "Dataset",
+    "IDXDataset",
+    "IterableDataset",
+    "JSONLines",
+    "LengthBatchSampler",
+    "NumPyDataset",
+    "RandomSampler",
+    "RowGenerator",
+    "Sampler",
+    "SequentialSampler",
+    "StackDataset",
+    "StratifiedSampler",
+    "Subset",
+    "SubsetRandomSampler",
+    "TensorDataset",
+    "TextLines",
+    "TransformedDataset",
+    "WeightedRandomSampler",
+    "default_collate",
+    "default_convert",
+    "get_worker_info",
+    "pad_collate",
+    "random_split",
+    "read_idx",
+]

@@ -1,4 +1,4 @@
-"""The elements of tensors and arrays as bytes of a file, and back."""
+"""The elements of tensors and arrays as bytes of a file."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ import numpy as np
 
 from tessella.devices.array import plain_ndarray
 from tessella.dtypes import DType, as_dtype
-from tessella.io.headers import CODE_OF, Entry, Stored, bits_of
-from tessella.io.sources import Bytes, Source
+from tessella.io.headers import CODE_OF, Stored, bits_of
+from tessella.io.sources import Bytes
 from tessella.tensors.creation import asarray
 from tessella.tensors.manipulation import reshape
-from tessella.tensors.packing import pack, unpack
-from tessella.tensors.tensor import Tensor, from_ndarray
+from tessella.tensors.packing import pack
+from tessella.tensors.tensor import Tensor
 
 Array = np.ndarray[Any, Any]
 
@@ -38,38 +38,22 @@ def stored(value: Tensor | Array | np.generic, code: str | None = None) -> Store
     dtype = dtype_of(value)
     nbytes = -(-math.prod(value.shape) * bits_of(dtype) // 8)
     return Stored(
-        code or CODE_OF[dtype], tuple(value.shape), nbytes, functools.partial(_bytes, value, dtype)
+        code or CODE_OF[dtype], tuple(value.shape), nbytes, functools.partial(content, value)
     )
 
 
-def _bytes(value: Tensor | Array | np.generic, dtype: DType) -> Bytes:
-    """The elements in row-major order, without gaps."""
+def content(value: Tensor | Array | np.generic) -> Bytes:
+    """The elements in row-major order, without gaps; those of few bits are packed."""
+    dtype = dtype_of(value)
     if bits_of(dtype) < 8:
         return pack(reshape(asarray(value), (-1,))).numpy()
     array = value.numpy() if isinstance(value, Tensor) else plain_ndarray(value)
     return np.ascontiguousarray(array, dtype.numpy).reshape(-1).view(np.uint8)
 
 
-def array(content: Bytes, entry: Entry, dtype: DType, told: str, source: Source) -> Array:
-    """The elements of a file where they are; a copy of those that are packed.
-
-    Raises:
-        ArgumentError: there are others than the dtype has.
-    """
-    here = content[entry.begin : entry.end]
-    if bits_of(dtype) < 8:
-        return unpack(asarray(here), dtype, math.prod(entry.shape)).numpy().reshape(entry.shape)
-    _require_known(here, dtype, told, source)
-    return here.view(dtype.numpy).reshape(entry.shape)
-
-
-def _require_known(here: Bytes, dtype: DType, told: str, source: Source) -> None:
-    """Complain about bytes that are no number of a dtype of fewer bits: what is computed of them is anything."""
-    most = 1 if dtype.is_bool else (1 << dtype.bits) - 1
-    if (dtype.is_bool or dtype.bits < 8) and here.size and here.max() > most:
-        raise source.damaged(f"{told} of {dtype.name} has a byte of {here.max()}")
-
-
-def tensor(content: Bytes, entry: Entry, dtype: DType, told: str, source: Source) -> Tensor:
-    """A tensor on the bytes of a file, or on a copy where kernels cannot read them as they stand."""
-    return from_ndarray(array(content, entry, dtype, told, source), copy=False)
+def strange_byte(content: Bytes, dtype: DType) -> int | None:
+    """A byte that is no element of a dtype of fewer bits: what is computed of it could be anything."""
+    most = 1 if dtype.is_bool else (1 << min(dtype.bits, 8)) - 1
+    if most == 255 or not content.size or content.max() <= most:
+        return None
+    return int(content.max())

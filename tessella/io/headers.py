@@ -18,7 +18,7 @@ from tessella.arguments.kinds import shown
 from tessella.dtypes import DType
 from tessella.errors import ArgumentError
 from tessella.io import plain_json
-from tessella.io.sources import Bytes, Source
+from tessella.io.sources import Bytes, Source, quoted
 
 METADATA = "__metadata__"
 CODES = {
@@ -62,7 +62,7 @@ def read(content: Bytes, source: Source) -> Header:
     """The header of a file, after which every tensor is where it says, and nothing lies between them.
 
     Raises:
-        ArgumentError: so it is not.
+        FileFormatError: so it is not.
     """
     size = len(content)
     if size < 8:
@@ -95,7 +95,7 @@ def _texts(said: Any, source: Source) -> dict[str, str]:
 
 def _entry(name: str, said: Any, start: int, size: int, source: Source) -> Entry:
     """What a header says of one tensor."""
-    told = shown(name)
+    told = quoted(name)
     if not isinstance(said, dict) or set(said) != _KEYS:
         raise source.damaged(f"{told} has other entries than dtype, shape and data_offsets")
     code, shape, offsets = said["dtype"], said["shape"], said["data_offsets"]
@@ -144,8 +144,8 @@ def _require_no_gaps(entries: Mapping[str, Entry], start: int, size: int, source
     for name, entry in sorted(entries.items(), key=lambda item: (item[1].begin, item[1].end)):
         if entry.begin != place:
             how = "overlap" if entry.begin < place else "have something between them"
-            raise source.damaged(f"{before} and {shown(name)} {how}")
-        place, before = entry.end, shown(name)
+            raise source.damaged(f"{before} and {quoted(name)} {how}")
+        place, before = entry.end, quoted(name)
     if place != size:
         raise source.damaged(f"{size - place} bytes follow the last tensor")
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from tessella.arguments.kinds import shown
-from tessella.io.sources import Source
+from tessella.io.sources import Source, quoted
 
 
 def parsed(text: str | bytes, told: str, source: Source) -> Any:
@@ -16,7 +15,7 @@ def parsed(text: str | bytes, told: str, source: Source) -> Any:
         told: what it is, for the error.
 
     Raises:
-        ArgumentError: it is no JSON, a name is in an object twice, or it is nested deeper than Python goes.
+        FileFormatError: it is no JSON, a name is in an object twice, or it is nested deeper than Python goes.
     """
     try:
         plain = text if isinstance(text, str) else text.decode()
@@ -32,7 +31,7 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(found) < len(pairs):
         seen: set[str] = set()
         twice = next(name for name, _ in pairs if name in seen or seen.add(name))  # type: ignore[func-returns-value]
-        raise ValueError(f"the name {shown(twice)} is there twice")
+        raise ValueError(f"the name {quoted(twice)} is there twice")
     for name in found:
         name.encode()  # half of a character has no place in UTF-8: a ValueError
     return found

@@ -5,27 +5,38 @@ Source: Hugging Face, *Safetensors*, the format: https://huggingface.co/docs/saf
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, TypeAlias
 
 import numpy as np
 
 from tessella import files
-from tessella.arguments.kinds import shown
+from tessella.arguments import public
+from tessella.arguments.kinds import UNFIT, Device, Kind, register_kind, shown
 from tessella.errors import ArgumentError, ArgumentTypeError, DTypeError, UnknownKeyError
 from tessella.io import elements, headers
-from tessella.io.headers import CODE_OF, CODES, METADATA, Header, Stored
-from tessella.io.sources import Bytes, Source, place_of
+from tessella.io.contents import place_of
+from tessella.io.headers import CODE_OF, METADATA, Stored
+from tessella.io.sources import PathLike, Source
+from tessella.io.tensor_files import TensorFile
 from tessella.tensors.tensor import Tensor
 
 FORMAT = "safetensors"
+Named: TypeAlias = Mapping[str, Any]  # tensors
+Texts: TypeAlias = Mapping[str, str] | None
+register_kind("Named", Kind("names and tensors", "True", lambda value: value))
+register_kind(
+    "Texts",
+    Kind(
+        "names and texts, such as a dict", "{0} is None",
+        lambda value: value if value is None or isinstance(value, Mapping) else UNFIT,
+    ),
+)  # fmt: skip
 
 
-def save_file(
-    tensors: Mapping[str, Any], path: str | os.PathLike[str], metadata: Mapping[str, str] | None = None
-) -> None:  # fmt: skip
+@public
+def save_file(tensors: Named, path: PathLike, metadata: Texts = None) -> None:
     """Write tensors with names to a file: what `state_dict()` gives, for example.
 
     The file is written whole or not at all, and is on the disk when this comes back. PyTorch, JAX and NumPy read it
@@ -63,21 +74,42 @@ def write(place: Path, tensors: Mapping[str, Stored], metadata: Mapping[str, str
             file.write(piece)
 
 
-def stored(tensors: Any, function: str) -> dict[str, Stored]:
+def stored(tensors: Named, function: str) -> dict[str, Stored]:
     """Tensors with names, looked at before anything is written.
 
     Raises:
         ArgumentTypeError, ArgumentError, DTypeError: see `save_file`.
+    """
+    found = named(tensors, function)
+    if METADATA in found:
+        raise ArgumentError(
+            f"{function}: no tensor can have the name {METADATA!r}: the format has it"
+        )
+    return {name: _stored(name, value, function) for name, value in found.items()}
+
+
+def named(tensors: Named, function: str) -> dict[str, Any]:
+    """Names and tensors or arrays, if they are such.
+
+    Raises:
+        ArgumentTypeError: they are not.
+        ArgumentError: a name has no place in UTF-8.
     """
     if not isinstance(tensors, Mapping):
         raise ArgumentTypeError(
             f"{function}: {type(tensors).__name__} was given; expected names and tensors; use "
             f"{function}(model.state_dict(), path)"
         )
-    return {_name(name, function): _stored(name, tensors[name], function) for name in tensors}
+    found = {_text(name, "a name", function): tensors[name] for name in tensors}
+    for name, value in found.items():
+        if not isinstance(value, (Tensor, np.ndarray, np.generic)):
+            raise ArgumentTypeError(
+                f"{function}: {name!r} is of type {type(value).__name__}; expected a tensor or an array"
+            )
+    return found
 
 
-def texts(metadata: Any, function: str) -> dict[str, str] | None:
+def texts(metadata: Texts, function: str) -> dict[str, str] | None:
     """Texts with names, to be kept beside tensors.
 
     Raises:
@@ -86,22 +118,12 @@ def texts(metadata: Any, function: str) -> dict[str, str] | None:
     """
     if metadata is None:
         return None
-    if not isinstance(metadata, Mapping):
-        raise ArgumentTypeError(
-            f"{function}: metadata is of type {type(metadata).__name__}; expected names and texts"
-        )
     return {
         _text(name, "a name in metadata", function): _text(
             metadata[name], f"metadata[{name!r}]", function
         )
         for name in metadata
     }
-
-
-def _name(name: Any, function: str) -> str:
-    if name == METADATA:
-        raise ArgumentError(f"{function}: no tensor can have the name {name!r}: the format has it")
-    return _text(name, "a name", function)
 
 
 def _text(value: Any, what: str, function: str) -> str:
@@ -119,10 +141,6 @@ def _text(value: Any, what: str, function: str) -> str:
 
 
 def _stored(name: str, value: Any, function: str) -> Stored:
-    if not isinstance(value, (Tensor, np.ndarray, np.generic)):
-        raise ArgumentTypeError(
-            f"{function}: {name!r} is of type {type(value).__name__}; expected a tensor or an array"
-        )
     dtype = elements.dtype_of(value)
     if dtype not in CODE_OF:
         instead = (
@@ -142,19 +160,20 @@ def _stored(name: str, value: Any, function: str) -> Stored:
     return elements.stored(value)
 
 
-def load_file(path: str | os.PathLike[str]) -> dict[str, Tensor]:
+@public
+def load_file(path: PathLike, *, device: Device = None) -> dict[str, Tensor]:
     """The tensors of a file by their names, in the order of these: what `load_state_dict` takes.
 
     The file is mapped: its elements are read where they are looked at, and none is copied where the device shares
     the host's memory. Changing a tensor changes no file.
 
     Raises:
-        ArgumentError: it is no file in the safetensors format, or damaged.
+        FileFormatError: it is no file in the safetensors format, or damaged.
         DTypeError: a tensor of a dtype that Tessella does not have.
         OSError: it cannot be read.
     """
-    with safe_open(path, function="load_file") as file:
-        return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    file = TensorFile(Source(path, "load_file", FORMAT), device)
+    return {name: file.tensor(name) for name in sorted(file.entries)}
 
 
 class safe_open:
@@ -163,7 +182,7 @@ class safe_open:
     Its header has been checked when it is there: each tensor lies where it should, whatever is asked for later.
 
     Raises:
-        ArgumentError: it is no file in the safetensors format, or damaged.
+        FileFormatError: it is no file in the safetensors format, or damaged.
         OSError: it cannot be read.
 
     >>> import tempfile
@@ -175,21 +194,17 @@ class safe_open:
     ['x'] {'made by': 'hand'} tensor([0, 1, 2])
     """
 
-    _content: Bytes
-    _header: Header
-
-    def __init__(self, path: str | os.PathLike[str], *, function: str = "safe_open") -> None:
-        self._source = Source(path, function, FORMAT)
-        self._content = self._source.memory()
-        self._header = headers.read(self._content, self._source)
+    @public
+    def __init__(self, path: PathLike, *, device: Device = None) -> None:
+        self._file = TensorFile(Source(path, "safe_open", FORMAT), device)
 
     def keys(self) -> list[str]:
         """The names of its tensors, in their order."""
-        return sorted(self._header.entries)
+        return sorted(self._file.entries)
 
     def metadata(self) -> dict[str, str]:
         """The texts beside them."""
-        return dict(self._header.metadata)
+        return dict(self._file.metadata)
 
     def get_tensor(self, name: str) -> Tensor:
         """A tensor, on the mapped file.
@@ -198,17 +213,11 @@ class safe_open:
             UnknownKeyError: there is none of this name.
             DTypeError: it is of a dtype that Tessella does not have.
         """
-        entry = self._header.entries.get(name) if isinstance(name, str) else None
-        if entry is None:
+        if not isinstance(name, str) or name not in self._file.entries:
             raise UnknownKeyError(
-                f"{self._source.function}: {self._source.path} has no tensor {shown(name)}"
+                f"get_tensor: {self._file.source.path} has no tensor {shown(name)}; `keys()` gives the names"
             )
-        dtype = CODES.get(entry.code)
-        if dtype is None:
-            raise DTypeError(
-                f"{self._source.function}: {name!r} is of dtype {entry.code}; expected one of {', '.join(CODES)}"
-            )
-        return elements.tensor(self._content, entry, dtype, repr(name), self._source)
+        return self._file.tensor(name)
 
     def __enter__(self) -> Self:
         return self

@@ -2,34 +2,38 @@
 
 from __future__ import annotations
 
-import mmap
 import os
-import stat
-import sys
-from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 
-from tessella.errors import ArgumentError, ArgumentTypeError
+from tessella.arguments.kinds import UNFIT, Kind, register_kind
+from tessella.errors import FileFormatError
+from tessella.io.contents import Contents, place_of
 
-Bytes = np.ndarray[Any, np.dtype[np.uint8]]
+Bytes: TypeAlias = np.ndarray[Any, np.dtype[np.uint8]]
+PathLike: TypeAlias = str | os.PathLike[str]
+_HEADS = {  # how files begin that are none of what is expected, and what to do then
+    b"PK": "it is a zip archive; ts.io.load_pytorch reads PyTorch's, ts.io.load_npz NumPy's",
+    b"\x80": "it is a pickle; ts.io.load_pytorch reads those of torch.save",
+    b"GGUF": "it is a GGUF file; ts.io.load_gguf reads it",
+    b"\x93NUMPY": "it is one array of NumPy; ts.asarray(np.load(path)) reads it",
+    b"\x89HDF": "it is an HDF5 file; the package h5py reads it",
+    b"version https://git-lfs": "it is a pointer of Git LFS in place of the file; fetch it: git lfs pull",
+}
 
 
-def place_of(path: Any, function: str) -> Path:
-    """A path that a function was given.
+def _path(value: Any) -> Any:
+    is_path = isinstance(value, (str, os.PathLike)) and isinstance(os.fspath(value), str)
+    return value if is_path else UNFIT
 
-    Raises:
-        ArgumentTypeError: it is of a type that is no path.
-        ArgumentError: no file can have such a name.
-    """
-    if not isinstance(path, (str, os.PathLike)) or not isinstance(os.fspath(path), str):
-        raise ArgumentTypeError(
-            f"{function}: the path is of type {type(path).__name__}; expected str or pathlib.Path"
-        )
-    if "\0" in os.fspath(path):
-        raise ArgumentError(f"{function}: the path {os.fspath(path)!r} has a zero character")
-    return Path(path)
+
+register_kind("PathLike", Kind("str or pathlib.Path", "False", _path))
+
+
+def quoted(name: str) -> str:
+    """A name that a file gives, in a message."""
+    return repr(name) if len(name) <= 200 else f"{name[:180]!r}... ({len(name)} characters)"
 
 
 class Source:
@@ -41,37 +45,28 @@ class Source:
         format: that it expects, in words.
     """
 
-    def __init__(self, path: Any, function: str, format: str) -> None:
+    def __init__(self, path: PathLike, function: str, format: str) -> None:
         self.path, self.function, self.format = place_of(path, function), function, format
+        self._head = b""
 
-    def damaged(self, why: str) -> ArgumentError:
+    def damaged(self, why: str) -> FileFormatError:
         """What is raised of a file that is not in the format."""
-        return ArgumentError(
-            f"{self.function}: {self.path} is no file in the {self.format} format, or damaged ({why})"
+        other = next((told for head, told in _HEADS.items() if self._head.startswith(head)), why)
+        return FileFormatError(
+            f"{self.function}: {self.path} is no file in the {self.format} format, or damaged ({other})"
         )
 
     def memory(self) -> Bytes:
-        """The bytes of the file, mapped: they are read where they are looked at, and nothing is copied.
+        """The bytes of the file, mapped: they are read where they are looked at, and none is copied.
 
-        They may be written to, which changes no file. What is no ordinary file is read. Where the file becomes
-        shorter while it is mapped, the process ends when it looks at what is gone; a file that is replaced, as
-        everything here writes files, stays as long as it is looked at.
+        Where the file becomes shorter while it is mapped, the process ends when it looks at what is gone; a file
+        that is replaced, as everything here writes files, stays as long as it is looked at.
 
         Raises:
+            ArgumentError: it is no ordinary file.
             OSError: it cannot be read.
         """
-        with open(self.path, "rb") as file:
-            status = os.fstat(file.fileno())
-            if not stat.S_ISREG(status.st_mode) or not status.st_size:
-                return np.frombuffer(bytearray(file.read()), np.uint8)
-            try:
-                return np.frombuffer(_mapped(file.fileno()), np.uint8)
-            except OSError as error:
-                error.filename = os.fspath(self.path)
-                raise
-
-
-def _mapped(descriptor: int) -> mmap.mmap:
-    """The whole of a file; from Python 3.13 on the descriptor is not kept, of which a process has few."""
-    options: dict[str, Any] = {"trackfd": False} if sys.version_info >= (3, 13) else {}
-    return mmap.mmap(descriptor, 0, access=mmap.ACCESS_COPY, **options)
+        with Contents(self.path, self.function) as contents:
+            found: Bytes = contents.mapped(0, contents.size, "the file")
+        self._head = found[:32].tobytes()
+        return found

@@ -14,10 +14,11 @@ from typing import Any
 from tessella import dtypes
 from tessella.arguments.kinds import shown
 from tessella.dtypes import DType
-from tessella.errors import ArgumentError, DTypeError
-from tessella.io import elements, plain_json
-from tessella.io.headers import CODES, Entry, Header, are_sizes, bits_of
-from tessella.io.sources import Bytes, Source
+from tessella.errors import FileFormatError
+from tessella.io import plain_json
+from tessella.io.headers import Entry, are_sizes, bits_of
+from tessella.io.sources import quoted
+from tessella.io.tensor_files import Kind, TensorFile
 from tessella.io.tree_writer import DEEPEST, KEPT_AS, VERSION
 from tessella.nn.module import Buffer, Parameter
 from tessella.tensors.tensor import Tensor
@@ -28,16 +29,16 @@ _SAID = {"name", "dtype", "shape", "requires_grad", "persistent"}  # of a tensor
 class TreeReader:
     """Reads one tree."""
 
-    def __init__(self, content: Bytes, header: Header, source: Source) -> None:
-        self._content, self._header, self._source = content, header, source
+    def __init__(self, file: TensorFile) -> None:
+        self._file, self._source = file, file.source
         self._made: list[Any] = []  # tensors and arrays, in their order
-        self._unused = set(header.entries)
+        self._unused = set(file.entries)
 
     def tree(self, text: str) -> Any:
         """The tree of a text.
 
         Raises:
-            ArgumentError: it is none, or does not go with the file.
+            FileFormatError: it is none, or does not go with the file.
         """
         said = plain_json.parsed(text, "its structure", self._source)
         if not isinstance(said, dict) or set(said) != {"version", "tree"}:
@@ -48,10 +49,10 @@ class TreeReader:
             )
         found = self._value(said["tree"], 0)
         if self._unused:
-            raise self._damaged(f"the tensor {shown(min(self._unused))} is nowhere in the tree")
+            raise self._damaged(f"the tensor {quoted(min(self._unused))} is nowhere in the tree")
         return found
 
-    def _damaged(self, why: str) -> ArgumentError:
+    def _damaged(self, why: str) -> FileFormatError:
         return self._source.damaged(why)
 
     def _value(self, node: Any, depth: int) -> Any:
@@ -95,7 +96,7 @@ class TreeReader:
     def _bytes(self, said: Any, depth: int) -> bytes:
         entry = self._entry(said)
         self._expect(entry.code == "U8" and len(entry.shape) == 1, "bytes", said)
-        return self._content[entry.begin : entry.end].tobytes()
+        return self._file.content(said).tobytes()
 
     def _tuple(self, said: Any, depth: int) -> tuple[Any, ...]:
         self._expect(isinstance(said, list), "a tuple", said)
@@ -137,21 +138,15 @@ class TreeReader:
         return self._kept(Buffer(tensor, persistent=self._flag(said, "persistent", True)))
 
     def _elements(self, said: Any) -> Tensor:
-        entry, dtype = self._described(said)
-        return elements.tensor(self._content, entry, dtype, repr(said["name"]), self._source)
+        return self._file.tensor(*self._described(said))
 
     def _array(self, said: Any, depth: int) -> Any:
-        return self._kept(self._own(said))
+        return self._kept(self._file.array(*self._described(said)))
 
     def _scalar(self, said: Any, depth: int) -> Any:
-        found = self._own(said)
+        found = self._file.array(*self._described(said))
         self._expect(found.shape == (), "a number", said)
         return self._kept(found[()])
-
-    def _own(self, said: Any) -> elements.Array:
-        entry, dtype = self._described(said)
-        found = elements.array(self._content, entry, dtype, repr(said["name"]), self._source)
-        return found if found.flags.aligned else found.copy()
 
     def _kept(self, made: Any) -> Any:
         self._made.append(made)
@@ -163,33 +158,29 @@ class TreeReader:
         return bool(found)
 
     def _entry(self, name: Any) -> Entry:
-        entry = self._header.entries.get(name) if isinstance(name, str) else None
+        entry = self._file.entries.get(name) if isinstance(name, str) else None
         if entry is None:
             raise self._damaged(f"the tree has a tensor {shown(name)}, and the file has none")
         self._unused.discard(name)
         return entry
 
-    def _described(self, said: Any) -> tuple[Entry, DType]:
-        """Where a tensor is, as what it is, and its dtype."""
+    def _described(self, said: Any) -> tuple[str, Kind]:
+        """The name of a tensor in the file, and what it is."""
         self._expect(isinstance(said, dict) and set(said) <= _SAID, "a tensor", said)
-        entry = self._entry(said.get("name"))
-        if "dtype" in said:
-            return self._kept_as_another(said, entry)
-        dtype = CODES.get(entry.code)
-        if dtype is None:
-            raise DTypeError(
-                f"{self._source.function}: {said['name']!r} is of dtype {entry.code}; expected one of {', '.join(CODES)}"
-            )
-        return entry, dtype
+        name: Any = said.get("name")
+        entry = self._entry(name)
+        return name, self._kept_as_another(said, entry) if "dtype" in said else self._file.kind(
+            name
+        )
 
-    def _kept_as_another(self, said: dict[str, Any], entry: Entry) -> tuple[Entry, DType]:
+    def _kept_as_another(self, said: dict[str, Any], entry: Entry) -> Kind:
         name: Any = said["dtype"]
         shape: Any = said.get("shape")
         self._expect(isinstance(name, str) and dtypes.is_known(name), "a dtype", name)
         dtype = dtypes.as_dtype(name)
         self._expect(KEPT_AS.get(dtype) == entry.code, "a dtype", name)
         self._expect(are_sizes(shape) and _holds(entry, shape, dtype), "a shape", shape)
-        return entry._replace(shape=tuple(shape)), dtype
+        return Kind(tuple(shape), dtype)
 
 
 def _holds(entry: Entry, shape: list[int], dtype: DType) -> bool:

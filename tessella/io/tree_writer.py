@@ -144,7 +144,7 @@ class TreeWriter:
 
     def _added(self, stored: Stored, way: Way) -> str:
         """The name of a tensor of the file: its way, and a number where several have one."""
-        base = ".".join(str(key).encode("utf8", "backslashreplace").decode() for key in way)
+        base = ".".join(map(_spelled, way))
         base = base or "tree"
         name, number = base, 1
         while name in self.tensors or name == METADATA:
@@ -183,9 +183,19 @@ def _stored(value: Any, dtype: DType) -> Stored:
     return found._replace(shape=(found.nbytes,)) if bits_of(dtype) < 8 else found
 
 
+def _spelled(key: str | int) -> str:
+    """A key as part of a name, which UTF-8 has."""
+    if isinstance(key, str):
+        return key.encode("utf8", "backslashreplace").decode()
+    return str(key) if -LARGE <= key < LARGE else hex(key)
+
+
 def told(way: Way) -> str:
     """A way in a tree, as Python would go it."""
-    return "".join(f"[{key!r}]" for key in way) or "the tree itself"
+    return (
+        "".join(f"[{repr(key) if isinstance(key, str) else shown(key)}]" for key in way)
+        or "the tree itself"
+    )
 
 
 def _refused(value: Any, way: Way) -> ArgumentTypeError:

@@ -6,20 +6,22 @@ that the format keeps beside tensors. So a file is one whole, others read its te
 
 from __future__ import annotations
 
-import os
-from collections.abc import Mapping
 from typing import Any
 
+from tessella.arguments import public
+from tessella.arguments.kinds import Device
 from tessella.errors import ArgumentError
-from tessella.io import headers, safetensors
-from tessella.io.sources import Source, place_of
+from tessella.io import safetensors
+from tessella.io.contents import place_of
+from tessella.io.safetensors import Texts
+from tessella.io.sources import PathLike, Source
+from tessella.io.tensor_files import TensorFile
 from tessella.io.tree_reader import TreeReader
 from tessella.io.tree_writer import STRUCTURE, TreeWriter
 
 
-def save(
-    tree: Any, path: str | os.PathLike[str], metadata: Mapping[str, str] | None = None
-) -> None:
+@public
+def save(tree: Any, path: PathLike, metadata: Texts = None) -> None:
     """Write a tree to a file: dicts, lists and tuples of tensors, arrays, numbers, texts, bytes and None.
 
     `ts.load` gives back what was saved, bit by bit: the dtypes, the order of dicts, tuples as tuples, integers of
@@ -59,20 +61,23 @@ def save(
     safetensors.write(place, writer.tensors, {**beside, STRUCTURE: structure})
 
 
-def load(path: str | os.PathLike[str]) -> Any:
+@public
+def load(path: PathLike, *, device: Device = None) -> Any:
     """The tree that `ts.save` has written to a file; of any other safetensors file its tensors, by their names.
 
     The file is mapped: elements are read where they are looked at, and none is copied where the device shares the
     host's memory. What is done with tensors and arrays changes no file.
 
+    Args:
+        device: where the tensors are to be; that of the thread, if it is left out.
+
     Raises:
-        ArgumentError: it is no such file, or damaged.
+        FileFormatError: it is no such file, or damaged.
         DTypeError: a tensor of a dtype that Tessella does not have.
         OSError: it cannot be read.
     """
-    source = Source(path, "load", safetensors.FORMAT)
-    content = source.memory()
-    header = headers.read(content, source)
-    if STRUCTURE not in header.metadata:
-        return safetensors.load_file(path)
-    return TreeReader(content, header, source).tree(header.metadata[STRUCTURE])
+    file = TensorFile(Source(path, "load", safetensors.FORMAT), device)
+    structure = file.metadata.get(STRUCTURE)
+    if structure is None:
+        return {name: file.tensor(name) for name in sorted(file.entries)}
+    return TreeReader(file).tree(structure)

@@ -440,7 +440,6 @@ PyTorch | utils | convert_conv* memory_format | not needed: the layout and what 
 JAX | debug | callback log | `ts.debug.print` or `ts.debug.breakpoint`
 JAX | debug | inspect_array_sharding visualize_array_sharding visualize_sharding | not here: there is no GPU yet; leave it out
 
-safetensors | io | save_model load_model serialize deserialize | `ts.io.save_file(model.state_dict(), path)`, `model.load_state_dict(ts.io.load_file(path))`
 
 PyTorch | Module | cuda xpu ipu mtia mps | not here: there is no GPU yet; leave it out
 PyTorch | Module | compile | `ts.jit`, around the function that calls the model
@@ -516,6 +515,8 @@ nonzero argwhere unique_all unique_counts unique_inverse unique_values where | s
 logsumexp | b return_sign | write ts.log((b * ts.exp(x)).sum(axis)), with the largest x taken out
 result_type | tensor tensor1 tensor2 other scalar scalar1 scalar2 | give what is combined by place
 modules named_modules named_parameters named_buffers | remove_duplicate | leave it out: each is given once
+save load | pickle_module pickle_protocol allow_pickle fix_imports weights_only encoding | leave it out: nothing is pickled, and nothing in a file is executed
+load | mmap mmap_mode max_header_size | leave it out: files are mapped, and what they say is checked against their size
 state_dict | keep_vars destination prefix | leave it out; the tensors are without history, and their names can be changed in the dict
 vmap | chunk_size | leave it out, or call it for parts of the batch
 * | dtype | convert first: x.astype(dtype)

@@ -25,6 +25,7 @@ from tessella.errors import DTypeError, ShapeError
 from tessella.primitives.base import NumPyArray, Primitive, Sample, Spec
 from tessella.primitives.elementwise import cast
 from tessella.primitives.movement import batch_front, expand, flip, reshape
+from tessella.primitives.phases import spread_contraction
 from tessella.sizes.size import is_symbolic
 
 Labels = tuple[int, ...]
@@ -167,10 +168,10 @@ class Contraction(Primitive):
         ]
 
     def _pull_left(self, ct: Any, x: Any, y: Any) -> Any:
-        """Correlate the gradient with the kernel backwards: strides become input dilations."""
+        """Correlate the gradient with the kernel backwards: strides become phases of the result."""
         y = flip(y, tuple(self.right.index(g.kernel) for g in self.geometry))
         gradient, repeated = self._gradient_of_left(Spec(x.shape, x.dtype), Spec(y.shape, y.dtype))
-        return _spread(gradient(ct, y), repeated, x.shape)
+        return _spread(spread_contraction(gradient, ct, y), repeated, x.shape)
 
     def _pull_right(self, ct: Any, x: Any, y: Any) -> Any:
         """Correlate the input with the gradient: strides become kernel dilations."""

@@ -17,7 +17,7 @@ from tessella.primitives.base import broadcast_shapes, normalise_axis
 from tessella.primitives.elementwise import Elementwise
 from tessella.scalar.function import ScalarFunction
 from tessella.tensors.creation import arange, asarray
-from tessella.tensors.elementwise import where
+from tessella.tensors.elementwise import square, where
 from tessella.tensors.linear import matmul, outer, tensordot, vecdot
 from tessella.tensors.manipulation import (
     broadcast_to,
@@ -296,10 +296,10 @@ def norm(x: Tensor, /, p: Any = 2.0, axis: Axes = None, keepdims: bool = False) 
     """
     order = _order(p)
     x = x.astype(dtypes.result_float(x.dtype))
-    size = abs(x)
+    size = x if order == 2.0 and x.dtype.is_float else abs(x)  # a square has no sign
     if order == 2.0:
         wide = size.astype(size.dtype.compute)
-        return apply(_root, (sum(wide * wide, axis=axis, keepdims=keepdims),)).astype(size.dtype)
+        return apply(_root, (sum(square(wide), axis=axis, keepdims=keepdims),)).astype(size.dtype)
     if math.isinf(order):
         return (max if order > 0 else min)(size, axis=axis, keepdims=keepdims)
     if order == 0.0:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from tessella import autodiff
@@ -14,6 +14,7 @@ from tessella.nn.module import Module
 from tessella.tensors.autocast import autocast
 from tessella.train.feeding import require_batches
 from tessella.train.forward import Forward, Pass, count_of, forward_of, spread
+from tessella.train.recorded import Recorded
 from tessella.transforms.jit import jit
 
 
@@ -64,7 +65,15 @@ class Evaluator:
             found = forward(model, *batch, **named)
             return found if keeps_results else Forward(found.loss)
 
-        self._look = look
+        self._look = Recorded(look)
+
+    def state_dict(self) -> dict[str, Any]:
+        """What its programs are made for."""
+        return self._look.state_dict()
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Have the same programs as another process."""
+        self._look.load_state_dict(state)
 
     def __call__(self, data: Any) -> dict[str, Any]:
         """Look at all batches."""

@@ -10,6 +10,7 @@ from typing import Any, Protocol, runtime_checkable
 from tessella.arguments.kinds import shown
 from tessella.errors import ArgumentError, ArgumentTypeError
 from tessella.tensors.tensor import Tensor
+from tessella.train.random_state import kept_random_state, random_state, set_random_state
 
 
 @runtime_checkable
@@ -35,6 +36,7 @@ class Feed:
         self.taken = 0  # batches of this epoch
         self.waited = 0.0  # seconds
         self._to_skip = 0
+        self._before_epoch: Any = None  # the state of what random numbers come from
 
     def epoch(self) -> Iterator[list[Any]]:
         """The groups of this epoch that have not been taken yet."""
@@ -50,7 +52,19 @@ class Feed:
         self.taken = 0
 
     def _rest(self) -> Iterator[Any]:
-        batches = iter(self.data)
+        if not self._to_skip:
+            if not isinstance(self.data, Resumable):
+                self._before_epoch = random_state()
+            return iter(self.data)
+        with kept_random_state():  # what is drawn here was drawn before
+            set_random_state(self._before_epoch)
+            return self._after_skipping(iter(self.data))
+
+    def _after_skipping(self, batches: Iterator[Any]) -> Iterator[Any]:
+        """
+        Raises:
+            ArgumentError: there are not so many.
+        """
         skipped = sum(1 for _ in itertools.islice(batches, self._to_skip))
         if skipped < self._to_skip:
             raise ArgumentError(
@@ -73,16 +87,25 @@ class Feed:
 
     def state_dict(self) -> dict[str, Any]:
         """The place."""
-        own = self.data.state_dict() if isinstance(self.data, Resumable) else None
-        return {"taken": self.taken, "data": own}
+        if isinstance(self.data, Resumable):
+            return {"taken": self.taken, "data": self.data.state_dict()}
+        return {"taken": self.taken, "data": None, "random": self._before_epoch}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Go on from a place: data that do not know theirs are gone through up to it."""
+        """Go on from a place: data that do not know theirs are gone through up to it.
+
+        Raises:
+            ArgumentTypeError: the data are of another kind than those of the run.
+        """
         self.taken = int(state["taken"])
-        if isinstance(self.data, Resumable) and state["data"] is not None:
+        if isinstance(self.data, Resumable) != (state["data"] is not None):
+            raise ArgumentTypeError(
+                "data: the run was begun with data that know their place, or these do and those did not; give the same"
+            )
+        if isinstance(self.data, Resumable):
             self.data.load_state_dict(state["data"])
         else:
-            self._to_skip = self.taken
+            self._to_skip, self._before_epoch = self.taken, state["random"]
 
 
 def length_of(data: Any) -> int | None:

@@ -1,4 +1,4 @@
-"""What `fit` makes of short answers: an average of a number, a scaler of a precision."""
+"""What is made of short answers: an average of a number, a scaler of a precision."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from tessella.arguments.kinds import shown
 from tessella.errors import ArgumentTypeError
 from tessella.optim.grad_scaler import GradScaler
 from tessella.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
-from tessella.train.steps import parameters_of
 
 
 def average_of(ema: Any, model: Any) -> AveragedModel | None:
@@ -28,15 +27,14 @@ def average_of(ema: Any, model: Any) -> AveragedModel | None:
 
 
 def scaler_of(scaler: Any, precision: Any) -> GradScaler | None:
-    """The scaler: as it was given, or one for float16, which needs one."""
-    if scaler is None and precision is not None and dtypes.as_dtype(precision) is dtypes.float16:
-        return GradScaler()
-    return scaler if scaler is not None and scaler.is_enabled() else None
+    """The scaler: as it was given, or one for float16, which needs one.
 
-
-def names_of(model: Any, optimizer: Any) -> list[str]:
-    """The names of all that an optimiser moves."""
-    if optimizer is None:
-        return []
-    names = {id(parameter): name for name, parameter in model.named_parameters()}
-    return [names.get(id(p), f"parameter {i}") for i, p in enumerate(parameters_of(optimizer))]
+    Raises:
+        ArgumentTypeError: something else.
+    """
+    if scaler is None:
+        is_half = precision is not None and dtypes.as_dtype(precision) is dtypes.float16
+        return GradScaler() if is_half else None
+    if not isinstance(scaler, GradScaler):
+        raise ArgumentTypeError(f"scaler: {shown(scaler)} was given; expected a ts.GradScaler")
+    return scaler if scaler.is_enabled() else None

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple, Protocol
 
 from tessella import autodiff
 from tessella.errors import ArgumentError
@@ -20,6 +20,7 @@ from tessella.tensors.elementwise import isfinite, logical_not
 from tessella.tensors.manipulation import stack
 from tessella.tensors.tensor import Tensor
 from tessella.train.forward import Pass, result_of_step, spread
+from tessella.train.recorded import Recorded
 from tessella.transforms.jit import Jitted, jit
 from tessella.trees import tree_map
 
@@ -40,23 +41,42 @@ class Outcome(NamedTuple):
     norms: Tensor | None = None
 
 
-Step = Callable[[Sequence[Any]], Outcome]
+class Step(Protocol):
+    """What does a step."""
+
+    def __call__(self, batches: Sequence[Any]) -> Outcome: ...
+
+    def state_dict(self) -> dict[str, Any]: ...
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None: ...
 
 
-def step_of_users(step: Callable[..., Any], keeps_results: bool) -> Step:
+class UsersStep:
     """A step that the user wrote: it gets each batch, and does all there is to do."""
 
-    def take(batches: Sequence[Any]) -> Outcome:
+    def __init__(self, step: Callable[..., Any], keeps_results: bool) -> None:
+        self.keeps_results = keeps_results
+        self._step = Recorded(step) if isinstance(step, Jitted) else step
+
+    def __call__(self, batches: Sequence[Any]) -> Outcome:
+        """Take a step."""
         losses, results = [], []
         for batch in batches:
             args, named = spread(batch)
-            found = result_of_step(step(*args, **named))
+            found = result_of_step(self._step(*args, **named))
             losses.append(found.loss)
-            if keeps_results:
+            if self.keeps_results:
                 results.append((found.outputs, found.targets))
         return Outcome(losses, results)
 
-    return take
+    def state_dict(self) -> dict[str, Any]:
+        """What its programs are made for."""
+        return self._step.state_dict() if isinstance(self._step, Recorded) else {}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Have the same programs as another process."""
+        if isinstance(self._step, Recorded):
+            self._step.load_state_dict(state)
 
 
 class CompiledStep:
@@ -83,7 +103,7 @@ class CompiledStep:
         self.model, self.forward, self.optimizer = model, forward, optimizer
         self.clip_norm, self.precision = clip_norm, precision
         self.scaler, self.average, self.keeps_results = scaler, average, keeps_results
-        self._programs: dict[tuple[bool, bool], Jitted[..., Any]] = {}
+        self._programs: dict[tuple[bool, bool], Recorded] = {}
 
     def __call__(self, batches: Sequence[Any]) -> Outcome:
         """Take a step."""
@@ -98,13 +118,31 @@ class CompiledStep:
                 results.append(result)
         return Outcome(losses, results, *norms)
 
-    def _program(self, is_first: bool, is_last: bool) -> Jitted[..., Any]:
+    def _program(self, is_first: bool, is_last: bool) -> Recorded:
         """What is done with a batch; of several, gradients begin with the first, and the optimiser moves after the last."""
         found = self._programs.get((is_first, is_last))
         if found is None:
             body = self._whole if is_first and is_last else self._part(is_first, is_last)
-            found = self._programs[is_first, is_last] = jit(body)
+            found = self._programs[is_first, is_last] = Recorded(jit(body))
         return found
+
+    def look_again(self, batches: Sequence[Any]) -> None:
+        """Forward and backward of a step once more, uncompiled, for somebody who looks on; nothing is moved."""
+        self.optimizer.zero_grad()
+        for batch in batches:
+            args, named = spread(batch)
+            self._differentiate(None, args, named)
+        self.optimizer.zero_grad()
+
+    def state_dict(self) -> dict[str, Any]:
+        """What its programs are made for."""
+        programs = [[*key, program.state_dict()] for key, program in self._programs.items()]
+        return {"programs": programs}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Have the same programs as another process."""
+        for is_first, is_last, own in state["programs"]:
+            self._program(is_first, is_last).load_state_dict(own)
 
     def _whole(self, *batch: Any, **named: Any) -> Any:
         self.optimizer.zero_grad()

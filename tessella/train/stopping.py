@@ -55,6 +55,7 @@ class Judge:
         self.sign = -1.0 if mode == "max" else 1.0
         self.best: dict[str, Any] | None = None
         self.worse = 0  # in a row
+        self.last: float | None = None
 
     def look(self, line: dict[str, Any]) -> bool:
         """Whether a result is the best that there was.
@@ -62,7 +63,7 @@ class Judge:
         Raises:
             ArgumentError: what is monitored is not in it, or no number.
         """
-        value = self._value(line)
+        self.last = value = self._value(line)
         if self.best is None or self.sign * value < self.sign * self._value(self.best):
             self.best, self.worse = line, 0
             return True

@@ -16,7 +16,7 @@ import os
 import sys
 import types
 import warnings
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import (
     TYPE_CHECKING,
     Any,
@@ -633,9 +633,11 @@ def subject_of(jitted: Jitted[..., Any], args: tuple[Any, ...], kwargs: dict[str
     return Subject(name, jitted.traces, found.program, found.inputs(arrays), depends, guards)
 
 
-def specialisation_for(jitted: Jitted[..., Any], args: Sequence[Any]) -> Specialisation:
+def specialisation_for(
+    jitted: Jitted[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any] | None = None
+) -> Specialisation:
     """The program for some arguments, which is made if need be."""
-    return jitted._program_for(tuple(args), {})
+    return jitted._program_for(tuple(args), dict(kwargs or {}))
 
 
 class BoundJitted(Jitted[..., Any]):

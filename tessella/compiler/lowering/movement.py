@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 
 from tessella import dtypes
 from tessella.compiler.lowering import elementwise, fused
@@ -150,19 +151,22 @@ def _pad_kernel(
     for axis, place in enumerate(decode(row, o[:-1])):
         go_to(axis, place)
     start, fill = row * o[-1], constant(value, dtype)
+    nowhere, end, lanes = index_constant(0), o[-1], lanes_of(dtype)
+    stride = index_constant(1) if unit else s[-1]
     if spread[-1]:
-        go_to(rank - 1, j)
-        read = load(x, index, inside, fill)
-        along: tuple[Loop, ...] = (Loop(j, o[-1], (Store(out, start + j, read),), lanes=1),)
+        # fill all, then put what there is in its places: no element asks for a remainder
+        copied = load(x, index + j * stride)
+        there = operators.select(inside, n[-1], nowhere)
+        along: tuple[Loop, ...] = (
+            Loop(j, end, (Store(out, start + j, fill),), lanes=lanes),
+            Loop(j, there, (Store(out, start + low[-1] + j * step[-1], copied),), lanes=1),
+        )
     else:
         # fill, copy, fill: no element asks where it is; a row beyond the input is all filled
-        nowhere, end = index_constant(0), o[-1]
         first = operators.maximum(nowhere, operators.minimum(low[-1], end))
         last = operators.maximum(first, operators.minimum(low[-1] + n[-1], end))
         first, last = (operators.select(inside, place, end) for place in (first, last))
-        stride = index_constant(1) if unit else s[-1]
         copied = load(x, index + (first + j - low[-1]) * stride)
-        lanes = lanes_of(dtype)
         along = (
             Loop(j, first, (Store(out, start + j, fill),), lanes=lanes),
             Loop(j, last - first, (Store(out, start + first + j, copied),), lanes=lanes),
@@ -198,11 +202,16 @@ def update_slice(primitive: UpdateSlice, layouts: list[Layout], result: Spec) ->
     return Recipe(out, (*whole.calls, piece))
 
 
+SHORT_ROW = 16  # elements
+
+
 def _copy_into(layout: Layout, target: tuple[int, ...], operand: int, offset: int) -> Call:
     """A call that copies an operand to a place in the result with other strides."""
     dimensions = collapse(layout.shape, [layout.strides, target]) or [Dimension(1, (1, 1))]
     *outer, inner = dimensions
-    kernel = _copy_kernel(layout.dtype, len(outer), inner.strides[0] == 1, inner.strides[1] == 1)
+    by_planes = inner.size < SHORT_ROW and len(outer) > 1
+    unit = inner.strides[0] == 1, inner.strides[1] == 1
+    kernel = _copy_kernel(layout.dtype, len(outer), *unit, by_planes)
     numbers = {
         "n": inner.size, "x_inner": inner.strides[0], "y_inner": inner.strides[1],
         **values("o", [d.size for d in outer]),
@@ -210,20 +219,24 @@ def _copy_into(layout: Layout, target: tuple[int, ...], operand: int, offset: in
         **values("y", [d.strides[1] for d in outer]),
     }  # fmt: skip
     rows = layout.size // inner.size
-    return call(kernel, numbers, rows, layout.size, operand, Region(RESULT, offset))
+    items = rows // outer[-1].size if by_planes else rows
+    return call(kernel, numbers, items, layout.size, operand, Region(RESULT, offset))
 
 
 @functools.cache
-def _copy_kernel(dtype: DType, outer: int, x_unit: bool, y_unit: bool) -> Kernel:
+def _copy_kernel(dtype: DType, outer: int, x_unit: bool, y_unit: bool, by_planes: bool) -> Kernel:
+    """A row is an item of work; or several are, along the axis before: to find a short one takes longer than to copy it."""
     x, y = Pointer("x", dtype), Pointer("y", dtype, written=True)
     n, o = index_variable("n"), sizes("o", outer)
     x_inner, y_inner = index_variable("x_inner"), index_variable("y_inner")
-    row, j = index_variable("row"), index_variable("j")
-    indices = decode(row, o)
+    item, i, j = index_variable("row"), index_variable("i"), index_variable("j")
+    indices = [*decode(item, o[:-1]), i] if by_planes else decode(item, o)
     xs, ys = sizes("x", outer), sizes("y", outer)
     read = load(x, dot(indices, xs) + j * (1 if x_unit else x_inner))
     store = Store(y, dot(indices, ys) + j * (1 if y_unit else y_inner), read)
-    body = Loop(row, None, (Loop(j, n, (store,), lanes=lanes_of(dtype)),), parallel=True)
+    row: Loop = Loop(j, n, (store,), lanes=lanes_of(dtype))
+    rows = Loop(i, o[-1], (row,)) if by_planes else row
+    body = Loop(item, None, (rows,), parallel=True)
     return Kernel("copy", (x, y), (n, x_inner, y_inner, *o, *xs, *ys), (body,))
 
 
@@ -235,37 +248,44 @@ def fold(primitive: Fold, layouts: list[Layout], result: Spec) -> Recipe:
         return filled(out, 0.0) if out.size else Recipe(out, ())
     rank = primitive.rank
     outer = layout.ndim - 2 * rank
-    kernel = _fold_kernel(layout.dtype, outer, rank)
+    along = outer + rank - 1
+    lanes = lanes_of(layout.dtype)
+    while lanes > max(1, out.shape[-1]):
+        lanes //= 2
+    kernel = _fold_kernel(layout.dtype, outer, primitive.steps, layout.strides[along] == 1, lanes)
     numbers = {
         **values("o", result.shape), **values("s", layout.strides),
         **values("places", layout.shape[outer : outer + rank]),
-        **values("size", primitive.sizes), **values("step", primitive.steps),
-        **values("dilation", primitive.dilations),
+        **values("size", primitive.sizes), **values("dilation", primitive.dilations),
     }  # fmt: skip
-    work = out.size * 4
-    for size in primitive.sizes:
-        work *= size
-    return Recipe(out, (call(kernel, numbers, out.size, work, 0, RESULT),))
+    work = out.size * 4 * math.prod(primitive.sizes)
+    return Recipe(out, (call(kernel, numbers, out.size // out.shape[-1], work, 0, RESULT),))
 
 
 @functools.cache
-def _fold_kernel(dtype: DType, outer: int, rank: int) -> Kernel:
+def _fold_kernel(
+    dtype: DType, outer: int, steps: tuple[int, ...], straight: bool, lanes: int
+) -> Kernel:
+    """Vectors lie along the last axis; `straight` windows of it are read where they stand."""
+    rank = len(steps)
     x, out = Pointer("x", dtype), Pointer("out", dtype, written=True)
     o, s = sizes("o", outer + rank), sizes("s", outer + 2 * rank)
-    places, size = sizes("places", rank), sizes("size", rank)
-    step, dilation = sizes("step", rank), sizes("dilation", rank)
-    element = index_variable("element")
-    indices = decode(element, o)
+    places, size, dilation = sizes("places", rank), sizes("size", rank), sizes("dilation", rank)
+    row, j = index_variable("row"), index_variable("j")
+    indices = [*decode(row, o[:-1]), j]
     kernel_places = [index_variable(f"k{axis}") for axis in range(rank)]
     inside: Expression = constant(True)
     index = dot(indices[:outer], s[:outer])
-    for axis, k in enumerate(kernel_places):
+    for axis, (k, step) in enumerate(zip(kernel_places, steps, strict=True)):
         shifted = indices[outer + axis] - k * dilation[axis]
-        place = operators.floor_divide(shifted, step[axis])
-        inside = inside & operators.equal(operators.remainder(shifted, step[axis]), 0)
+        place = shifted
+        if step > 1:
+            place = operators.floor_divide(shifted, step)
+            inside = inside & operators.equal(operators.remainder(shifted, step), 0)
         inside = inside & operators.greater_equal(shifted, 0)
         inside = inside & operators.less(place, places[axis])
-        index = index + place * s[outer + axis] + k * s[outer + rank + axis]
+        index = index + k * s[outer + rank + axis]
+        index = index + (place if straight and axis == rank - 1 else place * s[outer + axis])
     wide = dtype.compute
     item: Expression = operators.convert(load(x, index, inside), wide)
     loop: Loop | None = None
@@ -276,6 +296,6 @@ def _fold_kernel(dtype: DType, outer: int, rank: int) -> Kernel:
         loop = Loop(kernel_places[axis], size[axis], body, carried=(carried,))
         item = total
     assert loop is not None
-    body_ = Loop(element, None, (loop, Store(out, element, item)), parallel=True)
-    names = (*o, *s, *places, *size, *step, *dilation)
-    return Kernel("fold", (x, out), names, (body_,))
+    inner = Loop(j, o[-1], (loop, Store(out, row * o[-1] + j, item)), lanes=lanes)
+    names = (*o, *s, *places, *size, *dilation)
+    return Kernel("fold", (x, out), names, (Loop(row, None, (inner,), parallel=True),))

@@ -11,7 +11,14 @@ from tessella import dtypes
 from tessella.arguments import public
 from tessella.arguments.kinds import PerAxis
 from tessella.errors import ArgumentError, DTypeError
-from tessella.nn.functional.windows import Windows, folded, over_windows, seen, windows_of
+from tessella.nn.functional.windows import (
+    Windows,
+    folded,
+    over_windows,
+    seen,
+    sum_of_windows,
+    windows_of,
+)
 from tessella.primitives.monoid import LEADING_MAXIMUM, lowest
 from tessella.primitives.reduce import Reduce
 from tessella.tensors.creation import asarray, zeros
@@ -110,9 +117,7 @@ def mean_of_windows(
         raise DTypeError(
             f"{name}: {x.dtype.name} has no fractions; convert first: x.astype(ts.float32)"
         )
-    total = over_windows(
-        widened(x), windows, 0, lambda a, b: a + b, lambda y, axes: y.sum(axis=axes)
-    )
+    total = sum_of_windows(widened(x), windows)
     return narrowed(total / (divisor or _counts(windows, count_pad, total)), x)
 
 

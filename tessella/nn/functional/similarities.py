@@ -8,10 +8,11 @@ from tessella.arguments import public
 from tessella.errors import ShapeError
 from tessella.nn.functional.checks import as_vector
 from tessella.tensors.elementwise import maximum, sqrt
-from tessella.tensors.manipulation import broadcast_arrays, reshape
+from tessella.tensors.manipulation import broadcast_arrays, expand_dims, reshape
 from tessella.tensors.matrices import norm, triu_indices
 from tessella.tensors.tensor import Tensor
 from tessella.transforms.at_once import at_once
+from tessella.transforms.rematerialisation import checkpoint
 
 
 @public
@@ -78,4 +79,11 @@ def pdist(x: Tensor, p: float = 2.0) -> Tensor:
     if x.ndim != 2:
         raise ShapeError(f"pdist: the input has shape {x.shape}; expected (N, D)")
     first, second = triu_indices(x.shape[0], x.shape[0], 1)
-    return norm(x[first] - x[second], p, -1)
+    if 0 < p < 1:  # there the distance of a row from itself has no derivative
+        return norm(x[first] - x[second], p, -1)
+    return checkpoint(_of_all_pairs)(x, p)[first, second]
+
+
+def _of_all_pairs(x: Tensor, p: float) -> Tensor:
+    """In one kernel: to copy the rows of each pair takes longer than to subtract them twice."""
+    return norm(expand_dims(x, 1) - expand_dims(x, 0), p, -1)

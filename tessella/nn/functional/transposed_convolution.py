@@ -1,11 +1,9 @@
 """Transposed convolutions: what a convolution does to gradients, as a function of its own.
 
-Elements of the result that are as far from a multiple of the stride read the same places of the kernel. So there is one
-convolution of stride 1 for each remainder, all of them in one product, and their results lie between each other:
-nothing is multiplied by the zeros that a stride would put between the elements of the input.
+Elements of the input are put `stride` apart, and the kernel goes over them backwards; nothing is multiplied by the zeros
+in between (`primitives/phases.py`).
 
-Source: Dumoulin & Visin, *A guide to convolution arithmetic for deep learning* (2016), chapter 4; Shi et al., *Is the
-deconvolution layer the same as a convolutional layer?* (2016).
+Source: Dumoulin & Visin, *A guide to convolution arithmetic for deep learning* (2016), chapter 4.
 """
 
 from __future__ import annotations
@@ -18,9 +16,9 @@ from tessella.errors import ArgumentError, ShapeError
 from tessella.nn.functional.checks import check_floating, check_sizes
 from tessella.nn.functional.convolution import check_axes, per_axis, steps_of
 from tessella.primitives.contraction import Contraction, Geometry, promote_pair
-from tessella.primitives.movement import Pad, Slice
+from tessella.primitives.phases import spread_contraction
 from tessella.tensors.manipulation import flip, reshape
-from tessella.tensors.tensor import Tensor, apply
+from tessella.tensors.tensor import Tensor
 
 
 class _Axis(NamedTuple):
@@ -37,31 +35,16 @@ class _Axis(NamedTuple):
         """How far the kernel reaches."""
         return (self.kernel - 1) * self.dilation + 1
 
-    @property
-    def spread(self) -> int:
-        """What stands from one place of the kernel to the next: with a stride, zeros are put there."""
-        return self.dilation if self.stride > 1 else 1
-
-    @property
-    def rows(self) -> int:
-        """How many places of the kernel one element of the result reads."""
-        return -(-self.span // self.stride) if self.stride > 1 else self.kernel
-
-    @property
-    def first(self) -> int:
-        """The first group of `stride` elements of which one is in the result."""
-        return self.padding // self.stride
-
     def length(self, n: int) -> int:
         """The size of the result."""
         return (n - 1) * self.stride - 2 * self.padding + self.span + self.output_padding
 
-    def geometry(self, place: int, row: int, group: int) -> Geometry:
-        """How groups of elements of the result read the input."""
-        gap = self.dilation if self.stride == 1 else 1
-        low = (self.rows - 1) * gap - self.first
-        high = -(-(self.span - self.padding + self.output_padding) // self.stride) - 1
-        return Geometry(place, row, group, 1, low, high, 1, gap)
+    def geometry(self, place: int, kernel: int, result: int) -> Geometry:
+        """How the result reads the input, which is spread out."""
+        low = self.span - 1 - self.padding
+        return Geometry(
+            place, kernel, result, 1, low, low + self.output_padding, self.stride, self.dilation
+        )
 
 
 @public
@@ -95,7 +78,7 @@ def transposed_convolution(
             f"{name}: of an input of size {x.shape[2:]}, padding {shown(padding)} leaves {sizes}; expected at least 1"
         )
     x, weight = promote_pair(x, weight)
-    result = _cut(_product(x, _phases(weight, axes), axes, groups), x.shape[2:], axes)
+    result = _product(x, flip(weight, axis=tuple(range(2, weight.ndim))), axes, groups)
     if bias is not None:
         result = result + reshape(bias, (1, -1, *(1,) * rank))
     return reshape(result, result.shape[1:]) if unbatched else result
@@ -119,50 +102,21 @@ def _axes(
     return [_Axis(*numbers) for numbers in zip(kernel, steps, pads, more, spacing, strict=True)]
 
 
-def _phases(weight: Tensor, axes: list[_Axis]) -> Tensor:
-    """The kernel by rows, backwards, and remainders: (C, out / groups, row, remainder, row, ...)."""
-    gaps = tuple(axis.spread - 1 for axis in axes)
-    behind = tuple(axis.rows * axis.stride - (axis.kernel - 1) * axis.spread - 1 for axis in axes)
-    if any((*gaps, *behind)):
-        none = (0,) * weight.ndim
-        weight = apply(Pad(none, (0, 0, *behind), (0, 0, *gaps)), (weight,))
-    split = [n for axis in axes for n in (axis.rows, axis.stride)]
-    places = tuple(range(2, 2 + 2 * len(axes), 2))
-    return flip(reshape(weight, (*weight.shape[:2], *split)), axis=places)
-
-
 def _product(x: Tensor, weight: Tensor, axes: list[_Axis], groups: int) -> Tensor:
-    """(N, out, group, remainder, group, ...), groups of channels being a batch label."""
+    """(N, out, ...), groups of channels being a batch label."""
     n, c, o, g = 0, 1, 2, 3
     rank = len(axes)
-    places, rows, groups_of, remainders = (
-        tuple(range(4 + i * rank, 4 + (i + 1) * rank)) for i in range(4)
-    )
-    geometry = tuple(
-        axis.geometry(*labels) for axis, *labels in zip(axes, places, rows, groups_of, strict=True)
-    )
-    inside = [label for pair in zip(rows, remainders, strict=True) for label in pair]
-    outside = [label for pair in zip(groups_of, remainders, strict=True) for label in pair]
+    places, kernels, results = (tuple(range(4 + i * rank, 4 + (i + 1) * rank)) for i in range(3))
+    labels = zip(axes, places, kernels, results, strict=True)
+    geometry = tuple([axis.geometry(*each) for axis, *each in labels])
     if groups == 1:
-        product = Contraction((n, c, *places), (c, o, *inside), (n, o, *outside), geometry)
-        return apply(product, (x, weight))
+        product = Contraction((n, c, *places), (c, o, *kernels), (n, o, *results), geometry)
+        return spread_contraction(product, x, weight)
     left = reshape(x, (x.shape[0], groups, x.shape[1] // groups, *x.shape[2:]))
     right = reshape(weight, (groups, -1, *weight.shape[1:]))
-    product = Contraction((n, g, c, *places), (g, c, o, *inside), (n, g, o, *outside), geometry)
-    result = apply(product, (left, right))
+    product = Contraction((n, g, c, *places), (g, c, o, *kernels), (n, g, o, *results), geometry)
+    result = spread_contraction(product, left, right)
     return reshape(result, (x.shape[0], result.shape[1] * result.shape[2], *result.shape[3:]))
-
-
-def _cut(result: Tensor, extents: tuple[int, ...], axes: list[_Axis]) -> Tensor:
-    """Groups and remainders as one axis each, without what the padding takes away."""
-    front, inner = result.shape[:2], result.shape[2:]
-    merged = tuple([inner[i] * inner[i + 1] for i in range(0, len(inner), 2)])
-    result = reshape(result, (*front, *merged))
-    starts = tuple([axis.padding - axis.first * axis.stride for axis in axes])
-    sizes = tuple([axis.length(n) for axis, n in zip(axes, extents, strict=True)])
-    if merged == sizes:
-        return result
-    return apply(Slice((0, 0, *starts), (*front, *sizes), (1,) * result.ndim), (result,))
 
 
 @public

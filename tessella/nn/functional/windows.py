@@ -20,7 +20,7 @@ from tessella.errors import ArgumentError, ShapeError
 from tessella.nn.functional.convolution import per_axis
 from tessella.primitives.movement import Pad, Slice
 from tessella.primitives.window import Window
-from tessella.tensors.manipulation import reshape
+from tessella.tensors.manipulation import moveaxis, reshape
 from tessella.tensors.tensor import Tensor, apply
 
 _FOLDED = 16  # so many elements are combined one after the other; more are reduced
@@ -139,6 +139,19 @@ def over_windows(
         x = over_windows(x, windows[-1:], fill, combine, reduction)
         return _before_last(x, windows[:-1], fill, combine, reduction)
     return reduction(seen(x, windows, fill), (x.ndim,))
+
+
+def sum_of_windows(x: Tensor, windows: list[Windows]) -> Tensor:
+    """The sum of each window: (..., *places). Of large windows axis by axis, each of their gradients a fold."""
+    few = math.prod(w.size for w in windows) <= _FOLDED
+    if few or all(w.are_tiles for w in windows):
+        return over_windows(
+            x, windows, 0, lambda a, b: a + b, lambda y, axes: y.sum(axis=axes)
+        )  # fmt: skip
+    for back, w in enumerate(reversed(windows), 1):
+        views = seen(moveaxis(x, -back, -1), [w], 0)
+        x = moveaxis(views.sum(axis=-1), -1, -back)
+    return x
 
 
 def _tiled(

@@ -54,6 +54,8 @@ def _lowered(
         return dots.lower(groups, left, x.dtype, result)
     if x.dtype.is_float and _worth_tiling(groups, swapped, x.dtype.itemsize):
         return tiled_contraction.lower(groups, swapped, x.dtype, result, fixed)
+    if dots.suits(groups, left, x.dtype, narrow=True):
+        return dots.lower(groups, left, x.dtype, result)
     return plain_contraction.lower(primitive, layouts, result)
 
 

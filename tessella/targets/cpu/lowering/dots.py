@@ -42,6 +42,7 @@ from tessella.targets.cpu.packing import Table
 
 SUMS = 12  # of a tile: with what is multiplied they fill 16 registers; additions hide their latency
 LEAST_SIDE = 3  # rows and columns: with fewer of them a tile reads about as much as it multiplies
+NARROW = range(3, 65)  # results of a single row or column: a few tiles
 FEW_RESULTS, MANY_TERMS = 320, 1024  # for more results, or fewer terms, packing is soon repaid
 LONG = 1.5  # vectors of a run: shorter ones do not repay going from run to run
 PART_BYTES = 1 << 16  # of both operands
@@ -76,17 +77,20 @@ def _sum(groups: Groups, left: int) -> list[Dimension]:
     return collapse(sizes, strides)
 
 
-def suits(groups: Groups, left: int, dtype: DType) -> bool:
+def suits(groups: Groups, left: int, dtype: DType, narrow: bool = False) -> bool:
     """Whether a contraction is best done so.
 
     Args:
         left: the operand with the rows.
+        narrow: whether a single row or column is enough: as tiles of packed operands are no choice.
     """
     summed = _sum(groups, left)
     if dtype.compute is not dtype or not summed or summed[-1].strides != (1, 1):
         return False
     rows, columns = (math.prod(axis.size for axis in g) for g in (groups.rows, groups.columns))
-    few = min(rows, columns) >= LEAST_SIDE and rows * columns <= FEW_RESULTS
+    results = rows * columns
+    few = min(rows, columns) >= LEAST_SIDE and results <= FEW_RESULTS
+    few = few or (narrow and results in NARROW)
     many = math.prod(dimension.size for dimension in summed) >= MANY_TERMS
     return few and many and summed[-1].size >= LONG * _lanes(dtype)
 

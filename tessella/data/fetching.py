@@ -1,0 +1,132 @@
+"""Fetching: how the rows of a batch become the batch, in this process or in another one."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from tessella.data.collation import (
+    Padded,
+    collate_arrays,
+    default_collate,
+    default_convert,
+    to_tensors,
+)
+from tessella.data.datasets import ArrayDataset, Subset, gets_batches, row_of, rows_of
+from tessella.data.samplers import list_of
+from tessella.data.seeds import Epoch, RowGenerator, seeded
+from tessella.errors import ArgumentTypeError
+
+
+class Collation:
+    """What makes a batch of rows.
+
+    Args:
+        function: the user's, or None for the usual one.
+        is_batch: whether there are batches at all, and not single rows.
+    """
+
+    def __init__(self, function: Callable[..., Any] | None, is_batch: bool) -> None:
+        usual = default_collate if is_batch else default_convert
+        self.is_usual = function is None or function is usual
+        self.is_ours = self.is_usual or isinstance(function, Padded)
+        if self.is_usual:
+            self._call: Callable[..., Any] = collate_arrays if is_batch else _as_it_is
+        else:
+            self._call = function.arrays if isinstance(function, Padded) else function  # type: ignore[assignment]
+
+    def __call__(self, rows: Any) -> Any:
+        """The batch, with arrays in the places of the tensors that `finished` makes of them."""
+        return self._call(rows)
+
+    def finished(self, batch: Any) -> Any:
+        """A batch as the user gets it."""
+        return to_tensors(batch) if self.is_ours else batch
+
+
+def _as_it_is(row: Any) -> Any:
+    return row
+
+
+class Rows:
+    """Batches of a dataset whose rows have numbers."""
+
+    def __init__(self, dataset: Any, collate: Collation, is_batch: bool) -> None:
+        self.dataset, self.collate, self.is_batch = dataset, collate, is_batch
+        self.at_once = is_batch and collate.is_usual and gets_batches(dataset)
+        self.is_seeded = not (collate.is_ours and _runs_no_other_code(dataset))
+
+    def __call__(self, rows: Any, epoch: Epoch, number: int) -> Any:
+        """The batch of some rows.
+
+        Args:
+            number: of the batch in its epoch.
+        """
+        with seeded(epoch, number) if self.is_seeded else contextlib.nullcontext():
+            if self.at_once:
+                return self.dataset.__getbatch__(rows, RowGenerator.of(epoch, rows))
+            if not self.is_batch:
+                return self.collate(row_of(self.dataset, rows))
+            return self.collate(rows_of(self.dataset, list_of(rows)))
+
+
+def _runs_no_other_code(dataset: Any) -> bool:
+    """Whether getting rows runs nothing that could draw random numbers."""
+    if isinstance(dataset, Subset):
+        return _runs_no_other_code(dataset.dataset)
+    return type(dataset).__getitem__ is ArrayDataset.__getitem__ or isinstance(
+        dataset, (list, tuple, range)
+    )
+
+
+class Stream:
+    """Batches of an iterable, one after the other, from its beginning or from where it was.
+
+    Args:
+        skip: how many batches there were already; they are gone through, but not collated.
+        state: of the dataset, if it keeps one; then it goes on from there.
+    """
+
+    def __init__(
+        self, dataset: Any, collate: Collation, size: int | None, drop_last: bool, epoch: Epoch,
+        skip: int = 0, state: Any = None,
+    ) -> None:  # fmt: skip
+        self.dataset, self.collate, self.size, self.drop_last = dataset, collate, size, drop_last
+        self.epoch, self.number = epoch, skip
+        if state is not None:
+            dataset.load_state_dict(state)
+        with seeded(epoch, 0):
+            self._rows = _iterated(dataset)
+        if state is None:
+            for number in range(skip):
+                self._taken(number)
+
+    def __iter__(self) -> Iterator[Any]:
+        return self
+
+    def __next__(self) -> Any:
+        rows = self._taken(self.number)
+        if not rows or (self.drop_last and len(rows) < (self.size or 1)):
+            raise StopIteration
+        with seeded(self.epoch, self.number):
+            batch = self.collate(rows[0] if self.size is None else rows)
+        self.number += 1
+        return batch
+
+    def _taken(self, number: int) -> list[Any]:
+        with seeded(self.epoch, number + 1):
+            return list(itertools.islice(self._rows, self.size or 1))
+
+    def state(self) -> Any:
+        """That of the dataset after the last batch; None, if it keeps none."""
+        asked = getattr(self.dataset, "state_dict", None)
+        return asked() if callable(asked) else None
+
+
+def _iterated(dataset: Any) -> Iterator[Any]:
+    found = iter(dataset)
+    if not hasattr(type(found), "__next__"):
+        raise ArgumentTypeError(f"DataLoader: iter({type(dataset).__name__}) gives no iterator")
+    return found

@@ -1,0 +1,67 @@
+"""A run that was broken off goes on bit for bit."""
+
+import random
+
+import numpy as np
+import pytest
+
+import tessella as ts
+from tessella import nn, optim
+from tessella.nn import functional as F
+from tests.train import kill
+from tests.train.test_fit import batches
+
+
+class Broken(Exception):
+    """What ends a run in the middle."""
+
+
+def breaking_at(step):
+    """A callback that ends the run."""
+
+    def callback(event):
+        if event.kind == "step" and event.step == step:
+            raise Broken
+
+    return callback
+
+
+def without_times(lines):
+    """What was measured."""
+    return [{name: x for name, x in line.items() if name != "time"} for line in lines]
+
+
+def run(make, folder, *, stop_at=None, **options):
+    """A run of ten steps with a checkpoint after each third, from the beginning or from where it was."""
+    ts.manual_seed(0)
+    model = nn.Sequential(nn.Linear(2, 8), nn.Dropout(0.2), nn.Tanh(), nn.Linear(8, 2))
+    optimiser = make(model)
+    return ts.train.fit(
+        model, batches(4), F.cross_entropy, optimiser, steps=10, every=3, log_every=1, folder=folder,
+        config={}, callbacks=[breaking_at(stop_at)], progress=False, **options,
+    )  # fmt: skip
+
+
+OPTIMISERS = {
+    name: lambda model, kind=getattr(optim, name): kind(model.parameters())
+    for name in sorted(optim.__all__)
+    if isinstance(getattr(optim, name), type) and name not in ("Optimizer", "LBFGS", "Muon")
+}
+OPTIMISERS["SGD with momentum"] = lambda model: optim.SGD(model.parameters(), 0.1, momentum=0.9)
+OPTIMISERS["Muon"] = lambda model: optim.Muon([p for p in model.parameters() if p.ndim == 2])
+
+
+@pytest.mark.parametrize("name", OPTIMISERS)
+def test_every_optimiser_goes_on(tmp_path, name):
+    whole = run(OPTIMISERS[name], tmp_path / "whole")
+    with pytest.raises(Broken):
+        run(OPTIMISERS[name], tmp_path / "broken", stop_at=5)
+    found = run(OPTIMISERS[name], tmp_path / "broken")
+    assert without_times(found.lines) == without_times(whole.lines)
+    assert kill.lines(tmp_path / "broken") == kill.lines(tmp_path / "whole")
+
+
+def test_killed_at_random_moments(tmp_path):
+    kill.whole(tmp_path / "whole", "halves")
+    killed = kill.kill_until_done(tmp_path / "killed", "halves", 5, random.Random(1))
+    assert killed and kill.lines(tmp_path / "killed") == kill.lines(tmp_path / "whole")
