@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 
 from tessella import files
-from tessella.arguments import public
-from tessella.arguments.kinds import Count, DTypeLike
+from tessella.arguments import items_of, public
+from tessella.arguments.kinds import Count, DTypeLike, shown
 from tessella.autodiff import no_grad
 from tessella.errors import ArgumentError, ArgumentTypeError
 from tessella.nn.module import Module
@@ -42,7 +42,12 @@ class LearningRates:
     """
 
     def __init__(self, rates: Sequence[float], losses: Sequence[float]) -> None:
-        self.rates, self.losses = list(rates), list(losses)
+        self.rates, self.losses = _numbers("rates", rates), _numbers("losses", losses)
+        if len(self.rates) != len(self.losses) or not all(0 < x < math.inf for x in self.rates):
+            raise ArgumentError(
+                f"LearningRates: there are {len(self.rates)} rates and {len(self.losses)} losses; expected as many, and "
+                "positive rates"
+            )
         self.smoothed: list[float] = _smoothed(_without_end(self.losses)).tolist()
         self.suggestion = _steepest(self.rates, self.smoothed)
 
@@ -88,6 +93,16 @@ class LearningRates:
         )
         found = "the loss never fell" if self.suggestion is None else f"{self.suggestion:.2g}"
         return f"LearningRates({found}; {seen})"
+
+
+def _numbers(name: str, values: Any) -> list[float]:
+    found = items_of("LearningRates", values, f"{name}, several numbers")
+    for value in found:
+        if not isinstance(value, (int, float, np.integer, np.floating)):
+            raise ArgumentTypeError(
+                f"LearningRates: {shown(value)} is among the {name}; expected numbers"
+            )
+    return [float(value) for value in found]
 
 
 @public
