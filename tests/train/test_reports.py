@@ -89,10 +89,11 @@ def test_what_is_on_the_page():
     words = " ".join(checked.texts)
     for expected in (
         "my <run>", "python a.py && b", "a <b>bad</b> film", "87.5 %", "validation accuracy", "1,234", "1.6 %",
-        "Learning rate", "Steps per second", "d<g", "a.weight", "9.0 s", "steps, epoch 1",
+        "Learning rate", "Steps per second", "d<g", "weight", "9.0 s", "steps, epoch 1",
     ):  # fmt: skip
         assert expected in words, expected
     assert "cat taken for d&lt;g: 1" in text
+    assert 'title="a.weight">weight<' in text
     assert "location.reload" not in text
     assert (
         len(svgs(text)) == 4 + 1 + 2
@@ -130,6 +131,7 @@ def test_numbers_that_are_not_finite_are_counted():
         for n, x in enumerate([1.0, math.nan, math.inf, 2.0])
     ]
     assert "2 not finite" in page(Record(rows))
+    assert "2 not finite" in page(Record([{**row, "kind": "step"} for row in rows]))
 
 
 def test_a_long_training_makes_a_small_page():
