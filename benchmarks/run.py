@@ -29,6 +29,7 @@ def _suites() -> dict[str, tuple[str, Callable[[], report.Table]]]:
     import demo
     import dynamic
     import eager
+    import files
     import first_calls
     import layers
     import limits
@@ -64,6 +65,7 @@ def _suites() -> dict[str, tuple[str, Callable[[], report.Table]]]:
         "dynamic": ("performance.md", dynamic.dynamic),
         "scaling": ("performance.md", scaling.scaling),
         "threads": ("performance.md", threads.threads),
+        "files": ("performance.md", files.files),
         "startup": ("performance.md", startup.startup),
         "course": ("performance.md", course.course),
         "demo": ("performance.md", demo.demo),

@@ -38,7 +38,7 @@ PAGES = {
     "functional": ("Functions of networks", [f"tessella.nn.functional.{room}" for room in ("activations", "attention", "linear", "convolution", "embedding", "dropout", "pooling", "normalisation", "losses", "class_losses", "margins", "ctc", "thresholds", "similarities")]),
     "init": ("Initialisation", ["tessella.nn.init"]),
     "utils": ("Gradients and numbers of many parameters", ["tessella.nn.utils", "tessella.nn.utils.fusion", "tessella.nn.utils.parametrize", "tessella.nn.utils.parametrizations"]),
-    "io": ("Files of tensors", ["tessella.io.safetensors"]),
+    "io": ("Files of tensors", [f"tessella.io.{room}" for room in ("trees", "safetensors", "sharded", "npz", "pytorch.reading", "pytorch.writing", "gguf.reading")]),
     "optim": ("Optimisers", [
         f"tessella.optim.{room}"
         for room in ("optimiser", "sgd", "adam", "adaptive", "signs", "layerwise", "lbfgs", "groups", "schedules", "cycles", "combined", "swa_utils")

@@ -15,7 +15,7 @@ from typing import Any, Literal, NamedTuple, get_args
 
 import numpy as np
 
-from tessella.errors import DTypeError
+from tessella.errors import DTypeError, StorageDTypeError
 from tessella.uninterrupted import import_extension
 
 _SIZES = (1, 2, 4, 6, 8, 16, 32, 64, 128)
@@ -359,7 +359,7 @@ def _promote_two(a: DType, b: DType) -> DType:
         return a
     for stored, other in ((a, b), (b, a)):
         if stored.is_storage:
-            raise DTypeError(
+            raise StorageDTypeError(
                 f"cannot mix {stored.name} and {other.name}: {stored.name} is a storage dtype and promotes with "
                 f"nothing; convert it first: x.astype(ts.{stored.compute.name})"
             )
@@ -416,10 +416,10 @@ def limits(dtype: DType) -> tuple[int, int]:
     return kind.low, kind.high
 
 
-def nothing_is_computed(dtype: DType) -> DTypeError:
+def nothing_is_computed(dtype: DType) -> StorageDTypeError:
     """What is raised where an operation is given a storage dtype to compute in."""
     dtype = as_dtype(dtype)
-    return DTypeError(
+    return StorageDTypeError(
         f"{dtype.name} is a storage dtype, nothing is computed in it; convert it first: "
         f"x.astype(ts.{dtype.compute.name})"
     )

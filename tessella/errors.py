@@ -53,6 +53,21 @@ class DTypeError(TessellaError, TypeError):
         return DTypeError(f"{operation}: {self}", operation)
 
 
+class StorageDTypeError(DTypeError):
+    """Something was to be computed in a dtype that numbers are only stored in; it is told of the outermost operation."""
+
+    def __init__(self, text: str = "", operation: str | None = None) -> None:
+        super().__init__(text if operation is None else f"{operation}: {text}", operation)
+        self.bare = text
+
+    def told_of(self, operation: str) -> StorageDTypeError:
+        """The same of an operation that meets it, or in which another one met it."""
+        return StorageDTypeError(self.bare, operation)
+
+    def __reduce__(self) -> tuple[type, tuple[str, str | None]]:
+        return StorageDTypeError, (self.bare, self.operation)
+
+
 class IndexingError(TessellaError, IndexError):
     """An index out of range, of the wrong kind, or too many of them."""
 

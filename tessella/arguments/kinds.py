@@ -345,6 +345,7 @@ _KINDS: dict[str, Kind] = {
     "DTypes": Kind(
         "several dtypes, as a tuple", "(type({0}) is tuple and {0} and type({0}[0]) is DType)", _dtypes, errors.DTypeError
     ),
+    "Sequence[str]": Kind("several names", "False", _several(_text)),
     "Sequence[str] | None": Kind("several names", "False", _several(_text)).or_none(),
     "Sequence[Callable[..., Any]]": Kind("a list of functions", _IS_SEVERAL, _several(_function)),
     "Sequence[Callable[..., Any]] | None": Kind("several functions", "False", _several(_function)).or_none(),

@@ -17,6 +17,7 @@ from tessella.data.datasets import (
     TransformedDataset,
     random_split,
 )
+from tessella.data.images import ImageFolder
 from tessella.data.loader import DataLoader
 from tessella.data.samplers import (
     BatchSampler,
@@ -30,6 +31,21 @@ from tessella.data.samplers import (
 )
 from tessella.data.seeds import RowGenerator
 from tessella.data.tables import CSV, JSONLines, TextLines
+from tessella.data.texts import PadTruncate, Vocabulary, characters, words
+from tessella.data.transforms import (
+    CenterCrop,
+    ColorJitter,
+    Compose,
+    Cover,
+    Normalize,
+    RandomCrop,
+    RandomHorizontalFlip,
+    RandomResizedCrop,
+    RandomVerticalFlip,
+    Resize,
+    ToFloat,
+    Transform,
+)
 from tessella.data.workers import get_worker_info
 from tessella.names import missing as _missing
 
@@ -44,16 +60,28 @@ __all__ = [
     "CSV",
     "ArrayDataset",
     "BatchSampler",
+    "CenterCrop",
     "ChainDataset",
+    "ColorJitter",
+    "Compose",
     "ConcatDataset",
+    "Cover",
     "DataLoader",
     "Dataset",
     "IDXDataset",
+    "ImageFolder",
     "IterableDataset",
     "JSONLines",
     "LengthBatchSampler",
+    "Normalize",
     "NumPyDataset",
+    "PadTruncate",
+    "RandomCrop",
+    "RandomHorizontalFlip",
+    "RandomResizedCrop",
     "RandomSampler",
+    "RandomVerticalFlip",
+    "Resize",
     "RowGenerator",
     "Sampler",
     "SequentialSampler",
@@ -63,12 +91,17 @@ __all__ = [
     "SubsetRandomSampler",
     "TensorDataset",
     "TextLines",
+    "ToFloat",
+    "Transform",
     "TransformedDataset",
+    "Vocabulary",
     "WeightedRandomSampler",
+    "characters",
     "default_collate",
     "default_convert",
     "get_worker_info",
     "pad_collate",
     "random_split",
     "read_idx",
+    "words",
 ]

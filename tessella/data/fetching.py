@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 from tessella.data.collation import (
     Padded,
@@ -17,7 +17,7 @@ from tessella.data.collation import (
 from tessella.data.datasets import ArrayDataset, Subset, gets_batches, row_of, rows_of
 from tessella.data.samplers import list_of
 from tessella.data.seeds import Epoch, RowGenerator, seeded
-from tessella.errors import ArgumentTypeError
+from tessella.errors import ArgumentTypeError, BadRowError
 
 
 class Collation:
@@ -50,11 +50,28 @@ def _as_it_is(row: Any) -> Any:
     return row
 
 
-class Rows:
-    """Batches of a dataset whose rows have numbers."""
+class Thinned(NamedTuple):
+    """A batch without rows that could not be read.
 
-    def __init__(self, dataset: Any, collate: Collation, is_batch: bool) -> None:
-        self.dataset, self.collate, self.is_batch = dataset, collate, is_batch
+    Args:
+        skipped: what was wrong with each of these.
+        has_rows: whether there are others.
+    """
+
+    batch: Any
+    skipped: list[str]
+    has_rows: bool
+
+
+class Rows:
+    """Batches of a dataset whose rows have numbers.
+
+    Args:
+        skips: whether rows with a `BadRowError` are left out; then such a batch is `Thinned`.
+    """
+
+    def __init__(self, dataset: Any, collate: Collation, is_batch: bool, skips: bool) -> None:
+        self.dataset, self.collate, self.is_batch, self.skips = dataset, collate, is_batch, skips
         self.at_once = is_batch and collate.is_usual and gets_batches(dataset)
         self.is_seeded = not (collate.is_ours and _runs_no_other_code(dataset))
 
@@ -65,11 +82,30 @@ class Rows:
             number: of the batch in its epoch.
         """
         with seeded(epoch, number) if self.is_seeded else contextlib.nullcontext():
-            if self.at_once:
-                return self.dataset.__getbatch__(rows, RowGenerator.of(epoch, rows))
-            if not self.is_batch:
-                return self.collate(row_of(self.dataset, rows))
-            return self.collate(rows_of(self.dataset, list_of(rows)))
+            try:
+                return self._made(rows, epoch)
+            except BadRowError:
+                if not self.skips:
+                    raise
+                return self._thinned(rows if self.is_batch else [rows], epoch)
+
+    def _made(self, rows: Any, epoch: Epoch) -> Any:
+        if self.at_once:
+            return self.dataset.__getbatch__(rows, RowGenerator.of(epoch, rows))
+        if not self.is_batch:
+            return self.collate(row_of(self.dataset, rows))
+        return self.collate(rows_of(self.dataset, list_of(rows)))
+
+    def _thinned(self, rows: Any, epoch: Epoch) -> Thinned:
+        """The batch of those rows that can be read, which each is asked for alone."""
+        good, bad = [], []
+        for row in list_of(rows):
+            try:
+                self._made([row] if self.is_batch else row, epoch)
+                good.append(row)
+            except BadRowError as error:
+                bad.append(str(error))
+        return Thinned(self._made(good, epoch) if good else None, bad, bool(good))
 
 
 def _runs_no_other_code(dataset: Any) -> bool:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import functools
 import itertools
+import warnings
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from tessella.arguments import public
 from tessella.arguments.kinds import Count, Natural, NotNegative, shown
 from tessella.data.datasets import as_dataset, is_map_style
-from tessella.data.fetching import Collation, Rows, Stream
+from tessella.data.fetching import Collation, Rows, Stream, Thinned
 from tessella.data.samplers import (
     BatchSampler,
     OrderedSampler,
@@ -21,7 +22,7 @@ from tessella.data.samplers import (
 )
 from tessella.data.seeds import Epoch, Seeds
 from tessella.data.workers import Job, Pool
-from tessella.errors import ArgumentError, ArgumentTypeError, StateDictError
+from tessella.errors import ArgumentError, ArgumentTypeError, SkippedRowsWarning, StateDictError
 
 _AHEAD = 2  # batches of each worker
 
@@ -47,6 +48,8 @@ class DataLoader:
         prefetch_factor: how many batches of each worker are made before they are asked for: 2 by default.
         persistent_workers: whether the workers stay for the next epoch.
         in_order: batches always come in order here.
+        bad_rows: "raise" for the error of a row that cannot be read (`BadRowError`), or "skip": it is left out of its
+            batch, and a warning at the end of the epoch says how many were.
 
     **Randomness.** The order follows from the generator's seed and the number of the epoch. For each batch, Python's
     `random`, NumPy's `np.random` and the default generator of Tessella are set to seeds that follow from the epoch and
@@ -91,6 +94,7 @@ class DataLoader:
         persistent_workers: bool = False,
         pin_memory_device: str = "",
         in_order: bool = True,
+        bad_rows: Any = "raise",
     ) -> None:
         self.dataset = as_dataset(dataset)
         self.num_workers, self.timeout, self.worker_init_fn = num_workers, timeout, worker_init_fn
@@ -110,6 +114,11 @@ class DataLoader:
         self._place = Place(self.order, self._seeds)
         self._pool: Pool | None = None
         self._require_rows()
+        if bad_rows not in ("raise", "skip"):
+            raise ArgumentError(
+                f"DataLoader: bad_rows is {shown(bad_rows)}; expected 'raise' or 'skip'"
+            )
+        self.bad_rows = bad_rows
 
     # --- what contradicts itself ---------------------------------------------------------------------
 
@@ -198,8 +207,14 @@ class DataLoader:
         )
 
     def _counted(self, place: Place, made: Iterator[Any]) -> Iterator[Any]:
+        skipped: list[str] = []
         for batch, state in made:
             place.batches += 1
+            if isinstance(batch, Thinned):
+                skipped += batch.skipped
+                if not batch.has_rows:
+                    continue
+                batch = batch.batch
             place.dataset = state
             yield self._collate.finished(batch)
         if not place.batches:
@@ -207,6 +222,11 @@ class DataLoader:
                 f"DataLoader: the dataset, {type(self.dataset).__name__}, gave no rows"
             )
         place.end()
+        if skipped:
+            warnings.warn(
+                f"DataLoader: {len(skipped)} bad rows were left out; the first: {skipped[0]}", SkippedRowsWarning,
+                stacklevel=2,
+            )  # fmt: skip
 
     def _orders(self) -> Iterator[Any]:
         """The rows of each batch of an epoch; single rows, without batches."""
@@ -215,7 +235,7 @@ class DataLoader:
 
     def _fetched(self, place: Place) -> Iterator[Any]:
         """Batches of rows with numbers, and no states."""
-        fetch = Rows(self.dataset, self._collate, self.is_batch)
+        fetch = Rows(self.dataset, self._collate, self.is_batch, self.bad_rows == "skip")
         orders = itertools.islice(self._orders(), place.batches, None)
         tasks = ((rows, place.epoch, number) for number, rows in enumerate(orders, place.batches))
         if self.num_workers:

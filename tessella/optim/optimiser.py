@@ -32,6 +32,7 @@ class Optimizer:
 
     moments: tuple[str, ...] = ()  # what is remembered of a parameter, in its shape
     counts: tuple[str, ...] = ()  # and as one number
+    untold: tuple[str, ...] = ()  # likewise one number, which checkpoints do not have
 
     @public
     def __init__(self, params: Iterable[Any], defaults: Mapping[str, Any]) -> None:
@@ -82,9 +83,22 @@ class Optimizer:
         known = {id(p) for other in self.param_groups for p in other["params"]}
         if any(id(p) in known for p in parameters):
             raise ArgumentError("params: a parameter is in two groups")
+        self._require_names_of_all(names)
         options = self._checked({**self.defaults, **group, **names})
         made = WatchedDict({**options, "params": WatchedList(parameters)})
         self.param_groups.append(made)
+
+    def _require_names_of_all(self, names: Mapping[str, Any]) -> None:
+        """
+        Raises:
+            ArgumentError: a group has names, and those before it have none, or the other way round.
+        """
+        if any(("param_names" in other) != bool(names) for other in self.param_groups):
+            given, before = ("names", "none") if names else ("no names", "names")
+            raise ArgumentError(
+                f"params: a group of parameters with {given}, where the group before has {before}; give "
+                "model.named_parameters() or model.parameters() in all groups"
+            )
 
     def _checked(self, options: Mapping[str, Any]) -> dict[str, Any]:
         """Options of a group, which must be what the constructor takes."""
@@ -118,7 +132,7 @@ class Optimizer:
                         if parameter not in self.state:
                             self.state[parameter] = WatchedDict()
                         state = self.state[parameter]
-                        _follow(parameter, state, self.counts)
+                        _follow(parameter, state, self.counts + self.untold)
                         move(parameter, parameter.grad, state, group)
         return loss
 
@@ -147,7 +161,9 @@ class Optimizer:
             for group in self.param_groups
         ]
         return {
-            "state": {numbers[id(p)]: _taken_out(s) for p, s in self.state.items() if s},
+            "state": {
+                numbers[id(p)]: _taken_out(s, self.untold) for p, s in self.state.items() if s
+            },
             "param_groups": groups,
         }
 
@@ -270,9 +286,10 @@ def _without_names(parameters: list[Any]) -> tuple[list[Any], dict[str, list[str
     return [parameter for _, parameter in pairs], {"param_names": [name for name, _ in pairs]}
 
 
-def _taken_out(state: Mapping[str, Any]) -> dict[str, Any]:
+def _taken_out(state: Mapping[str, Any], untold: tuple[str, ...]) -> dict[str, Any]:
     """What is remembered of a parameter, for a checkpoint: lists stay as they are now."""
-    return {name: [*v] if isinstance(v, list) else v for name, v in state.items()}
+    told = {name: value for name, value in state.items() if name not in untold}
+    return {name: [*v] if isinstance(v, list) else v for name, v in told.items()}
 
 
 def _require_order(parameters: Iterable[Any]) -> None:

@@ -23,8 +23,9 @@ from tessella.optim.rules import (
 )
 from tessella.scalar.mathematics import pow
 from tessella.scalar.operators import maximum
+from tessella.tensors.creation import ones_like
 from tessella.tensors.elementwise import operation
-from tessella.tensors.surroundings import after_call, entry, guarded
+from tessella.tensors.surroundings import entry
 from tessella.tensors.tensor import Tensor
 
 _move = operation("sgd", lambda p, g, rate: p - rate * g)
@@ -56,6 +57,7 @@ class SGD(Optimizer):
     """
 
     moments = ("momentum_buffer",)
+    untold = ("begun",)  # 0 before a parameter's first damped step, then 1
 
     @public
     def __init__(
@@ -66,7 +68,6 @@ class SGD(Optimizer):
     ) -> None:  # fmt: skip
         if nesterov and (momentum <= 0 or dampening != 0):
             raise ArgumentError("nesterov: needs a momentum and no dampening")
-        self._first: dict[Tensor, bool] = {}  # whether a parameter's next step is its first
         super().__init__(params, {
             "lr": lr, "momentum": momentum, "dampening": dampening, "weight_decay": weight_decay,
             "nesterov": nesterov, "maximize": maximize, "foreach": foreach,
@@ -84,25 +85,27 @@ class SGD(Optimizer):
     def _velocity(
         self, parameter: Tensor, gradient: Tensor, state: dict[str, Any], options: dict[str, Any]
     ) -> Tensor:
-        damped, momentum = is_on(options, "dampening"), number(options, "momentum", parameter)
-        is_new = "momentum_buffer" not in state
-        if is_new:
+        if "momentum_buffer" not in state:
             state["momentum_buffer"] = fresh_state(parameter)
-        if damped and self._is_first(parameter, is_new):
-            damped = False  # the first gradient counts in full
-        damping = number(options, "dampening", parameter) if damped else 0.0
+            if is_on(options, "dampening"):
+                state["begun"] = one_number(parameter)
+        momentum = number(options, "momentum", parameter)
+        damping = _damping(parameter, state, options)
         velocity = state["momentum_buffer"]
         velocity = keep(velocity, _gather(velocity, gradient, momentum, damping)).detach()
         ahead = is_on(options, "nesterov")
         return _look_ahead(gradient, velocity, momentum) if ahead else velocity
 
-    def _is_first(self, parameter: Tensor, is_new: bool) -> bool:
-        """Whether it is a parameter's first step; a compiled step is made for one of the two."""
-        if is_new:
-            self._first[parameter] = True
-        first: bool = guarded(self._first, parameter, self._first.setdefault(parameter, False))
-        after_call(lambda: self._first.update({parameter: False}))
-        return first
+
+def _damping(parameter: Tensor, state: dict[str, Any], options: dict[str, Any]) -> Any:
+    """By what a gradient counts less: the first counts in full, which is known by a number, so that one program does."""
+    damping = number(options, "dampening", parameter) if is_on(options, "dampening") else 0.0
+    if "begun" not in state:
+        return damping
+    begun = state["begun"]
+    now = begun.detach().astype(parameter.dtype.compute)
+    keep(begun, ones_like(begun))
+    return now * damping
 
 
 _move_asgd = operation("asgd", lambda p, g, eta, lambd: p * (1 - lambd * eta) - eta * g)

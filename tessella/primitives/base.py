@@ -9,6 +9,7 @@ from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
+from tessella.arguments.callers import called_function
 from tessella.arguments.kinds import shown
 from tessella.dtypes import DType, nothing_is_computed
 from tessella.errors import AxisError, MissingRuleError, ShapeError
@@ -170,7 +171,7 @@ def result_of(primitive: Primitive, *inputs: Spec) -> Any:
     if primitive.computes:
         for x in inputs:
             if x.dtype.is_storage:
-                raise nothing_is_computed(x.dtype).told_of(primitive.name)
+                raise nothing_is_computed(x.dtype).told_of(called_function(primitive.name))
     return primitive.result(*inputs)
 
 

@@ -21,7 +21,8 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from tessella import dtypes
-from tessella.errors import DTypeError, ShapeError
+from tessella.arguments.callers import called_function
+from tessella.errors import DTypeError, ShapeError, StorageDTypeError
 from tessella.primitives.base import NumPyArray, Primitive, Sample, Spec
 from tessella.primitives.elementwise import cast
 from tessella.primitives.movement import batch_front, expand, flip, reshape
@@ -327,5 +328,8 @@ def promote_pair(x: Any, y: Any) -> tuple[Any, Any]:
     """Two operands in their common dtype."""
     if x.dtype is y.dtype:
         return x, y
-    common = dtypes.promote(x.dtype, y.dtype)
+    try:
+        common = dtypes.promote(x.dtype, y.dtype)
+    except StorageDTypeError as error:
+        raise error.told_of(called_function("matmul")) from None
     return cast(x, common), cast(y, common)

@@ -15,7 +15,8 @@ from typing import Any
 import numpy as np
 
 from tessella import dtypes
-from tessella.errors import DTypeError
+from tessella.arguments.callers import called_function
+from tessella.errors import DTypeError, StorageDTypeError
 from tessella.primitives.base import (
     TOLD,
     NumPyArray,
@@ -72,6 +73,8 @@ class Elementwise(Primitive):
             return Spec(shape, self._complex_result(kinds))
         try:
             return Spec(shape, self.function.result_dtype(kinds))
+        except StorageDTypeError as error:
+            raise error.told_of(called_function(self.name)) from None
         except DTypeError as error:
             raise error.told_of(self.name) from None
 

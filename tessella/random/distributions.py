@@ -30,7 +30,7 @@ from tessella.primitives.base import Shape, broadcast_shapes, normalise_axes
 from tessella.primitives.effect import Require
 from tessella.primitives.movement import move_axis
 from tessella.primitives.random import RandomBits, fold_key, split_key, threefry
-from tessella.random.draws import between, digits_of, floating, whole_numbers
+from tessella.random.draws import between, digits_of, drawn_in, floating, whole_numbers
 from tessella.random.generator import default
 from tessella.tensors import elementwise as maths
 from tessella.tensors.creation import arange, asarray, full
@@ -116,7 +116,7 @@ def uniform(
     for name, bound in (("minval", minval), ("maxval", maxval)):
         _require(bound, bound, "uniform", name, "finite numbers")
     unit = _unit(_checked(key, "uniform"), check_shape(shape, "uniform"), kind)
-    return between(unit, minval, maxval)
+    return between(unit, minval, maxval, kind)
 
 
 @public
@@ -430,6 +430,11 @@ def poisson(
     kind = as_dtype(dtype or dtypes.DEFAULT_INT)
     mean = _parameter(rate, dtypes.float64)
     most = _largest_rate(kind)
+    if most <= 0.0:
+        raise ArgumentError(
+            f"poisson: dtype is {kind.name}, which holds numbers to {kind.high}, and those drawn may be larger whatever "
+            "the rate is; draw in ts.int32, and convert"
+        )
     _require(rate, mean, "poisson", "rate", f"numbers from 0 to {most:.4g}", 0.0, most)
     sizes = _shape(shape, "poisson", mean)
     lam = _ending(broadcast_to(mean, sizes))
@@ -557,7 +562,7 @@ def _unit(key: Tensor, shape: Shape, dtype: DType) -> Tensor:
     if dtype is dtypes.float64:
         return (bits(key, shape, dtypes.uint64) >> 11).astype(dtypes.float64) * 2.0**-53
     digits = digits_of(dtype)
-    return (_words(key, shape) >> (32 - digits)).astype(dtype) * 2.0**-digits
+    return (_words(key, shape) >> (32 - digits)).astype(drawn_in(dtype)) * 2.0**-digits
 
 
 def _open_unit(key: Tensor, shape: Shape, dtype: DType) -> Tensor:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from tessella import dtypes
+from tessella.arguments.callers import called_function
 from tessella.arguments.kinds import shown
 from tessella.dtypes import DType, as_dtype
 from tessella.errors import ArgumentError, DTypeError
@@ -21,17 +22,16 @@ from tessella.tensors.surroundings import default_float
 from tessella.tensors.tensor import Tensor
 
 
-def between(unit: Tensor, low: Any, high: Any) -> Tensor:
-    """Numbers in [0, 1) as numbers in [low, high): what rounding brings to `high` stays below."""
+def between(unit: Tensor, low: Any, high: Any, kind: DType) -> Tensor:
+    """Numbers in [0, 1) as numbers in [low, high) of some dtype: what rounding brings to `high` stays below."""
     bounds = isinstance(low, (int, float)) and isinstance(high, (int, float))
     if bounds and (low, high) == (0.0, 1.0):
-        return unit
+        return unit.astype(kind)
     spread = unit * (high - low) + low
     if not bounds or not low < high < math.inf:
-        return spread
-    kind = unit.dtype.numpy
-    below = np.nextafter(np.asarray(float(high), kind), np.asarray(float(low), kind))
-    return maths.minimum(spread, float(below))
+        return spread.astype(kind)
+    below = np.nextafter(np.asarray(float(high), kind.numpy), np.asarray(float(low), kind.numpy))
+    return maths.minimum(spread, float(below)).astype(kind)
 
 
 def whole_numbers(draw: Callable[[], Tensor], low: Any, high: Any, dtype: Any, name: str) -> Tensor:
@@ -101,9 +101,10 @@ _scaled_fraction = maths.zip_with(ScalarFunction(_scale_fraction, "scaled_fracti
 
 
 def digits_of(dtype: DType) -> int:
-    """How many binary digits a number of a floating dtype has: with more, it could be rounded up to 1."""
-    assert dtype.format is not None, dtype
-    return dtype.format.digits
+    """How many binary digits after the point a floating dtype has below 1: with more, a number could be rounded up."""
+    form = dtype.format
+    assert form is not None, dtype
+    return min(form.digits, form.bias + form.digits - 2)  # no more than its smallest number has
 
 
 def floating(dtype: Any) -> DType:
@@ -113,6 +114,12 @@ def floating(dtype: Any) -> DType:
         DTypeError: it is none.
     """
     kind = as_dtype(dtype or default_float())
-    if not kind.is_float:
-        raise DTypeError(f"random: {kind.name} is no floating dtype")
+    if not kind.is_float or not kind.is_signed:
+        name, zero = called_function("random"), " that has a zero" if kind.is_float else ""
+        raise DTypeError(f"{name}: dtype is {kind.name}; expected a floating one{zero}", name)
     return kind
+
+
+def drawn_in(kind: DType) -> DType:
+    """The dtype in which numbers between 0 and 1 of another one are made, digit for digit."""
+    return kind.compute if kind.is_storage else kind

@@ -22,7 +22,7 @@ from tessella.dtypes import DType
 from tessella.errors import ArgumentError, DeviceError
 from tessella.primitives.base import Shape
 from tessella.primitives.random import RandomBits, threefry, unit_float32
-from tessella.random.draws import between, digits_of, floating, whole_numbers
+from tessella.random.draws import between, digits_of, drawn_in, floating, whole_numbers
 from tessella.scalar import operators
 from tessella.scalar.function import ScalarFunction
 from tessella.tensors.creation import asarray
@@ -149,7 +149,7 @@ class Generator:
         _require_number("uniform", "low", low, -math.inf)
         _require_number("uniform", "high", high, -math.inf)
         kind = floating(dtype)
-        return between(self._unit(check_shape(shape, "uniform"), kind), low, high)
+        return between(self._unit(check_shape(shape, "uniform"), kind), low, high, kind)
 
     def _unit(self, shape: Shape, dtype: DType) -> Tensor:
         if dtype is dtypes.float64:
@@ -157,7 +157,7 @@ class Generator:
         if dtype is dtypes.float32:
             return apply(unit_float32, (self.bits(shape),))
         digits = digits_of(dtype)
-        return (self.bits(shape) >> (32 - digits)).astype(dtype) * 2.0**-digits
+        return (self.bits(shape) >> (32 - digits)).astype(drawn_in(dtype)) * 2.0**-digits
 
     @public
     def normal(
@@ -175,8 +175,8 @@ class Generator:
         kind = floating(dtype)
         wide = kind.compute
         sizes = check_shape(shape, "normal")
-        value = _box_muller(self._unit(sizes, wide), self._unit(sizes, wide)).astype(kind)
-        return value if (mean, std) == (0.0, 1.0) else value * std + mean
+        value = _box_muller(self._unit(sizes, wide), self._unit(sizes, wide))
+        return (value if (mean, std) == (0.0, 1.0) else value * std + mean).astype(kind)
 
     @public
     def integers(self, low: Any, high: Any, shape: ShapeLike, dtype: DTypeLike = None) -> Tensor:

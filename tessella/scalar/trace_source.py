@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from tessella.errors import TracingError, UntraceableLineError
+from tessella.errors import StorageDTypeError, TracingError, UntraceableLineError
 from tessella.scalar import operators
 from tessella.scalar.expression import Expression, Operator, constant
 from tessella.scalar.trace_calls import truth
@@ -451,6 +451,8 @@ class _Walk:
             if self.path is True and self.alive is True:
                 raise self.error(node, f"fails: {error}", "mend the constants") from None
             return float("nan")  # on a side that need not be taken
+        except StorageDTypeError:
+            raise
         except TypeError as error:
             raise self.error(node, f"fails: {error}", "use numbers") from None
 
@@ -612,7 +614,7 @@ class _Walk:
             return function(*arguments, **keywords)
         try:
             return self.call(function, arguments, keywords)
-        except UntraceableLineError:
+        except (UntraceableLineError, StorageDTypeError):
             raise
         except TracingError as error:
             raise self.error(node, f"calls something that cannot be traced: {error}", "") from None

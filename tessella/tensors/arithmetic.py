@@ -50,7 +50,7 @@ from tessella.tensors.elementwise import (
     trunc,
     where,
 )
-from tessella.tensors.operands import Operand, operand, require
+from tessella.tensors.operands import Operand, common_dtype, operand, require, with_fractions
 from tessella.tensors.tensor import Number, Tensor, apply
 
 # Other names of the same functions.
@@ -74,7 +74,7 @@ def _scalar(
 def _floating(x: Any, name: str) -> Tensor:
     """x, as floating point if it is of integers."""
     require(x, name)
-    return x if x.dtype.is_inexact else x.astype(dtypes.result_float(x.dtype))
+    return x if x.dtype.is_inexact else with_fractions(name, x)
 
 
 def _together(name: str, *values: Any) -> list[Tensor]:
@@ -85,7 +85,7 @@ def _together(name: str, *values: Any) -> list[Tensor]:
     found = [operand(x, like) for x in values]
     for x, value in zip(found, values, strict=True):
         require(value if x is NotImplemented else x, name)
-    common = dtypes.promote(*[x.dtype for x in found])
+    common = common_dtype(name, *found)
     return [x.astype(common) for x in found]
 
 

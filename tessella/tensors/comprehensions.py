@@ -28,6 +28,7 @@ from tessella.tensors import statistical
 from tessella.tensors.creation import arange, asarray
 from tessella.tensors.einsum import diagonal_named_twice, einsum
 from tessella.tensors.indexing import take
+from tessella.tensors.operands import common_dtype
 from tessella.tensors.tensor import Tensor, apply
 from tessella.tracebacks import users_frames
 from tessella.tracing.lines import user_line
@@ -385,7 +386,7 @@ def _contracted(
     """The sum over a loop of a product of tensors."""
     kept = [other for other in _union([loops for _, loops in parts]) if other is not loop]
     letters = {other: chr(ord("a") + k) for k, other in enumerate([*kept, loop])}
-    common = dtypes.promote(*[x.dtype for x, _ in parts])
+    common = common_dtype("multiply", *[x for x, _ in parts])
     terms = ["".join(letters[other] for other in loops) for _, loops in parts]
     result = "".join(letters[other] for other in kept)
     operands = [cast(x, dtypes.DEFAULT_INT if common.is_bool else common) for x, _ in parts]

@@ -204,6 +204,8 @@ def _as_numpy(obj: Any, target: DType | None) -> np.ndarray[Any, Any]:
             return _unsigned(obj)
         with np.errstate(over="ignore"):  # what is too large is infinite, as in any computation
             return data.astype(_common(data.dtype.kind, found).numpy, copy=False)
+    if target is None and data.dtype.kind in "iu":
+        return _stored(data, found)
     return data
 
 
@@ -263,6 +265,16 @@ def _common(kind: str, found: set[np.dtype[Any]]) -> DType:
     """The dtype of fractions: that of the tensors and arrays among them, to which numbers adapt."""
     common = dtypes.promote(*map(as_dtype, found)) if found else default_float()
     return dtypes.python_scalar_dtype(1j if kind == "c" else 1.0, common)
+
+
+def _stored(data: np.ndarray[Any, Any], found: set[np.dtype[Any]]) -> np.ndarray[Any, Any]:
+    """Whole numbers, in the storage dtype of the tensors and arrays among them, if they have one."""
+    kinds = [as_dtype(kind) for kind in found]
+    if not any(kind.is_storage for kind in kinds):
+        return data
+    common = dtypes.promote(*kinds)
+    _check_fits(data, common)
+    return data.astype(common.numpy)
 
 
 def _supported(data: np.ndarray[Any, Any] | np.generic) -> np.ndarray[Any, Any]:

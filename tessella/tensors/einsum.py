@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from tessella import dtypes
 from tessella.arguments import public
 from tessella.arguments.kinds import shown
 from tessella.errors import ArgumentError, ArgumentTypeError, ShapeError
@@ -16,6 +15,7 @@ from tessella.primitives.base import sum_over
 from tessella.primitives.contraction import Contraction
 from tessella.primitives.elementwise import cast
 from tessella.primitives.movement import Slice, permute, reshape
+from tessella.tensors.operands import common_dtype
 from tessella.tensors.tensor import Tensor, apply
 
 Term = tuple[str, Tensor]  # the label of each axis, and the operand
@@ -50,7 +50,7 @@ def einsum(equation: str, *operands: Tensor, optimize: Any = "auto") -> Tensor:
     (tensor(5.), tensor([3., 7.]))
     """
     labels, result = _parsed(equation, [x.ndim for x in operands])
-    common = dtypes.promote(*[x.dtype for x in operands])
+    common = common_dtype("einsum", *operands)
     terms = [(names, cast(x, common)) for names, x in zip(labels, operands, strict=True)]
     sizes = _sizes(equation, terms)
     terms = [_simple(names, x, sizes) for names, x in terms]

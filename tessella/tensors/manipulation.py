@@ -6,7 +6,6 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from tessella import dtypes
 from tessella.arguments import public
 from tessella.arguments.gates import as_tensors
 from tessella.arguments.kinds import PerAxis, ShapeLike, shown
@@ -19,7 +18,7 @@ from tessella.primitives.base import Shape, normalise_axes, normalise_axis, size
 from tessella.primitives.base import broadcast_shapes as _broadcast_shapes
 from tessella.primitives.window import Window
 from tessella.sizes.size import INTEGERS, as_integer, for_all
-from tessella.tensors.operands import Axes, fitting
+from tessella.tensors.operands import Axes, common_dtype, fitting
 from tessella.tensors.tensor import Tensor, another_handle, apply, is_traced, viewing
 
 
@@ -240,7 +239,7 @@ def _all_tensors(arrays: Sequence[Tensor], name: str) -> list[Tensor]:
     if not found:
         raise ArgumentError(f"{name}: no tensors were given; at least one is needed")
     found = as_tensors(name, found)
-    common = dtypes.promote(*(x.dtype for x in found))
+    common = common_dtype(name, *found)
     return [x.astype(common) for x in found]
 
 

@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 
-from tessella import dtypes
 from tessella.arguments import public
 from tessella.arguments.kinds import shown
 from tessella.devices.array import check_shape
@@ -27,7 +26,7 @@ from tessella.tensors.manipulation import (
     reshape,
     roll,
 )
-from tessella.tensors.operands import Axes, require_all
+from tessella.tensors.operands import Axes, require_all, with_fractions
 from tessella.tensors.scattering import embedded_diagonal, selected_diagonal
 from tessella.tensors.statistical import max, min, sum
 from tessella.tensors.tensor import Number, Tensor, apply
@@ -295,7 +294,7 @@ def norm(x: Tensor, /, p: Any = 2.0, axis: Axes = None, keepdims: bool = False) 
     (tensor(5.), tensor(7.))
     """
     order = _order(p)
-    x = x.astype(dtypes.result_float(x.dtype))
+    x = with_fractions("norm", x)
     size = x if order == 2.0 and x.dtype.is_float else abs(x)  # a square has no sign
     if order == 2.0:
         wide = size.astype(size.dtype.compute)

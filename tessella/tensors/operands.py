@@ -8,12 +8,13 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from tessella import autodiff, dtypes
+from tessella.arguments.callers import called_function
 from tessella.arguments.kinds import shown
 from tessella.compiler.eager import fill
 from tessella.devices.array import Layout, contiguous_layout, plain_ndarray
 from tessella.devices.buffer import protect
 from tessella.dtypes import DType
-from tessella.errors import ArgumentError, ArgumentTypeError
+from tessella.errors import ArgumentError, ArgumentTypeError, StorageDTypeError
 from tessella.primitives.base import normalise_axes
 from tessella.primitives.elementwise import Elementwise, elementwise
 from tessella.sizes.size import Size
@@ -214,5 +215,26 @@ def computable(name: str, *tensors: Tensor) -> Tensor:
     """
     for x in tensors:
         if x.dtype.is_storage:
-            raise dtypes.nothing_is_computed(x.dtype).told_of(name)
+            raise dtypes.nothing_is_computed(x.dtype).told_of(called_function(name))
     return tensors[0]
+
+
+def common_dtype(name: str, *tensors: Tensor) -> DType:
+    """The dtype that some tensors have together.
+
+    Raises:
+        DTypeError: they have none; one of them is of a storage dtype, and another is not.
+    """
+    try:
+        return dtypes.promote(*[x.dtype for x in tensors])
+    except StorageDTypeError as error:
+        raise error.told_of(called_function(name)) from None
+
+
+def with_fractions(name: str, x: Tensor) -> Tensor:
+    """A tensor in a dtype that has fractions: its own, or the default one.
+
+    Raises:
+        DTypeError: it is of a storage dtype.
+    """
+    return computable(name, x).astype(dtypes.result_float(x.dtype))

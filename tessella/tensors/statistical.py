@@ -24,7 +24,7 @@ from tessella.sizes.size import for_all, for_this_call, is_symbolic
 from tessella.tensors.creation import full
 from tessella.tensors.elementwise import imag, not_equal, real, where, zip_with
 from tessella.tensors.manipulation import concat, reshape
-from tessella.tensors.operands import Axes, axes_of
+from tessella.tensors.operands import Axes, axes_of, with_fractions
 from tessella.tensors.tensor import Tensor, apply
 from tessella.tracebacks import users_frames
 
@@ -214,16 +214,16 @@ def logsumexp(x: Tensor, /, axis: Axes = None, keepdims: bool = False) -> Tensor
     >>> ts.logsumexp(ts.asarray([0.0, 0.0])), ts.logsumexp(ts.zeros(0))
     (tensor(0.6931), tensor(-inf))
     """
-    kind = dtypes.result_float(x.dtype)
-    wide = widened(x.astype(kind))
+    x = with_fractions("logsumexp", x)
+    wide = widened(x)
     axes = axes_of(x, axis, "logsumexp")
     if 0 in [x.shape[i] for i in axes]:
         result: Tensor = apply(_log_of_sum, (sum(wide, axis=axes, keepdims=keepdims),))
-        return result.astype(kind)
+        return result.astype(x.dtype)
     top = max(wide, axis=axes, keepdims=True).detach()
     top = where(top - top == 0, top, 0.0)  # an infinite maximum would make NaN of itself
     total = sum((wide - top).exp(), axis=axes, keepdims=True)
-    result = (apply(_log_of_sum, (total,)) + top).astype(kind)
+    result = (apply(_log_of_sum, (total,)) + top).astype(x.dtype)
     kept = tuple([n for i, n in enumerate(x.shape) if i not in axes])
     return result if keepdims else reshape(result, kept)
 

@@ -15,7 +15,7 @@ from tessella.tensors.elementwise import isnan, where
 from tessella.tensors.indexing import take_along_axis
 from tessella.tensors.linear import matmul
 from tessella.tensors.manipulation import expand_dims, moveaxis, reshape
-from tessella.tensors.operands import Axes, require
+from tessella.tensors.operands import Axes, require, with_fractions
 from tessella.tensors.scattering import selected_diagonal
 from tessella.tensors.sorting import TopK, first_in_order, sort
 from tessella.tensors.statistical import cumulative_prod, cumulative_sum, max, mean, min, sum
@@ -156,7 +156,7 @@ def _quantile(
     x: Tensor, q: float | Tensor, axis: int | None, keepdims: bool, interpolation: str, name: str,
     skips_nan: bool = False,
 ) -> Tensor:  # fmt: skip
-    x = require(x, name).astype(dtypes.result_float(x.dtype))
+    x = with_fractions(name, require(x, name))
     place = None if axis is None else normalise_axis(axis, x.ndim, name)
     rows = reshape(x, (x.size,)) if place is None else moveaxis(x, place, -1)
     if rows.shape[-1] == 0:
@@ -228,7 +228,7 @@ def cov(
         raise ShapeError(
             f"cov: shape {x.shape}; expected variables in rows, observations in columns"
         )
-    x = x.astype(dtypes.result_float(x.dtype))
+    x = with_fractions("cov", x)
     rows = reshape(x, (1, x.size)) if x.ndim < 2 else x
     weights = asarray(1.0, dtype=rows.dtype)
     for given in (fweights, aweights):

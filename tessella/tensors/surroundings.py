@@ -99,14 +99,6 @@ def about_to_write(owner: Any, name: str) -> None:
         _mode.trace.writes(owner, name)
 
 
-def after_call(action: Callable[[], Any]) -> None:
-    """Do something now, or, in a traced function, after every call of its program."""
-    if _mode.trace is None:
-        action()
-    else:
-        _mode.trace.after.append(action)
-
-
 def at_once(tensors: Sequence[Tensor]) -> list[Tensor]:
     """What some tensors hold at one moment, without history: no step of a program lies between two of them."""
     if _mode.trace is not None:

@@ -204,7 +204,6 @@ class Trace:
         self.guards = Guards()
         self.scope: Scope | None = None if outer is None else outer.scope  # of symbolic sizes
         self.reader: Reader | None = None  # who follows what the function reads around itself
-        self.after: list[Callable[[], None]] = []  # to be done after every call
         self.looked: dict[int, Where] = {}  # numbers among the arguments that were looked at, where
         self.looked_outside: dict[Any, Where] = {}  # and numbers from outside, by their sources
         self.texts: list[tuple[str, Where]] = []  # of tensors that are not known, and who made them

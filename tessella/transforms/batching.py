@@ -157,7 +157,6 @@ class _Call:
                 for value, tensor in zip(inputs, recorded.captured, strict=True)
             ]
             results = batch_graph(recorded, batched, size, self.axis_name)
-            recording.finish(trace)
         return self._shown(recorded, results, out_axes, size)
 
     def _modules(self, leaves: Sequence[Any], axes: list[Any]) -> list[tuple[Tensor, int]]:

@@ -55,7 +55,6 @@ def jvp(
     directions = call.directions(tangents)
     known = _values(call.recorded, call.inputs)
     derivatives = _push(call.recorded, known, directions)
-    recording.finish(call.trace)
     values = [known[value] for value in call.recorded.graph.outputs]
     out, aux = call.shown(values)
     derivative = call.shown_tangents(values, derivatives)
@@ -76,7 +75,6 @@ def linearize(function: Callable[..., Any], *primals: Any) -> tuple[Any, Callabl
     """
     call = _Call(function, primals, "linearize", False)
     known = _values(call.recorded, call.inputs)
-    recording.finish(call.trace)
     values = [known[value] for value in call.recorded.graph.outputs]
 
     @users_frames

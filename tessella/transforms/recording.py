@@ -56,12 +56,7 @@ class InnerTrace(Trace):
     def __init__(self, name: str, inlines: bool = False) -> None:
         super().__init__(_mode.trace)
         self.name, self.inlines = name, inlines
-        self.pending: list[Callable[[], None]] = []
         self.silent: set[GraphNode] = set()  # what was done in `no_grad`
-        if self.outer is not None:
-            self.after = self.outer.after
-        else:
-            self.after = self.pending
 
     def end_of(self, around: Any) -> tuple[Any, int]:
         """Histories go on: what is done with a tensor is done again outside."""
@@ -193,12 +188,6 @@ def record(
     )
     captured = [capture.tensor for capture in captures]
     return Recorded(graph, captured, outputs, structure, trace.silent)
-
-
-def finish(trace: InnerTrace) -> None:
-    """Do what the function wants done after every call."""
-    for action in trace.pending:
-        action()
 
 
 # --- going through a graph again ----------------------------------------------------------------------

@@ -26,7 +26,7 @@ from tessella.transforms import trees
 from tessella.transforms.batching import vmap
 from tessella.transforms.custom_rules import Rule
 from tessella.transforms.forward_mode import jvp
-from tessella.transforms.recording import InnerTrace, beside, finish, record, replay
+from tessella.transforms.recording import InnerTrace, beside, record, replay
 from tessella.transforms.reverse_mode import vjp
 
 P = ParamSpec("P")
@@ -66,7 +66,6 @@ def checkpoint(function: Callable[P, R]) -> Callable[P, R]:
             recorded = record(trace, inner, [Spec(x.shape, x.dtype) for x in tensors])
         rule = _Again(lambda *inputs: replay(recorded, inputs), "checkpoint")
         found, _ = rule.call(*tensors, *recorded.captured)
-        finish(trace)
         return recorded.result(found)
 
     return checkpointed

@@ -109,7 +109,7 @@ class Specialisation:
         ]
         self.returned = [at(leaf, binding or {}) for leaf in traced.results.returned]
         self.looked, self.guards = traced.around.looked, traced.around.guards
-        self.structure, self.after = traced.structure, traced.around.after
+        self.structure = traced.structure
         self.has_effects = traced.has_effects
         self.needs_numbers = bool(self.looked) or any(type(x) is Again for x in self.returned)
         self.counts = any(type(leaf) is Again for leaf in self.returned)
@@ -170,7 +170,7 @@ class Specialisation:
         if self.brings:
             arguments, numbers = self._brought(arguments), self._brought(numbers)
         outputs = self.state.run(arguments, numbers, settled)
-        if self.after or self.argument_gradients:
+        if self.argument_gradients:
             self._finish(outputs, tensors)
         if self.only is not None:
             return new_handle(outputs[self.only], None, 0)
@@ -225,11 +225,9 @@ class Specialisation:
         return ForeignArray(read.array, is_kept) if isinstance(read, ForeignArray) else read
 
     def _finish(self, outputs: Sequence[Array], tensors: Sequence[Tensor]) -> None:
-        """What else the function did: gradients of arguments, draws of random numbers."""
+        """What else the function did: gradients of arguments."""
         for number, output in self.argument_gradients:
             accumulate_in(tensors[number], new_handle(outputs[output], None, 0))
-        for action in self.after:
-            action()
 
     def _call_recorded(
         self,

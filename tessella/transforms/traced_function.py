@@ -40,7 +40,6 @@ class Surroundings(NamedTuple):
         read_gradients: the tensors whose gradients it read, and the layouts of these; None for none.
         initial: the values of these gradients in the graph.
         numbers: what reads the other inputs anew for every call, and their values and layouts.
-        after: what is done after each call.
         looked: the floats whose values it asked for: number, value, and where it asked.
     """
 
@@ -55,7 +54,6 @@ class Surroundings(NamedTuple):
     number_values: list[Value]
     number_layouts: list[Layout]
     guards: Guards
-    after: list[Any]
     looked: list[tuple[int, float, Where]]
 
     @property
@@ -263,7 +261,6 @@ def _surroundings_of(trace: Trace, arguments: Arguments, left: Left) -> Surround
         [contiguous_layout(value.shape, value.dtype) for value, _ in numbers]
         + [place.layout for place in left.at_places],
         trace.guards,
-        trace.after,
         [(n, arguments.floats[n], at) for n, at in trace.looked.items()],
     )
     for capture in captures:

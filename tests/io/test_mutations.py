@@ -7,7 +7,7 @@ import pytest
 from tests.io.formats import FORMATS
 from tests.io.fuzz import judged, mutant, tried
 
-FILES = 250 // len(FORMATS) + 1
+FILES = 500 // len(FORMATS) + 1
 SEED = 19
 
 

@@ -46,7 +46,7 @@ def _trained(wrap, name, **options):
 
 
 KINDS = [
-    ("SGD", {}), ("SGD", {"momentum": 0.9, "nesterov": True}), ("Adam", {}), ("AdamW", {"amsgrad": True}),
+    ("SGD", {}), ("SGD", {"momentum": 0.9, "nesterov": True}), ("SGD", {"momentum": 0.9, "dampening": 0.5}), ("Adam", {}), ("AdamW", {"amsgrad": True}),
     ("RMSprop", {"centered": True}), ("Adadelta", {}), ("Lion", {}), ("Adafactor", {}),
 ]  # fmt: skip
 
@@ -65,7 +65,7 @@ def test_a_compiled_step_is_left_out_like_a_plain_one_and_is_traced_once(name, o
 
 
 @pytest.mark.peers
-@pytest.mark.parametrize(("name", "options"), KINDS[:6])
+@pytest.mark.parametrize(("name", "options"), KINDS[:7])
 def test_weights_and_scales_are_pytorch_s(name, options):
     torch = pytest.importorskip("torch")
     weight, inputs = _data()

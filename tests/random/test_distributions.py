@@ -147,7 +147,7 @@ def test_erfinv():
         (lambda: r.key(0.5), errors.ArgumentError, "expected an integer"),
         (lambda: r.split(KEY, -1), errors.ArgumentError, "expected a whole number of at least 0"),
         (lambda: r.bits(KEY, (3,), ts.int32), errors.DTypeError, "expected uint32 or uint64"),
-        (lambda: r.uniform(KEY, (3,), ts.int32), errors.DTypeError, "no floating dtype"),
+        (lambda: r.uniform(KEY, (3,), ts.int32), errors.DTypeError, "uniform: dtype is int32; expected a floating one"),
         (lambda: r.gamma(KEY, ts.ones(4), (3,)), errors.ShapeError, "gamma"),
         (lambda: r.gamma(KEY, ts.ones(3), ()), errors.ShapeError, "does not fit in"),
         (lambda: r.categorical(KEY, 1.0), errors.ShapeError, "an axis of categories"),

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 import tessella as ts
-from tessella import dtypes
+from tessella import dtypes, errors
 from tessella.errors import DTypeError, GradientError, ShapeError
+from tessella.nn import functional as F
 
 KINDS = [ts.float8_e4m3fn, ts.float8_e8m0fnu, ts.float4_e2m1fn, ts.int4, ts.uint2]
 named = pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)
@@ -98,6 +99,36 @@ def test_nothing_is_computed_in_them(kind):
         x + x
     with pytest.raises(DTypeError, match=r"sum: .* is a storage dtype"):
         x.sum()
+
+
+SQUARE = ts.ones((2, 2), dtype=ts.float8_e5m2)
+IMAGE = ts.ones((1, 1, 4, 4), dtype=ts.float8_e5m2)
+CALLED = {  # by the name that the error begins with
+    "matmul": lambda: SQUARE @ SQUARE, "mv": lambda: ts.mv(SQUARE, ts.ones(2)), "sort": lambda: SQUARE.sort(),
+    "argsort": lambda: ts.argsort(SQUARE), "mean": lambda: SQUARE.mean(), "clip": lambda: ts.clip(SQUARE, 0, 1),
+    "einsum": lambda: ts.einsum("ij,jk", SQUARE, ts.ones((2, 2))), "quantile": lambda: ts.quantile(SQUARE, 0.5),
+    "softmax": lambda: ts.softmax(SQUARE), "norm": lambda: ts.norm(SQUARE), "cov": lambda: ts.cov(SQUARE),
+    "logsumexp": lambda: ts.logsumexp(SQUARE), "multiply": lambda: SQUARE * ts.ones(2), "exp": lambda: SQUARE.exp(),
+    "gelu": lambda: F.gelu(SQUARE), "linear": lambda: F.linear(ts.ones((2, 2)), SQUARE),
+    "conv2d": lambda: F.conv2d(IMAGE, IMAGE), "mse_loss": lambda: F.mse_loss(SQUARE, SQUARE),
+    "binary_cross_entropy": lambda: F.binary_cross_entropy(SQUARE, SQUARE), "concat": lambda: ts.concat([SQUARE, ts.ones((2, 2))]),
+    "cross_entropy": lambda: F.cross_entropy(SQUARE, ts.asarray([0, 1])),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", CALLED)
+def test_the_error_names_the_function_that_was_called(name):
+    for call in (CALLED[name], ts.jit(CALLED[name])):
+        with pytest.raises(DTypeError, match="is a storage dtype") as told:
+            call()
+        assert told.value.operation == name
+        assert f"{name}: " in str(told.value)
+        assert str(pickle.loads(pickle.dumps(told.value))) == str(told.value)
+
+
+def test_a_function_of_users_is_no_function_of_ours():
+    with pytest.raises(DTypeError, match="square: float8_e5m2 is a storage dtype"):
+        ts.vmap(lambda x: ts.square(x))(SQUARE)
 
 
 @every
@@ -302,3 +333,53 @@ def test_what_cannot_be_packed():
 def test_what_dlpack_has_no_word_for():
     with pytest.raises(BufferError, match=r"int4 is kept in a byte each here.*ts\.pack\(x\)"):
         ts.asarray([1], dtype=ts.int4).__dlpack__()
+
+
+def test_lists_of_them_keep_their_dtype():
+    x = ts.asarray([-8, 7, 3], dtype=ts.int4)
+    for made in (
+        ts.asarray([x[0], x[1]]),
+        ts.asarray([[x[0]], [x[1]]]).flatten(),
+        ts.asarray([*x.numpy()[:2]]),
+    ):
+        assert made.dtype is ts.int4
+        assert made.tolist() == [-8, 7]
+    assert ts.asarray([x, x]).dtype is ts.int4
+    assert ts.jit(lambda: ts.asarray([x[0], x[1]]))().dtype is ts.int4
+    assert ts.asarray([x[1], 3]).dtype is ts.int4  # numbers adapt to what has a dtype
+    with pytest.raises(errors.ArgumentError, match=r"do not fit in int4 \(-8 to 7\)"):
+        ts.asarray([x[0], 300])
+    with pytest.raises(DTypeError, match="int4 is a storage dtype and promotes with nothing"):
+        ts.asarray([x[0], ts.ones((), dtype=ts.int32)])
+
+
+@pytest.mark.parametrize(
+    "kind", [ts.float8_e4m3fn, ts.float8_e5m2, ts.float4_e2m1fn], ids=lambda kind: kind.name
+)
+def test_they_are_drawn(kind):
+    key = ts.random.key(0)
+    for low, high in ((0.0, 1.0), (-1.0, 3.0)):
+        for x in (
+            ts.random.uniform(key, (300,), kind, low, high),
+            ts.random.default.uniform((300,), low, high, dtype=kind),
+        ):
+            wide = x.numpy().astype(np.float32)
+            assert x.dtype is kind
+            assert low <= wide.min() < wide.max() < high
+    for x in (
+        ts.rand(3, dtype=kind),
+        ts.random.default.normal((3,), 1.0, 2.0, dtype=kind),
+        ts.random.normal(key, (3,), kind),
+    ):
+        assert x.dtype is kind
+
+
+def test_dtypes_that_nothing_can_be_drawn_in():
+    with pytest.raises(DTypeError, match="rand: dtype is int4; expected a floating one"):
+        ts.rand(3, dtype=ts.int4)
+    with pytest.raises(DTypeError, match="float8_e8m0fnu; expected a floating one that has a zero"):
+        ts.rand(3, dtype=ts.float8_e8m0fnu)
+    with pytest.raises(
+        errors.ArgumentError, match="poisson: dtype is int4, which holds numbers to 7, and those"
+    ):
+        ts.random.poisson(ts.random.key(0), 1.0, (3,), ts.int4)

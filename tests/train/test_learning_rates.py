@@ -88,7 +88,7 @@ def test_it_is_compiled_once(monkeypatch):
     monkeypatch.setattr(rates, "CompiledStep", Seen)
     find_learning_rate(model, data, F.mse_loss, optimiser, steps=30, highest=1e-3)
     (program,) = steps[0]._programs.values()
-    assert len(program.traces) == 1
+    assert len(program.function.traces) == 1
 
 
 def test_the_rate_at_which_a_parabola_falls_fastest():

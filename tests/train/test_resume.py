@@ -1,8 +1,8 @@
 """A run that was broken off goes on bit for bit."""
 
+import functools
 import random
 
-import numpy as np
 import pytest
 
 import tessella as ts
@@ -42,13 +42,12 @@ def run(make, folder, *, stop_at=None, also=(), steps=10, **options):
     )  # fmt: skip
 
 
-def made(name):
-    """What makes an optimiser of a kind."""
-    return lambda model: getattr(optim, name)(model.parameters())
+def _made(name, model):
+    return getattr(optim, name)(model.parameters())
 
 
 OPTIMISERS = {
-    name: made(name)
+    name: functools.partial(_made, name)
     for name in sorted(optim.__all__)
     if isinstance(getattr(optim, name), type) and name not in ("Optimizer", "LBFGS", "Muon")
 }

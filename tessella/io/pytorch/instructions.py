@@ -35,6 +35,9 @@ class Changed(Protocol):
 Step = Callable[["Machine"], Any]
 _STEPS: dict[int, Step] = {}
 _STOP = ord(".")
+_BYTE, _SHORT, _WORD, _SIGNED, _LONG, _DOUBLE = map(
+    struct.Struct, ("<B", "<H", "<I", "<i", "<Q", ">d")
+)
 _PLAIN = (str, bytes, int, float, complex, bool, type(None), DType)  # what may be a key
 
 
@@ -87,11 +90,11 @@ class Machine:
         found, self.stack = self.stack, self.below.pop()
         return found
 
-    def number(self, format: str) -> Any:
+    def number(self, format: struct.Struct) -> Any:
         """A number from the next bytes."""
-        return struct.unpack(format, self.source.take(struct.calcsize(format)))[0]
+        return format.unpack(self.source.take(format.size))[0]
 
-    def counted(self, format: str) -> bytes:
+    def counted(self, format: struct.Struct) -> bytes:
         """As many bytes as a number says."""
         count = self.number(format)
         if count < 0:
@@ -146,11 +149,11 @@ def _constant(value: Any) -> Step:
     return lambda machine: machine.stack.append(value)
 
 
-def _number(format: str) -> Step:
+def _number(format: struct.Struct) -> Step:
     return lambda machine: machine.stack.append(machine.number(format))
 
 
-def _counted(format: str, decode: Callable[[bytes], Any]) -> Step:
+def _counted(format: struct.Struct, decode: Callable[[bytes], Any]) -> Step:
     return lambda machine: machine.stack.append(_decoded(decode, machine.counted(format)))
 
 
@@ -337,22 +340,22 @@ _STEPS |= {
         # frames and versions say nothing that the other instructions do not
         "\x80": lambda machine: machine.source.take(1), "\x95": lambda machine: machine.source.take(8),
         "N": _constant(None), "\x88": _constant(True), "\x89": _constant(False),
-        "J": _number("<i"), "K": _number("<B"), "M": _number("<H"), "G": _number(">d"),
-        "\x8a": _counted("<B", _whole), "\x8b": _counted("<i", _whole),
+        "J": _number(_SIGNED), "K": _number(_BYTE), "M": _number(_SHORT), "G": _number(_DOUBLE),
+        "\x8a": _counted(_BYTE, _whole), "\x8b": _counted(_SIGNED, _whole),
         "I": _written(_written_whole), "L": _written(_written_whole), "F": _written(_written_fraction),
-        "X": _counted("<I", _text), "\x8c": _counted("<B", _text), "\x8d": _counted("<Q", _text),
-        "T": _counted("<i", _python_2_text), "U": _counted("<B", _python_2_text), "S": _written(_written_text),
+        "X": _counted(_WORD, _text), "\x8c": _counted(_BYTE, _text), "\x8d": _counted(_LONG, _text),
+        "T": _counted(_SIGNED, _python_2_text), "U": _counted(_BYTE, _python_2_text), "S": _written(_written_text),
         "V": _written(lambda raw: raw.decode("raw-unicode-escape")),
-        "B": _counted("<I", bytes), "C": _counted("<B", bytes), "\x8e": _counted("<Q", bytes),
-        "\x96": _counted("<Q", bytearray),
+        "B": _counted(_WORD, bytes), "C": _counted(_BYTE, bytes), "\x8e": _counted(_LONG, bytes),
+        "\x96": _counted(_LONG, bytearray),
         "(": _mark, "0": _pop, "1": lambda machine: machine.since_mark(),
         "2": lambda machine: machine.stack.append(machine.top()),
-        "q": lambda machine: _put(machine, machine.number("<B")),
-        "r": lambda machine: _put(machine, machine.number("<I")),
+        "q": lambda machine: _put(machine, machine.number(_BYTE)),
+        "r": lambda machine: _put(machine, machine.number(_WORD)),
         "p": lambda machine: _put(machine, _place(machine)),
         "\x94": lambda machine: _put(machine, len(machine.memory)),
-        "h": lambda machine: _get(machine, machine.number("<B")),
-        "j": lambda machine: _get(machine, machine.number("<I")),
+        "h": lambda machine: _get(machine, machine.number(_BYTE)),
+        "j": lambda machine: _get(machine, machine.number(_WORD)),
         "g": lambda machine: _get(machine, _place(machine)),
         ")": lambda machine: machine.stack.append(()), "]": lambda machine: machine.stack.append([]),
         "}": lambda machine: machine.stack.append({}), "\x8f": lambda machine: machine.stack.append(set()),

@@ -81,14 +81,22 @@ def _refused(name: str) -> UnsafeFileError:
 # --- tensors ----------------------------------------------------------------------------------------
 
 
-def _tensor(storage: Any, offset: Any, shape: Any, strides: Any, dtype: Any = None) -> StoredTensor:
+def _tensor(
+    storage: Any,
+    offset: Any,
+    shape: Any,
+    strides: Any,
+    dtype: Any = None,
+    requires_grad: Any = False,
+) -> StoredTensor:
     if not isinstance(storage, Storage):
         raise FileFormatError(f"is damaged: a tensor in it lies in a {shown(storage)}")
     found = storage.dtype if dtype is None else dtype
     if not isinstance(found, DType):
         raise FileFormatError("is damaged: a tensor in it has no dtype")
     return StoredTensor(
-        storage, found, size(offset, "the offset"), sizes(shape, "the shape"), sizes(strides, "the strides")
+        storage, found, size(offset, "the offset"), sizes(shape, "the shape"), sizes(strides, "the strides"),
+        _truth(requires_grad),
     )  # fmt: skip
 
 
@@ -96,13 +104,14 @@ def _tensor_2(
     storage: Any, offset: Any, shape: Any, strides: Any, requires_grad: Any, hooks: Any,
     metadata: Any = None, dtype: Any = None,
 ) -> StoredTensor:  # fmt: skip
-    made = _tensor(storage, offset, shape, strides, dtype)
-    bits = metadata or {}
+    made = _tensor(storage, offset, shape, strides, dtype, requires_grad)
+    if not metadata:
+        return made
+    bits = metadata
     if not isinstance(bits, dict) or bits.keys() - {"conj", "neg"}:
         raise FileFormatError("has a tensor of a kind that is not known")
     return replace(
         made,
-        requires_grad=_truth(requires_grad),
         is_conjugate=made.dtype.is_complex and _truth(bits.get("conj", False)),
         is_negative=made.dtype.is_inexact and _truth(bits.get("neg", False)),
     )

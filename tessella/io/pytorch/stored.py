@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -69,7 +70,7 @@ class StoredTensor:
                 f"is damaged: a tensor of {self.dtype.name} in it requires a gradient"
             )
 
-    @property
+    @functools.cached_property
     def end(self) -> int:
         """The number of elements of the storage up to its last one."""
         if 0 in self.shape:
