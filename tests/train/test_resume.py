@@ -3,6 +3,7 @@
 import functools
 import random
 
+import numpy as np
 import pytest
 
 import tessella as ts
