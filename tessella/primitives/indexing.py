@@ -69,10 +69,19 @@ class Limits(NamedTuple):
         if self.purpose:
             raise IndexingError(
                 f"{self.purpose}: {self.nouns[0]} {wrong} is out of range for {self.extent} {self.nouns[1]}"
+                f"{_place_of(wrong, index)}"
             )
         raise IndexingError(
             f"index {wrong} is out of range for axis {self.axis} of size {self.extent}"
         )
+
+
+def _place_of(wrong: int, index: NumPyArray) -> str:
+    """Where the first such index stands, if there are several."""
+    if index.ndim == 0:
+        return ""
+    place = [int(i) for i in np.unravel_index(np.argmax(index == wrong), index.shape)]
+    return f"; it stands at {place[0] if len(place) == 1 else tuple(place)}"
 
 
 class Length(NamedTuple):

@@ -105,7 +105,7 @@ def fit(
                 if every is None:
                     training.validate()
                 training.schedule("epoch")
-                if every is None:
+                if every is None or training.is_best():
                     run.save()
         run.finish()
     return training.history

@@ -93,9 +93,8 @@ class Kept(Unkept):
             return
         set_state_of(self.training, state)
         self.training.history.lines[:] = self.folder.lines_up_to(state["lines"])
-        best = self.training.judge.best
-        if best is not None and best["step"] == self.training.place.step:
-            self.checkpoints.mark_best(best["step"])  # it may not have come to that
+        if self.training.is_best():
+            self.checkpoints.mark_best(self.training.place.step)  # it may not have come to that
         self._saved = self._now()
 
     def _now(self) -> tuple[Any, ...]:
@@ -129,8 +128,7 @@ class Kept(Unkept):
         step = training.place.step
         state = {**state_of_training(training), "lines": self.folder.settle()}
         path = self.checkpoints.save(state, step)
-        best = training.judge.best
-        if best is not None and best["step"] == step:
+        if training.is_best():
             self.checkpoints.mark_best(step)
         self._saved, self._saved_at = self._now(), time.monotonic()
         training.tell("checkpoint", path=path)

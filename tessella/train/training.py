@@ -185,6 +185,10 @@ class Training:
             self.stop("no improvement")
         return is_best
 
+    def is_best(self) -> bool:
+        """Whether no result was better than that of now."""
+        return self.judge.best is not None and self.judge.best["step"] == self.place.step
+
     def _write(self, kind: str, measured: Mapping[str, Any]) -> Line:
         """Log what was measured."""
         place = self.place

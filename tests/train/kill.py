@@ -47,6 +47,7 @@ def kill_until_done(folder: str | Path, kind: str, times: int, moments: random.R
         process = start(folder, kind)
         if not _wait(process, moments):
             process.communicate()
+            assert process.returncode == 0
             return killed
         os.kill(process.pid, signal.SIGKILL)
         process.communicate()

@@ -3,6 +3,7 @@
 import functools
 import random
 
+import numpy as np
 import pytest
 
 import tessella as ts
@@ -31,14 +32,14 @@ def without_times(lines):
     return [{name: x for name, x in line.items() if name != "time"} for line in lines]
 
 
-def run(make, folder, *, stop_at=None, **options):
+def run(make, folder, *, stop_at=None, also=(), steps=10, **options):
     """A run of ten steps with a checkpoint after each third, from the beginning or from where it was."""
     ts.manual_seed(0)
     model = nn.Sequential(nn.Linear(2, 8), nn.Dropout(0.2), nn.Tanh(), nn.Linear(8, 2))
     optimiser = make(model)
     return ts.train.fit(
-        model, batches(4), F.cross_entropy, optimiser, steps=10, every=3, log_every=1, folder=folder,
-        config={}, callbacks=[breaking_at(stop_at)], progress=False, **options,
+        model, batches(4), F.cross_entropy, optimiser, steps=steps, every=3, log_every=1, folder=folder,
+        config={}, callbacks=[breaking_at(stop_at), *also], progress=False, **options,
     )  # fmt: skip
 
 
@@ -67,5 +68,35 @@ def test_every_optimiser_goes_on(tmp_path, name):
 
 def test_killed_at_random_moments(tmp_path):
     kill.whole(tmp_path / "whole", "halves")
-    killed = kill.kill_until_done(tmp_path / "killed", "halves", 5, random.Random(1))
+    killed = kill.kill_until_done(tmp_path / "killed", "halves", 4, random.Random(1))
     assert killed and kill.lines(tmp_path / "killed") == kill.lines(tmp_path / "whole")
+
+
+class Loop(nn.Module):
+    """Looks at texts of any length."""
+
+    def __init__(self):
+        super().__init__()
+        self.embedding, self.out = nn.Embedding(20, 16), nn.Linear(16, 2)
+
+    def forward(self, x):
+        h = self.embedding(x)  # (B, T, 16)
+        return self.out(ts.max(h @ ts.permute_dims(h, (0, 2, 1)) @ h, axis=1))
+
+
+def test_sizes_that_were_compiled_first_are_those_that_were_then(tmp_path):
+    random = np.random.default_rng(0)
+    data = [(random.integers(0, 20, (4, n)), random.integers(0, 2, 4)) for n in (51, 40, 33, 19)]
+
+    def train(folder, stop_at=None):
+        ts.manual_seed(0)
+        model = Loop()
+        return ts.train.fit(
+            model, data, F.cross_entropy, optim.Adam(model.parameters(), lr=0.01), epochs=2, every=1, log_every=1,
+            folder=folder, config={}, callbacks=[breaking_at(stop_at)], progress=False,
+        )  # fmt: skip
+
+    whole = train(tmp_path / "whole")
+    with pytest.raises(Broken):
+        train(tmp_path / "broken", 5)
+    assert train(tmp_path / "broken").losses == whole.losses
