@@ -182,30 +182,47 @@ course = typer.Typer(
     help="Run the course's training scripts: real networks, module by module.", no_args_is_help=True
 )
 app.add_typer(course, name="course")
+train = typer.Typer(help="Train a network on data of your own.", no_args_is_help=True)
+app.add_typer(train, name="train")
 _PASSED_ON = {"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []}
 
 
-def _script(name: str, help: str) -> None:
-    """A command that passes everything on to its script (`examples/course`), `--help` too."""
+def _script(group: typer.Typer, place: str, name: str, help: str) -> None:
+    """A command that passes everything on to its script (a file of `examples`), `--help` too."""
 
     def command(context: typer.Context) -> None:
-        from tessella.cli import course as work
+        from tessella.cli import scripts
 
         try:
-            work.run(name, context.args)
+            scripts.run(place, f"tessella {place.split('/')[0]} {name}", context.args)
         except tessella.TessellaError as error:
-            _fail(f"course {name}: {error}")
+            _fail(f"{name}: {error}")
 
-    course.command(name, help=help, context_settings=_PASSED_ON)(command)
+    group.command(name, help=help, context_settings=_PASSED_ON)(command)
 
 
-_script("manual", "Module 0: classify points with parameters that you choose.")
-_script("scalar", "Module 1: train a network of scalars.")
-_script("tensor", "Module 2: train a network of tensors.")
-_script("fast", "Module 3: train it in batches, on compiled kernels.")
-_script("parallel", "Module 3: see the loops of each operation, and what runs in parallel.")
-_script("mnist", "Module 4: train a convolutional network to read digits.")
-_script("sentiment", "Module 4: train a convolutional network to tell good reviews from bad ones.")
+for _name, _place, _help in (
+    ("manual", "run_manual", "Module 0: classify points with parameters that you choose."),
+    ("scalar", "run_scalar", "Module 1: train a network of scalars."),
+    ("tensor", "run_tensor", "Module 2: train a network of tensors."),
+    ("fast", "run_fast_tensor", "Module 3: train it in batches, on compiled kernels."),
+    ("parallel", "parallel_check", "Module 3: see the loops of each operation, and what runs in parallel."),
+    ("mnist", "run_mnist_multiclass", "Module 4: train a convolutional network to read digits."),
+    ("sentiment", "run_sentiment", "Module 4: train a convolutional network to tell good reviews from bad ones."),
+):  # fmt: skip
+    _script(course, f"course/{_place}", _name, _help)
+for _name, _help in (
+    ("handwriting", "A convolutional network reads handwritten digits (MNIST's files)."),
+    (
+        "sentiment",
+        "A convolutional network tells good reviews from bad ones (a folder with .pos and .neg).",
+    ),
+    ("gpt", "A character GPT continues a text (any text file)."),
+    ("resnet", "ResNet-18 tells images apart (a folder of images for each class)."),
+    ("tabular", "A network predicts a column of a table (a CSV file)."),
+    ("vae", "A variational autoencoder makes new digits (MNIST's files)."),
+):
+    _script(train, f"train/{_name}", _name, _help)
 
 
 def _summary(history: Any, digits: Any, written: str | None) -> dict[str, Any]:

@@ -1,61 +1,17 @@
-"""`tessella course`: the course's training scripts, and what they share.
-
-The scripts are `examples/course/run_*.py`: files to be read, changed and run by themselves, too. In an
-installed package they lie in `tessella/examples/course`.
-"""
+"""What the course's training scripts (`examples/course/run_*.py`) share."""
 
 from __future__ import annotations
 
 import enum
-import importlib.util
 import math
 import random
 from collections.abc import Mapping
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import typer
 
 import tessella
-from tessella.errors import ArgumentError
-
-SCRIPTS = {
-    "manual": "run_manual",
-    "scalar": "run_scalar",
-    "tensor": "run_tensor",
-    "fast": "run_fast_tensor",
-    "mnist": "run_mnist_multiclass",
-    "sentiment": "run_sentiment",
-    "parallel": "parallel_check",
-}
-
-
-def load(name: str) -> ModuleType:
-    """The script of a command.
-
-    Raises:
-        ArgumentError: the scripts are not there.
-    """
-    package = Path(tessella.__file__).parent
-    for folder in (package / "examples" / "course", package.parent / "examples" / "course"):
-        path = folder / f"{SCRIPTS[name]}.py"
-        if path.is_file():
-            spec = importlib.util.spec_from_file_location(f"tessella_course_{name}", path)
-            assert spec is not None
-            assert spec.loader is not None
-            module = importlib.util.module_from_spec(spec)
-            spec.loader.exec_module(module)
-            return module
-    raise ArgumentError(f"course: {SCRIPTS[name]}.py is not installed; reinstall tessella")
-
-
-def run(name: str, arguments: list[str]) -> None:
-    """Run a script with the arguments of the command line."""
-    script = typer.Typer(pretty_exceptions_enable=False, add_completion=False)
-    script.command()(load(name).main)
-    script(arguments, prog_name=f"tessella course {name}")
-
 
 MOST = {
     "points": 1_000_000,

@@ -1,0 +1,51 @@
+"""Scripts that are commands, too: files of `examples/`, to be read, changed and run by themselves.
+
+In an installed package they lie in `tessella/examples`.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import inspect
+from pathlib import Path
+from types import ModuleType
+
+import typer
+
+import tessella
+from tessella.errors import ArgumentError
+
+
+def load(place: str) -> ModuleType:
+    """The module of a script.
+
+    Args:
+        place: its path in `examples`, without `.py`.
+
+    Raises:
+        ArgumentError: it is not there.
+    """
+    package = Path(tessella.__file__).parent
+    for folder in (package / "examples", package.parent / "examples"):
+        path = folder / f"{place}.py"
+        if path.is_file():
+            name = "tessella_" + place.replace("/", "_")
+            spec = importlib.util.spec_from_file_location(name, path)
+            assert spec is not None
+            assert spec.loader is not None
+            module = importlib.util.module_from_spec(spec)
+            spec.loader.exec_module(module)
+            return module
+    raise ArgumentError(f"{place}.py is not installed; reinstall tessella")
+
+
+def run(place: str, name: str, arguments: list[str]) -> None:
+    """Call a script's `main` with the arguments of the command line; its `--help` begins with the script's own words.
+
+    Args:
+        name: of the command.
+    """
+    module = load(place)
+    script = typer.Typer(pretty_exceptions_enable=False, add_completion=False)
+    script.command(help=inspect.getdoc(module.main) or inspect.getdoc(module))(module.main)
+    script(arguments, prog_name=name)
