@@ -28,6 +28,7 @@ from tessella.defaults import (
     get_num_threads as get_num_threads,
     set_default_dtype as set_default_dtype,
     set_num_threads as set_num_threads,
+    use_deterministic as use_deterministic,
 )
 from tessella.dtypes import (
     bfloat16 as bfloat16,

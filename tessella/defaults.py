@@ -64,3 +64,19 @@ def get_num_threads() -> int:
     True
     """
     return host().limits.threads
+
+
+@public
+def use_deterministic(mode: bool = True) -> str:
+    """Say what is so already: the same program gives the same numbers at every run. There is nothing to switch on.
+
+    Args:
+        mode: True or False: nothing would be faster otherwise.
+
+    >>> use_deterministic()
+    'deterministic already: on one machine the same program gives the same bits with the same seed, versions and number of threads'
+    """
+    return (
+        "deterministic already: on one machine the same program gives the same bits with the same seed, versions and "
+        "number of threads"
+    )

@@ -81,7 +81,7 @@ PyTorch | ts | sgn | `ts.sign`
 PyTorch | ts | std_mean var_mean | `ts.std(x, correction=1), ts.mean(x)`
 PyTorch | ts | trapezoid trapz cumulative_trapezoid | `((y[1:] + y[:-1]) / 2 * ts.diff(x)).sum()`
 PyTorch | ts | unique unique_consecutive | `ts.unique_values`, `ts.unique_counts`, `ts.unique_inverse`, `ts.unique_all`
-PyTorch | ts | use_deterministic_algorithms are_deterministic_algorithms_enabled | not needed: the same operations give the same numbers at every run
+PyTorch | ts | use_deterministic_algorithms are_deterministic_algorithms_enabled | not needed: the same operations give the same numbers at every run, as `ts.use_deterministic()` says
 PyTorch | ts | vander | `x[:, None] ** ts.arange(n)`
 PyTorch | ts | isposinf isneginf | `x == ts.inf`, `x == -ts.inf`
 PyTorch | ts | cfloat cdouble | `ts.complex64`, `ts.complex128`
@@ -453,7 +453,8 @@ PyTorch | Module | to_empty | not here: a module has its parameters from the beg
 PyTorch | Module | register_backward_hook | `module.register_full_backward_hook(hook)`
 PyTorch | Module | T_destination call_super_init dump_patches | PyTorch's own affair, and not here
 Flax | Module | init init_with_output | not needed: a module has its parameters from the beginning; `ts.nn.functional_call(model, parameters, x)` takes others
-Keras | Module | fit predict evaluate | not here; write the loop: `loss.backward()`, `optimiser.step()`; `print(model)` shows it
+Keras | Module | fit evaluate | `ts.train.fit(model, data, loss, optimiser, epochs=...)`, `ts.train.evaluate(model, data, loss)`
+Keras | Module | predict | `model.eval()`, then `model(x)` on each batch
 PyTorch | Optimizer | register_*hook profile_hook_step OptimizerPreHook OptimizerPostHook | not here; call the function before or after `optimiser.step()`
 Optax | Optimizer | init update | `optimiser.step()`: an optimiser keeps its state itself
 """
