@@ -44,7 +44,7 @@ def reviews(folder: Path) -> tuple[list[str], np.ndarray[Any, Any]]:
                 f"--data: {folder} has no file that ends in {ending}; expected *.neg and *.pos with a review on each line, "
                 "such as the sentence polarity dataset of Pang and Lee (2005)"
             )
-    texts = [[line for path in found for line in ts.data.TextLines(path)] for found in files.values()]  # fmt: skip
+    texts = [[line for path in found for line in ts.data.TextLines(path).lines] for found in files.values()]  # fmt: skip
     labels = np.repeat(np.arange(len(texts)), [len(lines) for lines in texts])
     return [line for lines in texts for line in lines], labels
 
