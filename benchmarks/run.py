@@ -17,6 +17,7 @@ ROWS_ALONE = (
     "course",
     "memory",
     "training",
+    "recipes",
 )  # suites whose rows can be made anew one by one
 
 
@@ -38,6 +39,7 @@ def _suites() -> dict[str, tuple[str, Callable[[], report.Table]]]:
     import networks
     import overhead
     import precision
+    import recipes
     import scaling
     import startup
     import threads
@@ -54,6 +56,7 @@ def _suites() -> dict[str, tuple[str, Callable[[], report.Table]]]:
         "layers": ("performance.md", layers.layers),
         "compiled": ("performance.md", compiled.compiled),
         "training": ("performance.md", training.training),
+        "recipes": ("performance.md", recipes.recipes),
         "precision": ("performance.md", precision.precision),
         "losses": ("performance.md", precision.losses),
         "first_calls": ("performance.md", first_calls.first_calls),
