@@ -144,6 +144,8 @@ def fitting() -> Table:
             title, f"{fit * 1e3:.2f} ms", f"{bare * 1e3:.2f} ms", f"{ratio:.3f} ×", f"{history.waiting:.1%}",
             "≤ 1.02 ×, < 2 %",
         ])  # fmt: skip
-        table.raw.append({"work": title, "fit": fit, "bare": bare, "ratio": ratio, "waiting": history.waiting})
+        table.raw.append(
+            {"work": title, "fit": fit, "bare": bare, "ratio": ratio, "waiting": history.waiting}
+        )
         print(f"  {table.rows[-1]}")
     return table

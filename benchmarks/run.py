@@ -33,6 +33,7 @@ def _suites() -> dict[str, tuple[str, Callable[[], report.Table]]]:
     import first_calls
     import layers
     import limits
+    import loading
     import memory
     import networks
     import overhead
@@ -68,6 +69,7 @@ def _suites() -> dict[str, tuple[str, Callable[[], report.Table]]]:
         "files": ("performance.md", files.files),
         "startup": ("performance.md", startup.startup),
         "course": ("performance.md", course.course),
+        "loading": ("performance.md", loading.loading),
         "demo": ("performance.md", demo.demo),
         "accuracy": ("mathematics.md", accuracy.accuracy),
     }

@@ -90,6 +90,8 @@ tensor_split | indices sections
 uniform | low minval | high maxval
 save | obj tree | arr tree | f path | file path
 load | f path | file path | map_location device
+save_pytorch | obj tree | f path
+load_pytorch | f path | map_location device
 save_file | filename path | tensor_dict tensors
 load_file | filename path
 safe_open | filename path

@@ -44,7 +44,6 @@ from tessella.data.transforms import (
     RandomVerticalFlip,
     Resize,
     ToFloat,
-    Transform,
 )
 from tessella.data.workers import get_worker_info
 from tessella.names import missing as _missing
@@ -92,7 +91,6 @@ __all__ = [
     "TensorDataset",
     "TextLines",
     "ToFloat",
-    "Transform",
     "TransformedDataset",
     "Vocabulary",
     "WeightedRandomSampler",

@@ -6,21 +6,24 @@ such a tree, in which each leaf holds those of all rows.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from tessella import trees
+from tessella.arguments import items_of, public
 from tessella.arguments.kinds import shown
+from tessella.devices.array import from_numpy
 from tessella.errors import ArgumentError, ArgumentTypeError, ShapeError
 from tessella.tensors.creation import asarray
-from tessella.tensors.tensor import Tensor
+from tessella.tensors.tensor import Tensor, from_array
 
 _NUMERIC = "biufcV"  # what tensors can hold; V: the dtypes of ml_dtypes
 
 
-def default_collate(batch: Sequence[Any]) -> Any:
+@public
+def default_collate(batch: Iterable[Any]) -> Any:
     """Rows as one batch: their numbers, arrays and tensors become tensors with one axis more.
 
     Tuples, named tuples, lists and dicts stay what they are, and so do texts and bytes, which come as a list. Python's
@@ -39,9 +42,9 @@ def default_collate(batch: Sequence[Any]) -> Any:
     return to_tensors(collate_arrays(batch))
 
 
-def collate_arrays(batch: Sequence[Any]) -> Any:
+def collate_arrays(batch: Iterable[Any]) -> Any:
     """`default_collate`, but for arrays in the places of tensors."""
-    return _collated(list(batch), _stacked, "")
+    return _collated(items_of("default_collate", batch, "the rows of a batch"), _stacked, "")
 
 
 def default_convert(data: Any) -> Any:
@@ -69,8 +72,7 @@ def to_tensors(tree: Any) -> Any:
 def _tensor(leaf: Any) -> Any:
     if not isinstance(leaf, np.ndarray) or not _is_numeric(leaf.dtype):
         return leaf
-    is_own = leaf.flags.c_contiguous and leaf.flags.aligned and leaf.dtype.isnative
-    return asarray(leaf, copy=False) if is_own and leaf.flags.writeable else asarray(leaf)
+    return from_array(from_numpy(leaf, copy=not leaf.flags.writeable))
 
 
 def _is_numeric(dtype: np.dtype[Any]) -> bool:
@@ -108,9 +110,8 @@ class Padded:
         return (whole, np.array([len(array) for array in arrays])) if self.lengths else whole
 
 
-def pad_collate(
-    batch: Sequence[Any] | None = None, padding_value: float = 0.0, lengths: bool = True
-) -> Any:
+@public
+def pad_collate(batch: Any = None, padding_value: float = 0.0, lengths: bool = True) -> Any:
     """Collation for rows of different lengths: arrays are filled up with a value to the longest of the batch.
 
     Without a batch, a function for `DataLoader(collate_fn=...)` is given. An axis of any place may differ. Each array
@@ -127,7 +128,11 @@ def pad_collate(
               [4, 0, 0]]), tensor([3, 1])), tensor([0, 1]))
     """
     made = Padded(padding_value, lengths)
-    return made if batch is None else made(batch)
+    return (
+        made
+        if batch is None
+        else made(items_of("pad_collate", batch, "rows, or None for a function"))
+    )
 
 
 # --- through the structure ------------------------------------------------------------------------------

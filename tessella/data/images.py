@@ -117,14 +117,18 @@ class ImageFolder(Dataset):
         numbers = [row_number(row, len(self), "ImageFolder") for row in rows]
         images = [self.picture(number) for number in numbers]
         found = transformed(self.transform or _arrays, images, generator)
-        return found, self.targets[numbers]
+        whole = np.ascontiguousarray(found) if isinstance(found, np.ndarray) else found
+        return whole, self.targets[numbers]
 
     def picture(self, row: int) -> Any:
         """An image as Pillow has it, in the mode of the folder."""
         path = self.samples[row][0]
         try:
             with pillow().open(path) as image:
-                return image.convert(self.mode)
+                if image.mode != self.mode:
+                    return image.convert(self.mode)
+                image.load()
+                return image
         except (OSError, SyntaxError, ValueError, pillow().DecompressionBombError) as error:
             if isinstance(error, FileNotFoundError):
                 raise

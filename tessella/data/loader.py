@@ -114,7 +114,7 @@ class DataLoader:
         self._place = Place(self.order, self._seeds)
         self._pool: Pool | None = None
         self._require_rows()
-        if bad_rows not in ("raise", "skip"):
+        if not isinstance(bad_rows, str) or bad_rows not in ("raise", "skip"):
             raise ArgumentError(
                 f"DataLoader: bad_rows is {shown(bad_rows)}; expected 'raise' or 'skip'"
             )

@@ -53,7 +53,7 @@ class Reader:
     """
 
     def __init__(self, path: Path, bad_rows: BadRows, function: str) -> None:
-        if bad_rows not in ("raise", "skip"):
+        if not isinstance(bad_rows, str) or bad_rows not in ("raise", "skip"):
             raise ArgumentError(
                 f"{function}: bad_rows is {shown(bad_rows)}; expected 'raise' or 'skip'"
             )

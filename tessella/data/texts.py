@@ -9,9 +9,16 @@ from typing import Any
 
 import numpy as np
 
-from tessella.arguments import public
-from tessella.arguments.kinds import Count, shown
-from tessella.errors import ArgumentError, ArgumentTypeError, UnknownKeyError
+from tessella.arguments import items_of, public
+from tessella.arguments.kinds import Count, Natural, shown
+from tessella.data.samplers import row_numbers
+from tessella.errors import (
+    ArgumentError,
+    ArgumentTypeError,
+    IndexingError,
+    ShapeError,
+    UnknownKeyError,
+)
 
 _WORD = re.compile(r"\w+(?:'\w+)?|[^\w\s]")
 
@@ -22,7 +29,7 @@ def words(text: str) -> list[str]:
     >>> words("It isn't bad!")
     ['it', "isn't", 'bad', '!']
     """
-    return _WORD.findall(text.lower())
+    return _WORD.findall(_text(text, "words").lower())
 
 
 def characters(text: str) -> list[str]:
@@ -31,7 +38,7 @@ def characters(text: str) -> list[str]:
     >>> characters("abc")
     ['a', 'b', 'c']
     """
-    return list(text)
+    return list(_text(text, "characters"))
 
 
 class Vocabulary:
@@ -57,6 +64,10 @@ class Vocabulary:
         self, tokens: Sequence[str], tokenise: Any = characters, unknown: str | None = None
     ) -> None:
         self.tokens = list(tokens)
+        if not callable(tokenise):
+            raise ArgumentTypeError(
+                f"Vocabulary: tokenise is {shown(tokenise)}; expected a function of a text"
+            )
         self.tokenise: Callable[[str], Iterable[str]] = tokenise
         self.numbers = {token: number for number, token in enumerate(self.tokens)}
         if len(self.numbers) < len(self.tokens):
@@ -67,12 +78,13 @@ class Vocabulary:
         self.unknown = unknown
 
     @classmethod
+    @public
     def of(
         cls,
-        texts: Iterable[str],
-        tokenise: Callable[[str], Iterable[str]] = characters,
-        most: int | None = None,
-        least: int = 1,
+        texts: Iterable[Any],
+        tokenise: Any = characters,
+        most: Count | None = None,
+        least: Natural = 1,
         padding: str | None = "<pad>",
         unknown: str | None = "<unk>",
     ) -> Vocabulary:
@@ -111,9 +123,16 @@ class Vocabulary:
 
     def decode(self, numbers: Any) -> list[str]:
         """The tokens of some numbers."""
-        return [self.tokens[int(number)] for number in np.asarray(numbers)]
+        given = row_numbers("decode", numbers, "numbers")
+        bad = given[(given < 0) | (given >= len(self))]
+        if bad.size:
+            raise IndexingError(
+                f"decode: {bad[0]} is no token's number; there are 0 to {len(self) - 1}"
+            )
+        return [self.tokens[number] for number in given.tolist()]
 
-    def __call__(self, texts: Sequence[str]) -> list[np.ndarray[Any, Any]]:
+    @public
+    def __call__(self, texts: Iterable[Any]) -> list[np.ndarray[Any, Any]]:
         return [self.encode(text) for text in texts]
 
 
@@ -136,13 +155,22 @@ class PadTruncate:
     def __init__(self, length: Count | None = None, value: float = 0, left: bool = False) -> None:
         self.length, self.value, self.left = length, value, left
 
-    def __call__(self, sequences: Sequence[Any]) -> np.ndarray[Any, Any]:
-        arrays = [np.asarray(sequence) for sequence in sequences]
+    @public
+    def __call__(self, sequences: Iterable[Any]) -> np.ndarray[Any, Any]:
+        arrays = [
+            _sequence(sequence)
+            for sequence in items_of("PadTruncate", sequences, "several sequences")
+        ]
         if not arrays:
             raise ArgumentError("PadTruncate: there are no sequences")
+        parts = {array.shape[1:] for array in arrays if array.size or array.ndim > 1}
+        if len(parts) > 1:
+            raise ShapeError(
+                f"PadTruncate: the sequences consist of parts of shapes {sorted(parts)}"
+            )
         length = max(map(len, arrays)) if self.length is None else self.length
         kind = np.result_type(*[array for array in arrays if array.size] or arrays)
-        found = np.full((len(arrays), length, *arrays[0].shape[1:]), self.value, kind)
+        found = np.full((len(arrays), length, *next(iter(parts), ())), self.value, kind)
         for row, array in zip(found, arrays, strict=True):
             count = min(len(array), length)
             if self.left:
@@ -152,7 +180,17 @@ class PadTruncate:
         return found
 
 
-def _text(text: Any) -> str:
+def _sequence(given: Any) -> np.ndarray[Any, Any]:
+    is_list = isinstance(given, (list, tuple)) and all(isinstance(x, (int, float)) for x in given)
+    found = np.asarray(given) if is_list or hasattr(given, "__array__") else np.zeros((), object)
+    if not found.ndim or found.dtype.kind not in "biuf":
+        raise ArgumentTypeError(
+            f"PadTruncate: {shown(given)} was given; expected arrays or lists of numbers"
+        )
+    return found
+
+
+def _text(text: Any, function: str = "Vocabulary") -> str:
     if not isinstance(text, str):
-        raise ArgumentTypeError(f"Vocabulary: {shown(text)} was given; expected a text")
+        raise ArgumentTypeError(f"{function}: {shown(text)} was given; expected a text")
     return text

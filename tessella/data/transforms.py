@@ -17,6 +17,7 @@ import numpy as np
 from tessella.arguments import public
 from tessella.arguments.kinds import Natural, NotNegative, Probability, shown
 from tessella.data.collation import to_tensors
+from tessella.data.datasets import is_array
 from tessella.data.seeds import RowGenerator
 from tessella.errors import ArgumentError, ArgumentTypeError, DTypeError, ShapeError
 from tessella.tensors.tensor import Tensor
@@ -26,38 +27,54 @@ Boxes: TypeAlias = np.ndarray[Any, Any]  # (B, 4): top, left, height, width
 
 
 class Transform:
-    """The base of transforms: override `apply`.
-
-    Args of `apply`:
-        images: arrays of (B, ..., H, W), or a list of images of different sizes.
-        chance: the random numbers of the rows, for those with `is_random`.
-    """
+    """The base of transforms. `_apply` is given the random numbers of the rows, too, which `is_random` ones use."""
 
     is_random = False
 
-    def apply(self, images: Images, chance: RowGenerator) -> Images:
+    def _apply(self, images: Images, chance: RowGenerator) -> Images:
         """The batch, transformed."""
-        raise NotImplementedError(f"{type(self).__name__}.apply(images, chance)")
+        raise NotImplementedError(f"{type(self).__name__}._apply(images, chance)")
 
     def __call__(self, images: Any, generator: RowGenerator | None = None) -> Any:
-        batch = _taken(images, type(self).__name__)
-        if self.is_random and generator is None:
-            generator = RowGenerator.drawn(len(batch))
-        made = self.apply(batch, generator or RowGenerator(0, 0, range(len(batch))))
+        name = type(self).__name__
+        batch = _taken(images, name)
+        made = self._apply(batch, _chance(generator, len(batch), self.is_random, name))
         return to_tensors(made) if isinstance(images, Tensor) else made
 
 
+def _chance(given: Any, rows: int, is_random: bool, name: str) -> RowGenerator:
+    """The random numbers of the rows, as given or from the default generator."""
+    if given is None:
+        return RowGenerator.drawn(rows) if is_random else RowGenerator(0, 0, range(rows))
+    if not isinstance(given, RowGenerator) or len(given) != rows:
+        what = f"one for {len(given)} rows" if isinstance(given, RowGenerator) else shown(given)
+        raise ArgumentTypeError(
+            f"{name}: generator is {what}; expected a ts.data.RowGenerator(seed, epoch, rows) for {rows} rows"
+        )
+    return given
+
+
 def _taken(images: Any, name: str) -> Images:
+    """A batch of images as an array, or as a list of several sizes."""
     if isinstance(images, Tensor):
         images = images.detach().numpy()
-    if isinstance(images, list):
-        return images
+    if isinstance(images, list) and images and all(map(_is_image, images)):
+        return [image if _is_picture(image) else _array(image) for image in images]
     if not isinstance(images, np.ndarray) or images.ndim < 3:
         raise ArgumentTypeError(
             f"{name}: images is {shown(images)}; expected an array of (B, C, H, W) or (B, H, W), or a list of images; "
             "images[None] makes a batch of a single one"
         )
+    if not images.size:
+        raise ShapeError(
+            f"{name}: the images have the shape {images.shape}; expected some with pixels"
+        )
     return images
+
+
+def _is_image(image: Any) -> bool:
+    array = isinstance(image, (np.ndarray, Tensor)) and image.ndim in (2, 3) and image.size
+    return bool(array) or _is_picture(image)
 
 
 class Compose(Transform):
@@ -70,16 +87,33 @@ class Compose(Transform):
 
     @public
     def __init__(self, transforms: Sequence[Callable[..., Any]]) -> None:
-        self.transforms = tuple(transforms)
+        self.transforms = _merged(transforms)
         self.is_random = any(getattr(one, "is_random", False) for one in self.transforms)
 
     def __call__(self, images: Any, generator: RowGenerator | None = None) -> Any:
-        if self.is_random and generator is None:
-            generator = RowGenerator.drawn(len(images))
+        if self.is_random:
+            generator = _chance(generator, _count(images), True, "Compose")
         for transform in self.transforms:
             is_random = getattr(transform, "is_random", False)
             images = transform(images, generator=generator) if is_random else transform(images)
         return images
+
+
+def _count(images: Any) -> int:
+    if not hasattr(type(images), "__len__") or (is_array(images) and not images.ndim):
+        raise ArgumentTypeError(f"Compose: images is {shown(images)}; expected a batch")
+    return len(images)
+
+
+def _merged(transforms: Sequence[Callable[..., Any]]) -> tuple[Callable[..., Any], ...]:
+    """Transforms in which `ToFloat` and a `Normalize` after it are one, which goes through the images once."""
+    found: list[Callable[..., Any]] = []
+    for one in transforms:
+        if type(one) is Normalize and found and type(found[-1]) is ToFloat:
+            found[-1] = _FloatNormalize(one.mean, one.std)
+        else:
+            found.append(one)
+    return tuple(found)
 
 
 # --- numbers --------------------------------------------------------------------------------------------
@@ -93,20 +127,34 @@ class ToFloat(Transform):
     [[[0.0, 1.0]]]
     """
 
-    def apply(self, images: Images, chance: RowGenerator) -> Images:
+    def _apply(self, images: Images, chance: RowGenerator) -> Images:
         """The batch, transformed."""
         return _each(_as_float, images)
 
 
 def _as_float(images: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
-    kind = images.dtype.kind
-    if kind in "iu":
-        return np.multiply(images, np.float32(1 / np.iinfo(images.dtype).max), dtype=np.float32)
-    if kind in "fV":
+    if images.dtype.kind in "iu":
+        return _affine(images, np.float32(1 / _white(images)), None)
+    if images.dtype.kind in "fV":
         return images.astype(np.float32, copy=False)
     raise DTypeError(
         f"ToFloat: the images are of {images.dtype}; expected whole numbers or fractions"
     )
+
+
+def _white(images: np.ndarray[Any, Any]) -> int:
+    """What 1.0 is in whole numbers."""
+    return int(np.iinfo(images.dtype).max) if images.dtype.kind in "iu" else 1
+
+
+def _affine(images: np.ndarray[Any, Any], factor: Any, more: Any) -> np.ndarray[Any, Any]:
+    """A multiple and something more, image by image, because one fits into a cache and a batch does not."""
+    found = np.empty(images.shape, np.float32)
+    for image, result in zip(images, found, strict=True):
+        np.multiply(image, factor, out=result, casting="unsafe")
+        if more is not None:
+            result += more
+    return found
 
 
 class Normalize(Transform):
@@ -132,30 +180,54 @@ class Normalize(Transform):
         self.mean, self.std = (
             _per_channel(name, value) for name, value in (("mean", mean), ("std", std))
         )
+        self.mean, self.std = (
+            np.broadcast_arrays(self.mean, self.std)
+            if 1 in (self.mean.size, self.std.size)
+            else (self.mean, self.std)
+        )
         if not self.std.all():
             raise ArgumentError(f"Normalize: std is {std}; expected no zeros")
 
-    def apply(self, images: Images, chance: RowGenerator) -> Images:
+    def _apply(self, images: Images, chance: RowGenerator) -> Images:
         """The batch, transformed."""
         return _each(self._normalised, images)
 
     def _normalised(self, images: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
-        channels = images.shape[-3]
+        channels = images.shape[-3] if images.ndim > 3 else 1
         for value in (self.mean, self.std):
-            if value.size not in (1, channels) or (value.size > 1 and images.ndim < 3):
+            if value.size not in (1, channels):
                 raise ShapeError(
                     f"Normalize: {value.size} numbers were given for images of {channels} channels, {images.shape}"
                 )
-        return (images - self.mean) * (1 / self.std)
+        return self._scaled(images, 1)
+
+    def _scaled(self, images: np.ndarray[Any, Any], white: int) -> np.ndarray[Any, Any]:
+        shape = (-1, 1, 1) if images.ndim > 3 else ()
+        factor, more = 1 / (white * self.std), -self.mean / self.std
+        return _affine(images, factor.reshape(shape), more.reshape(shape))
+
+
+class _FloatNormalize(Normalize):
+    """`ToFloat`, then `Normalize`."""
+
+    def _scaled(self, images: np.ndarray[Any, Any], white: int) -> np.ndarray[Any, Any]:
+        if images.dtype.kind not in "iu":
+            images = _as_float(images)
+        return super()._scaled(images, _white(images))
 
 
 def _per_channel(name: str, given: Any) -> np.ndarray[Any, Any]:
-    found = np.asarray(given)
+    plain = (
+        all(isinstance(x, (int, float)) for x in given)
+        if isinstance(given, (list, tuple))
+        else None
+    )
+    found = np.asarray(given) if plain is not False else np.zeros((), object)
     if found.dtype.kind not in "fiu" or found.ndim > 1 or not np.isfinite(found).all():
         raise ArgumentTypeError(
             f"Normalize: {name} is {shown(given)}; expected a number, or one for each channel"
         )
-    return found.astype(np.float32).reshape(-1, 1, 1)
+    return found.astype(np.float32).reshape(-1)
 
 
 class ColorJitter(Transform):
@@ -180,7 +252,7 @@ class ColorJitter(Transform):
     ) -> None:
         self.brightness, self.contrast, self.saturation = brightness, contrast, saturation
 
-    def apply(self, images: Images, chance: RowGenerator) -> Images:
+    def _apply(self, images: Images, chance: RowGenerator) -> Images:
         """The batch, transformed."""
         batch = stacked(images, "ColorJitter")
         top = np.iinfo(batch.dtype).max if batch.dtype.kind in "iu" else 1.0
@@ -233,7 +305,7 @@ class RandomHorizontalFlip(Transform):
     def __init__(self, p: Probability = 0.5) -> None:
         self.p = p
 
-    def apply(self, images: Images, chance: RowGenerator) -> Images:
+    def _apply(self, images: Images, chance: RowGenerator) -> Images:
         """The batch, transformed."""
         turned = np.flatnonzero(chance.uniform() < self.p)
         if isinstance(images, list):
@@ -270,7 +342,7 @@ class CenterCrop(Transform):
     def __init__(self, size: Any) -> None:
         self.size = _size("CenterCrop", size)
 
-    def apply(self, images: Images, chance: RowGenerator) -> Images:
+    def _apply(self, images: Images, chance: RowGenerator) -> Images:
         """The batch, transformed."""
         sizes = _sizes(images)
         space = _space(sizes, self.size, "CenterCrop")
@@ -295,7 +367,7 @@ class RandomCrop(Transform):
     def __init__(self, size: Any, padding: Natural = 0, fill: float = 0) -> None:
         self.size, self.padding, self.fill = _size("RandomCrop", size), padding, fill
 
-    def apply(self, images: Images, chance: RowGenerator) -> Images:
+    def _apply(self, images: Images, chance: RowGenerator) -> Images:
         """The batch, transformed."""
         if self.padding:
             images = _each(self._padded, images)
@@ -329,11 +401,11 @@ class Resize(Transform):
         self.size: Any = int(size) if isinstance(size, (int, np.integer)) else whole
         self.antialias = antialias
 
-    def apply(self, images: Images, chance: RowGenerator) -> Images:
+    def _apply(self, images: Images, chance: RowGenerator) -> Images:
         """The batch, transformed."""
         sizes = _sizes(images)
         boxes = np.concatenate([np.zeros_like(sizes), sizes], axis=1)
-        targets = [self.target(*size) for size in sizes.tolist()]
+        targets = [self._target(*size) for size in sizes.tolist()]
         if isinstance(images, np.ndarray):
             return _resampled(images, (0, 0, *images.shape[-2:]), targets[0], self.antialias)
         return _joined(
@@ -343,7 +415,7 @@ class Resize(Transform):
             ]
         )
 
-    def target(self, height: int, width: int) -> tuple[int, int]:
+    def _target(self, height: int, width: int) -> tuple[int, int]:
         """The size that an image gets."""
         if isinstance(self.size, tuple):
             return self.size
@@ -366,11 +438,11 @@ class Cover(Resize):
         super().__init__(_size("Cover", size))
         self._crop = CenterCrop(self.size)
 
-    def apply(self, images: Images, chance: RowGenerator) -> Images:
+    def _apply(self, images: Images, chance: RowGenerator) -> Images:
         """The batch, transformed."""
-        return self._crop.apply(super().apply(images, chance), chance)
+        return self._crop._apply(super()._apply(images, chance), chance)
 
-    def target(self, height: int, width: int) -> tuple[int, int]:
+    def _target(self, height: int, width: int) -> tuple[int, int]:
         """The size that an image gets before it is cut."""
         factor = max(self.size[0] / height, self.size[1] / width)
         return max(self.size[0], round(height * factor)), max(self.size[1], round(width * factor))
@@ -402,13 +474,13 @@ class RandomResizedCrop(Transform):
                     f"RandomResizedCrop: {name} is {(low, high)}; expected two numbers above 0, the smaller one first"
                 )
 
-    def apply(self, images: Images, chance: RowGenerator) -> Images:
+    def _apply(self, images: Images, chance: RowGenerator) -> Images:
         """The batch, transformed."""
-        boxes = self.boxes(_sizes(images), chance).tolist()
+        boxes = self._boxes(_sizes(images), chance).tolist()
         parts = zip(images, boxes, [self.size] * len(boxes), strict=True)
         return _joined([_part(*each, self.antialias) for each in parts])
 
-    def boxes(self, sizes: np.ndarray[Any, Any], chance: RowGenerator) -> Boxes:
+    def _boxes(self, sizes: np.ndarray[Any, Any], chance: RowGenerator) -> Boxes:
         """The part of each image: the first of ten tries that lies in it, else its middle."""
         area = np.prod(sizes, axis=1, keepdims=True) * _along(chance.uniform(10), self.scale)
         ratio = np.exp(_along(chance.uniform(10), np.log(self.ratio)))
@@ -466,15 +538,20 @@ def _array(image: Any) -> np.ndarray[Any, Any]:
 
 def _each(function: Callable[[Any], Any], images: Images) -> Images:
     if isinstance(images, list):
-        return [function(_array(image)) for image in images]
+        return [function(_array(image)[None])[0] for image in images]
     return function(images)
 
 
 def _joined(images: list[Any]) -> Images:
     """A list of images as a batch, if they are of one size now."""
     arrays = [_array(image) for image in images]
-    alike = len({array.shape for array in arrays}) == 1
-    return np.stack(arrays) if alike else arrays
+    if len({array.shape for array in arrays}) > 1:
+        return arrays
+    if (
+        all(map(_is_picture, images)) and arrays[0].ndim == 3
+    ):  # their channels come last, and stay there in memory
+        return np.stack([array.transpose(1, 2, 0) for array in arrays]).transpose(0, 3, 1, 2)
+    return np.stack(arrays)
 
 
 def stacked(images: Images, name: str) -> np.ndarray[Any, Any]:

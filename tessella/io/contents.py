@@ -19,6 +19,19 @@ import numpy as np
 from tessella.errors import ArgumentError, ArgumentTypeError, FileFormatError
 
 _PLAIN = re.compile(r"[\w./-]+", re.ASCII)
+# How files are mapped: what is written to is a copy of the process's own, for which no memory is set aside before
+# (0x4000 is Linux's name for that in Pythons that have none), so that a file may be larger than the memory.
+_PRIVATELY: dict[str, Any] = (
+    {
+        "flags": mmap.MAP_PRIVATE
+        | getattr(mmap, "MAP_NORESERVE", 0x4000 * (sys.platform == "linux")),
+        "prot": mmap.PROT_READ | mmap.PROT_WRITE,
+    }
+    if hasattr(mmap, "MAP_PRIVATE")
+    else {"access": mmap.ACCESS_COPY}
+)
+if sys.version_info >= (3, 13):
+    _PRIVATELY["trackfd"] = False  # the descriptor need not be kept, of which a process has few
 _SHOWN = 80  # characters of a name that a file gives, which may be anything
 
 
@@ -35,6 +48,12 @@ def place_of(path: Any, function: str) -> Path:
         )
     if "\0" in os.fspath(path):
         raise ArgumentError(f"{function}: the path {os.fspath(path)!r} has a zero character")
+    try:
+        os.fsencode(path)
+    except UnicodeEncodeError:
+        raise ArgumentError(
+            f"{function}: the path {os.fspath(path)!r} has half of a character"
+        ) from None
     return Path(path)
 
 
@@ -128,10 +147,7 @@ class Contents:
     def _whole(self) -> mmap.mmap:
         found: mmap.mmap | None = getattr(self, "_map", None)
         if found is None:
-            # from Python 3.13 on the descriptor need not be kept, of which a process has few
-            options: dict[str, Any] = {"trackfd": False} if sys.version_info >= (3, 13) else {}
-            descriptor = self._file.fileno()
-            found = self._map = mmap.mmap(descriptor, self.size, access=mmap.ACCESS_COPY, **options)
+            found = self._map = mmap.mmap(self._file.fileno(), self.size, **_PRIVATELY)
         return found
 
 

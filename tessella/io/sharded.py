@@ -132,7 +132,9 @@ def _written_before(place: Path) -> set[str]:
     found = {name for name in (ONE, INDEX) if (place / name).is_file()}
     with contextlib.suppress(FileFormatError):  # such an index names nothing
         if INDEX in found:
-            found.update(_index(Source(place / INDEX, "save_sharded", "index")).files.values())
+            found.update(
+                _index(Source(place / INDEX, "save_sharded", "index", b"{")).files.values()
+            )
     return found
 
 
@@ -172,7 +174,7 @@ def load_sharded(path: PathLike, *, device: Device = None) -> dict[str, Tensor]:
         if not (place / INDEX).exists():
             return safetensors.load_file(place / ONE, device=device)
         place = place / INDEX
-    source = Source(place, "load_sharded", "index")
+    source = Source(place, "load_sharded", "index", b"{")
     index = _index(source)
     shards = {
         name: TensorFile(Source(place.parent / name, "load_sharded", FORMAT), device)
@@ -204,4 +206,4 @@ def _is_name(value: Any) -> bool:
     """Whether something names a file of the same folder, and none elsewhere."""
     if not isinstance(value, str) or not value.endswith(".safetensors"):
         return False
-    return not {"/", "\\", "\0"} & set(value)
+    return not re.search(r"[/\\\0\ud800-\udfff]", value)

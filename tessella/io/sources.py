@@ -19,6 +19,7 @@ _HEADS = {  # how files begin that are none of what is expected, and what to do 
     b"GGUF": "it is a GGUF file; ts.io.load_gguf reads it",
     b"\x93NUMPY": "it is one array of NumPy; ts.asarray(np.load(path)) reads it",
     b"\x89HDF": "it is an HDF5 file; the package h5py reads it",
+    b"{": "it is JSON; ts.io.load_sharded reads a folder of files with an index",
     b"version https://git-lfs": "it is a pointer of Git LFS in place of the file; fetch it: git lfs pull",
 }
 
@@ -43,15 +44,21 @@ class Source:
         path: as the function was given it.
         function: its name.
         format: that it expects, in words.
+        begins: how files of the format begin, if others may begin so.
     """
 
-    def __init__(self, path: PathLike, function: str, format: str) -> None:
+    def __init__(
+        self, path: PathLike, function: str, format: str, begins: bytes | None = None
+    ) -> None:
+        self._begins = begins
         self.path, self.function, self.format = place_of(path, function), function, format
         self._head = b""
 
     def damaged(self, why: str) -> FileFormatError:
         """What is raised of a file that is not in the format."""
-        other = next((told for head, told in _HEADS.items() if self._head.startswith(head)), why)
+        heads = [head for head in _HEADS if head != self._begins and self._head.startswith(head)]
+        is_header = self._head[8:9] == b"{"  # behind its length, which may be any bytes
+        other = _HEADS[heads[0]] if heads and not is_header else why
         return FileFormatError(
             f"{self.function}: {self.path} is no file in the {self.format} format, or damaged ({other})"
         )

@@ -6,6 +6,7 @@ the kinds are read again is in `tessella.io.tree_reader`.
 
 from __future__ import annotations
 
+import enum
 import json
 import math
 import struct
@@ -22,6 +23,7 @@ from tessella.errors import ArgumentError, ArgumentTypeError, DTypeError
 from tessella.io import elements
 from tessella.io.headers import CODE_OF, METADATA, Stored, bits_of
 from tessella.nn.module import Buffer, Parameter
+from tessella.tensors.methods.uses import Count
 from tessella.tensors.tensor import Tensor, array_of
 
 STRUCTURE = "tessella.tree"
@@ -78,7 +80,7 @@ class TreeWriter:
         return value
 
     def _integer(self, value: int, way: Way) -> Any:
-        return value if -LARGE <= value < LARGE else {"int": hex(value)}
+        return int(value) if -LARGE <= value < LARGE else {"int": hex(value)}
 
     def _float(self, value: float, way: Way) -> Any:
         return value if math.isfinite(value) else {"float": struct.pack(">d", value).hex()}
@@ -157,7 +159,7 @@ class TreeWriter:
 _KINDS: dict[type, Callable[[TreeWriter, Any, Way], Any]] = {
     type(None): TreeWriter._plain, bool: TreeWriter._plain, str: TreeWriter._plain, int: TreeWriter._integer,
     float: TreeWriter._float, complex: TreeWriter._complex, bytes: TreeWriter._bytes, list: TreeWriter._list,
-    tuple: TreeWriter._tuple, dict: TreeWriter._dict, OrderedDict: TreeWriter._dict,
+    Count: TreeWriter._integer, tuple: TreeWriter._tuple, dict: TreeWriter._dict, OrderedDict: TreeWriter._dict,
 }  # fmt: skip
 _FAMILIES: dict[type, Callable[[TreeWriter, Any, Way], Any]] = {
     Tensor: TreeWriter._tensor, np.ndarray: TreeWriter._array, np.generic: TreeWriter._scalar,
@@ -198,6 +200,12 @@ def told(way: Way) -> str:
     )
 
 
+_PLAIN = {  # what subclasses of Python's own are made to
+    dict: "dict", list: "list", tuple: "tuple", set: "list", frozenset: "list", str: "str", int: "int",
+    float: "float", bytes: "bytes", bytearray: "bytes",
+}  # fmt: skip
+
+
 def _refused(value: Any, way: Way) -> ArgumentTypeError:
     kind = type(value)
     cure = (
@@ -209,10 +217,12 @@ def _refused(value: Any, way: Way) -> ArgumentTypeError:
         cure = "save x._asdict(), or tuple(x)"
     elif hasattr(kind, "__dataclass_fields__"):
         cure = "save vars(x), or dataclasses.asdict(x)"
-    elif isinstance(value, dict):
-        cure = "save dict(x)"
-    elif isinstance(value, (list, set, frozenset)):
-        cure = "save list(x)"
+    elif hasattr(kind, "__fspath__"):
+        cure = "save str(x)"
+    elif isinstance(value, enum.Enum):
+        cure = "save x.value"
+    elif isinstance(value, tuple(_PLAIN)):
+        cure = f"save {next(to for kind, to in _PLAIN.items() if isinstance(value, kind))}(x)"
     elif hasattr(kind, "__dlpack__"):
         cure = "save ts.asarray(x)"
     return ArgumentTypeError(f"save: {told(way)} is of class {kind.__qualname__}; {cure}")

@@ -440,6 +440,11 @@ PyTorch | utils | convert_conv* memory_format | not needed: the layout and what 
 JAX | debug | callback log | `ts.debug.print` or `ts.debug.breakpoint`
 JAX | debug | inspect_array_sharding visualize_array_sharding visualize_sharding | not here: there is no GPU yet; leave it out
 
+PyTorch | data | DistributedSampler | not here: there is one process; `ts.data.RandomSampler(dataset, generator=seed)`
+PyTorch | data | IterDataPipe MapDataPipe DFIterDataPipe DataChunk functional_datapipe guaranteed_datapipes_determinism non_deterministic argument_validation runtime_validation runtime_validation_disabled | not here: PyTorch has given up data pipes; `ts.data.Dataset`, `ts.data.IterableDataset`
+PyTorch | data | ToTensor PILToTensor ConvertImageDtype ToDtype | `ts.data.ToFloat()`: images are arrays already
+PyTorch | data | RandomApply RandomChoice RandomRotation RandomAffine GaussianBlur RandomErasing Grayscale Pad | not here yet; `ts.data.Compose` takes any function of a batch
+PyTorch | data | MNIST CIFAR10 DatasetFolder | `ts.data.IDXDataset(images, labels)`, `ts.data.NumPyDataset(images, labels)`, `ts.data.ImageFolder(root)`; nothing is downloaded
 
 PyTorch | Module | cuda xpu ipu mtia mps | not here: there is no GPU yet; leave it out
 PyTorch | Module | compile | `ts.jit`, around the function that calls the model
@@ -516,7 +521,7 @@ nonzero argwhere unique_all unique_counts unique_inverse unique_values where | s
 logsumexp | b return_sign | write ts.log((b * ts.exp(x)).sum(axis)), with the largest x taken out
 result_type | tensor tensor1 tensor2 other scalar scalar1 scalar2 | give what is combined by place
 modules named_modules named_parameters named_buffers | remove_duplicate | leave it out: each is given once
-save load | pickle_module pickle_protocol allow_pickle fix_imports weights_only encoding | leave it out: nothing is pickled, and nothing in a file is executed
+save load save_pytorch load_pytorch | pickle_module pickle_protocol allow_pickle fix_imports weights_only encoding | leave it out: nothing is pickled, and nothing in a file is executed
 load | mmap mmap_mode max_header_size | leave it out: files are mapped, and what they say is checked against their size
 state_dict | keep_vars destination prefix | leave it out; the tensors are without history, and their names can be changed in the dict
 vmap | chunk_size | leave it out, or call it for parts of the batch

@@ -35,6 +35,10 @@ from tessella.tensors.tensor import Number, Tensor, apply
 _root = Elementwise(
     ScalarFunction(math.sqrt, "root", ["x"], [lambda x: 0.0 if x == 0.0 else 0.5 / math.sqrt(x)])
 )
+# Whether a number is not 0, as a number; its slope is 0 everywhere.
+_is_some = Elementwise(
+    ScalarFunction(lambda x: 1.0 if x != 0.0 else 0.0, "is_some", ["x"], [lambda x: 0.0])
+)
 
 
 # --- products ----------------------------------------------------------------------------------------
@@ -302,11 +306,19 @@ def norm(x: Tensor, /, p: Any = 2.0, axis: Axes = None, keepdims: bool = False) 
     if math.isinf(order):
         return (max if order > 0 else min)(size, axis=axis, keepdims=keepdims)
     if order == 0.0:
-        return sum((size != 0).astype(size.dtype), axis=axis, keepdims=keepdims)
+        return sum(apply(_is_some, (size,)), axis=axis, keepdims=keepdims)
     if order == 1.0:
         return sum(size, axis=axis, keepdims=keepdims)
-    total = sum(size**order, axis=axis, keepdims=keepdims)
+    total = sum(_power(size, order), axis=axis, keepdims=keepdims)
     return where(total == 0, 0.0, where(total == 0, 1.0, total) ** (1.0 / order))
+
+
+def _power(size: Tensor, order: float) -> Tensor:
+    """Sizes to a power; where one is 0 the slope is taken as 0, as of |x| it is, and not as infinite."""
+    if order > 1.0:
+        return size**order
+    nothing = size == 0
+    return where(nothing, 0.0 if order > 0.0 else math.inf, where(nothing, 1.0, size) ** order)
 
 
 _LARGE = 1 << 53  # whole numbers that floats tell apart

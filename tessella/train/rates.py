@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 
 from tessella import files
-from tessella.arguments import public
-from tessella.arguments.kinds import Count, DTypeLike
+from tessella.arguments import items_of, public
+from tessella.arguments.kinds import Count, DTypeLike, shown
 from tessella.autodiff import no_grad
 from tessella.errors import ArgumentError, ArgumentTypeError
 from tessella.nn.module import Module
@@ -42,14 +42,19 @@ class LearningRates:
     """
 
     def __init__(self, rates: Sequence[float], losses: Sequence[float]) -> None:
-        self.rates, self.losses = list(rates), list(losses)
-        self.smoothed: list[float] = _smoothed(self.losses).tolist()
+        self.rates, self.losses = _numbers("rates", rates), _numbers("losses", losses)
+        if len(self.rates) != len(self.losses) or not all(0 < x < math.inf for x in self.rates):
+            raise ArgumentError(
+                f"LearningRates: there are {len(self.rates)} rates and {len(self.losses)} losses; expected as many, and "
+                "positive rates"
+            )
+        self.smoothed: list[float] = _smoothed(_without_end(self.losses)).tolist()
         self.suggestion = _steepest(self.rates, self.smoothed)
 
     def to_svg(self) -> str:
         """The losses over the rates, as an SVG that stands alone."""
         curves = [
-            Curve("loss of a step", self.rates, self.losses, is_faint=True),
+            Curve("loss of a step", self.rates, _without_end(self.losses), is_faint=True),
             Curve("loss", self.rates, self.smoothed),
         ]
         mark = None
@@ -88,6 +93,16 @@ class LearningRates:
         )
         found = "the loss never fell" if self.suggestion is None else f"{self.suggestion:.2g}"
         return f"LearningRates({found}; {seen})"
+
+
+def _numbers(name: str, values: Any) -> list[float]:
+    found = items_of("LearningRates", values, f"{name}, several numbers")
+    for value in found:
+        if not isinstance(value, (int, float, np.integer, np.floating)):
+            raise ArgumentTypeError(
+                f"LearningRates: {shown(value)} is among the {name}; expected numbers"
+            )
+    return [float(value) for value in found]
 
 
 @public
@@ -138,7 +153,7 @@ def find_learning_rate(
             model, passes, optimizer, clip_norm=None, precision=precision, scaler=scaler, average=None,
             keeps_results=False,
         )  # fmt: skip
-        losses = _swept(step, optimizer, rates, _without_end(data))
+        losses = _swept(step, optimizer, rates, _over_and_over(data))
     return LearningRates(rates[: len(losses)], losses)
 
 
@@ -164,7 +179,7 @@ def _is_far(losses: Sequence[float]) -> bool:
     return not last - least <= 3 * max(first - least, abs(least))
 
 
-def _without_end(data: Any) -> Iterator[Any]:
+def _over_and_over(data: Any) -> Iterator[Any]:
     """Batches, from the beginning again after the last.
 
     Raises:
@@ -207,10 +222,8 @@ def _copy(value: Any) -> Any:
     return value.detach().clone() if isinstance(value, Tensor) else value
 
 
-def _smoothed(losses: Sequence[float]) -> Array:
+def _smoothed(values: Array) -> Array:
     """Each loss in the mean of its neighbours, the nearer the more: what is smoothed from both sides is not moved."""
-    values = np.asarray(losses, np.float64)
-    values = np.where(np.isfinite(values), values, np.nan)
     places = np.arange(len(values))
     nearness = np.exp(-0.5 * ((places[:, None] - places) / max(1.0, len(values) / 40)) ** 2)
     weights = nearness * np.isfinite(values)
@@ -220,13 +233,23 @@ def _smoothed(losses: Sequence[float]) -> Array:
     )
 
 
+def _without_end(losses: Sequence[float]) -> Array:
+    """Losses without the last ones that are far above the first: these end a sweep, and may be anything."""
+    values = np.array(losses, np.float64)
+    known = values[np.isfinite(values)]
+    if known.size:
+        first, least = known[0], known.min()
+        low = np.flatnonzero(values <= first + 0.5 * max(first - least, 0.1 * abs(first)))
+        values[low[-1] + 1 :] = np.nan
+    return values
+
+
 def _steepest(rates: Sequence[float], losses: Sequence[float]) -> float | None:
     """The rate at which the loss falls fastest, before it is least; None if it does not fall by a fiftieth."""
-    values = np.asarray(losses)
-    if np.isfinite(values).sum() < 3:
-        return None
-    least = int(np.nanargmin(values))
+    known = np.isfinite(losses)
+    steps, values = np.log(rates)[known], np.asarray(losses)[known]
+    least = int(values.argmin()) if len(values) else 0
     if least < 2 or not values[least] < values[0] - 0.02 * abs(values[0]):
         return None
-    slopes = np.gradient(values[: least + 1], np.log(rates[: least + 1]))
-    return float(rates[int(np.nanargmin(slopes))])
+    slopes = np.gradient(values[: least + 1], steps[: least + 1])
+    return float(np.exp(steps[slopes.argmin()]))

@@ -124,13 +124,13 @@ def test_numbers():
 
 def test_random_parts_lie_in_the_image_and_have_their_share():
     sizes = np.tile([[60, 80]], (5000, 1))
-    boxes = RandomResizedCrop(4).boxes(sizes, chance(range(5000)))
+    boxes = RandomResizedCrop(4)._boxes(sizes, chance(range(5000)))
     top, left, height, width = boxes.T
     assert (boxes >= 0).all() and (top + height <= 60).all() and (left + width <= 80).all()
     share = height * width / 4800
     assert share.min() > 0.07 and share.max() <= 1 and 0.4 < share.mean() < 0.6
     assert (width / height).min() > 0.7 and (width / height).max() < 1.4
-    narrow = RandomResizedCrop(4, (1.0, 1.0), (1.0, 1.0)).boxes(np.array([[10, 100]]), chance([0]))
+    narrow = RandomResizedCrop(4, (1.0, 1.0), (1.0, 1.0))._boxes(np.array([[10, 100]]), chance([0]))
     assert narrow.tolist() == [[0, 45, 10, 10]]
 
 

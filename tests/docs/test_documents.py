@@ -71,6 +71,8 @@ def test_the_environment_variables_are_those_that_the_code_reads():
 # what is not imported but called, and how
 TOOLS = {"pytest": "pytest", "pytest-xdist": "-n 2", "ruff": "ruff check", "mypy": "mypy", "pre-commit": "pre-commit"}  # fmt: skip
 
+IMPORTED_AS = {"scikit-learn": "sklearn"}
+
 
 def test_extras_offer_what_is_used():
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf8"))["project"]
@@ -86,6 +88,7 @@ def test_extras_offer_what_is_used():
     unused = []
     for requirement in offered:
         name = re.match(r"[\w-]+", requirement)[0]
+        name = IMPORTED_AS.get(name, name)
         imported = re.compile(
             rf"^\s*(?:(?:import|from) {name}\b|pytest\.importorskip\(\"{name}\"\))", re.MULTILINE
         )

@@ -14,6 +14,7 @@ import tessella as ts
 # Packages, and the expression for each; a package's public names are its `__all__`, or what it defines itself.
 ROOMS = {
     "ts": "ts",
+    "io": "ts.io",
     "random": "ts.random",
     "autodiff": "ts.autodiff",
     "dtypes": "ts.dtypes",
@@ -28,6 +29,7 @@ ROOMS = {
     "optim.lr_scheduler": "ts.optim.lr_scheduler",
     "optim.swa_utils": "ts.optim.swa_utils",
     "train": "ts.train",
+    "data": "ts.data",
     "minitorch": "__import__('tessella.minitorch').minitorch",
 }
 
@@ -114,7 +116,10 @@ LEFT_OUT = {
     "index_to_position": "runs in the innermost loops of the course's kernels, which look at nothing",
     "to_index": "likewise",
     "broadcast_index": "likewise",
-    "save": "writes files; see tests/io",
+    **dict.fromkeys(
+        ("save", "save_file", "save_npz", "save_pytorch", "save_sharded"),
+        "writes files; see tests/io",
+    ),
     "Recorded": "is a base without a history",
 }
 

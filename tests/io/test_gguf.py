@@ -107,7 +107,8 @@ def test_many_blocks_are_done_in_parts():
 @pytest.mark.parametrize("name", [name for name in KINDS if name != "Q8_K"])
 @pytest.mark.filterwarnings("ignore:invalid value:RuntimeWarning", "ignore:overflow:RuntimeWarning")
 def test_blocks_are_those_of_the_package(name):
-    package = pytest.importorskip("gguf")
+    import gguf as package
+
     kind, theirs = KINDS[name], package.GGMLQuantizationType[name]
     assert package.GGML_QUANT_SIZES[theirs] == (kind.size, kind.layout.itemsize)
     raw = np.random.default_rng(0).integers(0, 256, (500, kind.layout.itemsize), dtype=np.uint8)
@@ -118,7 +119,8 @@ def test_blocks_are_those_of_the_package(name):
 @pytest.mark.peers
 @pytest.mark.parametrize("order", ["LITTLE", "BIG"])
 def test_files_of_the_package(tmp_path, order):
-    package = pytest.importorskip("gguf")
+    import gguf as package
+
     writer = package.GGUFWriter(tmp_path / "x", "llama", endianess=package.GGUFEndian[order])
     writer.add_uint32("count", 5)
     writer.add_string("name", "hé")
@@ -215,7 +217,13 @@ def test_tensors_on_top_of_each_other(tmp_path):
 
 def test_cut_short_anywhere(tmp_path):
     content = gguf([fact[:3] for fact in FACTS], [("w", (4,), 0, FOUR), ("b", (32,), 2, bytes(18))])
-    for end in range(len(content)):
+    for end in [*range(0, len(content), 3), *range(len(content) - 60, len(content))]:
         (tmp_path / "x").write_bytes(content[:end])
         with pytest.raises(FileFormatError):
             ts.io.load_gguf(tmp_path / "x")
+
+
+def test_on_another_device(read):
+    found = read(_tensor(), device="emulated").tensors["w"]
+    assert found.device == ts.device("emulated")
+    assert found.tolist() == [0, 1, 2, 3]

@@ -231,6 +231,50 @@ def test_a_few_bytes_that_say_a_large_tree(refused):
     )  # to hash it would take forever
 
 
+def test_a_few_bytes_that_make_much(refused):
+    """A long value that is kept, and made into another one again and again."""
+    long = plain(bytes(100_000)) + b"q\x63"
+    array = called(
+        named("numpy._core.multiarray", "_reconstruct"),
+        named("numpy", "ndarray"),
+        plain((0,)),
+        plain(b"b"),
+    )
+    byte = called(named("numpy", "dtype"), plain("u1"), b"K\0", b"K\1")
+    state = b"(K\1" + plain((100_000,)) + byte + b"\x89h\x63tb"
+    for more in (called(named("builtins", "bytearray"), b"h\x63"), array + state):
+        refused(archive(b"(" + long + more * 100 + b"t"), "takes more than 1 MiB", UnsafeFileError)
+    items = plain(list(range(100_000))) + b"q\x63"
+    more = called(named("builtins", "set"), b"h\x63")
+    refused(archive(b"(" + items + more * 100 + b"t"), "takes more than", UnsafeFileError)
+
+
+def test_views_larger_than_memory_cost_nothing(tmp_path):
+    """Whatever has to be done to their elements is done to those that are there."""
+    kinds = {
+        "Complex": ("ComplexFloatStorage", 3),
+        "Bool": ("BoolStorage", 24),
+        "Float": ("FloatStorage", 6),
+    }
+    for kind, numel in kinds.values():
+        where = storage("0", numel, named("torch", kind))
+        bits = plain({"conj": True, "neg": kind != "BoolStorage"})
+        made = tensor((1 << 40,), (0,), 0, where, False, bits)
+        for order in (b"little", b"big"):
+            (tmp_path / "file.pt").write_bytes(archive(made, NUMBERS, byteorder=order))
+            assert ts.io.load_pytorch(tmp_path / "file.pt").shape == (1 << 40,)
+
+
+def test_a_packed_pickle_that_grows(refused):
+    pickle = whole(b"]" * (17 << 20))
+    content = _zip(("a/data.pkl", pickle), compression=zipfile.ZIP_DEFLATED)
+    refused(
+        content,
+        r"the \d+ bytes of its pickle would unpack to 178\d+; if that is meant",
+        UnsafeFileError,
+    )
+
+
 def test_old_storages_that_are_not_there(refused):
     refused(legacy(tensor(where=OLD)), "the storages at its end are not those of its tensors")
     refused(legacy(tensor(where=OLD), NUMBERS, keys="0"), "the storages at its end are not those")

@@ -179,6 +179,18 @@ def test_names_that_mean_data(read):
         (called(named("torch", "device"), plain("cuda"), plain(1)), "cuda:1"),
         (called(named("torch", "device"), plain("cpu")), "cpu"),
         (named("torch", "float32"), ts.float32),
+        (called(named("torch.torch_version", "TorchVersion"), plain("2.1+cpu")), "2.1+cpu"),
+        (called(named("pathlib", "PosixPath"), plain("/"), plain("a"), plain("b")), "/a/b"),
+        (called(named("pathlib._local", "PosixPath"), plain("a")), "a"),
+        (called(named("pathlib", "WindowsPath"), plain("C:\\"), plain("a")), "C:\\a"),
+        (
+            named("pytorch_lightning.utilities.parsing", "AttributeDict")
+            + b")\x81"
+            + plain("lr")
+            + plain(0.1)
+            + b"s",
+            {"lr": 0.1},
+        ),
         (named("torch", "float8_e4m3fn"), ts.float8_e4m3fn),
     ]
     for instructions, expected in cases:
@@ -361,3 +373,20 @@ def test_what_cannot_be_written_is_said(tmp_path):
 def test_the_checksum_is_that_of_the_bytes():
     content = b"".join(pieces([("a", b"abc")]))
     assert struct.pack("<I", zlib.crc32(b"abc")) in content
+
+
+def test_pytorchs_keywords(read, tmp_path):
+    read(archive(tensor(), NUMBERS))
+    path = tmp_path / "file.pt"
+    assert ts.io.load_pytorch(f=path, map_location="cpu").shape == (2, 3)
+    ts.io.save_pytorch(obj=[1], f=path)
+    assert ts.io.load_pytorch(path) == [1]
+    with pytest.raises(ArgumentTypeError, match="leave it out: nothing is pickled, and nothing in a file is executed"):  # fmt: skip
+        ts.io.load_pytorch(path, weights_only=True)
+
+
+def test_on_another_device(read):
+    for content in (archive(tensor(), NUMBERS), legacy(tensor(where=OLD), NUMBERS)):
+        found = read(content, device="emulated")
+        assert found.device == ts.device("emulated")
+        assert found.tolist() == [[0, 1, 2], [3, 4, 5]]

@@ -1,6 +1,7 @@
 """What PyTorch writes is read as PyTorch reads it; what is written here PyTorch reads, with `weights_only=True`."""
 
 import collections
+import functools
 import warnings
 
 import numpy as np
@@ -59,10 +60,11 @@ def _tensors():
     }  # fmt: skip
 
 
+@functools.cache
 def _states():
     net = torch.nn.Sequential(torch.nn.Linear(3, 4), torch.nn.BatchNorm1d(4), torch.nn.Linear(4, 2))
     found = {"model": net.state_dict()}
-    for kind in (torch.optim.SGD, torch.optim.AdamW, torch.optim.Adagrad, torch.optim.LBFGS):
+    for kind in (torch.optim.SGD, torch.optim.AdamW, torch.optim.LBFGS):
         optimizer = kind(net.parameters(), lr=0.01)
         for _ in range(2):
 
@@ -85,7 +87,7 @@ def _states():
 def _plain():
     return {
         "numbers": [1, -1, 2**40, 2**100, 1.5, float("inf"), True, None, 1 + 2j], "texts": ["ü", b"\xff", ""],
-        "sets": {1}, "tuple": (1, (2, [3])), "epoch": 3, 4: {5.5: 6}, "size": torch.Size([2, 3]),
+        "sets": {1}, "tuple": (1, (2, [3])), "version": torch.__version__, "epoch": 3, 4: {5.5: 6}, "size": torch.Size([2, 3]),
         "ordered": collections.OrderedDict(b=1, a=2), "arrays": [np.arange(6).reshape(2, 3), np.float64(1.5)],
     }  # fmt: skip
 
@@ -130,9 +132,10 @@ def test_values_that_are_refused(tmp_path):
 @pytest.mark.parametrize("mmap", [False, True])
 @pytest.mark.parametrize("make", [_tensors, _states, _plain])
 def test_what_pytorch_reads(tmp_path, make, mmap):
-    tree = make()
+    tree = dict(make())
     tree.pop("arrays", None)
     tree.pop("numpy", None)
+    tree.pop("version", None)
     torch.save(tree, tmp_path / "theirs.pt")
     ours = ts.io.load_pytorch(tmp_path / "theirs.pt")
     ts.io.save_pytorch(ours, tmp_path / "ours.pt")

@@ -129,6 +129,10 @@ def test_paths_are_paths(path):
         ts.io.save_file({}, path)
     with pytest.raises(ArgumentError, match=r"the path 'a\\x00b' has a zero character"):
         ts.io.load_file("a\0b")
+    with pytest.raises(
+        ArgumentError, match=r"load_file: the path 'a\\ud800' has half of a character"
+    ):
+        ts.io.load_file("a\ud800")
 
 
 def entry(dtype="F32", shape=(2,), offsets=(0, 8)):

@@ -110,7 +110,15 @@ def damaged(tmp_path, change):
 
 @pytest.mark.parametrize(
     "name",
-    ["../x.safetensors", "/x.safetensors", "a\\x.safetensors", "x.bin", 5, "x\0.safetensors"],
+    [
+        "../x.safetensors",
+        "/x.safetensors",
+        "a\\x.safetensors",
+        "x.bin",
+        5,
+        "x\0.safetensors",
+        "\ud800.safetensors",
+    ],
 )
 def test_an_index_leads_nowhere_else(tmp_path, name):
     damaged(tmp_path, lambda index: index["weight_map"].update(a=name))

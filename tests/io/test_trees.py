@@ -1,5 +1,6 @@
 """Trees in one file: what was saved comes back, bit by bit; what cannot be saved or read is named."""
 
+import enum
 import json
 import math
 import os
@@ -8,6 +9,7 @@ import struct
 import subprocess
 import sys
 import textwrap
+import tracemalloc
 from collections import OrderedDict, defaultdict, namedtuple
 from dataclasses import dataclass
 
@@ -74,6 +76,12 @@ def test_plain_values_come_back(path, value):
     assert type(found) is type(value)
     assert found == value
     assert math.copysign(1, found) == math.copysign(1, value) if isinstance(value, float) else True
+
+
+def test_counts_are_numbers(path):
+    found = again([ts.ones((2, 3)).size, ts.ones(2).shape], path)
+    assert found == [6, (2,)]
+    assert type(found[0]) is int
 
 
 def test_nan_keeps_its_bits(path):
@@ -244,6 +252,40 @@ def _inside(device, path):
         return ts.load(path)
 
 
+def test_no_second_copy_is_made(path):
+    tree = {"x": ts.ones(5_000_000), "y": [ts.zeros((2_000, 1_000))]}
+    ts.save(tree, path)  # what is loaded for the first one
+    tracemalloc.start()
+    ts.save(tree, path)
+    found = ts.load(path)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert found["x"][-1].item() == 1.0
+    assert peak < 1_000_000
+
+
+@pytest.mark.skipif(not hasattr(os, "sysconf"), reason="needs to know the memory")
+def test_elements_are_read_when_they_are_looked_at(path):
+    ts.save({"x": ts.zeros(1)}, path)
+    with safetensors.safe_open(path, "np") as file:
+        text = file.metadata()[STRUCTURE]
+    size = 2 * os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")  # of a file without blocks
+    table = {
+        METADATA: {STRUCTURE: text},
+        "x": {"dtype": "U8", "shape": [size], "data_offsets": [0, size]},
+    }
+    header = json.dumps(table).encode()
+    with path.open("wb") as file:
+        file.write(struct.pack("<Q", len(header)) + header)
+        file.truncate(8 + len(header) + size)
+    tracemalloc.start()
+    found = ts.load(path)
+    assert found["x"][size - 1].item() == 0
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 1_000_000
+
+
 # --- what cannot be saved ------------------------------------------------------------------------------
 
 Pair = namedtuple("Pair", "a b")
@@ -258,6 +300,14 @@ class Odd(ts.Tensor):
     pass
 
 
+class Colour(enum.IntEnum):
+    RED = 1
+
+
+class Shape(tuple):
+    __slots__ = ()
+
+
 REFUSED = [
     (ts.nn.Linear(2, 2), r"the tree itself is of class Linear; save its state_dict\(\): it is loaded by Linear.load"),
     ({"a": [ts.optim.SGD([ts.nn.Parameter(ts.ones(1))], lr=0.1)]}, r"\['a'\]\[0\] is of class SGD; save its state_dict"),
@@ -269,7 +319,12 @@ REFUSED = [
     ({1.5: 2}, "the dict at the tree itself has the key 1.5; expected str or int"),
     ({"a": {True: 2}}, r"the dict at \['a'\] has the key True; expected str or int"),
     (np.ma.masked_array([1, 2]), "the tree itself is of class MaskedArray"),
-    (pathlib.Path("x"), "the tree itself is of class PosixPath"),
+    (pathlib.Path("x"), r"the tree itself is of class PosixPath; save str\(x\)"),
+    ({"c": Colour.RED}, r"\['c'\] is of class Colour; save x.value"),
+    ([bytearray(b"x")], r"\[0\] is of class bytearray; save bytes\(x\)"),
+    ([Shape((1, 2))], r"\[0\] is of class Shape; save tuple\(x\)"),
+    ([frozenset()], r"\[0\] is of class frozenset; save list\(x\)"),
+    ([Odd], r"\[0\] is of class "),
 ]  # fmt: skip
 
 
@@ -428,6 +483,10 @@ def test_structures_of_later_versions_and_too_deep_ones(path):
             "a zip archive; ts.io.load_pytorch reads PyTorch's, ts.io.load_npz NumPy's",
         ),
         (b"\x80\x02}q\x00." + bytes(60), "a pickle; ts.io.load_pytorch"),
+        (
+            b'{"weight_map": {}}' + bytes(60),
+            "JSON; ts.io.load_sharded reads a folder of files with an index",
+        ),
         (b"GGUF" + bytes(60), "a GGUF file; ts.io.load_gguf reads it"),
         (b"version https://git-lfs.github.com/spec/v1\n", "a pointer of Git LFS .*: git lfs pull"),
     ],

@@ -55,7 +55,9 @@ def test_a_row_that_is_not_there_is_refused_by_the_layer_that_was_asked(jit):
     for wrong in (10, -1):
         message = refused(network, ts.asarray([[1, wrong]]), error=errors.IndexingError)
         assert message.startswith("embed (Embedding): ")
-        assert message.endswith(f"embedding: row {wrong} is out of range for 10 rows; it stands at (0, 1)")
+        assert message.endswith(
+            f"embedding: row {wrong} is out of range for 10 rows; it stands at (0, 1)"
+        )
 
 
 def test_classes_out_of_range_are_refused_and_not_read(jit):

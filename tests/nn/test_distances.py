@@ -24,6 +24,35 @@ def test_what_is_zero_has_a_finite_gradient():
         assert np.isfinite(ts.grad(loss)(zeros).numpy()).all()
 
 
+@pytest.mark.peers
+@pytest.mark.parametrize("p", [-1.0, 0.0, 0.5, 1.0, 1.5])
+def test_gradients_where_numbers_are_the_same_are_pytorch_s(p):
+    torch = pytest.importorskip("torch")
+    numbers = np.random.default_rng(0).standard_normal((4, 3)).astype(np.float32)
+    numbers[1, 0], numbers[2] = numbers[0, 0], numbers[3]
+    for ours, theirs in (
+        (lambda x: F.pdist(x, abs(p)), lambda x: torch.nn.functional.pdist(x, abs(p))),
+        (lambda x: ts.norm(x - x[0].detach(), p, axis=1), lambda x: torch.linalg.vector_norm(x - x[0].detach(), p, dim=1)),
+    ):  # fmt: skip
+        peer = torch.tensor(numbers, requires_grad=True)
+        loss = theirs(peer) * 1.0
+        if loss.requires_grad:
+            loss.sum().backward()
+        wanted = np.zeros_like(numbers) if peer.grad is None else peer.grad.numpy()
+        for wrap in (lambda f: f, ts.jit):
+            x = ts.asarray(numbers)
+            found = wrap(ts.grad(lambda x: ours(x).sum()))(x)  # noqa: B023
+            np.testing.assert_allclose(found.numpy(), wanted, rtol=1e-4, atol=1e-6)
+            np.testing.assert_allclose(ours(x).numpy(), loss.detach().numpy(), rtol=1e-5)
+
+
+def test_what_is_not_zero_is_counted():
+    for kind in (ts.float32, ts.float64, ts.bfloat16):
+        found = ts.norm(ts.asarray([float("nan"), float("inf"), 0.0, -0.0, 3.0], dtype=kind), 0)
+        assert found.dtype is kind
+        assert found.item() == 3.0
+
+
 def test_distances_under_vmap_and_twice_differentiated():
     x = ts.randn(4, 5, 3)
     for function in (F.pdist, F.normalize, lambda x: F.bilinear(x, x, ts.ones((2, 3, 3)))):

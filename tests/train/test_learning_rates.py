@@ -167,6 +167,14 @@ def test_its_picture(tmp_path):
 
 
 def test_what_is_wrong_is_said():
+    with pytest.raises(
+        ArgumentError, match="there are 2 rates and 1 losses; expected as many, and positive"
+    ):
+        LearningRates([0.1, 0.2], [1.0])
+    with pytest.raises(
+        ArgumentTypeError, match="LearningRates: 'a' is among the losses; expected numbers"
+    ):
+        LearningRates([0.1], ["a"])
     model, data, optimiser = made()
     with pytest.raises(
         ArgumentError, match=re.escape("lowest is 1.0, highest 0.1; expected 0 < lowest < highest")

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 import tessella as ts
-from tessella.errors import ArgumentError, ArgumentTypeError
+from tessella.errors import ArgumentError, ArgumentTypeError, CheckpointWarning
 from tessella.train import Mistake, Record, Report, report
 from tessella.train.pages import charts, tables
 from tessella.train.pages.charts import Curve
@@ -89,10 +89,11 @@ def test_what_is_on_the_page():
     words = " ".join(checked.texts)
     for expected in (
         "my <run>", "python a.py && b", "a <b>bad</b> film", "87.5 %", "validation accuracy", "1,234", "1.6 %",
-        "Learning rate", "Steps per second", "d<g", "a.weight", "9.0 s", "steps, epoch 1",
+        "Learning rate", "Steps per second", "d<g", "weight", "9.0 s", "steps, epoch 1",
     ):  # fmt: skip
         assert expected in words, expected
     assert "cat taken for d&lt;g: 1" in text
+    assert 'title="a.weight">weight<' in text
     assert "location.reload" not in text
     assert (
         len(svgs(text)) == 4 + 1 + 2
@@ -130,6 +131,7 @@ def test_numbers_that_are_not_finite_are_counted():
         for n, x in enumerate([1.0, math.nan, math.inf, 2.0])
     ]
     assert "2 not finite" in page(Record(rows))
+    assert "2 not finite" in page(Record([{**row, "kind": "step"} for row in rows]))
 
 
 def test_a_long_training_makes_a_small_page():
@@ -349,7 +351,12 @@ def test_a_report_follows_the_events(tmp_path, monkeypatch):
     assert "found <b>dog</b>, is <b>cat</b>" in text
     assert "layer.weight" in text
     told(
-        event("end", history=SimpleNamespace(lines=lines(), stopped="no improvement", waiting=0.5))
+        event(
+            "end",
+            history=SimpleNamespace(
+                lines=lines(), stopped="no improvement", waiting=0.5, examples_per_second=9.0
+            ),
+        )
     )
     text = (folder / "report.html").read_text()
     assert "<h1>first</h1>" in text
@@ -393,6 +400,71 @@ def test_a_report_of_a_file_alone(tmp_path):
     assert "<h1>again</h1>" in found
     assert "its last line was cut off" in found
     assert "y taken for x: 1" in found
+
+
+def test_a_run_folder_says_what_it_was(tmp_path):
+    (tmp_path / "metrics.jsonl").write_text('{"kind": "step", "step": 1, "loss": null}\n')
+    sessions = [
+        {"began": "2031-01-01", "command": ["a.py"]},
+        {
+            "began": "2031-01-02",
+            "command": ["a.py", "-x"],
+            "versions": {"numpy": "9.9"},
+            "machine": {"cores": 7},
+        },
+    ]
+    (tmp_path / "run.json").write_text(json.dumps({"asked": {}, "sessions": sessions}))
+    record = read_record(tmp_path)
+    assert math.isnan(record.lines[0]["loss"])
+    assert record.facts == {
+        "folder": str(tmp_path), "cores": "7", "numpy": "9.9", "command": "a.py -x", "began": "2031-01-01", "sessions": "2",
+    }  # fmt: skip
+    (tmp_path / "run.json").write_text("{")
+    with pytest.raises(ArgumentError, match=r"run\.json: .*expected an object of JSON"):
+        report(tmp_path)
+
+
+def test_a_disk_that_fills_up_ends_no_training(tmp_path, monkeypatch):
+    monkeypatch.setattr("tessella.train.reports.writing._SHARE", math.inf)
+    told = Report(tmp_path, every=0.0)
+    told(event("start"))
+
+    def full(path, data):
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as meanwhile:
+        meanwhile.setattr("tessella.files.write", full)
+        with pytest.warns(
+            CheckpointWarning,
+            match=r"report\.html cannot be written .*No space left.*it is tried again",
+        ):
+            told(event("step"))
+        with pytest.raises(OSError, match="No space left"):
+            told(event("start"))
+    told(event("end"))
+    assert "ended" in (tmp_path / "report.html").read_text()
+
+
+def test_fit_fills_a_report_and_its_folder_makes_one_anew(tmp_path):
+    ts.manual_seed(0)
+    x = ts.randn(40, 2)
+    data = [(x[i : i + 10], (x[i : i + 10, 0] > 0).astype(ts.int64)) for i in range(0, 40, 10)]
+    model = ts.nn.Linear(2, 2)
+    ts.train.fit(
+        model, data, ts.nn.functional.cross_entropy, ts.optim.SGD(model.parameters(), lr=0.1), epochs=3, log_every=1,
+        validation=data, metrics=[ts.train.Accuracy(), ts.train.ConfusionMatrix()], callbacks=[Report(tmp_path)],
+        folder=tmp_path, progress=False,
+    )  # fmt: skip
+    first = (tmp_path / "report.html").read_text()
+    Checked(first)
+    assert "steps, epoch 3" in first
+    assert "weight" in first
+    assert "<h2>Worst mistakes</h2>" in first
+    (tmp_path / "report.html").unlink()
+    again = report(tmp_path).read_text()
+    Checked(again)
+    assert again.count("<svg") == first.count("<svg") - 2  # without the strips of two parameters
+    assert "sessions" in again
 
 
 @pytest.mark.parametrize("damage", ['{"kind": \n', "[1, 2]\n", "\x00\n"])

@@ -16,13 +16,13 @@ import numpy as np
 
 from tessella import dtypes
 from tessella.arguments import public
+from tessella.arguments.kinds import Device
 from tessella.dtypes import DType
 from tessella.errors import FileFormatError, UnsafeFileError
 from tessella.io.contents import Contents, Stream, is_addressable, naming, place_of, shown
 from tessella.io.gguf.blocks import KINDS, Blocks, dequantised
 from tessella.io.sources import PathLike
-from tessella.tensors.creation import asarray
-from tessella.tensors.tensor import Tensor
+from tessella.tensors.tensor import Tensor, from_ndarray
 
 _MAGIC = b"GGUF"
 _VERSIONS = (2, 3)
@@ -60,7 +60,7 @@ class GGUF(NamedTuple):
 
 
 @public
-def load_gguf(path: PathLike, *, mmap: bool = False) -> GGUF:
+def load_gguf(path: PathLike, *, mmap: bool = False, device: Device = None) -> GGUF:
     """The facts and tensors of a GGUF file.
 
     Tensors of quantised types become float32; the others keep their dtype. Shapes are in the order of NumPy: the last
@@ -71,6 +71,7 @@ def load_gguf(path: PathLike, *, mmap: bool = False) -> GGUF:
         path: of a file of version 2 or 3, in either order of bytes.
         mmap: whether the elements of what is not quantised stay in the file until they are used. It must not be
             changed then.
+        device: where the tensors are to be; that of the thread, if it is left out.
 
     Dtypes: F32, F16, BF16, F64, I8, I16, I32, I64; Q4_0, Q4_1, Q5_0, Q5_1, Q8_0, Q2_K, Q3_K, Q4_K, Q5_K, Q6_K, Q8_K.
 
@@ -91,7 +92,7 @@ def load_gguf(path: PathLike, *, mmap: bool = False) -> GGUF:
     """
     place = place_of(path, "load_gguf")
     with naming("load_gguf", place), Contents(place, "load_gguf") as contents:
-        return _Reader(contents).all(mmap)
+        return _Reader(contents).all(mmap, device)
 
 
 def is_gguf(path: str | os.PathLike[str]) -> bool:
@@ -130,18 +131,22 @@ class _Reader:
                 f"is of version {told} of GGUF; versions {' and '.join(map(str, _VERSIONS))} are read"
             )
 
-    def all(self, is_mapped: bool) -> GGUF:
+    def all(self, is_mapped: bool, device: Device) -> GGUF:
         """What the file holds, after all of it was held against its size."""
-        tensors, facts = self._number("Q"), self._number("Q")
+        count, facts = self._number("Q"), self._number("Q")
         metadata = self._metadata(facts)
-        entries = self._entries(tensors)
+        entries = self._entries(count)
         start = self._start(metadata)
         _require_apart(entries, self._alignment(metadata))
         for entry in entries:
             self._contents.check(start + entry.start, entry.nbytes, f"tensor {shown(entry.name)}")
-        return GGUF(
-            metadata, {entry.name: self._tensor(entry, start, is_mapped) for entry in entries}
-        )
+        tensors = {
+            entry.name: from_ndarray(
+                self._elements(entry, start, is_mapped), copy=False, device=device
+            )
+            for entry in entries
+        }
+        return GGUF(metadata, tensors)
 
     # --- facts ---
 
@@ -247,18 +252,17 @@ class _Reader:
         alignment = self._alignment(metadata)
         return -(-self._stream.position // alignment) * alignment
 
-    def _tensor(self, entry: _Entry, start: int, is_mapped: bool) -> Tensor:
+    def _elements(self, entry: _Entry, start: int, is_mapped: bool) -> np.ndarray[Any, Any]:
         what = f"tensor {shown(entry.name)}"
-        is_blocks = isinstance(entry.kind, Blocks)
-        bring = self._contents.mapped if is_mapped and not is_blocks else self._contents.array
-        raw = bring(start + entry.start, entry.nbytes, what)
         if isinstance(entry.kind, Blocks):
-            numbers = dequantised(entry.kind, raw, self._order)
-            return asarray(numbers.reshape(entry.shape), copy=False)
-        return asarray(_elements(raw, entry.kind, self._order).reshape(entry.shape), copy=False)
+            raw = self._contents.array(start + entry.start, entry.nbytes, what)
+            return dequantised(entry.kind, raw, self._order).reshape(entry.shape)
+        bring = self._contents.mapped if is_mapped else self._contents.array
+        raw = bring(start + entry.start, entry.nbytes, what)
+        return _native(raw, entry.kind, self._order).reshape(entry.shape)
 
 
-def _elements(raw: np.ndarray[Any, Any], dtype: DType, order: str) -> np.ndarray[Any, Any]:
+def _native(raw: np.ndarray[Any, Any], dtype: DType, order: str) -> np.ndarray[Any, Any]:
     """Elements in the order of this machine, where it can address them."""
     found = raw.view(dtype.carrier.newbyteorder(order))  # type: ignore[arg-type]
     if not (found.dtype.isnative and found.flags.aligned):

@@ -43,6 +43,11 @@ class PendingArray:
     def __init__(self, *_: Any) -> None:
         self.array: np.ndarray[Any, Any] | None = None
 
+    @property
+    def nbytes(self) -> int:
+        """What its elements take."""
+        return 0 if self.array is None else self.array.nbytes
+
     def build(self, state: Any) -> None:
         """Take the version, shape, dtype, order and bytes that NumPy keeps of an array."""
         if not isinstance(state, tuple) or len(state) != 5 or self.array is not None:

@@ -35,6 +35,9 @@ class Changed(Protocol):
 Step = Callable[["Machine"], Any]
 _STEPS: dict[int, Step] = {}
 _STOP = ord(".")
+_ITEM = 8  # bytes of a place in a container
+_GROWTH = 8  # bytes that a byte of a pickle may become by calls;
+_ALWAYS = 1 << 20  # and what any pickle may make
 _BYTE, _SHORT, _WORD, _SIGNED, _LONG, _DOUBLE = map(
     struct.Struct, ("<B", "<H", "<I", "<i", "<Q", ">d")
 )
@@ -58,6 +61,24 @@ class Machine:
         self.stack: list[Any] = []
         self.below: list[list[Any]] = []  # the stacks under each mark
         self.memory: dict[int, Any] = {}
+        self._start, self._made = source.position, 0
+
+    def charge(self, made: Any) -> None:
+        """Count the bytes of what was made: a call is short, and what it makes of a long value is long each time.
+
+        Raises:
+            UnsafeFileError: they are many more than there are in the pickle.
+        """
+        size = getattr(made, "nbytes", 0)
+        if isinstance(made, (bytes, bytearray)):
+            size = len(made)
+        elif isinstance(made, (tuple, list, dict, set, frozenset)):
+            size = _ITEM * len(made)
+        self._made += size
+        if self._made > _ALWAYS + _GROWTH * (self.source.position - self._start):
+            raise UnsafeFileError(
+                f"is hostile: what its pickle makes, from the same few parts, takes more than {self._made >> 20} MiB"
+            )
 
     def run(self) -> Any:
         """The value that is left when the pickle stops."""
@@ -298,7 +319,9 @@ def _made(machine: Machine) -> None:
         )
     if not isinstance(arguments, tuple):
         raise FileFormatError(f"is damaged: it calls {function} with a {shown(arguments)}")
-    machine.stack.append(make(arguments))
+    made = make(arguments)
+    machine.charge(made)
+    machine.stack.append(made)
 
 
 def _built(machine: Machine) -> None:
@@ -307,6 +330,7 @@ def _built(machine: Machine) -> None:
     build = getattr(target, "build", None)
     if build is not None:
         build(state)
+        machine.charge(target)
     elif not isinstance(target, collections.OrderedDict) or not isinstance(state, dict):
         # what Python hangs on an ordered dict (the versions of layers) is left out
         raise UnsafeFileError(f"is hostile: it wants to set what is inside a {shown(target)}")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import collections
+import functools
+import pathlib
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
@@ -237,6 +239,17 @@ def _slice(*ends: Any) -> slice:
     return slice(*ends)
 
 
+def _path(kind: type[pathlib.PurePath], *parts: Any) -> str:
+    """A path as a text: whatever it leads to is on another machine."""
+    return str(kind(*map(_text, parts)))
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise FileFormatError(f"is damaged: a text in it is a {shown(value)}")
+    return value
+
+
 class PendingNamespace:
     """A namespace of `argparse`, completed after it was made."""
 
@@ -277,6 +290,19 @@ _FUNCTIONS: list[tuple[str, Callable[..., Any], int, int]] = [
     ("builtins.slice", _slice, 3, 3),
     ("_codecs.encode", _encoded, 2, 2),
     ("argparse.Namespace", PendingNamespace, 0, 0),
+    *(
+        (f"pathlib.{name}", functools.partial(_path, pathlib.PurePosixPath), 0, 1 << 10)
+        for name in ("PosixPath", "PurePosixPath")
+    ),
+    *(
+        (f"pathlib.{name}", functools.partial(_path, pathlib.PureWindowsPath), 0, 1 << 10)
+        for name in ("WindowsPath", "PureWindowsPath")
+    ),
+    ("torch.torch_version.TorchVersion", _text, 1, 1),
+    # dicts whose names are attributes, too, as trainers on top of PyTorch keep their settings in
+    ("pytorch_lightning.utilities.parsing.AttributeDict", dict, 0, 0),
+    ("lightning_fabric.utilities.data.AttributeDict", dict, 0, 0),
+    ("lightning.fabric.utilities.data.AttributeDict", dict, 0, 0),
     ("numpy.dtype", arrays.ArrayDType, 1, 3),
     ("numpy._core.multiarray._reconstruct", arrays.PendingArray, 3, 3),
     ("numpy._core.multiarray.scalar", arrays.scalar, 2, 2),
@@ -316,6 +342,7 @@ KNOWN: dict[str, Any] = {
 
 _MOVED = {  # what modules were called in other versions of Python, NumPy and PyTorch
     "__builtin__": "builtins",
+    "pathlib._local": "pathlib",
     "torch.tensor": "torch._tensor",
     "numpy.core.multiarray": "numpy._core.multiarray",
     "numpy.core.numeric": "numpy._core.numeric",

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from tessella.arguments import public
+from tessella.arguments.kinds import Device
 from tessella.errors import FileFormatError, UnsafeFileError
 from tessella.io.archives import CENTRAL, END, LOCAL, Archive, Record
 from tessella.io.contents import Contents, Stream, naming, place_of, shown
@@ -30,10 +31,12 @@ _HEAD = 600  # bytes that tell what a file is
 _TAR_AT, _TAR = 257, b"ustar"
 _ORDERS = {b"little": "little", b"big": "big"}
 _MOST_STORAGES = 1 << 62
+_GROWTH = 20  # times its size that a packed pickle may have;
+_LARGE = 16 << 20  # and what it may have in any case
 
 
 @public
-def load_pytorch(path: PathLike, *, mmap: bool = False) -> Any:
+def load_pytorch(path: PathLike, *, mmap: bool = False, device: Device = None) -> Any:
     """What `torch.save` wrote: tensors, in the dicts, lists and other containers they were saved in.
 
     Nothing in the file is executed: it is data, or it is refused with the name of what it wants to run. All sizes are
@@ -45,6 +48,7 @@ def load_pytorch(path: PathLike, *, mmap: bool = False) -> Any:
         path: of a `.pt`, `.pth` or `.bin` file of any version since 0.4: the zip format and the one before it.
         mmap: whether elements stay in the file until they are used. It must not be changed then, as PyTorch does
             when it saves under the same name.
+        device: where the tensors are to be, wherever they were; that of the thread, if it is left out.
 
     Raises:
         FileFormatError: it is no such file, damaged, or holds what is no data of ours (a sparse tensor, a whole
@@ -66,9 +70,9 @@ def load_pytorch(path: PathLike, *, mmap: bool = False) -> Any:
     with naming("load_pytorch", place), Contents(place, "load_pytorch") as contents:
         head = contents.read(0, min(_HEAD, contents.size), "its beginning")
         if head.startswith((LOCAL, END)):
-            return _from_archive(contents, mmap)
+            return _from_archive(contents, mmap, device)
         if _is_legacy(head):
-            return _from_stream(contents, mmap)
+            return _from_stream(contents, mmap, device)
         raise FileFormatError(_no_file(head))
 
 
@@ -116,18 +120,28 @@ def _no_file(head: bytes) -> str:
 # --- the zip format ---------------------------------------------------------------------------------
 
 
-def _from_archive(contents: Contents, is_mapped: bool) -> Any:
+def _from_archive(contents: Contents, is_mapped: bool, device: Device) -> Any:
     archive = Archive(contents)
     folder = _folder(archive)
-    record = archive[folder + _PICKLE]
-    pickle = archive.array(record).tobytes()
+    pickle = archive.array(_bounded(archive[folder + _PICKLE])).tobytes()
     elements = Elements(
         lambda storage: archive.array(archive[f"{folder}data/{storage.key}"], is_mapped),
         _order(archive, folder),
+        device,
     )
     machine = Machine(Stream(pickle), named, lambda told: _stored(told, archive, folder))
     found = _whole(machine)
     return Tree(elements.tensor, len(pickle)).value(found)
+
+
+def _bounded(record: Record) -> Record:
+    """The record of a pickle, of which each byte may become a value of Python's."""
+    if record.size > max(_LARGE, _GROWTH * record.packed):
+        raise UnsafeFileError(
+            f"is hostile: the {record.packed} bytes of its pickle would unpack to {record.size}; if that is meant, pack "
+            "it anew with `zip -0`"
+        )
+    return record
 
 
 def _folder(archive: Archive) -> str:
@@ -221,7 +235,7 @@ def _whole(machine: Machine) -> Any:
 # --- what was written before ------------------------------------------------------------------------
 
 
-def _from_stream(contents: Contents, is_mapped: bool) -> Any:
+def _from_stream(contents: Contents, is_mapped: bool, device: Device) -> Any:
     """Five pickles, one after the other, and the storages that the fourth refers to, in the order of the fifth."""
     stream = Stream(contents)
     known: dict[str, Storage] = {}
@@ -236,6 +250,7 @@ def _from_stream(contents: Contents, is_mapped: bool) -> Any:
     elements = Elements(
         lambda storage: bring(places[storage.key], storage.whole, f"storage {shown(storage.key)}"),
         "little",
+        device,
     )
     return Tree(elements.tensor, length).value(found)
 

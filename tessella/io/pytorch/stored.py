@@ -9,12 +9,14 @@ from typing import Any
 
 import numpy as np
 
+from tessella.arguments.kinds import Device
 from tessella.dtypes import DType
 from tessella.errors import FileFormatError
 from tessella.io.contents import is_addressable, shown
 from tessella.nn.module import Parameter
-from tessella.tensors.creation import asarray
-from tessella.tensors.tensor import Tensor
+from tessella.tensors.tensor import Tensor, from_ndarray
+
+Array = np.ndarray[Any, Any]
 
 _MOST_AXES = 64  # as NumPy and PyTorch have them
 _MOST = 1 << 63
@@ -59,6 +61,10 @@ class StoredTensor:
             )
         if not is_addressable(self.shape, self.dtype.itemsize):
             raise FileFormatError(f"is damaged: a tensor in it has the shape {shortly(self.shape)}")
+        if self.storage.start % self.dtype.itemsize:
+            raise FileFormatError(
+                f"is damaged: a tensor of {self.dtype.name} in it begins in the middle of an element"
+            )
         if self.end * self.dtype.itemsize > self.storage.nbytes:
             raise FileFormatError(
                 f"is damaged or hostile: a tensor of shape {shortly(self.shape)} and strides "
@@ -112,11 +118,13 @@ class Elements:
     Args:
         read: gives the bytes of a storage, of which all are there.
         order: of the bytes in an element, "little" or "big".
+        device: where the tensors are to be; that of the thread, if it is None.
     """
 
-    def __init__(self, read: Callable[[Storage], np.ndarray[Any, Any]], order: str) -> None:
-        self._read, self._order = read, order
-        self._bytes: dict[str, np.ndarray[Any, Any]] = {}
+    def __init__(self, read: Callable[[Storage], Array], order: str, device: Device = None) -> None:
+        self._read, self._order, self._device = read, order, device
+        self._bytes: dict[str, Array] = {}
+        self._seen: dict[tuple[Any, ...], Array] = {}
         self._tensors: dict[StoredTensor, Tensor] = {}
 
     def tensor(self, stored: StoredTensor) -> Tensor:
@@ -126,33 +134,47 @@ class Elements:
         return self._tensors[stored]
 
     def _made(self, stored: StoredTensor) -> Tensor:
-        made = asarray(self._elements(stored), copy=False)
+        made = from_ndarray(self._elements(stored), copy=False, device=self._device)
         if stored.is_parameter:
             return Parameter(made, stored.requires_grad)
         return made.requires_grad_() if stored.requires_grad else made
 
-    def _elements(self, stored: StoredTensor) -> np.ndarray[Any, Any]:
-        dtype = stored.dtype
-        there = self._storage(stored.storage)
-        raw = np.ndarray(
+    def _elements(self, stored: StoredTensor) -> Array:
+        itemsize = stored.dtype.itemsize
+        there = self._storage(stored)
+        found = np.ndarray(
             stored.shape,
-            dtype.carrier.newbyteorder("<" if self._order == "little" else ">"),
-            there if there.size else b"\0" * dtype.itemsize,
-            stored.offset * dtype.itemsize if stored.end else 0,
-            [step * dtype.itemsize for step in stored.steps],
+            stored.dtype.carrier,
+            there if there.size else b"\0" * itemsize,
+            stored.storage.start + stored.offset * itemsize if stored.end else 0,
+            [step * itemsize for step in stored.steps],
         )
-        found = _native(raw).view(dtype.numpy)
-        if stored.is_conjugate:
-            found = np.conjugate(found)
-        return np.negative(found) if stored.is_negative else found
+        return found.view(stored.dtype.numpy)
 
-    def _storage(self, storage: Storage) -> np.ndarray[Any, Any]:
+    def _storage(self, stored: StoredTensor) -> Array:
+        """All elements of a storage, as a tensor sees them.
+
+        What has to be changed is changed here, once: a view can be far larger than what it looks at.
+        """
+        dtype, bits = stored.dtype, (stored.is_conjugate, stored.is_negative)
+        kind = (stored.storage.key, dtype, bits)
+        if kind not in self._seen:
+            raw = self._raw(stored.storage)
+            whole = raw[: len(raw) // dtype.itemsize * dtype.itemsize]
+            ordered = dtype.carrier.newbyteorder("<" if self._order == "little" else ">")
+            found = _native(whole.view(ordered)).view(dtype.numpy)
+            found = np.conjugate(found) if stored.is_conjugate else found
+            found = np.negative(found) if stored.is_negative else found
+            self._seen[kind] = found.view(dtype.carrier)
+        return self._seen[kind]
+
+    def _raw(self, storage: Storage) -> Array:
         if storage.key not in self._bytes:
             self._bytes[storage.key] = self._read(storage)
-        return self._bytes[storage.key][storage.start : storage.start + storage.nbytes]
+        return self._bytes[storage.key]
 
 
-def _native(raw: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+def _native(raw: Array) -> Array:
     """Elements as kernels take them: in this machine's order, where it can address them, and truths 0 or 1."""
     if raw.dtype.kind == "b" and raw.view(np.uint8).max(initial=0) > 1:
         return raw.view(np.uint8) != 0  # as PyTorch reads them

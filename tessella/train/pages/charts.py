@@ -161,8 +161,8 @@ def chart(
     """Curves over one axis, as an SVG.
 
     Args:
-        is_percent: numbers are shares.
-        from_zero: the axis begins there.
+        is_percent: numbers are shares: the axis ends with all.
+        from_zero: the axis begins there, and ends where the numbers do.
         mark: a number of the horizontal axis, and what to write there.
         x_name: what the horizontal axis counts.
     """
@@ -218,7 +218,7 @@ def _levels(values: Array, is_log: bool, is_percent: bool, from_zero: bool) -> l
     low, high = float(values.min()), float(values.max())
     if is_log:
         return log_ticks(low, high)
-    if is_percent:
+    if is_percent and not from_zero:
         high = max(1.0, high)
     found = ticks(min(low, 0.0) if from_zero else low, high)
     return [value for value in found if not is_percent or value <= max(1.0, high)]

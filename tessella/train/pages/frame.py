@@ -38,8 +38,7 @@ td:first-child { color: var(--soft); } code { overflow-wrap: anywhere; }
 .key i { display: inline-block; width: 14px; height: 3px; margin: 0 6px 3px 0; }
 .strip { display: grid; grid-template-columns: minmax(0, 11rem) 1fr 3.6rem; gap: 10px;
   align-items: center; font-size: 0.85rem; line-height: 1.7; }
-.strip span { overflow: hidden; text-overflow: ellipsis; white-space: nowrap; direction: rtl;
-  text-align: left; unicode-bidi: plaintext; }
+.strip span { overflow: hidden; text-overflow: ellipsis; white-space: nowrap; }
 .strip svg { height: 14px; border-radius: 3px; } .strip b { font-weight: normal; color: var(--soft);
   text-align: right; }
 @media (max-width: 480px) { .strip { grid-template-columns: minmax(0, 7rem) 1fr 3rem; }

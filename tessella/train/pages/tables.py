@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import itertools
 import math
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -13,7 +14,7 @@ Array = np.ndarray[Any, Any]
 MOST_CLASSES = 60  # that are drawn one by one
 WITH_NUMBERS = 16
 MOST_TIMES = 60
-_DARKEST = 1e4  # times what looks empty
+_RANGE = 1e4  # times what looks empty
 
 
 def confusion_chart(table: Array, names: Sequence[str] | None = None) -> str:
@@ -100,7 +101,7 @@ def most_confused(table: Array, names: Sequence[str] | None = None, most: int = 
 
 
 def strips(times: Sequence[int], rows: Mapping[str, Sequence[float]]) -> str:
-    """Numbers of many layers over time: one strip each, the darker the larger, on a logarithmic scale for all.
+    """Numbers of many layers over time: one strip each, the stronger the larger, on a logarithmic scale for all.
 
     Args:
         times: steps, one for each column.
@@ -113,13 +114,26 @@ def strips(times: Sequence[int], rows: Mapping[str, Sequence[float]]) -> str:
     every = np.concatenate([*table.values(), np.zeros(0)])
     known = every[np.isfinite(every) & (every > 0)]
     high = float(known.max()) if known.size else 1.0
-    low = max(float(known.min()), high / _DARKEST) if known.size else 1.0
-    steps = [times[i] for i in chosen]
+    low = max(float(known.min()), high / _RANGE) if known.size else 1.0
+    steps, shared = [times[i] for i in chosen], _shared(list(rows))
     return "".join(
-        f'<div class="strip"><span title="{html.escape(name)}">{html.escape(name)}</span>'
+        f'<div class="strip"><span title="{html.escape(name)}">{html.escape(name[shared:])}</span>'
         f"{_strip(values, steps, low, high)}<b>{values[-1]:.2g}</b></div>"
         for name, values in table.items()
     )
+
+
+def _shared(names: Sequence[str]) -> int:
+    """How many letters, up to a point, all names begin with.
+
+    >>> _shared(["net.layers.10.weight", "net.layers.1.bias"])
+    11
+    """
+    if len(names) < 2:
+        return 0
+    first, last = min(names), max(names)  # between which all others stand
+    same = itertools.takewhile(lambda pair: pair[0] == pair[1], zip(first, last, strict=False))
+    return first.rfind(".", 0, sum(1 for _ in same)) + 1
 
 
 def _strip(values: Array, steps: Sequence[int], low: float, high: float) -> str:

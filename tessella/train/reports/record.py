@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,11 +12,11 @@ from typing import Any
 import numpy as np
 
 from tessella.errors import ArgumentError
+from tessella.train.folders import METRICS, RECORD
 from tessella.train.reports.mistakes import Mistake
 
 Array = np.ndarray[Any, Any]
 Line = Mapping[str, Any]
-LINES = "metrics.jsonl"
 _PLACE = ("kind", "step", "epoch", "time")  # where a line stands; all else was measured
 
 
@@ -103,25 +104,53 @@ def _square(value: Any) -> Array | None:
 
 
 def read_record(folder: Path) -> Record:
-    """The record of a run folder, from its `metrics.jsonl`.
+    """The record of a run folder: of its `metrics.jsonl`, and of its `run.json` if there is one.
 
     A last line without an end was being written when the training was killed: it is left out, and counted.
 
     Raises:
-        ArgumentError: a line is damaged; its number is named.
-        OSError: there is no such file, or it cannot be read.
+        ArgumentError: a file is damaged; the number of the line is named.
+        OSError: there is no `metrics.jsonl`, or it cannot be read.
     """
-    path = folder / LINES
+    path = folder / METRICS
     *whole, rest = path.read_text(encoding="utf8").split("\n")
-    lines = [_read(line, path, number) for number, line in enumerate(whole, 1) if line.strip()]
-    return Record(lines, title=folder.resolve().name, damaged=bool(rest.strip()))
+    lines = [
+        _numbers_of(_read(line, f"{path}, line {number}"))
+        for number, line in enumerate(whole, 1)
+        if line.strip()
+    ]
+    facts = {"folder": str(folder.resolve())}
+    if (folder / RECORD).exists():
+        about = _read((folder / RECORD).read_text(encoding="utf8"), str(folder / RECORD))
+        facts |= _told(about)
+    return Record(lines, title=folder.resolve().name, facts=facts, damaged=bool(rest.strip()))
 
 
-def _read(line: str, path: Path, number: int) -> Line:
+def _read(text: str, where: str) -> dict[str, Any]:
     try:
-        found = json.loads(line)
+        found = json.loads(text)
     except ValueError as error:
-        raise ArgumentError(f"{path}, line {number}: {error}; expected an object of JSON") from None
+        raise ArgumentError(f"{where}: {error}; expected an object of JSON") from None
     if not isinstance(found, dict):
-        raise ArgumentError(f"{path}, line {number}: {line[:40]}; expected an object of JSON")
+        raise ArgumentError(f"{where}: {text[:40]}; expected an object of JSON")
     return found
+
+
+def _numbers_of(line: Line) -> Line:
+    """JSON has no NaN: where a number was to be and is none, there is null."""
+    return {name: math.nan if value is None else value for name, value in line.items()}
+
+
+def _told(about: Mapping[str, Any]) -> dict[str, str]:
+    """What a run folder says of the last session, in words."""
+    sessions = about.get("sessions") or [{}]
+    last = sessions[-1]
+    command = last.get("command", "")
+    facts = {
+        **last.get("machine", {}),
+        **last.get("versions", {}),
+        "command": " ".join(command) if isinstance(command, list) else command,
+        "began": sessions[0].get("began", ""),
+        "sessions": len(sessions),
+    }
+    return {name: str(value) for name, value in facts.items() if value not in ("", None)}

@@ -106,15 +106,15 @@ def _shown(value: float, is_share: bool = False) -> str:
 def _duration(seconds: float) -> str:
     """Seconds in words.
 
-    >>> _duration(3.26), _duration(95), _duration(7322)
-    ('3.3 s', '1 min 35 s', '2 h 02 min')
+    >>> _duration(3.26), _duration(95), _duration(1500), _duration(7322)
+    ('3.3 s', '1 min 35 s', '25 min', '2 h 02 min')
     """
     if seconds < 60:
         return f"{seconds:.1f} s"
     minutes, rest = divmod(int(seconds), 60)
-    return (
-        f"{minutes} min {rest:02} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60:02} min"
-    )
+    if minutes >= 60:
+        return f"{minutes // 60} h {minutes % 60:02} min"
+    return f"{minutes} min {rest:02} s" if minutes < 10 else f"{minutes} min"
 
 
 def _words(name: str) -> str:
@@ -130,7 +130,7 @@ def _charts(record: Record) -> str:
         *(_metric(record, name) for name in record.names() if name not in _APART),
         _of_steps(record, "lr", from_zero=True), _of_steps(record, "gradient_norm", is_restless=True), _pace(record),
         _of_steps(record, "examples_per_second", from_zero=True, is_restless=True),
-        _of_steps(record, "waiting", is_percent=True),
+        _of_steps(record, "waiting", is_percent=True, from_zero=True),
     ])  # fmt: skip
 
 
@@ -208,10 +208,14 @@ def _card(
         curves, is_log=is_log, is_percent=is_percent, from_zero=from_zero, x_name="step"
     )
     notes = [] if {curve.name for curve in curves} == {title} else [charts.key(curves)]
-    lost = sum(int((~np.isfinite(np.asarray(c.y, float))).sum()) for c in curves if not c.is_faint)
+    lost = sum(max(_lost(c) for c in curves if c.name == name) for name in {c.name for c in curves})
     if lost:
         notes.append(f'<p class="key">{lost} not finite</p>')
     return frame.card(title[:1].upper() + title[1:], drawn, *notes)
+
+
+def _lost(curve: Curve) -> int:
+    return int((~np.isfinite(np.asarray(curve.y, float))).sum())
 
 
 # --- mistakes, layers, facts ---------------------------------------------------------------------
@@ -250,7 +254,7 @@ def _layers(record: Record) -> str:
         group: [_norm([norms.get(name, 0.0) for name in members]) for _, norms in record.norms]
         for group, members in parts.items()
     }
-    told = f'<p class="soft">From step {times[0]:,} to {times[-1]:,}: the darker, the larger.</p>'
+    told = f'<p class="soft">From step {times[0]:,} to {times[-1]:,}: the stronger, the larger.</p>'
     return f'<h2>Norms of gradients</h2>{told}<div class="chart">{tables.strips(times, rows)}</div>'
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import time
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,7 +14,7 @@ from typing import Any
 from tessella import files
 from tessella.arguments import public
 from tessella.arguments.kinds import Natural, NotNegative
-from tessella.errors import ArgumentTypeError
+from tessella.errors import ArgumentTypeError, CheckpointWarning
 from tessella.train.pages.machine import machine_facts
 from tessella.train.reports.mistakes import Mistake, Worst
 from tessella.train.reports.record import Record, read_record
@@ -39,7 +40,7 @@ class Report:
         every: seconds between two writings, at least. Writing takes no more than a hundredth of the time.
 
     Raises:
-        OSError: the folder cannot be written to.
+        OSError: at the start, if the folder cannot be written to. Later that is a `CheckpointWarning`.
 
     >>> import tessella as ts
     >>> report = ts.train.Report("runs/first", classes=["cat", "dog"])
@@ -74,7 +75,7 @@ class Report:
             self._keep_norms(event)
             self._next_norms = now + self.every / 20
         if ended or now >= self._next:
-            self._write(event, not ended)
+            self._try_to_write(event)
 
     def _keep_norms(self, event: Any) -> None:
         """Of a few moments; of a long training, of every second one of those before."""
@@ -84,18 +85,31 @@ class Report:
         if len(self._norms) > MOST_NORMS:
             self._norms = self._norms[::2]
 
-    def _write(self, event: Any, is_running: bool) -> None:
+    def _try_to_write(self, event: Any) -> None:
+        """A disk that is full ends no training; a folder that was never there does, at its start."""
         began = time.monotonic()
+        try:
+            self._write(event, event.kind != "end")
+        except OSError as error:
+            if event.kind == "start":
+                raise
+            warnings.warn(
+                f"Report: {self.path} cannot be written ({error}); training goes on, and it is tried again",
+                CheckpointWarning,
+                stacklevel=2,
+            )
+        now = time.monotonic()
+        self._next = now + max(self.every, (now - began) / _SHARE)
+
+    def _write(self, event: Any, is_running: bool) -> None:
         history = event.history
+        speed = getattr(history, "examples_per_second", None) or None
         record = Record(
             history.lines, self.title, self._facts, is_running, getattr(history, "stopped", None), self.classes,
-            self._norms, self._mistakes, getattr(history, "examples_per_second", None) or None,
-            getattr(history, "waiting", None),
+            self._norms, self._mistakes, speed, getattr(history, "waiting", None) if speed else None,
         )  # fmt: skip
         self.path.parent.mkdir(parents=True, exist_ok=True)
         files.write(self.path, page(record))
-        now = time.monotonic()
-        self._next = now + max(self.every, (now - began) / _SHARE)
 
     def __repr__(self) -> str:
         return f"Report({str(self.path)!r})"
@@ -127,7 +141,6 @@ def report(folder: Any, *, title: str | None = None, classes: Sequence[str] | No
     place = _folder(folder, "report")
     record = read_record(place)
     record.classes, record.title = classes, record.title if title is None else title
-    record.facts = {"folder": str(place.resolve())}
     files.write(place / NAME, page(record))
     return place / NAME
 
