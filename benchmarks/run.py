@@ -31,6 +31,7 @@ def _suites() -> dict[str, tuple[str, Callable[[], report.Table]]]:
     import eager
     import files
     import first_calls
+    import fitting
     import layers
     import limits
     import loading
@@ -54,6 +55,7 @@ def _suites() -> dict[str, tuple[str, Callable[[], report.Table]]]:
         "layers": ("performance.md", layers.layers),
         "compiled": ("performance.md", compiled.compiled),
         "training": ("performance.md", training.training),
+        "fitting": ("performance.md", fitting.fitting),
         "precision": ("performance.md", precision.precision),
         "losses": ("performance.md", precision.losses),
         "first_calls": ("performance.md", first_calls.first_calls),
