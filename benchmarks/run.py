@@ -32,6 +32,7 @@ def _suites() -> dict[str, tuple[str, Callable[[], report.Table]]]:
     import eager
     import files
     import first_calls
+    import fitting
     import layers
     import limits
     import loading
@@ -57,6 +58,7 @@ def _suites() -> dict[str, tuple[str, Callable[[], report.Table]]]:
         "compiled": ("performance.md", compiled.compiled),
         "training": ("performance.md", training.training),
         "recipes": ("performance.md", recipes.recipes),
+        "fitting": ("performance.md", fitting.fitting),
         "precision": ("performance.md", precision.precision),
         "losses": ("performance.md", precision.losses),
         "first_calls": ("performance.md", first_calls.first_calls),

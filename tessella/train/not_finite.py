@@ -29,7 +29,7 @@ def told_of(done: Done, training: Training) -> str:
     parts += [text for text in (_stained(training), _origin(done, training)) if text]
     last = training.last_checkpoint()
     parts.append(
-        "the model is as it was before this step"
+        "it was left out, and the model was not changed by it"
         if norms is not None
         else "the model may have been changed by it"
     )

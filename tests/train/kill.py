@@ -17,7 +17,7 @@ from pathlib import Path
 from tests.train.small_run import STEPS
 
 ROOT = Path(__file__).parents[2]
-KINDS = ("plain", "halves")
+KINDS = ("plain", "halves", "workers")
 
 
 def lines(folder: str | Path) -> list[str]:

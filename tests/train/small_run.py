@@ -29,6 +29,19 @@ class Noisy:
             yield ts.asarray(self.x[chosen] + np.float32(noise)), ts.asarray(self.y[chosen])
 
 
+class Rows:
+    """The same, row by row, with noise that each worker draws."""
+
+    def __init__(self, source: Noisy) -> None:
+        self.x, self.y = source.x, source.y
+
+    def __len__(self) -> int:
+        return len(self.x)
+
+    def __getitem__(self, i: int):
+        return self.x[i] + np.float32(np.random.random() + random.random()), self.y[i]
+
+
 def main(folder: str, kind: str, steps: int = STEPS) -> ts.train.History:
     """The run; it goes on if it was killed."""
     ts.manual_seed(1), random.seed(2), np.random.seed(3)
@@ -38,8 +51,13 @@ def main(folder: str, kind: str, steps: int = STEPS) -> ts.train.History:
     optimiser = optim.AdamW(model.parameters(), lr=0.01)
     halves = kind == "halves"
     schedule = optim.lr_scheduler.OneCycleLR(optimiser, max_lr=0.05, total_steps=steps)
+    data = Noisy(200, 16)
+    if kind == "workers":
+        data = ts.data.DataLoader(
+            Rows(data), batch_size=16, shuffle=True, num_workers=2, persistent_workers=True
+        )
     return ts.train.fit(
-        model, Noisy(200, 16), F.cross_entropy, optimiser, steps=steps, scheduler=schedule,
+        model, data, F.cross_entropy, optimiser, steps=steps, scheduler=schedule,
         validation=list(Noisy(64, 32)), metrics=[ts.train.Accuracy(), ts.train.AUROC()],
         every=3, log_every=1, folder=folder, config={"kind": kind}, progress=False,
         accumulate=2 if halves else 1, precision=ts.float16 if halves else None, clip_norm=1.0, ema=0.9,
