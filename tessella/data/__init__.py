@@ -19,6 +19,7 @@ from tessella.data.datasets import (
 )
 from tessella.data.images import ImageFolder
 from tessella.data.loader import DataLoader
+from tessella.data.pictures import save_image
 from tessella.data.samplers import (
     BatchSampler,
     LengthBatchSampler,
@@ -101,5 +102,6 @@ __all__ = [
     "pad_collate",
     "random_split",
     "read_idx",
+    "save_image",
     "words",
 ]
