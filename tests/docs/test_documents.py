@@ -90,7 +90,8 @@ def test_extras_offer_what_is_used():
         name = re.match(r"[\w-]+", requirement)[0]
         name = IMPORTED_AS.get(name, name)
         imported = re.compile(
-            rf"^\s*(?:(?:import|from) {name}\b|(?:\w+ = )?pytest\.importorskip\(\"{name}\"\))", re.MULTILINE
+            rf"^\s*(?:(?:import|from) {name}\b|(?:\w+ = )?pytest\.importorskip\(\"{name}\"\))",
+            re.MULTILINE,
         )
         if name == "tessella" or TOOLS.get(name, "\0") in uses:
             continue
