@@ -68,7 +68,7 @@ def test_every_optimiser_goes_on(tmp_path, name):
 
 def test_killed_at_random_moments(tmp_path):
     kill.whole(tmp_path / "whole", "halves")
-    killed = kill.kill_until_done(tmp_path / "killed", "halves", 4, random.Random(1))
+    killed = kill.kill_until_done(tmp_path / "killed", "halves", 3, random.Random(1))
     assert killed and kill.lines(tmp_path / "killed") == kill.lines(tmp_path / "whole")
 
 
@@ -100,3 +100,27 @@ def test_sizes_that_were_compiled_first_are_those_that_were_then(tmp_path):
     with pytest.raises(Broken):
         train(tmp_path / "broken", 5)
     assert train(tmp_path / "broken").losses == whole.losses
+
+
+@pytest.mark.parametrize("stop_at", [3, 9, 12])
+def test_epochs_of_a_loader_go_on_with_the_schedule_that_follows_them(tmp_path, stop_at):
+    def train(folder, stop_at=None):
+        ts.manual_seed(0)
+        model = nn.Sequential(nn.Linear(2, 8), nn.Dropout(0.2), nn.Linear(8, 2))
+        optimiser = optim.SGD(model.parameters(), lr=0.5, momentum=0.9)
+        schedule = optim.lr_scheduler.ReduceLROnPlateau(optimiser, patience=0)
+        rows = tuple(ts.concat([batch[i] for batch in batches(4)]) for i in range(2))
+        return ts.train.fit(
+            model, ts.data.DataLoader(rows, batch_size=6, shuffle=True), F.cross_entropy, optimiser,
+            epochs=4, patience=3, scheduler=schedule, schedule_by="epoch", folder=folder, config={}, log_every=2,
+            callbacks=[breaking_at(stop_at)], metrics=[ts.train.Accuracy()], validation=batches(1), progress=False,
+        )  # fmt: skip
+
+    whole = train(tmp_path / "whole")
+    with pytest.raises(Broken):
+        train(tmp_path / "broken", stop_at)
+    found = train(tmp_path / "broken")
+    assert without_times(found.lines) == without_times(whole.lines)
+    assert found.stopped == whole.stopped
+    assert without_times([found.best]) == without_times([whole.best])
+    assert train(tmp_path / "broken").lines == found.lines  # it is done, and stays so
