@@ -17,6 +17,7 @@ from tessella.data.datasets import (
     TransformedDataset,
     random_split,
 )
+from tessella.data.encoding import TableEncoder
 from tessella.data.images import ImageFolder
 from tessella.data.loader import DataLoader
 from tessella.data.pictures import save_image
@@ -89,6 +90,7 @@ __all__ = [
     "StratifiedSampler",
     "Subset",
     "SubsetRandomSampler",
+    "TableEncoder",
     "TensorDataset",
     "TextLines",
     "ToFloat",
