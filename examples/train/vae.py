@@ -89,7 +89,8 @@ def main(
     """
     ts.manual_seed(seed)
     train, held_out = images_of(data)
-    model = VAE(*train[0].shape, latent=latent)
+    height, width = train[0].shape
+    model = VAE(height, width, latent=latent)
     originals = ts.stack([held_out[row] for row in range(min(SHOWN, len(held_out)))])
     places = np.random.default_rng(seed).standard_normal((SHOWN, latent), np.float32)
     samples, reconstructions = out / "samples.png", out / "reconstructions.png"

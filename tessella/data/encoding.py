@@ -154,7 +154,7 @@ class TableEncoder:
         return np.stack(found, axis=1) if found else np.zeros((rows, 0))
 
     def __repr__(self) -> str:
-        wide, kinds = (max([len(told[i]) for told in self._told], default=0) for i in (0, 1))
+        wide, kinds = (max([len(str(told[i])) for told in self._told], default=0) for i in (0, 1))
         return "\n".join(
             f"{name:{wide}} {kind:{kinds}}  {self.columns[name]}{f'; {missing:,} missing' if missing else ''}"
             for name, kind, missing in self._told
