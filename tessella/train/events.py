@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Literal
 
+from tessella.arguments import public
+
 if TYPE_CHECKING:
     from tessella.train.history import History
-    from tessella.train.training import Training
 
 Kind = Literal["start", "step", "epoch", "validation_step", "validation", "checkpoint", "end"]
-KINDS = ("start", "step", "epoch", "validation_step", "validation", "checkpoint", "end")
 
 
 class Event:
@@ -24,8 +24,9 @@ class Event:
         path: of a "checkpoint".
     """
 
+    @public
     def __init__(
-        self, kind: Kind, training: Training, metrics: Mapping[str, Any] | None = None, batch: Any = None,
+        self, kind: str, training: Any, metrics: Mapping[str, Any] | None = None, batch: Any = None,
         outputs: Any = None, targets: Any = None, path: Any = None,
     ) -> None:  # fmt: skip
         self.kind = kind

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from typing import Any
+
+from tessella.arguments import public
 
 Line = dict[str, Any]
 
@@ -20,7 +22,8 @@ class History:
         folder: the run folder, if there is one.
     """
 
-    def __init__(self, lines: Sequence[Line] = ()) -> None:
+    @public
+    def __init__(self, lines: Iterable[Any] = ()) -> None:
         self.lines: list[Line] = list(lines)
         self.best: Line | None = None
         self.stopped: str | None = None
