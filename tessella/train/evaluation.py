@@ -8,7 +8,7 @@ from typing import Any
 
 from tessella import autodiff
 from tessella.arguments import public
-from tessella.arguments.kinds import DTypeLike
+from tessella.arguments.kinds import DTypeLike, shown
 from tessella.errors import ArgumentError, ArgumentTypeError
 from tessella.nn.module import Module
 from tessella.tensors.autocast import autocast
@@ -41,6 +41,7 @@ def evaluate(
     >>> ts.train.evaluate(model, data, ts.nn.functional.mse_loss)
     {'loss': 0.0}
     """
+    require_module(model)
     measured = metrics_of(metrics)
     evaluator = Evaluator(model, forward_of(loss, forward), measured, precision)
     return evaluator(require_batches(data, "data"))
@@ -109,6 +110,15 @@ class Evaluator:
 def computed(metrics: Iterable[Any]) -> dict[str, Any]:
     """What metrics have come to."""
     return {metric.name: metric.compute() for metric in metrics}
+
+
+def require_module(model: Any) -> None:
+    """
+    Raises:
+        ArgumentTypeError: it is none.
+    """
+    if not isinstance(model, Module):
+        raise ArgumentTypeError(f"model: {shown(model)} was given; expected a module: ts.nn.Module")
 
 
 def metrics_of(metrics: Any) -> list[Any]:

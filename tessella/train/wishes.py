@@ -12,7 +12,7 @@ from tessella.arguments.kinds import shown
 from tessella.errors import ArgumentTypeError
 from tessella.nn.module import Module
 from tessella.optim.optimiser import Optimizer
-from tessella.train.evaluation import Evaluator, metrics_of
+from tessella.train.evaluation import Evaluator, metrics_of, require_module
 from tessella.train.feeding import Feed, require_batches
 from tessella.train.forward import forward_of
 from tessella.train.made import average_of, scaler_of
@@ -91,8 +91,7 @@ def _require_parts(model: Any, optimizer: Any, step: Any) -> None:
     Raises:
         ArgumentTypeError, ArgumentError: something is missing, or is something else.
     """
-    if not isinstance(model, Module):
-        raise ArgumentTypeError(f"model: {shown(model)} was given; expected a module: ts.nn.Module")
+    require_module(model)
     if step is None and not isinstance(optimizer, Optimizer):
         given = "nothing" if optimizer is None else shown(optimizer)
         raise ArgumentTypeError(
