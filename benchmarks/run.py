@@ -17,6 +17,7 @@ ROWS_ALONE = (
     "course",
     "memory",
     "training",
+    "recipes",
 )  # suites whose rows can be made anew one by one
 
 
@@ -39,6 +40,7 @@ def _suites() -> dict[str, tuple[str, Callable[[], report.Table]]]:
     import networks
     import overhead
     import precision
+    import recipes
     import scaling
     import startup
     import threads
@@ -55,6 +57,7 @@ def _suites() -> dict[str, tuple[str, Callable[[], report.Table]]]:
         "layers": ("performance.md", layers.layers),
         "compiled": ("performance.md", compiled.compiled),
         "training": ("performance.md", training.training),
+        "recipes": ("performance.md", recipes.recipes),
         "fitting": ("performance.md", fitting.fitting),
         "precision": ("performance.md", precision.precision),
         "losses": ("performance.md", precision.losses),

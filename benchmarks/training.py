@@ -16,6 +16,9 @@ WORKS = {
     "resnet": ("ResNet-18, 32², batch 64", "≤ 0.7 × best"),
     "encoder": ("Transformer encoder with padding masks, 4×256, T 128, batch 16", "≤ 0.7 × best"),
     "ctc": ("CTC, 200 frames, batch 32, 64 classes", "≤ 0.8 × best"),
+    "handwriting": ("`train handwriting`: CNN 28², batch 64", "≤ 0.65 × best"),
+    "sentences": ("`train sentiment`: CNN over 56 words, batch 50", "≤ 0.65 × best"),
+    "characters": ("`train gpt`: 4 layers, 128 wide, context 64, batch 12", "≤ 0.65 × best"),
     "adamw": ("AdamW on 50 M numbers", "90 % of the memory's bandwidth"),
 }
 SLOW = ("group_resnet", "resnet")

@@ -227,3 +227,82 @@ def adamw(t: Framework) -> Any:
         optimiser.step()
 
     return step, ()
+
+
+def handwriting(t: Framework) -> Any:
+    """The network of `tessella train handwriting`."""
+    random = np.random.default_rng(0)
+    nn = t.nn
+    model = nn.Sequential(
+        nn.Conv2d(1, 32, 3), nn.ReLU(), nn.Conv2d(32, 64, 3), nn.ReLU(), nn.MaxPool2d(2), nn.Dropout(0.25),
+        nn.Flatten(), nn.Linear(9216, 128), nn.ReLU(), nn.Dropout(0.5), nn.Linear(128, 10),
+    )  # fmt: skip
+    optimiser = t.optim.AdamW(model.parameters(), fused=True)
+    data = t.floats(random, 64, 1, 28, 28), t.classes(random, 10, 64)
+    return _trained(optimiser, lambda x, y: t.F.cross_entropy(model(x), y), *data)
+
+
+def sentences(t: Framework) -> Any:
+    """The network of `tessella train sentiment`: Kim (2014)."""
+    random = np.random.default_rng(0)
+    nn = t.nn
+
+    class SentenceCNN(nn.Module):  # type: ignore[name-defined,misc]
+        def __init__(self) -> None:
+            super().__init__()
+            self.embedding = nn.Embedding(9000, 128, padding_idx=0)
+            self.convolutions = nn.ModuleList([nn.Conv1d(128, 100, size) for size in (3, 4, 5)])
+            self.output, self.dropout = nn.Linear(300, 2), nn.Dropout(0.5)
+
+        def forward(self, words: Any) -> Any:
+            vectors = self.embedding(words).permute(0, 2, 1)
+            features = [t.top.amax(t.F.relu(layer(vectors)), -1) for layer in self.convolutions]
+            return self.output(self.dropout(t.top.cat(features, 1)))
+
+    model = SentenceCNN()
+    optimiser = t.optim.AdamW(model.parameters(), fused=True)
+    data = t.classes(random, 9000, 50, 56), t.classes(random, 2, 50)
+    return _trained(optimiser, lambda x, y: t.F.cross_entropy(model(x), y), *data)
+
+
+def characters(t: Framework) -> Any:
+    """The network of `tessella train gpt`: 4 layers, 128 wide, context 64, batch 12."""
+    random = np.random.default_rng(0)
+    nn, width, heads = t.nn, 128, 4
+
+    class Block(nn.Module):  # type: ignore[name-defined,misc]
+        def __init__(self) -> None:
+            super().__init__()
+            self.norm1, self.norm2 = nn.LayerNorm(width), nn.LayerNorm(width)
+            self.qkv, self.out = nn.Linear(width, 3 * width), nn.Linear(width, width)
+            self.mlp = nn.Sequential(
+                nn.Linear(width, 4 * width), nn.GELU(approximate="tanh"), nn.Linear(4 * width, width)
+            )  # fmt: skip
+
+        def forward(self, x: Any) -> Any:
+            n, length, _ = x.shape
+            parts = self.qkv(self.norm1(x)).reshape(n, length, 3, heads, width // heads)
+            q, k, v = (parts[:, :, i].permute(0, 2, 1, 3) for i in range(3))
+            seen = t.F.scaled_dot_product_attention(q, k, v, is_causal=True)
+            x = x + self.out(seen.permute(0, 2, 1, 3).reshape(n, length, width))
+            return x + self.mlp(self.norm2(x))
+
+    class GPT(nn.Module):  # type: ignore[name-defined,misc]
+        def __init__(self) -> None:
+            super().__init__()
+            self.tokens, self.places = nn.Embedding(65, width), nn.Embedding(64, width)
+            self.blocks = nn.Sequential(*[Block() for _ in range(4)])
+            self.norm, self.head = nn.LayerNorm(width), nn.Linear(width, 65, bias=False)
+            self.head.weight = self.tokens.weight
+
+        def forward(self, tokens: Any) -> Any:
+            x = self.tokens(tokens) + self.places(t.top.arange(tokens.shape[1]))
+            return self.head(self.norm(self.blocks(x)))
+
+    model = GPT()
+    optimiser = t.optim.AdamW(model.parameters(), betas=(0.9, 0.99), weight_decay=0.1, fused=True)
+
+    def loss(x: Any, y: Any) -> Any:
+        return t.F.cross_entropy(model(x).reshape(-1, 65), y.reshape(-1))
+
+    return _trained(optimiser, loss, t.classes(random, 65, 12, 64), t.classes(random, 65, 12, 64))

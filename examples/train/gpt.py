@@ -13,10 +13,7 @@ from tessella.nn import functional as F
 
 
 class Block(nn.Module):
-    """x + attention(norm(x)), then x + mlp(norm(x)).
-
-    Shapes: (N, T, width) -> (N, T, width).
-    """
+    """x + attention(norm(x)), then x + mlp(norm(x)): (N, T, width) -> (N, T, width)."""
 
     def __init__(self, width: int, heads: int) -> None:
         super().__init__()
@@ -83,7 +80,7 @@ def main(
     context: Annotated[int, typer.Option(help="Characters that it sees.", min=2)] = 64,
     batch: Annotated[int, typer.Option(min=1)] = 12,
     seed: Annotated[int, typer.Option(help="Decides the start and the order.", min=0)] = 0,
-) -> None:  # fmt: skip
+) -> ts.train.History:  # fmt: skip
     """A character GPT continues a text.
 
     --data is a text file of at least some 100,000 characters; its last tenth is held out. Shakespeare's plays (1.1
@@ -117,6 +114,7 @@ def main(
     print(
         f"\nHeld out: a loss of {history.validations[-1]['loss']:.3f} for each character. {out}/report.html"
     )
+    return history
 
 
 if __name__ == "__main__":

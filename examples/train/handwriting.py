@@ -51,7 +51,7 @@ def main(
     out: Annotated[Path, typer.Option(help="Folder of the run: report, metrics, checkpoints.")] = Path("runs/handwriting"),
     epochs: Annotated[int, typer.Option(help="How often to go through the digits.", min=1)] = 6,
     seed: Annotated[int, typer.Option(help="Decides the start and the order.", min=0)] = 0,
-) -> None:  # fmt: skip
+) -> ts.train.History:  # fmt: skip
     """A convolutional network reads handwritten digits (MNIST).
 
     --data is a folder with files of the MNIST database (IDX, gzipped or not): with train-* and t10k-* the latter are held
@@ -74,12 +74,13 @@ def main(
     history = ts.train.fit(
         model, loader, F.cross_entropy, optimizer, epochs=epochs, scheduler=schedule,
         validation=ts.data.DataLoader(ts.data.TransformedDataset(held_out, plain), 250),
-        metrics=[ts.train.Accuracy(), ts.train.ConfusionMatrix(10)], monitor="accuracy", mode="max", folder=out,
+        metrics=[ts.train.Accuracy(), ts.train.ConfusionMatrix(10)], monitor="accuracy", folder=out,
         callbacks=[ts.train.Report(out, title="Handwritten digits", classes=[str(digit) for digit in range(10)])],
     )  # fmt: skip
     print(
         f"Held out: {history.validations[-1]['accuracy']:.2%} of {len(held_out):,} digits read. {out}/report.html"
     )
+    return history
 
 
 if __name__ == "__main__":

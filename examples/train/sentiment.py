@@ -54,7 +54,7 @@ def main(
     out: Annotated[Path, typer.Option(help="Folder of the run: report, metrics, checkpoints.")] = Path("runs/sentiment"),
     epochs: Annotated[int, typer.Option(help="How often to go through the reviews.", min=1)] = 8,
     seed: Annotated[int, typer.Option(help="Decides what is held out, the start and the order.", min=0)] = 0,
-) -> None:  # fmt: skip
+) -> ts.train.History:  # fmt: skip
     """A convolutional network tells good reviews from bad ones, word by word from scratch.
 
     --data is a folder with files *.neg and *.pos, a review on each line, in UTF-8. Of the 10,662 sentences of Pang and
@@ -73,7 +73,7 @@ def main(
         model, ts.data.DataLoader((numbers[rest], labels[rest]), 50, shuffle=True, drop_last=len(rest) >= 50),
         F.cross_entropy, optimizer, epochs=epochs, ema=0.99,
         validation=ts.data.DataLoader((numbers[held_out], labels[held_out]), 500),
-        metrics=[ts.train.Accuracy(), ts.train.ConfusionMatrix(2)], monitor="accuracy", mode="max", folder=out,
+        metrics=[ts.train.Accuracy(), ts.train.ConfusionMatrix(2)], monitor="accuracy", folder=out,
         callbacks=[ts.train.Report(
             out, title="Reviews", classes=CLASSES, show=lambda row: " ".join(vocabulary.decode(row[row != 0])),
         )],
@@ -81,6 +81,7 @@ def main(
     print(
         f"Held out: {history.validations[-1]['accuracy']:.2%} of {len(held_out):,} reviews told right. {out}/report.html"
     )
+    return history
 
 
 if __name__ == "__main__":

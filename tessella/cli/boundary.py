@@ -15,7 +15,7 @@ from rich.text import Text
 
 from tessella import files
 from tessella.cli.drawing import has_greys
-from tessella.train.pages.png import png
+from tessella.data.png import png
 
 Array = np.ndarray[Any, Any]
 Point = tuple[float, float]

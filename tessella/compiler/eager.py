@@ -179,7 +179,8 @@ def _steps_plan(
     if isinstance(primitive, Composite) and primitive.fuses:
         program = _program_of(primitive, layouts, result)
         if program.arena_plan.nbytes == 0:
-            return _program_plan(primitive, program)
+            alone = program.only_call()
+            return _program_plan(primitive, program) if alone is None else _recipe_plan(alone)
     return functools.partial(steps, _runner(layouts[0].device))
 
 

@@ -24,6 +24,7 @@ from tessella.compiler.copies import write_over_originals
 from tessella.compiler.machine_code import together
 from tessella.compiler.memory import MemoryPlan
 from tessella.compiler.observe import now, settings, stage, visiting
+from tessella.compiler.recipe import RESULT, Recipe, Region
 from tessella.compiler.results import Results, separate
 from tessella.compiler.steps import (
     INPUT,
@@ -35,7 +36,7 @@ from tessella.compiler.steps import (
     Step,
 )
 from tessella.compiler.tables import Addresses, Stretch, Tables, tables_of
-from tessella.devices.array import Array, Layout, to_numpy, write
+from tessella.devices.array import Array, Layout, contiguous_layout, to_numpy, write
 from tessella.devices.buffer import protect
 from tessella.devices.device import Device
 from tessella.errors import IndexingError, TracingError
@@ -134,6 +135,27 @@ class Program:
             return tables_of(
                 self.steps, self._addresses, self.slot_words, self.prepared, self.device
             )
+
+    def only_call(self) -> Recipe | None:
+        """The recipe that the program is, if it is one call that writes its only result."""
+        if len(self.steps) != 1 or len(self.results) != 1 or self.in_place or self.prepared:
+            return None
+        (step,), (result,) = self.steps, self.results
+        layout = result.layout
+        if not isinstance(step, Step) or step.epilogue is not None or result.offset:
+            return None
+        if result.buffer not in step.writes or layout != contiguous_layout(
+            layout.shape, layout.dtype
+        ):
+            return None
+        buffers = [self.buffers[number] for number, _ in step.places]
+        if any(buffer.kind not in (INPUT, RESULT_BUFFER) for buffer in buffers):
+            return None
+        places = [
+            Region(RESULT if buffer.kind == RESULT_BUFFER else buffer.number, offset)
+            for buffer, (_, offset) in zip(buffers, step.places, strict=True)
+        ]
+        return Recipe(layout, (step.call._replace(places=tuple(places)),), keep=self.keep)
 
     # --- running --------------------------------------------------------------------------------
 

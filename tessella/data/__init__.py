@@ -17,8 +17,10 @@ from tessella.data.datasets import (
     TransformedDataset,
     random_split,
 )
+from tessella.data.encoding import TableEncoder
 from tessella.data.images import ImageFolder
 from tessella.data.loader import DataLoader
+from tessella.data.pictures import save_image
 from tessella.data.samplers import (
     BatchSampler,
     LengthBatchSampler,
@@ -88,6 +90,7 @@ __all__ = [
     "StratifiedSampler",
     "Subset",
     "SubsetRandomSampler",
+    "TableEncoder",
     "TensorDataset",
     "TextLines",
     "ToFloat",
@@ -101,5 +104,6 @@ __all__ = [
     "pad_collate",
     "random_split",
     "read_idx",
+    "save_image",
     "words",
 ]

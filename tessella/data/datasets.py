@@ -100,9 +100,20 @@ class ArrayDataset(Dataset):
 
     def __getbatch__(self, rows: Any, generator: RowGenerator | None = None) -> Any:
         """Several rows as one tree of arrays, which are new."""
-        chosen = _slice_of(rows)
-        if chosen is not None:
+        given = np.asarray(rows)
+        if given.dtype.kind not in "iu" or given.ndim != 1:
+            given = np.array(
+                [row_number(row, self._rows, type(self).__name__) for row in rows], np.int64
+            )
+        chosen = _slice_of(given)
+        if chosen is not None and chosen.stop <= self._rows:
             return self._with([np.array(_memory(leaf)[chosen]) for leaf in self._leaves])
+        try:
+            return self._taken(given)
+        except IndexError:  # which says less
+            return self._taken([row_number(row, self._rows, type(self).__name__) for row in rows])
+
+    def _taken(self, rows: Any) -> Any:
         return self._with([_gathered(_memory(leaf), rows) for leaf in self._leaves])
 
     def _with(self, leaves: Iterable[Any]) -> Any:
@@ -142,13 +153,12 @@ def _gathered(array: np.ndarray[Any, Any], rows: Any) -> np.ndarray[Any, Any]:
     return array[np.asarray(rows, np.int64)]
 
 
-def _slice_of(rows: Any) -> slice | None:
+def _slice_of(rows: np.ndarray[Any, Any]) -> slice | None:
     """The slice that such rows are, if they follow upon one another."""
     count = len(rows)
     if count < 2 or rows[0] < 0 or rows[-1] - rows[0] != count - 1:
         return None
-    given = np.asarray(rows)
-    return slice(int(rows[0]), int(rows[-1]) + 1) if (given[1:] - given[:-1] == 1).all() else None
+    return slice(int(rows[0]), int(rows[-1]) + 1) if (rows[1:] - rows[:-1] == 1).all() else None
 
 
 def row_number(row: Any, count: int, name: str) -> int:
@@ -176,6 +186,12 @@ class Subset(Dataset):
     def __init__(self, dataset: Any, indices: Any) -> None:
         self.dataset = _with_numbers(dataset, "Subset")
         self.indices = row_numbers("Subset", indices)
+        count = len(self.dataset)
+        bad = self.indices[(self.indices < -count) | (self.indices >= count)]
+        if bad.size:
+            raise IndexingError(
+                f"Subset: row {bad[0]}; the dataset has {count}, from 0 to {count - 1}"
+            )
 
     def __len__(self) -> int:
         return len(self.indices)
@@ -184,10 +200,14 @@ class Subset(Dataset):
         return self.dataset[int(self.indices[row_number(row, len(self), "Subset")])]
 
     def __getitems__(self, rows: Any) -> list[Any]:
-        return rows_of(self.dataset, self.indices[np.asarray(rows, np.int64)].tolist())
+        return rows_of(self.dataset, self._there(rows).tolist())
 
     def __getbatch__(self, rows: Any, generator: RowGenerator | None = None) -> Any:
-        return batch_of(self.dataset, self.indices[np.asarray(rows, np.int64)], generator)
+        return batch_of(self.dataset, self._there(rows), generator)
+
+    def _there(self, rows: Any) -> np.ndarray[Any, Any]:
+        """The numbers of rows in the dataset."""
+        return self.indices[[row_number(row, len(self), "Subset") for row in list_of(rows)]]
 
 
 class ConcatDataset(Dataset):
@@ -414,7 +434,16 @@ def as_dataset(given: Any, function: str = "DataLoader") -> Any:
             f"{function}: dataset is {shown(given)}; expected rows: something with __getitem__ and __len__, an "
             "iterable, an array, or a tuple or dict of arrays"
         )
-    return ArrayDataset(given) if _is_tree_of_arrays(given) else given
+    if _is_tree_of_arrays(given):
+        return ArrayDataset(given)
+    if isinstance(given, Mapping) and given and 0 not in given:
+        name, part = next(
+            (key, part) for key, part in given.items() if not _is_tree_of_arrays(part)
+        )
+        raise ArgumentTypeError(
+            f"{function}: dataset is a dict whose {name!r} is {shown(part)}; expected arrays or tensors alone"
+        )
+    return given
 
 
 def _is_tree_of_arrays(given: Any) -> bool:

@@ -137,23 +137,23 @@ class Stream:
             self._rows = _iterated(dataset)
         if state is None:
             for number in range(skip):
-                self._taken(number)
+                with seeded(epoch, number + 1):
+                    self._taken()
 
     def __iter__(self) -> Iterator[Any]:
         return self
 
     def __next__(self) -> Any:
-        rows = self._taken(self.number)
-        if not rows or (self.drop_last and len(rows) < (self.size or 1)):
-            raise StopIteration
-        with seeded(self.epoch, self.number):
+        with seeded(self.epoch, self.number + 1):
+            rows = self._taken()
+            if not rows or (self.drop_last and len(rows) < (self.size or 1)):
+                raise StopIteration
             batch = self.collate(rows[0] if self.size is None else rows)
         self.number += 1
         return batch
 
-    def _taken(self, number: int) -> list[Any]:
-        with seeded(self.epoch, number + 1):
-            return list(itertools.islice(self._rows, self.size or 1))
+    def _taken(self) -> list[Any]:
+        return list(itertools.islice(self._rows, self.size or 1))
 
     def state(self) -> Any:
         """That of the dataset after the last batch; None, if it keeps none."""

@@ -208,25 +208,27 @@ class DataLoader:
 
     def _counted(self, place: Place, made: Iterator[Any]) -> Iterator[Any]:
         skipped: list[str] = []
-        for batch, state in made:
+        is_empty = not place.batches
+        for batch, place.dataset in made:
             place.batches += 1
-            if isinstance(batch, Thinned):
-                skipped += batch.skipped
-                if not batch.has_rows:
-                    continue
-                batch = batch.batch
-            place.dataset = state
-            yield self._collate.finished(batch)
-        if not place.batches:
-            raise ArgumentError(
-                f"DataLoader: the dataset, {type(self.dataset).__name__}, gave no rows"
-            )
+            whole = batch if isinstance(batch, Thinned) else Thinned(batch, [], True)
+            skipped += whole.skipped
+            if whole.has_rows:
+                is_empty = False
+                yield self._collate.finished(whole.batch)
         place.end()
+        self._conclude(is_empty, skipped)
+
+    def _conclude(self, is_empty: bool, skipped: list[str]) -> None:
+        """Say what is to be said at the end of an epoch."""
+        name = type(self.dataset).__name__
+        told = f"{len(skipped)} bad rows were left out; the first: {skipped[0]}" if skipped else ""
+        if is_empty:
+            once = isinstance(self.dataset, Iterator)
+            hint = f"; a {name} can be gone through once" if once else f"; {told}" if told else ""
+            raise ArgumentError(f"DataLoader: the dataset, {name}, gave no rows{hint}")
         if skipped:
-            warnings.warn(
-                f"DataLoader: {len(skipped)} bad rows were left out; the first: {skipped[0]}", SkippedRowsWarning,
-                stacklevel=2,
-            )  # fmt: skip
+            warnings.warn(f"DataLoader: {told}", SkippedRowsWarning, stacklevel=3)
 
     def _orders(self) -> Iterator[Any]:
         """The rows of each batch of an epoch; single rows, without batches."""

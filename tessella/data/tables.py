@@ -237,7 +237,8 @@ class CSV(Dataset):
 
     Args:
         columns: names of those to read, in this order; all, by default.
-        target: the name of a column that comes apart: rows are pairs of a dict with the others, and its value.
+        target: the name of a column that comes apart, or its place (-1: the last one): rows are pairs of a dict with the
+            others, and its value.
         delimiter: what stands between values; found in the first line, by default, among `,`, `;`, tab and `|`.
         header: whether the first line has names; else they are "0", "1", ...
         classes: how many there are, if the target is a class: its values must be 0 to classes - 1.
@@ -266,16 +267,16 @@ class CSV(Dataset):
         self,
         path: Any,
         columns: Sequence[str] | None = None,
-        target: str | None = None,
+        target: Any = None,
         delimiter: str | None = None,
         header: bool = True,
         classes: Any = None,
         bad_rows: Any = "raise",
     ) -> None:
         self.path = place(path, "CSV")
-        self.target = target
         reader = Reader(self.path, bad_rows, "CSV")
         names, rows = _table(reader, delimiter, header)
+        self.target = target = None if target is None else _name_of(target, names, self.path)
         wanted = list(names if columns is None else columns)
         wanted += [target] if target is not None and target not in wanted else []
         places = [_place_of(name, names, self.path) for name in wanted]
@@ -373,6 +374,19 @@ def _place_of(name: str, names: Sequence[str], path: Path) -> int:
             f"CSV: {path} has no column {name!r}; it has {', '.join(map(repr, names))}"
         )
     return list(names).index(name)
+
+
+def _name_of(target: Any, names: Sequence[str], path: Path) -> str:
+    """The name of a column that is given by its name or its place."""
+    if isinstance(target, str):
+        return target
+    if isinstance(target, bool) or not isinstance(target, int):
+        raise ArgumentTypeError(
+            f"CSV: target is {shown(target)}; expected the name of a column, or its place"
+        )
+    if not -len(names) <= target < len(names):
+        raise UnknownKeyError(f"CSV: {path} has no column {target}; it has {len(names)}")
+    return names[target]
 
 
 def _table(reader: Reader, delimiter: str | None, header: bool) -> tuple[list[str], Any]:

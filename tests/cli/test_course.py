@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 from tessella import minitorch
 from tessella.cli import boundary, views
 from tessella.cli.app import app
-from tessella.train.pages.png import png
+from tessella.data.png import png
 
 ROOT = Path(__file__).parents[2]
 

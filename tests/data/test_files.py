@@ -169,6 +169,9 @@ def test_csv_with_a_target(write):
     assert table[0] == ({"rooms": 3.0}, True)
     assert next(iter(DataLoader(table, 3)))[1].tolist() == [True, False, True]
     assert table.tensor().shape == (3, 1)
+    assert (
+        CSV(write("b.csv", TABLE), target=-1).target == CSV(write("b.csv", TABLE)).columns[-1].name
+    )
 
 
 @pytest.mark.parametrize(
@@ -182,6 +185,8 @@ def test_csv_with_a_target(write):
         (b"a,b\n1,\xff\n", {}, errors.BadRowError, "line 2: it is no UTF-8"),
         ("a,b\n1,2\n", {"columns": ["c"]}, errors.UnknownKeyError, "has no column 'c'; it has 'a', 'b'"),
         ("a,b\n1,2\n2,5\n", {"target": "b", "classes": 3}, errors.BadRowError, "line 3: the label 'b' is 5; expected 0 to 2"),
+        ("a,b\n1,2\n", {"target": 1.5}, errors.ArgumentTypeError, "target is 1.5; expected the name of a column, or its place"),
+        ("a,b\n1,2\n", {"target": 2}, errors.UnknownKeyError, "has no column 2; it has 2"),
         ("a,b\n1,2\n2,\n", {"target": "b"}, errors.BadRowError, "line 3: the target 'b' is missing"),
         ("a,b\n1,x\n", {"target": "b", "classes": 3}, errors.ArgumentError, "the target 'b' is of kind text"),
         ("a,b\n1,2\n", {"delimiter": "ab"}, errors.ArgumentError, "expected a single character"),

@@ -206,6 +206,8 @@ def test_states_of_other_loaders_are_refused():
         (dict(dataset=X, batch_size=64, drop_last=True), errors.ArgumentError, "leaves no batch: there are 10 rows"),
         (dict(dataset=3), errors.ArgumentTypeError, "dataset is 3; expected rows"),
         (dict(dataset=(X, Y[:9])), errors.ShapeError, "the arrays have 10, 9 rows"),
+        (dict(dataset={"x": X, "y": [1, 2]}), errors.ArgumentTypeError, "a dict whose 'y' is [1, 2]; expected arrays"),
+        (dict(dataset=X, bad_rows=3), errors.ArgumentError, "bad_rows is 3; expected 'raise' or 'skip'"),
         (dict(dataset=X, batch_size=0), errors.ArgumentError, "batch_size is 0; expected a whole number of at least 1"),
         (dict(dataset=X, batch_size=2.5), errors.ArgumentError, "batch_size is 2.5"),
         (dict(dataset=X, sampler=[1], shuffle=True), errors.ArgumentError, "sampler and shuffle=True"),
@@ -228,6 +230,30 @@ def test_mistakes_are_told(arguments, kind, text):
 def test_an_iterable_without_rows_is_refused():
     with pytest.raises(errors.ArgumentError, match="the dataset, list_iterator, gave no rows"):
         list(DataLoader(iter([]), 2))
+
+
+def test_iterators_can_be_gone_through_once():
+    loader = DataLoader((i for i in range(3)), 2)
+    assert len(list(loader)) == 2
+    with pytest.raises(errors.ArgumentError, match="a generator can be gone through once"):
+        list(loader)
+
+
+@pytest.mark.parametrize("dataset", [X, ts.data.Subset(X, range(10)), ts.data.StackDataset(X, Y)])
+@pytest.mark.parametrize(
+    ("rows", "kind", "text"),
+    [
+        ([1, 10], errors.IndexingError, "row 10; there are 10, from 0 to 9"),
+        ([9, 10], errors.IndexingError, "row 10; there are 10"),
+        ([1, -11], errors.IndexingError, "row -11; there are 10"),
+        ([0.5, 1], errors.ArgumentTypeError, "row 0.5; expected a whole number"),
+        (["a", 1], errors.ArgumentTypeError, "row 'a'; expected a whole number"),
+    ],
+)
+def test_rows_that_are_not_there(dataset, rows, kind, text):
+    with pytest.raises(kind) as caught:
+        next(iter(DataLoader(dataset, 2, sampler=rows)))
+    assert text in str(caught.value)
 
 
 def test_errors_say_in_which_row():

@@ -71,7 +71,7 @@ def test_the_environment_variables_are_those_that_the_code_reads():
 # what is not imported but called, and how
 TOOLS = {"pytest": "pytest", "pytest-xdist": "-n 2", "ruff": "ruff check", "mypy": "mypy", "pre-commit": "pre-commit"}  # fmt: skip
 
-IMPORTED_AS = {"scikit-learn": "sklearn"}
+IMPORTED_AS = {"scikit-learn": "sklearn", "pillow": "PIL"}
 
 
 def test_extras_offer_what_is_used():
@@ -90,7 +90,8 @@ def test_extras_offer_what_is_used():
         name = re.match(r"[\w-]+", requirement)[0]
         name = IMPORTED_AS.get(name, name)
         imported = re.compile(
-            rf"^\s*(?:(?:import|from) {name}\b|pytest\.importorskip\(\"{name}\"\))", re.MULTILINE
+            rf"^\s*(?:(?:import|from) {name}\b|(?:\w+ = )?pytest\.importorskip\(\"{name}\"\))",
+            re.MULTILINE,
         )
         if name == "tessella" or TOOLS.get(name, "\0") in uses:
             continue

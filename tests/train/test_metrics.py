@@ -33,6 +33,7 @@ from tessella.train import (
     Recall,
     TopKAccuracy,
 )
+from tessella.train.stopping import mode_of
 
 RANDOM = np.random.default_rng(5)
 SCORES = RANDOM.normal(size=(60, 4)).astype(np.float32)
@@ -354,3 +355,21 @@ def test_wrong_weights_and_states_are_said():
         Precision("mean")
     with pytest.raises(ArgumentTypeError, match="targets is an object of class object"):
         Accuracy().update([0, 1], object())
+
+
+@pytest.mark.parametrize(
+    ("metric", "higher"),
+    [
+        *((kind(), True) for kind in (Accuracy, TopKAccuracy, Precision, Recall, F1, AUROC, AveragePrecision, R2)),
+        *((kind(), False) for kind in (Perplexity, MeanAbsoluteError, MeanSquaredError)),
+        (Loss(ts.nn.functional.mse_loss, name="error"), False), (Mean(), None), (ConfusionMatrix(2), None),
+    ],
+    ids=lambda value: getattr(value, "name", None),
+)  # fmt: skip
+def test_whether_more_of_it_is_better_decides_the_best_model(metric, higher):
+    assert metric.higher_is_better is higher
+    if higher is None:
+        with pytest.raises(ArgumentError, match="does not say whether more of it is better"):
+            mode_of(metric.name, None, [metric])
+    else:
+        assert mode_of(metric.name, None, [metric]) == ("max" if higher else "min")

@@ -1,5 +1,6 @@
 """Reports: what is on the page of a training, from events and from a file alone; pictures; what is damaged."""
 
+import base64
 import json
 import math
 import re
@@ -13,11 +14,11 @@ import numpy as np
 import pytest
 
 import tessella as ts
+from tessella.data.png import as_image, png
 from tessella.errors import ArgumentError, ArgumentTypeError, CheckpointWarning
 from tessella.train import Mistake, Record, Report, report
 from tessella.train.pages import charts, tables
 from tessella.train.pages.charts import Curve
-from tessella.train.pages.png import as_image, png
 from tessella.train.reports import mistakes, read_record
 from tessella.train.reports.mistakes import Worst, cards
 from tessella.train.reports.training_page import page
@@ -487,3 +488,19 @@ def test_folders_that_are_none(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(OSError, match="file"):
         Report(tmp_path / "file")(event("start"))
+
+
+def test_pictures_are_shown_once_they_are_there(tmp_path):
+    path = tmp_path / "samples.png"
+    made = Report(tmp_path, pictures={"Made <up>": path}, every=0)
+    made(event("epoch"))
+    assert not Checked(made.path.read_text()).pictures
+    ts.data.save_image(np.zeros((1, 4, 4)), path)
+    made(event("end"))
+    checked = Checked(made.path.read_text())
+    assert "Made <up>" in checked.texts
+    assert base64.b64decode(checked.pictures[0].partition(",")[2]) == path.read_bytes()
+    with pytest.raises(
+        ArgumentError, match=r"pictures: 'a\.gif'; expected a path that ends in \.png"
+    ):
+        Report(tmp_path, pictures={"a": "a.gif"})

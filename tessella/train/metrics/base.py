@@ -20,6 +20,9 @@ class Metric:
     A subclass says what it counts before any row (`empty`), counts the rows of a batch (`update`), and gives the
     figure (`compute`). What it counts stands in `self.counts`: numbers, arrays, and lists of arrays by their names.
 
+    Whether more of it is better stands in `higher_is_better`, by which `fit(monitor=...)` finds the best model; None if
+    that cannot be said.
+
     Args:
         name: what it is called in a report; each metric has one of its own.
 
@@ -38,6 +41,8 @@ class Metric:
     >>> share.compute()
     0.75
     """
+
+    higher_is_better: bool | None = None
 
     @public
     def __init__(self, name: str) -> None:

@@ -48,6 +48,8 @@ class Accuracy(Metric):
     Accuracy('accuracy': 0.6667)
     """
 
+    higher_is_better = True
+
     @public
     def __init__(
         self, threshold: float | None = None, *, ignore_index: int | None = None, axis: int = 1,
@@ -90,6 +92,8 @@ class TopKAccuracy(Metric):
     >>> top.compute()
     0.5
     """
+
+    higher_is_better = True
 
     @public
     def __init__(
@@ -211,6 +215,8 @@ Average = Literal["binary", "macro", "micro", "weighted"]
 
 class _ByClass(Metric):
     """A share for each class, from what was found and what is true of it; and the mean over the classes."""
+
+    higher_is_better = True
 
     @public
     def __init__(

@@ -74,6 +74,8 @@ class Loss(_Weighted):
     2.0
     """
 
+    higher_is_better = False
+
     @public
     def __init__(self, loss: Callable[..., Any], name: str = "loss") -> None:
         self.loss = loss
@@ -118,6 +120,8 @@ class Perplexity(_Weighted):
     50.0
     """
 
+    higher_is_better = False
+
     @public
     def __init__(
         self, ignore_index: int | None = -100, *, axis: int = 1, name: str = "perplexity"
@@ -155,6 +159,8 @@ class MeanAbsoluteError(_Weighted):
     1.0
     """
 
+    higher_is_better = False
+
     @public
     def __init__(self, name: str = "mean_absolute_error") -> None:
         super().__init__(name)
@@ -186,6 +192,8 @@ class MeanSquaredError(_Weighted):
     >>> round(error.compute(), 4)
     2.8284
     """
+
+    higher_is_better = False
 
     @public
     def __init__(self, squared: bool = True, *, name: str | None = None) -> None:
@@ -222,6 +230,8 @@ class R2(Metric):
     >>> round(r2.compute(), 4)
     0.9486
     """
+
+    higher_is_better = True
 
     @public
     def __init__(self, name: str = "r2") -> None:

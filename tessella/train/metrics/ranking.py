@@ -15,6 +15,8 @@ from tessella.train.metrics.reading import Columns, Reading
 class _Ranking(Metric):
     """A figure of each column of scores, and the mean over the columns."""
 
+    higher_is_better = True
+
     @public
     def __init__(
         self, average: Literal['macro', 'weighted'] | None = "macro", *, from_logits: bool = True,

@@ -31,6 +31,7 @@ svg { display: block; width: 100%; height: auto; } svg text { fill: var(--soft);
 .sample.wrong { outline: 2px solid var(--wrong); }
 .sample img { display: block; width: 100%; image-rendering: pixelated; border-radius: 4px;
   margin-bottom: 4px; }
+.picture { display: block; max-width: 100%; margin: 0 auto; border-radius: 4px; }
 .wide .sample { text-align: left; } .wide .sample p { margin: 0 0 6px; }
 table { border-collapse: collapse; } td { padding: 2px 16px 2px 0; vertical-align: top; }
 td:first-child { color: var(--soft); } code { overflow-wrap: anywhere; }

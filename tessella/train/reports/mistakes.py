@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 
+from tessella.data.png import as_image, png_url
 from tessella.tensors.tensor import Tensor
-from tessella.train.pages.png import as_image, png_url
 
 Array = np.ndarray[Any, Any]
 MOST_NUMBERS = 12  # of a row that are shown

@@ -36,6 +36,7 @@ class Record:
         mistakes: the worst of the last validation.
         examples_per_second: if it is known.
         waiting: the share of the time without data, likewise.
+        pictures: URLs of images, by their headings.
         damaged: how many lines could not be read.
     """
 
@@ -49,6 +50,7 @@ class Record:
     mistakes: Sequence[Mistake] = ()
     examples_per_second: float | None = None
     waiting: float | None = None
+    pictures: Mapping[str, str] = field(default_factory=dict)
     damaged: int = 0
 
     def of(self, kind: str) -> list[Line]:

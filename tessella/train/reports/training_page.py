@@ -36,7 +36,7 @@ def page(record: Record, seconds: float = SECONDS) -> str:
     """
     sections = [
         _head(record), frame.figures(_figures(record)), f'<div class="charts">{_charts(record)}</div>',
-        *_confusions(record), _mistakes(record), _layers(record), _made(record),
+        *_pictures(record), *_confusions(record), _mistakes(record), _layers(record), _made(record),
     ]  # fmt: skip
     again = (seconds, time.time()) if record.is_running else None
     return frame.page(record.title, "".join(sections), again)
@@ -219,6 +219,13 @@ def _lost(curve: Curve) -> int:
 
 
 # --- mistakes, layers, facts ---------------------------------------------------------------------
+
+
+def _pictures(record: Record) -> list[str]:
+    return [
+        f'<h2>{html.escape(name)}</h2><div class="chart"><img alt="" class="picture" src="{url}"></div>'
+        for name, url in record.pictures.items()
+    ]
 
 
 def _confusions(record: Record) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import os
 import sys
 import time
@@ -14,7 +15,7 @@ from typing import Any
 from tessella import files
 from tessella.arguments import public
 from tessella.arguments.kinds import Natural, NotNegative
-from tessella.errors import ArgumentTypeError, CheckpointWarning
+from tessella.errors import ArgumentError, ArgumentTypeError, CheckpointWarning
 from tessella.train.pages.machine import machine_facts
 from tessella.train.reports.mistakes import Mistake, Worst
 from tessella.train.reports.record import Record, read_record
@@ -22,6 +23,7 @@ from tessella.train.reports.training_page import page
 
 NAME = "report.html"
 MOST_NORMS = 200  # moments for which the norms of gradients are kept
+_PICTURES = {".png": "png", ".jpg": "jpeg", ".jpeg": "jpeg", ".svg": "svg+xml"}
 _SHARE = 0.01  # of the time that writing may take
 
 
@@ -37,6 +39,8 @@ class Report:
         classes: names of the classes.
         show: makes of a row of the inputs what the mistakes show, for example the text of numbers of words.
         mistakes: how many are shown.
+        pictures: files that are shown as soon as they are there (PNG, JPEG or SVG), by their headings: what a callback
+            before this one draws.
         every: seconds between two writings, at least. Writing takes no more than a hundredth of the time.
 
     Raises:
@@ -52,10 +56,12 @@ class Report:
     def __init__(
         self, folder: Any, *, title: str | None = None, classes: Sequence[str] | None = None,
         show: Callable[..., Any] | None = None, mistakes: Natural = 24, every: NotNegative = 5.0,
+        pictures: Mapping[str, Any] | None = None,
     ) -> None:  # fmt: skip
         self.path = _folder(folder, "Report") / NAME
         self.title = self.path.parent.resolve().name if title is None else title
         self.classes, self.every = classes, every
+        self._pictures = {name: _picture(path) for name, path in (pictures or {}).items()}
         self._worst = Worst(mistakes, show, classes)
         self._mistakes: list[Mistake] = []
         self._norms: list[tuple[int, Mapping[str, float]]] = []
@@ -107,6 +113,7 @@ class Report:
         record = Record(
             history.lines, self.title, self._facts, is_running, getattr(history, "stopped", None), self.classes,
             self._norms, self._mistakes, speed, getattr(history, "waiting", None) if speed else None,
+            {name: _url(path) for name, path in self._pictures.items() if path.is_file()},
         )  # fmt: skip
         self.path.parent.mkdir(parents=True, exist_ok=True)
         files.write(self.path, page(record))
@@ -151,6 +158,24 @@ def _folder(folder: Any, function: str) -> Path:
             f"{function}: folder is of type {type(folder).__name__}; expected str or pathlib.Path"
         )
     return Path(folder)
+
+
+def _picture(path: Any) -> Path:
+    """
+    Raises:
+        ArgumentError: it is no picture by its name.
+    """
+    found = Path(path)
+    if found.suffix.lower() not in _PICTURES:
+        raise ArgumentError(
+            f"Report: pictures: {str(path)!r}; expected a path that ends in {', '.join(_PICTURES)}"
+        )
+    return found
+
+
+def _url(path: Path) -> str:
+    kind = _PICTURES[path.suffix.lower()]
+    return f"data:image/{kind};base64,{base64.b64encode(path.read_bytes()).decode()}"
 
 
 def _facts() -> dict[str, str]:
