@@ -5,15 +5,19 @@ In an installed package they lie in `tessella/examples`.
 
 from __future__ import annotations
 
+import functools
 import importlib.util
 import inspect
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import typer
 
 import tessella
+from tessella.cli.guard import INTERRUPTED
 from tessella.errors import ArgumentError
+from tessella.train.history import History
 
 
 def load(place: str) -> ModuleType:
@@ -46,6 +50,13 @@ def run(place: str, name: str, arguments: list[str]) -> None:
         name: of the command.
     """
     module = load(place)
+
+    @functools.wraps(module.main)
+    def main(*args: Any, **options: Any) -> None:
+        found = module.main(*args, **options)
+        if isinstance(found, History) and found.interrupted:
+            raise typer.Exit(INTERRUPTED)
+
     script = typer.Typer(pretty_exceptions_enable=False, add_completion=False)
-    script.command(help=inspect.getdoc(module.main) or inspect.getdoc(module))(module.main)
+    script.command(help=inspect.getdoc(module.main) or inspect.getdoc(module))(main)
     script(arguments, prog_name=name)
