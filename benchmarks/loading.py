@@ -20,7 +20,7 @@ from tessella import data
 
 BATCH = 64
 WORKERS = (0, 1, 2)
-ROUNDS = 3  # an epoch is long
+ROUNDS = 5  # an epoch is long
 PICTURES, SIDE = 512, 256  # files, and their height and width
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
