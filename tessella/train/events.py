@@ -11,7 +11,6 @@ if TYPE_CHECKING:
     from tessella.train.history import History
 
 Kind = Literal["start", "step", "epoch", "validation_step", "validation", "checkpoint", "end"]
-KINDS = ("start", "step", "epoch", "validation_step", "validation", "checkpoint", "end")
 
 
 class Event:
@@ -27,7 +26,7 @@ class Event:
 
     @public
     def __init__(
-        self, kind: Kind, training: Any, metrics: Mapping[str, Any] | None = None, batch: Any = None,
+        self, kind: str, training: Any, metrics: Mapping[str, Any] | None = None, batch: Any = None,
         outputs: Any = None, targets: Any = None, path: Any = None,
     ) -> None:  # fmt: skip
         self.kind = kind

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from typing import Any
 
 from tessella.arguments import public
@@ -23,7 +23,7 @@ class History:
     """
 
     @public
-    def __init__(self, lines: Sequence[Any] = ()) -> None:
+    def __init__(self, lines: Iterable[Any] = ()) -> None:
         self.lines: list[Line] = list(lines)
         self.best: Line | None = None
         self.stopped: str | None = None
