@@ -15,6 +15,18 @@ from typing import Any
 from tessella.arguments import gate_of
 
 FOLDER = Path(__file__).parent / "api"
+
+
+def offered_rooms(*packages: str) -> list[str]:
+    """The modules that define what packages offer, in the order of their names."""
+    found = set()
+    for name in packages:
+        package = importlib.import_module(name)
+        offered = [getattr(package, offer) for offer in getattr(package, "__all__", vars(package))]
+        found |= {getattr(value, "__module__", None) or name for value in offered}
+    return sorted(room for room in found if room.startswith(packages))
+
+
 PAGES = {
     "tensor": ("Tensor", ["tessella.tensors.tensor"]),
     "creation": ("Creation and interchange", ["tessella.tensors.creation", "tessella.tensors.making", "tessella.tensors.interchange", "tessella.defaults"]),
@@ -34,15 +46,14 @@ PAGES = {
         "Debugging and profiling",
         ["tessella.debug.printing", "tessella.debug.breakpoints", "tessella.debug.finite", "tessella.profiling"],
     ),
-    "nn": ("Modules and layers", ["tessella.nn.module", "tessella.nn.conversions", "tessella.nn.functional_call", "tessella.nn.layers.linear", "tessella.nn.layers.convolution", "tessella.nn.layers.pooling", "tessella.nn.layers.normalisation", "tessella.nn.layers.embedding", "tessella.nn.layers.dropout", "tessella.nn.layers.recurrent", "tessella.nn.layers.activations", "tessella.nn.layers.losses", "tessella.nn.layers.similarities", "tessella.nn.containers"]),
-    "functional": ("Functions of networks", [f"tessella.nn.functional.{room}" for room in ("activations", "attention", "linear", "convolution", "embedding", "dropout", "pooling", "normalisation", "losses", "class_losses", "margins", "ctc", "thresholds", "similarities")]),
+    "nn": ("Modules and layers", [*offered_rooms("tessella.nn"), "tessella.nn.conversions"]),
+    "functional": ("Functions of networks", offered_rooms("tessella.nn.functional")),
     "init": ("Initialisation", ["tessella.nn.init"]),
     "utils": ("Gradients and numbers of many parameters", ["tessella.nn.utils", "tessella.nn.utils.fusion", "tessella.nn.utils.parametrize", "tessella.nn.utils.parametrizations"]),
-    "io": ("Files of tensors", [f"tessella.io.{room}" for room in ("trees", "safetensors", "sharded", "npz", "pytorch.reading", "pytorch.writing", "gguf.reading")]),
-    "optim": ("Optimisers", [
-        f"tessella.optim.{room}"
-        for room in ("optimiser", "sgd", "adam", "adaptive", "signs", "layerwise", "lbfgs", "groups", "schedules", "cycles", "combined", "swa_utils")
-    ]),
+    "optim": ("Optimisers", offered_rooms("tessella.optim", "tessella.optim.lr_scheduler", "tessella.optim.swa_utils")),
+    "io": ("Files of tensors", offered_rooms("tessella.io")),
+    "data": ("Datasets and loaders", offered_rooms("tessella.data", "tessella.data.transforms", "tessella.data.texts")),
+    "train": ("Training", offered_rooms("tessella.train")),
     "scalar": (
         "Scalars",
         [

@@ -44,8 +44,8 @@ class GPT(nn.Module):
         self.norm, self.head = nn.LayerNorm(width), nn.Linear(width, characters, bias=False)
         self.head.weight = self.tokens.weight
         for name, parameter in self.named_parameters():
+            inner = name.endswith(("out.weight", "mlp.2.weight"))
             if parameter.ndim == 2:
-                inner = name.endswith(("out.weight", "mlp.2.weight"))
                 nn.init.normal_(parameter, std=0.02 / ((2 * layers) ** 0.5 if inner else 1.0))
 
     def forward(self, tokens: ts.Tensor) -> ts.Tensor:
@@ -111,9 +111,8 @@ def main(
         callbacks=[ts.train.Report(out, title=f"A GPT reads {data.name}", mistakes=0)],
     )  # fmt: skip
     print(continued(model, vocabulary, "\n", 300, seed))
-    print(
-        f"\nHeld out: a loss of {history.validations[-1]['loss']:.3f} for each character. {out}/report.html"
-    )
+    loss = history.validations[-1]["loss"]
+    print(f"\nHeld out: a loss of {loss:.3f} for each character. {out}/report.html")
     return history
 
 

@@ -96,9 +96,8 @@ def main(
     print(
         f"{len(classes)} classes, {len(train):,} images to train with, {len(held_out):,} held out"
     )
-    loader = ts.data.DataLoader(
-        ts.data.Subset(trained_on, train), batch, shuffle=True, num_workers=workers, drop_last=len(train) >= batch
-    )  # fmt: skip
+    batch = min(batch, len(train))
+    loader = ts.data.DataLoader(ts.data.Subset(trained_on, train), batch, shuffle=True, num_workers=workers, drop_last=True)  # fmt: skip
     model = resnet18(len(classes), size)
     optimizer = ts.optim.SGD(model.parameters(), lr=0.01, momentum=0.9, weight_decay=5e-4, nesterov=True)  # fmt: skip
     history = ts.train.fit(

@@ -24,6 +24,7 @@ class SentenceCNN(nn.Module):
     def __init__(self, words: int, width: int = 128, filters: int = 100, sizes: tuple[int, ...] = (3, 4, 5)) -> None:  # fmt: skip
         super().__init__()
         self.embedding = nn.Embedding(words, width, padding_idx=0)
+        nn.init.uniform_(self.embedding.weight, -0.25, 0.25)
         self.convolutions = nn.ModuleList([nn.Conv1d(width, filters, size) for size in sizes])
         self.output = nn.Linear(filters * len(sizes), 2)
         self.dropout = nn.Dropout(0.5)

@@ -101,7 +101,8 @@ def main(
     metrics: list[Any] = [ts.train.MeanAbsoluteError(), ts.train.R2()]
     if names:
         metrics = [ts.train.Accuracy(), ts.train.F1("macro"), ts.train.ConfusionMatrix(len(names))]
-    loader = loaded(train, min(256, max(16, len(train) // 40)), shuffle=True)
+    batch = min(len(train), 256, max(16, len(train) // 40))
+    loader = loaded(train, batch, shuffle=True, drop_last=True)
     optimizer = ts.optim.AdamW(model.parameters(), lr=1e-3, weight_decay=0.05)
     history = ts.train.fit(
         model, loader, None, optimizer, epochs=epochs, forward=forward, validation=loaded(held_out, 256), folder=out,

@@ -292,6 +292,7 @@ def test_mistakes_of_figures_and_of_one_answer():
         ("3", "9", 6.0),
         ("2.5", "2", 0.5),
     ]
+    assert "off by 0.5<" in cards(found)
 
 
 def test_what_cannot_be_judged_is_left_out():

@@ -26,12 +26,14 @@ class Mistake:
         shown: a text, an image (an array of two axes, or of three with channels), or numbers.
         true, found: in words.
         surprise: how bad it is: minus the log of the probability of what is true, or the size of the error.
+        measure: which of them, in words.
     """
 
     shown: Any
     true: str
     found: str
     surprise: float
+    measure: str = "loss"
 
 
 class Worst:
@@ -47,7 +49,7 @@ class Worst:
         self, most: int, show: Callable[[Any], Any] | None = None, classes: Sequence[str] | None = None
     ) -> None:  # fmt: skip
         self.most, self.show, self.classes = most, show, classes
-        self._heap: list[tuple[float, int, Array, str, str]] = []
+        self._heap: list[tuple[float, int, Array, str, str, str]] = []
         self._count = itertools.count()
 
     def look(self, inputs: Any, outputs: Any, targets: Any) -> None:
@@ -72,6 +74,7 @@ class Worst:
             np.array(row),
             self._name(true),
             self._name(found),
+            "loss" if isinstance(true, (int, np.integer)) else "off by",
         )
         if len(self._heap) < self.most:
             heapq.heappush(self._heap, entry)
@@ -89,8 +92,8 @@ class Worst:
         """The mistakes, the worst first; looking begins anew."""
         heap, self._heap = sorted(self._heap, reverse=True), []
         return [
-            Mistake(row if self.show is None else self.show(row), true, found, surprise)
-            for surprise, _, row, true, found in heap
+            Mistake(row if self.show is None else self.show(row), true, found, surprise, measure)
+            for surprise, _, row, true, found, measure in heap
         ]
 
 
@@ -143,7 +146,7 @@ def cards(mistakes: Sequence[Mistake]) -> str:
 
 
 def _how_bad(mistake: Mistake) -> str:
-    return f"loss {mistake.surprise:.3g}"
+    return f"{mistake.measure} {mistake.surprise:.3g}"
 
 
 def _picture(shown: Any) -> str | None:
