@@ -97,7 +97,7 @@ def test_errors_of_a_step_say_which_it_was():
         ({"optimizer": None}, errors.ArgumentTypeError, "optimizer: nothing was given; expected one such as"),
         ({"model": F.relu}, errors.ArgumentTypeError, "model: .* was given; expected a module"),
         ({"monitor": "accuracy"}, errors.ArgumentError, "there is no 'accuracy'; expected one of loss"),
-        ({"metrics": [ts.train.Accuracy()], "monitor": "accuracy"}, errors.ArgumentError, "give mode='max'"),
+        ({"metrics": [ts.train.ConfusionMatrix()], "monitor": ts.train.ConfusionMatrix().name}, errors.ArgumentError, "give mode='max'"),
         ({"forward": F.relu}, errors.ArgumentError, "loss was given, and forward, too"),
         ({"ema": 2}, errors.ArgumentTypeError, "expected a decay, for example 0.999"),
         ({"data": [ts.ones((3, 2))]}, errors.ArgumentTypeError, "it has to be \\(inputs, targets\\)"),
