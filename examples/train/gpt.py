@@ -75,8 +75,7 @@ def main(
     data: Annotated[Path, typer.Option(help="A text file in UTF-8.")],
     out: Annotated[Path, typer.Option(help="Folder of the run: report, metrics, checkpoints.")] = Path("runs/gpt"),
     steps: Annotated[int, typer.Option(help="How many batches.", min=1)] = 2000,
-    layers: Annotated[int, typer.Option(min=1)] = 4,
-    width: Annotated[int, typer.Option(min=4)] = 128,
+    layers: Annotated[int, typer.Option(min=1)] = 4, width: Annotated[int, typer.Option(min=4)] = 128,
     context: Annotated[int, typer.Option(help="Characters that it sees.", min=2)] = 64,
     batch: Annotated[int, typer.Option(min=1)] = 12,
     seed: Annotated[int, typer.Option(help="Decides the start and the order.", min=0)] = 0,
@@ -110,9 +109,10 @@ def main(
         validation=ts.data.DataLoader((held_out[:, :-1], held_out[:, 1:]), 128),
         callbacks=[ts.train.Report(out, title=f"A GPT reads {data.name}", mistakes=0)],
     )  # fmt: skip
-    print(continued(model, vocabulary, "\n", 300, seed))
-    loss = history.validations[-1]["loss"]
-    print(f"\nHeld out: a loss of {loss:.3f} for each character. {out}/report.html")
+    if history.validations:
+        print(continued(model, vocabulary, "\n", 300, seed))
+        loss = history.validations[-1]["loss"]
+        print(f"\nHeld out: a loss of {loss:.3f} for each character. {out}/report.html")
     return history
 
 

@@ -77,9 +77,10 @@ def main(
         metrics=[ts.train.Accuracy(), ts.train.ConfusionMatrix(10)], monitor="accuracy", folder=out,
         callbacks=[ts.train.Report(out, title="Handwritten digits", classes=[str(digit) for digit in range(10)])],
     )  # fmt: skip
-    print(
-        f"Held out: {history.validations[-1]['accuracy']:.2%} of {len(held_out):,} digits read. {out}/report.html"
-    )
+    if history.validations:
+        print(
+            f"Held out: {history.validations[-1]['accuracy']:.2%} of {len(held_out):,} digits read. {out}/report.html"
+        )
     return history
 
 

@@ -109,7 +109,8 @@ def main(
     )  # fmt: skip
     if history.interrupted:
         raise typer.Exit(130)
-    print(f"Held out: {history.validations[-1]['accuracy']:.2%} of {len(held_out):,} images told right. {out}/report.html")  # fmt: skip
+    if history.validations:
+        print(f"Held out: {history.validations[-1]['accuracy']:.2%} of {len(held_out):,} images told right. {out}/report.html")  # fmt: skip
 
 
 if __name__ == "__main__":

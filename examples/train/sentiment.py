@@ -79,9 +79,10 @@ def main(
             out, title="Reviews", classes=CLASSES, show=lambda row: " ".join(vocabulary.decode(row[row != 0])),
         )],
     )  # fmt: skip
-    print(
-        f"Held out: {history.validations[-1]['accuracy']:.2%} of {len(held_out):,} reviews told right. {out}/report.html"
-    )
+    if history.validations:
+        print(
+            f"Held out: {history.validations[-1]['accuracy']:.2%} of {len(held_out):,} reviews told right. {out}/report.html"
+        )
     return history
 
 

@@ -111,8 +111,9 @@ def main(
     )  # fmt: skip
     if history.interrupted:
         raise typer.Exit(130)
-    found = [f"{metric.name.replace('_', ' ')} {history.validations[-1][metric.name]:.4g}" for metric in metrics[:2]]  # fmt: skip
-    print(f"Held out: {', '.join(found)}. {out}/report.html")
+    if history.validations:
+        found = [f"{metric.name.replace('_', ' ')} {history.validations[-1][metric.name]:.4g}" for metric in metrics[:2]]  # fmt: skip
+        print(f"Held out: {', '.join(found)}. {out}/report.html")
 
 
 if __name__ == "__main__":

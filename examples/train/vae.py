@@ -112,7 +112,8 @@ def main(
     )  # fmt: skip
     if history.interrupted:
         raise typer.Exit(130)
-    print(f"Held out: {history.validations[-1]['loss']:.1f} nats for an image. {samples}, {out}/report.html")  # fmt: skip
+    if history.validations:
+        print(f"Held out: {history.validations[-1]['loss']:.1f} nats for an image. {samples}, {out}/report.html")  # fmt: skip
 
 
 if __name__ == "__main__":
