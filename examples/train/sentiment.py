@@ -53,13 +53,13 @@ def reviews(folder: Path) -> tuple[list[str], np.ndarray[Any, Any]]:
 def main(
     data: Annotated[Path, typer.Option(help="Folder with files *.neg and *.pos, a review on each line.")],
     out: Annotated[Path, typer.Option(help="Folder of the run: report, metrics, checkpoints.")] = Path("runs/sentiment"),
-    epochs: Annotated[int, typer.Option(help="How often to go through the reviews.", min=1)] = 8,
+    epochs: Annotated[int, typer.Option(help="How often to go through the reviews.", min=1)] = 5,
     seed: Annotated[int, typer.Option(help="Decides what is held out, the start and the order.", min=0)] = 0,
 ) -> ts.train.History:  # fmt: skip
     """A convolutional network tells good reviews from bad ones, word by word from scratch.
 
     --data is a folder with files *.neg and *.pos, a review on each line, in UTF-8. Of the 10,662 sentences of Pang and
-    Lee (2005) a tenth is held out, of which some 76 % are told right after a minute on two cores. Stopped at any moment,
+    Lee (2005) a tenth is held out, of which some 76 % are told right after half a minute on two cores. Stopped at any moment,
     the same command goes on.
     """
     ts.manual_seed(seed)
