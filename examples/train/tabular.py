@@ -58,7 +58,7 @@ def main(
     out: Annotated[Path, typer.Option(help="Folder of the run: report, metrics, checkpoints.")] = Path("runs/tabular"),
     epochs: Annotated[int, typer.Option(help="How often to go through the rows.", min=1)] = 20,
     seed: Annotated[int, typer.Option(help="Decides what is held out, the start and the order.", min=0)] = 0,
-) -> None:  # fmt: skip
+) -> ts.train.History:  # fmt: skip
     """A network predicts a column of a table: a class or a number.
 
     --data is a CSV file. Types are found: numbers are normalised, texts are categories; what is missing (nothing, NA, ?...)
@@ -109,11 +109,10 @@ def main(
         scheduler=ts.optim.lr_scheduler.OneCycleLR(optimizer, max_lr=3e-3, total_steps=epochs * len(loader)),
         metrics=metrics, callbacks=[ts.train.Report(out, title=f"{data.name}: {table.target}", classes=names or None, show=shown)],
     )  # fmt: skip
-    if history.interrupted:
-        raise typer.Exit(130)
     if history.validations:
         found = [f"{metric.name.replace('_', ' ')} {history.validations[-1][metric.name]:.4g}" for metric in metrics[:2]]  # fmt: skip
         print(f"Held out: {', '.join(found)}. {out}/report.html")
+    return history
 
 
 if __name__ == "__main__":

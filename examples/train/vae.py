@@ -79,7 +79,7 @@ def main(
     epochs: Annotated[int, typer.Option(help="How often to go through the images.", min=1)] = 20,
     latent: Annotated[int, typer.Option(help="How many axes the small space has.", min=1)] = 20,
     seed: Annotated[int, typer.Option(help="Decides the start and what is drawn.", min=0)] = 0,
-) -> None:  # fmt: skip
+) -> ts.train.History:  # fmt: skip
     """A variational autoencoder makes new digits (MNIST), or whatever else the images show.
 
     --data is a folder with image files of the MNIST database (IDX, gzipped or not; no labels are needed): with train-* and
@@ -110,10 +110,9 @@ def main(
             out, title="Variational autoencoder", pictures={"New images": samples, "Drawn again": reconstructions},
         )],
     )  # fmt: skip
-    if history.interrupted:
-        raise typer.Exit(130)
     if history.validations:
         print(f"Held out: {history.validations[-1]['loss']:.1f} nats for an image. {samples}, {out}/report.html")  # fmt: skip
+    return history
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ from types import ModuleType
 from typing import Any
 
 import typer
+from rich.markup import escape
 
 import tessella
 from tessella.cli.guard import INTERRUPTED
@@ -58,5 +59,19 @@ def run(place: str, name: str, arguments: list[str]) -> None:
             raise typer.Exit(INTERRUPTED)
 
     script = typer.Typer(pretty_exceptions_enable=False, add_completion=False)
-    script.command(help=inspect.getdoc(module.main) or inspect.getdoc(module))(main)
+    told = inspect.getdoc(module.main) or inspect.getdoc(module) or ""
+    script.command(help=escape(unbroken(told)))(main)
     script(arguments, prog_name=name)
+
+
+def unbroken(text: str) -> str:
+    """The lines of each paragraph as one, which a terminal breaks where it ends; those of lists and programs stay.
+
+    >>> unbroken("A network\\nreads.\\n\\n- one\\n- two\\n\\n    code\\n    more")
+    'A network reads.\\n\\n- one\\n- two\\n\\n    code\\n    more'
+    """
+    paragraphs = text.split("\n\n")
+    return "\n\n".join(
+        part if any(line.startswith((" ", "- ", "* ")) for line in part.splitlines()) else part.replace("\n", " ")
+        for part in paragraphs
+    )  # fmt: skip

@@ -60,6 +60,7 @@ def test_every_recipe_says_what_it_expects_and_reaches():
         lines = (ROOT / "examples" / "train" / f"{name}.py").read_text().splitlines()
         assert len(lines) <= 120, name
         told = " ".join(run(name, "--help").output.split())
+        assert "pip install 'tessella[images]'" in told or name != "resnet"
         assert "--data" in told and "goes on" in told and re.search(r"\d ?%|nats|loss", told), name
 
 
