@@ -167,7 +167,11 @@ class Training:
             return False
         self.losses.settle()
         with kept_random_state():
-            measured = self.evaluator(self.validation)
+            with (
+                kept_random_state()
+            ):  # a loader draws a seed when it is first gone through, in each process
+                batches = iter(self.validation)
+            measured = self.evaluator(batches)
         self.looked_at = self.place.step
         line = self._write("validation", measured)
         self.tell("validation", metrics=measured)

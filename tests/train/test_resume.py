@@ -124,3 +124,33 @@ def test_epochs_of_a_loader_go_on_with_the_schedule_that_follows_them(tmp_path, 
     assert found.stopped == whole.stopped
     assert without_times([found.best]) == without_times([whole.best])
     assert train(tmp_path / "broken").lines == found.lines  # it is done, and stays so
+
+
+class Noisy(nn.Module):
+    """A model that draws random numbers when it is measured, too."""
+
+    def __init__(self):
+        super().__init__()
+        self.layer = nn.Linear(2, 2)
+
+    def forward(self, x):
+        found = self.layer(x)
+        return found + ts.randn_like(found)
+
+
+def test_what_a_validation_draws_does_not_hang_on_those_before(tmp_path):
+    """A loader draws a seed when it is first gone through, which is another time in a run that goes on."""
+
+    def go(folder, stop_at=None):
+        ts.manual_seed(0)
+        model = Noisy()
+        held_out = ts.data.DataLoader((np.ones((8, 2), np.float32), np.arange(8) % 2), 4)
+        return ts.train.fit(
+            model, batches(4), F.cross_entropy, optim.SGD(model.parameters(), 0.1), steps=9, every=3, folder=folder,
+            config={}, validation=held_out, callbacks=[breaking_at(stop_at)], progress=False,
+        )  # fmt: skip
+
+    whole = go(tmp_path / "whole")
+    with pytest.raises(Broken):
+        go(tmp_path / "broken", 5)
+    assert without_times(go(tmp_path / "broken").lines) == without_times(whole.lines)
