@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -167,15 +167,16 @@ class Training:
             return False
         self.losses.settle()
         with kept_random_state():
-            with (
-                kept_random_state()
-            ):  # a loader draws a seed when it is first gone through, in each process
-                batches = iter(self.validation)
-            measured = self.evaluator(batches)
+            measured = self.evaluator(self._held_out())
         self.looked_at = self.place.step
         line = self._write("validation", measured)
         self.tell("validation", metrics=measured)
         return self._judge(line)
+
+    def _held_out(self) -> Iterator[Any]:
+        """The batches of the validation. The seed that a loader draws, once in each process, is not the model's affair."""
+        with kept_random_state():
+            return iter(self.validation)
 
     def saw(self, batch: Any, found: Forward) -> None:
         """A batch of the validation was looked at."""
