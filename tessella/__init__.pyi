@@ -66,7 +66,7 @@ from tessella.dtypes import (
 from tessella.errors import (
     TessellaError as TessellaError,
 )
-from tessella.io.trees import (
+from tessella.io.formats import (
     load as load,
     save as save,
 )

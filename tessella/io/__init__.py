@@ -3,12 +3,12 @@
 from typing import TYPE_CHECKING as _TYPE_CHECKING
 from typing import NoReturn as _NoReturn
 
+from tessella.io.formats import load, save
 from tessella.io.gguf import GGUF, load_gguf
 from tessella.io.npz import load_npz, save_npz
 from tessella.io.pytorch import load_pytorch, save_pytorch
 from tessella.io.safetensors import load_file, safe_open, save_file
 from tessella.io.sharded import load_sharded, save_sharded
-from tessella.io.trees import load, save
 from tessella.names import missing as _missing
 
 if not _TYPE_CHECKING:  # for which it would mean that all names are there

@@ -12,7 +12,7 @@ from typing import Any
 
 from tessella import files
 from tessella.errors import RunFolderError, TessellaError
-from tessella.io import trees
+from tessella.io.trees import load_tree, save_tree
 
 FORMAT = 1
 BEST = "best.safetensors"
@@ -57,7 +57,7 @@ class Checkpoints:
             OSError: it could not be written; those before are there.
         """
         place = self.path(step)
-        trees.save(dict(state), place)
+        save_tree(dict(state), place)
         for old in self.steps()[: -self.keep]:
             if old != step:
                 self.path(old).unlink(missing_ok=True)
@@ -86,7 +86,7 @@ class Checkpoints:
         if place is None:
             return None
         try:
-            state = trees.load(place)
+            state = load_tree(place)
         except TessellaError as error:
             raise RunFolderError(
                 f"folder: the last checkpoint cannot be read; take it away, and the run goes on from the one before "

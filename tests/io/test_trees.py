@@ -494,4 +494,4 @@ def test_structures_of_later_versions_and_too_deep_ones(path):
 def test_files_of_other_formats_are_recognised(path, content, told):
     path.write_bytes(content)
     with pytest.raises(FileFormatError, match=f"it is {told}"):
-        ts.load(path)
+        ts.io.load_file(path)
