@@ -8,6 +8,7 @@ from typing import Any, Literal
 from tessella.arguments import public
 from tessella.arguments.kinds import Count, DTypeLike, NotNegative
 from tessella.train.history import History
+from tessella.train.reports.writing import with_report
 from tessella.train.running import running
 from tessella.train.wishes import Wishes
 
@@ -59,7 +60,8 @@ def fit(
         monitor: what tells the best model: "loss", or the name of a metric, of the validation if there is one.
         mode: whether less of it is better, or more.
         patience: end when so many results in a row were no better than the best.
-        folder: where the run is kept.
+        folder: where the run is kept: `metrics.jsonl`, checkpoints, and `report.html`, which draws itself anew (one of your
+            own is a callback, `ts.train.Report`).
         keep: how many checkpoints stay there, besides the best.
         config: what the run is, as a dict of numbers and texts; by default, the command line. A folder is refused to
             another one.
@@ -85,7 +87,7 @@ def fit(
     """
     wishes = Wishes(
         model, data, loss, optimizer, epochs, steps, max_time, validation, metrics, log_every, forward, step, accumulate,
-        clip_norm, precision, scaler, ema, scheduler, schedule_by, monitor, mode, patience, callbacks,
+        clip_norm, precision, scaler, ema, scheduler, schedule_by, monitor, mode, patience, with_report(callbacks, folder),
     )  # fmt: skip
     training = wishes.training_made()
     with running(training, folder, wishes.told(config, every), keep, progress) as run:

@@ -505,3 +505,18 @@ def test_pictures_are_shown_once_they_are_there(tmp_path):
         ArgumentError, match=r"pictures: 'a\.gif'; expected a path that ends in \.png"
     ):
         Report(tmp_path, pictures={"a": "a.gif"})
+
+
+def test_a_run_in_a_folder_has_a_report(tmp_path):
+    x = np.random.default_rng(0).standard_normal((40, 2)).astype(np.float32)
+    data = [(x[i : i + 10], np.arange(10) % 2) for i in range(0, 40, 10)]  # nothing to be learnt
+    model = ts.nn.Linear(2, 2)
+    optimiser = ts.optim.SGD(model.parameters(), lr=0.1)
+    given = {"epochs": 1, "validation": data, "progress": False, "config": {}}
+    loss = ts.nn.functional.cross_entropy
+    ts.train.fit(model, data, loss, optimiser, folder=tmp_path / "run", **given)
+    assert "Worst mistakes" in (tmp_path / "run" / "report.html").read_text()
+    own = Report(tmp_path / "own", title="of my own")
+    ts.train.fit(model, data, loss, optimiser, folder=tmp_path / "other", callbacks=[own], **given)
+    assert not (tmp_path / "other" / "report.html").exists()
+    assert "of my own" in own.path.read_text()

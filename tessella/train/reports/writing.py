@@ -122,6 +122,12 @@ class Report:
         return f"Report({str(self.path)!r})"
 
 
+def with_report(callbacks: Sequence[Callable[..., Any]], folder: Any) -> list[Callable[..., Any]]:
+    """Callbacks, with a report if the run has a folder and nobody has thought of one."""
+    has_one = any(isinstance(callback, Report) for callback in callbacks)
+    return [*callbacks] if folder is None or has_one else [*callbacks, Report(folder)]
+
+
 @public
 def report(folder: Any, *, title: str | None = None, classes: Sequence[str] | None = None) -> Path:
     """Write the report of a run folder from its `metrics.jsonl` alone; gives the path of the page.
