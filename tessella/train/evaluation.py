@@ -51,15 +51,15 @@ class Evaluator:
     """Measures a model: one program for all batches of a shape.
 
     Args:
-        tell: is called with each batch, and what came of it.
+        is_watched: whether somebody wants to see outputs: `tell` is called with each batch, and what came of it.
     """
 
     def __init__(
-        self, model: Module, forward: Pass, metrics: Sequence[Any], precision: Any,
-        tell: Callable[[Any, Forward], None] | None = None,
+        self, model: Module, forward: Pass, metrics: Sequence[Any], precision: Any, is_watched: bool = False
     ) -> None:  # fmt: skip
-        self.model, self.metrics, self.precision, self.tell = model, metrics, precision, tell
-        keeps_results = bool(metrics) or tell is not None
+        self.model, self.metrics, self.precision = model, metrics, precision
+        self.tell: Callable[[Any, Forward], None] | None = None
+        keeps_results = bool(metrics) or is_watched
 
         @jit
         def look(*batch: Any, **named: Any) -> Any:

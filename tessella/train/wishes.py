@@ -67,7 +67,9 @@ class Wishes:
             return None
         require_batches(self.validation, "validation")
         measured = self.model if self.average is None else self.average.module
-        return Evaluator(measured, self.forward_pass, copy.deepcopy(self.metrics), self.precision)
+        return Evaluator(
+            measured, self.forward_pass, copy.deepcopy(self.metrics), self.precision, bool(self.callbacks)
+        )  # fmt: skip
 
     def told(self, config: Any, every: int | None) -> dict[str, Any]:
         """What the run is: what must be the same if it is to go on."""
