@@ -110,6 +110,6 @@ def test_python_numbers(name, number):
 
 
 def test_public_functions_are_covered():
-    public = {name for name in ts.__all__ if name in OPERATORS}
+    public = {name for name in ts.__all__ if name in OPERATORS} - {"load"}  # a file, not memory
     assert public <= set(NAMES)
     assert inspect.isfunction(ts.divide)
