@@ -14,9 +14,17 @@ from tessella.data.collation import (
     default_convert,
     to_tensors,
 )
-from tessella.data.datasets import ArrayDataset, Subset, gets_batches, row_of, rows_of
+from tessella.data.datasets import (
+    ArrayDataset,
+    Subset,
+    TransformedDataset,
+    gets_batches,
+    row_of,
+    rows_of,
+)
 from tessella.data.samplers import list_of
 from tessella.data.seeds import Epoch, RowGenerator, seeded
+from tessella.data.transforms import Transform
 from tessella.errors import ArgumentTypeError, BadRowError
 
 
@@ -112,9 +120,18 @@ def _runs_no_other_code(dataset: Any) -> bool:
     """Whether getting rows runs nothing that could draw random numbers."""
     if isinstance(dataset, Subset):
         return _runs_no_other_code(dataset.dataset)
+    if type(dataset) is TransformedDataset:
+        return _runs_no_other_code(dataset.dataset) and all(map(_is_ours, dataset.transforms))
     return type(dataset).__getitem__ is ArrayDataset.__getitem__ or isinstance(
         dataset, (list, tuple, range)
     )
+
+
+def _is_ours(transform: Any) -> bool:
+    """Whether a transform is one of this package, which draw from the generator of the rows alone."""
+    parts = getattr(transform, "transforms", ())
+    own = type(transform).__module__ == Transform.__module__
+    return transform is None or (own and all(map(_is_ours, parts)))
 
 
 class Stream:

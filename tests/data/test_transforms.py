@@ -228,3 +228,24 @@ def test_padding_and_cutting():
         TransformedDataset(["a", "bab", "b"], Compose([Vocabulary([*"ab"]), PadTruncate()])), 2
     )
     assert next(iter(loader)).shape == (2, 3)
+
+
+def test_transforms_of_users_have_seeds_and_ours_need_none():
+    """What draws from the generators of everybody is the same in each epoch that is begun alike; ours draw elsewhere."""
+
+    class Noise(ts.data.transforms.Transform):
+        def _apply(self, images, chance):
+            return images + np.random.default_rng(np.random.randint(1 << 30)).random(images.shape)
+
+    def epoch(transform):
+        data = ts.data.TransformedDataset(np.zeros((6, 1, 4, 4), np.float32), transform)
+        return [batch.numpy() for batch in ts.data.DataLoader(data, 3, generator=7)]
+
+    for transform in (Noise(), ts.data.transforms.Compose([ts.data.transforms.ToFloat(), Noise()])):
+        before = np.random.get_state()[1].copy()
+        np.testing.assert_array_equal(epoch(transform), epoch(transform))
+        np.testing.assert_array_equal(np.random.get_state()[1], before)
+    moved = ts.data.transforms.Compose(
+        [ts.data.transforms.RandomCrop(4, padding=2), ts.data.transforms.ToFloat()]
+    )
+    np.testing.assert_array_equal(epoch(moved), epoch(moved))
