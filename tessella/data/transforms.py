@@ -9,6 +9,7 @@ the epoch and its row; without one, they draw a seed from the default generator.
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Callable, Sequence
 from typing import Any, TypeAlias
 
@@ -147,11 +148,16 @@ def _white(images: np.ndarray[Any, Any]) -> int:
     return int(np.iinfo(images.dtype).max) if images.dtype.kind in "iu" else 1
 
 
+_FEW = 1 << 16  # pixels
+
+
 def _affine(images: np.ndarray[Any, Any], factor: Any, more: Any) -> np.ndarray[Any, Any]:
-    """A multiple and something more, image by image, because one fits into a cache and a batch does not."""
+    """A multiple and something more, a few images at once: they fit into a cache, and a batch may not."""
     found = np.empty(images.shape, np.float32)
-    for image, result in zip(images, found, strict=True):
-        np.multiply(image, factor, out=result, casting="unsafe")
+    few = max(1, _FEW // max(1, math.prod(images.shape[1:])))
+    for first in range(0, len(images), few):
+        result = found[first : first + few]
+        np.multiply(images[first : first + few], factor, out=result, casting="unsafe")
         if more is not None:
             result += more
     return found
