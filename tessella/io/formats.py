@@ -96,10 +96,10 @@ def _reader(place: Path) -> Any:
         head = contents.read(0, min(9, contents.size), "its beginning")
     if is_gguf(place):
         return load_gguf
+    if head[8:] == b"{":  # behind its length, which may begin as any other file does
+        return load_tree
     if head.startswith(b"PK"):
         return load_pytorch if is_pytorch(place) else load_npz
-    if head[8:] == b"{":  # behind its length, which may be any bytes
-        return load_tree
     if head.startswith(b"\x80"):
         return load_pytorch
     return load_sharded if head.startswith(b"{") else load_tree
